@@ -1,0 +1,104 @@
+# Each target sets up what it needs in $(VENV): `make demo` and `make test` work on a fresh clone
+# with Python 3.11 or newer, Rust and a C linker.
+
+PYTHON ?= python3
+VENV ?= .venv
+SIZE ?= small
+
+PY := $(VENV)/bin/python
+NATIVE_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) \
+    $(wildcard Cargo.toml Cargo.lock) pyproject.toml
+
+# One interpreter for maturin and clippy, so that neither undoes the other's build.
+export VIRTUAL_ENV := $(abspath $(VENV))
+export PYO3_PYTHON := $(abspath $(PY))
+export PIP_QUIET := 1
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+
+.PHONY: help demo test check conformance torture bench docs wheel notices clean require
+.DELETE_ON_ERROR:
+# Two installs into one environment at a time would trip over each other.
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(VENV)/native ## build, install and show a value shared by two processes
+	$(PY) examples/demo.py
+
+test: $(VENV)/extra-test ## run all tests
+	cargo test -p courtyard-core
+	$(PY) -m pytest
+
+check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stubs, layering and notices
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy --strict
+	$(PY) -m mypy.stubtest courtyard._native --mypy-config-file pyproject.toml \
+	    $(addprefix --allowlist ,$(wildcard tests/stubtest.allow))
+	$(VENV)/bin/lint-imports --no-logo
+	$(PY) tools/notices.py --check
+
+conformance: $(VENV)/extra-test ## run CPython's own tests on courtyard's types
+ifneq ($(wildcard tests/conformance/test_*.py),)
+	$(PY) -m pytest -v tests/conformance
+else
+	@echo "courtyard: nothing was run: tests/conformance has no tests yet"
+endif
+
+torture: $(VENV)/extra-test ## run the loom models and the kill tests (SIZE=small or full)
+	@case "$(SIZE)" in small | full) ;; *) echo "courtyard: SIZE is small or full, not $(SIZE)" >&2; exit 2 ;; esac
+	RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --release --test 'loom*' --target-dir target/loom
+ifneq ($(wildcard tests/torture/test_*.py),)
+	COURTYARD_TORTURE_SIZE=$(SIZE) $(PY) -m pytest -v tests/torture
+else
+	@echo "courtyard: only the models were run: tests/torture has no tests yet"
+endif
+
+bench: $(VENV)/extra-bench ## measure, beside the peers
+	$(PY) -m benchmarks
+
+docs: $(VENV)/extra-docs ## build the documentation into build/docs
+	$(PY) -m sphinx -W --keep-going -b html -d build/doctrees docs build/docs
+
+wheel: $(VENV)/maturin ## build a wheel into dist
+	$(VENV)/bin/maturin build --release --interpreter $(PY) --out dist
+
+notices: ## write THIRD-PARTY-NOTICES.md anew, after a change of the Rust dependencies
+	$(PYTHON) tools/notices.py
+
+clean: ## remove all that was built
+	rm -rf $(VENV) target build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find python tests tools examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -f python/courtyard/_native.*.so
+
+# What cannot be installed here is said in one line.
+require:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo "courtyard: Python 3.11 or newer is needed, and '$(PYTHON)' is not: install one and run make PYTHON=python3.13 (or the like)" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	    { echo "courtyard: '$(PYTHON)' has no venv module: install it (Debian and Ubuntu: apt install python3-venv) and run make again" >&2; exit 1; }
+	@cargo --version >/dev/null 2>&1 || \
+	    { echo "courtyard: Rust is missing (no working 'cargo' on PATH): install it from https://rustup.rs and run make again" >&2; exit 1; }
+	@command -v cc >/dev/null || \
+	    { echo "courtyard: a C linker is missing (no 'cc' on PATH): install gcc (Debian and Ubuntu: apt install build-essential) and run make again" >&2; exit 1; }
+
+# The files below in $(VENV) only mark, by their time, what was done.
+$(VENV)/maturin: | require
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --upgrade pip 'maturin>=1.9,<2'
+	@touch $@
+
+$(VENV)/native: $(NATIVE_SOURCES) | $(VENV)/maturin
+	$(VENV)/bin/maturin develop --release
+	@touch $@
+
+$(VENV)/extra-%: pyproject.toml | $(VENV)/native
+	$(VENV)/bin/maturin develop --release --extras $*
+	@touch $@
+
+$(VENV)/group-check: pyproject.toml | $(VENV)/maturin
+	$(PY) -m pip install --group check
+	@touch $@

@@ -1,0 +1,46 @@
+//! Named crash points: where a test may tell its own process to die.
+
+/// A named line at which a process may be told to die; nothing at all in a normal build.
+#[macro_export]
+macro_rules! crash_point {
+    ($name:literal) => {
+        #[cfg(any(test, feature = "crash-points"))]
+        $crate::crash::reached($name);
+    };
+}
+
+#[cfg(any(test, feature = "crash-points"))]
+mod armed {
+    use std::sync::Mutex;
+
+    static POINT: Mutex<Option<(&'static str, u32)>> = Mutex::new(None);
+
+    /// This process dies when it reaches `point` for the `skip`-th time (from 0).
+    pub fn arm(point: &'static str, skip: u32) {
+        *POINT.lock().unwrap() = Some((point, skip));
+    }
+
+    #[doc(hidden)]
+    pub fn reached(point: &'static str) {
+        let mut armed = POINT.lock().unwrap();
+        if let Some((name, skip)) = armed.as_mut().filter(|(name, _)| *name == point) {
+            let _ = name;
+            if *skip == 0 {
+                crate::os::die();
+            }
+            *skip -= 1;
+        }
+    }
+}
+#[cfg(any(test, feature = "crash-points"))]
+pub use armed::{arm, reached};
+
+/// Every crash point there is, for tests that die at each.
+pub const POINTS: &[&str] = &[
+    "participant.locked", "participant.zeroed", "participant.published",
+    "lock.released", "wait.bumped", "wait.cleared",
+    "journal.written", "journal.committed", "journal.odd", "journal.applying", "journal.applied",
+    "journal.cleared", "operation.unlocked", "operation.notified", "recover.replayed",
+    "recover.repeated", "recover.advanced", "heap.allocated", "heap.published", "drain.locked",
+    "drain.freed", "cell.stored",
+];

@@ -1,0 +1,176 @@
+//! Phase (b): what a reaped participant still owned goes back by ordinary operations, each of
+//! which removes its own entry from the dead one's tables.
+//!
+//! Run with nothing held. The drainer holds the slot's byte and, for each step, the slot's drain
+//! lock: whoever takes that lock over has replayed a dead drainer's record first, so a record
+//! is never applied to a slot that has been reused.
+
+use crate::directory;
+use crate::error::{Attempt, Error, Result};
+use crate::heap;
+use crate::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
+use crate::operation::{self, Operation};
+use crate::participant::{DRAINING, FREE, Participant, Right, State};
+use crate::pin;
+use crate::recover;
+use crate::rows;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::{Ordering, fence};
+
+/// Recovers all the dead: phase (a) for those not reaped yet, then phase (b).
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `System`. Broken entries are dropped, not reported: a
+/// space must stay usable; `check` tells.
+pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    let segment = &space.segment;
+    if recover::reap_all(segment)? {
+        for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state == DRAINING) {
+            drain(space, participant, patience, slot)?;
+        }
+    }
+    directory::expire(space, participant, patience)?;
+    pin::sweep(space, participant, patience)
+}
+
+/// Drains one slot, unless another does.
+///
+/// # Errors
+/// As `sweep`.
+///
+/// # Crash
+/// The slot stays DRAINING, its tables naming exactly what has not gone back yet.
+pub fn drain(
+    space: &Space, participant: &Participant, patience: Patience, slot: u64,
+) -> Result<()> {
+    let segment = &space.segment;
+    let Some(_right) = Right::seize(segment, slot)? else { return Ok(()) };
+    let state = State::read(segment, slot);
+    if state.state != DRAINING {
+        return Ok(());
+    }
+    for row in 0..slot::PIN_ROWS {
+        let pin = layout::slot_record(slot) + slot::PINS + row * WORD;
+        segment.word(pin).store(0, Ordering::Relaxed);
+    }
+    fence(Ordering::SeqCst); // unpin, then look at the list: `sweep` does so after us
+    for held in holdings(segment, slot) {
+        loop {
+            let done = space.run_as(participant, patience, |operation| {
+                operation.lock(layout::drain_lock(slot))?;
+                crate::crash_point!("drain.locked");
+                give_back(space, operation, held)
+            });
+            match done {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(Error::Corrupt(_)) => forget(space, participant, patience, slot, held)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    space.run_as(participant, patience, |operation| {
+        operation.lock(layout::drain_lock(slot))?;
+        operation.commit_with(|| State::write(segment, slot, FREE, state.generation));
+        crate::crash_point!("drain.freed");
+        Ok(())
+    })
+}
+
+/// A word of a dead one's tables that may own something.
+#[derive(Clone, Copy)]
+enum Holding {
+    /// A magazine: a count, then blocks.
+    Magazine(u64),
+    Unfinished(u64),
+    Member(u64),
+    /// A segment of the membership table itself.
+    Segment(u64),
+}
+
+impl Holding {
+    fn word(self) -> u64 {
+        match self {
+            Holding::Magazine(word)
+            | Holding::Unfinished(word)
+            | Holding::Member(word)
+            | Holding::Segment(word) => word,
+        }
+    }
+}
+
+/// Every word that may own something, the membership table's segments after their rows.
+fn holdings(segment: &Segment, slot: u64) -> Vec<Holding> {
+    let base = layout::slot_record(slot);
+    let is_set = |word: u64| segment.word(word).load(Ordering::Relaxed) != 0;
+    let mut words = Vec::new();
+    for index in 0..slot::RECORD_COUNT {
+        let record = layout::thread_record(slot, index);
+        let magazines = (0..CLASSES.len()).map(|class| operation::magazine(record, class));
+        words.extend(magazines.map(Holding::Magazine));
+    }
+    let unfinished = (0..slot::UNFINISHED_ROWS).map(|row| base + slot::UNFINISHED + row * WORD);
+    words.extend(unfinished.map(Holding::Unfinished));
+    let members = base + slot::MEMBERS;
+    if let Ok(rows) = rows::each(segment, members, directory::MEMBER_ROW) {
+        words.extend(rows.into_iter().map(|(_, at)| Holding::Member(at)));
+    }
+    words.extend((0..rows::SEGMENTS).map(|part| Holding::Segment(members + part * WORD)));
+    words.retain(|held| is_set(held.word()));
+    words
+}
+
+/// Gives one thing back and clears its word in the same record; true when nothing is left there.
+fn give_back(space: &Space, operation: &mut Operation, held: Holding) -> Attempt<bool> {
+    let word = held.word();
+    let value = operation.read(word);
+    if value == 0 {
+        return Ok(true);
+    }
+    match held {
+        Holding::Magazine(_) => {
+            let count = value.min(record::MAGAZINE_ROOM);
+            let block = operation.read(word + count * WORD);
+            operation.lock(superblock::HEAP_LOCK)?;
+            heap::release(operation, block)?;
+            operation.write(word, count - 1);
+        }
+        Holding::Unfinished(_) => {
+            operation.lock(superblock::HEAP_LOCK)?;
+            heap::release(operation, value)?;
+            operation.write(word, 0);
+        }
+        Holding::Member(_) => {
+            operation.lock(superblock::DIRECTORY_LOCK)?;
+            directory::drop_member(space, operation, word)?;
+        }
+        Holding::Segment(_) => {
+            operation.lock(superblock::HEAP_LOCK)?;
+            let block = heap::block_of(operation.segment, value)?;
+            heap::release(operation, block)?;
+            operation.write(word, 0);
+        }
+    }
+    operation.commit();
+    Ok(operation.segment.word(word).load(Ordering::Relaxed) == 0)
+}
+
+/// Drops an entry that makes no sense, and marks the space as damaged.
+fn forget(
+    space: &Space, participant: &Participant, patience: Patience, slot: u64, held: Holding,
+) -> Result<()> {
+    space.segment.word(superblock::DAMAGED).store(held.word(), Ordering::Relaxed);
+    space.run_as(participant, patience, |operation| {
+        operation.lock(layout::drain_lock(slot))?;
+        let left = match held {
+            Holding::Magazine(word) => {
+                operation.read(word).min(record::MAGAZINE_ROOM).saturating_sub(1)
+            }
+            _ => 0,
+        };
+        operation.write(held.word(), left);
+        operation.commit();
+        Ok(())
+    })
+}

@@ -1,0 +1,66 @@
+//! What can go wrong, in the caller's words: expected, found, what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A failure that reaches the caller. Nothing is half-changed when one is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No memory: a size limit, or a full file system.
+    #[error("{0}")]
+    Full(String),
+    /// Every participant slot is held by a living process.
+    #[error(
+        "all {0} participant slots of this space are held by living processes; \
+         end some of them, or use a space of its own for each group of processes"
+    )]
+    Crowded(u64),
+    /// The memory says something that no courtyard process wrote.
+    #[error("{0}")]
+    Corrupt(String),
+    /// Another layout, or no courtyard file at all.
+    #[error("{0}")]
+    Layout(String),
+    /// The object or the space is gone.
+    #[error("{0}")]
+    NotFound(String),
+    /// The folder or the file system cannot be trusted with shared memory.
+    #[error("{0}")]
+    Refused(String),
+    /// The system refused a call.
+    #[error("{call} on {path}: {source}")]
+    System { call: &'static str, path: PathBuf, source: io::Error },
+    /// The caller's own interruption (a signal handler raised): carried through unchanged.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an attempt at an operation ended before its commit. Nothing is held when the cause is
+/// dealt with, and the operation starts again from its first line.
+#[derive(Debug)]
+pub enum Stop {
+    /// This lock is held: wait for it with nothing held.
+    Busy(u64),
+    /// The thread's magazine of this class is empty.
+    Refill(usize),
+    /// The thread's magazine of this class is full.
+    Flush(usize),
+    /// The heap has no run of this many bytes: grow the file.
+    Grow(u64),
+    /// A failure for the caller.
+    Fail(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Fail(error)
+    }
+}
+
+pub type Attempt<T> = std::result::Result<T, Stop>;
+
+pub(crate) fn corrupt(what: impl Into<String>) -> Error {
+    Error::Corrupt(what.into())
+}

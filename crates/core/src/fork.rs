@@ -1,0 +1,62 @@
+//! Forks: a child gets a slot and memberships of its own before it exists.
+//!
+//! Before the fork the parent registers a slot for the child and copies its memberships there;
+//! the page that keeps the slot alive passes to the child alone. So the parent may drop an object
+//! at once, and a child that dies unseen is reaped like anybody.
+
+use crate::directory;
+use crate::error::Result;
+use crate::participant::Participant;
+use crate::space::{Space, patient};
+
+/// A child's place in a space, made before the fork.
+pub struct Heir {
+    participant: Participant,
+}
+
+/// In the parent, before the fork. Nothing is released meanwhile: no other thread may change
+/// what this process holds.
+///
+/// # Errors
+/// `Crowded`, `Full`, `System`: then fork without an heir; the child registers when it must.
+pub fn before(space: &Space) -> Result<Option<Heir>> {
+    // Not registered: behind somebody's back we are a child ourselves, and hold nothing yet.
+    if space.registered().is_null() {
+        return Ok(None);
+    }
+    let writer = space.participant()?;
+    let participant = space.register(true)?;
+    let heir = Heir { participant };
+    let copied = directory::copy_members(space, writer, heir.participant.me, &mut patient);
+    if let Err(error) = copied {
+        heir.participant.release_anchor(); // reaped and drained by the next sweep
+        return Err(error);
+    }
+    Ok(Some(heir))
+}
+
+/// In the parent, after the fork: the child alone keeps its slot alive now, if there is one.
+pub fn after_in_parent(heir: Heir) {
+    heir.participant.release_anchor();
+}
+
+/// In the child.
+pub fn after_in_child(space: &Space, heir: Heir) {
+    heir.participant.settle(&space.segment);
+    space.install(Box::new(heir.participant));
+}
+
+/// In a child forked behind our back (from C): memberships of what it inherited, as far as that
+/// is still alive.
+///
+/// # Errors
+/// `Full`, `System`.
+pub fn adopt(space: &Space) -> Result<()> {
+    if space.roster.survive_fork() {
+        let participant = space.participant()?;
+        for row in directory::copy_members(space, participant, participant.me, &mut patient)? {
+            space.roster.forget(row);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! The record of one thread inside an operation: how more than one word changes at once.
+//!
+//! Entries `(word, new value)` are written, then *committed* by one store; then the sequence
+//! words turn odd, the entries are applied, the sequences turn even, the record is cleared.
+//!
+//! | commit word | died here leaves                     | recovery                    |
+//! | ----------- | ------------------------------------ | --------------------------- |
+//! | 0           | entries that mean nothing            | forgets them                |
+//! | committed   | none, some or all of them applied    | applies all of them (again) |
+//!
+//! Replay is right because every word named is guarded by a lock that the writer holds from
+//! reading it until the record is cleared, and no word ever written without that lock is named.
+
+use crate::layout::{self, WORD, record, superblock};
+use crate::segment::Segment;
+use crate::sync::{Ordering, compiler_fence, fence};
+
+/// A record being written, or a dead one's being replayed.
+pub struct Record<'a> {
+    segment: &'a Segment,
+    base: u64,
+    entries: u64,
+    sequences: u64,
+    copies: u64,
+}
+
+impl<'a> Record<'a> {
+    /// An empty record at `base`, the caller's own.
+    pub fn new(segment: &'a Segment, base: u64) -> Record<'a> {
+        Record { segment, base, entries: 0, sequences: 0, copies: 0 }
+    }
+
+    fn put(&self, offset: u64, value: u64) {
+        self.segment.word(self.base + offset).store(value, Ordering::Relaxed);
+    }
+
+    fn get(&self, offset: u64) -> u64 {
+        self.segment.word(self.base + offset).load(Ordering::Relaxed)
+    }
+
+    fn entry(index: u64) -> u64 {
+        record::ENTRIES + index * 2 * WORD
+    }
+
+    fn find(&self, word: u64) -> Option<u64> {
+        (0..self.entries).find(|&index| self.get(Self::entry(index)) == word)
+    }
+
+    /// What the word will hold after commit: its entry, or what it holds now.
+    pub fn read(&self, word: u64) -> u64 {
+        match self.find(word) {
+            Some(index) => self.get(Self::entry(index) + WORD),
+            None => self.segment.word(word).load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sets a word at commit. The caller holds the lock that guards it.
+    ///
+    /// # Panics
+    /// When the record is full: every operation is bounded below that, by design.
+    pub fn write(&mut self, word: u64, value: u64) {
+        let index = self.find(word).unwrap_or_else(|| {
+            assert!(self.entries < record::ENTRY_PAIRS, "a record has {} entries", self.entries);
+            self.put(Self::entry(self.entries), word);
+            self.entries += 1;
+            self.entries - 1
+        });
+        self.put(Self::entry(index) + WORD, value);
+    }
+
+    /// Turns a sequence word odd and even again around the change.
+    pub fn sequence(&mut self, word: u64) {
+        assert!(self.sequences < record::SEQUENCE_PAIRS);
+        let pair = record::SEQUENCES + self.sequences * 2 * WORD;
+        self.put(pair, word);
+        self.put(pair + WORD, self.segment.word(word).load(Ordering::Relaxed) & !1);
+        self.sequences += 1;
+    }
+
+    /// Copies whole words at commit, from memory that nobody changes before the record is clear.
+    pub fn copy(&mut self, from: u64, to: u64, words: u64) {
+        self.put(record::COPY_FROM, from);
+        self.put(record::COPY_TO, to);
+        self.put(record::COPY_WORDS, words);
+        self.copies = 1;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0 && self.copies == 0
+    }
+
+    /// Makes the change happen, whatever happens to us: the store to the commit word.
+    ///
+    /// # Crash
+    /// Before that store nothing has changed; after it, everything will have.
+    pub fn commit(&mut self) {
+        let word = self.entries | self.sequences << 16 | self.copies << 32;
+        compiler_fence(Ordering::SeqCst); // entries before commit
+        crate::crash_point!("journal.written");
+        self.segment.word(self.base + record::COMMIT).store(word, Ordering::Release);
+        compiler_fence(Ordering::SeqCst); // commit before apply
+        crate::crash_point!("journal.committed");
+        self.apply();
+    }
+
+    /// Applies a committed record and clears it. Doing so again changes nothing.
+    fn apply(&mut self) {
+        let segment = self.segment;
+        let pair = |index: u64| record::SEQUENCES + index * 2 * WORD;
+        for index in 0..self.sequences {
+            let even = self.get(pair(index) + WORD);
+            segment.word(self.get(pair(index))).store(even | 1, Ordering::Relaxed);
+        }
+        fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
+        crate::crash_point!("journal.odd");
+        for index in 0..self.entries {
+            let entry = Self::entry(index);
+            segment.word(self.get(entry)).store(self.get(entry + WORD), Ordering::Relaxed);
+            crate::crash_point!("journal.applying");
+        }
+        if self.copies != 0 {
+            let (from, to) = (self.get(record::COPY_FROM), self.get(record::COPY_TO));
+            for at in (0..self.get(record::COPY_WORDS)).map(|index| index * WORD) {
+                let word = segment.word(from + at).load(Ordering::Relaxed);
+                segment.word(to + at).store(word, Ordering::Relaxed);
+            }
+        }
+        crate::crash_point!("journal.applied");
+        for index in 0..self.sequences {
+            let even = self.get(pair(index) + WORD).wrapping_add(2);
+            // pairs with the readers' Acquire load of the sequence
+            segment.word(self.get(pair(index))).store(even, Ordering::Release);
+        }
+        compiler_fence(Ordering::SeqCst); // apply before clear
+        segment.word(self.base + record::COMMIT).store(0, Ordering::Release);
+        crate::crash_point!("journal.cleared");
+        (self.entries, self.sequences, self.copies) = (0, 0, 0);
+    }
+
+    /// Replays a dead thread's record, if it was committed. False: it was committed but names
+    /// words it may not name; it is then dropped unapplied.
+    ///
+    /// # Crash
+    /// The next reaper does it again from the start; applying is idempotent.
+    pub fn replay(segment: &Segment, base: u64) -> bool {
+        let commit = segment.word(base + record::COMMIT).load(Ordering::Acquire);
+        if commit == 0 {
+            return true;
+        }
+        let mut dead = Record {
+            segment,
+            base,
+            entries: commit & 0xFFFF,
+            sequences: commit >> 16 & 0xFFFF,
+            copies: commit >> 32,
+        };
+        if dead.is_sound() {
+            dead.apply();
+            return true;
+        }
+        segment.word(superblock::DAMAGED).store(base, Ordering::Relaxed);
+        segment.word(base + record::COMMIT).store(0, Ordering::Release);
+        false
+    }
+
+    fn is_sound(&self) -> bool {
+        if self.entries > record::ENTRY_PAIRS
+            || self.sequences > record::SEQUENCE_PAIRS
+            || self.copies > 1
+        {
+            return false;
+        }
+        let data = |word: u64, length: u64| self.segment.check_range(word, length).is_ok();
+        let bitmaps = layout::BITMAPS..self.segment.data();
+        let named = |word: u64| {
+            word.is_multiple_of(WORD)
+                && (may_be_journaled(word) || bitmaps.contains(&word) || data(word, WORD))
+        };
+        (0..self.entries).all(|index| named(self.get(Self::entry(index))))
+            && (0..self.sequences)
+                .all(|index| data(self.get(record::SEQUENCES + index * 2 * WORD), WORD))
+            && (self.copies == 0 || {
+                let length = self.get(record::COPY_WORDS).checked_mul(WORD);
+                length.is_some_and(|length| {
+                    data(self.get(record::COPY_FROM), length)
+                        && data(self.get(record::COPY_TO), length)
+                })
+            })
+    }
+}
+
+/// The words of the superblock and the slots that a lock guards: heap, directory, tables.
+fn may_be_journaled(word: u64) -> bool {
+    use superblock as s;
+    match word {
+        s::FRONTIER | s::RETIRED | s::FREE_OBJECT | s::NEXT_OBJECT | s::LIVE_OBJECTS => true,
+        s::FREE_TICKET | s::NEXT_TICKET_ROW | s::OPEN_TICKETS => true,
+        s::PARTIAL..s::NEXT_SERIAL | s::OBJECTS..s::END_OF_TABLES => true,
+        layout::SLOT_RECORDS..layout::BITMAPS => is_table(word),
+        _ => false,
+    }
+}
+
+/// Inside a slot: its tables and magazines, never its journals.
+fn is_table(word: u64) -> bool {
+    use layout::slot;
+    let at = (word - layout::SLOT_RECORDS) % slot::STRIDE;
+    match at.checked_sub(slot::RECORDS) {
+        None => at >= slot::UNFINISHED,
+        Some(at) => at % record::STRIDE >= record::MAGAZINES,
+    }
+}

@@ -1,0 +1,242 @@
+//! Where everything is: the byte layout of a segment. `docs/explanation/design.md` draws it.
+//!
+//! All words are 64 bits, little end first in the file of a little-endian machine, and aligned.
+//! References are offsets from the start of the file; 0 is null.
+
+/// "COURTYRD" read as a word.
+pub const MAGIC: u64 = u64::from_ne_bytes(*b"COURTYRD");
+/// Changes with every change of this file; part of the file name (`.cy1`).
+pub const VERSION: u64 = 1;
+
+pub const WORD: u64 = 8;
+pub const LINE: u64 = 64;
+pub const PAGE: u64 = 4096;
+/// What the heap deals in: runs of whole units.
+pub const UNIT: u64 = 16 << 10;
+
+/// Participants of a space, the reserved one included.
+pub const SLOTS: u64 = 1024;
+/// The slot of a newcomer that finds no free one. It owns nothing.
+pub const RESERVED_SLOT: u64 = SLOTS - 1;
+
+/// Bytes far beyond any file: OFD locks there mean "alive" (one byte a slot) and "the gate".
+pub const LIVENESS_BYTE: u64 = 1 << 40;
+pub const GATE_BYTE: u64 = 1 << 41;
+
+/// The superblock: immutable words first, under a CRC.
+pub mod superblock {
+    pub const MAGIC: u64 = 0x00;
+    pub const VERSION: u64 = 0x08;
+    pub const LAYOUT_HASH: u64 = 0x10;
+    pub const UUID: u64 = 0x18; // two words
+    pub const KIND: u64 = 0x28;
+    pub const SLOTS: u64 = 0x30;
+    pub const MAX_SIZE: u64 = 0x38;
+    pub const DATA: u64 = 0x40;
+    pub const CRC: u64 = 0x78;
+    pub const IMMUTABLE: u64 = CRC;
+
+    /// Bytes of the file that may be used. Written under `GROW_LOCK`, only ever larger.
+    pub const SIZE: u64 = 0x80;
+    pub const SIZE_LIMIT: u64 = 0x88;
+    /// Boot clock second after which an abandoned space with open tickets may go. 0: not set.
+    pub const ABANDONED: u64 = 0x90;
+    /// Not 0: a record that could not be replayed was found.
+    pub const DAMAGED: u64 = 0x98;
+    pub const GROW_LOCK: u64 = 0xC0;
+
+    pub const HEAP_LOCK: u64 = 0x100;
+    /// Units ever taken into use, guarded by `HEAP_LOCK`.
+    pub const FRONTIER: u64 = 0x108;
+    /// No unit below this one starts a free run. Never journaled: always right, or too low.
+    pub const FIRST_FREE: u64 = 0x110;
+    /// Heads of the lists of chunks with free blocks, one a class, guarded by `HEAP_LOCK`.
+    pub const PARTIAL: u64 = 0x140; // 24 words
+
+    /// Never journaled: fetch_add only.
+    pub const NEXT_SERIAL: u64 = 0x240;
+    /// The bell of the space: an event word.
+    pub const BELL: u64 = 0x280;
+
+    /// Retired blocks: unlinked, but pinned by a view when they were.
+    pub const RETIRED_LOCK: u64 = 0x2C0;
+    pub const RETIRED: u64 = 0x2C8;
+
+    /// Objects, tickets and memberships: all guarded by `DIRECTORY_LOCK`.
+    pub const DIRECTORY_LOCK: u64 = 0x300;
+    pub const FREE_OBJECT: u64 = 0x308;
+    pub const NEXT_OBJECT: u64 = 0x310;
+    pub const LIVE_OBJECTS: u64 = 0x318;
+    pub const FREE_TICKET: u64 = 0x320;
+    pub const NEXT_TICKET_ROW: u64 = 0x328;
+    pub const OPEN_TICKETS: u64 = 0x330;
+    pub const NEXT_TICKET_ID: u64 = 0x338;
+    pub const OBJECTS: u64 = 0x340; // segments of rows: `rows::SEGMENTS` words
+    pub const TICKETS: u64 = 0x400;
+    pub const END_OF_TABLES: u64 = 0x4C0;
+    // The rest of the page is room for names, topics, clocks.
+}
+
+/// State words of the slots, one after another.
+pub const SLOT_STATES: u64 = PAGE;
+/// Lock words under which a dead participant's slot is drained. Never zeroed.
+pub const DRAIN_LOCKS: u64 = SLOT_STATES + SLOTS * WORD;
+pub const SLOT_RECORDS: u64 = DRAIN_LOCKS + SLOTS * WORD;
+
+/// A slot's record: a page of tables, then a page for each thread inside an operation.
+pub mod slot {
+    use super::PAGE;
+
+    pub const STRIDE: u64 = 10 * PAGE;
+    pub const PROCESS_ID: u64 = 0x00;
+    pub const BOOT_ID: u64 = 0x08; // two words
+    pub const STARTED: u64 = 0x18;
+    /// Blocks too large for a magazine, between the heap and a link.
+    pub const UNFINISHED: u64 = 0x40;
+    pub const UNFINISHED_ROWS: u64 = 64;
+    /// Blocks that a view of this process reads.
+    pub const PINS: u64 = 0x240;
+    pub const PIN_ROWS: u64 = 64;
+    /// Objects that this process holds: segments of rows.
+    pub const MEMBERS: u64 = 0x440; // `rows::SEGMENTS` words
+    // 0x500..0x1000 is room for leases, holdings, readers.
+    pub const RECORDS: u64 = PAGE;
+    pub const RECORD_COUNT: u64 = 8;
+}
+
+/// The record of one thread inside an operation: its journal, the wakes it owes, its magazines.
+pub mod record {
+    use super::PAGE;
+
+    pub const STRIDE: u64 = PAGE;
+    /// 0: nothing to replay. Otherwise committed: `entries | sequences << 16 | copies << 32`.
+    pub const COMMIT: u64 = 0x000;
+    pub const COPY_FROM: u64 = 0x010;
+    pub const COPY_TO: u64 = 0x018;
+    pub const COPY_WORDS: u64 = 0x020;
+    pub const OWED: u64 = 0x040;
+    pub const OWED_WORDS: u64 = 4;
+    /// Pairs (sequence word, its even value before).
+    pub const SEQUENCES: u64 = 0x080;
+    pub const SEQUENCE_PAIRS: u64 = 4;
+    /// Pairs (word, its new value).
+    pub const ENTRIES: u64 = 0x100;
+    pub const ENTRY_PAIRS: u64 = 64;
+    /// For each class: how many free blocks, then their offsets.
+    pub const MAGAZINES: u64 = 0x500;
+    pub const MAGAZINE_ROOM: u64 = 8;
+    pub const MAGAZINE_STRIDE: u64 = (1 + MAGAZINE_ROOM) * 8;
+}
+
+pub const BITMAPS: u64 = SLOT_RECORDS + SLOTS * slot::STRIDE;
+
+/// Sizes of small blocks, header included. Larger ones are runs of units.
+pub const CLASSES: [u64; 18] = [
+    64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576,
+    32768,
+];
+pub const LARGEST_CLASS: u64 = CLASSES[CLASSES.len() - 1];
+
+/// Units of a chunk of blocks of this class.
+pub const fn chunk_units(class: usize) -> u64 {
+    match CLASSES[class] {
+        0..=1024 => 1,
+        1025..=4096 => 4,
+        _ => 16,
+    }
+}
+
+/// Head of a chunk of small blocks, all guarded by the heap lock.
+pub mod chunk {
+    /// `class | blocks << 8 | TAG`, written once before the chunk is linked.
+    pub const SHAPE: u64 = 0x00;
+    pub const TAG: u64 = 0xFF << 56;
+    pub const FREE: u64 = 0x08;
+    pub const NEXT: u64 = 0x10;
+    pub const PREVIOUS: u64 = 0x18;
+    pub const BITMAP: u64 = 0x20; // four words
+    pub const BLOCKS: u64 = 0x40;
+}
+
+/// Head of every block.
+pub mod block {
+    /// `payload bytes | kind << 56`.
+    pub const SHAPE: u64 = 0x00;
+    /// Never the same twice in a space.
+    pub const SERIAL: u64 = 0x08;
+    /// Next retired block, in large blocks only.
+    pub const RETIRED_NEXT: u64 = 0x10;
+    /// Where the payload of a small block starts.
+    pub const SMALL: u64 = 0x10;
+    /// Where the payload of a large block starts: on a line of its own.
+    pub const LARGE: u64 = 0x40;
+}
+
+pub const fn align_up(value: u64, to: u64) -> u64 {
+    value.div_ceil(to) * to
+}
+
+pub const fn slot_state(slot: u64) -> u64 {
+    SLOT_STATES + slot * WORD
+}
+
+pub const fn drain_lock(slot: u64) -> u64 {
+    DRAIN_LOCKS + slot * WORD
+}
+
+pub const fn slot_record(slot: u64) -> u64 {
+    SLOT_RECORDS + slot * slot::STRIDE
+}
+
+pub const fn thread_record(slot: u64, index: u64) -> u64 {
+    slot_record(slot) + slot::RECORDS + index * record::STRIDE
+}
+
+/// The two bitmaps share lines: boundaries of 64 units, then which of these start a free run.
+pub const fn bitmap_pair(unit: u64) -> u64 {
+    BITMAPS + unit / 64 * 2 * WORD
+}
+
+/// The first byte of the data area of a space that may grow to `max_size`.
+pub const fn data_start(max_size: u64) -> u64 {
+    align_up(BITMAPS + align_up(max_size / UNIT, 64) / 64 * 2 * WORD, UNIT)
+}
+
+/// A fingerprint of the constants above: two builds that disagree never share a segment.
+pub fn layout_hash() -> u64 {
+    let mut hasher = crc32fast::Hasher::new();
+    let constants = [
+        VERSION, UNIT, SLOTS, slot::STRIDE, slot::MEMBERS, record::MAGAZINES, record::MAGAZINE_ROOM,
+        record::ENTRY_PAIRS, BITMAPS, superblock::DIRECTORY_LOCK, superblock::TICKETS, chunk::BLOCKS,
+        block::LARGE,
+    ];
+    for word in constants.iter().chain(&CLASSES) {
+        hasher.update(&word.to_ne_bytes());
+    }
+    u64::from(hasher.finalize()) | VERSION << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_fit_their_places() {
+        let magazines = CLASSES.len() as u64 * record::MAGAZINE_STRIDE;
+        assert!(record::MAGAZINES + magazines <= record::STRIDE);
+        assert!(record::ENTRIES + record::ENTRY_PAIRS * 16 <= record::MAGAZINES);
+        assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
+        assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
+        assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
+        assert!(superblock::PARTIAL + CLASSES.len() as u64 * 8 <= superblock::NEXT_SERIAL);
+        assert_eq!(SLOT_RECORDS % PAGE, 0);
+    }
+
+    #[test]
+    fn chunks_hold_at_most_four_bitmap_words() {
+        for class in 0..CLASSES.len() {
+            let blocks = (chunk_units(class) * UNIT - chunk::BLOCKS) / CLASSES[class];
+            assert!((1..=256).contains(&blocks), "class {class}: {blocks}");
+        }
+    }
+}

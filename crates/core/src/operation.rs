@@ -1,0 +1,216 @@
+//! One attempt at an operation: the locks it holds, the record it writes, the wakes it owes.
+//!
+//! An operation is a closure that may be begun again: it takes locks, reads, writes its record,
+//! commits. Whatever stops it before the commit (a held lock, an empty magazine) undoes nothing,
+//! because nothing is done; the driver (`space`) cures the cause with nothing held.
+
+use crate::error::{Attempt, Stop};
+use crate::journal::Record;
+use crate::layout::{CLASSES, WORD, record};
+use crate::lock::{self, Tried};
+use crate::participant::{Me, Participant};
+use crate::segment::Segment;
+use crate::sync::{Ordering, compiler_fence, relax};
+use crate::wait;
+
+const LOCKS: usize = 4;
+/// PAUSEs spent on an internal lock before the operation stands aside. Its holder needs some
+/// tens of nanoseconds, unless it was preempted or died.
+const SPINS: u32 = 100;
+
+pub struct Operation<'a> {
+    pub segment: &'a Segment,
+    pub participant: &'a Participant,
+    record: Record<'a>,
+    index: u64,
+    base: u64,
+    locks: [u64; LOCKS],
+    held: usize,
+    owed: [u64; record::OWED_WORDS as usize],
+    owing: usize,
+    contended: u64,
+}
+
+impl<'a> Operation<'a> {
+    /// Takes a thread record. `contended` is the lock that the last attempt waited for, or 0.
+    pub fn begin(segment: &'a Segment, participant: &'a Participant, contended: u64) -> Self {
+        let index = participant.take_record();
+        let base = participant.record(index);
+        Operation {
+            segment,
+            participant,
+            record: Record::new(segment, base),
+            index,
+            base,
+            locks: [0; LOCKS],
+            held: 0,
+            owed: [0; record::OWED_WORDS as usize],
+            owing: 0,
+            contended,
+        }
+    }
+
+    pub fn me(&self) -> Me {
+        self.participant.me
+    }
+
+    /// Takes a lock for the rest of the operation: the first may be spun on, others are tried.
+    ///
+    /// # Errors
+    /// `Stop::Busy` if it is held.
+    pub fn lock(&mut self, lock: u64) -> Attempt<Tried> {
+        let flags = if lock == self.contended { lock::WAITERS } else { 0 };
+        let mut spins = if self.held == 0 { SPINS } else { 0 };
+        loop {
+            match lock::try_acquire(self.segment, lock, self.me(), flags)? {
+                Tried::Held(_) if spins > 0 => {
+                    spins -= 1;
+                    relax();
+                }
+                Tried::Held(_) => return Err(Stop::Busy(lock)),
+                tried => {
+                    self.locks[self.held] = lock;
+                    self.held += 1;
+                    return Ok(tried);
+                }
+            }
+        }
+    }
+
+    /// What a word will hold after the commit.
+    pub fn read(&self, word: u64) -> u64 {
+        self.record.read(word)
+    }
+
+    /// Sets a word at the commit; its lock is held.
+    pub fn write(&mut self, word: u64, value: u64) {
+        self.record.write(word, value);
+    }
+
+    pub fn sequence(&mut self, word: u64) {
+        self.record.sequence(word);
+    }
+
+    pub fn copy(&mut self, from: u64, to: u64, words: u64) {
+        self.record.copy(from, to, words);
+    }
+
+    /// Whoever waits on `event` is told after the commit, by us or by who recovers us.
+    pub fn owe(&mut self, event: u64) {
+        self.owed[self.owing] = event;
+        self.owing += 1;
+    }
+
+    /// Stores the wakes owed, before the change that they tell of.
+    fn store_owed(&self) {
+        for (index, &event) in self.owed[..self.owing].iter().enumerate() {
+            let word = self.base + record::OWED + index as u64 * WORD;
+            self.segment.word(word).store(event, Ordering::Relaxed);
+        }
+        compiler_fence(Ordering::SeqCst); // owed before commit
+    }
+
+    /// Commits the record. The locks stay held until the operation ends, so that several
+    /// records may follow each other under them.
+    ///
+    /// # Crash
+    /// Before the commit: nothing happened. After it: everything did, the wakes included.
+    pub fn commit(&mut self) {
+        self.store_owed();
+        if !self.record.is_empty() {
+            self.record.commit();
+        }
+    }
+
+    /// A one-word change, which needs no record: the store itself commits.
+    pub fn commit_with(&mut self, change: impl FnOnce()) {
+        self.store_owed();
+        change();
+        compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+    }
+
+    /// Forgets what was written and releases what is held: before another attempt.
+    pub fn abandon(&mut self) {
+        self.record = Record::new(self.segment, self.base);
+        self.owing = 0;
+        self.unlock();
+    }
+
+    fn unlock(&mut self) {
+        while self.held > 0 {
+            self.held -= 1;
+            lock::release(self.segment, self.locks[self.held]);
+        }
+    }
+
+    /// Releases the locks, then tells the waiters.
+    fn finish(&mut self) {
+        self.unlock();
+        if self.owing == 0 {
+            return;
+        }
+        crate::crash_point!("operation.unlocked");
+        for &event in &self.owed[..self.owing] {
+            wait::notify(self.segment, event);
+        }
+        crate::crash_point!("operation.notified");
+        for index in 0..self.owing as u64 {
+            let word = self.base + record::OWED + index * WORD;
+            self.segment.word(word).store(0, Ordering::Release);
+        }
+        self.owing = 0;
+    }
+
+    /// Takes a free block of the class at the commit.
+    ///
+    /// # Errors
+    /// `Stop::Refill` if the magazine is empty.
+    pub fn take(&mut self, class: usize) -> Attempt<u64> {
+        let (count, magazine) = self.stock(class);
+        if count == 0 {
+            return Err(Stop::Refill(class));
+        }
+        self.write(magazine, count - 1);
+        Ok(self.read(magazine + count * WORD))
+    }
+
+    /// Puts a block of this class back at the commit.
+    ///
+    /// # Errors
+    /// `Stop::Flush` if the magazine is full.
+    pub fn give(&mut self, class: usize, block: u64) -> Attempt<()> {
+        let (count, magazine) = self.stock(class);
+        if count == record::MAGAZINE_ROOM {
+            return Err(Stop::Flush(class));
+        }
+        self.write(magazine + (count + 1) * WORD, block);
+        self.write(magazine, count + 1);
+        Ok(())
+    }
+
+    /// How many blocks the magazine holds, and the word after which they stand.
+    pub fn stock(&self, class: usize) -> (u64, u64) {
+        let magazine = magazine(self.base, class);
+        (self.read(magazine).min(record::MAGAZINE_ROOM), magazine)
+    }
+}
+
+impl Drop for Operation<'_> {
+    /// Also after a panic: before the commit it never happened, after it only the wakes remain.
+    fn drop(&mut self) {
+        self.finish();
+        self.participant.give_record(self.index);
+    }
+}
+
+/// Where the magazine of a class is in a thread's record.
+pub fn magazine(record: u64, class: usize) -> u64 {
+    record + record::MAGAZINES + class as u64 * record::MAGAZINE_STRIDE
+}
+
+/// The class whose blocks hold `payload` bytes, or None for a large block.
+pub fn class_for(payload: u64) -> Option<usize> {
+    let need = payload.checked_add(crate::layout::block::SMALL)?;
+    let class = CLASSES.partition_point(|&size| size < need);
+    (class < CLASSES.len()).then_some(class)
+}

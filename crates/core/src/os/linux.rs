@@ -1,0 +1,384 @@
+//! Linux, 4.18 and later. Every function here is one system call, or one with its fallback.
+
+use super::fault;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+pub const PAGE: usize = 4096;
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Repeats a call that a signal cut short. Only for calls that do not wait.
+fn unbroken<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+fn open_flags(path: &Path, flags: libc::c_int) -> io::Result<File> {
+    let path = c_path(path)?;
+    unbroken(|| {
+        fault::check("open")?;
+        // SAFETY: `path` is a NUL-terminated string that outlives the call.
+        let fd = checked(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o600) })?;
+        // SAFETY: `fd` was just opened and belongs to nobody else.
+        Ok(unsafe { File::from_raw_fd(fd) })
+    })
+}
+
+/// Opens an existing file for reading and writing; a symbolic link is refused.
+pub fn open(path: &Path) -> io::Result<File> {
+    open_flags(path, libc::O_RDWR | libc::O_NOFOLLOW)
+}
+
+/// A new open file description of the file behind `file`, even if its path is gone.
+pub fn reopen(file: &File) -> io::Result<File> {
+    open_flags(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), libc::O_RDWR)
+}
+
+/// An unnamed file in `folder`, to be linked in when it is whole.
+pub fn open_unnamed(folder: &Path) -> io::Result<File> {
+    fault::check("open_unnamed")?;
+    open_flags(folder, libc::O_RDWR | libc::O_TMPFILE)
+}
+
+/// A new file under a name that must not exist yet.
+pub fn open_new(path: &Path) -> io::Result<File> {
+    open_flags(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW)
+}
+
+/// Gives an unnamed file its name; fails with EEXIST if the name is taken.
+pub fn link_unnamed(file: &File, path: &Path) -> io::Result<()> {
+    fault::check("link_unnamed")?;
+    let from = c_path(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())))?;
+    let to = c_path(path)?;
+    let at = libc::AT_FDCWD;
+    // SAFETY: both paths are NUL-terminated strings that outlive the call.
+    let result = unsafe { libc::linkat(at, from.as_ptr(), at, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
+    checked(result).map(drop)
+}
+
+/// Gives a file a second name; fails with EEXIST if the name is taken.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    fault::check("link")?;
+    std::fs::hard_link(from, to)
+}
+
+pub fn unlink(path: &Path) -> io::Result<()> {
+    fault::check("unlink")?;
+    std::fs::remove_file(path)
+}
+
+/// Which file this is: device and inode, how many names it has, its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    pub device: u64,
+    pub inode: u64,
+}
+
+pub struct Status {
+    pub identity: Identity,
+    pub links: u64,
+    pub size: u64,
+    pub owner: u32,
+    pub mode: u32,
+    pub folder: bool,
+}
+
+fn status(metadata: &std::fs::Metadata) -> Status {
+    use std::os::unix::fs::MetadataExt;
+    Status {
+        identity: Identity { device: metadata.dev(), inode: metadata.ino() },
+        links: metadata.nlink(),
+        size: metadata.size(),
+        owner: metadata.uid(),
+        mode: metadata.mode() & 0o7777,
+        folder: metadata.is_dir(),
+    }
+}
+
+pub fn status_of(file: &File) -> io::Result<Status> {
+    fault::check("fstat")?;
+    Ok(status(&file.metadata()?))
+}
+
+/// Of the path itself: a symbolic link is not followed.
+pub fn status_at(path: &Path) -> io::Result<Status> {
+    fault::check("stat")?;
+    Ok(status(&std::fs::symlink_metadata(path)?))
+}
+
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fault::check("mkdir")?;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+pub fn effective_user() -> u32 {
+    // SAFETY: no arguments, cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+pub fn process_id() -> u32 {
+    std::process::id()
+}
+
+/// The file system under `file`: its magic number, its size and what is free, in bytes.
+pub struct FileSystem {
+    pub magic: u64,
+    pub size: u64,
+    pub free: u64,
+}
+
+pub fn file_system(file: &File) -> io::Result<FileSystem> {
+    fault::check("fstatfs")?;
+    // SAFETY: an all-zero `statfs` is a valid value of that plain struct.
+    let mut buffer: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open and the buffer is writable.
+    checked(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut buffer) })?;
+    let block = buffer.f_bsize as u64;
+    Ok(FileSystem {
+        magic: buffer.f_type as u64,
+        size: buffer.f_blocks.saturating_mul(block),
+        free: buffer.f_bavail.saturating_mul(block),
+    })
+}
+
+/// Sets the length of a file; pages not yet allocated are holes.
+pub fn set_length(file: &File, length: u64) -> io::Result<()> {
+    fault::check("ftruncate")?;
+    unbroken(|| file.set_len(length))
+}
+
+/// `fallocate(2)` itself, never glibc's emulation, which writes into every page. A signal can
+/// cut it short: it is then begun again, in steps small enough to end between two signals.
+pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    const STEP: u64 = 16 << 20;
+    let end = offset + length;
+    let mut at = offset;
+    while at < end {
+        let step = STEP.min(end - at);
+        unbroken(|| {
+            fault::check("fallocate")?;
+            let (from, length) = (at as libc::off64_t, step as libc::off64_t);
+            // SAFETY: plain integers and an open descriptor.
+            let result = unsafe {
+                libc::syscall(libc::SYS_fallocate, file.as_raw_fd(), 0 as libc::c_int, from, length)
+            };
+            checked(result as libc::c_int).map(drop)
+        })?;
+        at += step;
+    }
+    Ok(())
+}
+
+/// Maps `length` bytes of `file` from 0, also beyond its end: pages appear there as it grows.
+pub fn map_shared(file: &File, length: usize) -> io::Result<NonNull<u8>> {
+    fault::check("mmap")?;
+    map(length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE, file.as_raw_fd())
+}
+
+fn map(length: usize, protection: i32, flags: i32, fd: i32) -> io::Result<NonNull<u8>> {
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
+    let at = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, fd, 0) };
+    if at == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(at.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
+}
+
+/// Removes a mapping made here.
+///
+/// # Safety
+/// Nobody uses these addresses any more.
+pub unsafe fn unmap(at: NonNull<u8>, length: usize) {
+    // SAFETY: the caller's promise; the range is a mapping of ours.
+    unsafe { libc::munmap(at.as_ptr().cast(), length) };
+}
+
+/// Maps the first page of an open file description without access: it keeps the description,
+/// and with it the description's locks, alive without a descriptor.
+pub fn map_anchor(file: &File) -> io::Result<NonNull<u8>> {
+    fault::check("mmap")?;
+    map(PAGE, libc::PROT_NONE, libc::MAP_SHARED, file.as_raw_fd())
+}
+
+fn advise(at: NonNull<u8>, advice: libc::c_int) -> io::Result<()> {
+    fault::check("madvise")?;
+    // SAFETY: the callers pass one whole page mapped here; the advice only concerns forks.
+    checked(unsafe { libc::madvise(at.as_ptr().cast(), PAGE, advice) }).map(drop)
+}
+
+/// A forked child does not inherit this page.
+pub fn keep_from_children(at: NonNull<u8>) -> io::Result<()> {
+    advise(at, libc::MADV_DONTFORK)
+}
+
+/// A private page that reads as zero in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
+pub fn map_wiped_on_fork() -> io::Result<NonNull<u8>> {
+    fault::check("mmap")?;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let page = map(PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1)?;
+    advise(page, libc::MADV_WIPEONFORK)?;
+    Ok(page)
+}
+
+/// What an OFD lock on a byte range is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claim {
+    Read,
+    Write,
+    Release,
+}
+
+fn flock(claim: Claim, start: u64, length: u64) -> libc::flock {
+    let kind = match claim {
+        Claim::Read => libc::F_RDLCK,
+        Claim::Write => libc::F_WRLCK,
+        Claim::Release => libc::F_UNLCK,
+    };
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: start as libc::off_t,
+        l_len: length as libc::off_t,
+        l_pid: 0,
+    }
+}
+
+/// Takes or releases an open-file-description lock (fcntl(2), `F_OFD_SETLK`) without waiting.
+/// False: somebody else's description holds a conflicting lock.
+pub fn claim(file: &File, claim: Claim, start: u64, length: u64) -> io::Result<bool> {
+    fault::check("ofd_lock")?;
+    let mut lock = flock(claim, start, length);
+    // SAFETY: the descriptor is open and `lock` is a whole `flock`.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) };
+    match checked(result) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// As `claim`, but waits in the kernel; a signal ends the wait with EINTR.
+pub fn claim_wait(file: &File, claim: Claim, start: u64, length: u64) -> io::Result<()> {
+    fault::check("ofd_lock_wait")?;
+    let mut lock = flock(claim, start, length);
+    // SAFETY: the descriptor is open and `lock` is a whole `flock`.
+    checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLKW, &raw mut lock) }).map(drop)
+}
+
+/// Whether any other description holds a lock in the range.
+pub fn is_claimed(file: &File, start: u64, length: u64) -> io::Result<bool> {
+    fault::check("ofd_query")?;
+    let mut lock = flock(Claim::Write, start, length);
+    // SAFETY: the descriptor is open and `lock` is a whole `flock`.
+    checked(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) })?;
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+/// Why a futex wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Woken {
+    /// Woken, or the word had another value.
+    Changed,
+    TimedOut,
+    /// A signal handler ran.
+    Interrupted,
+}
+
+/// Sleeps while the 32-bit word reads `expected` (futex(2), shared).
+///
+/// # Safety
+/// `word` is mapped and stays mapped during the call.
+pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration) -> Woken {
+    if fault::check("futex_wait").is_err() {
+        return Woken::Interrupted;
+    }
+    let limit = libc::timespec {
+        tv_sec: limit.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(limit.subsec_nanos()),
+    };
+    // SAFETY: the caller keeps `word` mapped; the kernel only reads it.
+    let result = unsafe {
+        libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, expected, &raw const limit, 0usize, 0)
+    };
+    if result == 0 {
+        return Woken::Changed;
+    }
+    match io::Error::last_os_error().raw_os_error() {
+        Some(libc::ETIMEDOUT) => Woken::TimedOut,
+        Some(libc::EINTR) => Woken::Interrupted,
+        _ => Woken::Changed,
+    }
+}
+
+/// Wakes up to `count` sleepers on the word; returns how many.
+///
+/// # Safety
+/// `word` is mapped.
+pub unsafe fn futex_wake(word: *const u32, count: u32) -> u32 {
+    let count = count.min(i32::MAX as u32);
+    // SAFETY: the kernel uses the address only as a key.
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, count, 0usize, 0usize, 0) };
+    u32::try_from(woken).unwrap_or(0)
+}
+
+/// The CPU this thread runs on (about 3 ns through the vDSO).
+#[inline]
+pub fn current_cpu() -> u32 {
+    // SAFETY: no arguments.
+    u32::try_from(unsafe { libc::sched_getcpu() }).unwrap_or(u32::MAX)
+}
+
+pub fn yield_now() {
+    std::thread::yield_now();
+}
+
+/// Time since boot, sleep included: the same clock in every process.
+pub fn boot_clock() -> Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is writable; the clock exists since Linux 2.6.39.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+pub fn random(buffer: &mut [u8]) -> io::Result<()> {
+    fault::check("getrandom")?;
+    // SAFETY: the buffer is writable for its length; up to 256 bytes never come back short.
+    let got = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+    if got == buffer.len() as isize { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Identifies this boot of the machine; zeros where the kernel does not say.
+pub fn boot_id() -> u128 {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .ok()
+        .and_then(|text| u128::from_str_radix(&text.trim().replace('-', ""), 16).ok())
+        .unwrap_or(0)
+}
+
+/// Ends this process as SIGKILL does.
+#[cfg(any(test, feature = "crash-points"))]
+pub fn die() -> ! {
+    // SAFETY: a signal to ourselves; nothing runs after it.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    loop {
+        std::hint::spin_loop();
+    }
+}

@@ -1,0 +1,289 @@
+//! A process registered in a space, and whether another one lives.
+//!
+//! A slot's state word: `generation << 32 | state`, changed by one store by whoever holds the
+//! kernel's lock on the slot's byte.
+//!
+//! | state    | byte locked by    | meaning                                             | next |
+//! | -------- | ----------------- | --------------------------------------------------- | ---- |
+//! | FREE     | nobody, newcomer  | the record's content means nothing                  | LIVE |
+//! | LIVE     | its process       | everything in the record is owned                   | -    |
+//! | LIVE     | nobody, a reaper  | its process is dead: phase (a) is due               | DRAINING, generation + 1 |
+//! | DRAINING | nobody, a drainer | its locks are free; phase (b) gives back the rest   | FREE |
+
+use crate::error::{Error, Result};
+use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, slot};
+use crate::os::{self, Claim};
+use crate::segment::Segment;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use std::fs::File;
+use std::io;
+use std::ptr::NonNull;
+
+pub const FREE: u64 = 0;
+pub const LIVE: u64 = 1;
+pub const DRAINING: u64 = 2;
+
+/// Who acts: what lock words and tickets name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Me {
+    pub slot: u64,
+    pub generation: u32,
+}
+
+/// A slot's state word, taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct State {
+    pub state: u64,
+    pub generation: u32,
+}
+
+impl State {
+    pub fn read(segment: &Segment, slot: u64) -> State {
+        // pairs with the publishing stores, Release
+        let word = segment.word(layout::slot_state(slot)).load(Ordering::Acquire);
+        State { state: word & 3, generation: (word >> 32) as u32 }
+    }
+
+    /// The one store that changes a slot's state. The caller holds the slot's byte.
+    pub fn write(segment: &Segment, slot: u64, state: u64, generation: u32) {
+        let word = u64::from(generation) << 32 | state;
+        segment.word(layout::slot_state(slot)).store(word, Ordering::Release);
+    }
+}
+
+/// What keeps the kernel's lock on a slot's byte: a mapped page of an open file description,
+/// or, where that does not hold the lock (some overlay file systems), its descriptor.
+pub enum Anchor {
+    Page(NonNull<u8>),
+    Descriptor(File),
+}
+
+impl Anchor {
+    fn cast(file: File, segment: &Segment, slot: u64, inherited: bool) -> io::Result<Anchor> {
+        let page = os::map_anchor(&file)?;
+        if !inherited && let Err(error) = os::keep_from_children(page) {
+            // SAFETY: mapped just above, used by nobody.
+            unsafe { os::unmap(page, os::PAGE) };
+            return Err(error);
+        }
+        drop(file);
+        // The descriptor is gone; the page must hold the description, and so the lock, alone.
+        if is_alive(segment, slot)? {
+            return Ok(Anchor::Page(page));
+        }
+        // SAFETY: as above.
+        unsafe { os::unmap(page, os::PAGE) };
+        let file = segment.reopen()?;
+        if !os::claim(&file, Claim::Write, LIVENESS_BYTE + slot, 1)? {
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        }
+        Ok(Anchor::Descriptor(file))
+    }
+}
+
+/// This process in one space.
+pub struct Participant {
+    pub me: Me,
+    anchor: Anchor,
+    /// Which thread records are inside an operation.
+    busy: [AtomicBool; slot::RECORD_COUNT as usize],
+    /// Which rows of the unfinished and the pin table are taken, a bit each.
+    unfinished: AtomicU64,
+    pins: AtomicU64,
+}
+
+// SAFETY: the anchor's page is never read or written.
+unsafe impl Send for Participant {}
+// SAFETY: as above.
+unsafe impl Sync for Participant {}
+
+impl Participant {
+    /// Registers in `slot` if it is free. `inherited` is for a child about to be forked: the
+    /// page that keeps it alive passes to the child.
+    ///
+    /// # Crash
+    /// Before the publishing store the slot is still FREE and its byte falls with us; after it,
+    /// LIVE with an empty record. Nothing else is touched.
+    ///
+    /// # Errors
+    /// `System` for a refused call; `Full` if there is no memory for the record.
+    pub fn claim(segment: &Segment, slot: u64, inherited: bool) -> Result<Option<Participant>> {
+        let free = State::read(segment, slot);
+        if free.state != FREE {
+            return Ok(None);
+        }
+        let file = segment.reopen().map_err(|e| system("open", segment, e))?;
+        let locked = os::claim(&file, Claim::Write, LIVENESS_BYTE + slot, 1);
+        if !locked.map_err(|e| system("fcntl", segment, e))? {
+            return Ok(None);
+        }
+        crate::crash_point!("participant.locked");
+        // Under the lock, again: another may have come and gone.
+        let free = State::read(segment, slot);
+        if free.state != FREE {
+            return Ok(None);
+        }
+        let record = layout::slot_record(slot);
+        segment.allocate(record, record + slot::STRIDE).map_err(|e| full(segment, slot::STRIDE, &e))?;
+        let anchor = Anchor::cast(file, segment, slot, inherited)
+            .map_err(|e| system("mmap", segment, e))?;
+        segment.zero(record, slot::STRIDE);
+        let boot = os::boot_id();
+        let header = [
+            (slot::PROCESS_ID, u64::from(os::process_id())),
+            (slot::BOOT_ID, boot as u64),
+            (slot::BOOT_ID + WORD, (boot >> 64) as u64),
+            (slot::STARTED, os::boot_clock().as_nanos() as u64),
+        ];
+        for (offset, value) in header {
+            segment.word(record + offset).store(value, Ordering::Relaxed);
+        }
+        crate::crash_point!("participant.zeroed");
+        State::write(segment, slot, LIVE, free.generation);
+        crate::crash_point!("participant.published");
+        Ok(Some(Participant {
+            me: Me { slot, generation: free.generation },
+            anchor,
+            busy: Default::default(),
+            unfinished: AtomicU64::new(0),
+            pins: AtomicU64::new(0),
+        }))
+    }
+
+    /// In the forked child: the inherited page is this process's own from now on.
+    pub fn settle(&self, segment: &Segment) {
+        if let Anchor::Page(page) = self.anchor {
+            // Failing leaves a page that grandchildren inherit: a slot reaped later, no more.
+            let _ = os::keep_from_children(page);
+        }
+        let record = layout::slot_record(self.me.slot);
+        segment.word(record + slot::PROCESS_ID).store(u64::from(os::process_id()), Ordering::Relaxed);
+    }
+
+    /// Lets go of the slot's byte in this process: in the parent after a fork, when the child
+    /// alone shall keep it; or for good.
+    pub fn release_anchor(self) {
+        match self.anchor {
+            // SAFETY: the anchor is used by nobody but us.
+            Anchor::Page(page) => unsafe { os::unmap(page, os::PAGE) },
+            Anchor::Descriptor(file) => drop(file),
+        }
+    }
+
+    /// Takes a thread record: free again after microseconds, as nobody waits holding one.
+    pub fn take_record(&self) -> u64 {
+        loop {
+            for (index, busy) in self.busy.iter().enumerate() {
+                // pairs with `give_record`, Release: the record's words are as it left them
+                if !busy.swap(true, Ordering::Acquire) {
+                    return index as u64;
+                }
+            }
+            os::yield_now();
+        }
+    }
+
+    pub fn give_record(&self, index: u64) {
+        self.busy[index as usize].store(false, Ordering::Release);
+    }
+
+    pub fn record(&self, index: u64) -> u64 {
+        layout::thread_record(self.me.slot, index)
+    }
+
+    /// A free row of the unfinished table, or None when all are taken.
+    pub fn take_unfinished(&self) -> Option<u64> {
+        take_bit(&self.unfinished, slot::UNFINISHED_ROWS)
+    }
+
+    pub fn give_unfinished(&self, row: u64) {
+        self.unfinished.fetch_and(!(1 << row), Ordering::Release);
+    }
+
+    pub fn unfinished(&self, row: u64) -> u64 {
+        layout::slot_record(self.me.slot) + slot::UNFINISHED + row * WORD
+    }
+
+    pub fn take_pin(&self) -> Option<u64> {
+        take_bit(&self.pins, slot::PIN_ROWS)
+    }
+
+    pub fn give_pin(&self, row: u64) {
+        self.pins.fetch_and(!(1 << row), Ordering::Release);
+    }
+
+    pub fn pin(&self, row: u64) -> u64 {
+        layout::slot_record(self.me.slot) + slot::PINS + row * WORD
+    }
+}
+
+fn take_bit(bits: &AtomicU64, count: u64) -> Option<u64> {
+    let mut seen = bits.load(Ordering::Relaxed);
+    loop {
+        let row = u64::from(seen.trailing_ones());
+        if row >= count {
+            return None;
+        }
+        // pairs with the give functions, Release
+        match bits.compare_exchange_weak(seen, seen | 1 << row, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Some(row),
+            Err(now) => seen = now,
+        }
+    }
+}
+
+pub(crate) fn system(call: &'static str, segment: &Segment, source: io::Error) -> Error {
+    Error::System { call, path: segment.path(), source }
+}
+
+pub(crate) fn full(segment: &Segment, need: u64, error: &io::Error) -> Error {
+    let path = segment.path();
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT | libc::ENOMEM | libc::EFBIG) => Error::Full(format!(
+            "no room for {need} more bytes on the file system of {}: {error}; free some there, point \
+             COURTYARD_DIR at a larger one, or in Docker raise --shm-size",
+            path.display()
+        )),
+        _ => Error::System { call: "fallocate", path, source: io::Error::from(error.kind()) },
+    }
+}
+
+/// Whether somebody holds the lock on the slot's byte: its process, or who recovers it.
+pub fn is_alive(segment: &Segment, slot: u64) -> io::Result<bool> {
+    os::is_claimed(&*segment.file()?, LIVENESS_BYTE + slot, 1)
+}
+
+/// Whether any slot is held, but for `except`.
+pub fn any_alive(file: &File, except: Option<u64>) -> io::Result<bool> {
+    let except = except.unwrap_or(SLOTS);
+    let below = except > 0 && os::is_claimed(file, LIVENESS_BYTE, except)?;
+    let above = except + 1 < SLOTS
+        && os::is_claimed(file, LIVENESS_BYTE + except + 1, SLOTS - except - 1)?;
+    Ok(below || above)
+}
+
+/// The right to recover a slot: the lock on its byte. It frees itself if we die.
+pub struct Right {
+    file: File,
+    slot: u64,
+}
+
+impl Right {
+    /// None: its process lives, or another recovers it.
+    ///
+    /// # Errors
+    /// `System`, for example when no descriptor is to be had.
+    pub fn seize(segment: &Segment, slot: u64) -> Result<Option<Right>> {
+        let file = segment.reopen().map_err(|e| system("open", segment, e))?;
+        let locked = os::claim(&file, Claim::Write, LIVENESS_BYTE + slot, 1);
+        let locked = locked.map_err(|e| system("fcntl", segment, e))?;
+        Ok(locked.then_some(Right { file, slot }))
+    }
+}
+
+impl Drop for Right {
+    fn drop(&mut self) {
+        // By hand: a child forked meanwhile from C shares the description and would keep it.
+        let _ = os::claim(&self.file, Claim::Release, LIVENESS_BYTE + self.slot, 1);
+    }
+}

@@ -1,0 +1,64 @@
+//! Phase (a): what a dead participant had committed is done, what it had not is forgotten, the
+//! wakes it owed are given, and its locks become free.
+//!
+//! It takes no lock and builds no record, so it runs wherever a waiter stands. Any of its steps
+//! may be the last: the next reaper begins again, and doing a step twice changes nothing.
+
+use crate::error::Result;
+use crate::journal::Record;
+use crate::layout::{self, RESERVED_SLOT, WORD, record, slot};
+use crate::participant::{DRAINING, FREE, LIVE, Me, Right, State, is_alive, system};
+use crate::segment::Segment;
+use crate::sync::Ordering;
+use crate::wait;
+
+/// Reaps the participant if it is dead. True: its locks are free now.
+///
+/// # Errors
+/// `System` when no descriptor is to be had, or the file is gone.
+///
+/// # Crash
+/// The kernel drops our right; the slot is LIVE until the last store, so the next one repeats.
+pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
+    let Some(_right) = Right::seize(segment, dead.slot)? else { return Ok(false) };
+    // Under the right, again: it may have been reaped, and the slot taken by another.
+    if State::read(segment, dead.slot) != (State { state: LIVE, generation: dead.generation }) {
+        return Ok(false);
+    }
+    for index in 0..slot::RECORD_COUNT {
+        Record::replay(segment, layout::thread_record(dead.slot, index));
+    }
+    crate::crash_point!("recover.replayed");
+    for index in 0..slot::RECORD_COUNT {
+        let owed = layout::thread_record(dead.slot, index) + record::OWED;
+        for word in (0..record::OWED_WORDS).map(|word| segment.word(owed + word * WORD)) {
+            let event = word.load(Ordering::Relaxed);
+            if segment.check_range(event, WORD).is_ok() {
+                wait::repeat(segment, event);
+            }
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+    crate::crash_point!("recover.repeated");
+    // The reserved slot owns nothing, so it needs no draining.
+    let next = if dead.slot == RESERVED_SLOT { FREE } else { DRAINING };
+    State::write(segment, dead.slot, next, dead.generation.wrapping_add(1));
+    crate::crash_point!("recover.advanced");
+    Ok(true)
+}
+
+/// Reaps every dead participant; true if there are slots to drain.
+///
+/// # Errors
+/// As `reap`.
+pub fn reap_all(segment: &Segment) -> Result<bool> {
+    let mut draining = false;
+    for slot in 0..layout::SLOTS {
+        let state = State::read(segment, slot);
+        if state.state == LIVE && !is_alive(segment, slot).map_err(|e| system("fcntl", segment, e))? {
+            reap(segment, Me { slot, generation: state.generation })?;
+        }
+        draining |= State::read(segment, slot).state == DRAINING;
+    }
+    Ok(draining)
+}

@@ -1,0 +1,95 @@
+//! Growing tables of fixed rows: segments that double, so that a row never moves.
+//!
+//! A table's head is `SEGMENTS` words, each the payload of a block with the rows of one segment,
+//! or 0. A segment is linked once, under the directory's lock, and stays.
+
+use crate::error::Result;
+use crate::layout::{WORD, superblock};
+use crate::participant::Participant;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+
+pub const SEGMENTS: u64 = 24;
+const FIRST: u64 = 64;
+
+/// The kind byte of blocks that hold rows.
+pub const KIND: u64 = 1;
+
+/// A place in a table: where the row is, or which segment is missing.
+pub enum Place {
+    At(u64),
+    Missing(u64),
+}
+
+fn rows_in(part: u64) -> u64 {
+    FIRST << part
+}
+
+/// Rows below this one are in earlier segments.
+pub fn first_row(part: u64) -> u64 {
+    FIRST * ((1 << part) - 1)
+}
+
+/// Finds a row of a table whose rows have `size` bytes.
+///
+/// # Errors
+/// `Corrupt` if the table's words lead outside the data area.
+pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place> {
+    let part = u64::from((row / FIRST + 1).ilog2());
+    if part >= SEGMENTS {
+        return Err(crate::error::corrupt(format!("row {row} is beyond any table")));
+    }
+    let base = segment.word(head + part * WORD).load(Ordering::Acquire); // pairs with apply
+    if base == 0 {
+        return Ok(Place::Missing(part));
+    }
+    let at = base + (row - first_row(part)) * size;
+    segment.check_range(at, size)?;
+    Ok(Place::At(at))
+}
+
+/// Adds a segment to a table, unless it is there by now.
+///
+/// # Errors
+/// `Full` when there is no room.
+///
+/// # Crash
+/// The block is unfinished until the record that links it.
+pub fn extend(
+    space: &Space, participant: &Participant, patience: Patience, head: u64, part: u64, size: u64,
+) -> Result<()> {
+    let length = rows_in(part) * size;
+    let block = Unfinished::allocate(space, participant, patience, length, KIND)?;
+    let payload = block.payload();
+    space.segment.zero(payload, length);
+    space.run_as(participant, patience, |operation| {
+        operation.lock(superblock::DIRECTORY_LOCK)?;
+        if operation.read(head + part * WORD) == 0 {
+            operation.write(head + part * WORD, payload);
+            block.pass_on(operation, 0);
+            operation.commit();
+        }
+        Ok(())
+    })
+}
+
+/// Every row of a table in turn: its number and its place.
+///
+/// # Errors
+/// `Corrupt` as `place`.
+pub fn each(segment: &Segment, head: u64, size: u64) -> Result<Vec<(u64, u64)>> {
+    let mut rows = Vec::new();
+    for part in 0..SEGMENTS {
+        if segment.word(head + part * WORD).load(Ordering::Acquire) == 0 {
+            continue;
+        }
+        for row in first_row(part)..first_row(part) + rows_in(part) {
+            if let Place::At(at) = place(segment, head, row, size)? {
+                rows.push((row, at));
+            }
+        }
+    }
+    Ok(rows)
+}

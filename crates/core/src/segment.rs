@@ -1,0 +1,324 @@
+//! One growing file, mapped once: words by offset, sleeping on words, growth.
+//!
+//! The whole address window is mapped when the space is opened, far beyond the end of the file;
+//! pages appear in it as the file grows. So nothing moves, nothing is unmapped while attached,
+//! and a reference is good as soon as the published size covers it.
+
+use crate::error::{Error, Result, corrupt};
+use crate::layout::{self, PAGE, WORD, superblock};
+use crate::os::{self, Identity, Woken};
+use crate::sync::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::fs::File;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{FromRawFd, IntoRawFd};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::RwLock;
+use std::time::Duration;
+
+const SMALLEST_WINDOW: u64 = 1 << 30;
+
+pub struct Segment {
+    base: NonNull<u8>,
+    window: u64,
+    /// The published size as last seen: only ever larger. What is below it is safe to touch.
+    size: AtomicU64,
+    data: u64,
+    identity: Identity,
+    /// Where the file is linked; empty before that.
+    path: RwLock<PathBuf>,
+    /// A descriptor for queries and growth. It holds no lock, so forked children may share it;
+    /// a program that closes it under us is noticed by the file's identity.
+    descriptor: AtomicI32,
+}
+
+// SAFETY: all shared memory is reached through atomics; the mapping lives as long as the process.
+unsafe impl Send for Segment {}
+// SAFETY: as above.
+unsafe impl Sync for Segment {}
+
+/// Types a cell may be read and written as, in one machine access.
+pub trait Cell: Sized {
+    #[doc(hidden)]
+    const SIZE: u64 = size_of::<Self>() as u64;
+}
+impl Cell for AtomicU8 {}
+impl Cell for AtomicU16 {}
+impl Cell for AtomicU32 {}
+impl Cell for AtomicU64 {}
+
+impl Segment {
+    /// Maps `file`, whose superblock has been laid out, and takes it over.
+    ///
+    /// # Errors
+    /// `Layout` or `Corrupt` for a file that is not a segment of this layout.
+    pub fn map(file: File, path: &Path) -> Result<Segment> {
+        let system = |call, source| Error::System { call, path: path.to_owned(), source };
+        let status = os::status_of(&file).map_err(|e| system("fstat", e))?;
+        if status.size < layout::SLOT_RECORDS {
+            return Err(Error::Layout(format!(
+                "{}: not a courtyard segment: {} bytes, expected at least {}",
+                path.display(), status.size, layout::SLOT_RECORDS
+            )));
+        }
+        let space = os::file_system(&file).map_err(|e| system("fstatfs", e))?;
+        let mut window = layout::align_up(status.size.max(space.size) + SMALLEST_WINDOW, PAGE);
+        let base = loop {
+            match os::map_shared(&file, window as usize) {
+                Ok(base) => break base,
+                // A limit on addresses (ulimit -v): be content with less.
+                Err(_) if window / 2 > status.size.max(SMALLEST_WINDOW) => window /= 2,
+                Err(error) => return Err(system("mmap", error)),
+            }
+        };
+        let mut segment = Segment {
+            base,
+            window,
+            size: AtomicU64::new(layout::BITMAPS),
+            data: layout::BITMAPS,
+            identity: status.identity,
+            path: RwLock::new(path.to_owned()),
+            descriptor: AtomicI32::new(file.into_raw_fd()),
+        };
+        if let Err(error) = segment.examine(status.size) {
+            segment.discard();
+            return Err(error);
+        }
+        Ok(segment)
+    }
+
+    /// Reads the superblock as a stranger's.
+    fn examine(&mut self, length: u64) -> Result<()> {
+        let word = |offset| self.word(offset).load(Ordering::Relaxed);
+        let name = self.path();
+        let name = name.display();
+        if word(superblock::MAGIC) != layout::MAGIC {
+            return Err(Error::Layout(format!("{name}: not a courtyard segment (no magic)")));
+        }
+        let (version, hash) = (word(superblock::VERSION), word(superblock::LAYOUT_HASH));
+        if version != layout::VERSION || hash != layout::layout_hash() {
+            return Err(Error::Layout(format!(
+                "{name}: layout {version}/{hash:x}, this courtyard reads {}/{:x}; \
+                 let its processes end, or use the courtyard version that made it",
+                layout::VERSION, layout::layout_hash()
+            )));
+        }
+        if word(superblock::CRC) != u64::from(self.superblock_crc()) {
+            return Err(corrupt(format!("{name}: the superblock's checksum is wrong")));
+        }
+        let (data, max) = (word(superblock::DATA), word(superblock::MAX_SIZE));
+        if word(superblock::SLOTS) != layout::SLOTS || data != layout::data_start(max) {
+            return Err(corrupt(format!("{name}: the superblock contradicts itself")));
+        }
+        let size = word(superblock::SIZE);
+        if size > length || size < data || size % PAGE != 0 || size > self.window {
+            return Err(corrupt(format!("{name}: size {size}, but the file has {length} bytes")));
+        }
+        self.data = data;
+        self.size.store(size, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub fn superblock_crc(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        for offset in (0..superblock::IMMUTABLE).step_by(WORD as usize) {
+            hasher.update(&self.word(offset).load(Ordering::Relaxed).to_ne_bytes());
+        }
+        hasher.finalize()
+    }
+
+    /// Unmaps a segment that nobody has used: after a failed attach.
+    pub fn discard(self) {
+        // SAFETY: `self` is consumed and no reference into the mapping outlives it.
+        unsafe { os::unmap(self.base, self.window as usize) };
+        drop(ManuallyDrop::into_inner(self.adopt_descriptor()));
+    }
+
+    fn adopt_descriptor(&self) -> ManuallyDrop<File> {
+        let descriptor = self.descriptor.load(Ordering::Relaxed);
+        // SAFETY: never dropped but by `discard`, which owns the segment.
+        ManuallyDrop::new(unsafe { File::from_raw_fd(descriptor) })
+    }
+
+    /// The file, for queries: our descriptor, or a new one if a program closed ours.
+    pub fn file(&self) -> io::Result<ManuallyDrop<File>> {
+        let file = self.adopt_descriptor();
+        if os::status_of(&file).is_ok_and(|status| status.identity == self.identity) {
+            return Ok(file);
+        }
+        let file = os::open(&self.path())?;
+        if os::status_of(&file)?.identity != self.identity {
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
+        }
+        self.descriptor.store(file.into_raw_fd(), Ordering::Relaxed);
+        Ok(self.adopt_descriptor())
+    }
+
+    /// A description of its own, for locks that must not be shared with forked children.
+    pub fn reopen(&self) -> io::Result<File> {
+        let file = os::reopen(&*self.file()?).or_else(|error| match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
+            _ => os::open(&self.path()), // no /proc here
+        })?;
+        if os::status_of(&file)?.identity == self.identity {
+            Ok(file)
+        } else {
+            Err(io::Error::from_raw_os_error(libc::ENOENT))
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.path.read().map(|path| path.clone()).unwrap_or_default()
+    }
+
+    pub fn set_path(&self, path: &Path) {
+        if let Ok(mut slot) = self.path.write() {
+            *slot = path.to_owned();
+        }
+    }
+
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The first byte that the heap may use.
+    pub fn data(&self) -> u64 {
+        self.data
+    }
+
+    pub fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// The published size, read anew.
+    pub fn size(&self) -> u64 {
+        // pairs with `publish_size`, Release: pages below it are allocated
+        let size = self.word(superblock::SIZE).load(Ordering::Acquire).min(self.window);
+        self.size.fetch_max(size, Ordering::Relaxed).max(size)
+    }
+
+    /// Makes `[from, to)` of the file ready: allocated, but not yet published.
+    pub fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
+        os::allocate(&*self.file()?, from, to - from)
+    }
+
+    /// Publishes a size up to which the file is allocated. The grow lock is held.
+    pub fn publish_size(&self, size: u64) {
+        self.word(superblock::SIZE).store(size, Ordering::Release); // pairs with `size`, Acquire
+        self.size.fetch_max(size, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn covers(&self, offset: u64, length: u64) -> bool {
+        let covered = |size: u64| offset.checked_add(length).is_some_and(|end| end <= size);
+        covered(self.size.load(Ordering::Relaxed)) || covered(self.size())
+    }
+
+    /// The word at an offset that this process computed or checked before.
+    ///
+    /// # Panics
+    /// On an offset outside the segment: a bug here, not bad data; data is read through `at`.
+    #[inline]
+    pub fn word(&self, offset: u64) -> &AtomicU64 {
+        self.cell(offset)
+    }
+
+    /// As `word`, for any width.
+    ///
+    /// # Panics
+    /// As `word`.
+    #[inline]
+    pub fn cell<T: Cell>(&self, offset: u64) -> &T {
+        let header = offset < layout::BITMAPS; // always mapped and in the file
+        assert!(
+            offset.is_multiple_of(T::SIZE) && (header || self.covers(offset, T::SIZE)),
+            "offset {offset:#x} is outside the segment"
+        );
+        // SAFETY: aligned and inside the mapping, which lives as long as the segment; peers
+        // write it too, which an atomic allows.
+        unsafe { self.base.byte_add(offset as usize).cast::<T>().as_ref() }
+    }
+
+    /// The word at an offset read from shared memory.
+    ///
+    /// # Errors
+    /// `Corrupt` if the offset is not that of a word in the data area.
+    pub fn at(&self, offset: u64) -> Result<&AtomicU64> {
+        self.check_range(offset, WORD)?;
+        Ok(self.word(offset))
+    }
+
+    /// Whether `[offset, offset + length)` is whole words in the data area.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not.
+    pub fn check_range(&self, offset: u64, length: u64) -> Result<()> {
+        if offset.is_multiple_of(WORD) && offset >= self.data && self.covers(offset, length) {
+            return Ok(());
+        }
+        Err(corrupt(format!(
+            "{}: offset {offset:#x} + {length} lies outside the data area", self.path().display()
+        )))
+    }
+
+    /// The address of an offset, for views whose lifetime the caller keeps.
+    pub fn address(&self, offset: u64) -> NonNull<u8> {
+        // SAFETY: callers pass offsets inside the window, which is one mapping.
+        unsafe { self.base.byte_add(offset as usize) }
+    }
+
+    /// Copies bytes out, word by word: a peer may write meanwhile, so the caller checks after.
+    pub fn copy_out(&self, offset: u64, to: &mut [u8]) {
+        let (words, tail) = to.as_chunks_mut::<8>();
+        let mut at = offset;
+        for chunk in words {
+            *chunk = self.word(at).load(Ordering::Relaxed).to_ne_bytes();
+            at += WORD;
+        }
+        if !tail.is_empty() {
+            let word = self.word(at).load(Ordering::Relaxed).to_ne_bytes();
+            tail.copy_from_slice(&word[..tail.len()]);
+        }
+    }
+
+    /// Copies bytes in, word by word; the rest of a last word becomes zero.
+    pub fn copy_in(&self, offset: u64, from: &[u8]) {
+        let (words, tail) = from.as_chunks::<8>();
+        let mut at = offset;
+        for chunk in words {
+            self.word(at).store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
+            at += WORD;
+        }
+        if !tail.is_empty() {
+            let mut last = [0; 8];
+            last[..tail.len()].copy_from_slice(tail);
+            self.word(at).store(u64::from_ne_bytes(last), Ordering::Relaxed);
+        }
+    }
+
+    /// Writes zero words.
+    pub fn zero(&self, offset: u64, length: u64) {
+        for at in (offset..offset + length).step_by(WORD as usize) {
+            self.word(at).store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Sleeps while the low half of the word at `offset` equals that of `expected`.
+    pub fn sleep(&self, offset: u64, expected: u64, limit: Duration) -> Woken {
+        // SAFETY: the low half of a mapped word.
+        unsafe { os::futex_wait(self.low_half(offset), expected as u32, limit) }
+    }
+
+    /// Wakes up to `count` sleepers on the word at `offset`.
+    pub fn wake(&self, offset: u64, count: u32) -> u32 {
+        // SAFETY: the low half of a mapped word.
+        unsafe { os::futex_wake(self.low_half(offset), count) }
+    }
+
+    fn low_half(&self, offset: u64) -> *const u32 {
+        let word: *const AtomicU64 = self.word(offset);
+        let half = usize::from(cfg!(target_endian = "big"));
+        word.cast::<u32>().wrapping_add(half)
+    }
+}

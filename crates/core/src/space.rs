@@ -1,0 +1,344 @@
+//! A space as this process has it open: its segment, who we are in it, and the driver that
+//! carries an operation through whatever stops it.
+
+use crate::error::{Attempt, Error, Result, Stop};
+use crate::heap;
+use crate::layout::{self, PAGE, RESERVED_SLOT, UNIT, superblock};
+use crate::lock::{self, Stood};
+use crate::operation::Operation;
+use crate::os;
+use crate::participant::{Participant, full};
+use crate::recover;
+use crate::roster::Roster;
+use crate::segment::Segment;
+use crate::sync::{AtomicBool, AtomicPtr, Ordering};
+use std::ptr::{self, NonNull};
+
+/// Growth of the file: a quarter of what it has, within these.
+const SMALLEST_GROWTH: u64 = 256 << 10;
+const LARGEST_GROWTH: u64 = 64 << 20;
+
+/// What a space needs from the layers above it.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    /// Recovers the dead and gives back what they held.
+    pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
+    /// Writes the entries that take an object of this kind apart, its root block included.
+    pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
+    /// Names every block that an object of this kind consists of.
+    pub blocks: fn(&Segment, kind: u64, root: u64) -> Result<Vec<u64>>,
+    /// Takes a membership of every object held, in a child forked behind our back.
+    pub adopt: fn(&Space) -> Result<()>,
+}
+
+/// How to wait: the caller runs the slice it is given (at most a tenth of a second) in whatever
+/// way suits it (without the GIL), and fails if it was told to stop meanwhile.
+pub type Patience<'p> = &'p mut dyn FnMut(&mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()>;
+
+/// Waits as long as it takes: for operations that only meet internal locks.
+pub fn patient(slice: &mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()> {
+    slice().map(drop)
+}
+
+pub struct Space {
+    pub segment: Segment,
+    pub uuid: u128,
+    pub roster: Roster,
+    pub(crate) hooks: Hooks,
+    /// On a page that reads as zero in a forked child, so that it cannot act in our name.
+    me: NonNull<AtomicPtr<Participant>>,
+    entering: AtomicBool,
+}
+
+// SAFETY: `me` is a page of our own, only reached as an atomic.
+unsafe impl Send for Space {}
+// SAFETY: as above.
+unsafe impl Sync for Space {}
+
+impl Space {
+    /// A space over a mapped segment, in which this process is not registered yet.
+    ///
+    /// # Errors
+    /// `System` if the page that forks wipe cannot be had.
+    pub fn new(segment: Segment, hooks: Hooks) -> Result<Space> {
+        let path = segment.path();
+        let page = os::map_wiped_on_fork()
+            .map_err(|source| Error::System { call: "madvise", path, source })?;
+        let word = |offset| u128::from(segment.word(superblock::UUID + offset).load(Ordering::Relaxed));
+        Ok(Space {
+            uuid: word(0) | word(8) << 64,
+            segment,
+            roster: Roster::default(),
+            hooks,
+            me: page.cast(),
+            entering: AtomicBool::new(false),
+        })
+    }
+
+    fn me(&self) -> &AtomicPtr<Participant> {
+        // SAFETY: the page stays mapped for the life of the process; zero is a null pointer.
+        unsafe { self.me.as_ref() }
+    }
+
+    /// Who we are here, if we are registered: null in a child forked behind our back.
+    #[inline]
+    pub fn registered(&self) -> *const Participant {
+        self.me().load(Ordering::Acquire) // pairs with `install`, Release
+    }
+
+    /// Who we are here; registers this process if need be.
+    ///
+    /// # Errors
+    /// `Crowded` when every slot is held by the living; `Full`, `System`.
+    #[inline]
+    pub fn participant(&self) -> Result<&Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        match unsafe { self.registered().as_ref() } {
+            Some(participant) => Ok(participant),
+            None => self.enter(),
+        }
+    }
+
+    /// Makes `participant` who we are: after registering, and in a child after a fork.
+    pub fn install(&self, participant: Box<Participant>) -> &Participant {
+        let participant = Box::leak(participant);
+        self.me().store(participant, Ordering::Release);
+        participant
+    }
+
+    #[cold]
+    fn enter(&self) -> Result<&Participant> {
+        // A flag left set by a thread that does not exist in this forked child would stop us
+        // for ever; only registration itself is at stake, so two may try: one wins.
+        let first = !self.entering.swap(true, Ordering::Acquire);
+        let mut turns = 0;
+        while !first && self.registered().is_null() && turns < 10_000 {
+            os::yield_now();
+            turns += 1;
+        }
+        // SAFETY: as in `participant`.
+        if let Some(participant) = unsafe { self.registered().as_ref() } {
+            return Ok(participant);
+        }
+        let result = self.register(false).map(|participant| {
+            let participant = Box::leak(Box::new(participant));
+            let (null, order) = (ptr::null_mut(), Ordering::AcqRel);
+            self.me().compare_exchange(null, participant, order, Ordering::Acquire).is_ok()
+        });
+        self.entering.store(false, Ordering::Release);
+        if result? {
+            (self.hooks.adopt)(self)?;
+        }
+        self.participant()
+    }
+
+    /// Takes a slot, after reaping the dead.
+    ///
+    /// # Errors
+    /// As `participant`.
+    pub fn register(&self, inherited: bool) -> Result<Participant> {
+        let segment = &self.segment;
+        for _ in 0..3 {
+            recover::reap_all(segment)?;
+            for slot in 0..RESERVED_SLOT {
+                if let Some(participant) = Participant::claim(segment, slot, inherited)? {
+                    return Ok(participant);
+                }
+            }
+            // All taken; some perhaps by the dead. From the reserved slot we may drain them.
+            if let Some(guest) = Participant::claim(segment, RESERVED_SLOT, false)? {
+                self.drain_as(guest)?;
+            } else {
+                os::yield_now();
+            }
+        }
+        Err(Error::Crowded(RESERVED_SLOT))
+    }
+
+    /// Drains the dead in the name of the reserved slot, then leaves it: it owns nothing.
+    fn drain_as(&self, guest: Participant) -> Result<()> {
+        let swept = (self.hooks.sweep)(self, &guest, &mut patient);
+        let flushed = self.empty_magazines(&guest);
+        let me = guest.me;
+        guest.release_anchor();
+        recover::reap(&self.segment, me)?; // phase (a) alone frees the reserved slot
+        swept.and(flushed)
+    }
+
+    /// Gives every block at hand back to the heap.
+    fn empty_magazines(&self, participant: &Participant) -> Result<()> {
+        for class in 0..layout::CLASSES.len() {
+            while self.run_as(participant, &mut patient, |operation| {
+                heap::flush(operation, class)?;
+                Ok(operation.stock(class).0 > 0)
+            })? {}
+        }
+        Ok(())
+    }
+
+    /// Recovers the dead and gives back what they held.
+    ///
+    /// # Errors
+    /// `Interrupted`, `System`, `Corrupt`.
+    pub fn sweep(&self, patience: Patience) -> Result<()> {
+        (self.hooks.sweep)(self, self.participant()?, patience)
+    }
+
+    /// Carries an operation through: attempts `body` until it returns, curing what stops it.
+    /// `body` commits before it returns, and changes nothing on any other path.
+    ///
+    /// # Errors
+    /// What `body` fails with; `Full` when growth fails; `Interrupted` as `patience` says.
+    pub fn run<T>(
+        &self, patience: Patience, body: impl FnMut(&mut Operation) -> Attempt<T>,
+    ) -> Result<T> {
+        self.run_as(self.participant()?, patience, body)
+    }
+
+    /// As `run`, in the name of a participant that is not installed.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_as<T>(
+        &self, participant: &Participant, patience: Patience,
+        mut body: impl FnMut(&mut Operation) -> Attempt<T>,
+    ) -> Result<T> {
+        let mut contended = 0;
+        loop {
+            let mut operation = Operation::begin(&self.segment, participant, contended);
+            let stop = loop {
+                let stop = match body(&mut operation) {
+                    Ok(value) => return Ok(value),
+                    Err(stop) => stop,
+                };
+                operation.abandon();
+                let cure = match stop {
+                    Stop::Refill(class) => heap::refill(&mut operation, class),
+                    Stop::Flush(class) => heap::flush(&mut operation, class),
+                    stop => break stop,
+                };
+                operation.abandon();
+                if let Err(stop) = cure {
+                    break stop;
+                }
+            };
+            drop(operation);
+            match stop {
+                Stop::Busy(lock) => {
+                    contended = lock;
+                    self.stand(lock, patience)?;
+                }
+                Stop::Grow(bytes) => self.grow(participant, bytes, patience)?,
+                Stop::Fail(error) => return Err(error),
+                Stop::Refill(_) | Stop::Flush(_) => {} // the cure's own: begin again
+            }
+        }
+    }
+
+    /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.
+    ///
+    /// # Errors
+    /// `Interrupted` as `patience` says; `System`, `Corrupt`.
+    pub fn stand(&self, lock: u64, patience: Patience) -> Result<()> {
+        patience(&mut || self.stand_slice(lock, lock::PROBE))
+    }
+
+    /// One slice of standing at a lock, at most `limit`.
+    ///
+    /// # Errors
+    /// `System`, `Corrupt`.
+    pub fn stand_slice(&self, lock: u64, limit: std::time::Duration) -> Result<Stood> {
+        Ok(match lock::stand(&self.segment, lock, limit)? {
+            Stood::Dead(owner) => {
+                recover::reap(&self.segment, owner)?;
+                Stood::Changed
+            }
+            stood => stood,
+        })
+    }
+
+    /// Makes room for a run of `bytes` at the frontier. First what the dead held is given back.
+    ///
+    /// # Crash
+    /// Pages beyond the published size belong to nobody; the next growth allocates them again.
+    ///
+    /// # Errors
+    /// `Full`, with nothing changed.
+    fn grow(&self, participant: &Participant, bytes: u64, patience: Patience) -> Result<()> {
+        let segment = &self.segment;
+        let before = segment.size();
+        if recover::reap_all(segment)? {
+            (self.hooks.sweep)(self, participant, patience)?;
+            return Ok(()); // perhaps enough: the next attempt says
+        }
+        self.run_as(participant, patience, |operation| {
+            operation.lock(superblock::GROW_LOCK)?;
+            let size = segment.size();
+            if size != before {
+                return Ok(()); // somebody else grew it meanwhile
+            }
+            let used = segment.word(superblock::FRONTIER).load(Ordering::Relaxed) * UNIT;
+            let need = segment.data().saturating_add(used).saturating_add(bytes).max(size);
+            let step = ((size - segment.data()) / 4).clamp(SMALLEST_GROWTH, LARGEST_GROWTH);
+            let wish = need.max(layout::align_up(size + step, UNIT));
+            let limit = self.limit();
+            if need > limit {
+                return Err(self.over_limit(need, limit).into());
+            }
+            self.extend(size, wish.min(limit)).or_else(|_| self.extend(size, need))?;
+            Ok(())
+        })
+    }
+
+    /// Allocates the file and its bitmaps up to `to`, and publishes that.
+    fn extend(&self, from: u64, to: u64) -> Result<()> {
+        let segment = &self.segment;
+        let unit = |offset: u64| (offset - segment.data()) / UNIT;
+        let bitmap = |offset: u64| layout::bitmap_pair(unit(offset)) / PAGE * PAGE;
+        let bitmaps = (bitmap(from), bitmap(to) + PAGE);
+        let ready = segment
+            .allocate(bitmaps.0, bitmaps.1.min(segment.data()))
+            .and_then(|()| segment.allocate(from, to));
+        if let Err(error) = ready {
+            if let Ok(file) = segment.file() {
+                let _ = os::set_length(&file, from); // what was allocated in part
+            }
+            return Err(full(segment, to - from, &error));
+        }
+        crate::crash_point!("heap.published");
+        segment.publish_size(to);
+        Ok(())
+    }
+
+    /// The first extent of a new space, before anybody else knows it.
+    ///
+    /// # Errors
+    /// `Full`.
+    pub fn extend_new(&self) -> Result<()> {
+        self.extend(self.segment.data(), self.segment.data() + SMALLEST_GROWTH)
+    }
+
+    fn limit(&self) -> u64 {
+        let word = |offset| self.segment.word(offset).load(Ordering::Relaxed);
+        let limit = match word(superblock::SIZE_LIMIT) {
+            0 => u64::MAX,
+            limit => self.segment.data().saturating_add(limit),
+        };
+        let most = self.segment.data() + word(superblock::MAX_SIZE);
+        limit.min(most).min(self.segment.window()) / UNIT * UNIT
+    }
+
+    fn over_limit(&self, need: u64, limit: u64) -> Error {
+        let data = self.segment.data();
+        let path = self.segment.path();
+        let reason = match self.segment.word(superblock::SIZE_LIMIT).load(Ordering::Relaxed) {
+            0 => format!("the space {} can hold at most {}", path.display(), limit - data),
+            limit => format!("the size_limit of {} is {limit}", path.display()),
+        };
+        Error::Full(format!(
+            "{} bytes are needed and {reason} bytes; drop some objects, or make a space with a \
+             larger size_limit, or point COURTYARD_DIR at a larger file system",
+            need - data
+        ))
+    }
+}

@@ -1,0 +1,18 @@
+"""Sphinx configuration."""
+
+from importlib.metadata import version as version_of
+
+project = "courtyard"
+author = "The courtyard developers"
+project_copyright = author
+release = version = version_of("courtyard")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+autodoc_member_order = "groupwise"
+autodoc_typehints = "description"
+
+# Furo uses the fonts of the reader's system: the pages load nothing from elsewhere.
+html_theme = "furo"
+html_title = "courtyard"

@@ -1,0 +1,1 @@
+"""Courtyard's tests."""

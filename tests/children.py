@@ -1,0 +1,98 @@
+"""Child processes that end with the test that started them."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies.
+
+    Call it first thing in a child: by hand after ``os.fork()``, as the ``initializer`` of a pool
+    or executor; ``start()`` and ``run_script()`` do it themselves. The parent, for the kernel, is
+    the *thread* that forked: don't start children from a thread that ends before they do.
+    """
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    # A parent that died before the call sends no signal. Under forkserver it is not the process
+    # that asked for the child, so that one is looked at too.
+    parent = multiprocessing.parent_process()
+    if os.getppid() == 1 or (parent is not None and not parent.is_alive()):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _run(target: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    die_with_parent()
+    target(*args, **kwargs)
+
+
+def start(
+    context: BaseContext, target: Callable[..., object], *args: Any, **kwargs: Any
+) -> BaseProcess:
+    """Start ``target(*args, **kwargs)`` in a child that dies with this process."""
+    process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+        target=_run, args=(target, args, kwargs), daemon=True
+    )
+    process.start()
+    return process
+
+
+def join(*processes: BaseProcess, limit: float = 30) -> None:
+    """Wait until all have ended, and see that they ended well."""
+    for process in processes:
+        process.join(limit)
+    codes = [process.exitcode for process in processes]
+    assert codes == [0] * len(codes), f"exit codes {codes} (None: still alive after {limit} s)"
+
+
+def run_script(
+    script: str | Path,
+    *args: str,
+    limit: float = 30,
+    check: bool = True,
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a script in a fresh interpreter: a file where ``script`` is a Path, else its text.
+
+    Past ``limit`` seconds it is killed together with its children. With ``check``, a script that
+    fails is an AssertionError that shows what it printed.
+    """
+    command = [sys.executable, str(script)] if isinstance(script, Path) else [sys.executable, "-c"]
+    if isinstance(script, str):
+        command.append(script)
+    with subprocess.Popen(
+        [*command, *args],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | (env or {}),
+        process_group=0,
+        preexec_fn=die_with_parent,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            # The whole group: a grandchild would hold the pipes, and communicate() with them.
+            os.killpg(process.pid, signal.SIGKILL)
+            output, errors = process.communicate()
+            raise AssertionError(
+                f"took longer than {limit} s; printed:\n{output}{errors}"
+            ) from None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if check:
+        assert process.returncode == 0, f"exit {process.returncode}; printed:\n{output}{errors}"
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)

@@ -1,0 +1,97 @@
+"""A folder of its own for the shared memory of a test run, and a watchdog over it."""
+
+import atexit
+import multiprocessing
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from multiprocessing.context import BaseContext
+from pathlib import Path
+
+import pytest
+
+SHARED_MEMORY = "/dev/shm"
+LIMIT = 60.0  # seconds
+
+
+def _make_folder() -> str:
+    parent = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix="courtyard-test-", dir=parent)  # mode 0700
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # a forked child may run this too
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # Registered before courtyard's own, hence called after them.
+    atexit.register(remove)
+    return folder
+
+
+# Before anything imports courtyard; the processes that the tests start inherit both.
+os.environ["COURTYARD_DIR"] = _make_folder()
+os.environ["PYTHONFAULTHANDLER"] = "1"
+# The watchdog ends what hangs with SIGABRT: for its stacks, not for a core of all shared memory.
+resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+# Many minutes long, and run by `make torture` alone.
+collect_ignore = [] if "COURTYARD_TORTURE_SIZE" in os.environ else ["torture"]
+
+
+class Watch:
+    """Tells the watchdog what is going on."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("watchdog.py"))]
+        theirs, self.pipe = os.pipe()
+        self.process = subprocess.Popen(
+            [*command, str(os.getpid()), os.environ["COURTYARD_DIR"]],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # out of reach of Ctrl-C, and of what it kills itself
+        )
+        os.close(theirs)
+
+    def _tell(self, line: str) -> None:
+        os.write(self.pipe, f"{line}\n".encode())
+
+    def start(self, name: str, limit: float = LIMIT) -> None:
+        self._tell(f"start {limit} {name}")
+
+    def end(self) -> None:
+        self._tell("end")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Iterator[None]:
+        self.start("the collection of tests")
+        result = yield
+        self.end()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        marker = item.get_closest_marker("limit")
+        self.start(item.nodeid, marker.args[0] if marker else LIMIT)
+        result = yield
+        self.end()
+        return result
+
+    def pytest_unconfigure(self) -> None:
+        self.start("the exit of the test process")
+        self.process.returncode = 0  # it outlives this process, and nobody waits for it
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("usepdb"):  # a person may take their time
+        config.pluginmanager.register(Watch(), "watchdog")
+
+
+@pytest.fixture(params=["fork", "spawn", "forkserver"])
+def ctx(request: pytest.FixtureRequest) -> BaseContext:
+    """Each of multiprocessing's start methods in turn."""
+    context: BaseContext = multiprocessing.get_context(request.param)
+    return context

@@ -1,0 +1,55 @@
+"""The README's programs and the examples run as they stand."""
+
+import re
+from multiprocessing.context import BaseContext
+from pathlib import Path
+
+import pytest
+
+from tests.children import run_script
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# A block is run if the line before it says so, unseen by the reader.
+RUNNABLE = re.compile(r"^<!-- runnable -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROGRAMS = RUNNABLE.findall((ROOT / "README.md").read_text("utf-8"))
+
+# Runs a file as the main program under a start method; children of spawn find it again as such.
+RUN = """
+import multiprocessing, runpy, sys
+multiprocessing.set_start_method(sys.argv[1])
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_readme_shows_the_examples() -> None:
+    shown = {path.read_text("utf-8") for path in EXAMPLES}
+    assert len(shown & set(PROGRAMS)) == 2
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(1, len(PROGRAMS) + 1))
+def test_readme_program(program: str, tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(program, "utf-8")
+    assert run_script(path).stderr == ""
+
+
+@pytest.mark.parametrize("name", ["shared_value", "wait_for"])
+def test_example(name: str, ctx: BaseContext) -> None:
+    path = ROOT / "examples" / f"{name}.py"
+    result = run_script(RUN, ctx.get_start_method(), str(path))
+    assert sorted(result.stdout.splitlines()) == [
+        "process-1 got the value. exit.",
+        "process-2 set the value. exit.",
+    ]
+    assert result.stderr == ""
+
+
+def test_demo() -> None:
+    result = run_script(ROOT / "examples" / "demo.py")
+    lines = result.stdout.splitlines()
+    for method in ("fork", "spawn", "forkserver"):
+        [line] = [line for line in lines if line.startswith(f"{method} ")]
+        assert re.search(r"process 1 got b'my_data' from process 2, woken [\d,]+ µs after", line)
+    assert result.stderr == ""

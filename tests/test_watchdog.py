@@ -1,0 +1,57 @@
+"""The watchdog ends a run that hangs, with all of its processes, and leaves nothing behind."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+HANGS = """
+import multiprocessing, os, pathlib, time
+import pytest
+from tests.children import start
+
+def sleep():
+    time.sleep(1000)
+
+@pytest.mark.limit(1)
+def test_hangs():
+    child = start(multiprocessing.get_context(METHOD), sleep)
+    orphan = os.fork()
+    if orphan == 0:
+        time.sleep(1000)
+    time.sleep(0.5)
+    pathlib.Path("pids").write_text(f"{os.getpid()} {child.pid} {orphan}")
+    pathlib.Path("folder").write_text(os.environ["COURTYARD_DIR"])
+    time.sleep(1000)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_hanging_run_is_ended(tmp_path: Path, method: str) -> None:
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    for name in ("__init__.py", "conftest.py", "children.py", "watchdog.py"):
+        shutil.copy(HERE / name, tests)
+    (tests / "test_hangs.py").write_text(HANGS.replace("METHOD", repr(method)))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "tests"]
+    # Waits for the end of the output, hence for the watchdog too, which holds the same pipe.
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert run.returncode < 0
+    assert "test_hangs took longer than 1 s" in run.stderr
+    assert "test_hangs.py" in run.stderr.partition("Fatal Python error: Aborted")[2]
+    pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+    assert [pid for pid in pids if is_alive(pid)] == []
+    assert not os.path.exists((tmp_path / "folder").read_text())
