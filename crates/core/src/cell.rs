@@ -63,14 +63,21 @@ const PERSISTENCE: u32 = 1000;
 /// # Errors
 /// `Full`.
 pub fn create(
-    space: &Space, participant: &Participant, patience: Patience, kind: u64, length: u64,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    kind: u64,
+    length: u64,
     fill: impl FnOnce(u64),
 ) -> Result<(ObjectId, u64)> {
     let room = layout::align_up(PAYLOAD + length, WORD);
     let root = Unfinished::allocate(space, participant, patience, room, KIND)?;
     let base = root.payload();
     space.segment.zero(base, room);
-    space.segment.word(base + SHAPE).store(length << 8 | kind, Ordering::Relaxed);
+    space
+        .segment
+        .word(base + SHAPE)
+        .store(length << 8 | kind, Ordering::Relaxed);
     fill(base);
     directory::create(space, participant, patience, &root, KIND)
 }
@@ -109,7 +116,10 @@ fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
     match operation.lock(cell) {
         Ok(Tried::Recovered) => {
             // The dead holder's thread and count mean nothing now, but its death does.
-            operation.segment.word(cell + OWNER).store(RECOVERED, Ordering::Relaxed);
+            operation
+                .segment
+                .word(cell + OWNER)
+                .store(RECOVERED, Ordering::Relaxed);
             Ok(())
         }
         Err(Stop::Busy(_)) if is_mine(operation.segment, operation.participant, writer) => Ok(()),
@@ -137,7 +147,10 @@ pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> 
 /// The store commits; the wake owed is written before it.
 #[inline]
 pub fn change<T>(
-    space: &Space, participant: &Participant, patience: Patience, writer: Writer,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
     mut change: impl FnMut() -> T,
 ) -> Result<T> {
     space.run_as(participant, patience, |operation| {
@@ -155,7 +168,11 @@ pub fn change<T>(
 /// # Errors
 /// `Interrupted` as `patience` says; `System`.
 pub fn read_bytes(
-    space: &Space, participant: &Participant, patience: Patience, writer: Writer, to: &mut [u8],
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    to: &mut [u8],
 ) -> Result<()> {
     let payload = writer.cell + PAYLOAD;
     under_sequence(space, participant, patience, writer, || {
@@ -166,7 +183,10 @@ pub fn read_bytes(
 
 /// Runs `read` until the sequence did not change meanwhile; after many losses, under the lock.
 fn under_sequence<T>(
-    space: &Space, participant: &Participant, patience: Patience, writer: Writer,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
     mut read: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     let segment = &space.segment;
@@ -185,7 +205,10 @@ fn under_sequence<T>(
         }
         relax();
     }
-    let exclusive = Writer { guarded: true, ..writer };
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
     space.run_as(participant, patience, |operation| {
         guard(operation, exclusive)?;
         Ok(read()?)
@@ -197,7 +220,11 @@ fn under_sequence<T>(
 /// # Errors
 /// `Interrupted`, `Full` (a long write needs room for its copy), `System`.
 pub fn write_bytes(
-    space: &Space, participant: &Participant, patience: Patience, writer: Writer, from: &[u8],
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    from: &[u8],
 ) -> Result<()> {
     let segment = &space.segment;
     let words = (from.len() as u64).div_ceil(WORD);
@@ -209,7 +236,10 @@ pub fn write_bytes(
     } else {
         None
     };
-    let exclusive = Writer { guarded: true, ..writer };
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
     space.run_as(participant, patience, |operation| {
         guard(operation, exclusive)?;
         let payload = writer.cell + PAYLOAD;
@@ -261,7 +291,11 @@ pub enum Fresh<'a> {
 /// # Errors
 /// `Full`.
 pub fn prepare<'a>(
-    space: &'a Space, participant: &'a Participant, patience: Patience, kind: u8, parts: &[&[u8]],
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u8,
+    parts: &[&[u8]],
 ) -> Result<Fresh<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let room = length.max(WORD);
@@ -282,22 +316,31 @@ pub fn prepare<'a>(
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
 pub fn load(
-    space: &Space, participant: &Participant, patience: Patience, writer: Writer,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
 ) -> Result<(Stored, Token)> {
     let segment = &space.segment;
-    let (data, sequence) = (segment.word(writer.cell + DATA), segment.word(writer.cell + SEQUENCE));
+    let (data, sequence) = (
+        segment.word(writer.cell + DATA),
+        segment.word(writer.cell + SEQUENCE),
+    );
     under_sequence(space, participant, patience, writer, || {
         let before = sequence.load(Ordering::Acquire);
         let word = data.load(Ordering::Acquire);
-        let token = Token { word, sequence: before };
+        let token = Token {
+            word,
+            sequence: before,
+        };
         if word & TAG_MASK != BLOCK_TAG {
             return Ok((Stored::Word(word), token));
         }
         segment.check_range(word, block::LARGE)?;
         let large = heap::is_large(segment, word);
         let _pin = large.then(|| {
-            let still = || data.load(Ordering::SeqCst) == word
-                && sequence.load(Ordering::SeqCst) == before;
+            let still =
+                || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
             Pin::new(space, participant, word, still)
         });
         let shape = segment.word(word + block::SHAPE).load(Ordering::Relaxed);
@@ -319,17 +362,27 @@ pub fn load(
 /// # Crash
 /// One record links the new block and unlinks the old one; or, word for word, one store.
 pub fn store(
-    space: &Space, participant: &Participant, patience: Patience, writer: Writer, fresh: &Fresh,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    fresh: &Fresh,
     expected: Option<Token>,
 ) -> Result<bool> {
     let segment = &space.segment;
     let data = writer.cell + DATA;
-    let exclusive = Writer { guarded: true, ..writer };
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
     let mut retired = false;
     let stored = space.run_as(participant, patience, |operation| {
         guard(operation, exclusive)?;
         let old = operation.read(data);
-        let now = Token { word: old, sequence: operation.read(writer.cell + SEQUENCE) };
+        let now = Token {
+            word: old,
+            sequence: operation.read(writer.cell + SEQUENCE),
+        };
         if expected.is_some_and(|expected| expected != now) {
             return Ok(false);
         }
@@ -380,7 +433,10 @@ pub enum Entered {
 /// # Crash
 /// The lock word alone decides; the owner word is reset by whoever takes over.
 pub fn enter(
-    segment: &Segment, participant: &Participant, writer: Writer, flags: u64,
+    segment: &Segment,
+    participant: &Participant,
+    writer: Writer,
+    flags: u64,
 ) -> Result<Entered> {
     let owner = segment.word(writer.cell + OWNER);
     if is_mine(segment, participant, writer) {
@@ -396,7 +452,10 @@ pub fn enter(
         Tried::Acquired => owner.load(Ordering::Relaxed) & RECOVERED,
         Tried::Recovered => RECOVERED,
     };
-    owner.store(u64::from(writer.thread) << 32 | recovered | 1, Ordering::Relaxed);
+    owner.store(
+        u64::from(writer.thread) << 32 | recovered | 1,
+        Ordering::Relaxed,
+    );
     Ok(Entered::Yes)
 }
 

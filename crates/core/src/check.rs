@@ -45,8 +45,12 @@ pub fn check(space: &Space, patience: Patience) -> Result<Census> {
             segment.path().display()
         )));
     }
-    if segment.word(superblock::CRC).load(Ordering::Relaxed) != u64::from(segment.superblock_crc()) {
-        return Err(corrupt(format!("{}: the superblock changed", segment.path().display())));
+    if segment.word(superblock::CRC).load(Ordering::Relaxed) != u64::from(segment.superblock_crc())
+    {
+        return Err(corrupt(format!(
+            "{}: the superblock changed",
+            segment.path().display()
+        )));
     }
     space.run(patience, |operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
@@ -65,18 +69,23 @@ impl Claims {
     fn add(&mut self, block: u64, owner: &'static str) -> Result<()> {
         match self.claimed.insert(block, owner) {
             None => Ok(()),
-            Some(other) => {
-                Err(corrupt(format!("block {block:#x} is {owner} and also {other}")))
-            }
+            Some(other) => Err(corrupt(format!(
+                "block {block:#x} is {owner} and also {other}"
+            ))),
         }
     }
 }
 
 fn examine(space: &Space, operation: &mut Operation, walk: &heap::Walk) -> Attempt<Census> {
     let segment = &space.segment;
-    let mut claims = Claims { claimed: HashMap::new() };
+    let mut claims = Claims {
+        claimed: HashMap::new(),
+    };
     let mut references: HashMap<u64, u64> = HashMap::new();
-    let mut census = Census { size: segment.size() - segment.data(), ..Census::default() };
+    let mut census = Census {
+        size: segment.size() - segment.data(),
+        ..Census::default()
+    };
     for &block in &walk.free {
         claims.add(block, "free in its chunk")?;
     }

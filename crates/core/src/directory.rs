@@ -13,8 +13,8 @@ use crate::layout::{self, WORD, slot, superblock};
 use crate::operation::Operation;
 use crate::os;
 use crate::participant::{Me, Participant, State};
-use crate::rows::{self, Place};
 use crate::roster::ObjectId;
+use crate::rows::{self, Place};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -48,7 +48,9 @@ fn members(me: Me) -> u64 {
 
 /// Carries out an operation on the tables, extending them as it asks.
 fn with_tables<T>(
-    space: &Space, participant: &Participant, patience: Patience,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
     mut body: impl FnMut(&mut Operation) -> Attempt<std::result::Result<T, Missing>>,
 ) -> Result<T> {
     loop {
@@ -59,7 +61,14 @@ fn with_tables<T>(
         match done {
             Ok(value) => return Ok(value),
             Err(missing) => {
-                rows::extend(space, participant, patience, missing.head, missing.part, missing.size)?;
+                rows::extend(
+                    space,
+                    participant,
+                    patience,
+                    missing.head,
+                    missing.part,
+                    missing.size,
+                )?;
             }
         }
     }
@@ -70,7 +79,13 @@ macro_rules! place {
     ($segment:expr, $head:expr, $row:expr, $size:expr) => {
         match rows::place($segment, $head, $row, $size)? {
             Place::At(at) => at,
-            Place::Missing(part) => return Ok(Err(Missing { head: $head, part, size: $size })),
+            Place::Missing(part) => {
+                return Ok(Err(Missing {
+                    head: $head,
+                    part,
+                    size: $size,
+                }))
+            }
         }
     };
 }
@@ -92,7 +107,11 @@ fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
         )
     };
     let at = object_at(operation.segment, object.row).map_err(|_| gone())?;
-    if operation.read(at) == object.serial { Ok(at) } else { Err(gone()) }
+    if operation.read(at) == object.serial {
+        Ok(at)
+    } else {
+        Err(gone())
+    }
 }
 
 /// Makes an object of a filled root block, held by this process. Returns the object and the
@@ -104,15 +123,25 @@ fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
 /// # Crash
 /// One record: the block is unfinished before it, and a member's after it.
 pub fn create(
-    space: &Space, participant: &Participant, patience: Patience, root: &Unfinished, kind: u64,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    root: &Unfinished,
+    kind: u64,
 ) -> Result<(ObjectId, u64)> {
     let segment = &space.segment;
     let block = root.block();
-    let serial = segment.word(block + layout::block::SERIAL).load(Ordering::Relaxed);
+    let serial = segment
+        .word(block + layout::block::SERIAL)
+        .load(Ordering::Relaxed);
     let member_row = space.roster.reserve();
     let made = with_tables(space, participant, patience, |operation| {
         let free = operation.read(superblock::FREE_OBJECT);
-        let row = if free == 0 { operation.read(superblock::NEXT_OBJECT) } else { free - 1 };
+        let row = if free == 0 {
+            operation.read(superblock::NEXT_OBJECT)
+        } else {
+            free - 1
+        };
         let at = place!(segment, superblock::OBJECTS, row, OBJECT_ROW);
         let member = place!(segment, members(participant.me), member_row, MEMBER_ROW);
         if free == 0 {
@@ -176,10 +205,18 @@ fn unreference(space: &Space, operation: &mut Operation, row: u64) -> Attempt<()
 /// # Errors
 /// `Interrupted` as `patience` says: the membership then stays until this process ends.
 pub fn leave(
-    space: &Space, participant: &Participant, patience: Patience, member_row: u64,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    member_row: u64,
 ) -> Result<()> {
     with_tables(space, participant, patience, |operation| {
-        let member = place!(&space.segment, members(participant.me), member_row, MEMBER_ROW);
+        let member = place!(
+            &space.segment,
+            members(participant.me),
+            member_row,
+            MEMBER_ROW
+        );
         drop_member(space, operation, member)?;
         operation.commit();
         Ok(Ok(()))
@@ -210,14 +247,24 @@ pub struct Ticket {
 /// # Errors
 /// `NotFound` if the object is gone; `Full`.
 pub fn send(
-    space: &Space, participant: &Participant, patience: Patience, object: ObjectId,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    object: ObjectId,
 ) -> Result<Ticket> {
     let segment = &space.segment;
-    let id = segment.word(superblock::NEXT_TICKET_ID).fetch_add(1, Ordering::Relaxed) + 1;
+    let id = segment
+        .word(superblock::NEXT_TICKET_ID)
+        .fetch_add(1, Ordering::Relaxed)
+        + 1;
     with_tables(space, participant, patience, |operation| {
         let at = living(operation, object)?;
         let free = operation.read(superblock::FREE_TICKET);
-        let row = if free == 0 { operation.read(superblock::NEXT_TICKET_ROW) } else { free - 1 };
+        let row = if free == 0 {
+            operation.read(superblock::NEXT_TICKET_ROW)
+        } else {
+            free - 1
+        };
         let ticket = place!(segment, superblock::TICKETS, row, TICKET_ROW);
         if free == 0 {
             operation.write(superblock::NEXT_TICKET_ROW, row + 1);
@@ -255,7 +302,11 @@ fn close(operation: &mut Operation, row: u64, ticket: u64) {
 /// # Errors
 /// `NotFound` if the object is gone; `Full`.
 pub fn receive(
-    space: &Space, participant: &Participant, patience: Patience, object: ObjectId, ticket: Ticket,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    object: ObjectId,
+    ticket: Ticket,
 ) -> Result<u64> {
     let segment = &space.segment;
     let member_row = space.roster.reserve();
@@ -288,13 +339,18 @@ pub fn receive(
 /// # Crash
 /// The rows already written go back when `participant`'s slot is drained.
 pub fn copy_members(
-    space: &Space, writer: &Participant, heir: Me, patience: Patience,
+    space: &Space,
+    writer: &Participant,
+    heir: Me,
+    patience: Patience,
 ) -> Result<Vec<u64>> {
     let segment = &space.segment;
     let mut lost = Vec::new();
     for (row, object) in space.roster.all() {
         let alive = with_tables(space, writer, patience, |operation| {
-            let Ok(at) = living(operation, object) else { return Ok(Ok(false)) };
+            let Ok(at) = living(operation, object) else {
+                return Ok(Ok(false));
+            };
             let member = place!(segment, members(heir), row, MEMBER_ROW);
             let references = operation.read(at + REFERENCES);
             operation.write(at + REFERENCES, references + 1);
@@ -315,7 +371,11 @@ pub fn copy_members(
 /// `Interrupted`, `Corrupt`.
 pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
     let segment = &space.segment;
-    if segment.word(superblock::OPEN_TICKETS).load(Ordering::Relaxed) == 0 {
+    if segment
+        .word(superblock::OPEN_TICKETS)
+        .load(Ordering::Relaxed)
+        == 0
+    {
         return Ok(());
     }
     let now = os::boot_clock().as_secs();
@@ -358,7 +418,9 @@ pub fn root(segment: &Segment, object: ObjectId) -> Result<u64> {
 /// Whether our membership row names the object: after a fork, that the copy succeeded.
 pub fn is_member(space: &Space, participant: &Participant, row: u64, object: ObjectId) -> bool {
     let head = members(participant.me);
-    let Ok(Place::At(at)) = rows::place(&space.segment, head, row, MEMBER_ROW) else { return false };
+    let Ok(Place::At(at)) = rows::place(&space.segment, head, row, MEMBER_ROW) else {
+        return false;
+    };
     space.roster.holds(row, object)
         && space.segment.word(at).load(Ordering::Relaxed) == object.row + 1
 }
@@ -395,5 +457,7 @@ pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
 pub fn tickets(operation: &Operation) -> Result<Vec<u64>> {
     let rows = rows::each(operation.segment, superblock::TICKETS, TICKET_ROW)?;
     let open = rows.into_iter().filter(|&(_, at)| operation.read(at) != 0);
-    Ok(open.map(|(_, at)| operation.read(at + TICKET_OBJECT).wrapping_sub(1)).collect())
+    Ok(open
+        .map(|(_, at)| operation.read(at + TICKET_OBJECT).wrapping_sub(1))
+        .collect())
 }

@@ -42,10 +42,15 @@ pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Re
 /// # Crash
 /// The slot stays DRAINING, its tables naming exactly what has not gone back yet.
 pub fn drain(
-    space: &Space, participant: &Participant, patience: Patience, slot: u64,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    slot: u64,
 ) -> Result<()> {
     let segment = &space.segment;
-    let Some(_right) = Right::seize(segment, slot)? else { return Ok(()) };
+    let Some(_right) = Right::seize(segment, slot)? else {
+        return Ok(());
+    };
     let state = State::read(segment, slot);
     if state.state != DRAINING {
         return Ok(());
@@ -158,15 +163,23 @@ fn give_back(space: &Space, operation: &mut Operation, held: Holding) -> Attempt
 
 /// Drops an entry that makes no sense, and marks the space as damaged.
 fn forget(
-    space: &Space, participant: &Participant, patience: Patience, slot: u64, held: Holding,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    slot: u64,
+    held: Holding,
 ) -> Result<()> {
-    space.segment.word(superblock::DAMAGED).store(held.word(), Ordering::Relaxed);
+    space
+        .segment
+        .word(superblock::DAMAGED)
+        .store(held.word(), Ordering::Relaxed);
     space.run_as(participant, patience, |operation| {
         operation.lock(layout::drain_lock(slot))?;
         let left = match held {
-            Holding::Magazine(word) => {
-                operation.read(word).min(record::MAGAZINE_ROOM).saturating_sub(1)
-            }
+            Holding::Magazine(word) => operation
+                .read(word)
+                .min(record::MAGAZINE_ROOM)
+                .saturating_sub(1),
             _ => 0,
         };
         operation.write(held.word(), left);

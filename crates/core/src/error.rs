@@ -29,7 +29,11 @@ pub enum Error {
     Refused(String),
     /// The system refused a call.
     #[error("{call} on {path}: {source}")]
-    System { call: &'static str, path: PathBuf, source: io::Error },
+    System {
+        call: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     /// The caller's own interruption (a signal handler raised): carried through unchanged.
     #[error("interrupted")]
     Interrupted,

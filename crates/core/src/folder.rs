@@ -20,14 +20,25 @@ pub const PRIVATE: u64 = 1;
 
 const SUFFIX: &str = "cy1";
 /// File systems whose locks or mappings are not shared memory: NFS, SMB, CIFS, SMB2, FUSE, 9p.
-const REFUSED: [u64; 6] = [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x6573_5546, 0x0102_1997];
+const REFUSED: [u64; 6] = [
+    0x6969,
+    0x517B,
+    0xFF53_4D42,
+    0xFE53_4D42,
+    0x6573_5546,
+    0x0102_1997,
+];
 const SMALLEST_MAX: u64 = 64 << 30;
 const LARGEST_MAX: u64 = 4 << 40;
 /// Seconds that a space without processes waits for its open tickets.
 const GRACE: u64 = 60;
 
 fn system(call: &'static str, path: &Path, source: io::Error) -> Error {
-    Error::System { call, path: path.to_owned(), source }
+    Error::System {
+        call,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// The folder of this user's spaces, made and examined: `override`, or one in /dev/shm, or in
@@ -40,7 +51,10 @@ pub fn open(chosen: Option<&Path>) -> Result<PathBuf> {
     let name = format!("courtyard-{user}");
     let candidates = match chosen {
         Some(path) => vec![path.to_owned()],
-        None => vec![Path::new("/dev/shm").join(&name), std::env::temp_dir().join(&name)],
+        None => vec![
+            Path::new("/dev/shm").join(&name),
+            std::env::temp_dir().join(&name),
+        ],
     };
     let mut failure = None;
     for path in candidates {
@@ -99,7 +113,10 @@ pub fn create(folder: &Path, hooks: Hooks) -> Result<Space> {
         Err(_) => {
             // No O_TMPFILE here: a name that no attacher looks for, cleaned like the others.
             let draft = folder.join(format!("{uuid:032x}.new"));
-            (os::open_new(&draft).map_err(|e| system("open", &draft, e))?, Some(draft))
+            (
+                os::open_new(&draft).map_err(|e| system("open", &draft, e))?,
+                Some(draft),
+            )
         }
     };
     let made = build(file, &path, draft.as_deref(), uuid, hooks);
@@ -116,7 +133,8 @@ fn build(file: File, path: &Path, draft: Option<&Path>, uuid: u128, hooks: Hooks
         return Err(Error::Refused(format!(
             "{}: a network or user-space file system (type {:#x}) cannot hold shared memory; set \
              COURTYARD_DIR to a local one",
-            path.display(), file_system.magic
+            path.display(),
+            file_system.magic
         )));
     }
     let max = layout::align_up(file_system.size, layout::UNIT).clamp(SMALLEST_MAX, LARGEST_MAX);
@@ -146,7 +164,9 @@ fn build(file: File, path: &Path, draft: Option<&Path>, uuid: u128, hooks: Hooks
     write_superblock(&file, &words).map_err(|e| system("write", path, e))?;
     let keep = file.try_clone().map_err(|e| system("dup", path, e))?;
     let segment = Segment::map(file, here)?;
-    segment.allocate(data, data).map_err(|e| full(&segment, 0, &e))?;
+    segment
+        .allocate(data, data)
+        .map_err(|e| full(&segment, 0, &e))?;
     let space = Space::new(segment, hooks)?;
     space.extend_new()?;
     let participant = space.register(false)?;
@@ -192,7 +212,9 @@ pub fn attach(path: &Path, uuid: u128, hooks: Hooks) -> Result<Space> {
     loop {
         let gate = open()?;
         match os::claim_wait(&gate, Claim::Read, GATE_BYTE, 1) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(Error::Interrupted),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Err(Error::Interrupted);
+            }
             other => other.map_err(|e| system("fcntl", path, e))?,
         }
         if !is_linked(&gate, path) {
@@ -204,7 +226,10 @@ pub fn attach(path: &Path, uuid: u128, hooks: Hooks) -> Result<Space> {
             return Err(gone());
         }
         space.participant()?;
-        space.segment.word(superblock::ABANDONED).store(0, Ordering::Relaxed);
+        space
+            .segment
+            .word(superblock::ABANDONED)
+            .store(0, Ordering::Relaxed);
         return Ok(space); // the gate's lock goes with its descriptor: we are registered
     }
 }
@@ -243,7 +268,9 @@ fn tickets_pending(file: &File) -> Result<bool> {
     use std::os::unix::fs::FileExt;
     let read = |offset: u64| {
         let mut word = [0; 8];
-        file.read_exact_at(&mut word, offset).map(|()| u64::from_ne_bytes(word)).unwrap_or(0)
+        file.read_exact_at(&mut word, offset)
+            .map(|()| u64::from_ne_bytes(word))
+            .unwrap_or(0)
     };
     if read(superblock::MAGIC) != layout::MAGIC || read(superblock::OPEN_TICKETS) == 0 {
         return Ok(false);
@@ -260,10 +287,14 @@ fn tickets_pending(file: &File) -> Result<bool> {
 /// Removes the private spaces in `folder` that no process holds, and drafts left by the dead.
 /// What cannot be looked at is left alone.
 pub fn clean(folder: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     let ours = paths.filter(|path| {
-        path.extension().is_some_and(|extension| extension == SUFFIX || extension == "new")
+        path.extension()
+            .is_some_and(|extension| extension == SUFFIX || extension == "new")
     });
-    ours.filter(|path| matches!(remove_if_dead(path, None), Ok(true))).count()
+    ours.filter(|path| matches!(remove_if_dead(path, None), Ok(true)))
+        .count()
 }

@@ -39,7 +39,12 @@ pub fn is_large(segment: &Segment, block: u64) -> bool {
 
 /// Where the payload of a block starts.
 pub fn payload(segment: &Segment, block: u64) -> u64 {
-    block + if is_large(segment, block) { block::LARGE } else { block::SMALL }
+    block
+        + if is_large(segment, block) {
+            block::LARGE
+        } else {
+            block::SMALL
+        }
 }
 
 /// The block whose payload starts at `payload`, checked as data of a peer.
@@ -67,7 +72,10 @@ struct Units<'o, 'a> {
 impl<'o, 'a> Units<'o, 'a> {
     fn new(operation: &'o mut Operation<'a>) -> Self {
         let frontier = operation.read(superblock::FRONTIER);
-        Units { operation, frontier }
+        Units {
+            operation,
+            frontier,
+        }
     }
 
     fn starts(&self, pair: u64) -> u64 {
@@ -81,7 +89,8 @@ impl<'o, 'a> Units<'o, 'a> {
     fn set(&mut self, unit: u64, second: bool, value: bool) {
         let word = bitmap_pair(unit) + if second { WORD } else { 0 };
         let (old, bit) = (self.operation.read(word), 1 << (unit % 64));
-        self.operation.write(word, if value { old | bit } else { old & !bit });
+        self.operation
+            .write(word, if value { old | bit } else { old & !bit });
     }
 
     fn is_free(&self, unit: u64) -> bool {
@@ -113,7 +122,11 @@ impl<'o, 'a> Units<'o, 'a> {
             pair -= 1;
             word = self.starts(pair);
         }
-        if word == 0 { 0 } else { pair * 64 + 63 - u64::from(word.leading_zeros()) }
+        if word == 0 {
+            0
+        } else {
+            pair * 64 + 63 - u64::from(word.leading_zeros())
+        }
     }
 
     /// First fit.
@@ -164,7 +177,9 @@ impl<'o, 'a> Units<'o, 'a> {
     /// Writes the entries that make the run starting at `unit` free, joined with its neighbours.
     fn give(&mut self, unit: u64) -> Result<()> {
         if unit >= self.frontier || !self.is_start(unit) || self.is_free(unit) {
-            return Err(corrupt(format!("unit {unit} is freed but starts no used run")));
+            return Err(corrupt(format!(
+                "unit {unit} is freed but starts no used run"
+            )));
         }
         let next = self.end(unit);
         if next < self.frontier && self.is_free(next) {
@@ -200,7 +215,10 @@ fn link_chunk(operation: &mut Operation, class: usize, at: u64) {
 }
 
 fn unlink_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> {
-    let (next, previous) = (operation.read(at + chunk::NEXT), operation.read(at + chunk::PREVIOUS));
+    let (next, previous) = (
+        operation.read(at + chunk::NEXT),
+        operation.read(at + chunk::PREVIOUS),
+    );
     for neighbour in [next, previous].into_iter().filter(|&offset| offset != 0) {
         operation.segment.check_range(neighbour, chunk::BLOCKS)?;
     }
@@ -239,7 +257,10 @@ pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
             bits &= bits - 1;
             count += 1;
             free -= 1;
-            operation.write(magazine + count * WORD, at + chunk::BLOCKS + index * CLASSES[class]);
+            operation.write(
+                magazine + count * WORD,
+                at + chunk::BLOCKS + index * CLASSES[class],
+            );
         }
         operation.write(bitmap, bits);
     }
@@ -280,12 +301,22 @@ fn new_chunk(operation: &mut Operation, class: usize) -> Attempt<u64> {
     let at = unit_offset(segment, unit);
     let blocks = chunk_blocks(class);
     // Nobody reads a free run: its new head needs no entry.
-    segment.word(at + chunk::SHAPE).store(chunk_shape(class, blocks), Ordering::Relaxed);
-    segment.word(at + chunk::FREE).store(blocks, Ordering::Relaxed);
+    segment
+        .word(at + chunk::SHAPE)
+        .store(chunk_shape(class, blocks), Ordering::Relaxed);
+    segment
+        .word(at + chunk::FREE)
+        .store(blocks, Ordering::Relaxed);
     for word in 0..4 {
         let here = blocks.saturating_sub(word * 64).min(64);
-        let bits = if here == 0 { 0 } else { u64::MAX >> (64 - here) };
-        segment.word(at + chunk::BITMAP + word * WORD).store(bits, Ordering::Relaxed);
+        let bits = if here == 0 {
+            0
+        } else {
+            u64::MAX >> (64 - here)
+        };
+        segment
+            .word(at + chunk::BITMAP + word * WORD)
+            .store(bits, Ordering::Relaxed);
     }
     link_chunk(operation, class, at);
     operation.commit();
@@ -373,7 +404,9 @@ pub fn allocate(operation: &mut Operation, payload: u64, owner: u64) -> Attempt<
     let block = match class_for(payload) {
         Some(class) => operation.take(class)?,
         None => {
-            let bytes = payload.checked_add(block::LARGE).filter(|&bytes| bytes < 1 << 60);
+            let bytes = payload
+                .checked_add(block::LARGE)
+                .filter(|&bytes| bytes < 1 << 60);
             let bytes = bytes.ok_or_else(|| Error::Full(format!("{payload} bytes fit nowhere")))?;
             operation.lock(superblock::HEAP_LOCK)?;
             let unit = Units::new(operation).take(bytes.div_ceil(UNIT))?;
@@ -418,9 +451,16 @@ pub fn discard(operation: &mut Operation, block: u64) -> Attempt<()> {
 
 /// Writes a new block's head: how many bytes it holds, what they are, and its serial.
 pub fn head(segment: &Segment, block: u64, length: u64, kind: u64) -> u64 {
-    let serial = segment.word(superblock::NEXT_SERIAL).fetch_add(1, Ordering::Relaxed) + 1;
-    segment.word(block + block::SHAPE).store(length | kind << 56, Ordering::Relaxed);
-    segment.word(block + block::SERIAL).store(serial, Ordering::Relaxed);
+    let serial = segment
+        .word(superblock::NEXT_SERIAL)
+        .fetch_add(1, Ordering::Relaxed)
+        + 1;
+    segment
+        .word(block + block::SHAPE)
+        .store(length | kind << 56, Ordering::Relaxed);
+    segment
+        .word(block + block::SERIAL)
+        .store(serial, Ordering::Relaxed);
     serial
 }
 
@@ -438,7 +478,11 @@ pub struct Walk {
 pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
     operation.lock(superblock::HEAP_LOCK)?;
     let segment = operation.segment;
-    let mut walk = Walk { blocks: Vec::new(), free: Vec::new(), free_units: 0 };
+    let mut walk = Walk {
+        blocks: Vec::new(),
+        free: Vec::new(),
+        free_units: 0,
+    };
     let mut listed = Vec::new();
     for class in 0..CLASSES.len() {
         let (mut at, mut previous) = (operation.read(partial(class)), 0);
@@ -455,14 +499,20 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
     let (mut unit, mut was_free) = (0, false);
     let size = (segment.size() - segment.data()) / UNIT;
     if units.frontier > size {
-        return Err(corrupt(format!("frontier {} lies beyond {size} units", units.frontier)).into());
+        return Err(corrupt(format!(
+            "frontier {} lies beyond {size} units",
+            units.frontier
+        ))
+        .into());
     }
     let mut runs = Vec::new();
     while unit < units.frontier {
         let (end, free) = (units.end(unit), units.is_free(unit));
         let inner = (unit + 1..end).any(|inside| units.is_free(inside));
         if !units.is_start(unit) || inner || (free && was_free) {
-            return Err(corrupt(format!("the bitmaps contradict each other at unit {unit}")).into());
+            return Err(
+                corrupt(format!("the bitmaps contradict each other at unit {unit}")).into(),
+            );
         }
         if free {
             walk.free_units += end - unit;
@@ -482,7 +532,11 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
 
 /// One used run: a chunk if a class's list or its shape says so, else a large block.
 fn walk_run(
-    segment: &Segment, walk: &mut Walk, listed: &mut Vec<(usize, u64)>, unit: u64, length: u64,
+    segment: &Segment,
+    walk: &mut Walk,
+    listed: &mut Vec<(usize, u64)>,
+    unit: u64,
+    length: u64,
 ) -> Result<()> {
     let at = unit_offset(segment, unit);
     let read = |offset| segment.word(at + offset).load(Ordering::Relaxed);
@@ -502,7 +556,10 @@ fn walk_run(
     }
     let place = listed.iter().position(|&entry| entry == (class, at));
     if free != read(chunk::FREE) || (free > 0) != place.is_some() {
-        return Err(corrupt(format!("chunk {at:#x}: {free} free, counted {}", read(chunk::FREE))));
+        return Err(corrupt(format!(
+            "chunk {at:#x}: {free} free, counted {}",
+            read(chunk::FREE)
+        )));
     }
     if let Some(place) = place {
         listed.swap_remove(place);

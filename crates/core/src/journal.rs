@@ -27,15 +27,25 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// An empty record at `base`, the caller's own.
     pub fn new(segment: &'a Segment, base: u64) -> Record<'a> {
-        Record { segment, base, entries: 0, sequences: 0, copies: 0 }
+        Record {
+            segment,
+            base,
+            entries: 0,
+            sequences: 0,
+            copies: 0,
+        }
     }
 
     fn put(&self, offset: u64, value: u64) {
-        self.segment.word(self.base + offset).store(value, Ordering::Relaxed);
+        self.segment
+            .word(self.base + offset)
+            .store(value, Ordering::Relaxed);
     }
 
     fn get(&self, offset: u64) -> u64 {
-        self.segment.word(self.base + offset).load(Ordering::Relaxed)
+        self.segment
+            .word(self.base + offset)
+            .load(Ordering::Relaxed)
     }
 
     fn entry(index: u64) -> u64 {
@@ -60,7 +70,11 @@ impl<'a> Record<'a> {
     /// When the record is full: every operation is bounded below that, by design.
     pub fn write(&mut self, word: u64, value: u64) {
         let index = self.find(word).unwrap_or_else(|| {
-            assert!(self.entries < record::ENTRY_PAIRS, "a record has {} entries", self.entries);
+            assert!(
+                self.entries < record::ENTRY_PAIRS,
+                "a record has {} entries",
+                self.entries
+            );
             self.put(Self::entry(self.entries), word);
             self.entries += 1;
             self.entries - 1
@@ -73,7 +87,10 @@ impl<'a> Record<'a> {
         assert!(self.sequences < record::SEQUENCE_PAIRS);
         let pair = record::SEQUENCES + self.sequences * 2 * WORD;
         self.put(pair, word);
-        self.put(pair + WORD, self.segment.word(word).load(Ordering::Relaxed) & !1);
+        self.put(
+            pair + WORD,
+            self.segment.word(word).load(Ordering::Relaxed) & !1,
+        );
         self.sequences += 1;
     }
 
@@ -97,7 +114,9 @@ impl<'a> Record<'a> {
         let word = self.entries | self.sequences << 16 | self.copies << 32;
         compiler_fence(Ordering::SeqCst); // entries before commit
         crate::crash_point!("journal.written");
-        self.segment.word(self.base + record::COMMIT).store(word, Ordering::Release);
+        self.segment
+            .word(self.base + record::COMMIT)
+            .store(word, Ordering::Release);
         compiler_fence(Ordering::SeqCst); // commit before apply
         crate::crash_point!("journal.committed");
         self.apply();
@@ -109,13 +128,17 @@ impl<'a> Record<'a> {
         let pair = |index: u64| record::SEQUENCES + index * 2 * WORD;
         for index in 0..self.sequences {
             let even = self.get(pair(index) + WORD);
-            segment.word(self.get(pair(index))).store(even | 1, Ordering::Relaxed);
+            segment
+                .word(self.get(pair(index)))
+                .store(even | 1, Ordering::Relaxed);
         }
         fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
         crate::crash_point!("journal.odd");
         for index in 0..self.entries {
             let entry = Self::entry(index);
-            segment.word(self.get(entry)).store(self.get(entry + WORD), Ordering::Relaxed);
+            segment
+                .word(self.get(entry))
+                .store(self.get(entry + WORD), Ordering::Relaxed);
             crate::crash_point!("journal.applying");
         }
         if self.copies != 0 {
@@ -129,10 +152,14 @@ impl<'a> Record<'a> {
         for index in 0..self.sequences {
             let even = self.get(pair(index) + WORD).wrapping_add(2);
             // pairs with the readers' Acquire load of the sequence
-            segment.word(self.get(pair(index))).store(even, Ordering::Release);
+            segment
+                .word(self.get(pair(index)))
+                .store(even, Ordering::Release);
         }
         compiler_fence(Ordering::SeqCst); // apply before clear
-        segment.word(self.base + record::COMMIT).store(0, Ordering::Release);
+        segment
+            .word(self.base + record::COMMIT)
+            .store(0, Ordering::Release);
         crate::crash_point!("journal.cleared");
         (self.entries, self.sequences, self.copies) = (0, 0, 0);
     }
@@ -158,8 +185,12 @@ impl<'a> Record<'a> {
             dead.apply();
             return true;
         }
-        segment.word(superblock::DAMAGED).store(base, Ordering::Relaxed);
-        segment.word(base + record::COMMIT).store(0, Ordering::Release);
+        segment
+            .word(superblock::DAMAGED)
+            .store(base, Ordering::Relaxed);
+        segment
+            .word(base + record::COMMIT)
+            .store(0, Ordering::Release);
         false
     }
 

@@ -132,8 +132,8 @@ pub const BITMAPS: u64 = SLOT_RECORDS + SLOTS * slot::STRIDE;
 
 /// Sizes of small blocks, header included. Larger ones are runs of units.
 pub const CLASSES: [u64; 18] = [
-    64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576,
-    32768,
+    64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384,
+    24576, 32768,
 ];
 pub const LARGEST_CLASS: u64 = CLASSES[CLASSES.len() - 1];
 
@@ -199,15 +199,28 @@ pub const fn bitmap_pair(unit: u64) -> u64 {
 
 /// The first byte of the data area of a space that may grow to `max_size`.
 pub const fn data_start(max_size: u64) -> u64 {
-    align_up(BITMAPS + align_up(max_size / UNIT, 64) / 64 * 2 * WORD, UNIT)
+    align_up(
+        BITMAPS + align_up(max_size / UNIT, 64) / 64 * 2 * WORD,
+        UNIT,
+    )
 }
 
 /// A fingerprint of the constants above: two builds that disagree never share a segment.
 pub fn layout_hash() -> u64 {
     let mut hasher = crc32fast::Hasher::new();
     let constants = [
-        VERSION, UNIT, SLOTS, slot::STRIDE, slot::MEMBERS, record::MAGAZINES, record::MAGAZINE_ROOM,
-        record::ENTRY_PAIRS, BITMAPS, superblock::DIRECTORY_LOCK, superblock::TICKETS, chunk::BLOCKS,
+        VERSION,
+        UNIT,
+        SLOTS,
+        slot::STRIDE,
+        slot::MEMBERS,
+        record::MAGAZINES,
+        record::MAGAZINE_ROOM,
+        record::ENTRY_PAIRS,
+        BITMAPS,
+        superblock::DIRECTORY_LOCK,
+        superblock::TICKETS,
+        chunk::BLOCKS,
         block::LARGE,
     ];
     for word in constants.iter().chain(&CLASSES) {

@@ -36,8 +36,12 @@ use operation::Operation;
 use segment::Segment;
 
 /// What every space needs from the layers above it.
-pub const HOOKS: space::Hooks =
-    space::Hooks { sweep: drain::sweep, adopt: fork::adopt, dismantle, blocks };
+pub const HOOKS: space::Hooks = space::Hooks {
+    sweep: drain::sweep,
+    adopt: fork::adopt,
+    dismantle,
+    blocks,
+};
 
 /// Writes the entries that take an object of any kind apart.
 fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {

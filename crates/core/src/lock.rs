@@ -53,7 +53,10 @@ pub fn owner(word: u64) -> Result<Option<Me>> {
     if slot >= SLOTS {
         return Err(corrupt(format!("a lock word names slot {slot}")));
     }
-    Ok(Some(Me { slot, generation: (word >> GENERATION_SHIFT) as u32 }))
+    Ok(Some(Me {
+        slot,
+        generation: (word >> GENERATION_SHIFT) as u32,
+    }))
 }
 
 /// Whether a word other than 0 names a holder of a past generation.
@@ -161,7 +164,9 @@ pub fn stand(segment: &Segment, lock: u64, limit: Duration) -> Result<Stood> {
         os::yield_now();
         seen = word.load(Ordering::Relaxed);
     }
-    let Some(holder) = owner(seen)? else { return Ok(Stood::Changed) };
+    let Some(holder) = owner(seen)? else {
+        return Ok(Stood::Changed);
+    };
     if is_past(segment, seen)? {
         return Ok(Stood::Changed);
     }
@@ -171,7 +176,9 @@ pub fn stand(segment: &Segment, lock: u64, limit: Duration) -> Result<Stood> {
     }
     let flagged = seen | WAITERS;
     if seen != flagged
-        && word.compare_exchange(seen, flagged, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        && word
+            .compare_exchange(seen, flagged, Ordering::Relaxed, Ordering::Relaxed)
+            .is_err()
     {
         return Ok(Stood::Changed);
     }

@@ -31,7 +31,10 @@ fn tell(segment: &Segment, mutex: u64) {
 /// `Corrupt`.
 #[inline]
 pub fn try_acquire(
-    segment: &Segment, participant: &Participant, mutex: u64, flags: u64,
+    segment: &Segment,
+    participant: &Participant,
+    mutex: u64,
+    flags: u64,
 ) -> Result<bool> {
     match lock::try_acquire(segment, mutex, participant.me, flags)? {
         Tried::Held(_) => Ok(false),
@@ -51,7 +54,9 @@ pub fn release(segment: &Segment, mutex: u64) -> bool {
     if segment.word(mutex).load(Ordering::Relaxed) == 0 {
         return false;
     }
-    segment.word(mutex + RELEASES).fetch_add(1, Ordering::Relaxed);
+    segment
+        .word(mutex + RELEASES)
+        .fetch_add(1, Ordering::Relaxed);
     lock::release(segment, mutex);
     tell(segment, mutex);
     true

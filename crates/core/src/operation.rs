@@ -59,7 +59,11 @@ impl<'a> Operation<'a> {
     /// # Errors
     /// `Stop::Busy` if it is held.
     pub fn lock(&mut self, lock: u64) -> Attempt<Tried> {
-        let flags = if lock == self.contended { lock::WAITERS } else { 0 };
+        let flags = if lock == self.contended {
+            lock::WAITERS
+        } else {
+            0
+        };
         let mut spins = if self.held == 0 { SPINS } else { 0 };
         loop {
             match lock::try_acquire(self.segment, lock, self.me(), flags)? {

@@ -40,14 +40,21 @@ pub struct State {
 impl State {
     pub fn read(segment: &Segment, slot: u64) -> State {
         // pairs with the publishing stores, Release
-        let word = segment.word(layout::slot_state(slot)).load(Ordering::Acquire);
-        State { state: word & 3, generation: (word >> 32) as u32 }
+        let word = segment
+            .word(layout::slot_state(slot))
+            .load(Ordering::Acquire);
+        State {
+            state: word & 3,
+            generation: (word >> 32) as u32,
+        }
     }
 
     /// The one store that changes a slot's state. The caller holds the slot's byte.
     pub fn write(segment: &Segment, slot: u64, state: u64, generation: u32) {
         let word = u64::from(generation) << 32 | state;
-        segment.word(layout::slot_state(slot)).store(word, Ordering::Release);
+        segment
+            .word(layout::slot_state(slot))
+            .store(word, Ordering::Release);
     }
 }
 
@@ -124,9 +131,11 @@ impl Participant {
             return Ok(None);
         }
         let record = layout::slot_record(slot);
-        segment.allocate(record, record + slot::STRIDE).map_err(|e| full(segment, slot::STRIDE, &e))?;
-        let anchor = Anchor::cast(file, segment, slot, inherited)
-            .map_err(|e| system("mmap", segment, e))?;
+        segment
+            .allocate(record, record + slot::STRIDE)
+            .map_err(|e| full(segment, slot::STRIDE, &e))?;
+        let anchor =
+            Anchor::cast(file, segment, slot, inherited).map_err(|e| system("mmap", segment, e))?;
         segment.zero(record, slot::STRIDE);
         let boot = os::boot_id();
         let header = [
@@ -136,13 +145,18 @@ impl Participant {
             (slot::STARTED, os::boot_clock().as_nanos() as u64),
         ];
         for (offset, value) in header {
-            segment.word(record + offset).store(value, Ordering::Relaxed);
+            segment
+                .word(record + offset)
+                .store(value, Ordering::Relaxed);
         }
         crate::crash_point!("participant.zeroed");
         State::write(segment, slot, LIVE, free.generation);
         crate::crash_point!("participant.published");
         Ok(Some(Participant {
-            me: Me { slot, generation: free.generation },
+            me: Me {
+                slot,
+                generation: free.generation,
+            },
             anchor,
             busy: Default::default(),
             unfinished: AtomicU64::new(0),
@@ -157,7 +171,9 @@ impl Participant {
             let _ = os::keep_from_children(page);
         }
         let record = layout::slot_record(self.me.slot);
-        segment.word(record + slot::PROCESS_ID).store(u64::from(os::process_id()), Ordering::Relaxed);
+        segment
+            .word(record + slot::PROCESS_ID)
+            .store(u64::from(os::process_id()), Ordering::Relaxed);
     }
 
     /// Lets go of the slot's byte in this process: in the parent after a fork, when the child
@@ -225,7 +241,7 @@ fn take_bit(bits: &AtomicU64, count: u64) -> Option<u64> {
             return None;
         }
         // pairs with the give functions, Release
-        match bits.compare_exchange_weak(seen, seen | 1 << row, Ordering::Acquire, Ordering::Relaxed) {
+        match bits.compare_exchange(seen, seen | 1 << row, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => return Some(row),
             Err(now) => seen = now,
         }
@@ -233,7 +249,11 @@ fn take_bit(bits: &AtomicU64, count: u64) -> Option<u64> {
 }
 
 pub(crate) fn system(call: &'static str, segment: &Segment, source: io::Error) -> Error {
-    Error::System { call, path: segment.path(), source }
+    Error::System {
+        call,
+        path: segment.path(),
+        source,
+    }
 }
 
 pub(crate) fn full(segment: &Segment, need: u64, error: &io::Error) -> Error {
@@ -244,7 +264,11 @@ pub(crate) fn full(segment: &Segment, need: u64, error: &io::Error) -> Error {
              COURTYARD_DIR at a larger one, or in Docker raise --shm-size",
             path.display()
         )),
-        _ => Error::System { call: "fallocate", path, source: io::Error::from(error.kind()) },
+        _ => Error::System {
+            call: "fallocate",
+            path,
+            source: io::Error::from(error.kind()),
+        },
     }
 }
 
@@ -257,8 +281,8 @@ pub fn is_alive(segment: &Segment, slot: u64) -> io::Result<bool> {
 pub fn any_alive(file: &File, except: Option<u64>) -> io::Result<bool> {
     let except = except.unwrap_or(SLOTS);
     let below = except > 0 && os::is_claimed(file, LIVENESS_BYTE, except)?;
-    let above = except + 1 < SLOTS
-        && os::is_claimed(file, LIVENESS_BYTE + except + 1, SLOTS - except - 1)?;
+    let above =
+        except + 1 < SLOTS && os::is_claimed(file, LIVENESS_BYTE + except + 1, SLOTS - except - 1)?;
     Ok(below || above)
 }
 

@@ -29,11 +29,21 @@ impl<'a> Pin<'a> {
     /// # Crash
     /// The drainer of this participant's slot clears the pin and sweeps.
     pub fn new(
-        space: &'a Space, participant: &'a Participant, block: u64, is_linked: impl Fn() -> bool,
+        space: &'a Space,
+        participant: &'a Participant,
+        block: u64,
+        is_linked: impl Fn() -> bool,
     ) -> Option<Pin<'a>> {
         let row = participant.take_pin()?;
-        let pin = Pin { space, participant, row };
-        space.segment.word(participant.pin(row)).store(block, Ordering::Relaxed);
+        let pin = Pin {
+            space,
+            participant,
+            row,
+        };
+        space
+            .segment
+            .word(participant.pin(row))
+            .store(block, Ordering::Relaxed);
         fence(Ordering::SeqCst); // pin, then look: pairs with `sweep`'s fence
         is_linked().then_some(pin)
     }
@@ -42,14 +52,20 @@ impl<'a> Pin<'a> {
 impl Drop for Pin<'_> {
     fn drop(&mut self) {
         let segment = &self.space.segment;
-        segment.word(self.participant.pin(self.row)).store(0, Ordering::Release);
+        segment
+            .word(self.participant.pin(self.row))
+            .store(0, Ordering::Release);
         self.participant.give_pin(self.row);
         fence(Ordering::SeqCst); // unpin, then look at the list: pairs with `sweep`'s fence
         if segment.word(superblock::RETIRED).load(Ordering::Relaxed) != 0 {
             let mut turns = 0;
             let mut briefly = |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
                 turns += 1;
-                if turns > 50 { Err(Error::Interrupted) } else { slice().map(drop) }
+                if turns > 50 {
+                    Err(Error::Interrupted)
+                } else {
+                    slice().map(drop)
+                }
             };
             // Left undone only behind a peer stopped inside the lock; the next sweep does it.
             let _ = sweep(self.space, self.participant, &mut briefly);
@@ -71,11 +87,13 @@ pub fn retire(operation: &mut Operation, block: u64) -> Attempt<()> {
 }
 
 fn is_pinned(segment: &Segment, block: u64) -> bool {
-    (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE).any(|slot| {
-        let pins = layout::slot_record(slot) + slot::PINS;
-        (0..slot::PIN_ROWS)
-            .any(|row| segment.word(pins + row * WORD).load(Ordering::Relaxed) == block)
-    })
+    (0..SLOTS)
+        .filter(|&slot| State::read(segment, slot).state != FREE)
+        .any(|slot| {
+            let pins = layout::slot_record(slot) + slot::PINS;
+            (0..slot::PIN_ROWS)
+                .any(|row| segment.word(pins + row * WORD).load(Ordering::Relaxed) == block)
+        })
 }
 
 /// Frees the retired blocks that nobody pins.

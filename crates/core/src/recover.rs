@@ -20,9 +20,16 @@ use crate::wait;
 /// # Crash
 /// The kernel drops our right; the slot is LIVE until the last store, so the next one repeats.
 pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
-    let Some(_right) = Right::seize(segment, dead.slot)? else { return Ok(false) };
+    let Some(_right) = Right::seize(segment, dead.slot)? else {
+        return Ok(false);
+    };
     // Under the right, again: it may have been reaped, and the slot taken by another.
-    if State::read(segment, dead.slot) != (State { state: LIVE, generation: dead.generation }) {
+    if State::read(segment, dead.slot)
+        != (State {
+            state: LIVE,
+            generation: dead.generation,
+        })
+    {
         return Ok(false);
     }
     for index in 0..slot::RECORD_COUNT {
@@ -41,7 +48,11 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
     }
     crate::crash_point!("recover.repeated");
     // The reserved slot owns nothing, so it needs no draining.
-    let next = if dead.slot == RESERVED_SLOT { FREE } else { DRAINING };
+    let next = if dead.slot == RESERVED_SLOT {
+        FREE
+    } else {
+        DRAINING
+    };
     State::write(segment, dead.slot, next, dead.generation.wrapping_add(1));
     crate::crash_point!("recover.advanced");
     Ok(true)
@@ -55,8 +66,16 @@ pub fn reap_all(segment: &Segment) -> Result<bool> {
     let mut draining = false;
     for slot in 0..layout::SLOTS {
         let state = State::read(segment, slot);
-        if state.state == LIVE && !is_alive(segment, slot).map_err(|e| system("fcntl", segment, e))? {
-            reap(segment, Me { slot, generation: state.generation })?;
+        if state.state == LIVE
+            && !is_alive(segment, slot).map_err(|e| system("fcntl", segment, e))?
+        {
+            reap(
+                segment,
+                Me {
+                    slot,
+                    generation: state.generation,
+                },
+            )?;
         }
         draining |= State::read(segment, slot).state == DRAINING;
     }

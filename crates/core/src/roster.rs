@@ -75,7 +75,8 @@ impl Roster {
     pub fn all(&self) -> Vec<(u64, ObjectId)> {
         self.with(|rows| {
             let held = rows.held.iter().enumerate();
-            held.filter_map(|(row, object)| object.map(|object| (row as u64, object))).collect()
+            held.filter_map(|(row, object)| object.map(|object| (row as u64, object)))
+                .collect()
         })
     }
 

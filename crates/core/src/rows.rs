@@ -39,7 +39,9 @@ pub fn first_row(part: u64) -> u64 {
 pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place> {
     let part = u64::from((row / FIRST + 1).ilog2());
     if part >= SEGMENTS {
-        return Err(crate::error::corrupt(format!("row {row} is beyond any table")));
+        return Err(crate::error::corrupt(format!(
+            "row {row} is beyond any table"
+        )));
     }
     let base = segment.word(head + part * WORD).load(Ordering::Acquire); // pairs with apply
     if base == 0 {
@@ -58,7 +60,12 @@ pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place>
 /// # Crash
 /// The block is unfinished until the record that links it.
 pub fn extend(
-    space: &Space, participant: &Participant, patience: Patience, head: u64, part: u64, size: u64,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    head: u64,
+    part: u64,
+    size: u64,
 ) -> Result<()> {
     let length = rows_in(part) * size;
     let block = Unfinished::allocate(space, participant, patience, length, KIND)?;

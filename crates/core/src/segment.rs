@@ -54,12 +54,18 @@ impl Segment {
     /// # Errors
     /// `Layout` or `Corrupt` for a file that is not a segment of this layout.
     pub fn map(file: File, path: &Path) -> Result<Segment> {
-        let system = |call, source| Error::System { call, path: path.to_owned(), source };
+        let system = |call, source| Error::System {
+            call,
+            path: path.to_owned(),
+            source,
+        };
         let status = os::status_of(&file).map_err(|e| system("fstat", e))?;
         if status.size < layout::SLOT_RECORDS {
             return Err(Error::Layout(format!(
                 "{}: not a courtyard segment: {} bytes, expected at least {}",
-                path.display(), status.size, layout::SLOT_RECORDS
+                path.display(),
+                status.size,
+                layout::SLOT_RECORDS
             )));
         }
         let space = os::file_system(&file).map_err(|e| system("fstatfs", e))?;
@@ -94,26 +100,35 @@ impl Segment {
         let name = self.path();
         let name = name.display();
         if word(superblock::MAGIC) != layout::MAGIC {
-            return Err(Error::Layout(format!("{name}: not a courtyard segment (no magic)")));
+            return Err(Error::Layout(format!(
+                "{name}: not a courtyard segment (no magic)"
+            )));
         }
         let (version, hash) = (word(superblock::VERSION), word(superblock::LAYOUT_HASH));
         if version != layout::VERSION || hash != layout::layout_hash() {
             return Err(Error::Layout(format!(
                 "{name}: layout {version}/{hash:x}, this courtyard reads {}/{:x}; \
                  let its processes end, or use the courtyard version that made it",
-                layout::VERSION, layout::layout_hash()
+                layout::VERSION,
+                layout::layout_hash()
             )));
         }
         if word(superblock::CRC) != u64::from(self.superblock_crc()) {
-            return Err(corrupt(format!("{name}: the superblock's checksum is wrong")));
+            return Err(corrupt(format!(
+                "{name}: the superblock's checksum is wrong"
+            )));
         }
         let (data, max) = (word(superblock::DATA), word(superblock::MAX_SIZE));
         if word(superblock::SLOTS) != layout::SLOTS || data != layout::data_start(max) {
-            return Err(corrupt(format!("{name}: the superblock contradicts itself")));
+            return Err(corrupt(format!(
+                "{name}: the superblock contradicts itself"
+            )));
         }
         let size = word(superblock::SIZE);
         if size > length || size < data || size % PAGE != 0 || size > self.window {
-            return Err(corrupt(format!("{name}: size {size}, but the file has {length} bytes")));
+            return Err(corrupt(format!(
+                "{name}: size {size}, but the file has {length} bytes"
+            )));
         }
         self.data = data;
         self.size.store(size, Ordering::Relaxed);
@@ -169,7 +184,10 @@ impl Segment {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.path.read().map(|path| path.clone()).unwrap_or_default()
+        self.path
+            .read()
+            .map(|path| path.clone())
+            .unwrap_or_default()
     }
 
     pub fn set_path(&self, path: &Path) {
@@ -194,7 +212,10 @@ impl Segment {
     /// The published size, read anew.
     pub fn size(&self) -> u64 {
         // pairs with `publish_size`, Release: pages below it are allocated
-        let size = self.word(superblock::SIZE).load(Ordering::Acquire).min(self.window);
+        let size = self
+            .word(superblock::SIZE)
+            .load(Ordering::Acquire)
+            .min(self.window);
         self.size.fetch_max(size, Ordering::Relaxed).max(size)
     }
 
@@ -235,9 +256,10 @@ impl Segment {
             offset.is_multiple_of(T::SIZE) && (header || self.covers(offset, T::SIZE)),
             "offset {offset:#x} is outside the segment"
         );
+        let cell = self.address(offset).cast::<T>();
         // SAFETY: aligned and inside the mapping, which lives as long as the segment; peers
         // write it too, which an atomic allows.
-        unsafe { self.base.byte_add(offset as usize).cast::<T>().as_ref() }
+        unsafe { cell.as_ref() }
     }
 
     /// The word at an offset read from shared memory.
@@ -258,7 +280,8 @@ impl Segment {
             return Ok(());
         }
         Err(corrupt(format!(
-            "{}: offset {offset:#x} + {length} lies outside the data area", self.path().display()
+            "{}: offset {offset:#x} + {length} lies outside the data area",
+            self.path().display()
         )))
     }
 
@@ -287,13 +310,15 @@ impl Segment {
         let (words, tail) = from.as_chunks::<8>();
         let mut at = offset;
         for chunk in words {
-            self.word(at).store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
+            self.word(at)
+                .store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
             at += WORD;
         }
         if !tail.is_empty() {
             let mut last = [0; 8];
             last[..tail.len()].copy_from_slice(tail);
-            self.word(at).store(u64::from_ne_bytes(last), Ordering::Relaxed);
+            self.word(at)
+                .store(u64::from_ne_bytes(last), Ordering::Relaxed);
         }
     }
 

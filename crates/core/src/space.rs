@@ -62,9 +62,18 @@ impl Space {
     /// `System` if the page that forks wipe cannot be had.
     pub fn new(segment: Segment, hooks: Hooks) -> Result<Space> {
         let path = segment.path();
-        let page = os::map_wiped_on_fork()
-            .map_err(|source| Error::System { call: "madvise", path, source })?;
-        let word = |offset| u128::from(segment.word(superblock::UUID + offset).load(Ordering::Relaxed));
+        let page = os::map_wiped_on_fork().map_err(|source| Error::System {
+            call: "madvise",
+            path,
+            source,
+        })?;
+        let word = |offset| {
+            u128::from(
+                segment
+                    .word(superblock::UUID + offset)
+                    .load(Ordering::Relaxed),
+            )
+        };
         Ok(Space {
             uuid: word(0) | word(8) << 64,
             segment,
@@ -123,7 +132,9 @@ impl Space {
         let result = self.register(false).map(|participant| {
             let participant = Box::leak(Box::new(participant));
             let (null, order) = (ptr::null_mut(), Ordering::AcqRel);
-            self.me().compare_exchange(null, participant, order, Ordering::Acquire).is_ok()
+            self.me()
+                .compare_exchange(null, participant, order, Ordering::Acquire)
+                .is_ok()
         });
         self.entering.store(false, Ordering::Release);
         if result? {
@@ -190,7 +201,9 @@ impl Space {
     /// # Errors
     /// What `body` fails with; `Full` when growth fails; `Interrupted` as `patience` says.
     pub fn run<T>(
-        &self, patience: Patience, body: impl FnMut(&mut Operation) -> Attempt<T>,
+        &self,
+        patience: Patience,
+        body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
         self.run_as(self.participant()?, patience, body)
     }
@@ -200,7 +213,9 @@ impl Space {
     /// # Errors
     /// As `run`.
     pub fn run_as<T>(
-        &self, participant: &Participant, patience: Patience,
+        &self,
+        participant: &Participant,
+        patience: Patience,
         mut body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
         let mut contended = 0;
@@ -278,14 +293,19 @@ impl Space {
                 return Ok(()); // somebody else grew it meanwhile
             }
             let used = segment.word(superblock::FRONTIER).load(Ordering::Relaxed) * UNIT;
-            let need = segment.data().saturating_add(used).saturating_add(bytes).max(size);
+            let need = segment
+                .data()
+                .saturating_add(used)
+                .saturating_add(bytes)
+                .max(size);
             let step = ((size - segment.data()) / 4).clamp(SMALLEST_GROWTH, LARGEST_GROWTH);
             let wish = need.max(layout::align_up(size + step, UNIT));
             let limit = self.limit();
             if need > limit {
                 return Err(self.over_limit(need, limit).into());
             }
-            self.extend(size, wish.min(limit)).or_else(|_| self.extend(size, need))?;
+            self.extend(size, wish.min(limit))
+                .or_else(|_| self.extend(size, need))?;
             Ok(())
         })
     }
@@ -331,8 +351,16 @@ impl Space {
     fn over_limit(&self, need: u64, limit: u64) -> Error {
         let data = self.segment.data();
         let path = self.segment.path();
-        let reason = match self.segment.word(superblock::SIZE_LIMIT).load(Ordering::Relaxed) {
-            0 => format!("the space {} can hold at most {}", path.display(), limit - data),
+        let reason = match self
+            .segment
+            .word(superblock::SIZE_LIMIT)
+            .load(Ordering::Relaxed)
+        {
+            0 => format!(
+                "the space {} can hold at most {}",
+                path.display(),
+                limit - data
+            ),
             limit => format!("the size_limit of {} is {limit}", path.display()),
         };
         Error::Full(format!(

@@ -25,12 +25,20 @@ impl<'a> Unfinished<'a> {
     /// # Crash
     /// The drainer of this participant's slot frees it.
     pub fn allocate(
-        space: &'a Space, participant: &'a Participant, patience: Patience, length: u64, kind: u64,
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        length: u64,
+        kind: u64,
     ) -> Result<Unfinished<'a>> {
         let row = participant.take_unfinished().ok_or_else(|| {
             Error::Full("64 values are being written by this process at once; write fewer".into())
         })?;
-        let unfinished = Unfinished { space, participant, row };
+        let unfinished = Unfinished {
+            space,
+            participant,
+            row,
+        };
         let owner = unfinished.word();
         space.run_as(participant, patience, |operation| {
             heap::allocate(operation, length, owner)
@@ -66,12 +74,18 @@ impl Drop for Unfinished<'_> {
         let mut turns = 0;
         let mut briefly = |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
             turns += 1;
-            if turns > 50 { Err(Error::Interrupted) } else { slice().map(drop) }
+            if turns > 50 {
+                Err(Error::Interrupted)
+            } else {
+                slice().map(drop)
+            }
         };
         let owner = self.word();
-        let freed = self.space.run_as(self.participant, &mut briefly, |operation| {
-            heap::free(operation, owner)
-        });
+        let freed = self
+            .space
+            .run_as(self.participant, &mut briefly, |operation| {
+                heap::free(operation, owner)
+            });
         if freed.is_ok() {
             self.participant.give_unfinished(self.row);
         }

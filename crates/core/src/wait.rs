@@ -74,7 +74,8 @@ pub fn prepare(segment: &Segment, event: u64, observed: u64) -> Option<u64> {
     if observed != flagged {
         let word = segment.word(event);
         // pairs with `notify`
-        word.compare_exchange(observed, flagged, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+        word.compare_exchange(observed, flagged, Ordering::SeqCst, Ordering::SeqCst)
+            .ok()?;
     }
     fence(Ordering::SeqCst); // store-then-look: who changes data without a bump looks at the flag
     Some(flagged)

@@ -19,7 +19,12 @@ mod armed {
 /// Makes call number `skip` (from 0) of `call` fail with `errno`, once, or always if `sticky`.
 #[cfg(any(test, feature = "faults"))]
 pub fn arm(call: &'static str, skip: u32, errno: i32, sticky: bool) {
-    *armed::FAULT.lock().unwrap() = Some(armed::Fault { call, skip, errno, sticky });
+    *armed::FAULT.lock().unwrap() = Some(armed::Fault {
+        call,
+        skip,
+        errno,
+        sticky,
+    });
 }
 
 /// Takes the fault back; true if it was still waiting to fire.

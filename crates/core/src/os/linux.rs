@@ -13,11 +13,16 @@ use std::time::Duration;
 pub const PAGE: usize = 4096;
 
 fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
 
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }
 
 /// Repeats a call that a signal cut short. Only for calls that do not wait.
@@ -48,7 +53,10 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// A new open file description of the file behind `file`, even if its path is gone.
 pub fn reopen(file: &File) -> io::Result<File> {
-    open_flags(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())), libc::O_RDWR)
+    open_flags(
+        Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())),
+        libc::O_RDWR,
+    )
 }
 
 /// An unnamed file in `folder`, to be linked in when it is whole.
@@ -59,7 +67,10 @@ pub fn open_unnamed(folder: &Path) -> io::Result<File> {
 
 /// A new file under a name that must not exist yet.
 pub fn open_new(path: &Path) -> io::Result<File> {
-    open_flags(path, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW)
+    open_flags(
+        path,
+        libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW,
+    )
 }
 
 /// Gives an unnamed file its name; fails with EEXIST if the name is taken.
@@ -69,7 +80,8 @@ pub fn link_unnamed(file: &File, path: &Path) -> io::Result<()> {
     let to = c_path(path)?;
     let at = libc::AT_FDCWD;
     // SAFETY: both paths are NUL-terminated strings that outlive the call.
-    let result = unsafe { libc::linkat(at, from.as_ptr(), at, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
+    let result =
+        unsafe { libc::linkat(at, from.as_ptr(), at, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) };
     checked(result).map(drop)
 }
 
@@ -103,7 +115,10 @@ pub struct Status {
 fn status(metadata: &std::fs::Metadata) -> Status {
     use std::os::unix::fs::MetadataExt;
     Status {
-        identity: Identity { device: metadata.dev(), inode: metadata.ino() },
+        identity: Identity {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        },
         links: metadata.nlink(),
         size: metadata.size(),
         owner: metadata.uid(),
@@ -178,7 +193,13 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
             let (from, length) = (at as libc::off64_t, step as libc::off64_t);
             // SAFETY: plain integers and an open descriptor.
             let result = unsafe {
-                libc::syscall(libc::SYS_fallocate, file.as_raw_fd(), 0 as libc::c_int, from, length)
+                libc::syscall(
+                    libc::SYS_fallocate,
+                    file.as_raw_fd(),
+                    0 as libc::c_int,
+                    from,
+                    length,
+                )
             };
             checked(result as libc::c_int).map(drop)
         })?;
@@ -190,7 +211,12 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
 /// Maps `length` bytes of `file` from 0, also beyond its end: pages appear there as it grows.
 pub fn map_shared(file: &File, length: usize) -> io::Result<NonNull<u8>> {
     fault::check("mmap")?;
-    map(length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE, file.as_raw_fd())
+    map(
+        length,
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_SHARED | libc::MAP_NORESERVE,
+        file.as_raw_fd(),
+    )
 }
 
 fn map(length: usize, protection: i32, flags: i32, fd: i32) -> io::Result<NonNull<u8>> {
@@ -270,7 +296,9 @@ pub fn claim(file: &File, claim: Claim, start: u64, length: u64) -> io::Result<b
     let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw mut lock) };
     match checked(result) {
         Ok(_) => Ok(true),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => {
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }
@@ -316,7 +344,15 @@ pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration) -> Wo
     };
     // SAFETY: the caller keeps `word` mapped; the kernel only reads it.
     let result = unsafe {
-        libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, expected, &raw const limit, 0usize, 0)
+        libc::syscall(
+            libc::SYS_futex,
+            word,
+            libc::FUTEX_WAIT,
+            expected,
+            &raw const limit,
+            0usize,
+            0,
+        )
     };
     if result == 0 {
         return Woken::Changed;
@@ -335,7 +371,17 @@ pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration) -> Wo
 pub unsafe fn futex_wake(word: *const u32, count: u32) -> u32 {
     let count = count.min(i32::MAX as u32);
     // SAFETY: the kernel uses the address only as a key.
-    let woken = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, count, 0usize, 0usize, 0) };
+    let woken = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word,
+            libc::FUTEX_WAKE,
+            count,
+            0usize,
+            0usize,
+            0,
+        )
+    };
     u32::try_from(woken).unwrap_or(0)
 }
 
@@ -352,7 +398,10 @@ pub fn yield_now() {
 
 /// Time since boot, sleep included: the same clock in every process.
 pub fn boot_clock() -> Duration {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `now` is writable; the clock exists since Linux 2.6.39.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
@@ -362,7 +411,11 @@ pub fn random(buffer: &mut [u8]) -> io::Result<()> {
     fault::check("getrandom")?;
     // SAFETY: the buffer is writable for its length; up to 256 bytes never come back short.
     let got = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-    if got == buffer.len() as isize { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if got == buffer.len() as isize {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Identifies this boot of the machine; zeros where the kernel does not say.

@@ -8,4 +8,6 @@ mod linux;
 pub use linux::*;
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("courtyard runs on Linux; other systems need a file of their own in crates/core/src/os");
+compile_error!(
+    "courtyard runs on Linux; other systems need a file of their own in crates/core/src/os"
+);
