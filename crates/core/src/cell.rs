@@ -215,55 +215,66 @@ fn under_sequence<T>(
     })
 }
 
-/// Writes bytes in place from the start of the payload, all of them or none, whatever happens.
+/// Writes bytes in place, `from` the start of the payload plus `offset`: all of them or none,
+/// whatever happens. With `expected`, only if the whole payload reads so: false says it did not.
 ///
 /// # Errors
 /// `Interrupted`, `Full` (a long write needs room for its copy), `System`.
+///
+/// # Crash
+/// One record: its entries, or for a long write a copy from a block that stays ours meanwhile.
 pub fn write_bytes(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    writer: Writer,
-    from: &[u8],
-) -> Result<()> {
+    space: &Space, participant: &Participant, patience: Patience, writer: Writer, offset: u64,
+    from: &[u8], expected: Option<&[u8]>,
+) -> Result<bool> {
     let segment = &space.segment;
-    let words = (from.len() as u64).div_ceil(WORD);
+    let payload = writer.cell + PAYLOAD;
+    // Whole words, the first and the last perhaps written in part.
+    let lead = (offset % WORD) as usize;
+    let start = offset - offset % WORD;
+    let words = ((lead + from.len()) as u64).div_ceil(WORD);
+    let mut image = vec![0; (words * WORD) as usize];
+    image[lead..lead + from.len()].copy_from_slice(from);
     let redo = if words > ENTRIES {
         let length = words * WORD;
         let block = Unfinished::allocate(space, participant, patience, length, KIND)?;
-        segment.copy_in(block.payload(), from);
+        segment.copy_in(block.payload(), &image);
         Some(block)
     } else {
         None
     };
-    let exclusive = Writer {
-        guarded: true,
-        ..writer
-    };
+    let exclusive = Writer { guarded: true, ..writer };
     space.run_as(participant, patience, |operation| {
         guard(operation, exclusive)?;
-        let payload = writer.cell + PAYLOAD;
-        // A last word that is written in part keeps its other bytes.
-        let (whole, tail) = from.as_chunks::<8>();
-        match &redo {
-            Some(block) => operation.copy(block.payload(), payload, whole.len() as u64),
-            None => {
-                for (index, bytes) in whole.iter().enumerate() {
-                    let word = u64::from_ne_bytes(*bytes);
-                    operation.write(payload + index as u64 * WORD, word);
-                }
+        if let Some(expected) = expected {
+            let mut now = vec![0; expected.len()];
+            segment.copy_out(payload, &mut now);
+            if now != expected {
+                return Ok(false);
             }
         }
-        if !tail.is_empty() {
-            let at = payload + whole.len() as u64 * WORD;
+        let (chunks, _) = image.as_chunks::<8>();
+        for (index, bytes) in chunks.iter().enumerate() {
+            let at = payload + start + index as u64 * WORD;
+            let first = if index == 0 { lead } else { 0 };
+            let last = (lead + from.len() - index * 8).min(8);
+            if (first, last) == (0, 8) && redo.is_some() {
+                continue; // copied below
+            }
             let mut word = operation.read(at).to_ne_bytes();
-            word[..tail.len()].copy_from_slice(tail);
+            word[first..last].copy_from_slice(&bytes[first..last]);
             operation.write(at, u64::from_ne_bytes(word));
+        }
+        if let Some(block) = &redo {
+            let skip = u64::from(lead != 0);
+            let whole = ((lead + from.len()) as u64 / WORD) - skip;
+            let shift = skip * WORD;
+            operation.copy(block.payload() + shift, payload + start + shift, whole);
         }
         operation.sequence(writer.cell + SEQUENCE);
         operation.owe(writer.cell + EVENT);
         operation.commit();
-        Ok(())
+        Ok(true)
     })
 }
 
@@ -333,10 +344,9 @@ pub fn load(
             word,
             sequence: before,
         };
-        if word & TAG_MASK != BLOCK_TAG {
+        if linked(segment, word)?.is_none() {
             return Ok((Stored::Word(word), token));
         }
-        segment.check_range(word, block::LARGE)?;
         let large = heap::is_large(segment, word);
         let _pin = large.then(|| {
             let still =
@@ -387,7 +397,7 @@ pub fn store(
             return Ok(false);
         }
         operation.owe(writer.cell + EVENT);
-        let old_block = (old & TAG_MASK == BLOCK_TAG).then_some(old);
+        let old_block = linked(segment, old)?;
         if let (Fresh::Word(word), None) = (fresh, old_block) {
             operation.commit_with(|| segment.word(data).store(*word, Ordering::Release));
             return Ok(true);
@@ -416,6 +426,18 @@ pub fn store(
         pin::sweep(space, participant, patience)?;
     }
     Ok(stored)
+}
+
+/// The block that a stored word links, if it does: checked as data of a peer.
+///
+/// # Errors
+/// `Corrupt` if no block can be there.
+fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
+    if word == 0 || word & TAG_MASK != BLOCK_TAG {
+        return Ok(None);
+    }
+    segment.check_range(word, block::SMALL)?;
+    Ok(Some(word))
 }
 
 /// How an attempt to take the cell's lock for its user went.
@@ -504,8 +526,8 @@ pub fn blocks(segment: &Segment, root: u64) -> Result<Vec<u64>> {
     segment.check_range(base, PAYLOAD)?;
     let read = |offset| segment.word(base + offset).load(Ordering::Relaxed);
     let mut blocks = vec![root];
-    if read(SHAPE) & 0xFF == STORED && read(DATA) & TAG_MASK == BLOCK_TAG {
-        blocks.push(read(DATA));
+    if read(SHAPE) & 0xFF == STORED {
+        blocks.extend(linked(segment, read(DATA))?);
     }
     Ok(blocks)
 }

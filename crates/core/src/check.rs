@@ -164,7 +164,7 @@ fn examine(space: &Space, operation: &mut Operation, walk: &heap::Walk) -> Attem
     }
     for &(block, bytes) in &walk.blocks {
         match claims.claimed.remove(&block) {
-            Some("free in its chunk") => {}
+            Some("free in its chunk" | "in a magazine") => {}
             Some(_) => census.used += bytes,
             None => return Err(corrupt(format!("block {block:#x} belongs to nobody")).into()),
         }

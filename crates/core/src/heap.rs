@@ -204,14 +204,16 @@ fn partial(class: usize) -> u64 {
 }
 
 /// Links a chunk with a free block in front of its class's list.
-fn link_chunk(operation: &mut Operation, class: usize, at: u64) {
+fn link_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> {
     let head = operation.read(partial(class));
     operation.write(at + chunk::NEXT, head);
     operation.write(at + chunk::PREVIOUS, 0);
     if head != 0 {
+        operation.segment.check_range(head, chunk::BLOCKS)?;
         operation.write(head + chunk::PREVIOUS, at);
     }
     operation.write(partial(class), at);
+    Ok(())
 }
 
 fn unlink_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> {
@@ -318,7 +320,7 @@ fn new_chunk(operation: &mut Operation, class: usize) -> Attempt<u64> {
             .word(at + chunk::BITMAP + word * WORD)
             .store(bits, Ordering::Relaxed);
     }
-    link_chunk(operation, class, at);
+    link_chunk(operation, class, at)?;
     operation.commit();
     Ok(at)
 }
@@ -378,7 +380,7 @@ pub fn release(operation: &mut Operation, block: u64) -> Result<()> {
     operation.write(bitmap, bits | bit);
     operation.write(at + chunk::FREE, free);
     if free == 1 {
-        link_chunk(operation, class, at);
+        link_chunk(operation, class, at)?;
     } else if free == chunk_blocks(class) && !is_only_chunk(operation, class, at) {
         unlink_chunk(operation, class, at)?;
         return Units::new(operation).give(unit_at(segment, at));
@@ -434,13 +436,14 @@ pub fn free(operation: &mut Operation, owner: u64) -> Attempt<()> {
     Ok(())
 }
 
-/// Writes the entries that free a used block: into the magazine, or the heap if it is large.
+/// Writes the entries that free a used block: into the magazine, or the heap if it is large or
+/// if we are the guest in the reserved slot, which is freed without being drained.
 ///
 /// # Errors
 /// `Stop`, as for `allocate`; `Corrupt` if it is no used block.
 pub fn discard(operation: &mut Operation, block: u64) -> Attempt<()> {
     operation.segment.check_range(block, block::SMALL)?;
-    if is_large(operation.segment, block) {
+    if is_large(operation.segment, block) || operation.me().slot == layout::RESERVED_SLOT {
         operation.lock(superblock::HEAP_LOCK)?;
         return Ok(release(operation, block)?);
     }

@@ -160,6 +160,7 @@ impl<'a> Record<'a> {
         segment
             .word(self.base + record::COMMIT)
             .store(0, Ordering::Release);
+        compiler_fence(Ordering::SeqCst); // clear before the next record's entries
         crate::crash_point!("journal.cleared");
         (self.entries, self.sequences, self.copies) = (0, 0, 0);
     }

@@ -14,8 +14,13 @@ pub const PAGE: u64 = 4096;
 /// What the heap deals in: runs of whole units.
 pub const UNIT: u64 = 16 << 10;
 
+/// How many there are of what is scanned as a whole: few in a loom model, which explores all.
+const fn many(really: u64, modelled: u64) -> u64 {
+    if cfg!(loom) { modelled } else { really }
+}
+
 /// Participants of a space, the reserved one included.
-pub const SLOTS: u64 = 1024;
+pub const SLOTS: u64 = many(1024, 4);
 /// The slot of a newcomer that finds no free one. It owns nothing.
 pub const RESERVED_SLOT: u64 = SLOTS - 1;
 
@@ -85,7 +90,7 @@ pub const SLOT_RECORDS: u64 = DRAIN_LOCKS + SLOTS * WORD;
 
 /// A slot's record: a page of tables, then a page for each thread inside an operation.
 pub mod slot {
-    use super::PAGE;
+    use super::{PAGE, many};
 
     pub const STRIDE: u64 = 10 * PAGE;
     pub const PROCESS_ID: u64 = 0x00;
@@ -96,17 +101,17 @@ pub mod slot {
     pub const UNFINISHED_ROWS: u64 = 64;
     /// Blocks that a view of this process reads.
     pub const PINS: u64 = 0x240;
-    pub const PIN_ROWS: u64 = 64;
+    pub const PIN_ROWS: u64 = many(64, 1);
     /// Objects that this process holds: segments of rows.
     pub const MEMBERS: u64 = 0x440; // `rows::SEGMENTS` words
     // 0x500..0x1000 is room for leases, holdings, readers.
     pub const RECORDS: u64 = PAGE;
-    pub const RECORD_COUNT: u64 = 8;
+    pub const RECORD_COUNT: u64 = many(8, 1);
 }
 
 /// The record of one thread inside an operation: its journal, the wakes it owes, its magazines.
 pub mod record {
-    use super::PAGE;
+    use super::{PAGE, many};
 
     pub const STRIDE: u64 = PAGE;
     /// 0: nothing to replay. Otherwise committed: `entries | sequences << 16 | copies << 32`.
@@ -115,7 +120,7 @@ pub mod record {
     pub const COPY_TO: u64 = 0x018;
     pub const COPY_WORDS: u64 = 0x020;
     pub const OWED: u64 = 0x040;
-    pub const OWED_WORDS: u64 = 4;
+    pub const OWED_WORDS: u64 = many(4, 1);
     /// Pairs (sequence word, its even value before).
     pub const SEQUENCES: u64 = 0x080;
     pub const SEQUENCE_PAIRS: u64 = 4;

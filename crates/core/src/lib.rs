@@ -6,17 +6,21 @@
 //! `cell` · `mutex fork drain` · `check folder`.
 
 pub mod cell;
+#[cfg(not(loom))]
 pub mod check;
 pub mod crash;
 pub mod directory;
 pub mod drain;
 pub mod error;
+#[cfg(not(loom))]
 pub mod folder;
 pub mod fork;
 pub mod heap;
 pub mod journal;
 pub mod layout;
 pub mod lock;
+#[cfg(loom)]
+pub mod mortal;
 pub mod mutex;
 pub mod operation;
 pub mod os;
@@ -25,6 +29,10 @@ pub mod pin;
 pub mod recover;
 pub mod roster;
 pub mod rows;
+#[cfg(not(loom))]
+pub mod segment;
+#[cfg(loom)]
+#[path = "segment_model.rs"]
 pub mod segment;
 pub mod space;
 pub mod sync;

@@ -30,8 +30,8 @@ const GENERATION_SHIFT: u32 = 32;
 /// How long a sleeper goes without asking whether the owner lives.
 pub const PROBE: Duration = Duration::from_millis(100);
 /// PAUSEs spent on a lock whose holder runs on another CPU (LIMITS.md, adaptive waiting).
-const SPINS: u32 = 1000;
-const YIELDS: u32 = 20;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 1000 };
+const YIELDS: u32 = if cfg!(loom) { 0 } else { 20 };
 
 #[inline]
 fn word_of(me: Me) -> u64 {

@@ -16,7 +16,7 @@ use crate::wait;
 const LOCKS: usize = 4;
 /// PAUSEs spent on an internal lock before the operation stands aside. Its holder needs some
 /// tens of nanoseconds, unless it was preempted or died.
-const SPINS: u32 = 100;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
 pub struct Operation<'a> {
     pub segment: &'a Segment,
@@ -55,10 +55,14 @@ impl<'a> Operation<'a> {
     }
 
     /// Takes a lock for the rest of the operation: the first may be spun on, others are tried.
+    /// One that this operation holds already it goes on holding.
     ///
     /// # Errors
     /// `Stop::Busy` if it is held.
     pub fn lock(&mut self, lock: u64) -> Attempt<Tried> {
+        if self.locks[..self.held].contains(&lock) {
+            return Ok(Tried::Acquired);
+        }
         let flags = if lock == self.contended {
             lock::WAITERS
         } else {
@@ -202,6 +206,10 @@ impl<'a> Operation<'a> {
 impl Drop for Operation<'_> {
     /// Also after a panic: before the commit it never happened, after it only the wakes remain.
     fn drop(&mut self) {
+        #[cfg(loom)]
+        if crate::mortal::is_dying() {
+            return;
+        }
         self.finish();
         self.participant.give_record(self.index);
     }

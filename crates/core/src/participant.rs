@@ -12,10 +12,9 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, slot};
-use crate::os::{self, Claim};
+use crate::os::{self, Claim, File};
 use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
-use std::fs::File;
 use std::io;
 use std::ptr::NonNull;
 
@@ -307,6 +306,10 @@ impl Right {
 
 impl Drop for Right {
     fn drop(&mut self) {
+        #[cfg(loom)]
+        if crate::mortal::is_dying() {
+            return;
+        }
         // By hand: a child forked meanwhile from C shares the description and would keep it.
         let _ = os::claim(&self.file, Claim::Release, LIVENESS_BYTE + self.slot, 1);
     }

@@ -51,6 +51,10 @@ impl<'a> Pin<'a> {
 
 impl Drop for Pin<'_> {
     fn drop(&mut self) {
+        #[cfg(loom)]
+        if crate::mortal::is_dying() {
+            return;
+        }
         let segment = &self.space.segment;
         segment
             .word(self.participant.pin(self.row))

@@ -19,6 +19,14 @@ pub use core::sync::atomic::compiler_fence;
 #[cfg(loom)]
 pub fn compiler_fence(_: Ordering) {}
 
+#[cfg(loom)]
+use crate::mortal::step;
+
+/// Where a process of a model may die: before each change of a word.
+#[cfg(not(loom))]
+#[inline(always)]
+fn step() {}
+
 macro_rules! door {
     ($($name:ident: $value:ty $(, $extra:ident)*;)*) => { $(
         /// As in `core::sync::atomic`.
@@ -38,11 +46,13 @@ macro_rules! door {
 
             #[inline(always)]
             pub fn store(&self, value: $value, order: Ordering) {
+                step();
                 self.0.store(value, order);
             }
 
             #[inline(always)]
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                step();
                 self.0.swap(value, order)
             }
 
@@ -52,12 +62,14 @@ macro_rules! door {
             pub fn compare_exchange(
                 &self, current: $value, new: $value, success: Ordering, failure: Ordering,
             ) -> Result<$value, $value> {
+                step();
                 self.0.compare_exchange(current, new, success, failure)
             }
 
             $(
                 #[inline(always)]
                 pub fn $extra(&self, value: $value, order: Ordering) -> $value {
+                    step();
                     self.0.$extra(value, order)
                 }
             )*
@@ -84,7 +96,18 @@ impl Default for AtomicBool {
 #[repr(transparent)]
 pub struct AtomicPtr<T>(atomic::AtomicPtr<T>);
 
+impl<T> Default for AtomicPtr<T> {
+    fn default() -> Self {
+        Self(atomic::AtomicPtr::new(core::ptr::null_mut()))
+    }
+}
+
 impl<T> AtomicPtr<T> {
+    #[inline(always)]
+    pub fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
+        self.0.swap(value, order)
+    }
+
     #[inline(always)]
     pub fn load(&self, order: Ordering) -> *mut T {
         self.0.load(order)

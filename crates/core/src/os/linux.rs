@@ -2,7 +2,7 @@
 
 use super::fault;
 use std::ffi::CString;
-use std::fs::File;
+pub use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;

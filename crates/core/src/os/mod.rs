@@ -1,11 +1,17 @@
 //! The one door to the operating system, one file per platform. Faults are injected here.
 
+#[cfg(not(loom))]
 pub mod fault;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 mod linux;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 pub use linux::*;
+
+#[cfg(loom)]
+mod model;
+#[cfg(loom)]
+pub use model::*;
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(

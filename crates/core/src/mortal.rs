@@ -1,0 +1,105 @@
+//! The processes of a model, and how one of them dies: just before one of its stores.
+//!
+//! A killed process leaves a prefix of its stores, in program order. So a model tries every
+//! death there is by letting the mortal process make `stores` stores and wakes, for each number
+//! from 0, and then no more: `sync` calls `step` before it changes a word, the modelled futex
+//! before it wakes. Death unwinds the thread out of its body; destructors that would touch
+//! shared memory do nothing meanwhile (`is_dying`), because a dead process runs nothing.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+
+/// Who never dies.
+pub const IMMORTAL: u64 = u64::MAX;
+
+loom::thread_local! {
+    static PROCESS: Cell<u64> = Cell::new(0);
+    static LEFT: Cell<u64> = Cell::new(IMMORTAL);
+    static DEATHS_SEEN: Cell<u64> = Cell::new(0);
+}
+
+std::thread_local! {
+    /// Whether anybody died since this was last asked: the threads of a model are coroutines
+    /// of the test's one thread.
+    static DIED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What unwinds a dying thread.
+struct Death;
+
+/// Counts a store that is about to be made; the thread dies instead if it has none left.
+#[inline]
+pub fn step() {
+    LEFT.with(|left| match left.get() {
+        IMMORTAL => {}
+        0 => {
+            DIED.set(true);
+            panic::resume_unwind(Box::new(Death));
+        }
+        stores => left.set(stores - 1),
+    });
+}
+
+/// Whether this thread is being unwound: by its death, or by a failed test.
+pub fn is_dying() -> bool {
+    std::thread::panicking()
+}
+
+/// Which process the running thread belongs to.
+pub fn process() -> u64 {
+    PROCESS.with(Cell::get)
+}
+
+/// Acts as `process`, for at most `stores` stores; None if it died of that.
+/// `Segment::live` also tells the modelled kernel.
+pub fn act<T>(process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> {
+    let before = PROCESS.with(|cell| cell.replace(process));
+    LEFT.with(|left| left.set(stores));
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    LEFT.with(|left| left.set(IMMORTAL));
+    PROCESS.with(|cell| cell.set(before));
+    match result {
+        Ok(value) => Some(value),
+        Err(payload) if payload.is::<Death>() => None,
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+/// How many deaths there had been when this thread last asked who lives.
+pub(crate) fn deaths_seen() -> u64 {
+    DEATHS_SEEN.with(Cell::get)
+}
+
+pub(crate) fn see_deaths(deaths: u64) {
+    DEATHS_SEEN.with(|cell| cell.set(deaths));
+}
+
+/// Runs `explore` for a process that dies before its first store, its second, and so on, until
+/// it gets through alive in every execution. Returns how many places it died at.
+pub fn every_death(mut explore: impl FnMut(u64)) -> u64 {
+    let mut stores = 0;
+    loop {
+        DIED.set(false);
+        explore(stores);
+        if !DIED.get() {
+            return stores;
+        }
+        stores += 1;
+    }
+}
+
+/// Explores a model with at most so many preemptions in one execution, and says what it cost.
+/// `LOOM_MAX_PREEMPTIONS` overrides the bound.
+pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(preemptions);
+    builder.max_branches = 20_000;
+    let runs = std::sync::Arc::new(std::sync::Mutex::new(0_u64));
+    let (count, start) = (runs.clone(), std::time::Instant::now());
+    builder.check(move || {
+        *count.lock().unwrap() += 1;
+        model();
+    });
+    let (runs, spent) = (runs.lock().unwrap(), start.elapsed());
+    println!("{name}: {runs} executions in {spent:.1?}");
+}

@@ -1,0 +1,210 @@
+//! The segment of a model: a table of loom's words, because those cannot lie on mapped memory.
+//!
+//! A model names the words that it touches; touching another one panics. The futex has no time
+//! limit, so that wake-ups are proved without the help of time slices, but for one thing that
+//! nobody can be woken by: a death. Whoever sleeps no longer than `lock::PROBE`, because he
+//! waits for a process, is timed out once by a death that he has not asked after. An event's
+//! sleeper is not.
+
+use crate::error::{Result, corrupt};
+use crate::layout::{self, PAGE, SLOTS, UNIT, WORD, record, slot};
+use crate::mortal;
+use crate::os::{self, File, Woken};
+use crate::sync::{AtomicU64, Ordering};
+use loom::sync::{Condvar, Mutex};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The data area of every model.
+pub const DATA: u64 = layout::data_start(64 * UNIT);
+const SIZE: u64 = DATA + 8 * UNIT;
+/// As `lock::PROBE`, which lies above.
+const PROBE: Duration = Duration::from_millis(100);
+
+struct Word {
+    value: AtomicU64,
+    latch: Mutex<()>,
+    bell: Condvar,
+}
+
+pub struct Segment {
+    words: BTreeMap<u64, Word>,
+    file: File,
+}
+
+impl Segment {
+    /// A segment of the slots' state words and these.
+    pub fn new(words: impl IntoIterator<Item = u64>) -> Segment {
+        let states = (0..SLOTS).map(layout::slot_state);
+        let word = |offset| {
+            let word = Word {
+                value: AtomicU64::new(0),
+                latch: Mutex::new(()),
+                bell: Condvar::new(),
+            };
+            (offset, word)
+        };
+        Segment {
+            words: states.chain(words).map(word).collect(),
+            file: File::create(),
+        }
+    }
+
+    /// The words of a slot that registering, reaping and an operation of so many entries touch.
+    pub fn slot(slot: u64, entries: u64) -> impl Iterator<Item = u64> {
+        let base = layout::slot_record(slot);
+        let record = layout::thread_record(slot, 0);
+        let header = [
+            slot::PROCESS_ID,
+            slot::BOOT_ID,
+            slot::BOOT_ID + WORD,
+            slot::STARTED,
+        ];
+        let pins = (0..slot::PIN_ROWS).map(|row| slot::PINS + row * WORD);
+        let head = header.into_iter().chain(pins);
+        let journal = [record::COMMIT, record::SEQUENCES, record::SEQUENCES + WORD];
+        let owed = (0..record::OWED_WORDS).map(|word| record::OWED + word * WORD);
+        let entries = (0..entries * 2).map(|word| record::ENTRIES + word * WORD);
+        let record = (journal.into_iter().chain(owed).chain(entries)).map(move |at| record + at);
+        head.map(move |at| base + at).chain(record)
+    }
+
+    /// Acts as `process`, for at most `stores` stores; then it dies, and its locks fall.
+    pub fn live<T>(&self, process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> {
+        let result = mortal::act(process, stores, body);
+        if result.is_none() {
+            self.bury(process);
+        }
+        result
+    }
+
+    /// The kernel ends a process, and whoever waits for it looks again.
+    pub fn bury(&self, process: u64) {
+        self.file.bury(process);
+        for word in self.words.values() {
+            let _latch = word.latch.lock().unwrap();
+            word.bell.notify_all();
+        }
+    }
+
+    pub fn file(&self) -> io::Result<&File> {
+        Ok(&self.file)
+    }
+
+    pub fn reopen(&self) -> io::Result<File> {
+        Ok(os::reopen(&self.file))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from("the model")
+    }
+
+    pub fn data(&self) -> u64 {
+        DATA
+    }
+
+    pub fn size(&self) -> u64 {
+        SIZE
+    }
+
+    pub fn window(&self) -> u64 {
+        SIZE
+    }
+
+    pub fn allocate(&self, _: u64, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub fn publish_size(&self, _: u64) {
+        unreachable!("no model grows its segment");
+    }
+
+    fn named(&self, offset: u64) -> &Word {
+        let word = self.words.get(&offset);
+        word.unwrap_or_else(|| panic!("offset {offset:#x} is not named by the model"))
+    }
+
+    /// # Panics
+    /// On a word that the model does not name.
+    pub fn word(&self, offset: u64) -> &AtomicU64 {
+        &self.named(offset).value
+    }
+
+    /// # Errors
+    /// `Corrupt` if the offset is not that of a word in the data area.
+    pub fn at(&self, offset: u64) -> Result<&AtomicU64> {
+        self.check_range(offset, WORD)?;
+        Ok(self.word(offset))
+    }
+
+    /// # Errors
+    /// `Corrupt` if `[offset, offset + length)` is not whole words in the data area.
+    pub fn check_range(&self, offset: u64, length: u64) -> Result<()> {
+        let end = offset.checked_add(length);
+        if offset.is_multiple_of(WORD) && offset >= DATA && end.is_some_and(|end| end <= SIZE) {
+            return Ok(());
+        }
+        Err(corrupt(format!(
+            "offset {offset:#x} + {length} lies outside the data area"
+        )))
+    }
+
+    pub fn copy_out(&self, offset: u64, to: &mut [u8]) {
+        for (index, chunk) in to.chunks_mut(WORD as usize).enumerate() {
+            let word = self.word(offset + index as u64 * WORD);
+            let bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+    }
+
+    pub fn copy_in(&self, offset: u64, from: &[u8]) {
+        for (index, chunk) in from.chunks(WORD as usize).enumerate() {
+            let mut bytes = [0; WORD as usize];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            let word = self.word(offset + index as u64 * WORD);
+            word.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+        }
+    }
+
+    /// Zeroes the words there that the model names.
+    pub fn zero(&self, offset: u64, length: u64) {
+        for (_, word) in self.words.range(offset..offset + length) {
+            word.value.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Sleeps while the low half of the word at `offset` equals that of `expected`.
+    pub fn sleep(&self, offset: u64, expected: u64, limit: Duration) -> Woken {
+        let word = self.named(offset);
+        let probes = limit <= PROBE;
+        let latch = word.latch.lock().unwrap();
+        if word.value.load(Ordering::SeqCst) as u32 != expected as u32 {
+            return Woken::Changed;
+        }
+        if !(probes && self.file.deaths_unseen()) {
+            drop(word.bell.wait(latch).unwrap());
+        }
+        if probes && self.file.deaths_unseen() {
+            Woken::TimedOut
+        } else {
+            Woken::Changed
+        }
+    }
+
+    /// Wakes one sleeper on the word at `offset`, or all.
+    pub fn wake(&self, offset: u64, count: u32) -> u32 {
+        mortal::step();
+        let word = self.named(offset);
+        let _latch = word.latch.lock().unwrap();
+        if count == 1 {
+            word.bell.notify_one();
+        } else {
+            word.bell.notify_all();
+        }
+        count
+    }
+}
+
+const _: () = assert!(SIZE % PAGE == 0);

@@ -1,0 +1,456 @@
+//! `Cell`: one shared value, with or without a lock of its own.
+
+use crate::codec;
+use crate::error::{named, waiting};
+use crate::format::{self, Format, overflow};
+use crate::handle::{Address, Handle};
+use crate::process;
+use crate::waiter::{self, Deadline};
+use courtyard_core::cell::{self, DATA, EVENT, PAYLOAD, Token, Writer};
+use courtyard_core::participant::Participant;
+use courtyard_core::sync::{AtomicU32, Ordering};
+use courtyard_core::wait;
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple, PyType};
+use std::ffi::{c_int, c_void};
+
+/// Serials of threads, our own: the kernel's are reused, and differ between PID namespaces.
+pub fn thread() -> u32 {
+    static NEXT: std::sync::LazyLock<AtomicU32> = std::sync::LazyLock::new(|| AtomicU32::new(1));
+    thread_local! {
+        static SERIAL: u32 = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    SERIAL.with(|serial| *serial)
+}
+
+/// A shared value. `courtyard.Value` and `courtyard.RawValue` are what programs use.
+#[pyclass(frozen, subclass, weakref, module = "courtyard._native")]
+pub struct Cell {
+    pub handle: Handle,
+    pub format: Format,
+    /// A typecode, a ctypes type, or a Python class: what the value was declared as.
+    pub declared: Py<PyAny>,
+    /// For `Raw` and `Chars` the ctypes type, for other ctypes scalars too; else None.
+    ctype: Py<PyAny>,
+    pub guarded: bool,
+}
+
+impl Cell {
+    pub fn make(
+        py: Python<'_>, code: &str, length: u64, declared: Py<PyAny>, ctype: Py<PyAny>,
+        guarded: bool, address: Option<Address>,
+    ) -> PyResult<Cell> {
+        let format = Format::parse(code)
+            .ok_or_else(|| PyValueError::new_err(format!("unknown format {code:?}")))?;
+        let kind = match format {
+            Format::Chars | Format::Raw => cell::BYTES,
+            Format::Stored => cell::STORED,
+            _ => cell::SCALAR,
+        };
+        let handle = match address {
+            Some(address) => Handle::load(py, &address, kind)?,
+            None => Handle::create(py, kind, length, |space, at| {
+                if format == Format::Stored {
+                    space.segment.word(at + DATA).store(codec::NONE, Ordering::Relaxed);
+                }
+            })?,
+        };
+        if kind == cell::BYTES && handle.length != length {
+            return Err(named(
+                py, "WrongType", format!("expected {length} bytes, found {}", handle.length),
+            ));
+        }
+        Ok(Cell { handle, format, declared, ctype, guarded })
+    }
+
+    #[inline]
+    pub fn writer(&self) -> Writer {
+        let guarded = self.guarded;
+        Writer { cell: self.handle.cell, guarded, thread: if guarded { thread() } else { 0 } }
+    }
+
+    #[inline]
+    fn data(&self) -> u64 {
+        self.handle.cell + DATA
+    }
+
+    /// Changes a scalar by one store or one atomic operation.
+    #[inline]
+    fn change<T>(&self, py: Python<'_>, change: impl FnMut() -> T) -> PyResult<T> {
+        let participant = self.handle.open(py)?;
+        waiting(py, |patience| {
+            cell::change(self.handle.space, participant, patience, self.writer(), change)
+        })
+    }
+
+    fn read_bytes(&self, py: Python<'_>, participant: &Participant) -> PyResult<Vec<u8>> {
+        let mut bytes = vec![0; self.handle.length as usize];
+        waiting(py, |patience| {
+            let space = self.handle.space;
+            cell::read_bytes(space, participant, patience, self.writer(), &mut bytes)
+        })?;
+        Ok(bytes)
+    }
+
+    fn write_bytes(
+        &self, py: Python<'_>, offset: u64, bytes: &[u8], expected: Option<&[u8]>,
+    ) -> PyResult<bool> {
+        let participant = self.handle.open(py)?;
+        if offset.saturating_add(bytes.len() as u64) > self.handle.length {
+            return Err(PyValueError::new_err("the bytes reach beyond the value"));
+        }
+        waiting(py, |patience| {
+            let (space, writer) = (self.handle.space, self.writer());
+            cell::write_bytes(space, participant, patience, writer, offset, bytes, expected)
+        })
+    }
+
+    /// The bytes that stand for an object of the declared ctypes type.
+    fn raw_of(&self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+        let py = value.py();
+        let ctype = self.ctype.bind(py);
+        if self.format == Format::Chars {
+            let bytes = value.cast::<PyBytes>().map_err(|_| {
+                PyTypeError::new_err(format!("expected bytes, found {:?}", value.get_type()))
+            })?;
+            let (bytes, length) = (bytes.as_bytes(), self.handle.length as usize);
+            if bytes.len() > length {
+                return Err(PyValueError::new_err(format!(
+                    "byte string too long: {} bytes for a value of {length}", bytes.len()
+                )));
+            }
+            // As ctypes has it: a NUL after it, and the rest as it was.
+            let mut bytes = bytes.to_vec();
+            if bytes.len() < length {
+                bytes.push(0);
+            }
+            return Ok(bytes);
+        }
+        let made = if value.is_instance(ctype)? {
+            value.clone()
+        } else if let Ok(fields) = value.cast::<PyTuple>() {
+            ctype.call1(fields)?
+        } else {
+            ctype.call1((value,))?
+        };
+        let bytes = py.get_type::<PyBytes>().call1((made,))?; // by its buffer
+        Ok(bytes.cast::<PyBytes>()?.as_bytes().to_vec())
+    }
+
+    fn object_of(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+        if self.format == Format::Chars {
+            let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+            return Ok(PyBytes::new(py, text).into_any().unbind());
+        }
+        let bytes = PyBytes::new(py, bytes);
+        let copy = self.ctype.bind(py).call_method1("from_buffer_copy", (bytes,))?;
+        let simple = py.import("ctypes")?.getattr("_SimpleCData")?;
+        Ok(if copy.is_instance(&simple)? { copy.getattr("value")? } else { copy }.unbind())
+    }
+
+    fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
+        let participant = self.handle.open(py)?;
+        let (stored, token) = waiting(py, |patience| {
+            cell::load(self.handle.space, participant, patience, self.writer())
+        })?;
+        Ok((codec::decode(py, stored)?, token))
+    }
+
+    fn store_stored(&self, value: &Bound<'_, PyAny>, expected: Option<Token>) -> PyResult<bool> {
+        let participant = self.handle.open(value.py())?;
+        let fresh = codec::encode(value, self.handle.space, participant)?;
+        waiting(value.py(), |patience| {
+            let (space, writer) = (self.handle.space, self.writer());
+            cell::store(space, participant, patience, writer, &fresh, expected)
+        })
+    }
+
+    /// Reads, lets `next` say what to store, and stores that if nothing changed meanwhile; else
+    /// again. None from `next`: store nothing. Returns what was read last.
+    fn update<'py>(
+        &self, py: Python<'py>,
+        mut next: impl FnMut(&Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        loop {
+            if self.format == Format::Stored {
+                let (value, token) = self.load_stored(py)?;
+                let value = value.into_bound(py);
+                let Some(new) = next(&value)? else { return Ok(value) };
+                if self.store_stored(&new, Some(token))? {
+                    return Ok(value);
+                }
+            } else {
+                let bytes = self.read_bytes(py, self.handle.open(py)?)?;
+                let value = self.object_of(py, &bytes)?.into_bound(py);
+                let Some(new) = next(&value)? else { return Ok(value) };
+                if self.write_bytes(py, 0, &self.raw_of(&new)?, Some(&bytes))? {
+                    return Ok(value);
+                }
+            }
+        }
+    }
+
+    fn is_scalar(&self) -> bool {
+        self.format.width() != 0
+    }
+
+    fn no_count(&self) -> PyErr {
+        PyTypeError::new_err(format!(
+            "increment() needs a number; this value is a {:?}", self.format
+        ))
+    }
+}
+
+#[pymethods]
+impl Cell {
+    #[new]
+    #[pyo3(signature = (code, length, declared, ctype, address=None))]
+    fn new(
+        py: Python<'_>, code: &str, length: u64, declared: Py<PyAny>, ctype: Py<PyAny>,
+        address: Option<Address>,
+    ) -> PyResult<Cell> {
+        Cell::make(py, code, length, declared, ctype, false, address)
+    }
+
+    #[inline]
+    pub fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let participant = self.handle.open(py)?;
+        let width = self.format.width();
+        if width != 0 {
+            let bits = format::load(&self.handle.space.segment, self.data(), width);
+            return self.format.decode(py, bits);
+        }
+        if self.format == Format::Stored {
+            return Ok(self.load_stored(py)?.0);
+        }
+        let bytes = self.read_bytes(py, participant)?;
+        self.object_of(py, &bytes)
+    }
+
+    #[inline]
+    pub fn set(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let width = self.format.width();
+        if width != 0 {
+            let bits = self.format.encode(value)?;
+            let (segment, at) = (&self.handle.space.segment, self.data());
+            return self.change(value.py(), || format::store(segment, at, width, bits));
+        }
+        if self.format == Format::Stored {
+            return self.store_stored(value, None).map(drop);
+        }
+        self.write_bytes(value.py(), 0, &self.raw_of(value)?, None).map(drop)
+    }
+
+    #[getter]
+    #[inline]
+    fn get_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.get(py)
+    }
+
+    #[setter]
+    #[inline]
+    fn set_value(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.set(value)
+    }
+
+    #[pyo3(signature = (n=None))]
+    fn increment<'py>(
+        &self, py: Python<'py>, n: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let format = self.format;
+        if format == Format::Stored {
+            let one = 1i32.into_pyobject(py)?.into_any();
+            let mut sum = None;
+            self.update(py, |value| {
+                let new = value.add(n.unwrap_or(&one))?;
+                sum = Some(new.clone().unbind());
+                Ok(Some(new))
+            })?;
+            return sum.ok_or_else(|| self.no_count());
+        }
+        if !format.counts() {
+            return Err(self.no_count());
+        }
+        let step = match (n, format) {
+            (Some(n), _) => format.encode(n)?,
+            (None, Format::Float { width: 4 }) => u64::from(1f32.to_bits()),
+            (None, Format::Float { .. }) => 1f64.to_bits(),
+            (None, _) => 1,
+        };
+        let (segment, at, width) = (&self.handle.space.segment, self.data(), format.width());
+        if let Format::Integer { .. } = format {
+            let old = self.change(py, || format::fetch_add(segment, at, width, step))?;
+            return format.decode(py, old.wrapping_add(step));
+        }
+        let sum = self.change(py, || {
+            let mut old = format::load(segment, at, width);
+            loop {
+                let new = format.add(old, step)?;
+                match format::compare_exchange(segment, at, width, old, new) {
+                    Ok(_) => return Some(new),
+                    Err(now) => old = now,
+                }
+            }
+        })?;
+        sum.map_or_else(|| Err(overflow()), |bits| format.decode(py, bits))
+    }
+
+    fn exchange<'py>(&self, new: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
+        if !self.is_scalar() {
+            return self.update(new.py(), |_| Ok(Some(new.clone()))).map(Bound::unbind);
+        }
+        let bits = self.format.encode(new)?;
+        let (segment, at, width) = (&self.handle.space.segment, self.data(), self.format.width());
+        let old = self.change(new.py(), || format::swap(segment, at, width, bits))?;
+        self.format.decode(new.py(), old)
+    }
+
+    fn compare_exchange<'py>(
+        &self, expected: &Bound<'py, PyAny>, new: &Bound<'py, PyAny>,
+    ) -> PyResult<bool> {
+        let py = new.py();
+        if !self.is_scalar() {
+            let mut equal = false;
+            self.update(py, |value| {
+                equal = codec::equal(value, expected)?;
+                Ok(equal.then(|| new.clone()))
+            })?;
+            return Ok(equal);
+        }
+        let bits = self.format.encode(new)?;
+        let (segment, at, width) = (&self.handle.space.segment, self.data(), self.format.width());
+        loop {
+            self.handle.open(py)?;
+            let old = format::load(segment, at, width);
+            if !codec::equal(self.format.decode(py, old)?.bind(py), expected)? {
+                return Ok(false);
+            }
+            let tried =
+                self.change(py, || format::compare_exchange(segment, at, width, old, bits))?;
+            if tried.is_ok() {
+                return Ok(true);
+            }
+        }
+    }
+
+    #[pyo3(signature = (x, timeout=None))]
+    fn wait_for<'py>(
+        slf: &Bound<'py, Self>, x: &Bound<'py, PyAny>, timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        let deadline = Deadline::from_timeout(timeout)?;
+        this.handle.open(py)?;
+        let event = this.handle.cell + EVENT;
+        waiter::wait_until(py, this.handle.space, event, deadline, || {
+            waiter::test(x, this.get(py)?.into_bound(py))
+        })
+    }
+
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        self.handle.open(py)?;
+        let event = self.handle.cell + EVENT;
+        Ok(wait::version(wait::observe(&self.handle.space.segment, event)))
+    }
+
+    /// All bytes of a `c_char` array or another ctypes value.
+    fn _bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        if self.is_scalar() || self.format == Format::Stored {
+            return Err(PyTypeError::new_err("this value is not an array or a structure"));
+        }
+        Ok(PyBytes::new(py, &self.read_bytes(py, self.handle.open(py)?)?))
+    }
+
+    /// Writes some of these bytes, all of them or none; with `expected`, if all read so.
+    #[pyo3(signature = (offset, data, expected=None))]
+    fn _write(
+        &self, py: Python<'_>, offset: u64, data: &[u8], expected: Option<&[u8]>,
+    ) -> PyResult<bool> {
+        if self.is_scalar() || self.format == Format::Stored {
+            return Err(PyTypeError::new_err("this value is not an array or a structure"));
+        }
+        self.write_bytes(py, offset, data, expected)
+    }
+
+    fn get_obj<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let ctype = slf.get().ctype.bind(slf.py());
+        if ctype.is_none() {
+            return Err(PyTypeError::new_err(
+                "only a value of a ctypes type has a ctypes view: expected a typecode or a ctypes \
+                 type, as in Value('i'); use .value",
+            ));
+        }
+        ctype.call_method1("from_buffer", (slf,))
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.handle.close(py)
+    }
+
+    #[getter]
+    fn name(&self) -> Option<String> {
+        None // anonymous, as all objects of a private space
+    }
+
+    /// (bytes of the value, changes, and the census of its space).
+    fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 7])> {
+        let version = self.version(py)?;
+        let census = process::census(py, self.handle.space)?;
+        let bytes = if self.is_scalar() { u64::from(self.format.width()) } else { self.handle.length };
+        Ok((bytes, version, census))
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        self.handle.is_closed()
+    }
+
+    #[getter]
+    fn _declared(&self, py: Python<'_>) -> Py<PyAny> {
+        self.declared.clone_ref(py)
+    }
+
+    fn _address(&self, py: Python<'_>) -> PyResult<Address> {
+        self.handle.address(py)
+    }
+
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        class: &Bound<'py, PyType>, item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        class.py().import("types")?.getattr("GenericAlias")?.call1((class, item))
+    }
+
+    /// # Safety
+    /// Called by the interpreter with a `Py_buffer` to fill in.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        if this.format == Format::Stored {
+            return Err(PyBufferError::new_err("a value of any object has no buffer; use .value"));
+        }
+        this.handle.open(slf.py())?;
+        let (offset, length) = match this.format.width() {
+            0 => (PAYLOAD, this.handle.length),
+            width => (DATA, u64::from(width)),
+        };
+        let address = this.handle.space.segment.address(this.handle.cell + offset);
+        let (start, length) = (address.as_ptr().cast::<c_void>(), length as ffi::Py_ssize_t);
+        // SAFETY: the interpreter's view; the memory stays mapped and ours while `slf` lives.
+        let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 0, flags) };
+        if filled != 0 {
+            return Err(PyErr::fetch(slf.py()));
+        }
+        this.handle.export();
+        Ok(())
+    }
+
+    /// # Safety
+    /// Called by the interpreter with a view made above.
+    unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {
+        self.handle.unexport();
+    }
+}

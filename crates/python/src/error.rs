@@ -1,0 +1,53 @@
+//! The engine's errors as Python's: the classes live in `courtyard._errors`.
+
+use courtyard_core::error::{Error, Result};
+use courtyard_core::space::Patience;
+use pyo3::exceptions::{PyMemoryError, PyOSError};
+use pyo3::prelude::*;
+
+/// An instance of one of `courtyard._errors`' classes.
+pub fn named(py: Python<'_>, class: &str, message: String) -> PyErr {
+    let made = py
+        .import("courtyard._errors")
+        .and_then(|module| module.getattr(class))
+        .and_then(|class| class.call1((message,)));
+    made.map_or_else(|error| error, PyErr::from_value)
+}
+
+pub fn raise(py: Python<'_>, error: Error) -> PyErr {
+    let message = error.to_string();
+    match error {
+        Error::Full(_) => named(py, "SpaceFull", message),
+        Error::Corrupt(_) => named(py, "CorruptError", message),
+        Error::Layout(_) => named(py, "LayoutMismatch", message),
+        Error::NotFound(_) => named(py, "NotFound", message),
+        Error::Refused(_) | Error::Crowded(_) => named(py, "CourtyardError", message),
+        Error::System { call, path, source } => match source.raw_os_error() {
+            Some(errno) => {
+                let why = format!("{call}: {source}");
+                PyOSError::new_err((errno, why, path.display().to_string()))
+            }
+            None => PyMemoryError::new_err(format!("{call} on {}: {source}", path.display())),
+        },
+        Error::Interrupted => {
+            py.check_signals().err().unwrap_or_else(|| named(py, "CourtyardError", message))
+        }
+    }
+}
+
+/// Runs engine code that may wait: each slice of waiting without the GIL, signal handlers after.
+///
+/// # Errors
+/// What a signal handler raised (Ctrl-C), or the engine's error.
+#[inline]
+pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> PyResult<T> {
+    let mut raised = None;
+    let result = work(&mut |slice| {
+        py.detach(slice)?;
+        py.check_signals().map_err(|error| {
+            raised = Some(error);
+            Error::Interrupted
+        })
+    });
+    result.map_err(|error| raised.take().unwrap_or_else(|| raise(py, error)))
+}

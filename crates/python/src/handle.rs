@@ -1,0 +1,191 @@
+//! What every handle has: which object it holds, as whom, and until when.
+
+use crate::codec;
+use crate::error::{named, raise, waiting};
+use crate::process;
+use courtyard_core::cell;
+use courtyard_core::directory::{self, Ticket};
+use courtyard_core::error::{Error, Result};
+use courtyard_core::lock::Stood;
+use courtyard_core::participant::Participant;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::{Patience, Space};
+use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+use std::path::Path;
+
+pub struct Handle {
+    pub space: &'static Space,
+    object: ObjectId,
+    row: u64,
+    /// The first word of the object's cell.
+    pub cell: u64,
+    pub length: u64,
+    /// As whom this process held the object when last asked: changes with a fork.
+    holder: AtomicPtr<Participant>,
+    closed: AtomicBool,
+    /// Views on our memory: they keep us, and so the object, open.
+    views: AtomicU32,
+}
+
+/// What a pickle says: path, UUID, object row, serial, ticket row, ticket id.
+pub type Address = (String, u128, u64, u64, u64, u64);
+
+impl Handle {
+    /// Makes a new object in the private space.
+    ///
+    /// # Errors
+    /// `SpaceFull`, `OSError`.
+    pub fn create(
+        py: Python<'_>, kind: u64, length: u64, fill: impl FnOnce(&Space, u64),
+    ) -> PyResult<Handle> {
+        let space = process::private().map_err(|error| raise(py, error))?;
+        let participant = space.participant().map_err(|error| raise(py, error))?;
+        let (object, row) = waiting(py, |patience| {
+            cell::create(space, participant, patience, kind, length, |at| fill(space, at))
+        })?;
+        Handle::new(py, space, participant, object, row)
+    }
+
+    /// Loads the object that a pickle names.
+    ///
+    /// # Errors
+    /// `NotFound` if it is gone; `OSError`, `CorruptError`.
+    pub fn load(py: Python<'_>, address: &Address, kind: u64) -> PyResult<Handle> {
+        let (path, uuid, row, serial, ticket, id) = address;
+        let space = process::attached(Path::new(path), *uuid).map_err(|error| raise(py, error))?;
+        let participant = space.participant().map_err(|error| raise(py, error))?;
+        let object = ObjectId { row: *row, serial: *serial };
+        let ticket = Ticket { row: *ticket, id: *id };
+        let member = waiting(py, |patience| {
+            directory::receive(space, participant, patience, object, ticket)
+        })?;
+        let handle = Handle::new(py, space, participant, object, member)?;
+        let (_, found, _) = cell::open(&space.segment, object).map_err(|error| raise(py, error))?;
+        if found != kind {
+            return Err(named(
+                py, "WrongType", format!("expected a cell of kind {kind}, found kind {found}"),
+            ));
+        }
+        Ok(handle)
+    }
+
+    fn new(
+        py: Python<'_>, space: &'static Space, participant: &'static Participant, object: ObjectId,
+        row: u64,
+    ) -> PyResult<Handle> {
+        let opened = cell::open(&space.segment, object);
+        let (cell, _, length) = opened.map_err(|error| raise(py, error))?;
+        let holder = AtomicPtr::default();
+        holder.store(std::ptr::from_ref(participant).cast_mut(), Ordering::Relaxed);
+        let (closed, views) = (AtomicBool::default(), AtomicU32::new(0));
+        Ok(Handle { space, object, row, cell, length, holder, closed, views })
+    }
+
+    /// Who we are, if the object is ours to use: checked again after a fork.
+    ///
+    /// # Errors
+    /// `Closed`; `NotFound` in a child that could not inherit it.
+    #[inline]
+    pub fn open(&self, py: Python<'_>) -> PyResult<&'static Participant> {
+        let registered = self.space.registered();
+        if registered == self.holder.load(Ordering::Relaxed) && !registered.is_null() {
+            // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+            return Ok(unsafe { &*registered });
+        }
+        self.reopen(py)
+    }
+
+    #[cold]
+    fn reopen(&self, py: Python<'_>) -> PyResult<&'static Participant> {
+        if self.is_closed() {
+            return Err(named(
+                py, "Closed", "this handle was closed in this process; keep another one".into(),
+            ));
+        }
+        let participant = self.space.participant().map_err(|error| raise(py, error))?;
+        if !directory::is_member(self.space, participant, self.row, self.object) {
+            return Err(named(
+                py, "NotFound",
+                "the object was gone when this process, forked without Python's knowledge, first \
+                 used it; fork with os.fork or multiprocessing, or keep it open in the parent"
+                    .into(),
+            ));
+        }
+        self.holder.store(std::ptr::from_ref(participant).cast_mut(), Ordering::Relaxed);
+        Ok(participant)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// A reference for a pickle on its way.
+    ///
+    /// # Errors
+    /// `Closed`, `NotFound`, `SpaceFull`.
+    pub fn address(&self, py: Python<'_>) -> PyResult<Address> {
+        if codec::is_storing() {
+            return Err(codec::refuse_handle(py));
+        }
+        let participant = self.open(py)?;
+        let ticket = waiting(py, |patience| {
+            directory::send(self.space, participant, patience, self.object)
+        })?;
+        let path = self.space.segment.path().to_string_lossy().into_owned();
+        let ObjectId { row, serial } = self.object;
+        Ok((path, self.space.uuid, row, serial, ticket.row, ticket.id))
+    }
+
+    /// # Errors
+    /// `BufferError` while views exist.
+    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let views = self.views.load(Ordering::Relaxed);
+        if views > 0 {
+            return Err(PyBufferError::new_err(format!(
+                "{views} view(s) of this object exist; release them before close()"
+            )));
+        }
+        if !self.is_closed() {
+            waiting(py, |patience| self.leave(patience))?;
+        }
+        Ok(())
+    }
+
+    fn leave(&self, patience: Patience) -> Result<()> {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let holder = self.holder.swap(std::ptr::null_mut(), Ordering::Relaxed);
+        let registered = self.space.registered();
+        if registered.is_null() {
+            return Ok(()); // forked behind our back and never used here: nothing is held
+        }
+        // SAFETY: as in `open`.
+        let participant = unsafe { &*registered };
+        let ours = std::ptr::eq(registered, holder)
+            || directory::is_member(self.space, participant, self.row, self.object);
+        if ours { directory::leave(self.space, participant, patience, self.row) } else { Ok(()) }
+    }
+
+    pub fn export(&self) {
+        self.views.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn unexport(&self) {
+        self.views.fetch_add(u32::MAX, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Handle {
+    /// Internal locks are held for microseconds; a peer stopped inside one must not hang a
+    /// destructor: after some seconds the object stays ours until this process ends.
+    fn drop(&mut self) {
+        let mut turns = 0;
+        let _ = self.leave(&mut |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
+            turns += 1;
+            if turns > 50 { Err(Error::Interrupted) } else { slice().map(drop) }
+        });
+    }
+}

@@ -1,0 +1,136 @@
+//! `wait_for` and timeouts: sleeping on an event word until a condition holds.
+
+use crate::codec;
+use crate::error::{raise, waiting};
+use courtyard_core::error::{Error, Result};
+use courtyard_core::lock::{PROBE, Stood};
+use courtyard_core::os::{self, Woken};
+use courtyard_core::recover;
+use courtyard_core::space::Space;
+use courtyard_core::sync::relax;
+use courtyard_core::wait;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use std::time::{Duration, Instant};
+
+/// PAUSEs, then yields, before a waiter sleeps: a partner on another CPU answers within these.
+const SPINS: u32 = 40;
+const YIELDS: u32 = 10;
+
+/// When to give up. None: never.
+#[derive(Clone, Copy)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub const NEVER: Deadline = Deadline(None);
+
+    pub fn after(limit: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(limit))
+    }
+
+    /// From a timeout in seconds as Python's locks take it: None waits for ever, 0 or less not
+    /// at all.
+    ///
+    /// # Errors
+    /// `ValueError` for NaN, `OverflowError` for what no clock holds.
+    pub fn from_timeout(timeout: Option<f64>) -> PyResult<Deadline> {
+        let Some(seconds) = timeout else { return Ok(Deadline::NEVER) };
+        if seconds.is_nan() {
+            return Err(PyValueError::new_err("timeout is NaN; expected seconds, or None to wait for ever"));
+        }
+        if seconds.is_infinite() && seconds > 0.0 {
+            return Ok(Deadline::NEVER);
+        }
+        let limit = Duration::try_from_secs_f64(seconds.max(0.0))
+            .map_err(|_| PyOverflowError::new_err("timeout value is too large"))?;
+        Ok(Deadline::after(limit))
+    }
+
+    /// What is left, at most `most`; None when it has passed.
+    pub fn left(self, most: Duration) -> Option<Duration> {
+        match self.0 {
+            None => Some(most),
+            Some(at) => {
+                let left = at.saturating_duration_since(Instant::now());
+                (!left.is_zero()).then_some(left.min(most))
+            }
+        }
+    }
+}
+
+/// Sleeps until the event word differs from `flagged`: spins, yields, then the futex. Its result
+/// is a slice's: time passing is `TimedOut`.
+fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Stood> {
+    let changed = || wait::observe(&space.segment, event) != flagged;
+    for turn in 0..SPINS + YIELDS {
+        if changed() {
+            return Ok(Stood::Changed);
+        }
+        if turn < SPINS { relax() } else { os::yield_now() }
+    }
+    Ok(match wait::sleep(&space.segment, event, flagged, limit) {
+        Woken::Changed => Stood::Changed,
+        Woken::TimedOut => Stood::TimedOut,
+        Woken::Interrupted => Stood::Interrupted,
+    })
+}
+
+/// Waits until `test` returns an object that is true, and returns that; False on timeout.
+///
+/// The event word is read before each test and slept on after it, so a change between the two
+/// ends the sleep at once. Whoever owes the wake may die: its reaper gives it, and a sleeper
+/// looks after the dead itself, after a tenth of a second at first and then every second.
+///
+/// # Errors
+/// What `test` or a signal handler raises.
+pub fn wait_until<'py>(
+    py: Python<'py>, space: &Space, event: u64, deadline: Deadline,
+    mut test: impl FnMut() -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut look = PROBE;
+    loop {
+        let mut observed = wait::observe(&space.segment, event);
+        let result = test()?;
+        if result.is_truthy()? {
+            return Ok(result);
+        }
+        let Some(flagged) = wait::prepare(&space.segment, event, observed) else { continue };
+        if flagged != observed {
+            // Some change without bumping unless a flag is set: look once more.
+            observed = flagged;
+            let result = test()?;
+            if result.is_truthy()? {
+                return Ok(result);
+            }
+        }
+        let Some(limit) = deadline.left(look) else {
+            return Ok(false.into_pyobject(py)?.to_owned().into_any());
+        };
+        let mut stood = Stood::Changed;
+        waiting(py, |patience| {
+            patience(&mut || {
+                stood = slice(space, event, observed, limit)?;
+                Ok(stood)
+            })
+        })?;
+        if stood == Stood::TimedOut {
+            match recover::reap_all(&space.segment) {
+                Ok(_) | Err(Error::System { .. }) => {}
+                Err(error) => return Err(raise(py, error)),
+            }
+            look = wait::LOOK_AGAIN.mul_f64(0.75 + f64::from(os::current_cpu() % 16) / 32.0);
+        }
+    }
+}
+
+/// The condition that `wait_for(x)` means: `x(value)` if it can be called, else `value == x`.
+///
+/// # Errors
+/// What the call or the comparison raises.
+pub fn test<'py>(x: &Bound<'py, PyAny>, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if x.is_callable() {
+        return x.call1((value,));
+    }
+    let equal = codec::equal(&value, x)?;
+    Ok(equal.into_pyobject(x.py())?.to_owned().into_any())
+}

@@ -1,0 +1,91 @@
+"""Values of ctypes arrays and structures: their elements and fields, each access atomic."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from courtyard import _native
+from courtyard._declaration import Declaration
+
+_Simple = ctypes._SimpleCData
+
+
+def subclass(cls: Any, declaration: Declaration) -> Any:
+    """Return a subclass of Value or RawValue that has this ctypes type's own access."""
+    ctype = declaration.ctype
+    if declaration.shape == "structure":
+        names = [field[0] for base in reversed(ctype.__mro__)
+                 for field in base.__dict__.get("_fields_", ())]
+        body: dict[str, Any] = {name: _field(ctype, name) for name in names}
+    else:
+        body = {"__len__": _length, "__getitem__": _get_item, "__setitem__": _set_item,
+                "__iter__": _iterate}
+        if declaration.shape == "chars":
+            body["raw"] = property(_native.Cell._bytes, _set_raw, doc="All bytes, NULs included.")
+    body["__slots__"] = ()
+    body["__module__"] = cls.__module__
+    body["__doc__"] = cls.__doc__
+    return type(cls)(cls.__name__, (cls,), body)
+
+
+def _type_of(obj: Any) -> Any:
+    return _native.Cell._declared.__get__(obj)
+
+
+def _copy(obj: Any) -> tuple[bytes, Any]:
+    data = _native.Cell._bytes(obj)
+    return data, _type_of(obj).from_buffer_copy(data)
+
+
+def _update(obj: Any, change: Any) -> None:
+    """Change a copy and write it back, again if somebody else wrote meanwhile."""
+    while True:
+        before, copy = _copy(obj)
+        change(copy)
+        if _native.Cell._write(obj, 0, bytes(copy), before):
+            return
+
+
+def _field(ctype: Any, name: str) -> property:
+    """Return a field as a property: simple ones by value, others as views, as ctypes has it."""
+
+    def get(self: Any) -> Any:
+        found = getattr(_copy(self)[1], name)
+        if isinstance(found, ctypes.Structure | ctypes.Union | ctypes.Array):
+            return getattr(_native.Cell.get_obj(self), name)
+        return found
+
+    def set_(self: Any, value: Any) -> None:
+        _update(self, lambda copy: setattr(copy, name, value))
+
+    return property(get, set_, doc=f"The field {name} of the structure; a write is atomic.")
+
+
+def _length(self: Any) -> int:
+    return int(_type_of(self)._length_)
+
+
+def _get_item(self: Any, index: Any) -> Any:
+    found = _copy(self)[1][index]
+    if isinstance(found, ctypes.Structure | ctypes.Union | ctypes.Array):
+        return _native.Cell.get_obj(self)[index]
+    return found
+
+
+def _set_item(self: Any, index: Any, value: Any) -> None:
+    def change(copy: Any) -> None:
+        copy[index] = value
+
+    _update(self, change)
+
+
+def _iterate(self: Any) -> Any:
+    return iter([_get_item(self, index) for index in range(_length(self))])
+
+
+def _set_raw(self: Any, data: Any) -> None:
+    data = bytes(data)
+    if len(data) > _length(self):
+        raise ValueError(f"byte string too long: {len(data)} bytes for a value of {_length(self)}")
+    _native.Cell._write(self, 0, data)

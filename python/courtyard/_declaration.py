@@ -1,0 +1,152 @@
+"""What a value may be declared as: typecodes, ctypes types, Python classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TYPECODES = {
+    "c": "c_char",
+    "u": "c_wchar",
+    "b": "c_byte",
+    "B": "c_ubyte",
+    "h": "c_short",
+    "H": "c_ushort",
+    "i": "c_int",
+    "I": "c_uint",
+    "l": "c_long",
+    "L": "c_ulong",
+    "q": "c_longlong",
+    "Q": "c_ulonglong",
+    "f": "c_float",
+    "d": "c_double",
+}
+# ctypes' letters that are one word in shared memory.
+_WORDS = frozenset("cubBhHiIlLqQfd?P")
+_PROCESS_POINTERS = frozenset("zZOX")
+
+Declared = Any
+
+
+class Declaration:
+    """How a declared type is kept: the native format, its bytes, its ctypes type."""
+
+    __slots__ = ("code", "ctype", "length", "shape")
+
+    def __init__(self, code: str, length: int, ctype: Any, shape: str) -> None:
+        """Keep what the resolvers below found."""
+        self.code, self.length, self.ctype, self.shape = code, length, ctype, shape
+
+
+_known: dict[Any, Declaration] = {
+    int: Declaration("int", 8, None, "scalar"),
+    float: Declaration("float", 8, None, "scalar"),
+    bool: Declaration("?", 1, None, "scalar"),
+    object: Declaration("object", 8, None, "scalar"),
+}
+
+
+def resolve(declared: Declared) -> Declaration:
+    """Return how a declared type is kept; TypeError says what can be declared."""
+    try:
+        found = _known.get(declared)
+    except TypeError:  # not even hashable
+        found = None
+    if found is None:
+        found = _resolve(declared)
+        _known[declared] = found
+    return found
+
+
+def _resolve(declared: Declared) -> Declaration:
+    import ctypes
+
+    if isinstance(declared, str):
+        name = _TYPECODES.get(declared)
+        if name is None:
+            raise TypeError(
+                f"unknown typecode {declared!r}: expected one of {' '.join(_TYPECODES)}, a ctypes "
+                "type, int, float, bool, object, or another class"
+            )
+        ctype = getattr(ctypes, name)
+        return Declaration(declared, ctypes.sizeof(ctype), ctype, "scalar")
+    if not isinstance(declared, type):
+        raise TypeError(
+            f"expected a typecode, a ctypes type or a class to declare the value, found {declared!r}"
+        )
+    if issubclass(declared, ctypes._SimpleCData):
+        return _resolve_simple(declared)
+    if issubclass(declared, ctypes.Array):
+        _refuse_pointers(declared)
+        chars = declared._type_ is ctypes.c_char
+        code = "s" if chars else "raw"
+        return Declaration(code, ctypes.sizeof(declared), declared, "chars" if chars else "array")
+    if issubclass(declared, ctypes.Structure | ctypes.Union):
+        _refuse_pointers(declared)
+        return Declaration("raw", ctypes.sizeof(declared), declared, "structure")
+    if issubclass(declared, ctypes._Pointer | ctypes._CFuncPtr):  # type: ignore[attr-defined]
+        raise TypeError(_pointer_message(declared))
+    return Declaration("object", 8, None, "scalar")
+
+
+def _resolve_simple(declared: Any) -> Declaration:
+    import ctypes
+
+    letter = declared._type_
+    if letter in _PROCESS_POINTERS:
+        raise TypeError(_pointer_message(declared))
+    swapped = declared.__ctype_le__ if hasattr(declared, "__ctype_le__") else declared
+    native = swapped is declared or _is_native(declared)
+    code = letter if letter in _WORDS and native else "raw"
+    return Declaration(code, ctypes.sizeof(declared), declared, "scalar")
+
+
+def _is_native(declared: Any) -> bool:
+    import sys
+
+    order = "__ctype_le__" if sys.byteorder == "little" else "__ctype_be__"
+    return getattr(declared, order, declared) is declared
+
+
+def _pointer_message(declared: Any) -> str:
+    return (
+        f"{declared.__name__} is a pointer into one process; nothing could follow it in another: "
+        "declare c_char * n for text, or object for a Python object"
+    )
+
+
+def _refuse_pointers(declared: Any) -> None:
+    """Refuse types with a pointer anywhere inside."""
+    import ctypes
+
+    if issubclass(declared, ctypes.Array):
+        _refuse_pointers(declared._type_)
+    elif issubclass(declared, ctypes.Structure | ctypes.Union):
+        for base in declared.__mro__:
+            for field in base.__dict__.get("_fields_", ()):
+                _refuse_pointers(field[1])
+    elif issubclass(declared, ctypes._SimpleCData):
+        if declared._type_ in _PROCESS_POINTERS:
+            raise TypeError(_pointer_message(declared))
+    else:
+        raise TypeError(_pointer_message(declared))
+
+
+def describe(declared: Declared) -> str:
+    """Return a declared type as a person would write it."""
+    return declared if isinstance(declared, str) else getattr(declared, "__name__", repr(declared))
+
+
+def portable(declared: Declared) -> Any:
+    """Return a declared type as something that pickles: ctypes arrays do not, by themselves."""
+    array = getattr(declared, "_length_", None)
+    if array is not None and not isinstance(declared, str):
+        return (portable(declared._type_), array)
+    return declared
+
+
+def restored(declared: Any) -> Declared:
+    """Return the declared type that ``portable`` took apart."""
+    if isinstance(declared, tuple):
+        element, length = declared
+        return restored(element) * length
+    return declared

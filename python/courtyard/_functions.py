@@ -1,0 +1,67 @@
+"""What every object can do, as functions: a Structure's own field names hide the methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from courtyard import _native
+from courtyard._lock import Lock
+from courtyard._statistics import ObjectStatistics
+from courtyard._value import RawValue, Value
+
+_CLASSES = (Value, RawValue, Lock)
+
+
+def _class_of(obj: Any) -> Any:
+    for cls in _CLASSES:
+        if isinstance(obj, cls):
+            return cls
+    raise TypeError(f"expected a courtyard object, found {type(obj).__name__}")
+
+
+def wait_for(obj: Any, x: Any, timeout: float | None = None) -> Any:
+    """Wait until a condition on a shared object holds; return what it returned, or False.
+
+    ``x`` is called with the value (of a Value) or the object (any other) if it can be called,
+    else compared with that. It sleeps without using the CPU, is woken by the change, and gives
+    up after ``timeout`` seconds. Ctrl-C works at once; the death of a writer strands nobody.
+
+    >>> import courtyard as cy
+    >>> cy.wait_for(cy.Value("i", 3), lambda n: n > 2)
+    True
+    """
+    return _class_of(obj).wait_for(obj, x, timeout)
+
+
+def version(obj: Any) -> int:
+    """Return a number that changes with every change of the object.
+
+    >>> import courtyard as cy
+    >>> v = cy.Value("i"); before = cy.version(v); v.value = 1
+    >>> cy.version(v) != before
+    True
+    """
+    base = _native.Mutex if isinstance(obj, _native.Mutex) else _native.Cell
+    _class_of(obj)
+    found: int = base.version.__get__(obj)
+    return found
+
+
+def statistics(obj: Any) -> ObjectStatistics:
+    """Return an object's figures and those of its space, frozen; O(space).
+
+    >>> import courtyard as cy
+    >>> cy.statistics(cy.Value("i")).nbytes
+    4
+    """
+    found: ObjectStatistics = _class_of(obj).statistics(obj)
+    return found
+
+
+def check(obj: Any) -> None:
+    """Raise CorruptError if the object's space contradicts itself; O(space).
+
+    >>> import courtyard as cy
+    >>> cy.check(cy.Lock())
+    """
+    _class_of(obj).check(obj)
