@@ -331,7 +331,8 @@ pub fn receive(
 }
 
 /// Records in `participant`'s table what the roster says: a child's before it is forked, or our
-/// own in a child forked behind our back. An object that is gone is left out and named.
+/// own in a child forked behind our back. An object that is gone is left out and named. The
+/// records are `participant`'s own, since nobody else's may name its rows.
 ///
 /// # Errors
 /// `Full`, `System`.
@@ -340,18 +341,17 @@ pub fn receive(
 /// The rows already written go back when `participant`'s slot is drained.
 pub fn copy_members(
     space: &Space,
-    writer: &Participant,
-    heir: Me,
+    participant: &Participant,
     patience: Patience,
 ) -> Result<Vec<u64>> {
     let segment = &space.segment;
     let mut lost = Vec::new();
     for (row, object) in space.roster.all() {
-        let alive = with_tables(space, writer, patience, |operation| {
+        let alive = with_tables(space, participant, patience, |operation| {
             let Ok(at) = living(operation, object) else {
                 return Ok(Ok(false));
             };
-            let member = place!(segment, members(heir), row, MEMBER_ROW);
+            let member = place!(segment, members(participant.me), row, MEMBER_ROW);
             let references = operation.read(at + REFERENCES);
             operation.write(at + REFERENCES, references + 1);
             operation.write(member, object.row + 1);

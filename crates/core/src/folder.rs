@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 use crate::layout::{self, GATE_BYTE, SLOTS, WORD, superblock};
 use crate::os::{self, Claim};
-use crate::participant::{any_alive, full};
+use crate::participant::any_alive;
 use crate::segment::Segment;
 use crate::space::{Hooks, Space};
 use crate::sync::Ordering;
@@ -164,20 +164,26 @@ fn build(file: File, path: &Path, draft: Option<&Path>, uuid: u128, hooks: Hooks
     write_superblock(&file, &words).map_err(|e| system("write", path, e))?;
     let keep = file.try_clone().map_err(|e| system("dup", path, e))?;
     let segment = Segment::map(file, here)?;
-    segment
-        .allocate(data, data)
-        .map_err(|e| full(&segment, 0, &e))?;
     let space = Space::new(segment, hooks)?;
+    if let Err(error) = open_house(&space, &keep, path, draft) {
+        space.discard();
+        return Err(error);
+    }
+    Ok(space)
+}
+
+/// Makes a mapped space usable, registers in it, and only then lets others find it.
+fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> Result<()> {
     space.extend_new()?;
     let participant = space.register(false)?;
     space.install(Box::new(participant));
     let linked = match draft {
-        None => os::link_unnamed(&keep, path),
+        None => os::link_unnamed(file, path),
         Some(draft) => os::link(draft, path).and_then(|()| os::unlink(draft)),
     };
     linked.map_err(|e| system("link", path, e))?;
     space.segment.set_path(path);
-    Ok(space)
+    Ok(())
 }
 
 /// Writes the immutable words and their checksum with plain file writes: nobody maps it yet.
@@ -222,10 +228,14 @@ pub fn attach(path: &Path, uuid: u128, hooks: Hooks) -> Result<Space> {
         }
         let segment = Segment::map(open()?, path)?;
         let space = Space::new(segment, hooks)?;
-        if space.uuid != uuid {
-            return Err(gone());
+        let entered = match space.uuid == uuid {
+            true => space.participant().map(drop),
+            false => Err(gone()),
+        };
+        if let Err(error) = entered {
+            space.discard();
+            return Err(error);
         }
-        space.participant()?;
         space
             .segment
             .word(superblock::ABANDONED)

@@ -1,7 +1,7 @@
 //! Forks: a child gets a slot and memberships of its own before it exists.
 //!
-//! Before the fork the parent registers a slot for the child and copies its memberships there;
-//! the page that keeps the slot alive passes to the child alone. So the parent may drop an object
+//! Before the fork the parent registers a slot for the child and copies its memberships there,
+//! in the child's name; the page that keeps the slot alive passes to the child alone. So the parent may drop an object
 //! at once, and a child that dies unseen is reaped like anybody.
 
 use crate::directory;
@@ -24,10 +24,9 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     if space.registered().is_null() {
         return Ok(None);
     }
-    let writer = space.participant()?;
     let participant = space.register(true)?;
     let heir = Heir { participant };
-    let copied = directory::copy_members(space, writer, heir.participant.me, &mut patient);
+    let copied = directory::copy_members(space, &heir.participant, &mut patient);
     if let Err(error) = copied {
         heir.participant.release_anchor(); // reaped and drained by the next sweep
         return Err(error);
@@ -54,7 +53,7 @@ pub fn after_in_child(space: &Space, heir: Heir) {
 pub fn adopt(space: &Space) -> Result<()> {
     if space.roster.survive_fork() {
         let participant = space.participant()?;
-        for row in directory::copy_members(space, participant, participant.me, &mut patient)? {
+        for row in directory::copy_members(space, participant, &mut patient)? {
             space.roster.forget(row);
         }
     }

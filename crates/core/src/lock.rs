@@ -8,6 +8,7 @@
 //! | generation of the slot, LIVE       | byte locked              | held                       |
 //! | generation of the slot, LIVE       | byte not locked          | held by a dead one: reap it |
 //! | another generation                 | any                      | free: take it over         |
+//! | generation of the slot             | FREE, DRAINING           | no holder wrote it: free   |
 //!
 //! Whoever takes a past word over sets WAITERS, because the dead holder's sleepers still sleep,
 //! and RECOVERED, which tells the holder that its predecessor died.
@@ -15,7 +16,7 @@
 use crate::error::{Result, corrupt};
 use crate::layout::SLOTS;
 use crate::os::{self, Woken};
-use crate::participant::{self, Me, State};
+use crate::participant::{self, LIVE, Me, State};
 use crate::segment::Segment;
 use crate::sync::{Ordering, relax};
 use std::time::Duration;
@@ -59,12 +60,14 @@ pub fn owner(word: u64) -> Result<Option<Me>> {
     }))
 }
 
-/// Whether a word other than 0 names a holder of a past generation.
+/// Whether a word other than 0 names a holder of a past generation, or none that ever lived.
+/// The word was loaded with Acquire, so the state read is at least as new as its holder's LIVE.
 fn is_past(segment: &Segment, word: u64) -> Result<bool> {
-    match owner(word)? {
-        None => Ok(true),
-        Some(owner) => Ok(State::read(segment, owner.slot).generation != owner.generation),
-    }
+    let Some(owner) = owner(word)? else {
+        return Ok(true);
+    };
+    let now = State::read(segment, owner.slot);
+    Ok(now.generation != owner.generation || now.state != LIVE)
 }
 
 /// What an attempt came to.
@@ -83,8 +86,9 @@ pub enum Tried {
 #[inline]
 pub fn try_acquire(segment: &Segment, lock: u64, me: Me, flags: u64) -> Result<Tried> {
     let word = segment.word(lock);
-    // pairs with `release`, Release
-    match word.compare_exchange(0, word_of(me) | flags, Ordering::Acquire, Ordering::Relaxed) {
+    // Acquire pairs with `release`, Release. Release pairs with the Acquire of who finds our word
+    // and then asks for our slot's state: it must not see the one before LIVE.
+    match word.compare_exchange(0, word_of(me) | flags, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Ok(Tried::Acquired),
         Err(seen) => take_over(segment, lock, me, flags, seen),
     }
@@ -98,7 +102,7 @@ fn take_over(segment: &Segment, lock: u64, me: Me, flags: u64, seen: u64) -> Res
     let mine = word_of(me) | flags | WAITERS | RECOVERED;
     let word = segment.word(lock);
     // Acquire pairs with the reaper's stores before it advanced the generation (State::write)
-    match word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed) {
+    match word.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Ok(Tried::Recovered),
         Err(now) => Ok(Tried::Held(now)),
     }
@@ -147,14 +151,14 @@ pub enum Stood {
 pub fn stand(segment: &Segment, lock: u64, limit: Duration) -> Result<Stood> {
     let word = segment.word(lock);
     let here = cpu_flags();
-    let mut seen = word.load(Ordering::Relaxed);
+    let mut seen = word.load(Ordering::Acquire); // pairs with `try_acquire`, as `is_past` needs
     if seen & CPU_MASK << CPU_SHIFT != here {
         for _ in 0..SPINS {
             if seen == 0 {
                 return Ok(Stood::Changed);
             }
             relax();
-            seen = word.load(Ordering::Relaxed);
+            seen = word.load(Ordering::Acquire);
         }
     }
     for _ in 0..YIELDS {
@@ -162,7 +166,7 @@ pub fn stand(segment: &Segment, lock: u64, limit: Duration) -> Result<Stood> {
             return Ok(Stood::Changed);
         }
         os::yield_now();
-        seen = word.load(Ordering::Relaxed);
+        seen = word.load(Ordering::Acquire);
     }
     let Some(holder) = owner(seen)? else {
         return Ok(Stood::Changed);

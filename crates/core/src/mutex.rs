@@ -63,7 +63,7 @@ pub fn release(segment: &Segment, mutex: u64) -> bool {
 }
 
 pub fn is_locked(segment: &Segment, mutex: u64) -> Result<bool> {
-    lock::is_held(segment, segment.word(mutex).load(Ordering::Relaxed))
+    lock::is_held(segment, segment.word(mutex).load(Ordering::Acquire)) // pairs with acquiring
 }
 
 /// Whether the holder before this one died.

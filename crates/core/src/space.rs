@@ -7,16 +7,21 @@ use crate::layout::{self, PAGE, RESERVED_SLOT, UNIT, superblock};
 use crate::lock::{self, Stood};
 use crate::operation::Operation;
 use crate::os;
-use crate::participant::{Participant, full};
+use crate::participant::{LIVE, Participant, State, full};
 use crate::recover;
 use crate::roster::Roster;
 use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicPtr, Ordering};
 use std::ptr::{self, NonNull};
+use std::time::Duration;
 
 /// Growth of the file: a quarter of what it has, within these.
 const SMALLEST_GROWTH: u64 = 256 << 10;
 const LARGEST_GROWTH: u64 = 64 << 20;
+/// How often a newcomer looks for a slot while the dead are drained, and how long it waits
+/// between two looks if others drain them.
+const PERSISTENCE: u32 = 200;
+const TURN: Duration = Duration::from_millis(5);
 
 /// What a space needs from the layers above it.
 #[derive(Clone, Copy)]
@@ -61,12 +66,14 @@ impl Space {
     /// # Errors
     /// `System` if the page that forks wipe cannot be had.
     pub fn new(segment: Segment, hooks: Hooks) -> Result<Space> {
-        let path = segment.path();
-        let page = os::map_wiped_on_fork().map_err(|source| Error::System {
-            call: "madvise",
-            path,
-            source,
-        })?;
+        let page = match os::map_wiped_on_fork() {
+            Ok(page) => page,
+            Err(source) => {
+                let (call, path) = ("madvise", segment.path());
+                segment.discard();
+                return Err(Error::System { call, path, source });
+            }
+        };
         let word = |offset| {
             u128::from(
                 segment
@@ -82,6 +89,18 @@ impl Space {
             me: page.cast(),
             entering: AtomicBool::new(false),
         })
+    }
+
+    /// Gives back what a space has of this process: when making or opening it failed.
+    pub fn discard(self) {
+        let me = self.registered().cast_mut();
+        if !me.is_null() {
+            // SAFETY: a leaked box of `install`; nobody borrows from `self` any more.
+            unsafe { Box::from_raw(me) }.release_anchor();
+        }
+        // SAFETY: the page is reached through `self` alone.
+        unsafe { os::unmap(self.me.cast(), os::PAGE) };
+        self.segment.discard();
     }
 
     fn me(&self) -> &AtomicPtr<Participant> {
@@ -149,18 +168,24 @@ impl Space {
     /// As `participant`.
     pub fn register(&self, inherited: bool) -> Result<Participant> {
         let segment = &self.segment;
-        for _ in 0..3 {
+        for _ in 0..PERSISTENCE {
             recover::reap_all(segment)?;
             for slot in 0..RESERVED_SLOT {
                 if let Some(participant) = Participant::claim(segment, slot, inherited)? {
                     return Ok(participant);
                 }
             }
-            // All taken; some perhaps by the dead. From the reserved slot we may drain them.
+            if (0..RESERVED_SLOT).all(|slot| State::read(segment, slot).state == LIVE) {
+                break; // all alive a moment ago: what was dead is draining
+            }
+            // Some are held by the dead. From the reserved slot we may drain them.
             if let Some(guest) = Participant::claim(segment, RESERVED_SLOT, false)? {
                 self.drain_as(guest)?;
             } else {
-                os::yield_now();
+                // Another newcomer does so, or another drainer has them.
+                let state = layout::slot_state(RESERVED_SLOT);
+                let seen = segment.word(state).load(Ordering::Relaxed);
+                segment.sleep(state, seen, TURN);
             }
         }
         Err(Error::Crowded(RESERVED_SLOT))
@@ -169,22 +194,10 @@ impl Space {
     /// Drains the dead in the name of the reserved slot, then leaves it: it owns nothing.
     fn drain_as(&self, guest: Participant) -> Result<()> {
         let swept = (self.hooks.sweep)(self, &guest, &mut patient);
-        let flushed = self.empty_magazines(&guest);
         let me = guest.me;
         guest.release_anchor();
         recover::reap(&self.segment, me)?; // phase (a) alone frees the reserved slot
-        swept.and(flushed)
-    }
-
-    /// Gives every block at hand back to the heap.
-    fn empty_magazines(&self, participant: &Participant) -> Result<()> {
-        for class in 0..layout::CLASSES.len() {
-            while self.run_as(participant, &mut patient, |operation| {
-                heap::flush(operation, class)?;
-                Ok(operation.stock(class).0 > 0)
-            })? {}
-        }
-        Ok(())
+        swept
     }
 
     /// Recovers the dead and gives back what they held.
@@ -219,6 +232,7 @@ impl Space {
         mut body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
         let mut contended = 0;
+        let mut swept = false;
         loop {
             let mut operation = Operation::begin(&self.segment, participant, contended);
             let stop = loop {
@@ -243,6 +257,11 @@ impl Space {
                     contended = lock;
                     self.stand(lock, patience)?;
                 }
+                // First what the dead held is given back: perhaps enough, the next attempt says.
+                Stop::Grow(_) if !swept && recover::reap_all(&self.segment)? => {
+                    swept = true;
+                    (self.hooks.sweep)(self, participant, patience)?;
+                }
                 Stop::Grow(bytes) => self.grow(participant, bytes, patience)?,
                 Stop::Fail(error) => return Err(error),
                 Stop::Refill(_) | Stop::Flush(_) => {} // the cure's own: begin again
@@ -262,7 +281,7 @@ impl Space {
     ///
     /// # Errors
     /// `System`, `Corrupt`.
-    pub fn stand_slice(&self, lock: u64, limit: std::time::Duration) -> Result<Stood> {
+    pub fn stand_slice(&self, lock: u64, limit: Duration) -> Result<Stood> {
         Ok(match lock::stand(&self.segment, lock, limit)? {
             Stood::Dead(owner) => {
                 recover::reap(&self.segment, owner)?;
@@ -272,7 +291,7 @@ impl Space {
         })
     }
 
-    /// Makes room for a run of `bytes` at the frontier. First what the dead held is given back.
+    /// Makes room for a run of `bytes` at the frontier.
     ///
     /// # Crash
     /// Pages beyond the published size belong to nobody; the next growth allocates them again.
@@ -282,10 +301,6 @@ impl Space {
     fn grow(&self, participant: &Participant, bytes: u64, patience: Patience) -> Result<()> {
         let segment = &self.segment;
         let before = segment.size();
-        if recover::reap_all(segment)? {
-            (self.hooks.sweep)(self, participant, patience)?;
-            return Ok(()); // perhaps enough: the next attempt says
-        }
         self.run_as(participant, patience, |operation| {
             operation.lock(superblock::GROW_LOCK)?;
             let size = segment.size();

@@ -429,8 +429,9 @@ pub fn boot_id() -> u128 {
 /// Ends this process as SIGKILL does.
 #[cfg(any(test, feature = "crash-points"))]
 pub fn die() -> ! {
+    let me = process_id() as libc::pid_t;
     // SAFETY: a signal to ourselves; nothing runs after it.
-    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    unsafe { libc::kill(me, libc::SIGKILL) };
     loop {
         std::hint::spin_loop();
     }

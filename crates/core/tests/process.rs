@@ -1,0 +1,379 @@
+//! Several processes: forks, deaths, liveness, slots used again, and every slot taken.
+
+mod stage;
+
+use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
+use courtyard_core::directory;
+use courtyard_core::error::Error;
+use courtyard_core::layout::{RESERVED_SLOT, SLOTS};
+use courtyard_core::lock::{self, Tried};
+use courtyard_core::participant::{DRAINING, FREE, LIVE, Participant, State, is_alive};
+use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
+use courtyard_core::{HOOKS, folder, fork, mutex, recover};
+use stage::{
+    Child, End, Folder, add, alone, attach, census, get, held, leave, leave_now, live, make, me,
+    put, read, spawn, take, until, write,
+};
+use std::time::{Duration, Instant};
+
+/// Forks as Python does: with a slot and memberships for the child.
+fn fork_with_heir(space: &Space, body: impl FnOnce()) -> Child {
+    let heir = fork::before(space).unwrap().unwrap();
+    // SAFETY: the child runs `body` and ends; the tests that fork run one at a time.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid != 0 {
+        fork::after_in_parent(heir);
+        return Child(pid);
+    }
+    live();
+    fork::after_in_child(space, heir);
+    body();
+    leave_now(0)
+}
+
+fn pause() {
+    // SAFETY: returns when a signal came; the alarm ends us.
+    unsafe { libc::pause() };
+}
+
+#[test]
+fn a_second_process_attaches() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (path, uuid) = (space.segment.path(), space.uuid);
+    let made = make(&space, SCALAR, 0);
+    let ticket = directory::send(&space, me(&space), &mut patient, made.object).unwrap();
+    let child = spawn(|| {
+        let space = folder::attach(&path, uuid, HOOKS).unwrap();
+        let row = directory::receive(&space, me(&space), &mut patient, made.object, ticket);
+        let (base, ..) = courtyard_core::cell::open(&space.segment, made.object).unwrap();
+        let here = stage::Made {
+            row: row.unwrap(),
+            base,
+            ..made
+        };
+        for _ in 0..1000 {
+            add(&space, here, 1);
+        }
+    });
+    for _ in 0..1000 {
+        add(&space, made, 1);
+    }
+    assert_eq!(child.wait(), End::Done);
+    assert_eq!(get(&space, made), 2000);
+    assert_eq!(held(&space), (1, 0, 1));
+    leave(&space, made);
+    assert_eq!(held(&space), (0, 0, 1));
+}
+
+#[test]
+fn an_heir_keeps_what_its_parent_drops() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made: Vec<_> = (0..100).map(|_| make(&space, SCALAR, 0)).collect();
+    let slot = me(&space).me.slot;
+    let child = fork_with_heir(&space, || {
+        assert_ne!(me(&space).me.slot, slot);
+        until("the parent left", || {
+            made.iter().all(|made| get(&space, *made) == 1)
+        });
+        for made in &made {
+            let (row, object) = (made.row, made.object);
+            assert!(directory::is_member(&space, me(&space), row, object));
+            add(&space, *made, 1);
+            leave(&space, *made);
+        }
+        leave(&space, make(&space, BYTES, 100));
+    });
+    for made in &made {
+        leave(&space, *made);
+    }
+    // Nobody but the heir holds them now, so nothing of ours says that we may write.
+    for made in &made {
+        space
+            .segment
+            .word(made.base + courtyard_core::cell::DATA)
+            .store(1, Ordering::Release);
+    }
+    assert_eq!(child.wait(), End::Done);
+    assert_eq!(held(&space), (0, 0, 1));
+}
+
+#[test]
+fn an_heir_that_dies_unseen_is_drained() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    let child = fork_with_heir(&space, pause);
+    assert_eq!(held(&space), (1, 0, 2));
+    child.kill();
+    assert_eq!(child.wait(), End::Killed);
+    assert_eq!(held(&space), (1, 0, 1));
+    // The fork failed: the heir was never born.
+    let heir = fork::before(&space).unwrap().unwrap();
+    fork::after_in_parent(heir);
+    assert_eq!(held(&space), (1, 0, 1));
+    leave(&space, made);
+    assert_eq!(held(&space), (0, 0, 1));
+}
+
+#[test]
+fn a_child_forked_from_c_adopts() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (kept, dropped) = (make(&space, SCALAR, 0), make(&space, SCALAR, 0));
+    let go = make(&space, SCALAR, 0);
+    let slot = me(&space).me.slot;
+    let child = spawn(|| {
+        assert!(space.registered().is_null());
+        until("the parent left one", || get(&space, go) == 1);
+        let me = space.participant().unwrap();
+        assert_ne!(me.me.slot, slot);
+        assert!(directory::is_member(&space, me, kept.row, kept.object));
+        assert!(!directory::is_member(
+            &space,
+            me,
+            dropped.row,
+            dropped.object
+        ));
+        add(&space, kept, 7);
+        add(&space, go, 1);
+        until("the parent looked", || get(&space, go) == 3);
+    });
+    leave(&space, dropped);
+    add(&space, go, 1);
+    until("the child adopted", || get(&space, go) == 2);
+    leave(&space, kept);
+    let census = census(&space);
+    assert_eq!((census.objects, census.participants), (2, 2));
+    add(&space, go, 1);
+    assert_eq!(child.wait(), End::Done);
+    leave(&space, go);
+    assert_eq!(held(&space), (0, 0, 1));
+}
+
+#[test]
+fn a_forked_child_does_not_keep_its_parent_alive() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    // The owner forks a grandchild that outlives it, then dies.
+    let owner = spawn(|| {
+        let space = attach(&space);
+        add(&space, made, me(&space).me.slot);
+        // SAFETY: the grandchild only waits.
+        if unsafe { libc::fork() } == 0 {
+            // SAFETY: plain integers; its parent is about to die, so its alarm ends it.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+            // SAFETY: as above.
+            unsafe { libc::alarm(3) };
+            add(&space, made, 100);
+            pause();
+        }
+        until("the grandchild lives", || get(&space, made) >= 100);
+        leave_now(0);
+    });
+    assert_eq!(owner.wait(), End::Done);
+    let slot = get(&space, made) - 100;
+    assert!(!is_alive(&space.segment, slot).unwrap());
+}
+
+#[test]
+fn exec_and_a_zombie_are_death() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    for exec in [true, false] {
+        let child = spawn(|| {
+            let space = attach(&space);
+            make(&space, BYTES, 50_000);
+            let slot = me(&space).me.slot;
+            add(&space, made, slot);
+            if exec {
+                let (path, argument) = (c"/bin/sleep", c"20");
+                let arguments = [path.as_ptr(), argument.as_ptr(), std::ptr::null()];
+                // SAFETY: NUL-terminated strings, and a list that ends with null.
+                unsafe { libc::execv(path.as_ptr(), arguments.as_ptr()) };
+            }
+        });
+        until("the child registered", || get(&space, made) != 0);
+        let slot = get(&space, made);
+        assert_eq!(State::read(&space.segment, slot).state, LIVE);
+        // Not waited for: a zombie, or another program.
+        until("its slot is dead", || {
+            !is_alive(&space.segment, slot).unwrap()
+        });
+        assert_eq!(held(&space), (1, 0, 1));
+        child.kill();
+        child.wait();
+        write_scalar(&space, made, 0);
+    }
+}
+
+fn write_scalar(space: &Space, made: stage::Made, value: u64) {
+    let word = space.segment.word(made.base + courtyard_core::cell::DATA);
+    word.store(value, Ordering::Release);
+}
+
+#[test]
+fn a_lock_falls_with_its_holder() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let mutex_cell = make(&space, MUTEX, 0);
+    let segment = &space.segment;
+    let child = spawn(|| {
+        let space = attach(&space);
+        assert!(mutex::try_acquire(&space.segment, me(&space), mutex_cell.base, 0).unwrap());
+        pause();
+    });
+    until("the child has it", || {
+        mutex::is_locked(segment, mutex_cell.base).unwrap()
+    });
+    assert!(!mutex::try_acquire(segment, me(&space), mutex_cell.base, 0).unwrap());
+    let stood = space.stand_slice(mutex_cell.base, Duration::from_millis(5));
+    assert_eq!(stood.unwrap(), lock::Stood::TimedOut);
+    child.kill();
+    let start = Instant::now();
+    while !mutex::try_acquire(segment, me(&space), mutex_cell.base, lock::WAITERS).unwrap() {
+        space.stand_slice(mutex_cell.base, lock::PROBE).unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(mutex::is_recovered(segment, mutex_cell.base));
+    assert!(mutex::release(segment, mutex_cell.base));
+    assert!(!mutex::is_recovered(segment, mutex_cell.base));
+    child.wait();
+    leave(&space, mutex_cell);
+    assert_eq!(held(&space), (0, 0, 1));
+}
+
+#[test]
+fn a_slot_used_again_has_another_generation() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    let word = made.base;
+    let mut generations = Vec::new();
+    for _ in 0..3 {
+        let guest = Participant::claim(&space.segment, 5, false)
+            .unwrap()
+            .unwrap();
+        assert!(
+            Participant::claim(&space.segment, 5, false)
+                .unwrap()
+                .is_none()
+        );
+        let me = guest.me;
+        assert_eq!(
+            lock::try_acquire(&space.segment, word, me, 0).unwrap(),
+            Tried::Acquired
+        );
+        assert!(!recover::reap(&space.segment, me).unwrap(), "it lives");
+        guest.release_anchor();
+        assert!(recover::reap(&space.segment, me).unwrap());
+        assert!(
+            !recover::reap(&space.segment, me).unwrap(),
+            "reaped already"
+        );
+        assert_eq!(State::read(&space.segment, 5).state, DRAINING);
+        // Not while it is draining.
+        assert!(
+            Participant::claim(&space.segment, 5, false)
+                .unwrap()
+                .is_none()
+        );
+        space.sweep(&mut patient).unwrap();
+        assert_eq!(State::read(&space.segment, 5).state, FREE);
+        generations.push(me.generation);
+        add(&space, made, 1); // takes the past lock over
+    }
+    assert_eq!(generations, [0, 1, 2]);
+    assert_eq!(held(&space), (1, 0, 1));
+}
+
+#[test]
+fn every_slot_taken() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let segment = &space.segment;
+    let mut guests: Vec<Participant> = (1..RESERVED_SLOT)
+        .map(|slot| Participant::claim(segment, slot, false).unwrap().unwrap())
+        .collect();
+    assert_eq!(census(&space).participants, SLOTS - 1);
+    assert!(matches!(
+        folder::attach(&segment.path(), space.uuid, HOOKS),
+        Err(Error::Crowded(1023))
+    ));
+    assert_eq!(State::read(segment, RESERVED_SLOT).state, FREE);
+    // One of them holds things and dies: a newcomer drains it from the reserved slot.
+    let dead = guests.remove(600);
+    let slot = dead.me.slot;
+    let root = |participant| {
+        let root =
+            courtyard_core::cell::create(&space, participant, &mut patient, STORED, 0, |_| {});
+        root.unwrap()
+    };
+    let (object, row) = root(&dead);
+    let (base, ..) = courtyard_core::cell::open(segment, object).unwrap();
+    let made = stage::Made { object, row, base };
+    put(&space, made, &[3; 500]);
+    space.roster.forget(row);
+    dead.release_anchor();
+    let newcomer = attach(&space);
+    assert_eq!(me(&newcomer).me.slot, slot);
+    assert_eq!(State::read(segment, RESERVED_SLOT).state, FREE);
+    assert_eq!(held(&space), (0, 0, SLOTS - 1));
+    for guest in guests {
+        guest.release_anchor();
+    }
+    assert_eq!(held(&space), (0, 0, 2));
+}
+
+#[test]
+fn readers_never_see_a_torn_value() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (bytes, stored) = (make(&space, BYTES, 2000), make(&space, STORED, 0));
+    put(&space, stored, &[0; 100]);
+    let go = make(&space, SCALAR, 0);
+    let writers: Vec<Child> = (0..2u8)
+        .map(|name| {
+            fork_with_heir(&space, || {
+                let mut turn = name;
+                while get(&space, go) == 0 {
+                    let length = [100, 2000, 20_000, 50_000][usize::from(turn % 4)];
+                    write(&space, bytes, &vec![turn; 2000]);
+                    put(&space, stored, &vec![turn; length]);
+                    turn = turn.wrapping_add(2);
+                }
+            })
+        })
+        .collect();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(1500) {
+        let seen = read(&space, bytes, 2000);
+        assert!(seen.iter().all(|byte| *byte == seen[0]));
+        let seen = take(&space, stored);
+        assert!(seen.iter().all(|byte| *byte == seen[0]));
+    }
+    write_scalar(&space, go, 1);
+    for child in writers {
+        assert_eq!(child.wait(), End::Done);
+    }
+    for made in [bytes, stored, go] {
+        leave(&space, made);
+    }
+    assert_eq!(held(&space), (0, 0, 1));
+    assert_eq!(census(&space).idle_blocks, census(&space).idle_blocks);
+}
