@@ -440,18 +440,6 @@ fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
     Ok(Some(word))
 }
 
-/// The block that a stored word links, if it does: checked as data of a peer.
-///
-/// # Errors
-/// `Corrupt` if no block can be there.
-fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
-    if word == 0 || word & TAG_MASK != BLOCK_TAG {
-        return Ok(None);
-    }
-    segment.check_range(word, block::SMALL)?;
-    Ok(Some(word))
-}
-
 /// How an attempt to take the cell's lock for its user went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entered {
