@@ -55,14 +55,14 @@ pub fn process() -> u64 {
 pub fn act<T>(process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> {
     let before = PROCESS.with(|cell| cell.replace(process));
     LEFT.with(|left| left.set(stores));
-    let result = panic::catch_unwind(AssertUnwindSafe(body));
-    LEFT.with(|left| left.set(IMMORTAL));
-    PROCESS.with(|cell| cell.set(before));
-    match result {
+    let result = match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => Some(value),
         Err(payload) if payload.is::<Death>() => None,
-        Err(payload) => panic::resume_unwind(payload),
-    }
+        Err(payload) => panic::resume_unwind(payload), // a failed test
+    };
+    LEFT.with(|left| left.set(IMMORTAL));
+    PROCESS.with(|cell| cell.set(before));
+    result
 }
 
 /// How many deaths there had been when this thread last asked who lives.
@@ -88,11 +88,15 @@ pub fn every_death(mut explore: impl FnMut(u64)) -> u64 {
     }
 }
 
-/// Explores a model with at most so many preemptions in one execution, and says what it cost.
-/// `LOOM_MAX_PREEMPTIONS` overrides the bound.
-pub fn explore(name: &str, preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+/// Explores a model, with at most so many preemptions in one execution if there is a bound, and
+/// says what it cost. `LOOM_MAX_PREEMPTIONS` overrides the bound.
+pub fn explore(
+    name: &str,
+    preemptions: impl Into<Option<usize>>,
+    model: impl Fn() + Send + Sync + 'static,
+) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(preemptions);
+    builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
     builder.max_branches = 20_000;
     let runs = std::sync::Arc::new(std::sync::Mutex::new(0_u64));
     let (count, start) = (runs.clone(), std::time::Instant::now());

@@ -101,45 +101,72 @@ fn visit(segment: &Segment, guarded: &Guarded, me: Me, bug: Bug) {
     release(segment, bug);
 }
 
+fn claim(segment: &Segment, slot: u64) -> Participant {
+    Participant::claim(segment, slot, false).unwrap().unwrap()
+}
+
 fn join(segment: &Segment, slot: u64) -> Participant {
-    let claim = || Participant::claim(segment, slot, false).unwrap().unwrap();
-    segment.live(slot, IMMORTAL, claim).unwrap()
+    segment
+        .live(slot, IMMORTAL, || claim(segment, slot))
+        .unwrap()
 }
 
 /// Contenders, the first of which dies after so many stores.
 fn contend(contenders: u64, stores: u64, bug: Bug) {
+    let segment = segment(contenders);
+    let participants: Vec<_> = (0..contenders).map(|slot| join(&segment, slot)).collect();
+    run(
+        segment,
+        participants.into_iter().map(Some).collect(),
+        stores,
+        bug,
+    );
+}
+
+/// Contenders that register beside each other, so that whoever meets their name on the lock may
+/// not have seen their slot become LIVE.
+fn contend_as_newcomers(contenders: u64, stores: u64, bug: Bug) {
+    let newcomers = (0..contenders).map(|_| None).collect();
+    run(segment(contenders), newcomers, stores, bug);
+}
+
+fn segment(contenders: u64) -> Arc<Segment> {
     let slots = (0..contenders).flat_map(|slot| Segment::slot(slot, 0));
-    let segment = Arc::new(Segment::new(slots.chain([LOCK])));
+    Arc::new(Segment::new(slots.chain([LOCK])))
+}
+
+fn run(segment: Arc<Segment>, contenders: Vec<Option<Participant>>, stores: u64, bug: Bug) {
     let guarded = Arc::new(Guarded::default());
     let mut threads = Vec::new();
-    let participants: Vec<_> = (0..contenders).map(|slot| join(&segment, slot)).collect();
-    for (slot, participant) in (0..).zip(participants) {
+    let number = contenders.len() as u64;
+    for (slot, participant) in (0..).zip(contenders) {
         let (segment, guarded) = (segment.clone(), guarded.clone());
         let stores = if slot == 0 { stores } else { IMMORTAL };
         threads.push(thread::spawn(move || {
             segment.live(slot, stores, || {
+                let participant = participant.unwrap_or_else(|| claim(&segment, slot));
                 visit(&segment, &guarded, participant.me, bug);
             })
         }));
     }
     let lived = threads.into_iter().map(|thread| thread.join().unwrap());
     let lived = lived.filter(Option::is_some).count() as u64;
-    assert!(lived == contenders || stores != IMMORTAL && lived == contenders - 1);
+    assert!(lived == number || stores != IMMORTAL && lived == number - 1);
     let word = segment.word(LOCK).load(Ordering::Relaxed);
-    assert!(lived < contenders || word == 0, "left held");
+    assert!(lived < number || word == 0, "left held");
 }
 
 #[test]
 fn two_contend() {
-    mortal::explore("two contend", 4, || contend(2, IMMORTAL, Bug::None));
+    mortal::explore("two contend", None, || contend(2, IMMORTAL, Bug::None));
 }
 
 #[test]
 fn three_contend() {
-    mortal::explore("three contend", 2, || contend(3, IMMORTAL, Bug::None));
+    mortal::explore("three contend", 4, || contend(3, IMMORTAL, Bug::None));
 }
 
-fn with_death(contenders: u64, preemptions: usize) {
+fn with_death(contenders: u64, preemptions: Option<usize>) {
     let places = mortal::every_death(|stores| {
         let name = format!("{contenders} contend, one dies after {stores} stores");
         mortal::explore(&name, preemptions, move || {
@@ -151,12 +178,29 @@ fn with_death(contenders: u64, preemptions: usize) {
 
 #[test]
 fn one_of_two_dies() {
-    with_death(2, 3);
+    with_death(2, None);
 }
 
 #[test]
 fn one_of_three_dies() {
-    with_death(3, 2);
+    with_death(3, Some(3));
+}
+
+#[test]
+fn newcomers_contend() {
+    mortal::explore("two newcomers contend", 4, || {
+        contend_as_newcomers(2, IMMORTAL, Bug::None);
+    });
+}
+
+#[test]
+fn one_of_two_newcomers_dies() {
+    mortal::every_death(|stores| {
+        let name = format!("two newcomers contend, one dies after {stores} stores");
+        mortal::explore(&name, 3, move || {
+            contend_as_newcomers(2, stores, Bug::None);
+        });
+    });
 }
 
 #[test]
