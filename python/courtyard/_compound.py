@@ -85,7 +85,7 @@ def _iterate(self: Any) -> Any:
 
 
 def _set_raw(self: Any, data: Any) -> None:
-    data = bytes(data)
+    data = memoryview(data).tobytes()  # not bytes(): that makes zeros of an int
     if len(data) > _length(self):
         raise ValueError(f"byte string too long: {len(data)} bytes for a value of {_length(self)}")
     _native.Cell._write(self, 0, data)

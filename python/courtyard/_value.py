@@ -112,6 +112,10 @@ class Value(_native.GuardedCell[_T]):
         self._figures()
 
 
+_native.install(RawValue)
+_native.install(Value)
+
+
 def _make(cls: Any, type_: Declared, args: tuple[Any, ...], address: Any = None) -> Any:
     declaration = resolve(type_)
     if declaration.shape != "scalar":

@@ -13,7 +13,7 @@
 //! Every write touches lock, event and data, so they share a line.
 
 use crate::directory;
-use crate::error::{Attempt, Result, Stop, corrupt};
+use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::layout::{self, WORD, block};
 use crate::lock::{self, Tried};
@@ -23,8 +23,9 @@ use crate::pin::{self, Pin};
 use crate::roster::ObjectId;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
-use crate::sync::{Ordering, fence, relax};
+use crate::sync::{Ordering, compiler_fence, fence, relax};
 use crate::unfinished::Unfinished;
+use crate::wait;
 use std::time::Duration;
 
 /// The kind of object that the directory lists for all cells.
@@ -109,22 +110,14 @@ pub struct Writer {
 
 /// Takes the cell's lock for an operation, unless this thread holds it through `get_lock()`.
 fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
-    if !writer.guarded {
+    if !writer.guarded || is_mine(operation.segment, operation.participant, writer) {
         return Ok(());
     }
-    let cell = writer.cell;
-    match operation.lock(cell) {
-        Ok(Tried::Recovered) => {
-            // The dead holder's thread and count mean nothing now, but its death does.
-            operation
-                .segment
-                .word(cell + OWNER)
-                .store(RECOVERED, Ordering::Relaxed);
-            Ok(())
-        }
-        Err(Stop::Busy(_)) if is_mine(operation.segment, operation.participant, writer) => Ok(()),
-        other => other.map(drop),
+    if operation.lock(writer.cell)? == Tried::Recovered {
+        // The dead holder's thread and count mean nothing now, but its death does.
+        operation.segment.word(writer.cell + OWNER).store(RECOVERED, Ordering::Relaxed);
     }
+    Ok(())
 }
 
 /// Whether this very thread holds the cell through `get_lock()`: only it writes its own name.
@@ -137,15 +130,13 @@ pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> 
         && owner & COUNT != 0
 }
 
-/// Changes a cell by one store that `change` makes, and tells the waiters. None from `change`:
-/// nothing was stored, nobody is told.
+/// Changes a cell by one store that `change` makes, and tells the waiters.
 ///
 /// # Errors
 /// `Interrupted` as `patience` says; `System`.
 ///
 /// # Crash
 /// The store commits; the wake owed is written before it.
-#[inline]
 pub fn change<T>(
     space: &Space,
     participant: &Participant,
@@ -161,6 +152,47 @@ pub fn change<T>(
         crate::crash_point!("cell.stored");
         result.ok_or_else(|| corrupt("the change did not run").into())
     })
+}
+
+/// As `change`, where nothing stands in the way: no spinning, no waiting, no general machinery.
+/// None: the lock is held or was a dead one's, nothing was done, `change` is due.
+///
+/// # Safety
+/// No other thread of this process is in this function meanwhile: it uses a thread record that
+/// is set apart for one caller at a time (who holds the GIL throughout).
+///
+/// # Crash
+/// As `change`: owed, store, unlock, wake, owed cleared, in this order.
+#[inline(always)]
+pub unsafe fn change_alone<T>(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    guarded: bool,
+    change: impl FnOnce() -> T,
+) -> Option<T> {
+    if guarded {
+        match lock::try_acquire(segment, cell, participant.me, 0) {
+            Ok(Tried::Acquired) => {}
+            Ok(Tried::Recovered) => {
+                segment.word(cell + OWNER).store(RECOVERED, Ordering::Relaxed);
+            }
+            _ => return None,
+        }
+    }
+    let event = cell + EVENT;
+    let owed = segment.word(participant.lone_owed());
+    owed.store(event, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst); // owed before the change
+    let result = change();
+    compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+    crate::crash_point!("cell.stored");
+    if guarded {
+        lock::release(segment, cell);
+    }
+    wait::notify(segment, event);
+    owed.store(0, Ordering::Release);
+    Some(result)
 }
 
 /// Reads bytes in place, never torn.

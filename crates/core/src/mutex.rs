@@ -54,9 +54,9 @@ pub fn release(segment: &Segment, mutex: u64) -> bool {
     if segment.word(mutex).load(Ordering::Relaxed) == 0 {
         return false;
     }
-    segment
-        .word(mutex + RELEASES)
-        .fetch_add(1, Ordering::Relaxed);
+    // The holder's own count: a release by another, beside it, may be counted as one.
+    let releases = segment.word(mutex + RELEASES);
+    releases.store(releases.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     lock::release(segment, mutex);
     tell(segment, mutex);
     true

@@ -11,7 +11,7 @@
 //! | DRAINING | nobody, a drainer | its locks are free; phase (b) gives back the rest   | FREE |
 
 use crate::error::{Error, Result};
-use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, slot};
+use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, record, slot};
 use crate::os::{self, Claim, File};
 use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -129,13 +129,13 @@ impl Participant {
         if free.state != FREE {
             return Ok(None);
         }
-        let record = layout::slot_record(slot);
+        let base = layout::slot_record(slot);
         segment
-            .allocate(record, record + slot::STRIDE)
+            .allocate(base, base + slot::STRIDE)
             .map_err(|e| full(segment, slot::STRIDE, &e))?;
         let anchor =
             Anchor::cast(file, segment, slot, inherited).map_err(|e| system("mmap", segment, e))?;
-        segment.zero(record, slot::STRIDE);
+        segment.zero(base, slot::STRIDE);
         let boot = os::boot_id();
         let header = [
             (slot::PROCESS_ID, u64::from(os::process_id())),
@@ -145,7 +145,7 @@ impl Participant {
         ];
         for (offset, value) in header {
             segment
-                .word(record + offset)
+                .word(base + offset)
                 .store(value, Ordering::Relaxed);
         }
         crate::crash_point!("participant.zeroed");
@@ -188,7 +188,8 @@ impl Participant {
     /// Takes a thread record: free again after microseconds, as nobody waits holding one.
     pub fn take_record(&self) -> u64 {
         loop {
-            for (index, busy) in self.busy.iter().enumerate() {
+            // Record 0 is set apart: see `lone_owed`.
+            for (index, busy) in self.busy.iter().enumerate().skip(1) {
                 // pairs with `give_record`, Release: the record's words are as it left them
                 if !busy.swap(true, Ordering::Acquire) {
                     return index as u64;
@@ -202,6 +203,14 @@ impl Participant {
         self.busy[index as usize].store(false, Ordering::Release);
     }
 
+    /// The owed word of record 0, for the one thread at a time that changes single words with
+    /// nothing else in the way (the GIL's holder), and so needs not take a record.
+    #[inline]
+    pub fn lone_owed(&self) -> u64 {
+        self.record(0) + record::OWED
+    }
+
+    #[inline]
     pub fn record(&self, index: u64) -> u64 {
         layout::thread_record(self.me.slot, index)
     }

@@ -25,6 +25,11 @@ pub fn thread() -> u32 {
     SERIAL.with(|serial| *serial)
 }
 
+/// The base of ctypes' scalars.
+fn simple_data(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("ctypes")?.getattr("_SimpleCData")
+}
+
 /// A shared value. `courtyard.Value` and `courtyard.RawValue` are what programs use.
 #[pyclass(frozen, subclass, weakref, module = "courtyard._native")]
 pub struct Cell {
@@ -130,7 +135,9 @@ impl Cell {
         }
         let made = if value.is_instance(ctype)? {
             value.clone()
-        } else if let Ok(fields) = value.cast::<PyTuple>() {
+        } else if let Ok(fields) = value.cast::<PyTuple>()
+            && !ctype.cast::<PyType>()?.is_subclass(&simple_data(py)?)?
+        {
             ctype.call1(fields)?
         } else {
             ctype.call1((value,))?
@@ -146,8 +153,7 @@ impl Cell {
         }
         let bytes = PyBytes::new(py, bytes);
         let copy = self.ctype.bind(py).call_method1("from_buffer_copy", (bytes,))?;
-        let simple = py.import("ctypes")?.getattr("_SimpleCData")?;
-        Ok(if copy.is_instance(&simple)? { copy.getattr("value")? } else { copy }.unbind())
+        Ok(if copy.is_instance(&simple_data(py)?)? { copy.getattr("value")? } else { copy }.unbind())
     }
 
     fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {

@@ -2,9 +2,9 @@
 
 use courtyard_core::segment::Segment;
 use courtyard_core::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyString};
 use pyo3::ffi;
 
 /// How the bytes of a cell are read as Python objects.
@@ -103,12 +103,8 @@ impl Format {
             }
             Format::Truth => return Ok((bits as u8 != 0).into_pyobject(py)?.to_owned().into_any().unbind()),
             Format::Char => return Ok(PyBytes::new(py, &[bits as u8]).into_any().unbind()),
-            Format::Wide => {
-                let letter = char::from_u32(bits as u32).ok_or_else(|| {
-                    PyValueError::new_err(format!("the value holds {bits:#x}, which is no character"))
-                })?;
-                return Ok(PyString::new(py, letter.encode_utf8(&mut [0; 4])).into_any().unbind());
-            }
+            // SAFETY: as above. Lone surrogates are characters to Python and to C.
+            Format::Wide => unsafe { ffi::PyUnicode_FromOrdinal(bits as u32 as i32) },
             Format::Chars | Format::Raw | Format::Stored => return Err(not_scalar()),
         };
         // SAFETY: a new reference, or null with an exception set.
@@ -124,7 +120,8 @@ impl Format {
                 if self == Format::Pointer && value.is_none() {
                     return Ok(0);
                 }
-                if value.is_instance_of::<PyFloat>() {
+                let exact = self == Format::Pointer; // whose ctypes type asks no __index__
+                if value.is_instance_of::<PyFloat>() || exact && !value.is_instance_of::<PyInt>() {
                     return Err(wrong("an int", value));
                 }
                 // SAFETY: the GIL is held and `value` is alive; -1 may mean an exception.
@@ -147,7 +144,9 @@ impl Format {
                 })
             }
             Format::Float { width } => {
-                let value = value.extract::<f64>().map_err(|_| wrong("a float", value))?;
+                let value = value.extract::<f64>().map_err(|error| {
+                    if error.is_instance_of::<PyTypeError>(py) { wrong("a float", value) } else { error }
+                })?;
                 Ok(if width == 4 { u64::from((value as f32).to_bits()) } else { value.to_bits() })
             }
             Format::Truth => value.is_truthy().map(u64::from),
@@ -163,12 +162,13 @@ impl Format {
                 byte.ok_or_else(|| wrong("one byte (bytes of length 1, or an int from 0 to 255)", value))
             }
             Format::Wide => {
-                let text = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok());
-                let mut letters = text.unwrap_or_default().chars();
-                match (letters.next(), letters.next()) {
-                    (Some(letter), None) => Ok(u64::from(u32::from(letter))),
-                    _ => Err(wrong("a str of one character", value)),
-                }
+                let text = value.cast::<PyString>().ok();
+                // SAFETY: the GIL is held and `text` is a str; the one character is in range.
+                let letter = text.and_then(|text| unsafe {
+                    (ffi::PyUnicode_GetLength(text.as_ptr()) == 1)
+                        .then(|| ffi::PyUnicode_ReadChar(text.as_ptr(), 0))
+                });
+                letter.map(u64::from).ok_or_else(|| wrong("a str of one character", value))
             }
             Format::Chars | Format::Raw | Format::Stored => Err(not_scalar()),
         }

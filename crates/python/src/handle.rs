@@ -83,18 +83,22 @@ impl Handle {
         Ok(Handle { space, object, row, cell, length, holder, closed, views })
     }
 
+    /// Who we are, if that is settled: the object is open, and we are who opened it.
+    #[inline(always)]
+    pub fn held(&self) -> Option<&'static Participant> {
+        let registered = self.space.registered();
+        let known = registered == self.holder.load(Ordering::Relaxed) && !registered.is_null();
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        known.then(|| unsafe { &*registered })
+    }
+
     /// Who we are, if the object is ours to use: checked again after a fork.
     ///
     /// # Errors
     /// `Closed`; `NotFound` in a child that could not inherit it.
     #[inline]
     pub fn open(&self, py: Python<'_>) -> PyResult<&'static Participant> {
-        let registered = self.space.registered();
-        if registered == self.holder.load(Ordering::Relaxed) && !registered.is_null() {
-            // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-            return Ok(unsafe { &*registered });
-        }
-        self.reopen(py)
+        self.held().map_or_else(|| self.reopen(py), Ok)
     }
 
     #[cold]

@@ -6,6 +6,7 @@ mod error;
 mod format;
 mod guard;
 mod handle;
+mod hot;
 mod mutex;
 mod process;
 mod waiter;
@@ -18,6 +19,8 @@ mod _native {
     use crate::cell::Cell;
     #[pymodule_export]
     use crate::guard::{CellLock, GuardedCell};
+    #[pymodule_export]
+    use crate::hot::install;
     #[pymodule_export]
     use crate::mutex::Mutex;
     #[pymodule_export]
