@@ -26,8 +26,11 @@ from courtyard._errors import (
 )
 from courtyard._functions import check, statistics, version, wait_for
 from courtyard._lock import Lock
-from courtyard._statistics import ObjectStatistics, SpaceStatistics
 from courtyard._value import RawValue, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from courtyard._statistics import ObjectStatistics, SpaceStatistics
 
 __all__ = [
     "Closed",
@@ -50,9 +53,20 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
+_LATER = ("ObjectStatistics", "SpaceStatistics")  # dataclasses take longer than all the rest
+
 for _name in __all__:  # one public home per name
-    if isinstance(globals()[_name], type):
-        globals()[_name].__module__ = __name__
-    elif callable(globals()[_name]):
+    if _name not in _LATER:
         globals()[_name].__module__ = __name__
 del _name
+
+
+def __getattr__(name: str) -> object:
+    """Import what is seldom needed when it is."""
+    if name in _LATER:
+        from courtyard import _statistics
+
+        found = getattr(_statistics, name)
+        found.__module__ = __name__
+        return globals().setdefault(name, found)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    Declared = Any
 
 _TYPECODES = {
     "c": "c_char",
@@ -23,8 +27,6 @@ _TYPECODES = {
 # ctypes' letters that are one word in shared memory.
 _WORDS = frozenset("cubBhHiIlLqQfd?P")
 _PROCESS_POINTERS = frozenset("zZOX")
-
-Declared = Any
 
 
 class Declaration:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from courtyard import _native
 from courtyard._lock import Lock
-from courtyard._statistics import ObjectStatistics
 from courtyard._value import RawValue, Value
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from courtyard._statistics import ObjectStatistics
 
 _CLASSES = (Value, RawValue, Lock)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from courtyard import _native
-from courtyard._statistics import ObjectStatistics, object_statistics
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from courtyard._statistics import ObjectStatistics
 
 
 class Lock(_native.Mutex):
@@ -50,6 +53,8 @@ class Lock(_native.Mutex):
 
     def statistics(self) -> ObjectStatistics:
         """Return the lock's and its space's figures; O(space)."""
+        from courtyard._statistics import object_statistics
+
         return object_statistics(self, "Lock")
 
     def check(self) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 from courtyard import _native
-from courtyard._declaration import Declaration, Declared, describe, portable, resolve, restored
-from courtyard._statistics import ObjectStatistics, object_statistics
+from courtyard._declaration import describe, portable, resolve, restored
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from courtyard._declaration import Declaration, Declared
+    from courtyard._statistics import ObjectStatistics
+
+    _T = TypeVar("_T")
 
 
-class RawValue(_native.Cell[_T]):
+class RawValue(_native.Cell["_T"]):
     """One shared value without a lock: single-word operations are lock-free atomics.
 
     Like ``multiprocessing.RawValue``, and what ``Value(..., lock=False)`` makes. All of
@@ -39,14 +43,14 @@ class RawValue(_native.Cell[_T]):
 
     def statistics(self) -> ObjectStatistics:
         """Return the value's and its space's figures; O(space)."""
-        return object_statistics(self, _title(self))
+        return _statistics(self)
 
     def check(self) -> None:
         """Raise CorruptError if the value's space contradicts itself; O(space)."""
         self._figures()
 
 
-class Value(_native.GuardedCell[_T]):
+class Value(_native.GuardedCell["_T"]):
     """One shared value, with a lock for more than one operation.
 
     Like ``multiprocessing.Value``, for every typecode and ctypes type, and for more:
@@ -105,7 +109,7 @@ class Value(_native.GuardedCell[_T]):
 
     def statistics(self) -> ObjectStatistics:
         """Return the value's and its space's figures; O(space)."""
-        return object_statistics(self, _title(self))
+        return _statistics(self)
 
     def check(self) -> None:
         """Raise CorruptError if the value's space contradicts itself; O(space)."""
@@ -158,6 +162,12 @@ def _represent(obj: Any) -> str:
         return f"<courtyard.{_title(obj)}: {_native.Cell.get(obj)!r}>"
     except Exception as error:
         return f"<courtyard.{_title(obj)}: {type(error).__name__}>"
+
+
+def _statistics(obj: Any) -> ObjectStatistics:
+    from courtyard._statistics import object_statistics
+
+    return object_statistics(obj, _title(obj))
 
 
 _classes: dict[tuple[Any, Any], Any] = {}
