@@ -242,18 +242,20 @@ mod tests {
     fn tables_fit_their_places() {
         let magazines = CLASSES.len() as u64 * record::MAGAZINE_STRIDE;
         assert!(record::MAGAZINES + magazines <= record::STRIDE);
-        assert!(record::ENTRIES + record::ENTRY_PAIRS * 16 <= record::MAGAZINES);
-        assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
-        assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
-        assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
+        const {
+            assert!(record::ENTRIES + record::ENTRY_PAIRS * 16 <= record::MAGAZINES);
+            assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
+            assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
+            assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
+        }
         assert!(superblock::PARTIAL + CLASSES.len() as u64 * 8 <= superblock::NEXT_SERIAL);
         assert_eq!(SLOT_RECORDS % PAGE, 0);
     }
 
     #[test]
     fn chunks_hold_at_most_four_bitmap_words() {
-        for class in 0..CLASSES.len() {
-            let blocks = (chunk_units(class) * UNIT - chunk::BLOCKS) / CLASSES[class];
+        for (class, size) in CLASSES.iter().enumerate() {
+            let blocks = (chunk_units(class) * UNIT - chunk::BLOCKS) / size;
             assert!((1..=256).contains(&blocks), "class {class}: {blocks}");
         }
     }
