@@ -60,7 +60,12 @@ pub fn drain(
         segment.word(pin).store(0, Ordering::Relaxed);
     }
     fence(Ordering::SeqCst); // unpin, then look at the list: `sweep` does so after us
-    for held in holdings(segment, slot) {
+    // The tables are read under the lock: whoever takes it has replayed a dead drainer first.
+    let holdings = space.run_as(participant, patience, |operation| {
+        operation.lock(layout::drain_lock(slot))?;
+        Ok(holdings(segment, slot))
+    })?;
+    for held in holdings {
         loop {
             let done = space.run_as(participant, patience, |operation| {
                 operation.lock(layout::drain_lock(slot))?;

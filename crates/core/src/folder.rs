@@ -108,22 +108,33 @@ pub fn create(folder: &Path, hooks: Hooks) -> Result<Space> {
     os::random(&mut bytes).map_err(|e| system("getrandom", folder, e))?;
     let uuid = u128::from_ne_bytes(bytes);
     let path = private_path(folder, uuid);
-    let (file, draft) = match os::open_unnamed(folder) {
-        Ok(file) => (file, None),
-        Err(_) => {
-            // No O_TMPFILE here: a name that no attacher looks for, cleaned like the others.
-            let draft = folder.join(format!("{uuid:032x}.new"));
-            (
-                os::open_new(&draft).map_err(|e| system("open", &draft, e))?,
-                Some(draft),
-            )
-        }
-    };
-    let made = build(file, &path, draft.as_deref(), uuid, hooks);
-    if let (Err(_), Some(draft)) = (&made, &draft) {
-        let _ = os::unlink(draft);
+    let unnamed = os::open_unnamed(folder).map_err(|e| system("open", folder, e));
+    match unnamed.and_then(|file| build(file, &path, None, uuid, hooks)) {
+        // No O_TMPFILE here, or no /proc to link it by.
+        Err(Error::System { .. }) => create_draft(folder, &path, uuid, hooks),
+        made => made,
     }
-    made
+}
+
+/// Builds a space under a name that no attacher looks for. Cleaners see that it is being built
+/// by the gate, which stays locked until it has its own name.
+fn create_draft(folder: &Path, path: &Path, uuid: u128, hooks: Hooks) -> Result<Space> {
+    let draft = folder.join(format!("{uuid:032x}.new"));
+    loop {
+        let file = os::open_new(&draft).map_err(|e| system("open", &draft, e))?;
+        let gate = file.try_clone().map_err(|e| system("dup", &draft, e))?;
+        let locked = os::claim(&gate, Claim::Read, GATE_BYTE, 1);
+        if !locked.map_err(|e| system("fcntl", &draft, e))? || !is_linked(&gate, &draft) {
+            continue; // a cleaner came first: the name is free again
+        }
+        let made = build(file, path, Some(&draft), uuid, hooks);
+        if made.is_err() {
+            let _ = os::unlink(&draft);
+        }
+        // By hand: the segment keeps the description for its queries.
+        let _ = os::claim(&gate, Claim::Release, GATE_BYTE, 1);
+        return made;
+    }
 }
 
 fn build(file: File, path: &Path, draft: Option<&Path>, uuid: u128, hooks: Hooks) -> Result<Space> {

@@ -258,7 +258,7 @@ impl Space {
                     self.stand(lock, patience)?;
                 }
                 // First what the dead held is given back: perhaps enough, the next attempt says.
-                Stop::Grow(_) if !swept && recover::reap_all(&self.segment)? => {
+                Stop::Grow(_) if !swept && self.may_reclaim()? => {
                     swept = true;
                     (self.hooks.sweep)(self, participant, patience)?;
                 }
@@ -267,6 +267,12 @@ impl Space {
                 Stop::Refill(_) | Stop::Flush(_) => {} // the cure's own: begin again
             }
         }
+    }
+
+    /// Whether a sweep may free something: the dead, or tickets that may be theirs.
+    fn may_reclaim(&self) -> Result<bool> {
+        let tickets = self.segment.word(superblock::OPEN_TICKETS);
+        Ok(recover::reap_all(&self.segment)? || tickets.load(Ordering::Relaxed) != 0)
     }
 
     /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.
