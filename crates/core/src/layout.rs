@@ -106,7 +106,7 @@ pub mod slot {
     pub const MEMBERS: u64 = 0x440; // `rows::SEGMENTS` words
     // 0x500..0x1000 is room for leases, holdings, readers.
     pub const RECORDS: u64 = PAGE;
-    pub const RECORD_COUNT: u64 = many(8, 1);
+    pub const RECORD_COUNT: u64 = many(8, 2);
 }
 
 /// The record of one thread inside an operation: its journal, the wakes it owes, its magazines.

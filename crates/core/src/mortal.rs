@@ -19,9 +19,11 @@ loom::thread_local! {
 }
 
 std::thread_local! {
-    /// Whether anybody died since this was last asked: the threads of a model are coroutines
-    /// of the test's one thread.
-    static DIED: Cell<bool> = const { Cell::new(false) };
+    /// How often anybody died, and how often somebody who was not the first of an execution:
+    /// the threads of a model are coroutines of the test's one thread.
+    static DEATHS: Cell<u64> = const { Cell::new(0) };
+    static SECOND_DEATHS: Cell<u64> = const { Cell::new(0) };
+    static IN_THIS_EXECUTION: Cell<u64> = const { Cell::new(0) };
 }
 
 /// What unwinds a dying thread.
@@ -33,7 +35,8 @@ pub fn step() {
     LEFT.with(|left| match left.get() {
         IMMORTAL => {}
         0 => {
-            DIED.set(true);
+            DEATHS.set(DEATHS.get() + 1);
+            SECOND_DEATHS.set(SECOND_DEATHS.get() + IN_THIS_EXECUTION.replace(1));
             panic::resume_unwind(Box::new(Death));
         }
         stores => left.set(stores - 1),
@@ -79,10 +82,24 @@ pub(crate) fn see_deaths(deaths: u64) {
 pub fn every_death(mut explore: impl FnMut(u64)) -> u64 {
     let mut stores = 0;
     loop {
-        DIED.set(false);
+        DEATHS.set(0);
         explore(stores);
-        if !DIED.get() {
+        if DEATHS.get() == 0 {
             return stores;
+        }
+        stores += 1;
+    }
+}
+
+/// As `every_death`, for a second process that dies after the first one, in one model with it.
+/// Inside `every_death`.
+pub fn every_second_death(mut explore: impl FnMut(u64)) {
+    let mut stores = 0;
+    loop {
+        SECOND_DEATHS.set(0);
+        explore(stores);
+        if SECOND_DEATHS.get() == 0 {
+            return;
         }
         stores += 1;
     }
@@ -102,6 +119,7 @@ pub fn explore(
     let (count, start) = (runs.clone(), std::time::Instant::now());
     builder.check(move || {
         *count.lock().unwrap() += 1;
+        IN_THIS_EXECUTION.set(0);
         model();
     });
     let (runs, spent) = (runs.lock().unwrap(), start.elapsed());

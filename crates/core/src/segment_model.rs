@@ -55,7 +55,6 @@ impl Segment {
     /// The words of a slot that registering, reaping and an operation of so many entries touch.
     pub fn slot(slot: u64, entries: u64) -> impl Iterator<Item = u64> {
         let base = layout::slot_record(slot);
-        let record = layout::thread_record(slot, 0);
         let header = [
             slot::PROCESS_ID,
             slot::BOOT_ID,
@@ -64,11 +63,19 @@ impl Segment {
         ];
         let pins = (0..slot::PIN_ROWS).map(|row| slot::PINS + row * WORD);
         let head = header.into_iter().chain(pins);
-        let journal = [record::COMMIT, record::SEQUENCES, record::SEQUENCES + WORD];
-        let owed = (0..record::OWED_WORDS).map(|word| record::OWED + word * WORD);
         let entries = (0..entries * 2).map(|word| record::ENTRIES + word * WORD);
-        let record = (journal.into_iter().chain(owed).chain(entries)).map(move |at| record + at);
-        head.map(move |at| base + at).chain(record)
+        let sequence = [record::SEQUENCES, record::SEQUENCES + WORD];
+        let journal = layout::thread_record(slot, slot::RECORD_COUNT - 1);
+        let journal = sequence
+            .into_iter()
+            .chain(entries)
+            .map(move |at| journal + at);
+        let records = (0..slot::RECORD_COUNT).flat_map(move |index| {
+            let owed = (0..record::OWED_WORDS).map(|word| record::OWED + word * WORD);
+            let head = owed.chain([record::COMMIT]);
+            head.map(move |at| layout::thread_record(slot, index) + at)
+        });
+        head.map(move |at| base + at).chain(records).chain(journal)
     }
 
     /// Acts as `process`, for at most `stores` stores; then it dies, and its locks fall.
