@@ -27,12 +27,12 @@ demo: $(VENV)/native ## build, install and show a value shared by two processes
 	$(PY) examples/demo.py
 
 test: $(VENV)/extra-test ## run all tests
-	cargo test -p courtyard-core
+	cargo test -p courtyard-core --features crash-points,faults
 	$(PY) -m pytest
 
 check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stubs, layering and notices
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features courtyard-core/crash-points,courtyard-core/faults -- -D warnings
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy --strict

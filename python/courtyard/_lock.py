@@ -24,7 +24,8 @@ class Lock(_native.Mutex):
 
     Raises RuntimeError when released while free, ValueError for a timeout that makes no sense.
 
-    >>> lock = Lock()
+    >>> import courtyard as cy
+    >>> lock = cy.Lock()
     >>> with lock:
     ...     lock.locked(), lock.recovered
     (True, False)

@@ -49,10 +49,10 @@ class Cell(Generic[_T]):
 class GuardedCell(Cell[_T]):
     def acquire(
         self,
-        blocking: bool | None = None,
-        timeout: float | None = None,
+        blocking: bool = True,
+        timeout: float | None = -1,
         *,
-        block: bool | None = None,
+        block: bool = True,
     ) -> bool: ...
     def release(self) -> None: ...
     def get_lock(self) -> CellLock: ...
@@ -63,10 +63,10 @@ class GuardedCell(Cell[_T]):
 class CellLock:
     def acquire(
         self,
-        blocking: bool | None = None,
-        timeout: float | None = None,
+        blocking: bool = True,
+        timeout: float | None = -1,
         *,
-        block: bool | None = None,
+        block: bool = True,
     ) -> bool: ...
     def release(self) -> None: ...
     def __enter__(self) -> bool: ...
@@ -86,10 +86,10 @@ class Mutex:
     def _closed(self) -> bool: ...
     def acquire(
         self,
-        blocking: bool | None = None,
-        timeout: float | None = None,
+        blocking: bool = True,
+        timeout: float | None = -1,
         *,
-        block: bool | None = None,
+        block: bool = True,
     ) -> bool: ...
     def release(self) -> None: ...
     def locked(self) -> bool: ...

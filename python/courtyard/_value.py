@@ -22,7 +22,8 @@ class RawValue(_native.Cell["_T"]):
     ``Value``'s operations but ``get_lock``, ``acquire``, ``release`` and ``with``; each of them
     is atomic by itself, and no read or write is ever torn.
 
-    >>> n = RawValue("i", 5)
+    >>> import courtyard as cy
+    >>> n = cy.RawValue("i", 5)
     >>> n.increment()
     6
     """
@@ -74,7 +75,8 @@ class Value(_native.GuardedCell["_T"]):
 
     Raises TypeError for a type that cannot be shared, SpaceFull when there is no memory.
 
-    >>> counter = Value("i", 41)
+    >>> import courtyard as cy
+    >>> counter = cy.Value("i", 41)
     >>> counter.increment()
     42
     >>> with counter.get_lock():

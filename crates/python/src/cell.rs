@@ -44,8 +44,13 @@ pub struct Cell {
 
 impl Cell {
     pub fn make(
-        py: Python<'_>, code: &str, length: u64, declared: Py<PyAny>, ctype: Py<PyAny>,
-        guarded: bool, address: Option<Address>,
+        py: Python<'_>,
+        code: &str,
+        length: u64,
+        declared: Py<PyAny>,
+        ctype: Py<PyAny>,
+        guarded: bool,
+        address: Option<Address>,
     ) -> PyResult<Cell> {
         let format = Format::parse(code)
             .ok_or_else(|| PyValueError::new_err(format!("unknown format {code:?}")))?;
@@ -58,22 +63,37 @@ impl Cell {
             Some(address) => Handle::load(py, &address, kind)?,
             None => Handle::create(py, kind, length, |space, at| {
                 if format == Format::Stored {
-                    space.segment.word(at + DATA).store(codec::NONE, Ordering::Relaxed);
+                    space
+                        .segment
+                        .word(at + DATA)
+                        .store(codec::NONE, Ordering::Relaxed);
                 }
             })?,
         };
         if kind == cell::BYTES && handle.length != length {
             return Err(named(
-                py, "WrongType", format!("expected {length} bytes, found {}", handle.length),
+                py,
+                "WrongType",
+                format!("expected {length} bytes, found {}", handle.length),
             ));
         }
-        Ok(Cell { handle, format, declared, ctype, guarded })
+        Ok(Cell {
+            handle,
+            format,
+            declared,
+            ctype,
+            guarded,
+        })
     }
 
     #[inline]
     pub fn writer(&self) -> Writer {
         let guarded = self.guarded;
-        Writer { cell: self.handle.cell, guarded, thread: if guarded { thread() } else { 0 } }
+        Writer {
+            cell: self.handle.cell,
+            guarded,
+            thread: if guarded { thread() } else { 0 },
+        }
     }
 
     #[inline]
@@ -86,7 +106,13 @@ impl Cell {
     fn change<T>(&self, py: Python<'_>, change: impl FnMut() -> T) -> PyResult<T> {
         let participant = self.handle.open(py)?;
         waiting(py, |patience| {
-            cell::change(self.handle.space, participant, patience, self.writer(), change)
+            cell::change(
+                self.handle.space,
+                participant,
+                patience,
+                self.writer(),
+                change,
+            )
         })
     }
 
@@ -100,7 +126,11 @@ impl Cell {
     }
 
     fn write_bytes(
-        &self, py: Python<'_>, offset: u64, bytes: &[u8], expected: Option<&[u8]>,
+        &self,
+        py: Python<'_>,
+        offset: u64,
+        bytes: &[u8],
+        expected: Option<&[u8]>,
     ) -> PyResult<bool> {
         let participant = self.handle.open(py)?;
         if offset.saturating_add(bytes.len() as u64) > self.handle.length {
@@ -108,7 +138,15 @@ impl Cell {
         }
         waiting(py, |patience| {
             let (space, writer) = (self.handle.space, self.writer());
-            cell::write_bytes(space, participant, patience, writer, offset, bytes, expected)
+            cell::write_bytes(
+                space,
+                participant,
+                patience,
+                writer,
+                offset,
+                bytes,
+                expected,
+            )
         })
     }
 
@@ -123,7 +161,8 @@ impl Cell {
             let (bytes, length) = (bytes.as_bytes(), self.handle.length as usize);
             if bytes.len() > length {
                 return Err(PyValueError::new_err(format!(
-                    "byte string too long: {} bytes for a value of {length}", bytes.len()
+                    "byte string too long: {} bytes for a value of {length}",
+                    bytes.len()
                 )));
             }
             // As ctypes has it: a NUL after it, and the rest as it was.
@@ -152,8 +191,16 @@ impl Cell {
             return Ok(PyBytes::new(py, text).into_any().unbind());
         }
         let bytes = PyBytes::new(py, bytes);
-        let copy = self.ctype.bind(py).call_method1("from_buffer_copy", (bytes,))?;
-        Ok(if copy.is_instance(&simple_data(py)?)? { copy.getattr("value")? } else { copy }.unbind())
+        let copy = self
+            .ctype
+            .bind(py)
+            .call_method1("from_buffer_copy", (bytes,))?;
+        Ok(if copy.is_instance(&simple_data(py)?)? {
+            copy.getattr("value")?
+        } else {
+            copy
+        }
+        .unbind())
     }
 
     fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
@@ -176,21 +223,26 @@ impl Cell {
     /// Reads, lets `next` say what to store, and stores that if nothing changed meanwhile; else
     /// again. None from `next`: store nothing. Returns what was read last.
     fn update<'py>(
-        &self, py: Python<'py>,
+        &self,
+        py: Python<'py>,
         mut next: impl FnMut(&Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         loop {
             if self.format == Format::Stored {
                 let (value, token) = self.load_stored(py)?;
                 let value = value.into_bound(py);
-                let Some(new) = next(&value)? else { return Ok(value) };
+                let Some(new) = next(&value)? else {
+                    return Ok(value);
+                };
                 if self.store_stored(&new, Some(token))? {
                     return Ok(value);
                 }
             } else {
                 let bytes = self.read_bytes(py, self.handle.open(py)?)?;
                 let value = self.object_of(py, &bytes)?.into_bound(py);
-                let Some(new) = next(&value)? else { return Ok(value) };
+                let Some(new) = next(&value)? else {
+                    return Ok(value);
+                };
                 if self.write_bytes(py, 0, &self.raw_of(&new)?, Some(&bytes))? {
                     return Ok(value);
                 }
@@ -204,7 +256,8 @@ impl Cell {
 
     fn no_count(&self) -> PyErr {
         PyTypeError::new_err(format!(
-            "increment() needs a number; this value is a {:?}", self.format
+            "increment() needs a number; this value is a {:?}",
+            self.format
         ))
     }
 }
@@ -214,12 +267,26 @@ impl Cell {
     #[new]
     #[pyo3(signature = (code, length, declared, ctype, address=None))]
     fn new(
-        py: Python<'_>, code: &str, length: u64, declared: Py<PyAny>, ctype: Py<PyAny>,
+        py: Python<'_>,
+        code: &str,
+        length: u64,
+        declared: Py<PyAny>,
+        ctype: Py<PyAny>,
         address: Option<Address>,
     ) -> PyResult<Cell> {
         Cell::make(py, code, length, declared, ctype, false, address)
     }
 
+    /// Return the value; never torn, whatever its size, and never waits for a lock.
+    ///
+    /// A scalar is one load, about 20 ns; bytes and objects are copied out. A Structure or array
+    /// comes as a copy. `value` is the same as an attribute.
+    ///
+    /// Raises Closed after close(), NotFound in a child that could not inherit the value.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Value("i", 5).get()
+    /// 5
     #[inline]
     pub fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let participant = self.handle.open(py)?;
@@ -235,6 +302,20 @@ impl Cell {
         self.object_of(py, &bytes)
     }
 
+    /// Store a value and wake those who wait for it.
+    ///
+    /// Waits while another holds get_lock(). A scalar is one store; bytes and objects change
+    /// wholly or not at all, also if this process is killed meanwhile. When set() has returned,
+    /// the value survives this process.
+    ///
+    /// Raises TypeError or OverflowError for what the declared type does not take, SpaceFull when
+    /// there is no room for an object; the old value then stays.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> v = cy.Value(object)
+    /// >>> v.set({"a": [1, 2]})
+    /// >>> v.get()
+    /// {'a': [1, 2]}
     #[inline]
     pub fn set(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let width = self.format.width();
@@ -246,9 +327,17 @@ impl Cell {
         if self.format == Format::Stored {
             return self.store_stored(value, None).map(drop);
         }
-        self.write_bytes(value.py(), 0, &self.raw_of(value)?, None).map(drop)
+        self.write_bytes(value.py(), 0, &self.raw_of(value)?, None)
+            .map(drop)
     }
 
+    /// The value itself, to read (get()) and to write (set()).
+    ///
+    /// >>> import courtyard as cy
+    /// >>> v = cy.Value("d", 0.5)
+    /// >>> v.value *= 3  # two operations: use increment() or get_lock() among processes
+    /// >>> v.value
+    /// 1.5
     #[getter]
     #[inline]
     fn get_value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -261,9 +350,22 @@ impl Cell {
         self.set(value)
     }
 
+    /// Add n (1 if not given) atomically and return the new value.
+    ///
+    /// C integers wrap as C's do; an int raises OverflowError beyond 64 bits; an object is added
+    /// to as Python does, again if another changed it meanwhile. Waits while another holds
+    /// get_lock(). About 30 ns for an integer.
+    ///
+    /// Raises TypeError for a value that is no number. A killed process has added wholly or not.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Value("i", 40).increment(2)
+    /// 42
     #[pyo3(signature = (n=None))]
     fn increment<'py>(
-        &self, py: Python<'py>, n: Option<&Bound<'py, PyAny>>,
+        &self,
+        py: Python<'py>,
+        n: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let format = self.format;
         if format == Format::Stored {
@@ -303,9 +405,18 @@ impl Cell {
         sum.map_or_else(|| Err(overflow()), |bits| format.decode(py, bits))
     }
 
+    /// Store a new value and return the one it replaced, atomically.
+    ///
+    /// Waits, raises and survives as set().
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Value("i", 1).exchange(2)
+    /// 1
     fn exchange<'py>(&self, new: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
         if !self.is_scalar() {
-            return self.update(new.py(), |_| Ok(Some(new.clone()))).map(Bound::unbind);
+            return self
+                .update(new.py(), |_| Ok(Some(new.clone())))
+                .map(Bound::unbind);
         }
         let bits = self.format.encode(new)?;
         let (segment, at, width) = (&self.handle.space.segment, self.data(), self.format.width());
@@ -313,8 +424,18 @@ impl Cell {
         self.format.decode(new.py(), old)
     }
 
+    /// Store a new value if the value equals what is expected; return whether it did, atomically.
+    ///
+    /// Waits, raises and survives as set(); raises what the comparison raises.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> v = cy.Value("i", 1)
+    /// >>> v.compare_exchange(1, 2), v.compare_exchange(1, 3), v.value
+    /// (True, False, 2)
     fn compare_exchange<'py>(
-        &self, expected: &Bound<'py, PyAny>, new: &Bound<'py, PyAny>,
+        &self,
+        expected: &Bound<'py, PyAny>,
+        new: &Bound<'py, PyAny>,
     ) -> PyResult<bool> {
         let py = new.py();
         if !self.is_scalar() {
@@ -333,17 +454,32 @@ impl Cell {
             if !codec::equal(self.format.decode(py, old)?.bind(py), expected)? {
                 return Ok(false);
             }
-            let tried =
-                self.change(py, || format::compare_exchange(segment, at, width, old, bits))?;
+            let tried = self.change(py, || {
+                format::compare_exchange(segment, at, width, old, bits)
+            })?;
             if tried.is_ok() {
                 return Ok(true);
             }
         }
     }
 
+    /// Wait until a condition holds; return what it returned, or False after timeout seconds.
+    ///
+    /// x is called with the value if it can be called, else the value must equal it. Sleeps
+    /// without using the CPU and is woken by the change; a change undone at once may be missed.
+    /// Ctrl-C works at once. The death of a writer strands nobody.
+    ///
+    /// Raises what x raises; ValueError for a timeout of NaN.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> v = cy.Value("i", 3)
+    /// >>> v.wait_for(3), v.wait_for(lambda n: n > 5, timeout=0.01)
+    /// (True, False)
     #[pyo3(signature = (x, timeout=None))]
     fn wait_for<'py>(
-        slf: &Bound<'py, Self>, x: &Bound<'py, PyAny>, timeout: Option<f64>,
+        slf: &Bound<'py, Self>,
+        x: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         let deadline = Deadline::from_timeout(timeout)?;
@@ -354,32 +490,62 @@ impl Cell {
         })
     }
 
+    /// A number that changes with every change of the value.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> v = cy.Value("i"); before = v.version; v.value = 1
+    /// >>> v.version == before
+    /// False
     #[getter]
     fn version(&self, py: Python<'_>) -> PyResult<u64> {
         self.handle.open(py)?;
         let event = self.handle.cell + EVENT;
-        Ok(wait::version(wait::observe(&self.handle.space.segment, event)))
+        Ok(wait::version(wait::observe(
+            &self.handle.space.segment,
+            event,
+        )))
     }
 
     /// All bytes of a `c_char` array or another ctypes value.
     fn _bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         if self.is_scalar() || self.format == Format::Stored {
-            return Err(PyTypeError::new_err("this value is not an array or a structure"));
+            return Err(PyTypeError::new_err(
+                "this value is not an array or a structure",
+            ));
         }
-        Ok(PyBytes::new(py, &self.read_bytes(py, self.handle.open(py)?)?))
+        Ok(PyBytes::new(
+            py,
+            &self.read_bytes(py, self.handle.open(py)?)?,
+        ))
     }
 
     /// Writes some of these bytes, all of them or none; with `expected`, if all read so.
     #[pyo3(signature = (offset, data, expected=None))]
     fn _write(
-        &self, py: Python<'_>, offset: u64, data: &[u8], expected: Option<&[u8]>,
+        &self,
+        py: Python<'_>,
+        offset: u64,
+        data: &[u8],
+        expected: Option<&[u8]>,
     ) -> PyResult<bool> {
         if self.is_scalar() || self.format == Format::Stored {
-            return Err(PyTypeError::new_err("this value is not an array or a structure"));
+            return Err(PyTypeError::new_err(
+                "this value is not an array or a structure",
+            ));
         }
         self.write_bytes(py, offset, data, expected)
     }
 
+    /// Return a ctypes object on the very memory, as multiprocessing's get_obj().
+    ///
+    /// Reads and writes through it are plain memory accesses: no lock, no wake-up, and larger
+    /// ones may tear. It keeps the value open.
+    ///
+    /// Raises TypeError for a value not declared by a typecode or a ctypes type.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Value("i", 7).get_obj()
+    /// c_int(7)
     fn get_obj<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let ctype = slf.get().ctype.bind(slf.py());
         if ctype.is_none() {
@@ -391,10 +557,20 @@ impl Cell {
         ctype.call_method1("from_buffer", (slf,))
     }
 
+    /// Close this handle in this process; the value lives on while another holds it.
+    ///
+    /// Closing twice is allowed. Raises BufferError while views of it exist.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> v = cy.Value("i"); v.close(); v.close()
+    /// >>> v.value
+    /// Traceback (most recent call last):
+    /// courtyard.Closed: this handle was closed in this process; keep another one
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.handle.close(py)
     }
 
+    /// The name it is found by; None for an anonymous one.
     #[getter]
     fn name(&self) -> Option<String> {
         None // anonymous, as all objects of a private space
@@ -404,7 +580,11 @@ impl Cell {
     fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 7])> {
         let version = self.version(py)?;
         let census = process::census(py, self.handle.space)?;
-        let bytes = if self.is_scalar() { u64::from(self.format.width()) } else { self.handle.length };
+        let bytes = if self.is_scalar() {
+            u64::from(self.format.width())
+        } else {
+            self.handle.length
+        };
         Ok((bytes, version, census))
     }
 
@@ -424,19 +604,28 @@ impl Cell {
 
     #[classmethod]
     fn __class_getitem__<'py>(
-        class: &Bound<'py, PyType>, item: &Bound<'py, PyAny>,
+        class: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        class.py().import("types")?.getattr("GenericAlias")?.call1((class, item))
+        class
+            .py()
+            .import("types")?
+            .getattr("GenericAlias")?
+            .call1((class, item))
     }
 
     /// # Safety
     /// Called by the interpreter with a `Py_buffer` to fill in.
     unsafe fn __getbuffer__(
-        slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int,
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
     ) -> PyResult<()> {
         let this = slf.get();
         if this.format == Format::Stored {
-            return Err(PyBufferError::new_err("a value of any object has no buffer; use .value"));
+            return Err(PyBufferError::new_err(
+                "a value of any object has no buffer; use .value",
+            ));
         }
         this.handle.open(slf.py())?;
         let (offset, length) = match this.format.width() {

@@ -1,9 +1,9 @@
 //! Python objects as stored values: a word, or bytes with a kind that says how to read them.
 
+use crate::error::{named, waiting};
 use courtyard_core::cell::{Fresh, Stored, TAG_MASK};
 use courtyard_core::participant::Participant;
 use courtyard_core::space::Space;
-use crate::error::{named, waiting};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyString};
@@ -52,7 +52,11 @@ fn word_of(value: &Bound<'_, PyAny>) -> Option<u64> {
         return Some(NONE);
     }
     if value.is_exact_instance_of::<PyBool>() {
-        return Some(if value.is_truthy().unwrap_or(false) { TRUE } else { FALSE });
+        return Some(if value.is_truthy().unwrap_or(false) {
+            TRUE
+        } else {
+            FALSE
+        });
     }
     if value.is_exact_instance_of::<PyInt>() {
         let number = value.extract::<i64>().ok()?;
@@ -71,7 +75,9 @@ fn word_of(value: &Bound<'_, PyAny>) -> Option<u64> {
 /// # Errors
 /// What pickling raises; `SpaceFull`.
 pub fn encode(
-    value: &Bound<'_, PyAny>, space: &'static Space, participant: &'static Participant,
+    value: &Bound<'_, PyAny>,
+    space: &'static Space,
+    participant: &'static Participant,
 ) -> PyResult<Fresh<'static>> {
     let py = value.py();
     let block = |kind: u8, bytes: &[u8]| {
@@ -94,7 +100,9 @@ pub fn encode(
         return block(KIND_BYTES, bytes.as_bytes());
     }
     let before = STORING.replace(true);
-    let pickled = py.import("pickle").and_then(|pickle| pickle.call_method1("dumps", (value, 5)));
+    let pickled = py
+        .import("pickle")
+        .and_then(|pickle| pickle.call_method1("dumps", (value, 5)));
     STORING.set(before);
     block(KIND_PICKLE, pickled?.cast::<PyBytes>()?.as_bytes())
 }
@@ -121,12 +129,18 @@ pub fn decode(py: Python<'_>, stored: Stored) -> PyResult<Py<PyAny>> {
             }
             BYTES => {
                 let (bytes, length) = outline(word);
-                Ok(PyBytes::new(py, &bytes[1..=length.min(INLINE)]).into_any().unbind())
+                Ok(PyBytes::new(py, &bytes[1..=length.min(INLINE)])
+                    .into_any()
+                    .unbind())
             }
             _ => corrupt(format!("the stored word {word:#x} has no meaning")),
         },
         Stored::Bytes(KIND_FLOAT, bytes) if bytes.len() == 8 => {
-            let bits = bytes.as_slice().try_into().map(f64::from_ne_bytes).unwrap_or(f64::NAN);
+            let bits = bytes
+                .as_slice()
+                .try_into()
+                .map(f64::from_ne_bytes)
+                .unwrap_or(f64::NAN);
             Ok(PyFloat::new(py, bits).into_any().unbind())
         }
         Stored::Bytes(KIND_TEXT, bytes) => match std::str::from_utf8(&bytes) {
@@ -138,9 +152,10 @@ pub fn decode(py: Python<'_>, stored: Stored) -> PyResult<Py<PyAny>> {
             let loads = py.import("pickle")?.getattr("loads")?;
             Ok(loads.call1((PyBytes::new(py, &bytes),))?.unbind())
         }
-        Stored::Bytes(kind, bytes) => {
-            corrupt(format!("a stored block of kind {kind} with {} bytes", bytes.len()))
-        }
+        Stored::Bytes(kind, bytes) => corrupt(format!(
+            "a stored block of kind {kind} with {} bytes",
+            bytes.len()
+        )),
     }
 }
 

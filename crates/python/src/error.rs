@@ -29,9 +29,10 @@ pub fn raise(py: Python<'_>, error: Error) -> PyErr {
             }
             None => PyMemoryError::new_err(format!("{call} on {}: {source}", path.display())),
         },
-        Error::Interrupted => {
-            py.check_signals().err().unwrap_or_else(|| named(py, "CourtyardError", message))
-        }
+        Error::Interrupted => py
+            .check_signals()
+            .err()
+            .unwrap_or_else(|| named(py, "CourtyardError", message)),
     }
 }
 

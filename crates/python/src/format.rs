@@ -3,9 +3,9 @@
 use courtyard_core::segment::Segment;
 use courtyard_core::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyString};
-use pyo3::ffi;
 
 /// How the bytes of a cell are read as Python objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,7 +78,11 @@ impl Format {
         // SAFETY: the GIL is held; each call makes a new reference or raises.
         let integer = |value: i64| unsafe { ffi::PyLong_FromLongLong(value) };
         let pointer = match self {
-            Format::Integer { width: 8, signed: false } | Format::Pointer => {
+            Format::Integer {
+                width: 8,
+                signed: false,
+            }
+            | Format::Pointer => {
                 if self == Format::Pointer && bits == 0 {
                     return Ok(py.None());
                 }
@@ -96,12 +100,21 @@ impl Format {
             }),
             Format::Exact => integer(bits as i64),
             Format::Float { width } => {
-                let value =
-                    if width == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) };
+                let value = if width == 4 {
+                    f64::from(f32::from_bits(bits as u32))
+                } else {
+                    f64::from_bits(bits)
+                };
                 // SAFETY: as above.
                 unsafe { ffi::PyFloat_FromDouble(value) }
             }
-            Format::Truth => return Ok((bits as u8 != 0).into_pyobject(py)?.to_owned().into_any().unbind()),
+            Format::Truth => {
+                return Ok((bits as u8 != 0)
+                    .into_pyobject(py)?
+                    .to_owned()
+                    .into_any()
+                    .unbind());
+            }
             Format::Char => return Ok(PyBytes::new(py, &[bits as u8]).into_any().unbind()),
             // SAFETY: as above. Lone surrogates are characters to Python and to C.
             Format::Wide => unsafe { ffi::PyUnicode_FromOrdinal(bits as u32 as i32) },
@@ -126,7 +139,9 @@ impl Format {
                 }
                 // SAFETY: the GIL is held and `value` is alive; -1 may mean an exception.
                 let bits = unsafe { ffi::PyLong_AsUnsignedLongLongMask(value.as_ptr()) };
-                if bits == u64::MAX && let Some(error) = PyErr::take(py) {
+                if bits == u64::MAX
+                    && let Some(error) = PyErr::take(py)
+                {
                     return Err(if error.is_instance_of::<PyTypeError>(py) {
                         wrong("an int", value)
                     } else {
@@ -139,15 +154,32 @@ impl Format {
                 if value.is_instance_of::<PyFloat>() {
                     return Err(wrong("an int", value));
                 }
-                value.extract::<i64>().map(|value| value as u64).map_err(|error| {
-                    if error.is_instance_of::<PyOverflowError>(py) { overflow() } else { wrong("an int", value) }
-                })
+                value
+                    .extract::<i64>()
+                    .map(|value| value as u64)
+                    .map_err(|error| {
+                        if error.is_instance_of::<PyOverflowError>(py) {
+                            overflow()
+                        } else if error.is_instance_of::<PyTypeError>(py) {
+                            wrong("an int", value)
+                        } else {
+                            error
+                        }
+                    })
             }
             Format::Float { width } => {
                 let value = value.extract::<f64>().map_err(|error| {
-                    if error.is_instance_of::<PyTypeError>(py) { wrong("a float", value) } else { error }
+                    if error.is_instance_of::<PyTypeError>(py) {
+                        wrong("a float", value)
+                    } else {
+                        error
+                    }
                 })?;
-                Ok(if width == 4 { u64::from((value as f32).to_bits()) } else { value.to_bits() })
+                Ok(if width == 4 {
+                    u64::from((value as f32).to_bits())
+                } else {
+                    value.to_bits()
+                })
             }
             Format::Truth => value.is_truthy().map(u64::from),
             Format::Char => {
@@ -159,16 +191,24 @@ impl Format {
                 } else {
                     value.extract::<u8>().ok().map(u64::from)
                 };
-                byte.ok_or_else(|| wrong("one byte (bytes of length 1, or an int from 0 to 255)", value))
+                byte.ok_or_else(|| {
+                    wrong(
+                        "one byte (bytes of length 1, or an int from 0 to 255)",
+                        value,
+                    )
+                })
             }
             Format::Wide => {
+                // By CPython's own view of characters: a lone surrogate is one.
                 let text = value.cast::<PyString>().ok();
-                // SAFETY: the GIL is held and `text` is a str; the one character is in range.
-                let letter = text.and_then(|text| unsafe {
-                    (ffi::PyUnicode_GetLength(text.as_ptr()) == 1)
-                        .then(|| ffi::PyUnicode_ReadChar(text.as_ptr(), 0))
+                let text = text.filter(|text| text.len().is_ok_and(|length| length == 1));
+                let letter = text.map(|text| {
+                    // SAFETY: the GIL is held, and a str of one character has one at 0.
+                    unsafe { ffi::PyUnicode_ReadChar(text.as_ptr(), 0) }
                 });
-                letter.map(u64::from).ok_or_else(|| wrong("a str of one character", value))
+                letter
+                    .map(u64::from)
+                    .ok_or_else(|| wrong("a str of one character", value))
             }
             Format::Chars | Format::Raw | Format::Stored => Err(not_scalar()),
         }
@@ -189,7 +229,10 @@ impl Format {
 
     /// Whether `increment` has a meaning.
     pub fn counts(self) -> bool {
-        matches!(self, Format::Integer { .. } | Format::Exact | Format::Float { .. })
+        matches!(
+            self,
+            Format::Integer { .. } | Format::Exact | Format::Float { .. }
+        )
     }
 }
 
@@ -204,7 +247,10 @@ pub fn overflow() -> PyErr {
 }
 
 fn wrong(expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    let found = value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
+    let found = value
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".into(), |name| name.to_string());
     PyTypeError::new_err(format!("expected {expected}, found {found}: {value:?}"))
 }
 
@@ -236,6 +282,7 @@ macro_rules! by_width {
     };
 }
 
+#[expect(clippy::useless_conversion, reason = "u64 is one of the widths")]
 #[inline]
 pub fn load(segment: &Segment, at: u64, width: u8) -> u64 {
     by_width!(segment, at, width, |cell, Bits| {
@@ -246,15 +293,20 @@ pub fn load(segment: &Segment, at: u64, width: u8) -> u64 {
 
 #[inline]
 pub fn store(segment: &Segment, at: u64, width: u8, bits: u64) {
-    by_width!(segment, at, width, |cell, Bits| cell.store(bits as Bits, Ordering::Release));
+    by_width!(segment, at, width, |cell, Bits| cell
+        .store(bits as Bits, Ordering::Release));
 }
 
+#[expect(clippy::useless_conversion, reason = "u64 is one of the widths")]
 #[inline]
 pub fn swap(segment: &Segment, at: u64, width: u8, bits: u64) -> u64 {
-    by_width!(segment, at, width, |cell, Bits| u64::from(cell.swap(bits as Bits, Ordering::AcqRel)))
+    by_width!(segment, at, width, |cell, Bits| u64::from(
+        cell.swap(bits as Bits, Ordering::AcqRel)
+    ))
 }
 
 /// Adds wrapping; returns what was there.
+#[expect(clippy::useless_conversion, reason = "u64 is one of the widths")]
 #[inline]
 pub fn fetch_add(segment: &Segment, at: u64, width: u8, step: u64) -> u64 {
     by_width!(segment, at, width, |cell, Bits| {
@@ -264,13 +316,23 @@ pub fn fetch_add(segment: &Segment, at: u64, width: u8, step: u64) -> u64 {
 
 /// # Errors
 /// What was there instead of `current`.
+#[expect(clippy::useless_conversion, reason = "u64 is one of the widths")]
 #[inline]
 pub fn compare_exchange(
-    segment: &Segment, at: u64, width: u8, current: u64, new: u64,
+    segment: &Segment,
+    at: u64,
+    width: u8,
+    current: u64,
+    new: u64,
 ) -> Result<u64, u64> {
     by_width!(segment, at, width, |cell, Bits| {
-        cell.compare_exchange(current as Bits, new as Bits, Ordering::AcqRel, Ordering::Acquire)
-            .map(u64::from)
-            .map_err(u64::from)
+        cell.compare_exchange(
+            current as Bits,
+            new as Bits,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        )
+        .map(u64::from)
+        .map_err(u64::from)
     })
 }

@@ -38,12 +38,17 @@ impl Handle {
     /// # Errors
     /// `SpaceFull`, `OSError`.
     pub fn create(
-        py: Python<'_>, kind: u64, length: u64, fill: impl FnOnce(&Space, u64),
+        py: Python<'_>,
+        kind: u64,
+        length: u64,
+        fill: impl FnOnce(&Space, u64),
     ) -> PyResult<Handle> {
         let space = process::private().map_err(|error| raise(py, error))?;
         let participant = space.participant().map_err(|error| raise(py, error))?;
         let (object, row) = waiting(py, |patience| {
-            cell::create(space, participant, patience, kind, length, |at| fill(space, at))
+            cell::create(space, participant, patience, kind, length, |at| {
+                fill(space, at)
+            })
         })?;
         Handle::new(py, space, participant, object, row)
     }
@@ -56,8 +61,14 @@ impl Handle {
         let (path, uuid, row, serial, ticket, id) = address;
         let space = process::attached(Path::new(path), *uuid).map_err(|error| raise(py, error))?;
         let participant = space.participant().map_err(|error| raise(py, error))?;
-        let object = ObjectId { row: *row, serial: *serial };
-        let ticket = Ticket { row: *ticket, id: *id };
+        let object = ObjectId {
+            row: *row,
+            serial: *serial,
+        };
+        let ticket = Ticket {
+            row: *ticket,
+            id: *id,
+        };
         let member = waiting(py, |patience| {
             directory::receive(space, participant, patience, object, ticket)
         })?;
@@ -65,22 +76,39 @@ impl Handle {
         let (_, found, _) = cell::open(&space.segment, object).map_err(|error| raise(py, error))?;
         if found != kind {
             return Err(named(
-                py, "WrongType", format!("expected a cell of kind {kind}, found kind {found}"),
+                py,
+                "WrongType",
+                format!("expected a cell of kind {kind}, found kind {found}"),
             ));
         }
         Ok(handle)
     }
 
     fn new(
-        py: Python<'_>, space: &'static Space, participant: &'static Participant, object: ObjectId,
+        py: Python<'_>,
+        space: &'static Space,
+        participant: &'static Participant,
+        object: ObjectId,
         row: u64,
     ) -> PyResult<Handle> {
         let opened = cell::open(&space.segment, object);
         let (cell, _, length) = opened.map_err(|error| raise(py, error))?;
         let holder = AtomicPtr::default();
-        holder.store(std::ptr::from_ref(participant).cast_mut(), Ordering::Relaxed);
+        holder.store(
+            std::ptr::from_ref(participant).cast_mut(),
+            Ordering::Relaxed,
+        );
         let (closed, views) = (AtomicBool::default(), AtomicU32::new(0));
-        Ok(Handle { space, object, row, cell, length, holder, closed, views })
+        Ok(Handle {
+            space,
+            object,
+            row,
+            cell,
+            length,
+            holder,
+            closed,
+            views,
+        })
     }
 
     /// Who we are, if that is settled: the object is open, and we are who opened it.
@@ -105,19 +133,25 @@ impl Handle {
     fn reopen(&self, py: Python<'_>) -> PyResult<&'static Participant> {
         if self.is_closed() {
             return Err(named(
-                py, "Closed", "this handle was closed in this process; keep another one".into(),
+                py,
+                "Closed",
+                "this handle was closed in this process; keep another one".into(),
             ));
         }
         let participant = self.space.participant().map_err(|error| raise(py, error))?;
         if !directory::is_member(self.space, participant, self.row, self.object) {
             return Err(named(
-                py, "NotFound",
+                py,
+                "NotFound",
                 "the object was gone when this process, forked without Python's knowledge, first \
                  used it; fork with os.fork or multiprocessing, or keep it open in the parent"
                     .into(),
             ));
         }
-        self.holder.store(std::ptr::from_ref(participant).cast_mut(), Ordering::Relaxed);
+        self.holder.store(
+            std::ptr::from_ref(participant).cast_mut(),
+            Ordering::Relaxed,
+        );
         Ok(participant)
     }
 
@@ -170,7 +204,11 @@ impl Handle {
         let participant = unsafe { &*registered };
         let ours = std::ptr::eq(registered, holder)
             || directory::is_member(self.space, participant, self.row, self.object);
-        if ours { directory::leave(self.space, participant, patience, self.row) } else { Ok(()) }
+        if ours {
+            directory::leave(self.space, participant, patience, self.row)
+        } else {
+            Ok(())
+        }
     }
 
     pub fn export(&self) {
@@ -189,7 +227,11 @@ impl Drop for Handle {
         let mut turns = 0;
         let _ = self.leave(&mut |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
             turns += 1;
-            if turns > 50 { Err(Error::Interrupted) } else { slice().map(drop) }
+            if turns > 50 {
+                Err(Error::Interrupted)
+            } else {
+                slice().map(drop)
+            }
         });
     }
 }

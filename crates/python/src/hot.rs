@@ -13,7 +13,7 @@ use courtyard_core::cell::{DATA, change_alone};
 use courtyard_core::participant::Participant;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyBool, PyType};
 use std::ffi::{CString, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -28,8 +28,7 @@ type Object = *mut ffi::PyObject;
 unsafe fn native<'a, T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync>(
     slf: Object,
 ) -> &'a T {
-    // SAFETY: the caller's promise: the GIL is held.
-    let py = unsafe { Python::assume_attached() };
+    let py = held();
     // SAFETY: the caller keeps `slf` alive during the call.
     let object = unsafe { Borrowed::from_ptr(py, slf) };
     // SAFETY: the descriptor checked the type.
@@ -44,7 +43,9 @@ unsafe fn native<'a, T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::Tr
 fn general(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Object {
     Python::attach(|py| {
         let result = catch_unwind(AssertUnwindSafe(|| work(py))).unwrap_or_else(|_| {
-            Err(pyo3::exceptions::PyRuntimeError::new_err("courtyard panicked; please report it"))
+            Err(pyo3::exceptions::PyRuntimeError::new_err(
+                "courtyard panicked; please report it",
+            ))
         });
         match result {
             Ok(object) => object.into_ptr(),
@@ -56,6 +57,17 @@ fn general(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Object {
     })
 }
 
+/// The GIL, which whoever calls a method holds.
+#[inline(always)]
+fn held<'py>() -> Python<'py> {
+    // SAFETY: only called from methods, which the interpreter calls with the GIL.
+    unsafe { Python::assume_attached() }
+}
+
+fn none() -> Object {
+    held().None().into_ptr()
+}
+
 fn bound<'py>(py: Python<'py>, object: Object) -> Bound<'py, PyAny> {
     // SAFETY: an argument of the running call: alive, and borrowed.
     unsafe { Bound::from_borrowed_ptr(py, object) }
@@ -64,19 +76,24 @@ fn bound<'py>(py: Python<'py>, object: Object) -> Bound<'py, PyAny> {
 /// A scalar's bits as a new reference, for the formats met most; None for the others.
 #[inline(always)]
 fn decode(format: Format, bits: u64) -> Option<Object> {
-    // SAFETY: the callers hold the GIL; each makes a new reference, or null with MemoryError.
-    Some(match format {
-        Format::Integer { width: 4, signed: true } => unsafe {
-            ffi::PyLong_FromLong(bits as i32 as std::ffi::c_long)
-        },
-        // SAFETY: as above.
-        Format::Integer { width: 8, signed: true } | Format::Exact => unsafe {
-            ffi::PyLong_FromLongLong(bits as i64)
-        },
-        // SAFETY: as above.
-        Format::Float { width: 8 } => unsafe { ffi::PyFloat_FromDouble(f64::from_bits(bits)) },
+    let number = match format {
+        Format::Integer {
+            width: 4,
+            signed: true,
+        } => i64::from(bits as i32),
+        Format::Integer {
+            width: 8,
+            signed: true,
+        }
+        | Format::Exact => bits as i64,
+        Format::Float { width: 8 } => {
+            // SAFETY: the GIL is held; a new reference, or null with MemoryError.
+            return Some(unsafe { ffi::PyFloat_FromDouble(f64::from_bits(bits)) });
+        }
         _ => return None,
-    })
+    };
+    // SAFETY: as above.
+    Some(unsafe { ffi::PyLong_FromLongLong(number) })
 }
 
 /// A Python object's bits, for exact ints and floats that convert at once; None for the others.
@@ -137,17 +154,19 @@ unsafe extern "C" fn cell_get_value(slf: Object, _: *mut c_void) -> Object {
 
 #[inline(always)]
 fn set(cell: &Cell, value: Object) -> bool {
-    let Some(bits) = encode(cell.format, value) else { return false };
+    let Some(bits) = encode(cell.format, value) else {
+        return false;
+    };
     let segment = &cell.handle.space.segment;
-    cell.quick(|at| format::store(segment, at, cell.format.width(), bits)).is_some()
+    cell.quick(|at| format::store(segment, at, cell.format.width(), bits))
+        .is_some()
 }
 
 unsafe extern "C" fn cell_set(slf: Object, value: Object) -> Object {
     // SAFETY: the descriptor checked the type of `slf`.
     let cell: &Cell = unsafe { native(slf) };
     if set(cell, value) {
-        // SAFETY: the GIL is held.
-        return unsafe { ffi::Py_NewRef(ffi::Py_None()) };
+        return none();
     }
     general(|py| cell.set(&bound(py, value)).map(|()| py.None()))
 }
@@ -174,15 +193,26 @@ unsafe extern "C" fn cell_set_value(slf: Object, value: Object, _: *mut c_void) 
 
 /// `increment(n=1)` with at most one positional argument; keywords go the general way.
 unsafe extern "C" fn cell_increment(
-    slf: Object, arguments: *const Object, count: ffi::Py_ssize_t, names: Object,
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
 ) -> Object {
     // SAFETY: the descriptor checked the type of `slf`.
     let cell: &Cell = unsafe { native(slf) };
     let format = cell.format;
-    // SAFETY: the interpreter passes `count` arguments.
-    let argument = if count == 1 { unsafe { *arguments } } else { ptr::null_mut() };
+    let argument = if count == 1 {
+        // SAFETY: the interpreter passes `count` arguments.
+        unsafe { *arguments }
+    } else {
+        ptr::null_mut()
+    };
     if names.is_null() && count <= 1 && matches!(format, Format::Integer { width: 4.., .. }) {
-        let step = if count == 0 { Some(1) } else { encode(format, argument) };
+        let step = if count == 0 {
+            Some(1)
+        } else {
+            encode(format, argument)
+        };
         let segment = &cell.handle.space.segment;
         let added = step.and_then(|step| {
             let old = cell.quick(|at| format::fetch_add(segment, at, format.width(), step))?;
@@ -200,13 +230,22 @@ unsafe extern "C" fn cell_increment(
 /// Calls the native base's method of that name.
 #[cold]
 fn base_call<T: pyo3::PyTypeInfo>(
-    slf: Object, name: &std::ffi::CStr, arguments: *const Object, count: ffi::Py_ssize_t,
+    slf: Object,
+    name: &std::ffi::CStr,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
     general(|py| {
-        let method = py.get_type::<T>().getattr(name.to_str().unwrap_or_default())?;
-        // SAFETY: `names` is null or a tuple.
-        let keywords = if names.is_null() { 0 } else { unsafe { ffi::PyTuple_GET_SIZE(names) } };
+        let method = py
+            .get_type::<T>()
+            .getattr(name.to_str().unwrap_or_default())?;
+        let keywords = if names.is_null() {
+            0
+        } else {
+            // SAFETY: a tuple.
+            unsafe { ffi::PyTuple_GET_SIZE(names) }
+        };
         let total = (count + keywords) as usize;
         let mut all = Vec::with_capacity(total + 1);
         all.push(slf);
@@ -224,12 +263,15 @@ fn base_call<T: pyo3::PyTypeInfo>(
 }
 
 fn truth() -> Object {
-    // SAFETY: the GIL is held by the callers.
-    unsafe { ffi::Py_NewRef(ffi::Py_True()) }
+    let truth: Bound<'_, PyAny> = PyBool::new(held(), true).to_owned().into_any();
+    truth.into_ptr()
 }
 
 unsafe extern "C" fn mutex_acquire(
-    slf: Object, arguments: *const Object, count: ffi::Py_ssize_t, names: Object,
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
 ) -> Object {
     // SAFETY: the descriptor checked the type of `slf`.
     let mutex: &Mutex = unsafe { native(slf) };
@@ -252,8 +294,7 @@ unsafe extern "C" fn mutex_release(slf: Object, _: Object) -> Object {
     // SAFETY: the descriptor checked the type of `slf`.
     let mutex: &Mutex = unsafe { native(slf) };
     if mutex.quick_release() {
-        // SAFETY: the GIL is held.
-        return unsafe { ffi::Py_NewRef(ffi::Py_None()) };
+        return none();
     }
     base_call::<Mutex>(slf, c"release", ptr::null(), 0, ptr::null_mut())
 }
@@ -273,11 +314,25 @@ struct Fast {
 fn cell_methods() -> [Fast; 3] {
     let keywords = ffi::METH_FASTCALL | ffi::METH_KEYWORDS;
     [
-        Fast { name: "get", method: ffi::PyMethodDefPointer { PyCFunction: cell_get }, flags: ffi::METH_NOARGS },
-        Fast { name: "set", method: ffi::PyMethodDefPointer { PyCFunction: cell_set }, flags: ffi::METH_O },
+        Fast {
+            name: "get",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: cell_get,
+            },
+            flags: ffi::METH_NOARGS,
+        },
+        Fast {
+            name: "set",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: cell_set,
+            },
+            flags: ffi::METH_O,
+        },
         Fast {
             name: "increment",
-            method: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: cell_increment },
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: cell_increment,
+            },
             flags: keywords,
         },
     ]
@@ -288,14 +343,30 @@ fn mutex_methods() -> [Fast; 4] {
     [
         Fast {
             name: "acquire",
-            method: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: mutex_acquire },
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: mutex_acquire,
+            },
             flags: keywords,
         },
-        Fast { name: "release", method: ffi::PyMethodDefPointer { PyCFunction: mutex_release }, flags: ffi::METH_NOARGS },
-        Fast { name: "__enter__", method: ffi::PyMethodDefPointer { PyCFunction: mutex_enter }, flags: ffi::METH_NOARGS },
+        Fast {
+            name: "release",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: mutex_release,
+            },
+            flags: ffi::METH_NOARGS,
+        },
+        Fast {
+            name: "__enter__",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: mutex_enter,
+            },
+            flags: ffi::METH_NOARGS,
+        },
         Fast {
             name: "__exit__",
-            method: ffi::PyMethodDefPointer { PyCFunctionFast: mutex_exit },
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFast: mutex_exit,
+            },
             flags: ffi::METH_FASTCALL,
         },
     ]
@@ -316,7 +387,9 @@ fn documentation(base: &Bound<'_, PyType>, name: &str) -> PyResult<String> {
 }
 
 fn install_methods(
-    class: &Bound<'_, PyType>, base: &Bound<'_, PyType>, methods: &[Fast],
+    class: &Bound<'_, PyType>,
+    base: &Bound<'_, PyType>,
+    methods: &[Fast],
 ) -> PyResult<()> {
     for fast in methods {
         let definition = Box::leak(Box::new(ffi::PyMethodDef {
@@ -343,7 +416,9 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     }
     let base = py.get_type::<Cell>();
     if !class.is_subclass_of::<Cell>()? && !class.is_subclass_of::<GuardedCell>()? {
-        return Err(pyo3::exceptions::PyTypeError::new_err("expected a subclass of Cell or Mutex"));
+        return Err(pyo3::exceptions::PyTypeError::new_err(
+            "expected a subclass of Cell or Mutex",
+        ));
     }
     install_methods(class, &base, &cell_methods())?;
     let text: Option<String> = base.getattr("value")?.getattr("__doc__")?.extract()?;

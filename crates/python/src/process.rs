@@ -18,8 +18,11 @@ struct Open {
     heirs: Vec<(&'static Space, fork::Heir)>,
 }
 
-static OPEN: Mutex<Open> =
-    Mutex::new(Open { spaces: Vec::new(), private: None, heirs: Vec::new() });
+static OPEN: Mutex<Open> = Mutex::new(Open {
+    spaces: Vec::new(),
+    private: None,
+    heirs: Vec::new(),
+});
 
 /// Held with the GIL, for a few instructions, never while anything waits.
 fn open() -> MutexGuard<'static, Open> {
@@ -120,7 +123,22 @@ pub fn clean() -> usize {
 /// `CorruptError` with the first contradiction.
 pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 7]> {
     let census = waiting(py, |patience| check::check(space, patience))?;
-    let Census { size, used, live_blocks, idle_blocks, objects, tickets, participants } = census;
-    Ok([size, used, live_blocks, idle_blocks, objects, tickets, participants])
+    let Census {
+        size,
+        used,
+        live_blocks,
+        idle_blocks,
+        objects,
+        tickets,
+        participants,
+    } = census;
+    Ok([
+        size,
+        used,
+        live_blocks,
+        idle_blocks,
+        objects,
+        tickets,
+        participants,
+    ])
 }
-

@@ -34,9 +34,13 @@ impl Deadline {
     /// # Errors
     /// `ValueError` for NaN, `OverflowError` for what no clock holds.
     pub fn from_timeout(timeout: Option<f64>) -> PyResult<Deadline> {
-        let Some(seconds) = timeout else { return Ok(Deadline::NEVER) };
+        let Some(seconds) = timeout else {
+            return Ok(Deadline::NEVER);
+        };
         if seconds.is_nan() {
-            return Err(PyValueError::new_err("timeout is NaN; expected seconds, or None to wait for ever"));
+            return Err(PyValueError::new_err(
+                "timeout is NaN; expected seconds, or None to wait for ever",
+            ));
         }
         if seconds.is_infinite() && seconds > 0.0 {
             return Ok(Deadline::NEVER);
@@ -66,7 +70,11 @@ fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Sto
         if changed() {
             return Ok(Stood::Changed);
         }
-        if turn < SPINS { relax() } else { os::yield_now() }
+        if turn < SPINS {
+            relax()
+        } else {
+            os::yield_now()
+        }
     }
     Ok(match wait::sleep(&space.segment, event, flagged, limit) {
         Woken::Changed => Stood::Changed,
@@ -84,7 +92,10 @@ fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Sto
 /// # Errors
 /// What `test` or a signal handler raises.
 pub fn wait_until<'py>(
-    py: Python<'py>, space: &Space, event: u64, deadline: Deadline,
+    py: Python<'py>,
+    space: &Space,
+    event: u64,
+    deadline: Deadline,
     mut test: impl FnMut() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let mut look = PROBE;
@@ -94,7 +105,9 @@ pub fn wait_until<'py>(
         if result.is_truthy()? {
             return Ok(result);
         }
-        let Some(flagged) = wait::prepare(&space.segment, event, observed) else { continue };
+        let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
+            continue;
+        };
         if flagged != observed {
             // Some change without bumping unless a flag is set: look once more.
             observed = flagged;
