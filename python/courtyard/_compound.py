@@ -15,12 +15,19 @@ def subclass(cls: Any, declaration: Declaration) -> Any:
     """Return a subclass of Value or RawValue that has this ctypes type's own access."""
     ctype = declaration.ctype
     if declaration.shape == "structure":
-        names = [field[0] for base in reversed(ctype.__mro__)
-                 for field in base.__dict__.get("_fields_", ())]
+        names = [
+            field[0]
+            for base in reversed(ctype.__mro__)
+            for field in base.__dict__.get("_fields_", ())
+        ]
         body: dict[str, Any] = {name: _field(ctype, name) for name in names}
     else:
-        body = {"__len__": _length, "__getitem__": _get_item, "__setitem__": _set_item,
-                "__iter__": _iterate}
+        body = {
+            "__len__": _length,
+            "__getitem__": _get_item,
+            "__setitem__": _set_item,
+            "__iter__": _iterate,
+        }
         if declaration.shape == "chars":
             body["raw"] = property(_native.Cell._bytes, _set_raw, doc="All bytes, NULs included.")
     body["__slots__"] = ()

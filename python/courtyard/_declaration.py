@@ -73,13 +73,15 @@ def _resolve(declared: Declared) -> Declaration:
         return Declaration(declared, ctypes.sizeof(ctype), ctype, "scalar")
     if not isinstance(declared, type):
         raise TypeError(
-            f"expected a typecode, a ctypes type or a class to declare the value, found {declared!r}"
+            "expected a typecode, a ctypes type or a class to declare the value, "
+            f"found {declared!r}"
         )
     if issubclass(declared, ctypes._SimpleCData):
         return _resolve_simple(declared)
     if issubclass(declared, ctypes.Array):
         _refuse_pointers(declared)
-        chars = declared._type_ is ctypes.c_char
+        element: Any = declared._type_
+        chars = element is ctypes.c_char
         code = "s" if chars else "raw"
         return Declaration(code, ctypes.sizeof(declared), declared, "chars" if chars else "array")
     if issubclass(declared, ctypes.Structure | ctypes.Union):

@@ -66,4 +66,5 @@ class Lock(_native.Mutex):
 def _rebuild(address: Any) -> Lock:
     return _native.Mutex.__new__(Lock, address)  # type: ignore[return-value]
 
+
 _native.install(Lock)

@@ -1,6 +1,10 @@
 """The hot classes, in Rust: see crates/python."""
 
+import sys
+from types import GenericAlias
 from typing import Any, Generic, TypeVar, final
+
+from typing_extensions import disjoint_base
 
 __all__ = [
     "Cell",
@@ -18,6 +22,7 @@ __all__ = [
 _T = TypeVar("_T")
 _Address = tuple[str, int, int, int, int, int]
 
+@disjoint_base
 class Cell(Generic[_T]):
     def __new__(
         cls, code: str, length: int, declared: Any, ctype: Any, address: _Address | None = None
@@ -43,8 +48,10 @@ class Cell(Generic[_T]):
     def _write(self, offset: int, data: bytes, expected: bytes | None = None) -> bool: ...
     def _figures(self) -> tuple[int, int, list[int]]: ...
     def _address(self) -> _Address: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-    def __release_buffer__(self, buffer: memoryview, /) -> None: ...
+    def __class_getitem__(cls, item: Any) -> GenericAlias: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
+        def __release_buffer__(self, buffer: memoryview, /) -> None: ...
 
 class GuardedCell(Cell[_T]):
     def acquire(
@@ -74,6 +81,7 @@ class CellLock:
     @property
     def recovered(self) -> bool: ...
 
+@disjoint_base
 class Mutex:
     def __new__(cls, address: _Address | None = None) -> Mutex: ...
     @property

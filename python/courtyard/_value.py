@@ -7,12 +7,17 @@ from courtyard._declaration import describe, portable, resolve, restored
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from ctypes import _SimpleCData
+    from typing import Any, Literal, TypeVar, overload
 
     from courtyard._declaration import Declaration, Declared
     from courtyard._statistics import ObjectStatistics
 
     _T = TypeVar("_T")
+    _Bytes = Literal["c"]
+    _Text = Literal["u"]
+    _Integer = Literal["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"]
+    _Float = Literal["f", "d"]
 
 
 class RawValue(_native.Cell["_T"]):
@@ -30,9 +35,34 @@ class RawValue(_native.Cell["_T"]):
 
     __slots__ = ()
 
-    def __new__(cls, type_: Declared, /, *args: Any) -> RawValue[Any]:
-        """Make the value; ``args`` initialise it as ``type_(*args)`` would."""
-        return _make(cls, type_, args)
+    if TYPE_CHECKING:  # what is declared says what is held; fields and elements are dynamic
+
+        @overload
+        def __new__(cls, type_: _Integer, /, *args: Any) -> RawValue[int]: ...
+        @overload
+        def __new__(cls, type_: _Float, /, *args: Any) -> RawValue[float]: ...
+        @overload
+        def __new__(cls, type_: _Bytes, /, *args: Any) -> RawValue[bytes]: ...
+        @overload
+        def __new__(cls, type_: _Text, /, *args: Any) -> RawValue[str]: ...
+        @overload
+        def __new__(cls, type_: type[_SimpleCData[_T]], /, *args: Any) -> RawValue[_T]: ...
+        @overload
+        def __new__(cls, type_: type[_T], /, *args: Any) -> RawValue[_T]: ...
+        @overload
+        def __new__(cls, type_: Any, /, *args: Any) -> RawValue[Any]: ...
+        def __new__(cls, type_: Any, /, *args: Any) -> Any: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __len__(self) -> int: ...
+        def __getitem__(self, index: Any) -> Any: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+
+    else:
+
+        def __new__(cls, type_, /, *args):
+            """Make the value; ``args`` initialise it as ``type_(*args)`` would."""
+            return _make(cls, type_, args)
 
     def __repr__(self) -> str:
         """Say what it is and what it holds."""
@@ -70,8 +100,8 @@ class Value(_native.GuardedCell["_T"]):
     It is shared with whoever gets it: an argument of a Process under any start method, a fork,
     any pickle. Its memory is free when the last process that holds it closed it or ended.
 
-    About 30 ns to read, 40 ns to write a scalar; with ``lock=False`` (a ``RawValue``) the lock
-    is left out. ``lock=None`` means True, as in multiprocessing.
+    A scalar is read in about 15 ns and written in 25 (no system call); with ``lock=False`` (a
+    ``RawValue``) the lock is left out. ``lock=None`` means True, as in multiprocessing.
 
     Raises TypeError for a type that cannot be shared, SpaceFull when there is no memory.
 
@@ -89,17 +119,48 @@ class Value(_native.GuardedCell["_T"]):
 
     __slots__ = ()
 
-    def __new__(  # type: ignore[misc]
-        cls, type_: Declared, /, *args: Any, lock: bool | None = True
-    ) -> Value[Any] | RawValue[Any]:
-        """Make the value; ``args`` initialise it as ``type_(*args)`` would."""
-        if lock is True or lock is None:
-            return _make(cls, type_, args)
-        if lock is False:
-            return _make(RawValue, type_, args)
-        raise TypeError(
-            f"lock={lock!r}: expected True or False; a value has a lock of its own, get_lock()"
-        )
+    if TYPE_CHECKING:  # what is declared says what is held; fields and elements are dynamic
+
+        @overload
+        def __new__(
+            cls, type_: _Integer, /, *args: Any, lock: bool | None = True
+        ) -> Value[int]: ...
+        @overload
+        def __new__(
+            cls, type_: _Float, /, *args: Any, lock: bool | None = True
+        ) -> Value[float]: ...
+        @overload
+        def __new__(
+            cls, type_: _Bytes, /, *args: Any, lock: bool | None = True
+        ) -> Value[bytes]: ...
+        @overload
+        def __new__(cls, type_: _Text, /, *args: Any, lock: bool | None = True) -> Value[str]: ...
+        @overload
+        def __new__(
+            cls, type_: type[_SimpleCData[_T]], /, *args: Any, lock: bool | None = True
+        ) -> Value[_T]: ...
+        @overload
+        def __new__(cls, type_: type[_T], /, *args: Any, lock: bool | None = True) -> Value[_T]: ...
+        @overload
+        def __new__(cls, type_: Any, /, *args: Any, lock: bool | None = True) -> Value[Any]: ...
+        def __new__(cls, type_: Any, /, *args: Any, lock: bool | None = True) -> Any: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __len__(self) -> int: ...
+        def __getitem__(self, index: Any) -> Any: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+
+    else:
+
+        def __new__(cls, type_, /, *args, lock=True):
+            """Make the value; ``args`` initialise it as ``type_(*args)`` would."""
+            if lock is True or lock is None:
+                return _make(cls, type_, args)
+            if lock is False:
+                return _make(RawValue, type_, args)
+            raise TypeError(
+                f"lock={lock!r}: expected True or False; a value has a lock of its own, get_lock()"
+            )
 
     def __repr__(self) -> str:
         """Say what it is and what it holds."""
@@ -128,9 +189,8 @@ def _make(cls: Any, type_: Declared, args: tuple[Any, ...], address: Any = None)
         cls = _shaped(cls, declaration)
     base = _native.GuardedCell if issubclass(cls, _native.GuardedCell) else _native.Cell
     obj = base.__new__(cls, declaration.code, declaration.length, type_, declaration.ctype, address)
-    if args and address is None or (declaration.code == "object" and type_ is not object):
-        if address is None:
-            base.set(obj, _initial(declaration, type_, args))
+    if address is None and (args or (declaration.code == "object" and type_ is not object)):
+        base.set(obj, _initial(declaration, type_, args))
     return obj
 
 
