@@ -1,0 +1,1 @@
+"""Speed of courtyard beside its peers and the floor, as ratios measured in one run."""
