@@ -1,8 +1,8 @@
 //! Forks: a child gets a slot and memberships of its own before it exists.
 //!
 //! Before the fork the parent registers a slot for the child and copies its memberships there,
-//! in the child's name; the page that keeps the slot alive passes to the child alone. So the parent may drop an object
-//! at once, and a child that dies unseen is reaped like anybody.
+//! in the child's name; the page that keeps the slot alive passes to the child alone. So the
+//! parent may drop an object at once, and a child that dies unseen is reaped like anybody.
 
 use crate::directory;
 use crate::error::Result;
@@ -24,6 +24,7 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     if space.registered().is_null() {
         return Ok(None);
     }
+    space.tidy();
     let participant = space.register(true)?;
     let heir = Heir { participant };
     let copied = directory::copy_members(space, &heir.participant, &mut patient);

@@ -158,6 +158,7 @@ impl Space {
         self.entering.store(false, Ordering::Release);
         if result? {
             (self.hooks.adopt)(self)?;
+            self.tidy();
         }
         self.participant()
     }
@@ -206,6 +207,14 @@ impl Space {
     /// `Interrupted`, `System`, `Corrupt`.
     pub fn sweep(&self, patience: Patience) -> Result<()> {
         (self.hooks.sweep)(self, self.participant()?, patience)
+    }
+
+    /// Gives back what those held who ended since: newcomers and parents do so, lest a program
+    /// that only starts processes fills the space with the dead. What fails, a later sweep does.
+    pub fn tidy(&self) {
+        if recover::reap_all(&self.segment).unwrap_or(false) {
+            let _ = self.sweep(&mut patient);
+        }
     }
 
     /// Carries an operation through: attempts `body` until it returns, curing what stops it.
