@@ -554,6 +554,7 @@ pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
 /// # Errors
 /// `Corrupt`.
 pub fn blocks(segment: &Segment, root: u64) -> Result<Vec<u64>> {
+    segment.check_range(root, block::SMALL)?;
     let base = heap::payload(segment, root);
     segment.check_range(base, PAYLOAD)?;
     let read = |offset| segment.word(base + offset).load(Ordering::Relaxed);

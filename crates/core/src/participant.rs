@@ -67,18 +67,19 @@ pub enum Anchor {
 impl Anchor {
     fn cast(file: File, segment: &Segment, slot: u64, inherited: bool) -> io::Result<Anchor> {
         let page = os::map_anchor(&file)?;
-        if !inherited && let Err(error) = os::keep_from_children(page) {
-            // SAFETY: mapped just above, used by nobody.
-            unsafe { os::unmap(page, os::PAGE) };
-            return Err(error);
-        }
+        let kept = match inherited {
+            true => Ok(()),
+            false => os::keep_from_children(page),
+        };
         drop(file);
         // The descriptor is gone; the page must hold the description, and so the lock, alone.
-        if is_alive(segment, slot)? {
+        let held = kept.and_then(|()| is_alive(segment, slot));
+        if matches!(held, Ok(true)) {
             return Ok(Anchor::Page(page));
         }
-        // SAFETY: as above.
+        // SAFETY: mapped just above, used by nobody. It must not go on holding the lock.
         unsafe { os::unmap(page, os::PAGE) };
+        held?;
         let file = segment.reopen()?;
         if !os::claim(&file, Claim::Write, LIVENESS_BYTE + slot, 1)? {
             return Err(io::Error::from_raw_os_error(libc::EAGAIN));

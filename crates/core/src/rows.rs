@@ -47,7 +47,7 @@ pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place>
     if base == 0 {
         return Ok(Place::Missing(part));
     }
-    let at = base + (row - first_row(part)) * size;
+    let at = base.wrapping_add((row - first_row(part)) * size);
     segment.check_range(at, size)?;
     Ok(Place::At(at))
 }

@@ -159,8 +159,10 @@ impl Segment {
     /// The file, for queries: our descriptor, or a new one if a program closed ours.
     pub fn file(&self) -> io::Result<ManuallyDrop<File>> {
         let file = self.adopt_descriptor();
-        if os::status_of(&file).is_ok_and(|status| status.identity == self.identity) {
-            return Ok(file);
+        match os::status_of(&file) {
+            Ok(status) if status.identity == self.identity => return Ok(file),
+            Err(error) if error.raw_os_error() != Some(libc::EBADF) => return Err(error),
+            _ => {} // closed, and perhaps another file's by now: not ours to close
         }
         let file = os::open(&self.path())?;
         if os::status_of(&file)?.identity != self.identity {
