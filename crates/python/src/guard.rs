@@ -6,8 +6,11 @@ use crate::handle::Address;
 use crate::waiter::Deadline;
 use courtyard_core::cell::{self, Entered, Writer};
 use courtyard_core::lock::{self, PROBE};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+
+/// `threading.TIMEOUT_MAX`, in seconds.
+const TIMEOUT_MAX: f64 = 9_223_372_036.0;
 
 /// Resolves `acquire(blocking, timeout)` as `threading` has it; `block` is multiprocessing's
 /// name of the first. None: do not wait.
@@ -29,6 +32,9 @@ pub fn acquire_deadline(
         Some(seconds) if seconds < 0.0 => Err(PyValueError::new_err(
             "timeout value must be a non-negative number",
         )),
+        Some(seconds) if seconds > TIMEOUT_MAX => {
+            Err(PyOverflowError::new_err("timeout value is too large"))
+        }
         timeout => Deadline::from_timeout(timeout).map(Some),
     }
 }
