@@ -115,7 +115,10 @@ fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
     }
     if operation.lock(writer.cell)? == Tried::Recovered {
         // The dead holder's thread and count mean nothing now, but its death does.
-        operation.segment.word(writer.cell + OWNER).store(RECOVERED, Ordering::Relaxed);
+        operation
+            .segment
+            .word(writer.cell + OWNER)
+            .store(RECOVERED, Ordering::Relaxed);
     }
     Ok(())
 }
@@ -175,7 +178,9 @@ pub unsafe fn change_alone<T>(
         match lock::try_acquire(segment, cell, participant.me, 0) {
             Ok(Tried::Acquired) => {}
             Ok(Tried::Recovered) => {
-                segment.word(cell + OWNER).store(RECOVERED, Ordering::Relaxed);
+                segment
+                    .word(cell + OWNER)
+                    .store(RECOVERED, Ordering::Relaxed);
             }
             _ => return None,
         }
@@ -209,8 +214,18 @@ pub fn read_bytes(
     let payload = writer.cell + PAYLOAD;
     under_sequence(space, participant, patience, writer, || {
         space.segment.copy_out(payload, to);
-        Ok(())
+        Ok(Read::Copied(()))
     })
+}
+
+/// What an attempt to read under the sequence came to.
+enum Read<T> {
+    /// Right if the sequence did not change meanwhile.
+    Copied(T),
+    /// Right by itself: a pin held what was read.
+    Pinned(T),
+    /// The sequence changed already.
+    Lost,
 }
 
 /// Runs `read` until the sequence did not change meanwhile; after many losses, under the lock.
@@ -219,7 +234,7 @@ fn under_sequence<T>(
     participant: &Participant,
     patience: Patience,
     writer: Writer,
-    mut read: impl FnMut() -> Result<T>,
+    mut read: impl FnMut() -> Result<Read<T>>,
 ) -> Result<T> {
     let segment = &space.segment;
     let sequence = segment.word(writer.cell + SEQUENCE);
@@ -228,8 +243,12 @@ fn under_sequence<T>(
         if before & 1 == 0 {
             let result = read();
             fence(Ordering::Acquire); // pairs with apply's Release fence after odd
-            if sequence.load(Ordering::Relaxed) == before {
-                return result; // a contradiction under a steady sequence is corruption
+            let steady = sequence.load(Ordering::Relaxed) == before;
+            match result {
+                Ok(Read::Pinned(value)) => return Ok(value),
+                Ok(Read::Copied(value)) if steady => return Ok(value),
+                Err(error) if steady => return Err(error), // so it is no torn read
+                _ => {}
             }
         } else if turn > 100 {
             // Odd for long: ask after the writer, who may be dead.
@@ -243,7 +262,10 @@ fn under_sequence<T>(
     };
     space.run_as(participant, patience, |operation| {
         guard(operation, exclusive)?;
-        Ok(read()?)
+        match read()? {
+            Read::Copied(value) | Read::Pinned(value) => Ok(value),
+            Read::Lost => Err(corrupt("a sequence changed while its lock was held").into()),
+        }
     })
 }
 
@@ -256,8 +278,13 @@ fn under_sequence<T>(
 /// # Crash
 /// One record: its entries, or for a long write a copy from a block that stays ours meanwhile.
 pub fn write_bytes(
-    space: &Space, participant: &Participant, patience: Patience, writer: Writer, offset: u64,
-    from: &[u8], expected: Option<&[u8]>,
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    offset: u64,
+    from: &[u8],
+    expected: Option<&[u8]>,
 ) -> Result<bool> {
     let segment = &space.segment;
     let payload = writer.cell + PAYLOAD;
@@ -275,7 +302,10 @@ pub fn write_bytes(
     } else {
         None
     };
-    let exclusive = Writer { guarded: true, ..writer };
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
     space.run_as(participant, patience, |operation| {
         guard(operation, exclusive)?;
         if let Some(expected) = expected {
@@ -377,21 +407,29 @@ pub fn load(
             sequence: before,
         };
         if linked(segment, word)?.is_none() {
-            return Ok((Stored::Word(word), token));
+            return Ok(Read::Copied((Stored::Word(word), token)));
         }
+        let still =
+            || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
         let large = heap::is_large(segment, word);
-        let _pin = large.then(|| {
-            let still =
-                || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
-            Pin::new(space, participant, word, still)
-        });
+        let pin = large
+            .then(|| Pin::new(space, participant, word, still))
+            .flatten();
         let shape = segment.word(word + block::SHAPE).load(Ordering::Relaxed);
         let (kind, length) = ((shape >> 56) as u8, shape & 0x00FF_FFFF_FFFF_FFFF);
         let payload = heap::payload(segment, word);
         segment.check_range(payload, layout::align_up(length, WORD))?;
+        if pin.is_none() && !still() {
+            return Ok(Read::Lost); // before a length that means nothing is made room for
+        }
         let mut bytes = vec![0; length as usize];
         segment.copy_out(payload, &mut bytes);
-        Ok((Stored::Bytes(kind, bytes), token))
+        let value = (Stored::Bytes(kind, bytes), token);
+        Ok(if pin.is_some() {
+            Read::Pinned(value)
+        } else {
+            Read::Copied(value)
+        })
     })
 }
 
