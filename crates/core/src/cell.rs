@@ -383,6 +383,16 @@ pub fn prepare<'a>(
     Ok(Fresh::Block(fresh))
 }
 
+/// About how many bytes `load` will copy: a hint, as the object may change meanwhile.
+pub fn stored_length(segment: &Segment, cell: u64) -> u64 {
+    let word = segment.word(cell + DATA).load(Ordering::Relaxed);
+    let is_block = word & TAG_MASK == BLOCK_TAG && segment.check_range(word, block::LARGE).is_ok();
+    if !is_block {
+        return 0;
+    }
+    segment.word(word + block::SHAPE).load(Ordering::Relaxed) & 0x00FF_FFFF_FFFF_FFFF
+}
+
 /// Reads a stored object. A large block is pinned while it is copied, a small one copied under
 /// the sequence.
 ///

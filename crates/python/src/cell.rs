@@ -1,7 +1,7 @@
 //! `Cell`: one shared value, with or without a lock of its own.
 
 use crate::codec;
-use crate::error::{named, waiting};
+use crate::error::{copying, named, waiting};
 use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
 use crate::process;
@@ -108,7 +108,7 @@ impl Cell {
         waiting(py, |patience| {
             cell::change(
                 self.handle.space,
-                participant,
+                &participant,
                 patience,
                 self.writer(),
                 change,
@@ -118,7 +118,7 @@ impl Cell {
 
     fn read_bytes(&self, py: Python<'_>, participant: &Participant) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; self.handle.length as usize];
-        waiting(py, |patience| {
+        copying(py, self.handle.length, |patience| {
             let space = self.handle.space;
             cell::read_bytes(space, participant, patience, self.writer(), &mut bytes)
         })?;
@@ -136,11 +136,11 @@ impl Cell {
         if offset.saturating_add(bytes.len() as u64) > self.handle.length {
             return Err(PyValueError::new_err("the bytes reach beyond the value"));
         }
-        waiting(py, |patience| {
+        copying(py, bytes.len() as u64, |patience| {
             let (space, writer) = (self.handle.space, self.writer());
             cell::write_bytes(
                 space,
-                participant,
+                &participant,
                 patience,
                 writer,
                 offset,
@@ -205,18 +205,19 @@ impl Cell {
 
     fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
         let participant = self.handle.open(py)?;
-        let (stored, token) = waiting(py, |patience| {
-            cell::load(self.handle.space, participant, patience, self.writer())
+        let length = cell::stored_length(&self.handle.space.segment, self.handle.cell);
+        let (stored, token) = copying(py, length, |patience| {
+            cell::load(self.handle.space, &participant, patience, self.writer())
         })?;
         Ok((codec::decode(py, stored)?, token))
     }
 
     fn store_stored(&self, value: &Bound<'_, PyAny>, expected: Option<Token>) -> PyResult<bool> {
         let participant = self.handle.open(value.py())?;
-        let fresh = codec::encode(value, self.handle.space, participant)?;
+        let fresh = codec::encode(value, self.handle.space, participant.participant)?;
         waiting(value.py(), |patience| {
             let (space, writer) = (self.handle.space, self.writer());
-            cell::store(space, participant, patience, writer, &fresh, expected)
+            cell::store(space, &participant, patience, writer, &fresh, expected)
         })
     }
 
@@ -238,7 +239,8 @@ impl Cell {
                     return Ok(value);
                 }
             } else {
-                let bytes = self.read_bytes(py, self.handle.open(py)?)?;
+                let open = self.handle.open(py)?;
+                let bytes = self.read_bytes(py, &open)?;
                 let value = self.object_of(py, &bytes)?.into_bound(py);
                 let Some(new) = next(&value)? else {
                     return Ok(value);
@@ -298,7 +300,7 @@ impl Cell {
         if self.format == Format::Stored {
             return Ok(self.load_stored(py)?.0);
         }
-        let bytes = self.read_bytes(py, participant)?;
+        let bytes = self.read_bytes(py, &participant)?;
         self.object_of(py, &bytes)
     }
 
@@ -449,7 +451,7 @@ impl Cell {
         let bits = self.format.encode(new)?;
         let (segment, at, width) = (&self.handle.space.segment, self.data(), self.format.width());
         loop {
-            self.handle.open(py)?;
+            let _open = self.handle.open(py)?;
             let old = format::load(segment, at, width);
             if !codec::equal(self.format.decode(py, old)?.bind(py), expected)? {
                 return Ok(false);
@@ -483,7 +485,7 @@ impl Cell {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         let deadline = Deadline::from_timeout(timeout)?;
-        this.handle.open(py)?;
+        let _open = this.handle.open(py)?;
         let event = this.handle.cell + EVENT;
         waiter::wait_until(py, this.handle.space, event, deadline, || {
             waiter::test(x, this.get(py)?.into_bound(py))
@@ -513,10 +515,8 @@ impl Cell {
                 "this value is not an array or a structure",
             ));
         }
-        Ok(PyBytes::new(
-            py,
-            &self.read_bytes(py, self.handle.open(py)?)?,
-        ))
+        let open = self.handle.open(py)?;
+        Ok(PyBytes::new(py, &self.read_bytes(py, &open)?))
     }
 
     /// Writes some of these bytes, all of them or none; with `expected`, if all read so.

@@ -1,6 +1,6 @@
 //! Python objects as stored values: a word, or bytes with a kind that says how to read them.
 
-use crate::error::{named, waiting};
+use crate::error::{copying, named};
 use courtyard_core::cell::{Fresh, Stored, TAG_MASK};
 use courtyard_core::participant::Participant;
 use courtyard_core::space::Space;
@@ -81,7 +81,7 @@ pub fn encode(
 ) -> PyResult<Fresh<'static>> {
     let py = value.py();
     let block = |kind: u8, bytes: &[u8]| {
-        waiting(py, |patience| {
+        copying(py, bytes.len() as u64, |patience| {
             courtyard_core::cell::prepare(space, participant, patience, kind, &[bytes])
         })
     };

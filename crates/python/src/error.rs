@@ -52,3 +52,41 @@ pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> P
     });
     result.map_err(|error| raised.take().unwrap_or_else(|| raise(py, error)))
 }
+
+/// Bytes from which a copy runs without the GIL.
+const LONG: u64 = 1 << 20;
+
+/// As `waiting`; without the GIL from beginning to end if so many bytes are to be copied that
+/// others had better run meanwhile.
+///
+/// # Errors
+/// As `waiting`.
+pub fn copying<T: Send>(
+    py: Python<'_>,
+    bytes: u64,
+    work: impl FnOnce(Patience) -> Result<T> + Send,
+) -> PyResult<T> {
+    if bytes < LONG {
+        waiting(py, work)
+    } else {
+        working(py, work)
+    }
+}
+
+fn working<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(Patience) -> Result<T> + Send,
+) -> PyResult<T> {
+    let (result, raised) = py.detach(|| {
+        let mut raised = None;
+        let result = work(&mut |slice| {
+            slice()?;
+            Python::attach(|py| py.check_signals()).map_err(|error| {
+                raised = Some(error);
+                Error::Interrupted
+            })
+        });
+        (result, raised)
+    });
+    result.map_err(|error| raised.unwrap_or_else(|| raise(py, error)))
+}

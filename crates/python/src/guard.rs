@@ -56,7 +56,7 @@ fn acquire(py: Python<'_>, cell: &Cell, deadline: Option<Deadline>) -> PyResult<
     let mut flags = lock::cpu_flags();
     loop {
         let participant = cell.handle.open(py)?;
-        let entered = cell::enter(&space.segment, participant, writer, flags);
+        let entered = cell::enter(&space.segment, &participant, writer, flags);
         if entered.map_err(|error| raise(py, error))? == Entered::Yes {
             return Ok(true);
         }
@@ -72,7 +72,7 @@ fn acquire(py: Python<'_>, cell: &Cell, deadline: Option<Deadline>) -> PyResult<
 
 fn release(py: Python<'_>, cell: &Cell) -> PyResult<()> {
     let participant = cell.handle.open(py)?;
-    if cell::exit(&cell.handle.space.segment, participant, writer(cell)) {
+    if cell::exit(&cell.handle.space.segment, &participant, writer(cell)) {
         return Ok(());
     }
     Err(PyRuntimeError::new_err(
@@ -215,7 +215,7 @@ impl CellLock {
         let participant = cell.handle.open(py)?;
         Ok(cell::is_recovered(
             &cell.handle.space.segment,
-            participant,
+            &participant,
             writer(cell),
         ))
     }

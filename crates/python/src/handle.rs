@@ -27,6 +27,8 @@ pub struct Handle {
     closed: AtomicBool,
     /// Views on our memory: they keep us, and so the object, open.
     views: AtomicU32,
+    /// Operations under way in any thread.
+    uses: AtomicU32,
 }
 
 /// What a pickle says: path, UUID, object row, serial, ticket row, ticket id.
@@ -98,7 +100,7 @@ impl Handle {
             std::ptr::from_ref(participant).cast_mut(),
             Ordering::Relaxed,
         );
-        let (closed, views) = (AtomicBool::default(), AtomicU32::new(0));
+        let (views, uses) = (AtomicU32::new(0), AtomicU32::new(0));
         Ok(Handle {
             space,
             object,
@@ -106,8 +108,9 @@ impl Handle {
             cell,
             length,
             holder,
-            closed,
+            closed: AtomicBool::default(),
             views,
+            uses,
         })
     }
 
@@ -120,13 +123,19 @@ impl Handle {
         known.then(|| unsafe { &*registered })
     }
 
-    /// Who we are, if the object is ours to use: checked again after a fork.
+    /// Who we are, if the object is ours to use: checked again after a fork. While the result
+    /// lives, a `close()` by another thread waits with giving the object back.
     ///
     /// # Errors
     /// `Closed`; `NotFound` in a child that could not inherit it.
     #[inline]
-    pub fn open(&self, py: Python<'_>) -> PyResult<&'static Participant> {
-        self.held().map_or_else(|| self.reopen(py), Ok)
+    pub fn open(&self, py: Python<'_>) -> PyResult<Use<'_>> {
+        let participant = self.held().map_or_else(|| self.reopen(py), Ok)?;
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        Ok(Use {
+            handle: self,
+            participant,
+        })
     }
 
     #[cold]
@@ -169,7 +178,7 @@ impl Handle {
         }
         let participant = self.open(py)?;
         let ticket = waiting(py, |patience| {
-            directory::send(self.space, participant, patience, self.object)
+            directory::send(self.space, &participant, patience, self.object)
         })?;
         let path = self.space.segment.path().to_string_lossy().into_owned();
         let ObjectId { row, serial } = self.object;
@@ -192,23 +201,41 @@ impl Handle {
     }
 
     fn leave(&self, patience: Patience) -> Result<()> {
-        if self.closed.swap(true, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let holder = self.holder.swap(std::ptr::null_mut(), Ordering::Relaxed);
-        let registered = self.space.registered();
-        if registered.is_null() {
-            return Ok(()); // forked behind our back and never used here: nothing is held
-        }
-        // SAFETY: as in `open`.
-        let participant = unsafe { &*registered };
-        let ours = std::ptr::eq(registered, holder)
-            || directory::is_member(self.space, participant, self.row, self.object);
-        if ours {
-            directory::leave(self.space, participant, patience, self.row)
-        } else {
+        let was_closed = self.closed.swap(true, Ordering::Relaxed);
+        self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
+        // Whoever still uses it gives it back.
+        if was_closed || self.uses.load(Ordering::Relaxed) > 0 {
             Ok(())
+        } else {
+            self.depart(patience)
         }
+    }
+
+    /// Gives our membership back, and with the last one the object's memory.
+    fn depart(&self, patience: Patience) -> Result<()> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let Some(participant) = (unsafe { self.space.registered().as_ref() }) else {
+            return Ok(()); // forked behind our back and never used here: nothing is held
+        };
+        if directory::is_member(self.space, participant, self.row, self.object) {
+            directory::leave(self.space, participant, patience, self.row)?;
+        }
+        Ok(())
+    }
+
+    /// As `depart`, where nobody can be told of a failure. Internal locks are held for
+    /// microseconds; a peer stopped inside one must not hang a destructor: after some seconds
+    /// the object stays ours until this process ends.
+    fn depart_briefly(&self) {
+        let mut turns = 0;
+        let _ = self.depart(&mut |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
+            turns += 1;
+            if turns > 50 {
+                Err(Error::Interrupted)
+            } else {
+                slice().map(drop)
+            }
+        });
     }
 
     pub fn export(&self) {
@@ -221,17 +248,32 @@ impl Handle {
 }
 
 impl Drop for Handle {
-    /// Internal locks are held for microseconds; a peer stopped inside one must not hang a
-    /// destructor: after some seconds the object stays ours until this process ends.
     fn drop(&mut self) {
-        let mut turns = 0;
-        let _ = self.leave(&mut |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
-            turns += 1;
-            if turns > 50 {
-                Err(Error::Interrupted)
-            } else {
-                slice().map(drop)
-            }
-        });
+        if !self.is_closed() {
+            self.depart_briefly();
+        }
+    }
+}
+
+/// A handle in use: its object stays while this lives.
+pub struct Use<'a> {
+    handle: &'a Handle,
+    pub participant: &'static Participant,
+}
+
+impl std::ops::Deref for Use<'_> {
+    type Target = Participant;
+
+    fn deref(&self) -> &Participant {
+        self.participant
+    }
+}
+
+impl Drop for Use<'_> {
+    fn drop(&mut self) {
+        let last = self.handle.uses.fetch_add(u32::MAX, Ordering::Relaxed) == 1;
+        if last && self.handle.is_closed() {
+            self.handle.depart_briefly();
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Mutex {
         let mut flags = lock::cpu_flags();
         loop {
             let participant = self.handle.open(py)?;
-            let acquired = mutex::try_acquire(&space.segment, participant, word, flags);
+            let acquired = mutex::try_acquire(&space.segment, &participant, word, flags);
             if acquired.map_err(|error| raise(py, error))? {
                 return Ok(true);
             }
@@ -156,7 +156,7 @@ impl Mutex {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, handle) = (slf.py(), &slf.get().handle);
         let deadline = Deadline::from_timeout(timeout)?;
-        handle.open(py)?;
+        let _open = handle.open(py)?;
         waiter::wait_until(
             py,
             handle.space,
