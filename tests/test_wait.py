@@ -269,7 +269,7 @@ def test_a_killed_writer_strands_nobody(kind: str) -> None:
         child = start(context, write_forever, value, kind)
         seen = value.wait_for(lambda new: new, 30)
         assert seen
-        turns = []
+        turns: list[Any] = []
 
         def is_later(new: Any, turns: list[Any] = turns) -> bool:
             turns.append(new)
@@ -281,7 +281,7 @@ def test_a_killed_writer_strands_nobody(kind: str) -> None:
         final = value.value
         before = time.monotonic()
         assert value.wait_for(final, 10)
-        assert value.wait_for(lambda new: new != final, 0.05) is False
+        assert value.wait_for(lambda new, final=final: new != final, 0.05) is False
         value.set(0)
         assert value.wait_for(0, 10)
         assert time.monotonic() - before < 5
