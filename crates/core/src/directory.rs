@@ -156,7 +156,7 @@ pub fn create(
         operation.write(at + KIND, kind);
         operation.write(member, row + 1);
         let live = operation.read(superblock::LIVE_OBJECTS);
-        operation.write(superblock::LIVE_OBJECTS, live + 1);
+        operation.write(superblock::LIVE_OBJECTS, live.wrapping_add(1));
         root.pass_on(operation, 0);
         operation.commit();
         Ok(Ok(ObjectId { row, serial }))
@@ -256,7 +256,7 @@ pub fn send(
     let id = segment
         .word(superblock::NEXT_TICKET_ID)
         .fetch_add(1, Ordering::Relaxed)
-        + 1;
+        .wrapping_add(1);
     with_tables(space, participant, patience, |operation| {
         let at = living(operation, object)?;
         let free = operation.read(superblock::FREE_TICKET);
@@ -278,9 +278,9 @@ pub fn send(
         operation.write(ticket + SENDER, u64::from(me.generation) << 32 | me.slot);
         operation.write(ticket + DEADLINE, 0);
         let open = operation.read(superblock::OPEN_TICKETS);
-        operation.write(superblock::OPEN_TICKETS, open + 1);
+        operation.write(superblock::OPEN_TICKETS, open.wrapping_add(1));
         let references = operation.read(at + REFERENCES);
-        operation.write(at + REFERENCES, references + 1);
+        operation.write(at + REFERENCES, references.wrapping_add(1));
         operation.commit();
         Ok(Ok(Ticket { row, id }))
     })
@@ -321,7 +321,7 @@ pub fn receive(
             close(operation, ticket.row, place);
         } else {
             let references = operation.read(at + REFERENCES);
-            operation.write(at + REFERENCES, references + 1);
+            operation.write(at + REFERENCES, references.wrapping_add(1));
         }
         operation.write(member, object.row + 1);
         operation.commit();
@@ -353,7 +353,7 @@ pub fn copy_members(
             };
             let member = place!(segment, members(participant.me), row, MEMBER_ROW);
             let references = operation.read(at + REFERENCES);
-            operation.write(at + REFERENCES, references + 1);
+            operation.write(at + REFERENCES, references.wrapping_add(1));
             operation.write(member, object.row + 1);
             operation.commit();
             Ok(Ok(true))
@@ -395,7 +395,7 @@ pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> R
             } else if now > deadline {
                 let object = operation.read(ticket + TICKET_OBJECT);
                 close(operation, row, ticket);
-                unreference(space, operation, object - 1)?;
+                unreference(space, operation, object.wrapping_sub(1))?;
             }
             operation.commit();
             Ok(Ok(()))

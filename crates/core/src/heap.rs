@@ -70,12 +70,14 @@ struct Units<'o, 'a> {
 }
 
 impl<'o, 'a> Units<'o, 'a> {
-    fn new(operation: &'o mut Operation<'a>) -> Self {
+    fn new(operation: &'o mut Operation<'a>) -> Result<Self> {
         let frontier = operation.read(superblock::FRONTIER);
-        Units {
+        let segment = operation.segment;
+        segment.check_range(segment.data(), frontier.saturating_mul(UNIT))?;
+        Ok(Units {
             operation,
             frontier,
-        }
+        })
     }
 
     fn starts(&self, pair: u64) -> u64 {
@@ -299,7 +301,7 @@ fn chunk_class(segment: &Segment, at: u64) -> Option<usize> {
 fn new_chunk(operation: &mut Operation, class: usize) -> Attempt<u64> {
     let segment = operation.segment;
     let units = layout::chunk_units(class);
-    let unit = Units::new(operation).take(units)?;
+    let unit = Units::new(operation)?.take(units)?;
     let at = unit_offset(segment, unit);
     let blocks = chunk_blocks(class);
     // Nobody reads a free run: its new head needs no entry.
@@ -348,7 +350,7 @@ pub fn flush(operation: &mut Operation, class: usize) -> Attempt<()> {
 fn chunk_of(operation: &mut Operation, block: u64) -> Result<(u64, usize, u64)> {
     let segment = operation.segment;
     segment.check_range(block, block::SMALL)?;
-    let units = Units::new(operation);
+    let units = Units::new(operation)?;
     let at = unit_offset(segment, units.start(unit_at(segment, block)));
     let inside = block.wrapping_sub(at + chunk::BLOCKS);
     chunk_class(segment, at)
@@ -368,7 +370,7 @@ pub fn release(operation: &mut Operation, block: u64) -> Result<()> {
     let segment = operation.segment;
     segment.check_range(block, block::SMALL)?;
     if is_large(segment, block) {
-        return Units::new(operation).give(unit_at(segment, block));
+        return Units::new(operation)?.give(unit_at(segment, block));
     }
     let (at, class, index) = chunk_of(operation, block)?;
     let bitmap = at + chunk::BITMAP + index / 64 * WORD;
@@ -376,14 +378,14 @@ pub fn release(operation: &mut Operation, block: u64) -> Result<()> {
     if bits & bit != 0 {
         return Err(corrupt(format!("block {block:#x} is freed twice")));
     }
-    let free = operation.read(at + chunk::FREE) + 1;
+    let free = operation.read(at + chunk::FREE).wrapping_add(1);
     operation.write(bitmap, bits | bit);
     operation.write(at + chunk::FREE, free);
     if free == 1 {
         link_chunk(operation, class, at)?;
     } else if free == chunk_blocks(class) && !is_only_chunk(operation, class, at) {
         unlink_chunk(operation, class, at)?;
-        return Units::new(operation).give(unit_at(segment, at));
+        return Units::new(operation)?.give(unit_at(segment, at));
     }
     Ok(())
 }
@@ -411,7 +413,7 @@ pub fn allocate(operation: &mut Operation, payload: u64, owner: u64) -> Attempt<
                 .filter(|&bytes| bytes < 1 << 60);
             let bytes = bytes.ok_or_else(|| Error::Full(format!("{payload} bytes fit nowhere")))?;
             operation.lock(superblock::HEAP_LOCK)?;
-            let unit = Units::new(operation).take(bytes.div_ceil(UNIT))?;
+            let unit = Units::new(operation)?.take(bytes.div_ceil(UNIT))?;
             unit_offset(segment, unit)
         }
     };
@@ -457,7 +459,7 @@ pub fn head(segment: &Segment, block: u64, length: u64, kind: u64) -> u64 {
     let serial = segment
         .word(superblock::NEXT_SERIAL)
         .fetch_add(1, Ordering::Relaxed)
-        + 1;
+        .wrapping_add(1);
     segment
         .word(block + block::SHAPE)
         .store(length | kind << 56, Ordering::Relaxed);
@@ -498,16 +500,8 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
             (previous, at) = (at, operation.read(at + chunk::NEXT));
         }
     }
-    let units = Units::new(operation);
+    let units = Units::new(operation)?;
     let (mut unit, mut was_free) = (0, false);
-    let size = (segment.size() - segment.data()) / UNIT;
-    if units.frontier > size {
-        return Err(corrupt(format!(
-            "frontier {} lies beyond {size} units",
-            units.frontier
-        ))
-        .into());
-    }
     let mut runs = Vec::new();
     while unit < units.frontier {
         let (end, free) = (units.end(unit), units.is_free(unit));

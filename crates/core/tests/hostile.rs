@@ -16,7 +16,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 
 /// How many files are scribbled on.
-const TURNS: usize = 300;
+const TURNS: usize = 1000;
 
 #[test]
 fn folders_that_are_not_ours_alone() {

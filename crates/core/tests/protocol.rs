@@ -1,0 +1,282 @@
+//! The words of the protocol one by one: locks, event words, records, tables of rows.
+
+mod stage;
+
+use courtyard_core::cell::{self, SCALAR};
+use courtyard_core::journal::Record;
+use courtyard_core::layout::{self, record, superblock};
+use courtyard_core::lock::{self, Stood, Tried};
+use courtyard_core::os::Woken;
+use courtyard_core::participant::Participant;
+use courtyard_core::recover;
+use courtyard_core::roster::{ObjectId, Roster};
+use courtyard_core::rows::{self, Place};
+use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
+use courtyard_core::wait;
+use stage::{Folder, alone, census, make, me};
+use std::time::{Duration, Instant};
+
+const SHORT: Duration = Duration::from_millis(5);
+
+fn word(space: &Space, at: u64) -> u64 {
+    space.segment.word(at).load(Ordering::Relaxed)
+}
+
+fn set(space: &Space, at: u64, value: u64) {
+    space.segment.word(at).store(value, Ordering::Relaxed);
+}
+
+#[test]
+fn a_lock_word() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let segment = &space.segment;
+    let lock = make(&space, SCALAR, 0).base;
+    let (mine, guest) = (me(&space).me, Participant::claim(segment, 9, false));
+    let guest = guest.unwrap().unwrap();
+    let acquire = |who, flags| lock::try_acquire(segment, lock, who, flags).unwrap();
+
+    assert_eq!(acquire(guest.me, 0), Tried::Acquired);
+    let held = word(&space, lock);
+    assert!(lock::is_held_by(held, guest.me) && !lock::is_held_by(held, mine));
+    assert_eq!(lock::owner(held).unwrap(), Some(guest.me));
+    assert!(lock::is_held(segment, held).unwrap());
+    assert_eq!(acquire(mine, 0), Tried::Held(held));
+    assert_eq!(acquire(guest.me, 0), Tried::Held(held), "not recursive");
+    // A waiter leaves its flag, and is let in.
+    assert_eq!(lock::stand(segment, lock, SHORT).unwrap(), Stood::TimedOut);
+    assert_eq!(word(&space, lock), held | lock::WAITERS);
+    lock::release(segment, lock);
+    assert_eq!(word(&space, lock), 0);
+    assert_eq!(lock::stand(segment, lock, SHORT).unwrap(), Stood::Changed);
+
+    // The holder dies: who stands there sees it, reaps it, and takes the lock over.
+    assert_eq!(acquire(guest.me, 0), Tried::Acquired);
+    let dead = guest.me;
+    guest.release_anchor();
+    assert_eq!(
+        lock::stand(segment, lock, SHORT).unwrap(),
+        Stood::Dead(dead)
+    );
+    assert!(matches!(acquire(mine, 0), Tried::Held(_)), "not reaped yet");
+    assert!(recover::reap(segment, dead).unwrap());
+    assert!(!lock::is_held(segment, word(&space, lock)).unwrap());
+    assert_eq!(lock::stand(segment, lock, SHORT).unwrap(), Stood::Changed);
+    assert_eq!(acquire(mine, 0), Tried::Recovered);
+    let flags = lock::WAITERS | lock::RECOVERED;
+    assert_eq!(word(&space, lock) & flags, flags);
+    lock::release(segment, lock);
+    assert_eq!(acquire(mine, 0), Tried::Acquired);
+    assert_eq!(word(&space, lock) & flags, 0);
+    lock::release(segment, lock);
+
+    // Words that nobody wrote: a slot never used, one that does not exist.
+    set(&space, lock, 500 << 16);
+    assert_eq!(acquire(mine, 0), Tried::Recovered);
+    set(&space, lock, 5000 << 16);
+    assert!(lock::try_acquire(segment, lock, mine, 0).is_err());
+    assert!(lock::stand(segment, lock, SHORT).is_err());
+    set(&space, lock, 0);
+}
+
+#[test]
+fn an_event_word() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let segment = &space.segment;
+    let event = make(&space, SCALAR, 0).base + cell::EVENT;
+    let seen = wait::observe(segment, event);
+    // No waiter: a bump and no more.
+    wait::notify(segment, event);
+    assert_eq!(
+        wait::version(wait::observe(segment, event)),
+        wait::version(seen) + 1
+    );
+    // The word changed between observing and announcing.
+    assert!(wait::prepare(segment, event, seen).is_none());
+    let seen = wait::observe(segment, event);
+    let flagged = wait::prepare(segment, event, seen).unwrap();
+    assert_eq!(flagged, seen | wait::SLEEPER);
+    assert_eq!(
+        wait::prepare(segment, event, flagged),
+        Some(flagged),
+        "a second waiter"
+    );
+    assert_eq!(wait::sleep(segment, event, flagged, SHORT), Woken::TimedOut);
+    wait::notify(segment, event);
+    assert_eq!(wait::observe(segment, event) & wait::SLEEPER, 0);
+    assert_eq!(
+        wait::sleep(segment, event, flagged, wait::LOOK_AGAIN),
+        Woken::Changed
+    );
+    // A flag for the bell rings it.
+    let bell = wait::observe(segment, superblock::BELL);
+    segment.word(event).fetch_add(wait::BELL, Ordering::Relaxed);
+    wait::notify(segment, event);
+    assert_ne!(wait::observe(segment, superblock::BELL), bell);
+    assert_eq!(wait::observe(segment, event) & wait::BELL, 0);
+
+    // A sleeping thread is woken at once.
+    let seen = wait::observe(segment, event);
+    let flagged = wait::prepare(segment, event, seen).unwrap();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| wait::sleep(segment, event, flagged, Duration::from_secs(20)));
+        wait::notify(segment, event);
+    });
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_record_of_changes() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let segment = &space.segment;
+    let made = make(&space, cell::BYTES, 256);
+    let at = made.base + cell::PAYLOAD;
+    let sequence = made.base + cell::SEQUENCE;
+    let base = me(&space).record(7);
+    set(&space, at, 1);
+
+    let mut changes = Record::new(segment, base);
+    assert!(changes.is_empty());
+    changes.write(at, 2);
+    changes.write(at + 8, 3);
+    changes.write(at, 4);
+    assert_eq!(
+        (
+            changes.read(at),
+            changes.read(at + 8),
+            changes.read(at + 16)
+        ),
+        (4, 3, 0)
+    );
+    assert_eq!(word(&space, at), 1, "not before the commit");
+    changes.sequence(sequence);
+    changes.commit();
+    assert_eq!((word(&space, at), word(&space, at + 8)), (4, 3));
+    assert_eq!(word(&space, sequence), 2);
+    assert_eq!(word(&space, base + record::COMMIT), 0);
+
+    // Written and not committed: forgotten.
+    let mut changes = Record::new(segment, base);
+    changes.write(at, 9);
+    assert!(Record::replay(segment, base));
+    assert_eq!(word(&space, at), 4);
+    // Committed by one that died: applied, also if it was applied in part, also twice.
+    let fill = |entries: &[(u64, u64)]| {
+        for (index, (offset, value)) in entries.iter().enumerate() {
+            let entry = base + record::ENTRIES + index as u64 * 16;
+            set(&space, entry, *offset);
+            set(&space, entry + 8, *value);
+        }
+        entries.len() as u64
+    };
+    for started in [false, true] {
+        let count = fill(&[(at, 10), (at + 8, 11)]);
+        let even = word(&space, sequence);
+        set(&space, base + record::SEQUENCES, sequence);
+        set(&space, base + record::SEQUENCES + 8, even);
+        set(&space, base + record::COPY_FROM, at);
+        set(&space, base + record::COPY_TO, at + 64);
+        set(&space, base + record::COPY_WORDS, 2);
+        if started {
+            set(&space, sequence, even | 1);
+            set(&space, at, 10);
+        }
+        set(&space, base + record::COMMIT, count | 1 << 16 | 1 << 32);
+        assert!(Record::replay(segment, base));
+        assert!(Record::replay(segment, base));
+        let words = [0, 8, 64, 72].map(|offset| word(&space, at + offset));
+        assert_eq!(words, [10, 11, 10, 11]);
+        assert_eq!(word(&space, sequence), even + 2);
+        set(&space, at, 0);
+    }
+
+    // Entries that name what no record may name: none is applied, and the space says so.
+    census(&space);
+    let forbidden = [
+        at + 4,
+        0,
+        superblock::MAGIC,
+        superblock::SIZE,
+        superblock::HEAP_LOCK,
+        superblock::FIRST_FREE,
+        superblock::NEXT_SERIAL,
+        superblock::BELL,
+        layout::slot_state(3),
+        layout::drain_lock(3),
+        layout::slot_record(3) + layout::slot::PROCESS_ID,
+        layout::thread_record(3, 0) + record::COMMIT,
+        layout::thread_record(3, 0) + record::ENTRIES,
+        segment.size(),
+        u64::MAX - 7,
+    ];
+    for wrong in forbidden {
+        let count = fill(&[(at, 77), (wrong, 77)]);
+        set(&space, base + record::COMMIT, count);
+        assert!(!Record::replay(segment, base), "{wrong:#x}");
+        assert_ne!(word(&space, at), 77, "{wrong:#x}");
+        assert_eq!(word(&space, base + record::COMMIT), 0);
+    }
+    for commit in [65, 5 << 16, 2 << 32, u64::MAX] {
+        set(&space, base + record::COMMIT, commit);
+        assert!(!Record::replay(segment, base), "{commit:#x}");
+    }
+    assert!(courtyard_core::check::check(&space, &mut patient).is_err());
+}
+
+#[test]
+fn rows_of_a_table() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    make(&space, SCALAR, 0);
+    let segment = &space.segment;
+    let head = superblock::TICKETS;
+    let place = |row| rows::place(segment, head, row, 32);
+    assert!(matches!(place(0), Ok(Place::Missing(0))));
+    assert!(matches!(place(64), Ok(Place::Missing(1))));
+    assert!(matches!(place(64 + 128), Ok(Place::Missing(2))));
+    assert!(place(u64::MAX).is_err());
+    for part in [1, 0, 1] {
+        rows::extend(&space, me(&space), &mut patient, head, part, 32).unwrap();
+    }
+    let mut seen = Vec::new();
+    for (row, at) in rows::each(segment, head, 32).unwrap() {
+        assert!(matches!(place(row), Ok(Place::At(there)) if there == at));
+        assert_eq!(word(&space, at), 0);
+        seen.push(row);
+    }
+    assert_eq!(seen, (0..64 + 128).collect::<Vec<u64>>());
+    assert!(matches!(place(64 + 128), Ok(Place::Missing(2))));
+    census(&space);
+}
+
+#[test]
+fn the_roster() {
+    let roster = Roster::default();
+    let object = |row| ObjectId {
+        row,
+        serial: row + 100,
+    };
+    let rows: Vec<u64> = (0..3).map(|_| roster.reserve()).collect();
+    assert_eq!(rows, [0, 1, 2]);
+    roster.hold(0, object(5));
+    roster.hold(2, object(6));
+    roster.forget(1);
+    assert_eq!(roster.all(), [(0, object(5)), (2, object(6))]);
+    assert!(roster.holds(0, object(5)) && !roster.holds(0, object(6)));
+    assert!(!roster.holds(1, object(5)) && !roster.holds(99, object(5)));
+    assert_eq!(roster.reserve(), 1);
+    roster.freeze();
+    // Frozen, as a fork behind our back may find it: what it said is lost, it goes on.
+    assert!(!roster.survive_fork());
+    assert_eq!(roster.all(), []);
+    assert_eq!(roster.reserve(), 0);
+    assert!(roster.survive_fork());
+}
