@@ -15,7 +15,7 @@ pub const IMMORTAL: u64 = u64::MAX;
 loom::thread_local! {
     static PROCESS: Cell<u64> = Cell::new(0);
     static LEFT: Cell<u64> = Cell::new(IMMORTAL);
-    static DEATHS_SEEN: Cell<u64> = Cell::new(0);
+    static FALLS_SEEN: Cell<u64> = Cell::new(0);
 }
 
 std::thread_local! {
@@ -68,13 +68,13 @@ pub fn act<T>(process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> 
     result
 }
 
-/// How many deaths there had been when this thread last asked who lives.
-pub(crate) fn deaths_seen() -> u64 {
-    DEATHS_SEEN.with(Cell::get)
+/// How many locks of processes had fallen when this thread last asked who lives.
+pub(crate) fn falls_seen() -> u64 {
+    FALLS_SEEN.with(Cell::get)
 }
 
-pub(crate) fn see_deaths(deaths: u64) {
-    DEATHS_SEEN.with(|cell| cell.set(deaths));
+pub(crate) fn see_falls(falls: u64) {
+    FALLS_SEEN.with(|cell| cell.set(falls));
 }
 
 /// Runs `explore` for a process that dies before its first store, its second, and so on, until

@@ -1,17 +1,13 @@
 //! The segment of a model: a table of loom's words, because those cannot lie on mapped memory.
 //!
-//! A model names the words that it touches; touching another one panics. The futex has no time
-//! limit, so that wake-ups are proved without the help of time slices, but for one thing that
-//! nobody can be woken by: a death. Whoever sleeps no longer than `lock::PROBE`, because he
-//! waits for a process, is timed out once by a death that he has not asked after. An event's
-//! sleeper is not.
+//! A model names the words that it touches; touching another one panics. Its system, `os`, has
+//! futexes without a time limit.
 
 use crate::error::{Result, corrupt};
 use crate::layout::{self, PAGE, SLOTS, UNIT, WORD, record, slot};
 use crate::mortal;
 use crate::os::{self, File, Woken};
 use crate::sync::{AtomicU64, Ordering};
-use loom::sync::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -20,17 +16,8 @@ use std::time::Duration;
 /// The data area of every model.
 pub const DATA: u64 = layout::data_start(64 * UNIT);
 const SIZE: u64 = DATA + 8 * UNIT;
-/// As `lock::PROBE`, which lies above.
-const PROBE: Duration = Duration::from_millis(100);
-
-struct Word {
-    value: AtomicU64,
-    latch: Mutex<()>,
-    bell: Condvar,
-}
-
 pub struct Segment {
-    words: BTreeMap<u64, Word>,
+    words: BTreeMap<u64, AtomicU64>,
     file: File,
 }
 
@@ -38,18 +25,20 @@ impl Segment {
     /// A segment of the slots' state words and these.
     pub fn new(words: impl IntoIterator<Item = u64>) -> Segment {
         let states = (0..SLOTS).map(layout::slot_state);
-        let word = |offset| {
-            let word = Word {
-                value: AtomicU64::new(0),
-                latch: Mutex::new(()),
-                bell: Condvar::new(),
-            };
-            (offset, word)
-        };
+        let words = states.chain(words).map(|word| (word, AtomicU64::new(0)));
+        let words: BTreeMap<_, _> = words.collect();
+        // Nobody sleeps on the words of a slot.
+        let futexes = words.keys().copied();
+        let futexes = futexes.filter(|&word| word < PAGE || word >= DATA);
         Segment {
-            words: states.chain(words).map(word).collect(),
-            file: File::create(),
+            file: File::create(futexes),
+            words,
         }
+    }
+
+    /// A process is killed while it does nothing.
+    pub fn bury(&self, process: u64) {
+        self.file.bury(process);
     }
 
     /// The words of a slot that registering, reaping and an operation of so many entries touch.
@@ -82,18 +71,9 @@ impl Segment {
     pub fn live<T>(&self, process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> {
         let result = mortal::act(process, stores, body);
         if result.is_none() {
-            self.bury(process);
+            self.file.bury(process);
         }
         result
-    }
-
-    /// The kernel ends a process, and whoever waits for it looks again.
-    pub fn bury(&self, process: u64) {
-        self.file.bury(process);
-        for word in self.words.values() {
-            let _latch = word.latch.lock().unwrap();
-            word.bell.notify_all();
-        }
     }
 
     pub fn discard(self) {}
@@ -130,15 +110,11 @@ impl Segment {
         unreachable!("no model grows its segment");
     }
 
-    fn named(&self, offset: u64) -> &Word {
-        let word = self.words.get(&offset);
-        word.unwrap_or_else(|| panic!("offset {offset:#x} is not named by the model"))
-    }
-
     /// # Panics
     /// On a word that the model does not name.
     pub fn word(&self, offset: u64) -> &AtomicU64 {
-        &self.named(offset).value
+        let word = self.words.get(&offset);
+        word.unwrap_or_else(|| panic!("offset {offset:#x} is not named by the model"))
     }
 
     /// # Errors
@@ -180,38 +156,21 @@ impl Segment {
     /// Zeroes the words there that the model names.
     pub fn zero(&self, offset: u64, length: u64) {
         for (_, word) in self.words.range(offset..offset + length) {
-            word.value.store(0, Ordering::Relaxed);
+            word.store(0, Ordering::Relaxed);
         }
     }
 
     /// Sleeps while the low half of the word at `offset` equals that of `expected`.
     pub fn sleep(&self, offset: u64, expected: u64, limit: Duration) -> Woken {
-        let word = self.named(offset);
-        let probes = limit <= PROBE;
-        let latch = word.latch.lock().unwrap();
-        if word.value.load(Ordering::SeqCst) as u32 != expected as u32 {
-            return Woken::Changed;
-        }
-        if !(probes && self.file.deaths_unseen()) {
-            drop(word.bell.wait(latch).unwrap());
-        }
-        if probes && self.file.deaths_unseen() {
-            Woken::TimedOut
-        } else {
-            Woken::Changed
-        }
+        let word = self.word(offset);
+        let is_expected = || word.load(Ordering::SeqCst) as u32 == expected as u32;
+        self.file.sleep(offset, is_expected, limit)
     }
 
     /// Wakes one sleeper on the word at `offset`, or all.
     pub fn wake(&self, offset: u64, count: u32) -> u32 {
         mortal::step();
-        let word = self.named(offset);
-        let _latch = word.latch.lock().unwrap();
-        if count == 1 {
-            word.bell.notify_one();
-        } else {
-            word.bell.notify_all();
-        }
+        self.file.wake(offset, count);
         count
     }
 }

@@ -1,12 +1,17 @@
-//! The system that loom's models run on: locks on bytes of one file, and deaths.
+//! The system that loom's models run on: locks on bytes of one file, futexes, and deaths.
 //!
 //! A lock belongs to an open file description, lives as long as a descriptor or a mapped page
 //! of it does, and falls when the process dies that opened it: as OFD locks do. Taking, asking
 //! and dying synchronise, as they do in a kernel.
+//!
+//! A sleep has no time limit, so that models prove wake-ups without the help of time slices, but
+//! for one thing that nobody can be woken by: the fall of a process's lock. Whoever sleeps no
+//! longer than `lock::PROBE`, because he waits for the holder of a lock, is timed out if a lock
+//! fell since he last asked who lives. An event's sleeper never is.
 
 use crate::mortal;
-use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::io;
 use std::ptr::NonNull;
@@ -39,11 +44,37 @@ struct Table {
     locks: BTreeMap<u64, u64>,
 }
 
+/// Where the sleepers on one word are; those of locks and those of events never meet there.
 #[derive(Default)]
+struct Futex {
+    latch: Mutex<()>,
+    probing: Condvar,
+    resting: Condvar,
+}
+
 struct Kernel {
     table: Mutex<Table>,
-    deaths: AtomicU64,
+    /// How many locks on bytes fell.
+    falls: AtomicU64,
+    futexes: BTreeMap<u64, Futex>,
 }
+
+impl Kernel {
+    /// Locks may have fallen: whoever waits for their holders looks again.
+    fn fall(&self, table: MutexGuard<Table>, before: usize) {
+        if table.locks.len() < before {
+            self.falls.fetch_add(1, Ordering::SeqCst);
+            drop(table);
+            for futex in self.futexes.values() {
+                let _latch = futex.latch.lock().unwrap();
+                futex.probing.notify_all();
+            }
+        }
+    }
+}
+
+/// As `lock::PROBE`, which lies above.
+const PROBE: Duration = Duration::from_millis(100);
 
 /// A descriptor.
 pub struct File {
@@ -52,23 +83,68 @@ pub struct File {
 }
 
 impl File {
-    /// The one file of a new model.
-    pub fn create() -> File {
+    /// The one file of a new model, with words at these offsets to sleep on.
+    pub fn create(futexes: impl Iterator<Item = u64>) -> File {
+        let kernel = Kernel {
+            table: Mutex::default(),
+            falls: AtomicU64::new(0),
+            futexes: futexes.map(|word| (word, Futex::default())).collect(),
+        };
         let file = File {
-            kernel: Arc::default(),
+            kernel: Arc::new(kernel),
             description: 0,
         };
         reopen(&file)
     }
 
-    /// Whether a process died since this thread last asked whether one lives.
-    pub fn deaths_unseen(&self) -> bool {
-        self.kernel.deaths.load(Ordering::SeqCst) != mortal::deaths_seen()
+    fn futex(&self, word: u64) -> &Futex {
+        let futex = self.kernel.futexes.get(&word);
+        futex.unwrap_or_else(|| panic!("nobody sleeps on {word:#x} in this model"))
+    }
+
+    /// Whether a lock fell since this thread last asked who holds one.
+    fn fell(&self) -> bool {
+        self.kernel.falls.load(Ordering::SeqCst) != mortal::falls_seen()
+    }
+
+    /// Sleeps on a word, if it is still as expected when everybody can see that we do.
+    pub fn sleep(&self, word: u64, is_expected: impl Fn() -> bool, limit: Duration) -> Woken {
+        let futex = self.futex(word);
+        let latch = futex.latch.lock().unwrap();
+        if !is_expected() {
+            return Woken::Changed;
+        }
+        if limit > PROBE {
+            drop(futex.resting.wait(latch).unwrap());
+            return Woken::Changed;
+        }
+        if !self.fell() {
+            drop(futex.probing.wait(latch).unwrap());
+        }
+        if self.fell() {
+            Woken::TimedOut
+        } else {
+            Woken::Changed
+        }
+    }
+
+    /// Wakes one sleeper on a word, or all.
+    pub fn wake(&self, word: u64, count: u32) {
+        let futex = self.futex(word);
+        let _latch = futex.latch.lock().unwrap();
+        for sleepers in [&futex.probing, &futex.resting] {
+            if count == 1 {
+                sleepers.notify_one();
+            } else {
+                sleepers.notify_all();
+            }
+        }
     }
 
     /// Ends a process: its descriptions and their locks are gone.
     pub fn bury(&self, process: u64) {
         let mut table = self.kernel.table.lock().unwrap();
+        let before = table.locks.len();
         let Table {
             descriptions,
             locks,
@@ -76,7 +152,7 @@ impl File {
         } = &mut *table;
         descriptions.retain(|_, (opener, _)| *opener != process);
         locks.retain(|_, description| descriptions.contains_key(description));
-        self.kernel.deaths.fetch_add(1, Ordering::SeqCst);
+        self.kernel.fall(table, before);
     }
 }
 
@@ -86,6 +162,7 @@ impl Drop for File {
             return; // `bury` closes it
         }
         let mut table = self.kernel.table.lock().unwrap();
+        let before = table.locks.len();
         if let Some((_, holders)) = table.descriptions.get_mut(&self.description) {
             *holders -= 1;
             if *holders == 0 {
@@ -93,6 +170,7 @@ impl Drop for File {
                 table.locks.retain(|_, by| *by != self.description);
             }
         }
+        self.kernel.fall(table, before);
     }
 }
 
@@ -118,9 +196,11 @@ pub fn claim(file: &File, claim: Claim, start: u64, length: u64) -> io::Result<b
     let mut table = file.kernel.table.lock().unwrap();
     let bytes = start..start + length;
     if claim == Claim::Release {
+        let before = table.locks.len();
         table
             .locks
             .retain(|byte, by| !bytes.contains(byte) || *by != file.description);
+        file.kernel.fall(table, before);
         return Ok(true);
     }
     let taken = (table.locks.range(bytes.clone())).any(|(_, by)| *by != file.description);
@@ -138,7 +218,7 @@ pub fn claim(file: &File, claim: Claim, start: u64, length: u64) -> io::Result<b
 /// None.
 pub fn is_claimed(file: &File, start: u64, length: u64) -> io::Result<bool> {
     let table = file.kernel.table.lock().unwrap();
-    mortal::see_deaths(file.kernel.deaths.load(Ordering::SeqCst));
+    mortal::see_falls(file.kernel.falls.load(Ordering::SeqCst));
     let mut locks = table.locks.range(start..start + length);
     Ok(locks.any(|(_, by)| *by != file.description))
 }

@@ -1,0 +1,288 @@
+//! Records: several words change at once for readers that do not lock, and for whoever comes
+//! after a writer, or a reaper, that died before any of its stores.
+//!
+//! A pair of words under a lock and a sequence, always equal but inside a change. Writers are
+//! operations as they are; the reader is the loop of `cell::under_sequence`, one turn of it.
+#![cfg(loom)]
+
+use courtyard_core::journal::Record;
+use courtyard_core::layout::{WORD, record, slot};
+use courtyard_core::lock::{self, PROBE, Stood, Tried};
+use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::operation::Operation;
+use courtyard_core::participant::{DRAINING, Me, Participant, Right, State};
+use courtyard_core::recover;
+use courtyard_core::segment::{DATA, Segment};
+use courtyard_core::sync::{Ordering, fence};
+use loom::thread;
+use std::sync::Arc;
+
+const LOCK: u64 = DATA;
+const SEQUENCE: u64 = DATA + WORD;
+const PAIR: [u64; 2] = [DATA + 2 * WORD, DATA + 3 * WORD];
+
+/// How a protocol may be got wrong: each of these must be caught.
+#[derive(Clone, Copy, PartialEq)]
+enum Bug {
+    None,
+    /// Changes the words without a record.
+    NoRecord,
+    /// The record names no sequence.
+    NoSequence,
+    /// The reader does not fence between the words and the sequence.
+    NoFence,
+    /// Lets go of the lock before the record is clear.
+    UnlocksEarly,
+    /// The reaper frees the locks before it replays.
+    FreesFirst,
+    /// Reads the pair before it has the lock.
+    ReadsUnlocked,
+}
+
+fn read(segment: &Segment) -> [u64; 2] {
+    PAIR.map(|word| segment.word(word).load(Ordering::Relaxed))
+}
+
+/// One turn of a reader: a consistent pair, or nothing.
+fn look(segment: &Segment, bug: Bug) {
+    let sequence = segment.word(SEQUENCE);
+    let before = sequence.load(Ordering::Acquire);
+    if before & 1 != 0 {
+        return;
+    }
+    let [first, second] = read(segment);
+    if bug != Bug::NoFence {
+        fence(Ordering::Acquire);
+    }
+    if sequence.load(Ordering::Relaxed) == before {
+        assert_eq!(first, second, "torn for a reader");
+        assert!(first >= before / 2, "older than its sequence");
+    }
+}
+
+/// Takes the lock, reaping whoever died with it.
+fn acquire(segment: &Segment, me: Me, bug: Bug) -> Tried {
+    let mut flags = 0;
+    loop {
+        match lock::try_acquire(segment, LOCK, me, flags).unwrap() {
+            Tried::Held(_) => {
+                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE).unwrap() {
+                    reap(segment, dead, bug);
+                }
+            }
+            tried => return tried,
+        }
+        flags = lock::WAITERS;
+    }
+}
+
+fn reap(segment: &Segment, dead: Me, bug: Bug) {
+    if bug != Bug::FreesFirst {
+        recover::reap(segment, dead).unwrap();
+    } else if let Some(_right) = Right::seize(segment, dead.slot).unwrap() {
+        State::write(segment, dead.slot, DRAINING, dead.generation + 1);
+        for index in 0..slot::RECORD_COUNT {
+            Record::replay(
+                segment,
+                courtyard_core::layout::thread_record(dead.slot, index),
+            );
+        }
+    }
+}
+
+/// Adds one to both words.
+fn add(segment: &Segment, participant: &Participant, bug: Bug) {
+    match bug {
+        Bug::NoRecord => {
+            acquire(segment, participant.me, bug);
+            for word in PAIR {
+                let value = segment.word(word).load(Ordering::Relaxed);
+                segment.word(word).store(value + 1, Ordering::Relaxed);
+            }
+            lock::release(segment, LOCK);
+        }
+        Bug::UnlocksEarly => {
+            acquire(segment, participant.me, bug);
+            let mut record = Record::new(segment, participant.record(1));
+            for word in PAIR {
+                record.write(word, record.read(word) + 1);
+            }
+            lock::release(segment, LOCK);
+            record.commit();
+        }
+        _ => loop {
+            let stale = read(segment);
+            let mut operation = Operation::begin(segment, participant, LOCK);
+            if operation.lock(LOCK).is_err() {
+                operation.abandon();
+                drop(operation);
+                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE).unwrap() {
+                    reap(segment, dead, bug);
+                }
+                continue;
+            }
+            for (word, stale) in PAIR.into_iter().zip(stale) {
+                let now = match bug {
+                    Bug::ReadsUnlocked => stale,
+                    _ => operation.read(word),
+                };
+                operation.write(word, now + 1);
+            }
+            if bug != Bug::NoSequence {
+                operation.sequence(SEQUENCE);
+            }
+            operation.commit();
+            return;
+        },
+    }
+}
+
+fn segment(writers: u64) -> Arc<Segment> {
+    let words = (0..writers).flat_map(|slot| Segment::slot(slot, 2));
+    Arc::new(Segment::new(words.chain([LOCK, SEQUENCE]).chain(PAIR)))
+}
+
+fn join(segment: &Segment, slot: u64) -> Participant {
+    let claim = || Participant::claim(segment, slot, false).unwrap().unwrap();
+    segment.live(slot, IMMORTAL, claim).unwrap()
+}
+
+/// What must hold when nobody is inside: both words equal, the sequence even and in step.
+fn settled(segment: &Segment, bug: Bug) -> u64 {
+    let [first, second] = read(segment);
+    assert_eq!(first, second, "half a change");
+    if matches!(bug, Bug::None | Bug::FreesFirst) {
+        let sequence = segment.word(SEQUENCE).load(Ordering::Relaxed);
+        assert_eq!(sequence, 2 * first, "the sequence is out of step");
+    }
+    first
+}
+
+/// Two writers of whom the first dies after so many stores, and perhaps a reader.
+fn write_and_read(reader: bool, stores: u64, bug: Bug) {
+    let segment = segment(2);
+    let [mortal, other] = [join(&segment, 0), join(&segment, 1)];
+    let dead = mortal.me;
+    let reader = reader.then(|| {
+        let segment = segment.clone();
+        thread::spawn(move || look(&segment, bug))
+    });
+    let writer = segment.clone();
+    let writer = thread::spawn(move || writer.live(0, stores, || add(&writer, &mortal, bug)));
+    segment.live(1, IMMORTAL, || add(&segment, &other, bug));
+    let lived = writer.join().unwrap().is_some();
+    if !lived {
+        reap(&segment, dead, bug);
+    }
+    let added = settled(&segment, bug);
+    assert!(added == 2 || !lived && added == 1, "{added} of two adds");
+    if let Some(reader) = reader {
+        reader.join().unwrap();
+    }
+    for index in 0..slot::RECORD_COUNT {
+        let commit = courtyard_core::layout::thread_record(0, index) + record::COMMIT;
+        assert_eq!(segment.word(commit).load(Ordering::Relaxed), 0);
+    }
+    segment.live(1, IMMORTAL, || add(&segment, &other, bug));
+    assert_eq!(settled(&segment, bug), added + 1);
+}
+
+/// A writer dies after so many stores, its reaper after so many; then the next reaper comes,
+/// all while another writer wants the lock.
+fn reap_twice(stores: u64, reaper_stores: u64, bug: Bug) {
+    let segment = segment(2);
+    let [mortal, other] = [join(&segment, 0), join(&segment, 1)];
+    let dead = mortal.me;
+    let lived = segment.live(0, stores, || add(&segment, &mortal, bug));
+    if lived.is_none() {
+        let writer = segment.clone();
+        let writer = thread::spawn(move || add(&writer, &other, bug));
+        segment.live(2, reaper_stores, || reap(&segment, dead, bug));
+        reap(&segment, dead, bug);
+        writer.join().unwrap();
+        let added = settled(&segment, bug);
+        assert!((1..=2).contains(&added), "{added} of two adds");
+    }
+}
+
+#[test]
+fn two_writers_and_a_reader() {
+    mortal::explore("two writers, reader", 3, || {
+        write_and_read(true, IMMORTAL, Bug::None);
+    });
+}
+
+fn with_death(name: &str, reader: bool, preemptions: usize, bug: Bug) -> u64 {
+    mortal::every_death(|stores| {
+        let name = format!("{name}, one dies after {stores} stores");
+        mortal::explore(&name, preemptions, move || {
+            write_and_read(reader, stores, bug);
+        });
+    })
+}
+
+#[test]
+fn one_of_two_writers_dies() {
+    assert!(with_death("two writers", false, 4, Bug::None) > 10);
+}
+
+#[test]
+fn one_of_two_writers_dies_beside_a_reader() {
+    assert!(with_death("two writers, reader", true, 2, Bug::None) > 10);
+}
+
+#[test]
+fn writer_and_reaper_die() {
+    mortal::every_death(|stores| {
+        mortal::every_second_death(|reaper_stores| {
+            let name = format!("writer dies after {stores}, reaper after {reaper_stores} stores");
+            mortal::explore(&name, 2, move || {
+                reap_twice(stores, reaper_stores, Bug::None);
+            });
+        });
+    });
+}
+
+#[test]
+#[should_panic(expected = "half a change")]
+fn catches_a_change_without_a_record() {
+    with_death("seed", false, 2, Bug::NoRecord);
+}
+
+#[test]
+#[should_panic(expected = "torn for a reader")]
+fn catches_a_record_without_a_sequence() {
+    mortal::explore("seed", 2, || {
+        write_and_read(true, IMMORTAL, Bug::NoSequence)
+    });
+}
+
+#[test]
+#[should_panic(expected = "torn for a reader")]
+fn catches_a_reader_without_a_fence() {
+    mortal::explore("seed", 2, || write_and_read(true, IMMORTAL, Bug::NoFence));
+}
+
+#[test]
+#[should_panic(expected = "half a change")]
+fn catches_an_unlock_before_the_record_is_clear() {
+    with_death("seed", false, 2, Bug::UnlocksEarly);
+}
+
+#[test]
+#[should_panic(expected = "out of step")]
+fn catches_locks_freed_before_the_replay() {
+    mortal::every_death(|stores| {
+        mortal::explore("seed", 2, move || {
+            reap_twice(stores, IMMORTAL, Bug::FreesFirst);
+        });
+    });
+}
+
+#[test]
+#[should_panic(expected = "of two adds")]
+fn catches_words_read_before_the_lock() {
+    mortal::explore("seed", 3, || {
+        write_and_read(false, IMMORTAL, Bug::ReadsUnlocked)
+    });
+}
