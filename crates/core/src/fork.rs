@@ -7,7 +7,7 @@
 use crate::directory;
 use crate::error::Result;
 use crate::participant::Participant;
-use crate::space::{Space, patient};
+use crate::space::{Space, briefly};
 
 /// A child's place in a space, made before the fork.
 pub struct Heir {
@@ -27,7 +27,7 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     space.tidy();
     let participant = space.register(true)?;
     let heir = Heir { participant };
-    let copied = directory::copy_members(space, &heir.participant, &mut patient);
+    let copied = directory::copy_members(space, &heir.participant, &mut briefly());
     if let Err(error) = copied {
         heir.participant.release_anchor(); // reaped and drained by the next sweep
         return Err(error);
@@ -54,7 +54,7 @@ pub fn after_in_child(space: &Space, heir: Heir) {
 pub fn adopt(space: &Space) -> Result<()> {
     if space.roster.survive_fork() {
         let participant = space.participant()?;
-        for row in directory::copy_members(space, participant, &mut patient)? {
+        for row in directory::copy_members(space, participant, &mut briefly())? {
             space.roster.forget(row);
         }
     }

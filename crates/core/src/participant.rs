@@ -145,9 +145,7 @@ impl Participant {
             (slot::STARTED, os::boot_clock().as_nanos() as u64),
         ];
         for (offset, value) in header {
-            segment
-                .word(base + offset)
-                .store(value, Ordering::Relaxed);
+            segment.word(base + offset).store(value, Ordering::Relaxed);
         }
         crate::crash_point!("participant.zeroed");
         State::write(segment, slot, LIVE, free.generation);

@@ -5,14 +5,13 @@
 //! either the reader sees the unlinking, or the writer sees the pin. Every unpin looks at the
 //! list afterwards, a failed one too, and sweeps it if it is not empty.
 
-use crate::error::{Attempt, Error, Result, corrupt};
+use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::layout::{self, SLOTS, WORD, block, slot, superblock};
-use crate::lock::Stood;
 use crate::operation::Operation;
 use crate::participant::{FREE, Participant, State};
 use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::space::{Patience, Space, briefly};
 use crate::sync::{Ordering, fence};
 
 /// A pinned block: nobody frees it before this is dropped.
@@ -62,17 +61,8 @@ impl Drop for Pin<'_> {
         self.participant.give_pin(self.row);
         fence(Ordering::SeqCst); // unpin, then look at the list: pairs with `sweep`'s fence
         if segment.word(superblock::RETIRED).load(Ordering::Relaxed) != 0 {
-            let mut turns = 0;
-            let mut briefly = |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
-                turns += 1;
-                if turns > 50 {
-                    Err(Error::Interrupted)
-                } else {
-                    slice().map(drop)
-                }
-            };
             // Left undone only behind a peer stopped inside the lock; the next sweep does it.
-            let _ = sweep(self.space, self.participant, &mut briefly);
+            let _ = sweep(self.space, self.participant, &mut briefly());
         }
     }
 }

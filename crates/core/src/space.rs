@@ -13,7 +13,7 @@ use crate::roster::Roster;
 use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicPtr, Ordering};
 use std::ptr::{self, NonNull};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Growth of the file: a quarter of what it has, within these.
 const SMALLEST_GROWTH: u64 = 256 << 10;
@@ -22,6 +22,8 @@ const LARGEST_GROWTH: u64 = 64 << 20;
 /// between two looks if others drain them.
 const PERSISTENCE: u32 = 200;
 const TURN: Duration = Duration::from_millis(5);
+
+const BRIEFLY: Duration = Duration::from_secs(5);
 
 /// What a space needs from the layers above it.
 #[derive(Clone, Copy)]
@@ -40,9 +42,26 @@ pub struct Hooks {
 /// way suits it (without the GIL), and fails if it was told to stop meanwhile.
 pub type Patience<'p> = &'p mut dyn FnMut(&mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()>;
 
-/// Waits as long as it takes: for operations that only meet internal locks.
+/// Waits as long as it takes.
+///
+/// # Errors
+/// Those of standing at a lock.
 pub fn patient(slice: &mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()> {
     slice().map(drop)
+}
+
+/// Waits up to some seconds in all, for work that nobody can be told failed: destructors, forks,
+/// tidying. Internal locks are held for microseconds, and a dead holder's are taken over; only
+/// a peer stopped inside one (SIGSTOP) makes this fail, with `Interrupted`.
+pub fn briefly() -> impl FnMut(&mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()> {
+    let mut end = None;
+    move |slice| {
+        let now = Instant::now();
+        if now > *end.get_or_insert(now + BRIEFLY) {
+            return Err(Error::Interrupted);
+        }
+        slice().map(drop)
+    }
 }
 
 pub struct Space {
@@ -194,7 +213,7 @@ impl Space {
 
     /// Drains the dead in the name of the reserved slot, then leaves it: it owns nothing.
     fn drain_as(&self, guest: Participant) -> Result<()> {
-        let swept = (self.hooks.sweep)(self, &guest, &mut patient);
+        let swept = (self.hooks.sweep)(self, &guest, &mut briefly());
         let me = guest.me;
         guest.release_anchor();
         recover::reap(&self.segment, me)?; // phase (a) alone frees the reserved slot
@@ -213,7 +232,7 @@ impl Space {
     /// that only starts processes fills the space with the dead. What fails, a later sweep does.
     pub fn tidy(&self) {
         if recover::reap_all(&self.segment).unwrap_or(false) {
-            let _ = self.sweep(&mut patient);
+            let _ = self.sweep(&mut briefly());
         }
     }
 

@@ -2,10 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::heap;
-use crate::lock::Stood;
 use crate::operation::Operation;
 use crate::participant::Participant;
-use crate::space::{Patience, Space};
+use crate::space::{Patience, Space, briefly};
 use crate::sync::Ordering;
 
 /// A row of this participant's unfinished table. Dropping it frees whatever block is there:
@@ -69,21 +68,11 @@ impl<'a> Unfinished<'a> {
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        // Internal locks are held for microseconds. A peer stopped while holding one must not
-        // hang a destructor: after some seconds the block stays ours until this process ends.
-        let mut turns = 0;
-        let mut briefly = |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
-            turns += 1;
-            if turns > 50 {
-                Err(Error::Interrupted)
-            } else {
-                slice().map(drop)
-            }
-        };
+        // If that fails the block stays ours until this process ends.
         let owner = self.word();
         let freed = self
             .space
-            .run_as(self.participant, &mut briefly, |operation| {
+            .run_as(self.participant, &mut briefly(), |operation| {
                 heap::free(operation, owner)
             });
         if freed.is_ok() {

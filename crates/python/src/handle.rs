@@ -5,11 +5,10 @@ use crate::error::{named, raise, waiting};
 use crate::process;
 use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
-use courtyard_core::error::{Error, Result};
-use courtyard_core::lock::Stood;
+use courtyard_core::error::Result;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Patience, Space};
+use courtyard_core::space::{Patience, Space, briefly};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
@@ -223,19 +222,10 @@ impl Handle {
         Ok(())
     }
 
-    /// As `depart`, where nobody can be told of a failure. Internal locks are held for
-    /// microseconds; a peer stopped inside one must not hang a destructor: after some seconds
-    /// the object stays ours until this process ends.
+    /// As `depart`, where nobody can be told of a failure: the object then stays ours until this
+    /// process ends.
     fn depart_briefly(&self) {
-        let mut turns = 0;
-        let _ = self.depart(&mut |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
-            turns += 1;
-            if turns > 50 {
-                Err(Error::Interrupted)
-            } else {
-                slice().map(drop)
-            }
-        });
+        let _ = self.depart(&mut briefly());
     }
 
     pub fn export(&self) {

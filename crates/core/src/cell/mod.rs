@@ -1,0 +1,170 @@
+//! One value: a scalar in a word, bytes in place, or a stored object behind a word.
+//!
+//! | at | word     | changed by                                                         |
+//! | -- | -------- | ------------------------------------------------------------------ |
+//! |  0 | lock     | every writer of a guarded cell, and `get_lock()`'s holder           |
+//! |  8 | owner    | `thread << 32 | RECOVERED | count`: get_lock()'s, under the lock    |
+//! | 16 | event    | every change                                                       |
+//! | 24 | sequence | around changes of more than one word                               |
+//! | 32 | shape    | `length << 8 | kind`, once                                         |
+//! | 40 | data     | the scalar, or the stored object's word                            |
+//! | 48 | payload  | bytes in place                                                     |
+//!
+//! Every write touches lock, event and data, so they share a line.
+
+mod bytes;
+mod owner;
+mod scalar;
+mod sequence;
+mod stored;
+
+pub use bytes::{read_bytes, write_bytes};
+pub use owner::{Entered, enter, exit, is_recovered};
+pub use scalar::{change, change_alone};
+pub use stored::{BLOCK_TAG, Fresh, Stored, TAG_MASK, Token, load, prepare, store, stored_length};
+
+use crate::directory;
+use crate::error::{Attempt, Result, corrupt};
+use crate::heap;
+use crate::layout::{self, WORD, block};
+use crate::lock::{self, Tried};
+use crate::operation::Operation;
+use crate::participant::Participant;
+use crate::roster::ObjectId;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+use stored::linked;
+
+/// The kind of object that the directory lists for all cells.
+pub const KIND: u64 = 2;
+
+pub const OWNER: u64 = 8;
+
+pub const EVENT: u64 = 16;
+
+pub const SEQUENCE: u64 = 24;
+
+pub const SHAPE: u64 = 32;
+
+pub const DATA: u64 = 40;
+
+pub const PAYLOAD: u64 = 48;
+
+/// What a cell holds: the low byte of its shape word.
+pub const SCALAR: u64 = 1;
+
+pub const BYTES: u64 = 2;
+
+pub const STORED: u64 = 3;
+
+pub const MUTEX: u64 = 4;
+
+/// Set in the owner word when an internal writer took over from a dead holder, so that the next
+/// holder of `get_lock()` still learns of it.
+const RECOVERED: u64 = 1 << 31;
+
+const COUNT: u64 = RECOVERED - 1;
+
+/// Makes a cell of `kind` with room for `length` bytes in place, filled by `fill` (zero before)
+/// with nothing held. Returns the object and our membership row.
+///
+/// # Errors
+/// `Full`.
+pub fn create(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    kind: u64,
+    length: u64,
+    fill: impl FnOnce(u64),
+) -> Result<(ObjectId, u64)> {
+    let room = layout::align_up(PAYLOAD + length, WORD);
+    let root = Unfinished::allocate(space, participant, patience, room, KIND)?;
+    let base = root.payload();
+    space.segment.zero(base, room);
+    space
+        .segment
+        .word(base + SHAPE)
+        .store(length << 8 | kind, Ordering::Relaxed);
+    fill(base);
+    directory::create(space, participant, patience, &root, KIND)
+}
+
+/// The first word of a cell, and its kind and length, checked.
+///
+/// # Errors
+/// `NotFound`, `Corrupt`.
+pub fn open(segment: &Segment, object: ObjectId) -> Result<(u64, u64, u64)> {
+    let base = heap::payload(segment, directory::root(segment, object)?);
+    segment.check_range(base, PAYLOAD)?;
+    let shape = segment.word(base + SHAPE).load(Ordering::Relaxed);
+    let (kind, length) = (shape & 0xFF, shape >> 8);
+    segment.check_range(base, layout::align_up(PAYLOAD.saturating_add(length), WORD))?;
+    if !(SCALAR..=MUTEX).contains(&kind) {
+        return Err(corrupt(format!("a cell of unknown kind {kind}")));
+    }
+    Ok((base, kind, length))
+}
+
+/// Who writes: a thread of this process, for whom `get_lock()` may be held already.
+#[derive(Clone, Copy)]
+pub struct Writer {
+    pub cell: u64,
+    /// 0 for a cell without `get_lock()` whose changes are single words.
+    pub guarded: bool,
+    pub thread: u32,
+}
+
+/// Takes the cell's lock for an operation, unless this thread holds it through `get_lock()`.
+fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
+    if !writer.guarded || is_mine(operation.segment, operation.participant, writer) {
+        return Ok(());
+    }
+    if operation.lock(writer.cell)? == Tried::Recovered {
+        // The dead holder's thread and count mean nothing now, but its death does.
+        operation
+            .segment
+            .word(writer.cell + OWNER)
+            .store(RECOVERED, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Whether this very thread holds the cell through `get_lock()`: only it writes its own name.
+pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
+    let word = segment.word(writer.cell).load(Ordering::Relaxed);
+    let owner = segment.word(writer.cell + OWNER).load(Ordering::Relaxed);
+    word != 0
+        && lock::is_held_by(word, participant.me)
+        && (owner >> 32) as u32 == writer.thread
+        && owner & COUNT != 0
+}
+
+/// Writes the entries that take a cell apart, its root block included.
+///
+/// # Errors
+/// `Stop` as the heap has it.
+pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
+    for block in blocks(operation.segment, root)? {
+        heap::discard(operation, block)?;
+    }
+    Ok(())
+}
+
+/// The blocks that a cell consists of.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn blocks(segment: &Segment, root: u64) -> Result<Vec<u64>> {
+    segment.check_range(root, block::SMALL)?;
+    let base = heap::payload(segment, root);
+    segment.check_range(base, PAYLOAD)?;
+    let read = |offset| segment.word(base + offset).load(Ordering::Relaxed);
+    let mut blocks = vec![root];
+    if read(SHAPE) & 0xFF == STORED {
+        blocks.extend(linked(segment, read(DATA))?);
+    }
+    Ok(blocks)
+}

@@ -1,0 +1,62 @@
+//! Reading without a lock: copy out, then see whether the sequence stood still.
+
+use super::{SEQUENCE, Writer, guard};
+use crate::error::{Result, corrupt};
+use crate::participant::Participant;
+use crate::space::{Patience, Space};
+use crate::sync::{Ordering, fence, relax};
+use std::time::Duration;
+
+/// Failed attempts to read under the sequence before the reader takes the lock.
+const PERSISTENCE: u32 = 1000;
+
+/// What an attempt to read under the sequence came to.
+pub(super) enum Read<T> {
+    /// Right if the sequence did not change meanwhile.
+    Copied(T),
+    /// Right by itself: a pin held what was read.
+    Pinned(T),
+    /// The sequence changed already.
+    Lost,
+}
+
+/// Runs `read` until the sequence did not change meanwhile; after many losses, under the lock.
+pub(super) fn under_sequence<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    mut read: impl FnMut() -> Result<Read<T>>,
+) -> Result<T> {
+    let segment = &space.segment;
+    let sequence = segment.word(writer.cell + SEQUENCE);
+    for turn in 0..PERSISTENCE {
+        let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
+        if before & 1 == 0 {
+            let result = read();
+            fence(Ordering::Acquire); // pairs with apply's Release fence after odd
+            let steady = sequence.load(Ordering::Relaxed) == before;
+            match result {
+                Ok(Read::Pinned(value)) => return Ok(value),
+                Ok(Read::Copied(value)) if steady => return Ok(value),
+                Err(error) if steady => return Err(error), // so it is no torn read
+                _ => {}
+            }
+        } else if turn > 100 {
+            // Odd for long: ask after the writer, who may be dead.
+            patience(&mut || space.stand_slice(writer.cell, Duration::from_millis(1)))?;
+        }
+        relax();
+    }
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
+    space.run_as(participant, patience, |operation| {
+        guard(operation, exclusive)?;
+        match read()? {
+            Read::Copied(value) | Read::Pinned(value) => Ok(value),
+            Read::Lost => Err(corrupt("a sequence changed while its lock was held").into()),
+        }
+    })
+}

@@ -1,0 +1,197 @@
+//! A stored object: a word that says it all, or leads to a block.
+
+use super::sequence::{Read, under_sequence};
+use super::{DATA, EVENT, SEQUENCE, Writer, guard};
+use crate::error::Result;
+use crate::heap;
+use crate::layout::{self, WORD, block};
+use crate::participant::Participant;
+use crate::pin::{self, Pin};
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+
+/// A stored word's low bits; what the rest means is the codec's affair. 0: the offset of a block.
+pub const BLOCK_TAG: u64 = 0;
+pub const TAG_MASK: u64 = 7;
+
+/// A stored object, read: its word if the value is in it, else its block's bytes and their kind.
+pub enum Stored {
+    Word(u64),
+    Bytes(u8, Vec<u8>),
+}
+
+/// Which state of a stored object was read, for `replace`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token {
+    word: u64,
+    sequence: u64,
+}
+
+/// A block about to be stored, or the word that says it all.
+pub enum Fresh<'a> {
+    Word(u64),
+    Block(Unfinished<'a>),
+}
+
+/// Puts encoded bytes into a block, with nothing held.
+///
+/// # Errors
+/// `Full`.
+pub fn prepare<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u8,
+    parts: &[&[u8]],
+) -> Result<Fresh<'a>> {
+    let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
+    let room = length.max(WORD);
+    let fresh = Unfinished::allocate(space, participant, patience, room, u64::from(kind))?;
+    let shape = space.segment.word(fresh.block() + block::SHAPE);
+    shape.store(length | u64::from(kind) << 56, Ordering::Relaxed);
+    let mut at = fresh.payload();
+    for part in parts {
+        space.segment.copy_in(at, part);
+        at += part.len() as u64;
+    }
+    Ok(Fresh::Block(fresh))
+}
+
+/// About how many bytes `load` will copy: a hint, as the object may change meanwhile.
+pub fn stored_length(segment: &Segment, cell: u64) -> u64 {
+    let word = segment.word(cell + DATA).load(Ordering::Relaxed);
+    let is_block = word & TAG_MASK == BLOCK_TAG && segment.check_range(word, block::LARGE).is_ok();
+    if !is_block {
+        return 0;
+    }
+    segment.word(word + block::SHAPE).load(Ordering::Relaxed) & 0x00FF_FFFF_FFFF_FFFF
+}
+
+/// Reads a stored object. A large block is pinned while it is copied, a small one copied under
+/// the sequence.
+///
+/// # Errors
+/// `Corrupt`, `Interrupted`, `System`.
+pub fn load(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+) -> Result<(Stored, Token)> {
+    let segment = &space.segment;
+    let (data, sequence) = (
+        segment.word(writer.cell + DATA),
+        segment.word(writer.cell + SEQUENCE),
+    );
+    under_sequence(space, participant, patience, writer, || {
+        let before = sequence.load(Ordering::Acquire);
+        let word = data.load(Ordering::Acquire);
+        let token = Token {
+            word,
+            sequence: before,
+        };
+        if linked(segment, word)?.is_none() {
+            return Ok(Read::Copied((Stored::Word(word), token)));
+        }
+        let still =
+            || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
+        let large = heap::is_large(segment, word);
+        let pin = large
+            .then(|| Pin::new(space, participant, word, still))
+            .flatten();
+        let shape = segment.word(word + block::SHAPE).load(Ordering::Relaxed);
+        let (kind, length) = ((shape >> 56) as u8, shape & 0x00FF_FFFF_FFFF_FFFF);
+        let payload = heap::payload(segment, word);
+        segment.check_range(payload, layout::align_up(length, WORD))?;
+        if pin.is_none() && !still() {
+            return Ok(Read::Lost); // before a length that means nothing is made room for
+        }
+        let mut bytes = vec![0; length as usize];
+        segment.copy_out(payload, &mut bytes);
+        let value = (Stored::Bytes(kind, bytes), token);
+        Ok(if pin.is_some() {
+            Read::Pinned(value)
+        } else {
+            Read::Copied(value)
+        })
+    })
+}
+
+/// Stores a prepared object. With `expected`, only if nothing changed since that was read:
+/// false says that something did.
+///
+/// # Errors
+/// `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record links the new block and unlinks the old one; or, word for word, one store.
+pub fn store(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    fresh: &Fresh,
+    expected: Option<Token>,
+) -> Result<bool> {
+    let segment = &space.segment;
+    let data = writer.cell + DATA;
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
+    let mut retired = false;
+    let stored = space.run_as(participant, patience, |operation| {
+        guard(operation, exclusive)?;
+        let old = operation.read(data);
+        let now = Token {
+            word: old,
+            sequence: operation.read(writer.cell + SEQUENCE),
+        };
+        if expected.is_some_and(|expected| expected != now) {
+            return Ok(false);
+        }
+        operation.owe(writer.cell + EVENT);
+        let old_block = linked(segment, old)?;
+        if let (Fresh::Word(word), None) = (fresh, old_block) {
+            operation.commit_with(|| segment.word(data).store(*word, Ordering::Release));
+            return Ok(true);
+        }
+        retired = old_block.is_some_and(|old| heap::is_large(segment, old));
+        let mut instead = 0;
+        if let Some(old) = old_block {
+            match fresh {
+                _ if retired => pin::retire(operation, old)?,
+                Fresh::Block(_) => instead = old, // freed with the guard of the new one
+                Fresh::Word(_) => heap::discard(operation, old)?,
+            }
+        }
+        match fresh {
+            Fresh::Word(word) => operation.write(data, *word),
+            Fresh::Block(unfinished) => {
+                operation.write(data, unfinished.block());
+                unfinished.pass_on(operation, instead);
+            }
+        }
+        operation.sequence(writer.cell + SEQUENCE);
+        operation.commit();
+        Ok(true)
+    })?;
+    if retired {
+        pin::sweep(space, participant, patience)?;
+    }
+    Ok(stored)
+}
+
+/// The block that a stored word links, if it does: checked as data of a peer.
+///
+/// # Errors
+/// `Corrupt` if no block can be there.
+pub(super) fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
+    if word == 0 || word & TAG_MASK != BLOCK_TAG {
+        return Ok(None);
+    }
+    segment.check_range(word, block::SMALL)?;
+    Ok(Some(word))
+}

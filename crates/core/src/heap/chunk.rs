@@ -1,0 +1,206 @@
+//! Chunks: runs cut into small blocks of one class, and what moves between them and magazines.
+
+use super::is_large;
+use super::unit::{Units, unit_at, unit_offset};
+use crate::error::{Attempt, Result, corrupt};
+use crate::layout::{self, CLASSES, UNIT, WORD, block, chunk, record, superblock};
+use crate::operation::Operation;
+use crate::segment::Segment;
+use crate::sync::Ordering;
+
+/// Blocks moved by one refill or flush.
+const BATCH: u64 = record::MAGAZINE_ROOM / 2;
+
+pub(super) fn partial(class: usize) -> u64 {
+    superblock::PARTIAL + class as u64 * WORD
+}
+
+/// Links a chunk with a free block in front of its class's list.
+fn link_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> {
+    let head = operation.read(partial(class));
+    operation.write(at + chunk::NEXT, head);
+    operation.write(at + chunk::PREVIOUS, 0);
+    if head != 0 {
+        operation.segment.check_range(head, chunk::BLOCKS)?;
+        operation.write(head + chunk::PREVIOUS, at);
+    }
+    operation.write(partial(class), at);
+    Ok(())
+}
+
+fn unlink_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> {
+    let (next, previous) = (
+        operation.read(at + chunk::NEXT),
+        operation.read(at + chunk::PREVIOUS),
+    );
+    for neighbour in [next, previous].into_iter().filter(|&offset| offset != 0) {
+        operation.segment.check_range(neighbour, chunk::BLOCKS)?;
+    }
+    match previous {
+        0 => operation.write(partial(class), next),
+        previous => operation.write(previous + chunk::NEXT, next),
+    }
+    if next != 0 {
+        operation.write(next + chunk::PREVIOUS, previous);
+    }
+    Ok(())
+}
+
+/// Moves some blocks of the class from its chunks into this thread's magazine.
+///
+/// # Errors
+/// `Stop::Busy` on the heap lock, `Stop::Grow` when there is no unit left.
+///
+/// # Crash
+/// Each record moves whole blocks: they are in the bitmap or in the magazine.
+pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
+    operation.lock(superblock::HEAP_LOCK)?;
+    let mut at = operation.read(partial(class));
+    if at == 0 {
+        at = new_chunk(operation, class)?;
+    }
+    operation.segment.check_range(at, chunk::BLOCKS)?;
+    let (stock, magazine) = operation.stock(class);
+    let mut free = operation.read(at + chunk::FREE);
+    let mut count = stock;
+    for word in 0..4 {
+        let bitmap = at + chunk::BITMAP + word * WORD;
+        let mut bits = operation.read(bitmap);
+        while bits != 0 && count < BATCH && free > 0 {
+            let index = word * 64 + u64::from(bits.trailing_zeros());
+            bits &= bits - 1;
+            count += 1;
+            free -= 1;
+            operation.write(
+                magazine + count * WORD,
+                at + chunk::BLOCKS + index * CLASSES[class],
+            );
+        }
+        operation.write(bitmap, bits);
+    }
+    if count == stock {
+        return Err(corrupt(format!("chunk {at:#x} is listed but has no free block")).into());
+    }
+    operation.write(magazine, count);
+    operation.write(at + chunk::FREE, free);
+    if free == 0 {
+        unlink_chunk(operation, class, at)?;
+    }
+    operation.commit();
+    Ok(())
+}
+
+/// The first word of a chunk, which no large block's head equals.
+fn chunk_shape(class: usize, blocks: u64) -> u64 {
+    class as u64 | blocks << 8 | chunk::TAG
+}
+
+/// How many blocks of the class a chunk holds.
+pub(super) fn chunk_blocks(class: usize) -> u64 {
+    (layout::chunk_units(class) * UNIT - chunk::BLOCKS) / CLASSES[class]
+}
+
+/// The class of the chunk at `at`, if it is one.
+pub(super) fn chunk_class(segment: &Segment, at: u64) -> Option<usize> {
+    let shape = segment.word(at + chunk::SHAPE).load(Ordering::Relaxed);
+    let class = (shape & 0xFF) as usize;
+    (class < CLASSES.len() && shape == chunk_shape(class, chunk_blocks(class))).then_some(class)
+}
+
+/// Cuts a run into free blocks and lists it; a record of its own.
+fn new_chunk(operation: &mut Operation, class: usize) -> Attempt<u64> {
+    let segment = operation.segment;
+    let units = layout::chunk_units(class);
+    let unit = Units::new(operation)?.take(units)?;
+    let at = unit_offset(segment, unit);
+    let blocks = chunk_blocks(class);
+    // Nobody reads a free run: its new head needs no entry.
+    segment
+        .word(at + chunk::SHAPE)
+        .store(chunk_shape(class, blocks), Ordering::Relaxed);
+    segment
+        .word(at + chunk::FREE)
+        .store(blocks, Ordering::Relaxed);
+    for word in 0..4 {
+        let here = blocks.saturating_sub(word * 64).min(64);
+        let bits = if here == 0 {
+            0
+        } else {
+            u64::MAX >> (64 - here)
+        };
+        segment
+            .word(at + chunk::BITMAP + word * WORD)
+            .store(bits, Ordering::Relaxed);
+    }
+    link_chunk(operation, class, at)?;
+    operation.commit();
+    Ok(at)
+}
+
+/// Moves some blocks of the class from this thread's magazine back into their chunks.
+///
+/// # Errors
+/// `Stop::Busy` on the heap lock.
+pub fn flush(operation: &mut Operation, class: usize) -> Attempt<()> {
+    operation.lock(superblock::HEAP_LOCK)?;
+    for _ in 0..BATCH {
+        let (stock, magazine) = operation.stock(class);
+        if stock == 0 {
+            break;
+        }
+        let block = operation.read(magazine + stock * WORD);
+        release(operation, block)?;
+        operation.write(magazine, stock - 1);
+        operation.commit();
+    }
+    Ok(())
+}
+
+/// The chunk of a small block: its offset, class and the block's index.
+pub(super) fn chunk_of(operation: &mut Operation, block: u64) -> Result<(u64, usize, u64)> {
+    let segment = operation.segment;
+    segment.check_range(block, block::SMALL)?;
+    let units = Units::new(operation)?;
+    let at = unit_offset(segment, units.start(unit_at(segment, block)));
+    let inside = block.wrapping_sub(at + chunk::BLOCKS);
+    chunk_class(segment, at)
+        .filter(|&class| {
+            inside.is_multiple_of(CLASSES[class]) && inside / CLASSES[class] < chunk_blocks(class)
+        })
+        .map(|class| (at, class, inside / CLASSES[class]))
+        .ok_or_else(|| corrupt(format!("no block starts at {block:#x}")))
+}
+
+/// Writes the entries that return a block of any size to the heap. The heap lock is held; the
+/// caller adds the entry that takes it from where it was, and commits.
+///
+/// # Errors
+/// `Corrupt` if it is no used block.
+pub fn release(operation: &mut Operation, block: u64) -> Result<()> {
+    let segment = operation.segment;
+    segment.check_range(block, block::SMALL)?;
+    if is_large(segment, block) {
+        return Units::new(operation)?.give(unit_at(segment, block));
+    }
+    let (at, class, index) = chunk_of(operation, block)?;
+    let bitmap = at + chunk::BITMAP + index / 64 * WORD;
+    let (bits, bit) = (operation.read(bitmap), 1 << (index % 64));
+    if bits & bit != 0 {
+        return Err(corrupt(format!("block {block:#x} is freed twice")));
+    }
+    let free = operation.read(at + chunk::FREE).wrapping_add(1);
+    operation.write(bitmap, bits | bit);
+    operation.write(at + chunk::FREE, free);
+    if free == 1 {
+        link_chunk(operation, class, at)?;
+    } else if free == chunk_blocks(class) && !is_only_chunk(operation, class, at) {
+        unlink_chunk(operation, class, at)?;
+        return Units::new(operation)?.give(unit_at(segment, at));
+    }
+    Ok(())
+}
+
+/// Keeps one empty chunk of a class, lest a block taken and given makes and breaks chunks.
+fn is_only_chunk(operation: &Operation, class: usize, at: u64) -> bool {
+    operation.read(partial(class)) == at && operation.read(at + chunk::NEXT) == 0
+}

@@ -1,0 +1,136 @@
+//! Blocks: runs of units by two bitmaps, small ones in chunks, a few at hand in magazines.
+//!
+//! Of each unit below the frontier the first bitmap says whether a run starts there, the second
+//! whether that run is free. So a run is split or joined by changing one or two bits. A chunk is
+//! a run cut into blocks of one class, with a bitmap of its own; chunks with free blocks are
+//! linked in a list per class.
+//!
+//! | a block is in   | where that is written                    | changed under                |
+//! | --------------- | ---------------------------------------- | ---------------------------- |
+//! | its bitmap      | the chunk's bitmap, or the run's free bit | the heap lock                |
+//! | a magazine      | the thread's record                      | its thread's record alone    |
+//! | unfinished      | the participant's unfinished table       | that participant's records   |
+//! | live            | one word that links it                   | that word's lock             |
+//! | retired         | the list of retired blocks               | the retired lock             |
+//!
+//! A small block never starts on a unit's first byte, a large one always does.
+
+mod chunk;
+mod unit;
+mod walk;
+
+pub use chunk::{flush, refill, release};
+pub use walk::{Walk, walk};
+
+use crate::error::{Attempt, Error, Result};
+use crate::layout::{self, UNIT, WORD, block, superblock};
+use crate::operation::{Operation, class_for};
+use crate::segment::Segment;
+use crate::sync::Ordering;
+use chunk::chunk_of;
+use unit::{Units, unit_offset};
+
+/// What a block is, by its offset alone.
+pub fn is_large(segment: &Segment, block: u64) -> bool {
+    (block - segment.data()).is_multiple_of(UNIT)
+}
+
+/// Where the payload of a block starts.
+pub fn payload(segment: &Segment, block: u64) -> u64 {
+    block
+        + if is_large(segment, block) {
+            block::LARGE
+        } else {
+            block::SMALL
+        }
+}
+
+/// The block whose payload starts at `payload`, checked as data of a peer.
+///
+/// # Errors
+/// `Corrupt` if no block can start there.
+pub fn block_of(segment: &Segment, payload: u64) -> Result<u64> {
+    segment.check_range(payload, WORD)?;
+    let large = payload.wrapping_sub(block::LARGE);
+    let block = if large >= segment.data() && is_large(segment, large) {
+        large
+    } else {
+        payload - block::SMALL
+    };
+    segment.check_range(block, block::SMALL)?;
+    Ok(block)
+}
+
+/// Takes a block that holds `payload` bytes and records it in `owner`, a word of the caller's
+/// tables, by one record.
+///
+/// # Errors
+/// `Stop` as the magazines and the heap lock have it; `Full` if no space can hold it.
+///
+/// # Crash
+/// Before the commit it is free, after it the drainer of `owner`'s slot frees it.
+pub fn allocate(operation: &mut Operation, payload: u64, owner: u64) -> Attempt<u64> {
+    let segment = operation.segment;
+    let block = match class_for(payload) {
+        Some(class) => operation.take(class)?,
+        None => {
+            let bytes = payload
+                .checked_add(block::LARGE)
+                .filter(|&bytes| bytes < 1 << 60);
+            let bytes = bytes.ok_or_else(|| Error::Full(format!("{payload} bytes fit nowhere")))?;
+            operation.lock(superblock::HEAP_LOCK)?;
+            let unit = Units::new(operation)?.take(bytes.div_ceil(UNIT))?;
+            unit_offset(segment, unit)
+        }
+    };
+    operation.write(owner, block);
+    operation.commit();
+    crate::crash_point!("heap.allocated");
+    Ok(block)
+}
+
+/// Frees the block recorded in `owner`, and clears that word, by one record.
+///
+/// # Errors
+/// `Stop`, as for `allocate`; `Corrupt` if the word names no used block.
+pub fn free(operation: &mut Operation, owner: u64) -> Attempt<()> {
+    let block = operation.read(owner);
+    if block == 0 {
+        return Ok(());
+    }
+    discard(operation, block)?;
+    operation.write(owner, 0);
+    operation.commit();
+    Ok(())
+}
+
+/// Writes the entries that free a used block: into the magazine, or the heap if it is large or
+/// if we are the guest in the reserved slot, which is freed without being drained.
+///
+/// # Errors
+/// `Stop`, as for `allocate`; `Corrupt` if it is no used block.
+pub fn discard(operation: &mut Operation, block: u64) -> Attempt<()> {
+    operation.segment.check_range(block, block::SMALL)?;
+    if is_large(operation.segment, block) || operation.me().slot == layout::RESERVED_SLOT {
+        operation.lock(superblock::HEAP_LOCK)?;
+        return Ok(release(operation, block)?);
+    }
+    // Not under the heap lock: the bits that bound a chunk stay while a block in it is used.
+    let (_, class, _) = chunk_of(operation, block)?;
+    operation.give(class, block)
+}
+
+/// Writes a new block's head: how many bytes it holds, what they are, and its serial.
+pub fn head(segment: &Segment, block: u64, length: u64, kind: u64) -> u64 {
+    let serial = segment
+        .word(superblock::NEXT_SERIAL)
+        .fetch_add(1, Ordering::Relaxed)
+        .wrapping_add(1);
+    segment
+        .word(block + block::SHAPE)
+        .store(length | kind << 56, Ordering::Relaxed);
+    segment
+        .word(block + block::SERIAL)
+        .store(serial, Ordering::Relaxed);
+    serial
+}

@@ -1,0 +1,104 @@
+//! A walk over everything the heap holds, for `check`.
+
+use super::chunk::{chunk_blocks, chunk_class, partial};
+use super::unit::{Units, unit_offset};
+use crate::error::{Attempt, Result, corrupt};
+use crate::layout::{self, CLASSES, UNIT, WORD, chunk, superblock};
+use crate::operation::Operation;
+use crate::segment::Segment;
+use crate::sync::Ordering;
+
+/// A walk over the heap, for `check`: each chunk and each large block, and what is free.
+pub struct Walk {
+    pub blocks: Vec<(u64, u64)>,
+    pub free: Vec<u64>,
+    pub free_units: u64,
+}
+
+/// Walks all runs under the heap lock, checking the bitmaps against each other.
+///
+/// # Errors
+/// `Corrupt` with what contradicts what.
+pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
+    operation.lock(superblock::HEAP_LOCK)?;
+    let segment = operation.segment;
+    let mut walk = Walk {
+        blocks: Vec::new(),
+        free: Vec::new(),
+        free_units: 0,
+    };
+    let mut listed = Vec::new();
+    for class in 0..CLASSES.len() {
+        let (mut at, mut previous) = (operation.read(partial(class)), 0);
+        while at != 0 {
+            segment.check_range(at, chunk::BLOCKS)?;
+            if operation.read(at + chunk::PREVIOUS) != previous || listed.contains(&(class, at)) {
+                return Err(corrupt(format!("the list of class {class} breaks at {at:#x}")).into());
+            }
+            listed.push((class, at));
+            (previous, at) = (at, operation.read(at + chunk::NEXT));
+        }
+    }
+    let units = Units::new(operation)?;
+    let (mut unit, mut was_free) = (0, false);
+    let mut runs = Vec::new();
+    while unit < units.frontier {
+        let (end, free) = (units.end(unit), units.is_free(unit));
+        let inner = (unit + 1..end).any(|inside| units.is_free(inside));
+        if !units.is_start(unit) || inner || (free && was_free) {
+            return Err(
+                corrupt(format!("the bitmaps contradict each other at unit {unit}")).into(),
+            );
+        }
+        if free {
+            walk.free_units += end - unit;
+        } else {
+            runs.push((unit, end - unit));
+        }
+        (unit, was_free) = (end, free);
+    }
+    for (unit, length) in runs {
+        walk_run(segment, &mut walk, &mut listed, unit, length)?;
+    }
+    match listed.first() {
+        None => Ok(walk),
+        Some((_, at)) => Err(corrupt(format!("chunk {at:#x} is listed but is none")).into()),
+    }
+}
+
+/// One used run: a chunk if a class's list or its shape says so, else a large block.
+fn walk_run(
+    segment: &Segment,
+    walk: &mut Walk,
+    listed: &mut Vec<(usize, u64)>,
+    unit: u64,
+    length: u64,
+) -> Result<()> {
+    let at = unit_offset(segment, unit);
+    let read = |offset| segment.word(at + offset).load(Ordering::Relaxed);
+    let class = chunk_class(segment, at).filter(|&class| length == layout::chunk_units(class));
+    let Some(class) = class else {
+        walk.blocks.push((at, length * UNIT));
+        return Ok(());
+    };
+    let mut free = 0;
+    for index in 0..chunk_blocks(class) {
+        let block = at + chunk::BLOCKS + index * CLASSES[class];
+        walk.blocks.push((block, CLASSES[class]));
+        if read(chunk::BITMAP + index / 64 * WORD) >> (index % 64) & 1 != 0 {
+            walk.free.push(block);
+            free += 1;
+        }
+    }
+    let place = listed.iter().position(|&entry| entry == (class, at));
+    if free != read(chunk::FREE) || (free > 0) != place.is_some() {
+        return Err(corrupt(format!(
+            "chunk {at:#x}: {free} free, counted {}",
+            read(chunk::FREE)
+        )));
+    }
+    if let Some(place) = place {
+        listed.swap_remove(place);
+    }
+    Ok(())
+}
