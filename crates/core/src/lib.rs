@@ -1,9 +1,9 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
-//! Layers, from the bottom; each imports only from those below it:
-//! `sync os` · `layout error` · `segment` · `participant` · `lock journal wait` ·
-//! `operation recover` · `heap roster` · `space` · `unfinished` · `rows pin` · `directory` ·
-//! `cell` · `mutex fork drain` · `check folder`.
+//! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
+//! `error sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
+//! `operation recover` · `heap` · `space` · `unfinished pin` · `rows` · `directory` · `cell` ·
+//! `mutex fork drain` · `check folder`.
 
 pub mod cell;
 #[cfg(not(loom))]
