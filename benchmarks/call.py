@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import atexit
 import multiprocessing
 import os
+import shutil
 import statistics
 import tempfile
 import timeit
@@ -34,6 +36,7 @@ def subjects() -> dict[str, Any]:
     except ImportError:
         return found
     folder = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     found["subetha"] = subetha.Atomic(os.path.join(folder, "atomic"), 0)
     return found
 

@@ -98,9 +98,7 @@ def _resolve_simple(declared: Any) -> Declaration:
     letter = declared._type_
     if letter in _PROCESS_POINTERS:
         raise TypeError(_pointer_message(declared))
-    swapped = declared.__ctype_le__ if hasattr(declared, "__ctype_le__") else declared
-    native = swapped is declared or _is_native(declared)
-    code = letter if letter in _WORDS and native else "raw"
+    code = letter if letter in _WORDS and _is_native(declared) else "raw"
     return Declaration(code, ctypes.sizeof(declared), declared, "scalar")
 
 
@@ -141,16 +139,25 @@ def describe(declared: Declared) -> str:
 
 
 def portable(declared: Declared) -> Any:
-    """Return a declared type as something that pickles: ctypes arrays do not, by themselves."""
+    """Return a declared type as something that pickles: ctypes' arrays and its scalars in foreign
+    byte order do not, by themselves.
+    """
+    if isinstance(declared, str):
+        return declared
     array = getattr(declared, "_length_", None)
-    if array is not None and not isinstance(declared, str):
+    if array is not None:
         return (portable(declared._type_), array)
+    for order, native in (("__ctype_be__", "__ctype_le__"), ("__ctype_le__", "__ctype_be__")):
+        if getattr(declared, order, None) is declared and not _is_native(declared):
+            return (getattr(declared, native), order)
     return declared
 
 
 def restored(declared: Any) -> Declared:
     """Return the declared type that ``portable`` took apart."""
     if isinstance(declared, tuple):
-        element, length = declared
-        return restored(element) * length
+        element, what = declared
+        if isinstance(what, str):
+            return getattr(element, what)
+        return restored(element) * what
     return declared

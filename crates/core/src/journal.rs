@@ -143,10 +143,7 @@ impl<'a> Record<'a> {
         }
         if self.copies != 0 {
             let (from, to) = (self.get(record::COPY_FROM), self.get(record::COPY_TO));
-            for at in (0..self.get(record::COPY_WORDS)).map(|index| index * WORD) {
-                let word = segment.word(from + at).load(Ordering::Relaxed);
-                segment.word(to + at).store(word, Ordering::Relaxed);
-            }
+            segment.copy_within(from, to, self.get(record::COPY_WORDS));
         }
         crate::crash_point!("journal.applied");
         for index in 0..self.sequences {

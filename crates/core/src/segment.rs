@@ -293,42 +293,72 @@ impl Segment {
         unsafe { self.base.byte_add(offset as usize) }
     }
 
+    /// A row of words, bounds-checked once.
+    ///
+    /// # Panics
+    /// As `word`.
+    fn words(&self, offset: u64, count: u64) -> &[AtomicU64] {
+        if count == 0 {
+            return &[];
+        }
+        let first: *const AtomicU64 = self.word(offset);
+        self.word(offset + (count - 1) * WORD);
+        // SAFETY: both ends lie in the mapping, which lives as long as the segment; all words
+        // between them too, and peers may write them, as atomics allow.
+        unsafe { std::slice::from_raw_parts(first, count as usize) }
+    }
+
     /// Copies bytes out, word by word: a peer may write meanwhile, so the caller checks after.
     pub fn copy_out(&self, offset: u64, to: &mut [u8]) {
-        let (words, tail) = to.as_chunks_mut::<8>();
-        let mut at = offset;
-        for chunk in words {
-            *chunk = self.word(at).load(Ordering::Relaxed).to_ne_bytes();
-            at += WORD;
+        let (chunks, tail) = to.as_chunks_mut::<8>();
+        let words = self.words(offset, chunks.len() as u64);
+        for (chunk, word) in chunks.iter_mut().zip(words) {
+            *chunk = word.load(Ordering::Relaxed).to_ne_bytes();
         }
         if !tail.is_empty() {
-            let word = self.word(at).load(Ordering::Relaxed).to_ne_bytes();
-            tail.copy_from_slice(&word[..tail.len()]);
+            let word = self.word(offset + chunks.len() as u64 * WORD);
+            tail.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes()[..tail.len()]);
         }
     }
 
     /// Copies bytes in, word by word; the rest of a last word becomes zero.
     pub fn copy_in(&self, offset: u64, from: &[u8]) {
-        let (words, tail) = from.as_chunks::<8>();
-        let mut at = offset;
-        for chunk in words {
-            self.word(at)
-                .store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
-            at += WORD;
+        let (chunks, tail) = from.as_chunks::<8>();
+        let words = self.words(offset, chunks.len() as u64);
+        for (chunk, word) in chunks.iter().zip(words) {
+            word.store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
         }
         if !tail.is_empty() {
             let mut last = [0; 8];
             last[..tail.len()].copy_from_slice(tail);
-            self.word(at)
-                .store(u64::from_ne_bytes(last), Ordering::Relaxed);
+            let word = self.word(offset + chunks.len() as u64 * WORD);
+            word.store(u64::from_ne_bytes(last), Ordering::Relaxed);
+        }
+    }
+
+    /// Copies words from one place to another; the two do not overlap.
+    pub fn copy_within(&self, from: u64, to: u64, count: u64) {
+        for (from, to) in self.words(from, count).iter().zip(self.words(to, count)) {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
     /// Writes zero words.
     pub fn zero(&self, offset: u64, length: u64) {
-        for at in (offset..offset + length).step_by(WORD as usize) {
-            self.word(at).store(0, Ordering::Relaxed);
+        for word in self.words(offset, length / WORD) {
+            word.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the bytes there are these; copies nothing, so it may run under a lock.
+    pub fn reads(&self, offset: u64, expected: &[u8]) -> bool {
+        expected
+            .chunks(WORD as usize)
+            .zip(0..)
+            .all(|(chunk, index)| {
+                let word = self.word(offset + index * WORD).load(Ordering::Relaxed);
+                word.to_ne_bytes()[..chunk.len()] == *chunk
+            })
     }
 
     /// Sleeps while the low half of the word at `offset` equals that of `expected`.

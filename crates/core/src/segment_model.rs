@@ -160,6 +160,25 @@ impl Segment {
         }
     }
 
+    /// Whether the bytes there are these; copies nothing, so it may run under a lock.
+    pub fn reads(&self, offset: u64, expected: &[u8]) -> bool {
+        expected
+            .chunks(WORD as usize)
+            .zip(0..)
+            .all(|(chunk, index)| {
+                let word = self.word(offset + index * WORD).load(Ordering::Relaxed);
+                word.to_ne_bytes()[..chunk.len()] == *chunk
+            })
+    }
+
+    /// Copies words from one place to another; the two do not overlap.
+    pub fn copy_within(&self, from: u64, to: u64, count: u64) {
+        for at in (0..count).map(|index| index * WORD) {
+            let word = self.word(from + at).load(Ordering::Relaxed);
+            self.word(to + at).store(word, Ordering::Relaxed);
+        }
+    }
+
     /// Sleeps while the low half of the word at `offset` equals that of `expected`.
     pub fn sleep(&self, offset: u64, expected: u64, limit: Duration) -> Woken {
         let word = self.word(offset);

@@ -68,30 +68,25 @@ pub fn write_bytes(
     };
     space.run_as(participant, patience, |operation| {
         guard(operation, exclusive)?;
-        if let Some(expected) = expected {
-            let mut now = vec![0; expected.len()];
-            segment.copy_out(payload, &mut now);
-            if now != expected {
-                return Ok(false);
-            }
+        if expected.is_some_and(|expected| !segment.reads(payload, expected)) {
+            return Ok(false);
         }
-        let (chunks, _) = image.as_chunks::<8>();
-        for (index, bytes) in chunks.iter().enumerate() {
-            let at = payload + start + index as u64 * WORD;
+        let mut write_word = |index: u64| {
+            let (at, here) = (payload + start + index * WORD, (index * WORD) as usize);
             let first = if index == 0 { lead } else { 0 };
-            let last = (lead + from.len() - index * 8).min(8);
-            if (first, last) == (0, 8) && redo.is_some() {
-                continue; // copied below
-            }
+            let last = (lead + from.len() - here).min(8);
             let mut word = operation.read(at).to_ne_bytes();
-            word[first..last].copy_from_slice(&bytes[first..last]);
+            word[first..last].copy_from_slice(&image[here + first..here + last]);
             operation.write(at, u64::from_ne_bytes(word));
-        }
+        };
         if let Some(block) = &redo {
-            let skip = u64::from(lead != 0);
-            let whole = ((lead + from.len()) as u64 / WORD) - skip;
-            let shift = skip * WORD;
-            operation.copy(block.payload() + shift, payload + start + shift, whole);
+            let head = u64::from(lead != 0);
+            let whole = (lead + from.len()) as u64 / WORD;
+            (0..head).chain(whole..words).for_each(write_word);
+            let (source, target) = (block.payload(), payload + start);
+            operation.copy(source + head * WORD, target + head * WORD, whole - head);
+        } else {
+            (0..words).for_each(&mut write_word);
         }
         operation.sequence(writer.cell + SEQUENCE);
         operation.owe(writer.cell + EVENT);
