@@ -139,8 +139,9 @@ def describe(declared: Declared) -> str:
 
 
 def portable(declared: Declared) -> Any:
-    """Return a declared type as something that pickles: ctypes' arrays and its scalars in foreign
-    byte order do not, by themselves.
+    """Return a declared type as something that pickles.
+
+    By themselves, ctypes' arrays and its scalars in foreign byte order do not.
     """
     if isinstance(declared, str):
         return declared
