@@ -278,6 +278,8 @@ def test_a_killed_writer_strands_nobody(kind: str) -> None:
         assert value.wait_for(is_later, 30)
         child.kill()
         child.join(10)
+        # A change that it had committed but not yet made comes with its recovery.
+        value.check()
         final = value.value
         before = time.monotonic()
         assert value.wait_for(final, 10)
