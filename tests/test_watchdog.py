@@ -55,3 +55,23 @@ def test_a_hanging_run_is_ended(tmp_path: Path, method: str) -> None:
     pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
     assert [pid for pid in pids if is_alive(pid)] == []
     assert not os.path.exists((tmp_path / "folder").read_text())
+
+
+def test_who_starts_a_run_outlives_it(tmp_path: Path) -> None:
+    """A shell born in the same tick as the run, in a process group with it, is not its orphan."""
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    for name in ("__init__.py", "conftest.py", "children.py", "watchdog.py"):
+        shutil.copy(HERE / name, tests)
+    (tests / "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+    pytest_quietly = f"{sys.executable} -m pytest -p no:cacheprovider -q tests >/dev/null"
+    for _ in range(2):
+        # The watchdog is done when it closes the output that it holds too.
+        run = subprocess.run(
+            ["sh", "-c", f"{pytest_quietly}; {sys.executable} -c 'import time; time.sleep(0.2)'"],
+            cwd=tmp_path,
+            capture_output=True,
+            start_new_session=True,
+            timeout=30,
+        )
+        assert run.returncode == 0

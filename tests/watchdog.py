@@ -50,7 +50,14 @@ class Run:
     def __init__(self, pid: int, folder: str) -> None:
         self.pid = pid
         self.folder = folder
-        self.process = processes()[pid]
+        table = processes()
+        self.process = table[pid]
+        # Who started the run is no part of it, though perhaps born in the same tick.
+        self.ancestors = set()
+        parent = self.process.parent
+        while parent in table:
+            self.ancestors.add(parent)
+            parent = table[parent].parent
         self.fd = os.pidfd_open(pid)
 
     def others(self) -> list[int]:
@@ -69,7 +76,8 @@ class Run:
             )
             return orphan or self.descends(pid, table) or self.marked(pid)
 
-        return [pid for pid in table if pid not in (self.pid, os.getpid()) and belongs(pid)]
+        spared = {self.pid, os.getpid(), *self.ancestors}
+        return [pid for pid in table if pid not in spared and belongs(pid)]
 
     def descends(self, pid: int, table: dict[int, Process]) -> bool:
         while pid in table and pid != self.pid:
