@@ -9,10 +9,14 @@ use crate::error::Result;
 use crate::participant::Participant;
 use crate::space::{Space, briefly};
 
-/// A child's place in a space, made before the fork.
+/// A child's place in a space, made before the fork, and its parent's.
 pub struct Heir {
     participant: Participant,
+    parent: *const Participant,
 }
+
+// SAFETY: the parent's place is a leaked box, and shared like any participant.
+unsafe impl Send for Heir {}
 
 /// In the parent, before the fork. Nothing is released meanwhile: no other thread may change
 /// what this process holds.
@@ -26,7 +30,11 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     }
     space.tidy();
     let participant = space.register(true)?;
-    let heir = Heir { participant };
+    let parent = space.registered();
+    let heir = Heir {
+        participant,
+        parent,
+    };
     let copied = directory::copy_members(space, &heir.participant, &mut briefly());
     if let Err(error) = copied {
         heir.participant.release_anchor(); // reaped and drained by the next sweep
@@ -43,6 +51,8 @@ pub fn after_in_parent(heir: Heir) {
 /// In the child.
 pub fn after_in_child(space: &Space, heir: Heir) {
     heir.participant.settle(&space.segment);
+    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+    unsafe { &*heir.parent }.disown();
     space.install(Box::new(heir.participant));
 }
 

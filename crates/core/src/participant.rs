@@ -184,6 +184,13 @@ impl Participant {
         }
     }
 
+    /// In a forked child: lets go of a descriptor that keeps the parent alive, inherited with it.
+    pub fn disown(&self) {
+        if let Anchor::Descriptor(file) = &self.anchor {
+            os::close_inherited(file);
+        }
+    }
+
     /// Takes a thread record: free again after microseconds, as nobody waits holding one.
     pub fn take_record(&self) -> u64 {
         loop {

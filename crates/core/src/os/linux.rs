@@ -65,6 +65,13 @@ pub fn open_unnamed(folder: &Path) -> io::Result<File> {
     open_flags(folder, libc::O_RDWR | libc::O_TMPFILE)
 }
 
+/// Closes this process's copy of a descriptor whose owner is the parent: `file` is never used or
+/// dropped here again.
+pub fn close_inherited(file: &File) {
+    // SAFETY: the parent's object; in this process nobody uses it.
+    unsafe { libc::close(file.as_raw_fd()) };
+}
+
 /// A new file under a name that must not exist yet.
 pub fn open_new(path: &Path) -> io::Result<File> {
     open_flags(
