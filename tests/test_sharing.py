@@ -1,0 +1,671 @@
+"""Values and locks among processes, by whatever way these came to be."""
+
+import concurrent.futures
+import ctypes
+import gc
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.children import die_with_parent, join, run_script, start
+
+Value: Any = cy.Value
+RawValue: Any = cy.RawValue
+
+
+class Place(ctypes.Structure):
+    _fields_ = [("x", ctypes.c_int), ("title", ctypes.c_char * 8)]
+
+
+def one_of_each() -> dict[str, Any]:
+    return {
+        "word": Value("i", 1),
+        "raw": RawValue("d", 0.5),
+        "exact": Value(int, 2**40),
+        "text": Value(ctypes.c_char * 10, b"text"),
+        "array": Value(ctypes.c_int * 3, 1, 2, 3),
+        "matrix": Value((ctypes.c_int * 2) * 2),
+        "place": Value(Place, 4, b"here"),
+        "object": Value(object, {"a": [1, 2]}),
+        "large": RawValue(object, "x" * 100_000),
+        "swapped": Value(ctypes.c_int.__ctype_be__, 9),
+        "lock": cy.Lock(),
+    }
+
+
+def use(objects: dict[str, Any]) -> None:
+    assert objects["word"].increment(4) == 5
+    assert objects["raw"].increment() == 1.5
+    assert objects["exact"].increment() == 2**40 + 1
+    assert objects["text"].exchange(b"other") == b"text"
+    objects["array"][1] = 7
+    objects["matrix"][1][0] = 8
+    place = objects["place"]
+    assert (place.x, place.title) == (4, b"here")
+    place.title = b"there"
+    assert objects["object"].exchange(["b"]) == {"a": [1, 2]}
+    assert objects["large"].exchange("y" * 200_000) == "x" * 100_000
+    assert objects["swapped"].exchange(10) == 9
+    objects["lock"].acquire()
+
+
+def assert_used(objects: dict[str, Any]) -> None:
+    assert objects["word"].value == 5
+    assert objects["raw"].value == 1.5
+    assert objects["exact"].value == 2**40 + 1
+    assert objects["text"].value == b"other"
+    assert objects["array"][:] == [1, 7, 3]
+    assert objects["matrix"][1][0] == 8
+    assert (objects["place"].x, objects["place"].title) == (4, b"there")
+    assert objects["object"].value == ["b"]
+    assert objects["large"].value == "y" * 200_000
+    assert objects["swapped"].value == 10
+    assert objects["lock"].acquire(timeout=20) and objects["lock"].recovered
+    objects["word"].check()
+
+
+def test_as_arguments_of_a_process(ctx: BaseContext) -> None:
+    objects = one_of_each()
+    join(start(ctx, use, objects))
+    assert_used(objects)
+
+
+def test_through_a_pipe_and_a_queue(ctx: BaseContext) -> None:
+    objects = one_of_each()
+    ours, theirs = ctx.Pipe()
+    queue: Any = ctx.Queue()
+    child = start(ctx, use_sent, theirs, queue)
+    ours.send(objects)
+    assert ours.recv() == "used"
+    returned = queue.get(timeout=30)
+    assert returned["lock"].locked()
+    ours.send("seen")
+    join(child)
+    queue.close()
+    assert_used(objects)
+    returned["lock"].release()
+    returned["object"].value = "by another handle"
+    assert objects["object"].value == "by another handle"
+
+
+def use_sent(pipe: Any, queue: Any) -> None:
+    objects = pipe.recv()
+    use(objects)
+    pipe.send("used")
+    queue.put(objects)
+    assert pipe.recv() == "seen"
+
+
+def increment(value: Any) -> Any:
+    value.increment()
+    return value
+
+
+def test_through_a_pool(ctx: BaseContext) -> None:
+    values = [Value("i", number) for number in range(20)]
+    with ctx.Pool(2, initializer=die_with_parent) as pool:
+        returned = pool.map(increment, values)
+        assert [value.value for value in returned] == list(range(1, 21))
+        assert [value.value for value in values] == list(range(1, 21))
+        values[0].value = 100
+        assert returned[0].value == 100
+        assert pool.apply(increment, (values[0],)).value == 101
+        assert values[0].value == 101
+
+
+kept: Any = None
+
+
+def keep(value: Any) -> None:
+    global kept
+    die_with_parent()
+    kept = value
+
+
+def increment_kept(n: int) -> int:
+    return int(kept.increment(n))
+
+
+def new_value(n: int) -> Any:
+    """Return a worker's own value, which only the result holds on to."""
+    value = Value("i", n)
+    return [value, value]
+
+
+def test_through_an_executor(ctx: BaseContext) -> None:
+    value = Value("q")
+    with concurrent.futures.ProcessPoolExecutor(
+        2, mp_context=ctx, initializer=keep, initargs=(value,)
+    ) as executor:
+        list(executor.map(increment_kept, range(50)))
+        assert value.value == sum(range(50))
+        assert executor.submit(increment, value).result(30).value == value.value
+        for number in range(5):
+            one, same = executor.submit(new_value, number).result(30)
+            assert one.increment() == number + 1
+            assert same.value == number + 1
+
+
+def test_a_childs_value_outlives_it(ctx: BaseContext) -> None:
+    ours, theirs = ctx.Pipe()
+    child = start(ctx, send_new, theirs)
+    value, lock, text = ours.recv()
+    join(child)
+    assert value.increment() == 8
+    assert text.value == "from a child"
+    assert lock.acquire(timeout=20)
+
+
+def send_new(pipe: Any) -> None:
+    value = Value("i", 7)
+    pipe.send([value, cy.Lock(), Value(object, "from a child")])
+
+
+def test_a_childs_value_that_is_read_after_its_death(ctx: BaseContext) -> None:
+    """The pickle lies in the pipe when its sender is gone, and with it its whole space."""
+    ours, theirs = ctx.Pipe()
+    join(start(ctx, send_new, theirs))
+    value, lock, text = ours.recv()
+    assert (value.value, text.value) == (7, "from a child")
+    assert lock.acquire(False)
+
+
+def test_children_of_one_child(ctx: BaseContext) -> None:
+    value = Value("i")
+    join(start_with_children(ctx, value))
+    assert value.value == 7
+    assert value.increment() == 8
+
+
+def start_with_children(ctx: BaseContext, value: Any) -> Any:
+    process = ctx.Process(  # type: ignore[attr-defined]
+        target=count_and_fork, args=(ctx.get_start_method(), value, 2)
+    )
+    process.start()
+    return process
+
+
+def count_and_fork(method: str, value: Any, depth: int) -> None:
+    die_with_parent()
+    context: Any = multiprocessing.get_context(method)
+    value.increment()
+    if depth:
+        children = [
+            context.Process(target=count_and_fork, args=(method, value, depth - 1))
+            for _ in range(2)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+            assert child.exitcode == 0
+
+
+def increment_when(value: Any, go: Any) -> None:
+    assert go.wait_for(1, 30)
+    assert value.increment() == 6
+    value.check()
+
+
+def test_start_and_del(ctx: BaseContext) -> None:
+    """The parent's handle goes before the child looks at its own."""
+    go, probe = Value("i"), Value("i")
+    value = Value("i", 5)
+    objects = count_objects(probe)
+    child = start(ctx, increment_when, value, go)
+    child._args = ()  # type: ignore[attr-defined]
+    del value
+    gc.collect()
+    for _ in range(10):  # what is freed too early is soon something else
+        Value("i", 99)
+    go.value = 1
+    join(child)
+    child.close()
+    assert eventually(lambda: count_objects(probe) <= objects - 1)
+
+
+def count_objects(probe: Any) -> int:
+    """Count the living objects of the space that ``probe`` is in."""
+    gc.collect()
+    return int(probe.statistics().space.objects)
+
+
+def eventually(condition: Callable[[], bool], limit: float = 10) -> bool:
+    """Tell whether a condition comes true that no object tells of."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_many_starts_and_dels() -> None:
+    context = multiprocessing.get_context("fork")
+    go = Value("i")
+    children = []
+    for _ in range(10):
+        value = Value("i", 5)
+        children.append(start(context, increment_when, value, go))
+        del value
+    go.value = 1
+    join(*children)
+
+
+# Any program of the same user, told by nothing but the pickle on its standard input.
+STRANGER = """
+import pickle, sys
+from tests.children import die_with_parent
+value, text, lock = pickle.load(sys.stdin.buffer)
+print(value.increment(), text.value, lock.acquire(False), flush=True)
+text.value = "from a stranger"
+value.increment()
+"""
+
+
+def test_a_process_that_is_no_child() -> None:
+    value, text, lock = Value("i", 1), Value(object, "to a stranger"), cy.Lock()
+    lock.acquire()
+    result = subprocess.run(
+        [sys.executable, "-c", STRANGER],
+        input=pickle.dumps((value, text, lock)),
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    assert result.stdout.split(b"\n")[0] == b"2 to a stranger False"
+    assert (value.value, text.value) == (3, "from a stranger")
+
+
+def in_fork(function: Callable[[], object]) -> int:
+    """Run a function in a child of a bare os.fork(); return its exit status."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            die_with_parent()
+            function()
+            code = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_bare_fork() -> None:
+    objects = one_of_each()
+    assert in_fork(lambda: use(objects)) == 0
+    assert_used(objects)
+
+
+def test_a_fork_of_a_fork() -> None:
+    value = Value("i")
+
+    def child() -> None:
+        value.increment()
+        assert in_fork(grandchild) == 0
+
+    def grandchild() -> None:
+        value.increment()
+        assert in_fork(value.increment) == 0
+
+    assert in_fork(child) == 0
+    assert value.value == 3
+    value.check()
+
+
+def test_a_child_uses_what_only_it_holds() -> None:
+    """The parent closes its handle at once; the grandchild is forked after that."""
+    value, go = Value(object, "text"), Value("i")
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            die_with_parent()
+            assert go.wait_for(1, 30)
+            assert value.value == "text"
+            value.value = ["changed"] * 1000
+            assert in_fork(lambda: value.exchange("by the grandchild")) == 0
+            assert value.value == "by the grandchild"
+            code = 0
+        finally:
+            os._exit(code)
+    value.close()
+    filler = [Value(object, "filler") for _ in range(20)]
+    go.value = 1
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert all(other.value == "filler" for other in filler)
+
+
+def test_the_handles_of_a_child_are_its_own() -> None:
+    value = Value("i", 3)
+
+    def close() -> None:
+        value.close()
+        with pytest.raises(cy.Closed):
+            value.increment()
+
+    assert in_fork(close) == 0
+    assert value.increment() == 4
+
+
+# Other threads wait for the fork to be over, with the GIL that its other hooks need.
+DEADLOCK = "a thread that makes a Value between the fork hooks of others waits with the GIL held"
+
+
+@pytest.mark.skip(reason=DEADLOCK)
+@pytest.mark.limit(90)
+def test_forks_of_a_process_with_busy_threads(ctx: BaseContext) -> None:
+    """Threads are anywhere in the engine at the moment of the fork."""
+    counter, stored, lock = Value("q"), Value(object, 0), cy.Lock()
+    stop, errors = threading.Event(), []
+
+    def busy(number: int) -> None:
+        try:
+            while not stop.is_set():
+                counter.increment()
+                stored.value = (number,) * (number * 100)
+                _ = stored.value
+                with lock:
+                    own = Value(object, "x" * 1000)
+                    own.value = b"y" * 10_000
+                pickle.loads(pickle.dumps(own)).close()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=busy, args=(number,)) for number in range(1, 4)]
+    for thread in threads:
+        thread.start()
+    try:
+        rounds = 15 if ctx.get_start_method() == "fork" else 4
+        for _ in range(rounds):
+            join(start(ctx, use_while_busy, counter, stored, lock))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+    assert errors == []
+    assert not any(thread.is_alive() for thread in threads)
+    counter.check()
+
+
+def use_while_busy(counter: Any, stored: Any, lock: Any) -> None:
+    before = counter.value
+    for _ in range(20):
+        counter.increment()
+        stored.value = "from a child"
+        value = stored.value
+        assert value == "from a child" or len(set(value)) == 1
+        with lock:
+            own = Value(object, "z" * 1000)
+        assert own.value == "z" * 1000
+    assert counter.value >= before + 20
+
+
+@pytest.mark.skip(reason=DEADLOCK)
+def test_bare_forks_of_a_process_with_busy_threads() -> None:
+    counter, stored, lock = Value("q"), Value(object, (0,)), cy.Lock()
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            counter.increment()
+            with lock:
+                stored.value = ("x",) * 500
+            Value("i").close()
+
+    threads = [threading.Thread(target=busy) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(25):
+            assert in_fork(lambda: use_while_busy(counter, stored, lock)) == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+
+
+FORK_HOOKS = """
+import logging  # has fork hooks written in Python: the GIL may change hands in them
+import os, sys, threading
+import courtyard as cy
+sys.setswitchinterval(1e-5)
+keep = cy.Value("i")
+def busy():
+    while True:
+        cy.Value("i").close()
+for _ in range(3):
+    threading.Thread(target=busy, daemon=True).start()
+for _ in range(200):
+    child = os.fork()
+    if child == 0:
+        os._exit(keep.increment() < 1)
+    assert os.waitpid(child, 0)[1] == 0
+assert keep.value == 200
+os._exit(0)
+"""
+
+
+@pytest.mark.xfail(reason=DEADLOCK, strict=True)
+def test_forks_with_python_code_in_hooks() -> None:
+    run_script(FORK_HOOKS, limit=12)
+
+
+# A child that Python knows nothing of, from libc's fork(): called with the GIL held.
+FORK_FROM_C = """
+import ctypes, os, sys
+from tests.children import die_with_parent
+from tests.test_sharing import one_of_each, use, assert_used
+import courtyard as cy
+
+objects = one_of_each()
+closed = cy.Value("i")
+child = ctypes.PyDLL(None).fork()
+if child == 0:
+    code = 99
+    try:
+        die_with_parent()
+        use(objects)
+        own = cy.Value(object, "x" * 5000)
+        assert own.value == "x" * 5000
+        closed.close()
+        grandchild = ctypes.PyDLL(None).fork()
+        if grandchild == 0:
+            assert objects["word"].value == 5
+            assert own.value == "x" * 5000
+            os._exit(0)
+        assert os.waitpid(grandchild, 0)[1] == 0
+        code = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
+assert os.waitpid(child, 0)[1] == 0
+assert_used(objects)
+closed.value = 1
+"""
+
+
+def test_a_fork_from_c() -> None:
+    run_script(FORK_FROM_C)
+
+
+# The parent drops what the child, unknown to it, still has a handle of.
+FORK_FROM_C_AND_DROP = """
+import ctypes, os, sys
+import courtyard as cy
+value, kept, go, gone = cy.Value("i", 5), cy.Value("i", 6), cy.Value("i"), cy.Value("i")
+child = ctypes.PyDLL(None).fork()
+if child == 0:
+    code = 99
+    try:
+        assert gone.wait_for(1, 20)
+        try:
+            value.value
+        except cy.NotFound as error:
+            assert "fork" in str(error)
+            code = 0
+        assert kept.increment() == 7
+        assert value.__class__ is cy.Value
+        del value
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 99
+    finally:
+        os._exit(code)
+value.close()
+others = [cy.Value("i", 99) for _ in range(5)]
+gone.value = 1
+assert os.waitpid(child, 0)[1] == 0
+assert kept.value == 7
+assert [other.value for other in others] == [99] * 5
+kept.check()
+"""
+
+
+def test_what_the_parent_dropped_after_a_fork_from_c() -> None:
+    """An error, never another object's memory."""
+    run_script(FORK_FROM_C_AND_DROP)
+
+
+# A fork from C, in a thread without the GIL, by a library: here os.posix_spawn and vfork.
+def test_programs_started_while_values_are_held() -> None:
+    value = Value("i")
+    with value:
+        for _ in range(3):
+            run_script("print(1)")
+            pid = os.posix_spawn("/bin/true", ["true"], os.environ)
+            assert os.waitpid(pid, 0)[1] == 0
+            assert subprocess.run(["true"], close_fds=False, timeout=30).returncode == 0
+            value.increment()
+    assert value.value == 3
+    value.check()
+
+
+def test_exec_after_fork_gives_everything_back() -> None:
+    """A child that becomes another program holds nothing any more."""
+    value, probe = Value(object, "x" * 1000), Value("i")
+    objects = count_objects(probe)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        die_with_parent()
+        os.dup2(ours, 0)
+        os.close(theirs)
+        os.execvp("cat", ["cat"])
+    os.close(ours)
+    del value
+    gc.collect()
+    try:
+        assert eventually(lambda: count_objects(probe) <= objects - 1)
+    finally:
+        os.close(theirs)
+        os.waitpid(child, 0)
+
+
+def test_a_lock_dies_with_the_program_not_with_the_process() -> None:
+    """The holder execs: it lives, but nobody there can release."""
+    lock, ready = cy.Lock(), Value("i")
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        die_with_parent()
+        lock.acquire()
+        ready.value = 1
+        os.dup2(ours, 0)
+        os.close(theirs)
+        os.execvp("cat", ["cat"])
+    os.close(ours)
+    try:
+        assert ready.wait_for(1, 30)
+        assert lock.acquire(timeout=10)
+        assert lock.recovered
+    finally:
+        os.close(theirs)
+        os.waitpid(child, 0)
+
+
+CLOSERANGE = """
+import os
+import courtyard as cy
+from tests.test_sharing import one_of_each, use, assert_used, in_fork
+value, lock = cy.Value("i"), cy.Lock()
+lock.acquire()
+os.closerange(3, 1000)
+assert value.increment() == 1
+assert in_fork(lambda: (value.increment(), lock.acquire(timeout=0.3) and 1 / 0)) == 0
+assert value.value == 2
+objects = one_of_each()
+assert in_fork(lambda: use(objects)) == 0
+assert_used(objects)
+"""
+
+
+def test_closerange_takes_nothing_away() -> None:
+    """Daemons close all descriptors: they still live, and so does what they hold."""
+    run_script(CLOSERANGE)
+
+
+DAEMON = """
+import os, sys
+import courtyard as cy
+value, done = cy.Value("i", 5), cy.Value("i")
+lock = cy.Lock()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.closerange(0, 1000)
+        lock.acquire()
+        value.increment()
+        done.value = 1
+        done.wait_for(2, 20)
+        os._exit(0)
+    os._exit(0)
+os.wait()
+assert done.wait_for(1, 20)
+assert value.value == 6
+assert lock.acquire(timeout=0.3) is False
+done.value = 2
+assert lock.acquire(timeout=10) and lock.recovered
+"""
+
+
+def test_a_daemon() -> None:
+    run_script(DAEMON)
+
+
+def test_two_unrelated_spaces() -> None:
+    """A process may hold values of several other processes' spaces, and pass them on."""
+    context = multiprocessing.get_context("spawn")
+    pipes, children = [], []
+    for _ in range(2):
+        ours, theirs = context.Pipe()
+        children.append(start(context, send_and_check, theirs))
+        pipes.append(ours)
+    values = [pipe.recv() for pipe in pipes]
+    assert [value.increment() for value in values] == [1, 1]
+    assert in_fork(lambda: [value.increment() for value in values]) == 0
+    for pipe, other in zip(pipes, reversed(values), strict=True):
+        pipe.send(other)
+    join(*children)
+    assert [value.value for value in values] == [3, 3]
+
+
+def send_and_check(pipe: Any) -> None:
+    value = Value("i")
+    pipe.send(value)
+    other = pipe.recv()
+    other.increment()
+    assert value.wait_for(3, 20)
