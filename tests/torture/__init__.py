@@ -1,0 +1,1 @@
+"""Tests that take long; run by ``make torture``."""
