@@ -242,7 +242,7 @@ fn not_scalar() -> PyErr {
 
 pub fn overflow() -> PyErr {
     PyOverflowError::new_err(
-        "the result does not fit a signed 64-bit integer; use Value(object, ...) for larger ones",
+        "the number does not fit a signed 64-bit integer; use Value(object, ...) for larger ones",
     )
 }
 
