@@ -425,7 +425,6 @@ value.check()
 """
 
 
-@pytest.mark.xfail(reason="a space reserves a window of 64 GiB or more: ENOMEM", strict=True)
 def test_a_small_address_space() -> None:
     run_script(SMALL)
 
@@ -474,7 +473,6 @@ def write_forever(value: Any) -> None:
         value.value = number
 
 
-@pytest.mark.xfail(reason="check() takes a block on its way for corruption", strict=False)
 def test_check_beside_busy_writers() -> None:
     """Sound memory is never accused, and statistics() are to be had at any time."""
     context = multiprocessing.get_context("fork")

@@ -360,11 +360,6 @@ def test_the_handles_of_a_child_are_its_own() -> None:
     assert value.increment() == 4
 
 
-# Other threads wait for the fork to be over, with the GIL that its other hooks need.
-DEADLOCK = "a thread that makes a Value between the fork hooks of others waits with the GIL held"
-
-
-@pytest.mark.skip(reason=DEADLOCK)
 @pytest.mark.limit(90)
 def test_forks_of_a_process_with_busy_threads(ctx: BaseContext) -> None:
     """Threads are anywhere in the engine at the moment of the fork."""
@@ -413,7 +408,6 @@ def use_while_busy(counter: Any, stored: Any, lock: Any) -> None:
     assert counter.value >= before + 20
 
 
-@pytest.mark.skip(reason=DEADLOCK)
 def test_bare_forks_of_a_process_with_busy_threads() -> None:
     counter, stored, lock = Value("q"), Value(object, (0,)), cy.Lock()
     stop = threading.Event()
@@ -458,7 +452,6 @@ os._exit(0)
 """
 
 
-@pytest.mark.xfail(reason=DEADLOCK, strict=True)
 def test_forks_with_python_code_in_hooks() -> None:
     run_script(FORK_HOOKS, limit=12)
 

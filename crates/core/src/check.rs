@@ -1,18 +1,23 @@
 //! Does the space contradict itself? Every block in exactly one state, every reference counted.
 //!
-//! Exact while no other participant operates; beside busy ones it may see a change half done.
+//! Free blocks, tables and references are read under their locks. What threads have at hand, and
+//! what an object's word links, changes without these; so all is collected twice, and judged if
+//! nothing moved meanwhile. Beside writers that never pause no such moment may be found: then
+//! figures are given, and nobody is accused.
 
 use crate::directory;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
 use crate::operation::{self, Operation};
+use crate::os;
 use crate::participant::{FREE, State};
 use crate::pin;
 use crate::rows;
+use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What a space holds, in numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,125 +57,194 @@ pub fn check(space: &Space, patience: Patience) -> Result<Census> {
             segment.path().display()
         )));
     }
-    space.run(patience, |operation| {
-        operation.lock(superblock::DIRECTORY_LOCK)?;
-        operation.lock(superblock::RETIRED_LOCK)?;
-        let walk = heap::walk(operation)?;
-        examine(space, operation, &walk)
-    })
-}
-
-/// Who claims a block, and how often.
-struct Claims {
-    claimed: HashMap<u64, &'static str>,
-}
-
-impl Claims {
-    fn add(&mut self, block: u64, owner: &'static str) -> Result<()> {
-        match self.claimed.insert(block, owner) {
-            None => Ok(()),
-            Some(other) => Err(corrupt(format!(
-                "block {block:#x} is {owner} and also {other}"
-            ))),
+    for _ in 0..ATTEMPTS {
+        let looked = space.run(&mut *patience, |operation| look(space, operation));
+        let (quiet, snapshot, walk) = looked?;
+        if quiet {
+            snapshot.judge(&walk)?;
+            return Ok(snapshot.census(space, &walk));
         }
+        os::yield_now();
     }
+    let (_, snapshot, walk) = space.run(patience, |operation| look(space, operation))?;
+    Ok(snapshot.census(space, &walk))
 }
 
-fn examine(space: &Space, operation: &mut Operation, walk: &heap::Walk) -> Attempt<Census> {
-    let segment = &space.segment;
-    let mut claims = Claims {
-        claimed: HashMap::new(),
-    };
-    let mut references: HashMap<u64, u64> = HashMap::new();
-    let mut census = Census {
-        size: segment.size() - segment.data(),
-        ..Census::default()
-    };
-    for &block in &walk.free {
-        claims.add(block, "free in its chunk")?;
+/// How often a quiet moment is looked for.
+const ATTEMPTS: u32 = 200;
+
+/// Collects twice under the locks; true if nothing moved.
+fn look(space: &Space, operation: &mut Operation) -> Attempt<(bool, Snapshot, heap::Walk)> {
+    operation.lock(superblock::DIRECTORY_LOCK)?;
+    operation.lock(superblock::RETIRED_LOCK)?;
+    let walk = heap::walk(operation)?;
+    let first = Snapshot::collect(space, operation)?;
+    let second = Snapshot::collect(space, operation)?;
+    Ok((first == second && !second.applying, second, walk))
+}
+
+/// Everything that claims a block or holds a reference.
+#[derive(PartialEq, Eq)]
+struct Snapshot {
+    /// The next block's serial, and each object's version: a change that was undone shows.
+    versions: Vec<u64>,
+    /// Whether a thread was between its commit and the end of its record.
+    applying: bool,
+    participants: u64,
+    claims: Vec<(u64, &'static str)>,
+    /// The row of each membership's and each ticket's object.
+    members: Vec<u64>,
+    tickets: Vec<u64>,
+    objects: Vec<directory::Listed>,
+}
+
+const RETIRED: &str = "retired";
+const TABLE: &str = "a table";
+const AT_HAND: &str = "in a magazine";
+const UNFINISHED: &str = "unfinished";
+const OBJECT: &str = "part of an object";
+const FREE_BLOCK: &str = "free in its chunk";
+
+impl Snapshot {
+    /// Reads it all, under the locks of the directory, of the retired list and of the heap.
+    fn collect(space: &Space, operation: &Operation) -> Attempt<Snapshot> {
+        let segment = &space.segment;
+        let read = |offset| segment.word(offset).load(Ordering::Acquire);
+        let mut snapshot = Snapshot {
+            versions: vec![read(superblock::NEXT_SERIAL)],
+            applying: false,
+            participants: 0,
+            claims: Vec::new(),
+            members: Vec::new(),
+            tickets: directory::tickets(operation)?,
+            objects: directory::list(operation)?,
+        };
+        let retired = pin::list(operation)?;
+        snapshot
+            .claims
+            .extend(retired.into_iter().map(|block| (block, RETIRED)));
+        snapshot.add_table(segment, superblock::OBJECTS)?;
+        snapshot.add_table(segment, superblock::TICKETS)?;
+        for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
+            snapshot.add_participant(segment, slot)?;
+        }
+        for object in &snapshot.objects {
+            let (version, blocks) = (space.hooks.blocks)(segment, object.kind, object.root)?;
+            snapshot.versions.push(version);
+            snapshot
+                .claims
+                .extend(blocks.into_iter().map(|block| (block, OBJECT)));
+        }
+        snapshot.versions.push(read(superblock::NEXT_SERIAL));
+        Ok(snapshot)
     }
-    for block in pin::list(operation)? {
-        claims.add(block, "retired")?;
-        census.idle_blocks += 1;
-    }
-    let mut table = |claims: &mut Claims, head: u64| -> Result<()> {
+
+    fn add_table(&mut self, segment: &Segment, head: u64) -> Result<()> {
         for part in 0..rows::SEGMENTS {
             let payload = segment.word(head + part * WORD).load(Ordering::Relaxed);
             if payload != 0 {
-                claims.add(heap::block_of(segment, payload)?, "a table")?;
-                census.live_blocks += 1;
+                self.claims.push((heap::block_of(segment, payload)?, TABLE));
             }
         }
         Ok(())
-    };
-    table(&mut claims, superblock::OBJECTS)?;
-    table(&mut claims, superblock::TICKETS)?;
-    for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
-        table(&mut claims, layout::slot_record(slot) + slot::MEMBERS)?;
     }
-    for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
-        census.participants += 1;
-        let base = layout::slot_record(slot);
+
+    /// What a participant has at hand, fills, and holds.
+    fn add_participant(&mut self, segment: &Segment, slot: u64) -> Result<()> {
+        let read = |offset| segment.word(offset).load(Ordering::Relaxed);
+        self.participants += 1;
         for index in 0..slot::RECORD_COUNT {
-            for class in 0..CLASSES.len() {
-                let magazine = operation::magazine(layout::thread_record(slot, index), class);
-                let count = segment.word(magazine).load(Ordering::Relaxed);
-                for at in 1..=count.min(record::MAGAZINE_ROOM) {
-                    let block = segment.word(magazine + at * WORD).load(Ordering::Relaxed);
-                    claims.add(block, "in a magazine")?;
-                    census.idle_blocks += 1;
+            let record = layout::thread_record(slot, index);
+            self.applying |= read(record + record::COMMIT) != 0;
+            for magazine in (0..CLASSES.len()).map(|class| operation::magazine(record, class)) {
+                for at in 1..=read(magazine).min(record::MAGAZINE_ROOM) {
+                    self.claims.push((read(magazine + at * WORD), AT_HAND));
                 }
             }
         }
-        for row in 0..slot::UNFINISHED_ROWS {
-            let word = base + slot::UNFINISHED + row * WORD;
-            let block = segment.word(word).load(Ordering::Relaxed);
-            if block != 0 {
-                claims.add(block, "unfinished")?;
-                census.idle_blocks += 1;
+        let base = layout::slot_record(slot);
+        let unfinished = (0..slot::UNFINISHED_ROWS).map(|row| base + slot::UNFINISHED + row * WORD);
+        let blocks = unfinished.map(read).filter(|&block| block != 0);
+        self.claims.extend(blocks.map(|block| (block, UNFINISHED)));
+        let members = base + slot::MEMBERS;
+        self.add_table(segment, members)?;
+        let rows = rows::each(segment, members, directory::MEMBER_ROW)?;
+        let held = rows
+            .into_iter()
+            .map(|(_, at)| read(at))
+            .filter(|&row| row != 0);
+        self.members.extend(held.map(|row| row - 1));
+        Ok(())
+    }
+
+    /// # Errors
+    /// `Corrupt` names the first contradiction.
+    fn judge(&self, walk: &heap::Walk) -> Result<()> {
+        let mut owners: HashMap<u64, &str> = HashMap::new();
+        let free = walk.free.iter().map(|&block| (block, FREE_BLOCK));
+        for (block, owner) in free.chain(self.claims.iter().copied()) {
+            if let Some(other) = owners.insert(block, owner) {
+                return Err(corrupt(format!(
+                    "block {block:#x} is {owner} and also {other}"
+                )));
             }
         }
-    }
-    for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
-        let members = layout::slot_record(slot) + slot::MEMBERS;
-        for (_, at) in rows::each(segment, members, directory::MEMBER_ROW)? {
-            let row = segment.word(at).load(Ordering::Relaxed);
-            if row != 0 {
-                *references.entry(row - 1).or_default() += 1;
+        for (block, _) in &walk.blocks {
+            if owners.remove(block).is_none() {
+                return Err(corrupt(format!("block {block:#x} belongs to nobody")));
             }
         }
-    }
-    for row in directory::tickets(operation)? {
-        *references.entry(row).or_default() += 1;
-        census.tickets += 1;
-    }
-    for object in directory::list(operation)? {
-        census.objects += 1;
-        let counted = references.remove(&object.row).unwrap_or(0);
-        if counted != object.references {
-            return Err(corrupt(format!(
-                "object {} has {} references, {counted} were found",
-                object.row, object.references
-            ))
-            .into());
+        if let Some((block, owner)) = owners.iter().next() {
+            return Err(corrupt(format!("{block:#x}, {owner}, is no block")));
         }
-        for block in (space.hooks.blocks)(segment, object.kind, object.root)? {
-            claims.add(block, "part of an object")?;
-            census.live_blocks += 1;
+        let mut references: HashMap<u64, u64> = HashMap::new();
+        for row in self.members.iter().chain(&self.tickets) {
+            *references.entry(*row).or_default() += 1;
         }
-    }
-    if let Some(row) = references.keys().next() {
-        return Err(corrupt(format!("a reference names object {row}, which is gone")).into());
-    }
-    for &(block, bytes) in &walk.blocks {
-        match claims.claimed.remove(&block) {
-            Some("free in its chunk" | "in a magazine") => {}
-            Some(_) => census.used += bytes,
-            None => return Err(corrupt(format!("block {block:#x} belongs to nobody")).into()),
+        for object in &self.objects {
+            let counted = references.remove(&object.row).unwrap_or(0);
+            if counted != object.references {
+                return Err(corrupt(format!(
+                    "object {} has {} references, {counted} were found",
+                    object.row, object.references
+                )));
+            }
+        }
+        match references.keys().next() {
+            Some(row) => Err(corrupt(format!(
+                "a reference names object {row}, which is gone"
+            ))),
+            None => Ok(()),
         }
     }
-    match claims.claimed.iter().next() {
-        None => Ok(census),
-        Some((block, owner)) => Err(corrupt(format!("{block:#x}, {owner}, is no block")).into()),
+
+    fn census(&self, space: &Space, walk: &heap::Walk) -> Census {
+        let idle: HashSet<u64> = self
+            .claims
+            .iter()
+            .filter(|claim| claim.1 == AT_HAND)
+            .map(|&(block, _)| block)
+            .chain(walk.free.iter().copied())
+            .collect();
+        let count = |wanted: &[&str]| {
+            self.claims
+                .iter()
+                .filter(|claim| wanted.contains(&claim.1))
+                .count() as u64
+        };
+        Census {
+            size: space.segment.size() - space.segment.data(),
+            used: walk
+                .blocks
+                .iter()
+                .filter(|(block, _)| !idle.contains(block))
+                .map(|&(_, bytes)| bytes)
+                .sum(),
+            live_blocks: count(&[TABLE, OBJECT]),
+            idle_blocks: count(&[RETIRED, AT_HAND, UNFINISHED]),
+            objects: self.objects.len() as u64,
+            tickets: self.tickets.len() as u64,
+            participants: self.participants,
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
+use std::collections::HashMap;
 
 pub const OBJECT_ROW: u64 = 32;
 const ROOT: u64 = 8;
@@ -344,25 +345,65 @@ pub fn copy_members(
     participant: &Participant,
     patience: Patience,
 ) -> Result<Vec<u64>> {
-    let segment = &space.segment;
     let mut lost = Vec::new();
     for (row, object) in space.roster.all() {
-        let alive = with_tables(space, participant, patience, |operation| {
-            let Ok(at) = living(operation, object) else {
-                return Ok(Ok(false));
-            };
-            let member = place!(segment, members(participant.me), row, MEMBER_ROW);
-            let references = operation.read(at + REFERENCES);
-            operation.write(at + REFERENCES, references.wrapping_add(1));
-            operation.write(member, object.row + 1);
-            operation.commit();
-            Ok(Ok(true))
-        })?;
-        if !alive {
+        if !add_member(space, participant, patience, row, object)? {
             lost.push(row);
         }
     }
     Ok(lost)
+}
+
+/// Takes a membership in an empty row of ours; false if the object is gone.
+fn add_member(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    row: u64,
+    object: ObjectId,
+) -> Result<bool> {
+    with_tables(space, participant, patience, |operation| {
+        let Ok(at) = living(operation, object) else {
+            return Ok(Ok(false));
+        };
+        let member = place!(&space.segment, members(participant.me), row, MEMBER_ROW);
+        let references = operation.read(at + REFERENCES);
+        operation.write(at + REFERENCES, references + 1);
+        operation.write(member, object.row + 1);
+        operation.commit();
+        Ok(Ok(true))
+    })
+}
+
+/// Makes our table say what the roster does: in a child whose parent changed it between the copy
+/// and the fork. An object that is gone is forgotten.
+///
+/// # Errors
+/// `Full`, `System`.
+///
+/// # Crash
+/// Each row is a record of its own.
+pub fn settle_members(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    let segment = &space.segment;
+    let held: HashMap<u64, ObjectId> = space.roster.all().into_iter().collect();
+    for (row, at) in rows::each(segment, members(participant.me), MEMBER_ROW)? {
+        let named = segment.word(at).load(Ordering::Relaxed);
+        if named != 0 && held.get(&row).is_none_or(|object| object.row + 1 != named) {
+            with_tables(space, participant, patience, |operation| {
+                drop_member(space, operation, at)?;
+                operation.commit();
+                Ok(Ok(()))
+            })?;
+        }
+    }
+    for (row, object) in held {
+        if !is_member(space, participant, row, object)
+            && !add_member(space, participant, patience, row, object)?
+        {
+            space.roster.forget(row);
+        }
+    }
+    Ok(())
 }
 
 /// Closes tickets whose senders died more than a minute ago.
@@ -426,6 +467,7 @@ pub fn is_member(space: &Space, participant: &Participant, row: u64, object: Obj
 }
 
 /// A live object, as `check` sees it.
+#[derive(PartialEq, Eq)]
 pub struct Listed {
     pub row: u64,
     pub kind: u64,

@@ -13,13 +13,15 @@ use crate::space::{Space, briefly};
 pub struct Heir {
     participant: Participant,
     parent: *const Participant,
+    /// What the roster had counted when it was copied.
+    changes: u64,
 }
 
 // SAFETY: the parent's place is a leaked box, and shared like any participant.
 unsafe impl Send for Heir {}
 
-/// In the parent, before the fork. Nothing is released meanwhile: no other thread may change
-/// what this process holds.
+/// In the parent, before the fork. What other threads take or give back between this and the
+/// fork itself, the child makes up for.
 ///
 /// # Errors
 /// `Crowded`, `Full`, `System`: then fork without an heir; the child registers when it must.
@@ -31,9 +33,11 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     space.tidy();
     let participant = space.register(true)?;
     let parent = space.registered();
+    let changes = space.roster.changes();
     let heir = Heir {
         participant,
         parent,
+        changes,
     };
     let copied = directory::copy_members(space, &heir.participant, &mut briefly());
     if let Err(error) = copied {
@@ -49,11 +53,18 @@ pub fn after_in_parent(heir: Heir) {
 }
 
 /// In the child.
-pub fn after_in_child(space: &Space, heir: Heir) {
+///
+/// # Errors
+/// `Full`, `System`: what other threads of the parent took just before the fork is then lost.
+pub fn after_in_child(space: &Space, heir: Heir) -> Result<()> {
     heir.participant.settle(&space.segment);
     // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
     unsafe { &*heir.parent }.disown();
-    space.install(Box::new(heir.participant));
+    let (changes, participant) = (heir.changes, space.install(Box::new(heir.participant)));
+    if space.roster.changes() == changes {
+        return Ok(());
+    }
+    directory::settle_members(space, participant, &mut briefly())
 }
 
 /// In a child forked behind our back (from C): memberships of what it inherited, as far as that

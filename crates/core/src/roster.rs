@@ -19,6 +19,7 @@ pub struct ObjectId {
 struct Rows {
     held: Vec<Option<ObjectId>>,
     free: Vec<u64>,
+    changes: u64,
 }
 
 #[derive(Default)]
@@ -55,7 +56,10 @@ impl Roster {
 
     /// The membership in this row is recorded.
     pub fn hold(&self, row: u64, object: ObjectId) {
-        self.with(|rows| rows.held[row as usize] = Some(object));
+        self.with(|rows| {
+            rows.held[row as usize] = Some(object);
+            rows.changes += 1;
+        });
     }
 
     /// The membership in this row is gone, or never came to be.
@@ -63,6 +67,7 @@ impl Roster {
         self.with(|rows| {
             rows.held[row as usize] = None;
             rows.free.push(row);
+            rows.changes += 1;
         });
     }
 
@@ -80,15 +85,9 @@ impl Roster {
         })
     }
 
-    /// Keeps other threads out while a fork copies this process.
-    pub fn freeze(&self) {
-        while self.latch.swap(true, Ordering::Acquire) {
-            os::yield_now();
-        }
-    }
-
-    pub fn thaw(&self) {
-        self.latch.store(false, Ordering::Release);
+    /// Changes with every membership taken or given back.
+    pub fn changes(&self) -> u64 {
+        self.with(|rows| rows.changes)
     }
 
     /// In a child forked behind our back: false if another thread was inside at that moment;

@@ -17,7 +17,9 @@ use std::ptr::NonNull;
 use std::sync::RwLock;
 use std::time::Duration;
 
-const SMALLEST_WINDOW: u64 = 1 << 30;
+/// Addresses beyond the file: those it may grow into, at least, and those asked for at first.
+const SMALLEST_ROOM: u64 = 16 << 20;
+const ROOM: u64 = 1 << 30;
 
 pub struct Segment {
     base: NonNull<u8>,
@@ -69,12 +71,14 @@ impl Segment {
             )));
         }
         let space = os::file_system(&file).map_err(|e| system("fstatfs", e))?;
-        let mut window = layout::align_up(status.size.max(space.size) + SMALLEST_WINDOW, PAGE);
+        let mut window = layout::align_up(status.size.max(space.size) + ROOM, PAGE);
         let base = loop {
             match os::map_shared(&file, window as usize) {
                 Ok(base) => break base,
                 // A limit on addresses (ulimit -v): be content with less.
-                Err(_) if window / 2 > status.size.max(SMALLEST_WINDOW) => window /= 2,
+                Err(_) if window / 2 > status.size + SMALLEST_ROOM => {
+                    window = layout::align_up(window / 2, PAGE);
+                }
                 Err(error) => return Err(system("mmap", error)),
             }
         };

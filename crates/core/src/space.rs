@@ -32,8 +32,8 @@ pub struct Hooks {
     pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
     /// Writes the entries that take an object of this kind apart, its root block included.
     pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
-    /// Names every block that an object of this kind consists of.
-    pub blocks: fn(&Segment, kind: u64, root: u64) -> Result<Vec<u64>>,
+    /// A number that changes with the blocks that an object consists of, and these blocks.
+    pub blocks: fn(&Segment, kind: u64, root: u64) -> Result<(u64, Vec<u64>)>,
     /// Takes a membership of every object held, in a child forked behind our back.
     pub adopt: fn(&Space) -> Result<()>,
 }

@@ -1,5 +1,6 @@
 //! The spaces that this process has open, and what becomes of them at forks and at exit.
 
+use crate::cell::thread;
 use crate::error::{raise, waiting};
 use courtyard_core::check::{self, Census};
 use courtyard_core::error::Result;
@@ -15,7 +16,9 @@ struct Open {
     spaces: Vec<&'static Space>,
     /// The private space of this process: the first it made or was handed.
     private: Option<&'static Space>,
-    heirs: Vec<(&'static Space, fork::Heir)>,
+    /// The children that threads are about to fork: other modules' hooks may run between ours and
+    /// the fork, and in them another thread that forks too.
+    heirs: Heirs,
 }
 
 static OPEN: Mutex<Open> = Mutex::new(Open {
@@ -64,45 +67,55 @@ pub fn attached(path: &Path, uuid: u128) -> Result<&'static Space> {
     Ok(keep(folder::attach(path, uuid, HOOKS)?))
 }
 
-/// Makes a place for the child in every space, before `os.fork()`.
+/// Makes a place for the child in every space, before `os.fork()`. Where there is none to be had
+/// the child looks for one itself when it first uses an object, and is told what is wrong.
 #[pyfunction]
-pub fn before_fork(py: Python<'_>) -> PyResult<()> {
+pub fn before_fork() {
     let spaces = open().spaces.clone();
-    let mut first = None;
     for space in spaces {
-        match fork::before(space) {
-            Ok(Some(heir)) => open().heirs.push((space, heir)),
-            Ok(None) => {}
-            Err(error) => first = first.or(Some(error)),
+        if let Ok(Some(heir)) = fork::before(space) {
+            open().heirs.push((thread(), space, heir));
         }
     }
-    for (space, _) in &open().heirs {
-        space.roster.freeze();
-    }
-    first.map_or(Ok(()), |error| Err(raise(py, error)))
+}
+
+type Heirs = Vec<(u32, &'static Space, fork::Heir)>;
+
+/// This thread's heirs, and those of others.
+fn heirs() -> (Heirs, Heirs) {
+    let all = std::mem::take(&mut open().heirs);
+    all.into_iter()
+        .partition(|&(forker, _, _)| forker == thread())
 }
 
 #[pyfunction]
 pub fn after_fork_in_parent() {
-    for (space, heir) in std::mem::take(&mut open().heirs) {
-        space.roster.thaw();
+    let (ours, others) = heirs();
+    open().heirs.extend(others);
+    for (_, _, heir) in ours {
         fork::after_in_parent(heir);
     }
 }
 
 #[pyfunction]
-pub fn after_fork_in_child() {
-    for (space, heir) in std::mem::take(&mut open().heirs) {
-        space.roster.thaw();
-        fork::after_in_child(space, heir);
+pub fn after_fork_in_child(py: Python<'_>) -> PyResult<()> {
+    let (ours, others) = heirs();
+    // Children that other threads of the parent were about to fork: not ours to keep alive.
+    for (_, _, heir) in others {
+        fork::after_in_parent(heir);
     }
+    for (_, space, heir) in ours {
+        fork::after_in_child(space, heir).map_err(|error| raise(py, error))?;
+    }
+    Ok(())
 }
 
 /// At exit: the last process of a private space removes its file. The mapping stays, for what
 /// still runs after.
 #[pyfunction]
 pub fn leave() {
-    for space in open().spaces.clone() {
+    let spaces = open().spaces.clone();
+    for space in spaces {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let own = unsafe { space.registered().as_ref() }.map(|participant| participant.me.slot);
         if own.is_some() {

@@ -147,17 +147,17 @@ pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> 
 /// # Errors
 /// `Stop` as the heap has it.
 pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
-    for block in blocks(operation.segment, root)? {
+    for block in blocks(operation.segment, root)?.1 {
         heap::discard(operation, block)?;
     }
     Ok(())
 }
 
-/// The blocks that a cell consists of.
+/// A number that changes with a cell's blocks, and the blocks that it consists of.
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn blocks(segment: &Segment, root: u64) -> Result<Vec<u64>> {
+pub fn blocks(segment: &Segment, root: u64) -> Result<(u64, Vec<u64>)> {
     segment.check_range(root, block::SMALL)?;
     let base = heap::payload(segment, root);
     segment.check_range(base, PAYLOAD)?;
@@ -166,5 +166,5 @@ pub fn blocks(segment: &Segment, root: u64) -> Result<Vec<u64>> {
     if read(SHAPE) & 0xFF == STORED {
         blocks.extend(linked(segment, read(DATA))?);
     }
-    Ok(blocks)
+    Ok((read(SEQUENCE), blocks))
 }
