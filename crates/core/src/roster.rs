@@ -90,6 +90,12 @@ impl Roster {
         self.with(|rows| rows.changes)
     }
 
+    /// Leaves it as a fork behind our back may find it: another thread inside.
+    #[cfg(any(test, feature = "crash-points"))]
+    pub fn tear(&self) {
+        self.latch.store(true, Ordering::Release);
+    }
+
     /// In a child forked behind our back: false if another thread was inside at that moment;
     /// what the roster said is then lost.
     pub fn survive_fork(&self) -> bool {

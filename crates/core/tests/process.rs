@@ -19,7 +19,13 @@ use std::time::{Duration, Instant};
 
 /// Forks as Python does: with a slot and memberships for the child.
 fn fork_with_heir(space: &Space, body: impl FnOnce()) -> Child {
+    fork_late(space, || {}, body)
+}
+
+/// As `fork_with_heir`; `meanwhile` is what other threads do between the copy and the fork.
+fn fork_late(space: &Space, meanwhile: impl FnOnce(), body: impl FnOnce()) -> Child {
     let heir = fork::before(space).unwrap().unwrap();
+    meanwhile();
     // SAFETY: the child runs `body` and ends; the tests that fork run one at a time.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
@@ -28,7 +34,7 @@ fn fork_with_heir(space: &Space, body: impl FnOnce()) -> Child {
         return Child(pid);
     }
     live();
-    fork::after_in_child(space, heir);
+    fork::after_in_child(space, heir).unwrap();
     body();
     leave_now(0)
 }
@@ -67,6 +73,38 @@ fn a_second_process_attaches() {
     assert_eq!(held(&space), (1, 0, 1));
     leave(&space, made);
     assert_eq!(held(&space), (0, 0, 1));
+}
+
+#[test]
+fn an_heir_makes_up_for_what_happened_before_the_fork() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (kept, dropped) = (make(&space, SCALAR, 0), make(&space, SCALAR, 0));
+    let taken = std::cell::Cell::new(None);
+    let child = fork_late(
+        &space,
+        || {
+            leave(&space, dropped);
+            taken.set(Some(make(&space, SCALAR, 0)));
+        },
+        || {
+            let (taken, me) = (taken.get().unwrap(), me(&space));
+            for made in [kept, taken] {
+                assert!(directory::is_member(&space, me, made.row, made.object));
+                leave(&space, made);
+            }
+        },
+    );
+    assert_eq!(child.wait(), End::Done);
+    assert_eq!(
+        held(&space),
+        (2, 0, 1),
+        "the dropped one went with the child's copy"
+    );
+    leave(&space, kept);
+    leave(&space, taken.get().unwrap());
+    census(&space);
 }
 
 #[test]

@@ -273,8 +273,11 @@ fn the_roster() {
     assert!(roster.holds(0, object(5)) && !roster.holds(0, object(6)));
     assert!(!roster.holds(1, object(5)) && !roster.holds(99, object(5)));
     assert_eq!(roster.reserve(), 1);
-    roster.freeze();
-    // Frozen, as a fork behind our back may find it: what it said is lost, it goes on.
+    let changes = roster.changes();
+    roster.hold(1, object(7));
+    assert_ne!(roster.changes(), changes);
+    roster.tear();
+    // Torn, as a fork behind our back may find it: what it said is lost, it goes on.
     assert!(!roster.survive_fork());
     assert_eq!(roster.all(), []);
     assert_eq!(roster.reserve(), 0);
