@@ -5,6 +5,7 @@ import gc
 import math
 import multiprocessing
 import multiprocessing.sharedctypes
+import pickle
 import types
 import weakref
 from collections.abc import Callable
@@ -916,3 +917,39 @@ def test_help() -> None:
         names = [name for name in dir(cls) if not name.startswith("_")]
         missing = [name for name in names if not getattr(cls, name).__doc__]
         assert missing == [], cls
+
+
+def test_wide_text() -> None:
+    value = Value(ctypes.c_wchar * 5, "héé")
+    assert value.value == "héé"
+    value.value = "abcde"
+    assert (value.value, value[1], len(value)) == ("abcde", "b", 5)
+    with pytest.raises(ValueError, match="too long"):
+        value.value = "abcdef"
+    assert value.wait_for("abcde", 0)
+
+
+class Counting(cy.Value[int]):
+    """A user's own subclass."""
+
+    def twice(self) -> int:
+        return 2 * self.get()
+
+
+def test_a_subclass_stays_one_through_a_pickle() -> None:
+    value = Counting("i", 4)
+    again = pickle.loads(pickle.dumps(value))
+    assert type(again) is Counting
+    assert again.twice() == 8
+
+
+def test_abstract_types_are_refused() -> None:
+    for declared in (ctypes.Array, ctypes._SimpleCData, ctypes.Structure):
+        with pytest.raises(TypeError, match="abstract"):
+            Value(declared)
+
+
+def test_messages_stay_short() -> None:
+    with pytest.raises(TypeError) as error:
+        Value("i").value = b"x" * 1_000_000
+    assert len(str(error.value)) < 200

@@ -76,6 +76,14 @@ def _resolve(declared: Declared) -> Declaration:
             "expected a typecode, a ctypes type or a class to declare the value, "
             f"found {declared!r}"
         )
+    try:
+        ctypes.sizeof(declared)
+    except TypeError:  # no ctypes type, or one of its abstract bases
+        if declared.__module__ == "_ctypes":
+            raise TypeError(
+                f"{declared.__name__} is abstract: declare a type made of it, as c_int or c_int * 3"
+            ) from None
+        return Declaration("object", 8, None, "scalar")
     if issubclass(declared, ctypes._SimpleCData):
         return _resolve_simple(declared)
     if issubclass(declared, ctypes.Array):
@@ -87,9 +95,7 @@ def _resolve(declared: Declared) -> Declaration:
     if issubclass(declared, ctypes.Structure | ctypes.Union):
         _refuse_pointers(declared)
         return Declaration("raw", ctypes.sizeof(declared), declared, "structure")
-    if issubclass(declared, ctypes._Pointer | ctypes._CFuncPtr):  # type: ignore[attr-defined]
-        raise TypeError(_pointer_message(declared))
-    return Declaration("object", 8, None, "scalar")
+    raise TypeError(_pointer_message(declared))
 
 
 def _resolve_simple(declared: Any) -> Declaration:

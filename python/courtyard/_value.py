@@ -7,7 +7,7 @@ from courtyard._declaration import describe, portable, resolve, restored
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from ctypes import _SimpleCData
+    from ctypes import Array, Structure, Union, _SimpleCData, c_char
     from typing import Any, Literal, TypeVar, overload
 
     from courtyard._declaration import Declaration, Declared
@@ -48,6 +48,12 @@ class RawValue(_native.Cell["_T"]):
         @overload
         def __new__(cls, type_: type[_SimpleCData[_T]], /, *args: Any) -> RawValue[_T]: ...
         @overload
+        def __new__(cls, type_: type[Array[c_char]], /, *args: Any) -> RawValue[bytes]: ...
+        @overload
+        def __new__(
+            cls, type_: type[Array[Any] | Structure | Union], /, *args: Any
+        ) -> RawValue[Any]: ...
+        @overload
         def __new__(cls, type_: type[_T], /, *args: Any) -> RawValue[_T]: ...
         @overload
         def __new__(cls, type_: Any, /, *args: Any) -> RawValue[Any]: ...
@@ -70,7 +76,7 @@ class RawValue(_native.Cell["_T"]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same value."""
-        return _rebuild, (False, portable(self._declared), _native.Cell._address(self))
+        return _rebuild, (_home(self), portable(_declared(self)), _native.Cell._address(self))
 
     def statistics(self) -> ObjectStatistics:
         """Return the value's and its space's figures; O(space)."""
@@ -140,6 +146,18 @@ class Value(_native.GuardedCell["_T"]):
             cls, type_: type[_SimpleCData[_T]], /, *args: Any, lock: bool | None = True
         ) -> Value[_T]: ...
         @overload
+        def __new__(
+            cls, type_: type[Array[c_char]], /, *args: Any, lock: bool | None = True
+        ) -> Value[bytes]: ...
+        @overload
+        def __new__(
+            cls,
+            type_: type[Array[Any] | Structure | Union],
+            /,
+            *args: Any,
+            lock: bool | None = True,
+        ) -> Value[Any]: ...
+        @overload
         def __new__(cls, type_: type[_T], /, *args: Any, lock: bool | None = True) -> Value[_T]: ...
         @overload
         def __new__(cls, type_: Any, /, *args: Any, lock: bool | None = True) -> Value[Any]: ...
@@ -168,7 +186,7 @@ class Value(_native.GuardedCell["_T"]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same value."""
-        return _rebuild, (True, portable(self._declared), _native.Cell._address(self))
+        return _rebuild, (_home(self), portable(_declared(self)), _native.Cell._address(self))
 
     def statistics(self) -> ObjectStatistics:
         """Return the value's and its space's figures; O(space)."""
@@ -198,6 +216,8 @@ def _initial(declaration: Declaration, type_: Declared, args: tuple[Any, ...]) -
     """Return the first value, as the declared type's own constructor has it."""
     if declaration.shape == "chars":
         return declaration.ctype(*args).raw if len(args) != 1 else args[0]
+    if declaration.shape == "array" and len(args) == 1 and isinstance(args[0], str):
+        return args[0]
     if declaration.ctype is not None:
         made = declaration.ctype(*args)
         return made.value if declaration.shape == "scalar" else made
@@ -208,13 +228,23 @@ def _initial(declaration: Declaration, type_: Declared, args: tuple[Any, ...]) -
     return type_(*args)
 
 
-def _rebuild(guarded: bool, declared: Any, address: Any) -> Any:
-    return _make(Value if guarded else RawValue, restored(declared), (), address)
+def _rebuild(cls: Any, declared: Any, address: Any) -> Any:
+    return _make(cls, restored(declared), (), address)
+
+
+def _home(obj: Any) -> Any:
+    """Return the class that pickles by name: not the one made for its ctypes type."""
+    cls = type(obj)
+    return cls.__base__ if cls in _classes.values() else cls
+
+
+def _declared(obj: Any) -> Any:
+    return _native.Cell._declared.__get__(obj)
 
 
 def _title(obj: Any) -> str:
     name = "Value" if isinstance(obj, _native.GuardedCell) else "RawValue"
-    return f"{name}({describe(_native.Cell._declared.__get__(obj))})"
+    return f"{name}({describe(_declared(obj))})"
 
 
 def _represent(obj: Any) -> str:

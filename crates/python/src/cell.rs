@@ -13,7 +13,7 @@ use courtyard_core::wait;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 use std::ffi::{c_int, c_void};
 
 /// Serials of threads, our own: the kernel's are reused, and differ between PID namespaces.
@@ -25,9 +25,13 @@ pub fn thread() -> u32 {
     SERIAL.with(|serial| *serial)
 }
 
-/// The base of ctypes' scalars.
-fn simple_data(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("ctypes")?.getattr("_SimpleCData")
+fn ctypes<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("ctypes")?.getattr(name)
+}
+
+/// Whether a ctypes object is an array of characters, which has a text for its value.
+fn is_text(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(object.is_instance(&ctypes(object.py(), "Array")?)? && object.hasattr("value")?)
 }
 
 /// A shared value. `courtyard.Value` and `courtyard.RawValue` are what programs use.
@@ -175,9 +179,15 @@ impl Cell {
         let made = if value.is_instance(ctype)? {
             value.clone()
         } else if let Ok(fields) = value.cast::<PyTuple>()
-            && !ctype.cast::<PyType>()?.is_subclass(&simple_data(py)?)?
+            && !ctype
+                .cast::<PyType>()?
+                .is_subclass(&ctypes(py, "_SimpleCData")?)?
         {
             ctype.call1(fields)?
+        } else if value.is_instance_of::<PyString>() && is_text(&ctype.call0()?)? {
+            let text = ctype.call0()?;
+            text.setattr("value", value)?;
+            text
         } else {
             ctype.call1((value,))?
         };
@@ -195,12 +205,8 @@ impl Cell {
             .ctype
             .bind(py)
             .call_method1("from_buffer_copy", (bytes,))?;
-        Ok(if copy.is_instance(&simple_data(py)?)? {
-            copy.getattr("value")?
-        } else {
-            copy
-        }
-        .unbind())
+        let plain = copy.is_instance(&ctypes(py, "_SimpleCData")?)? || is_text(&copy)?;
+        Ok(if plain { copy.getattr("value")? } else { copy }.unbind())
     }
 
     fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {

@@ -247,11 +247,14 @@ pub fn overflow() -> PyErr {
 }
 
 fn wrong(expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    let found = value
-        .get_type()
-        .name()
-        .map_or_else(|_| "?".into(), |name| name.to_string());
-    PyTypeError::new_err(format!("expected {expected}, found {found}: {value:?}"))
+    let class = value.get_type().name();
+    let found = class.map_or_else(|_| "?".into(), |name| name.to_string());
+    let shown = value
+        .repr()
+        .map_or_else(|_| String::new(), |text| text.to_string());
+    let short: String = shown.chars().take(60).collect();
+    let dots = if short.len() < shown.len() { "..." } else { "" };
+    PyTypeError::new_err(format!("expected {expected}, found {found}: {short}{dots}"))
 }
 
 /// Dispatches on a scalar's width to the atomic cell of that width.
