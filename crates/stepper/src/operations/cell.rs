@@ -1,0 +1,268 @@
+//! Scalars, bytes, and the locks of cells.
+
+use crate::entry::{Ends, Entry, Outcome, play};
+use crate::stage::{
+    Made, add as add_to, add_alone, announce, bytes_apart, get, is_free, make, me, read, set,
+    told_apart, victim, warm, with_wake, write, writer,
+};
+use courtyard_core::cell::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
+use courtyard_core::layout::RESERVED_SLOT;
+use courtyard_core::participant::Me;
+use courtyard_core::space::Space;
+use courtyard_core::sync::Ordering;
+use courtyard_core::{lock, mutex};
+
+/// A cell of slot 0, and the event word that somebody sleeps on.
+struct Scene {
+    made: Made,
+    flagged: Option<u64>,
+}
+
+fn scalar(space: &Space, watched: bool) -> Scene {
+    warm(space);
+    let made = make(space, SCALAR, 0);
+    set(space, made, 7);
+    let flagged = watched.then(|| announce(space, made));
+    Scene { made, flagged }
+}
+
+fn judge_scalar(space: &Space, scene: &Scene) -> Result<Outcome, String> {
+    let outcome = told_apart(&get(space, scene.made), &7, &8)?;
+    let outcome = with_wake(outcome, space, scene.made, scene.flagged)?;
+    is_free(space, scene.made.base)?;
+    Ok(outcome)
+}
+
+fn change(name: &str, watched: bool, act: impl Fn(&'static Space, Made) + 'static) -> Entry {
+    let told = if watched { ", watched" } else { "" };
+    play(
+        format!("{name}{told}"),
+        Ends::Changed,
+        move |space| scalar(space, watched),
+        |space, _| warm(space),
+        move |space, scene, ()| act(space, scene.made),
+        judge_scalar,
+    )
+}
+
+/// Leaves the lock in the name of one who died long ago: of a generation that is past.
+fn orphan(space: &Space, lock: u64) {
+    let dead = Me {
+        slot: RESERVED_SLOT - 7,
+        generation: 99,
+    };
+    lock::try_acquire(&space.segment, lock, dead, lock::WAITERS).expect("a free lock");
+}
+
+fn changes(entries: &mut Vec<Entry>) {
+    for watched in [false, true] {
+        entries.push(change("change a scalar", watched, |space, made| {
+            add_to(space, writer(made), 1);
+        }));
+        entries.push(change("change a scalar alone", watched, |space, made| {
+            assert!(add_alone(space, made, true));
+        }));
+        entries.push(change(
+            "change a scalar unguarded",
+            watched,
+            |space, made| {
+                let guarded = false;
+                let writer = writer(made);
+                add_to(space, Writer { guarded, ..writer }, 1);
+            },
+        ));
+        entries.push(change(
+            "change a scalar alone unguarded",
+            watched,
+            |space, made| assert!(add_alone(space, made, false)),
+        ));
+    }
+    for alone in [false, true] {
+        let how = if alone { " alone" } else { "" };
+        entries.push(play(
+            format!("change a scalar{how}, taking its lock over"),
+            Ends::Changed,
+            |space| {
+                let scene = scalar(space, true);
+                orphan(space, scene.made.base);
+                scene
+            },
+            |space, _| warm(space),
+            move |space, scene, ()| match alone {
+                true => assert!(add_alone(space, scene.made, true)),
+                false => add_to(space, writer(scene.made), 1),
+            },
+            judge_scalar,
+        ));
+    }
+    entries.push(play(
+        "change a scalar, reaping who holds its lock",
+        Ends::Changed,
+        |space| scalar(space, true),
+        |space, scene| {
+            warm(space);
+            let lock = scene.made.base;
+            victim(space, "journal.committed", |space| {
+                lock::try_acquire(&space.segment, lock, me(space).me, 0).expect("the lock");
+            });
+        },
+        |space, scene, ()| add_to(space, writer(scene.made), 1),
+        judge_scalar,
+    ));
+}
+
+fn bytes(name: &str, offset: usize, length: usize, compare: bool, watched: bool) -> Entry {
+    const ROOM: usize = 5000;
+    let before = vec![1u8; ROOM];
+    let mut after = before.clone();
+    after[offset..offset + length].fill(2);
+    let (old, new) = (before.clone(), after.clone());
+    play(
+        name,
+        Ends::Changed,
+        move |space| {
+            warm(space);
+            let made = make(space, BYTES, ROOM as u64);
+            write(space, made, 0, &old, None);
+            let flagged = watched.then(|| announce(space, made));
+            Scene { made, flagged }
+        },
+        |space, _| warm(space),
+        move |space, scene, ()| {
+            let expected = compare.then_some(&[1u8; ROOM][..]);
+            let new = &new[offset..offset + length];
+            write(space, scene.made, offset as u64, new, expected);
+        },
+        move |space, scene| {
+            let found = read(space, scene.made, ROOM);
+            let outcome = bytes_apart(&found, &before, &after)?;
+            let outcome = with_wake(outcome, space, scene.made, scene.flagged)?;
+            is_free(space, scene.made.base)?;
+            Ok(outcome)
+        },
+    )
+}
+
+/// The lock itself is the kernel's to free, so the space is as before, whoever died.
+fn locking(
+    name: &str,
+    ready: impl Fn(&'static Space, Made) + 'static,
+    act: impl Fn(&'static Space, Made) + 'static,
+) -> Entry {
+    play(
+        name,
+        Ends::AsBefore,
+        |space| scalar(space, false),
+        move |space, scene| ready(space, scene.made),
+        move |space, scene, ()| act(space, scene.made),
+        |space, scene| {
+            let outcome = told_apart(&get(space, scene.made), &7, &8)?;
+            let (me, writer) = (me(space), writer(scene.made));
+            if !matches!(cell::enter(&space.segment, me, writer, 0), Ok(Entered::Yes)) {
+                return Err("get_lock() cannot be had".into());
+            }
+            match cell::exit(&space.segment, me, writer) {
+                true => Ok(outcome),
+                false => Err("get_lock() is not ours".into()),
+            }
+        },
+    )
+}
+
+fn enter(space: &Space, made: Made) {
+    let entered = cell::enter(&space.segment, me(space), writer(made), 0).expect("an answer");
+    assert_eq!(entered, Entered::Yes);
+}
+
+fn exit(space: &Space, made: Made) {
+    assert!(cell::exit(&space.segment, me(space), writer(made)));
+}
+
+/// A `Lock` of slot 0: `releases` counted before and after.
+fn mutual(
+    name: &str,
+    ends: Ends,
+    watched: bool,
+    ready: impl Fn(&'static Space, Made) + 'static,
+    act: impl Fn(&'static Space, Made) + 'static,
+) -> Entry {
+    let told = if watched { ", watched" } else { "" };
+    play(
+        format!("{name}{told}"),
+        ends,
+        move |space| {
+            warm(space);
+            let made = make(space, MUTEX, 0);
+            let flagged = watched.then(|| announce(space, made));
+            Scene { made, flagged }
+        },
+        move |space, scene| ready(space, scene.made),
+        move |space, scene, ()| act(space, scene.made),
+        |space, scene| {
+            let outcome = told_apart(&get(space, scene.made), &0, &1)?;
+            is_free(space, scene.made.base)?;
+            Ok(outcome)
+        },
+    )
+}
+
+fn acquire(space: &Space, made: Made) {
+    let got = mutex::try_acquire(&space.segment, me(space), made.base, 0);
+    assert!(got.expect("an answer"));
+}
+
+fn release(space: &Space, made: Made) {
+    assert!(mutex::release(&space.segment, made.base));
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    changes(entries);
+    entries.push(bytes("write bytes, short", 0, 100, false, false));
+    entries.push(bytes("write bytes, short, watched", 16, 64, false, true));
+    entries.push(bytes("write bytes, in parts of words", 3, 77, false, false));
+    entries.push(bytes("write bytes, long", 0, 5000, false, false));
+    entries.push(bytes("write bytes, long, watched", 0, 3000, false, true));
+    entries.push(bytes(
+        "write bytes, long, in parts of words",
+        5,
+        1001,
+        false,
+        false,
+    ));
+    entries.push(bytes("compare and write bytes", 0, 100, true, false));
+    entries.push(locking("enter get_lock()", |space, _| warm(space), enter));
+    entries.push(locking("exit get_lock()", enter, exit));
+    entries.push(locking("enter get_lock() again", enter, |space, made| {
+        enter(space, made);
+        exit(space, made);
+    }));
+    entries.push(locking(
+        "exit get_lock() with a sleeper",
+        |space, made| {
+            enter(space, made);
+            let word = space.segment.word(made.base);
+            word.store(
+                word.load(Ordering::Relaxed) | lock::WAITERS,
+                Ordering::Relaxed,
+            );
+        },
+        exit,
+    ));
+    entries.push(locking(
+        "enter get_lock(), taking it over",
+        |space, made| orphan(space, made.base),
+        enter,
+    ));
+    for watched in [false, true] {
+        let nothing = |space: &'static Space, _: Made| warm(space);
+        let before = Ends::AsBefore;
+        entries.push(mutual("acquire a lock", before, watched, nothing, acquire));
+        entries.push(mutual(
+            "release a lock",
+            Ends::Changed,
+            watched,
+            acquire,
+            release,
+        ));
+    }
+}

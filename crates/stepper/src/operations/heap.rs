@@ -1,0 +1,121 @@
+//! Blocks of one's own: taken, given back, moved between magazine and chunk, from a grown heap.
+
+use crate::entry::{Ends, Entry, Outcome, play};
+use crate::stage::{block, warm};
+use courtyard_core::space::Space;
+use courtyard_core::unfinished::Unfinished;
+
+type Blocks = Vec<Unfinished<'static>>;
+
+/// All of them end with their process, so the space is always as before.
+fn own<R: 'static>(
+    name: &str,
+    ready: impl Fn(&'static Space) -> R + 'static,
+    act: impl Fn(&'static Space, R) + 'static,
+) -> Entry {
+    play(
+        name,
+        Ends::AsBefore,
+        warm,
+        move |space, ()| ready(space),
+        move |space, (), state| act(space, state),
+        |_, ()| Ok(Outcome::Before),
+    )
+}
+
+fn blocks(space: &'static Space, count: usize, length: u64) -> Blocks {
+    (0..count).map(|_| block(space, length)).collect()
+}
+
+fn keep(blocks: Blocks) {
+    blocks.into_iter().for_each(std::mem::forget);
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    entries.push(own(
+        "allocate small, from the magazine",
+        |space| drop(block(space, 10)),
+        |space, ()| keep(blocks(space, 1, 10)),
+    ));
+    entries.push(own(
+        "allocate small, refill",
+        |_| (),
+        |space, ()| keep(blocks(space, 1, 10)),
+    ));
+    entries.push(own(
+        "allocate small, new chunk",
+        |_| (),
+        |space, ()| keep(blocks(space, 1, 5000)),
+    ));
+    entries.push(own(
+        "allocate small, chunk used up",
+        |space| blocks(space, 7, 30_000),
+        |space, held| {
+            keep(blocks(space, 1, 30_000));
+            keep(held);
+        },
+    ));
+    entries.push(own(
+        "allocate large",
+        |_| (),
+        |space, ()| keep(blocks(space, 1, 50_000)),
+    ));
+    entries.push(own(
+        "allocate large, from a free run",
+        |space| {
+            let mut held = blocks(space, 2, 50_000);
+            drop(held.remove(0));
+            held
+        },
+        |space, held| {
+            keep(blocks(space, 1, 20_000 + 16_000));
+            keep(held);
+        },
+    ));
+    entries.push(own(
+        "allocate large, growing the heap",
+        |_| (),
+        |space, ()| keep(blocks(space, 1, 400_000)),
+    ));
+    entries.push(own(
+        "free small, into the magazine",
+        |space| blocks(space, 1, 10),
+        |_, held| drop(held),
+    ));
+    entries.push(own(
+        "free small, flush",
+        |space| {
+            let mut held = blocks(space, 12, 10);
+            held.truncate(4); // the magazine is full now
+            held
+        },
+        |_, held| drop(held),
+    ));
+    entries.push(own(
+        "free small, chunk emptied",
+        |space| {
+            let mut held = blocks(space, 16, 30_000);
+            held.truncate(8);
+            held
+        },
+        |_, held| drop(held),
+    ));
+    entries.push(own(
+        "free large",
+        |space| blocks(space, 1, 50_000),
+        |_, held| drop(held),
+    ));
+    entries.push(own(
+        "free large, joining both neighbours",
+        |space| {
+            let mut held = blocks(space, 4, 40_000);
+            drop(held.remove(2));
+            drop(held.remove(0));
+            held
+        },
+        |_, mut held| {
+            drop(held.remove(0));
+            keep(held);
+        },
+    ));
+}

@@ -1,0 +1,21 @@
+//! Every operation of the engine, in the states that matter.
+
+mod cell;
+mod directory;
+mod heap;
+mod life;
+mod place;
+mod stored;
+
+use crate::entry::Entry;
+
+pub fn all() -> Vec<Entry> {
+    let mut entries = Vec::new();
+    heap::add(&mut entries);
+    cell::add(&mut entries);
+    stored::add(&mut entries);
+    directory::add(&mut entries);
+    life::add(&mut entries);
+    place::add(&mut entries);
+    entries
+}

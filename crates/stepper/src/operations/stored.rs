@@ -1,0 +1,141 @@
+//! Stored objects: words, small blocks, large ones, pinned ones.
+
+use crate::entry::{Ends, Entry, play};
+use crate::stage::{
+    Made, announce, bytes_apart, get, is_free, make, me, put, take, warm, with_wake, writer,
+};
+use courtyard_core::cell::{self, STORED};
+use courtyard_core::pin::Pin;
+use courtyard_core::space::{Space, patient};
+
+struct Scene {
+    made: Made,
+    flagged: Option<u64>,
+}
+
+fn stored<R: 'static>(
+    name: String,
+    (old, new): (Vec<u8>, Vec<u8>),
+    watched: bool,
+    ready: impl Fn(&'static Space, Made) -> R + 'static,
+    act: impl Fn(&'static Space, Made, R) + 'static,
+) -> Entry {
+    let first = old.clone();
+    play(
+        name,
+        if old == new {
+            Ends::AsBefore
+        } else {
+            Ends::Changed
+        },
+        move |space| {
+            warm(space);
+            let made = make(space, STORED, 0);
+            put(space, made, &first);
+            let flagged = watched.then(|| announce(space, made));
+            Scene { made, flagged }
+        },
+        move |space, scene| {
+            warm(space);
+            ready(space, scene.made)
+        },
+        move |space, scene, state| act(space, scene.made, state),
+        move |space, scene| {
+            let outcome = bytes_apart(&take(space, scene.made)?, &old, &new)?;
+            let outcome = with_wake(outcome, space, scene.made, scene.flagged)?;
+            is_free(space, scene.made.base)?;
+            Ok(outcome)
+        },
+    )
+}
+
+fn pin(space: &'static Space, made: Made) -> Pin<'static> {
+    Pin::new(space, me(space), get(space, made), || true).expect("a pin")
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    let sizes = [(0, "inline"), (100, "small"), (50_000, "large")];
+    for (from, old) in sizes {
+        for (to, new) in sizes {
+            if from == 0 && to == 0 {
+                continue; // the same word twice: below
+            }
+            entries.push(stored(
+                format!("store {new} over {old}"),
+                (vec![1; from], vec![2; to]),
+                to == 100,
+                |_, _| (),
+                move |space, made, ()| put(space, made, &vec![2; to]),
+            ));
+        }
+    }
+    entries.push(stored(
+        "store small over inline, first block".into(),
+        (vec![1; 0], vec![2; 3000]),
+        true,
+        |_, _| (),
+        |space, made, ()| put(space, made, &[2; 3000]),
+    ));
+    entries.push(stored(
+        "store inline over inline".into(),
+        (vec![1; 0], vec![2; 0]),
+        false,
+        |_, _| (),
+        |space, made, ()| put(space, made, &[]),
+    ));
+    entries.push(stored(
+        "store small over large, pinned by the writer".into(),
+        (vec![1; 50_000], vec![2; 100]),
+        false,
+        pin,
+        |space, made, pin| {
+            put(space, made, &[2; 100]);
+            drop(pin);
+        },
+    ));
+    entries.push(stored(
+        "store large over large, unpinned after".into(),
+        (vec![1; 50_000], vec![2; 40_000]),
+        false,
+        |space, made| {
+            let pin = pin(space, made);
+            put(space, made, &[3; 60_000]); // retired, and kept by the pin
+            put(space, made, &[1; 50_000]);
+            pin
+        },
+        |space, made, pin| {
+            drop(pin);
+            put(space, made, &[2; 40_000]);
+        },
+    ));
+    entries.push(stored(
+        "read large".into(),
+        (vec![1; 50_000], vec![1; 50_000]),
+        false,
+        |_, _| (),
+        |space, made, ()| drop(take(space, made)),
+    ));
+    for to in [0, 100, 50_000] {
+        entries.push(stored(
+            format!("compare and store {to} bytes"),
+            (vec![1; 120], vec![2; to]),
+            true,
+            |space, made| {
+                let loaded = cell::load(space, me(space), &mut patient, writer(made));
+                loaded.expect("the value").1
+            },
+            move |space, made, token| {
+                let me = me(space);
+                let fresh = match to {
+                    0 => cell::Fresh::Word(1),
+                    _ => {
+                        cell::prepare(space, me, &mut patient, 7, &[&vec![2; to]]).expect("a block")
+                    }
+                };
+                let writer = writer(made);
+                let stored = cell::store(space, me, &mut patient, writer, &fresh, Some(token));
+                assert!(stored.expect("to store"), "the token was not the last");
+            },
+        ));
+    }
+}

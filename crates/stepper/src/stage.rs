@@ -1,0 +1,206 @@
+//! Short names for what operations and judges do with a space.
+
+use crate::entry::Outcome;
+use crate::system;
+use courtyard_core::cell::{self, Fresh, Stored, Writer};
+use courtyard_core::participant::Participant;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
+use courtyard_core::unfinished::Unfinished;
+use courtyard_core::{crash, directory, lock, wait};
+
+/// A cell and the membership row of who made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    pub object: ObjectId,
+    pub row: u64,
+    pub base: u64,
+}
+
+pub fn me(space: &Space) -> &Participant {
+    space.participant().expect("registered")
+}
+
+pub fn make(space: &Space, kind: u64, length: u64) -> Made {
+    let made = cell::create(space, me(space), &mut patient, kind, length, |_| {});
+    let (object, row) = made.expect("a cell");
+    let (base, ..) = cell::open(&space.segment, object).expect("the cell");
+    Made { object, row, base }
+}
+
+pub fn leave(space: &Space, row: u64) {
+    directory::leave(space, me(space), &mut patient, row).expect("to leave");
+}
+
+/// Makes all the tables that an operation would otherwise add to first.
+pub fn warm(space: &Space) {
+    let made = make(space, cell::SCALAR, 0);
+    let ticket = directory::send(space, me(space), &mut patient, made.object).expect("a ticket");
+    let row = directory::receive(space, me(space), &mut patient, made.object, ticket);
+    leave(space, row.expect("received"));
+    leave(space, made.row);
+}
+
+pub fn writer(made: Made) -> Writer {
+    Writer {
+        cell: made.base,
+        guarded: true,
+        thread: 1,
+    }
+}
+
+pub fn get(space: &Space, made: Made) -> u64 {
+    let word = space.segment.word(made.base + cell::DATA);
+    word.load(Ordering::Acquire)
+}
+
+pub fn set(space: &Space, made: Made, value: u64) {
+    let word = space.segment.word(made.base + cell::DATA);
+    word.store(value, Ordering::Release);
+}
+
+pub fn add(space: &Space, writer: Writer, step: u64) {
+    let word = space.segment.word(writer.cell + cell::DATA);
+    cell::change(space, me(space), &mut patient, writer, || {
+        word.store(word.load(Ordering::Relaxed) + step, Ordering::Release);
+    })
+    .expect("to change");
+}
+
+/// As `add`, by the fast path.
+pub fn add_alone(space: &Space, made: Made, guarded: bool) -> bool {
+    let word = space.segment.word(made.base + cell::DATA);
+    let add = || word.fetch_add(1, Ordering::AcqRel);
+    // SAFETY: the processes here have one thread.
+    unsafe { cell::change_alone(&space.segment, me(space), made.base, guarded, add) }.is_some()
+}
+
+pub fn write(space: &Space, made: Made, offset: u64, bytes: &[u8], expected: Option<&[u8]>) {
+    let (me, writer) = (me(space), writer(made));
+    let done = cell::write_bytes(space, me, &mut patient, writer, offset, bytes, expected);
+    assert!(done.expect("to write"), "the bytes were not as expected");
+}
+
+pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    cell::read_bytes(space, me(space), &mut patient, writer(made), &mut bytes).expect("to read");
+    bytes
+}
+
+/// A short word if there are no bytes, else a block.
+pub fn put(space: &Space, made: Made, bytes: &[u8]) {
+    let me = me(space);
+    let fresh = match bytes {
+        [] => Fresh::Word(1),
+        bytes => cell::prepare(space, me, &mut patient, 7, &[bytes]).expect("a block"),
+    };
+    let stored = cell::store(space, me, &mut patient, writer(made), &fresh, None);
+    assert!(stored.expect("to store"));
+}
+
+/// What `put` stored.
+pub fn take(space: &Space, made: Made) -> Result<Vec<u8>, String> {
+    match cell::load(space, me(space), &mut patient, writer(made)) {
+        Ok((Stored::Word(1), _)) => Ok(Vec::new()),
+        Ok((Stored::Bytes(7, bytes), _)) => Ok(bytes),
+        Ok((Stored::Word(word), _)) => Err(format!("the word {word:#x}")),
+        Ok((Stored::Bytes(kind, _), _)) => Err(format!("a block of kind {kind}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A block of our own that nothing links.
+pub fn block(space: &'static Space, length: u64) -> Unfinished<'static> {
+    Unfinished::allocate(space, me(space), &mut patient, length, 9).expect("a block")
+}
+
+pub fn told_apart<T: PartialEq + std::fmt::Debug>(
+    found: &T,
+    before: &T,
+    after: &T,
+) -> Result<Outcome, String> {
+    if found == before {
+        Ok(Outcome::Before)
+    } else if found == after {
+        Ok(Outcome::After)
+    } else {
+        Err(format!("{found:?}, expected {before:?} or {after:?}"))
+    }
+}
+
+/// Bytes are told apart without printing them all.
+pub fn bytes_apart(found: &[u8], before: &[u8], after: &[u8]) -> Result<Outcome, String> {
+    if found == before {
+        Ok(Outcome::Before)
+    } else if found == after {
+        Ok(Outcome::After)
+    } else {
+        let length = found.len();
+        let old = found.iter().zip(before).filter(|(a, b)| a == b).count();
+        let new = found.iter().zip(after).filter(|(a, b)| a == b).count();
+        Err(format!(
+            "torn: {length} bytes, {old} as before, {new} as after"
+        ))
+    }
+}
+
+/// Announces a sleeper on the cell; returns the event word it sleeps on.
+pub fn announce(space: &Space, made: Made) -> u64 {
+    let event = made.base + cell::EVENT;
+    let observed = wait::observe(&space.segment, event);
+    wait::prepare(&space.segment, event, observed).expect("an event word that stands still")
+}
+
+/// After a change the sleeper must have been told: the word differs from what it sleeps on.
+pub fn was_told(space: &Space, made: Made, flagged: Option<u64>) -> bool {
+    let now = wait::observe(&space.segment, made.base + cell::EVENT);
+    flagged.is_none_or(|flagged| now != flagged && now & wait::SLEEPER == 0)
+}
+
+pub fn with_wake(
+    outcome: Outcome,
+    space: &Space,
+    made: Made,
+    flagged: Option<u64>,
+) -> Result<Outcome, String> {
+    if outcome == Outcome::After && !was_told(space, made, flagged) {
+        return Err("it changed and nobody was told".into());
+    }
+    Ok(outcome)
+}
+
+/// Whether the lock can be had at once; it is left free.
+pub fn is_free(space: &Space, lock: u64) -> Result<(), String> {
+    match lock::try_acquire(&space.segment, lock, me(space).me, 0) {
+        Ok(lock::Tried::Held(word)) => Err(format!("the lock {lock:#x} is held: {word:#x}")),
+        Ok(_) => {
+            lock::release(&space.segment, lock);
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Another process does `body` and dies at the point, or at its end if it is never reached.
+pub fn victim(space: &Space, point: &'static str, body: impl FnOnce(&'static Space)) {
+    let place = crate::image::Place {
+        folder: std::path::PathBuf::new(),
+        path: space.segment.path(),
+        uuid: space.uuid,
+    };
+    let Some(pid) = system::fork() else {
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let space = crate::entry::enter(&place).expect("to enter");
+            crash::arm(point, 0);
+            body(space);
+        }));
+        system::leave(i32::from(code.is_err()));
+    };
+    let event = system::wait(pid);
+    let died = matches!(
+        event,
+        system::Event::Killed(libc::SIGKILL) | system::Event::Exited(0)
+    );
+    assert!(died, "the victim: {event:?}");
+}
