@@ -59,7 +59,7 @@ fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {
     }
 }
 
-fn blocks(segment: &Segment, kind: u64, root: u64) -> Result<(u64, Vec<u64>)> {
+fn blocks(segment: &Segment, kind: u64, root: u64) -> Result<space::Blocks> {
     match kind {
         cell::KIND => cell::blocks(segment, root),
         _ => Err(corrupt(format!("an object of unknown kind {kind}"))),

@@ -25,6 +25,9 @@ const TURN: Duration = Duration::from_millis(5);
 
 const BRIEFLY: Duration = Duration::from_secs(5);
 
+/// A number that changes with the blocks that an object consists of, and these blocks.
+pub type Blocks = (u64, Vec<u64>);
+
 /// What a space needs from the layers above it.
 #[derive(Clone, Copy)]
 pub struct Hooks {
@@ -32,8 +35,7 @@ pub struct Hooks {
     pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
     /// Writes the entries that take an object of this kind apart, its root block included.
     pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
-    /// A number that changes with the blocks that an object consists of, and these blocks.
-    pub blocks: fn(&Segment, kind: u64, root: u64) -> Result<(u64, Vec<u64>)>,
+    pub blocks: fn(&Segment, kind: u64, root: u64) -> Result<Blocks>,
     /// Takes a membership of every object held, in a child forked behind our back.
     pub adopt: fn(&Space) -> Result<()>,
 }

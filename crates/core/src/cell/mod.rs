@@ -32,7 +32,7 @@ use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::roster::ObjectId;
 use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::space::{Blocks, Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
 use stored::linked;
@@ -157,7 +157,7 @@ pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn blocks(segment: &Segment, root: u64) -> Result<(u64, Vec<u64>)> {
+pub fn blocks(segment: &Segment, root: u64) -> Result<Blocks> {
     segment.check_range(root, block::SMALL)?;
     let base = heap::payload(segment, root);
     segment.check_range(base, PAYLOAD)?;
