@@ -20,7 +20,41 @@ if TYPE_CHECKING:
     _Float = Literal["f", "d"]
 
 
-class RawValue(_native.Cell["_T"]):
+class _Described:
+    """What a Value and a RawValue say of themselves."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Say what it is and what it holds."""
+        return _represent(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send a handle: loading it opens the same value."""
+        return _rebuild, (
+            _home(self),
+            portable(_declared(self)),
+            _native.Cell._address(_cell(self)),
+        )
+
+    def statistics(self) -> ObjectStatistics:
+        """Return the value's and its space's figures; O(space)."""
+        return _statistics(self)
+
+    def check(self) -> None:
+        """Raise CorruptError if the value's space contradicts itself; O(space)."""
+        _native.Cell._figures(_cell(self))
+
+    if TYPE_CHECKING:  # the fields of structures and the elements of arrays
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def __len__(self) -> int: ...
+        def __getitem__(self, index: Any) -> Any: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+
+
+class RawValue(_Described, _native.Cell["_T"]):
     """One shared value without a lock: single-word operations are lock-free atomics.
 
     Like ``multiprocessing.RawValue``, and what ``Value(..., lock=False)`` makes. All of
@@ -35,7 +69,7 @@ class RawValue(_native.Cell["_T"]):
 
     __slots__ = ()
 
-    if TYPE_CHECKING:  # what is declared says what is held; fields and elements are dynamic
+    if TYPE_CHECKING:  # what is declared says what is held
 
         @overload
         def __new__(cls, type_: _Integer, /, *args: Any) -> RawValue[int]: ...
@@ -58,11 +92,6 @@ class RawValue(_native.Cell["_T"]):
         @overload
         def __new__(cls, type_: Any, /, *args: Any) -> RawValue[Any]: ...
         def __new__(cls, type_: Any, /, *args: Any) -> Any: ...
-        def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
-        def __len__(self) -> int: ...
-        def __getitem__(self, index: Any) -> Any: ...
-        def __setitem__(self, index: Any, value: Any) -> None: ...
 
     else:
 
@@ -70,24 +99,8 @@ class RawValue(_native.Cell["_T"]):
             """Make the value; ``args`` initialise it as ``type_(*args)`` would."""
             return _make(cls, type_, args)
 
-    def __repr__(self) -> str:
-        """Say what it is and what it holds."""
-        return _represent(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle: loading it opens the same value."""
-        return _rebuild, (_home(self), portable(_declared(self)), _native.Cell._address(self))
-
-    def statistics(self) -> ObjectStatistics:
-        """Return the value's and its space's figures; O(space)."""
-        return _statistics(self)
-
-    def check(self) -> None:
-        """Raise CorruptError if the value's space contradicts itself; O(space)."""
-        self._figures()
-
-
-class Value(_native.GuardedCell["_T"]):
+class Value(_Described, _native.GuardedCell["_T"]):
     """One shared value, with a lock for more than one operation.
 
     Like ``multiprocessing.Value``, for every typecode and ctypes type, and for more:
@@ -125,7 +138,7 @@ class Value(_native.GuardedCell["_T"]):
 
     __slots__ = ()
 
-    if TYPE_CHECKING:  # what is declared says what is held; fields and elements are dynamic
+    if TYPE_CHECKING:  # what is declared says what is held
 
         @overload
         def __new__(
@@ -162,11 +175,6 @@ class Value(_native.GuardedCell["_T"]):
         @overload
         def __new__(cls, type_: Any, /, *args: Any, lock: bool | None = True) -> Value[Any]: ...
         def __new__(cls, type_: Any, /, *args: Any, lock: bool | None = True) -> Any: ...
-        def __getattr__(self, name: str) -> Any: ...
-        def __setattr__(self, name: str, value: Any) -> None: ...
-        def __len__(self) -> int: ...
-        def __getitem__(self, index: Any) -> Any: ...
-        def __setitem__(self, index: Any, value: Any) -> None: ...
 
     else:
 
@@ -179,22 +187,6 @@ class Value(_native.GuardedCell["_T"]):
             raise TypeError(
                 f"lock={lock!r}: expected True or False; a value has a lock of its own, get_lock()"
             )
-
-    def __repr__(self) -> str:
-        """Say what it is and what it holds."""
-        return _represent(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle: loading it opens the same value."""
-        return _rebuild, (_home(self), portable(_declared(self)), _native.Cell._address(self))
-
-    def statistics(self) -> ObjectStatistics:
-        """Return the value's and its space's figures; O(space)."""
-        return _statistics(self)
-
-    def check(self) -> None:
-        """Raise CorruptError if the value's space contradicts itself; O(space)."""
-        self._figures()
 
 
 _native.install(RawValue)
@@ -236,6 +228,11 @@ def _home(obj: Any) -> Any:
     """Return the class that pickles by name: not the one made for its ctypes type."""
     cls = type(obj)
     return cls.__base__ if cls in _classes.values() else cls
+
+
+def _cell(obj: Any) -> _native.Cell[Any]:
+    """Return the object as what it is, whatever its fields are named."""
+    return obj  # type: ignore[no-any-return]
 
 
 def _declared(obj: Any) -> Any:
