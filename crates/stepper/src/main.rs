@@ -1,6 +1,11 @@
 //! Kills the engine at every instruction of every operation, recovers each distinct image that
 //! is left, kills the recovery in the same way, and looks whether all is as before or as after.
 //!
+//! The operation itself is stepped by ptrace. A recovery is stepped too, once for each operation,
+//! and for up to 64 images of it followed store by store, to which all its images belong.
+//! `--seconds` bounds the recoveries; the operations take some minutes in any case. `--full` has no
+//! bound. Kills within a system call are not made here: the kernel writes no shared word.
+//!
 //! `stepper [--seconds N | --full] [--operation NAME] [--list] [--keep]`
 
 mod control;
@@ -85,7 +90,6 @@ fn main() -> ExitCode {
     }
     total.name = format!("{} operations", entries.len());
     line(&total);
-    bench.end();
     ExitCode::from(u8::from(total.violations > 0))
 }
 

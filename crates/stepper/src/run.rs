@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Seconds that recovery and the judge may take; they need milliseconds.
-const PATIENCE: u32 = 30;
-/// Violations told in full for one operation.
+const PATIENCE: u32 = 10;
+/// Violations after which an operation is given up: more tell nothing more.
 const TOLD: usize = 10;
 /// Recoveries of one operation that are followed: of all its images, if it has no more.
-const MOST_RECOVERIES: usize = 100;
+const MOST_RECOVERIES: usize = 64;
 /// Slots that are looked at where it is not known which pages a run writes.
 const SLOTS: u64 = 6;
 
@@ -65,10 +65,6 @@ impl Bench {
             control,
             keep,
         }
-    }
-
-    pub fn end(self) {
-        let _ = std::fs::remove_dir_all(&self.root);
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf, String> {
@@ -131,6 +127,13 @@ impl Bench {
             Ok(()) => format!(" [{}]", folder.display()),
             Err(error) => format!(" [not kept: {error}]"),
         }
+    }
+}
+
+impl Drop for Bench {
+    /// Also after a panic; a child never comes here, as it leaves at once.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.root);
     }
 }
 
@@ -215,8 +218,15 @@ impl Report {
 
     fn accuse(&mut self, text: String) {
         self.violations += 1;
-        if self.told.len() < TOLD {
-            self.told.push(text);
+        self.told.push(text);
+    }
+
+    /// # Errors
+    /// That it is time to give this operation up.
+    fn bear(&self) -> Result<(), String> {
+        match self.told.len() < TOLD {
+            true => Ok(()),
+            false => Err("too many violations; the rest was not looked at".into()),
         }
     }
 }
@@ -359,7 +369,7 @@ fn step_operation(
                 let kept = bench.kept(image, &entry.name, step);
                 report.accuse(format!("step {step}: {text}{kept}"));
             }
-            Ok(())
+            report.bear()
         },
     );
     tracing.discard();
@@ -430,7 +440,7 @@ fn follow_recovery(
         let kept = bench.kept(image, &entry.name, step);
         let at = found.step;
         report.accuse(format!("step {at}, recovery {step}: {text}{kept}"));
-        Ok(())
+        report.bear()
     };
     let count = match way {
         Way::Steps => tracee::trace(tracing, &place(&stand), &body, &mut watch, &mut each),

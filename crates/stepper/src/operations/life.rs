@@ -3,15 +3,17 @@
 use crate::entry::{Ends, Entry, OrText, Outcome, enter, play, raw, staged};
 use crate::image::Place;
 use crate::stage::{
-    Made, block, bytes_apart, get, is_free, make, me, put, read, victim, warm, write,
+    Made, block, bytes_apart, get, is_free, make, me, put, read, set, told_apart, victim, warm,
+    write,
 };
 use crate::tracee::Mark;
-use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
-use courtyard_core::layout::{RESERVED_SLOT, SLOTS};
+use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
+use courtyard_core::layout::{self, RESERVED_SLOT, SLOTS, record, slot};
 use courtyard_core::participant::{DRAINING, LIVE, Me, State};
 use courtyard_core::pin::Pin;
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, check, drain, fork, lock, os, recover};
 use std::rc::Rc;
 
@@ -131,6 +133,31 @@ pub fn add(entries: &mut Vec<Entry>) {
         },
         |place, (), mark| registering(place, mark),
         unchanged,
+    ));
+    // What a free slot's record says means nothing, even a committed change of somebody's value.
+    entries.push(raw(
+        "register in a slot of any content",
+        Ends::AsBefore,
+        |space| {
+            warm(space);
+            let made = make(space, SCALAR, 0);
+            set(space, made, 7);
+            let (base, thread) = (layout::slot_record(1), layout::thread_record(1, 1));
+            let allocated = space.segment.allocate(base, base + slot::STRIDE);
+            allocated.expect("room for a record");
+            let words = [
+                (thread + record::COMMIT, 1),
+                (thread + record::ENTRIES, made.base + DATA),
+                (thread + record::ENTRIES + 8, 8),
+                (base + slot::UNFINISHED, made.base - layout::block::SMALL),
+            ];
+            for (word, value) in words {
+                space.segment.word(word).store(value, Ordering::Relaxed);
+            }
+            made
+        },
+        |place, _, mark| registering(place, mark),
+        |space, made| told_apart(&get(space, *made), &7, &7),
     ));
     entries.push(raw(
         "register beside a dead one",

@@ -1,12 +1,14 @@
 //! Stored objects: words, small blocks, large ones, pinned ones.
 
-use crate::entry::{Ends, Entry, play};
+use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{
     Made, announce, bytes_apart, get, is_free, make, me, put, take, warm, with_wake, writer,
 };
 use courtyard_core::cell::{self, STORED};
+use courtyard_core::layout::superblock;
 use courtyard_core::pin::Pin;
 use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
 
 struct Scene {
     made: Made,
@@ -53,7 +55,36 @@ fn pin(space: &'static Space, made: Made) -> Pin<'static> {
     Pin::new(space, me(space), get(space, made), || true).expect("a pin")
 }
 
+/// What slot 0 reads in place stays where it is, though a newer value was stored.
+fn pinned_by_another() -> Entry {
+    play(
+        "store small over large, pinned by another",
+        Ends::Changed,
+        |space| {
+            warm(space);
+            let made = make(space, STORED, 0);
+            put(space, made, &[1; 50_000]);
+            let block = get(space, made);
+            std::mem::forget(Pin::new(space, me(space), block, || true));
+            (made, block)
+        },
+        |space, _| warm(space),
+        |space, (made, _), ()| put(space, *made, &[2; 100]),
+        |space, &(made, block)| {
+            let outcome = bytes_apart(&take(space, made)?, &[1; 50_000], &[2; 100])?;
+            let retired = space.segment.word(superblock::RETIRED);
+            let kept = retired.load(Ordering::Relaxed) == block;
+            if outcome == Outcome::After && !kept {
+                return Err("the pinned block was freed".into());
+            }
+            is_free(space, made.base)?;
+            Ok(outcome)
+        },
+    )
+}
+
 pub fn add(entries: &mut Vec<Entry>) {
+    entries.push(pinned_by_another());
     let sizes = [(0, "inline"), (100, "small"), (50_000, "large")];
     for (from, old) in sizes {
         for (to, new) in sizes {
