@@ -1,19 +1,18 @@
 //! `Cell`: one shared value, with or without a lock of its own.
 
 use crate::codec;
-use crate::error::{copying, named, waiting};
+use crate::error::{named, waiting};
 use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
 use crate::process;
 use crate::waiter::{self, Deadline};
-use courtyard_core::cell::{self, DATA, EVENT, PAYLOAD, Token, Writer};
-use courtyard_core::participant::Participant;
+use courtyard_core::cell::{self, DATA, EVENT, PAYLOAD, Writer};
 use courtyard_core::sync::{AtomicU32, Ordering};
 use courtyard_core::wait;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyType};
 use std::ffi::{c_int, c_void};
 
 /// Serials of threads, our own: the kernel's are reused, and differ between PID namespaces.
@@ -25,15 +24,6 @@ pub fn thread() -> u32 {
     SERIAL.with(|serial| *serial)
 }
 
-fn ctypes<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("ctypes")?.getattr(name)
-}
-
-/// Whether a ctypes object is an array of characters, which has a text for its value.
-fn is_text(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(object.is_instance(&ctypes(object.py(), "Array")?)? && object.hasattr("value")?)
-}
-
 /// A shared value. `courtyard.Value` and `courtyard.RawValue` are what programs use.
 #[pyclass(frozen, subclass, weakref, module = "courtyard._native")]
 pub struct Cell {
@@ -42,7 +32,7 @@ pub struct Cell {
     /// A typecode, a ctypes type, or a Python class: what the value was declared as.
     pub declared: Py<PyAny>,
     /// For `Raw` and `Chars` the ctypes type, for other ctypes scalars too; else None.
-    ctype: Py<PyAny>,
+    pub ctype: Py<PyAny>,
     pub guarded: bool,
 }
 
@@ -118,144 +108,6 @@ impl Cell {
                 change,
             )
         })
-    }
-
-    fn read_bytes(&self, py: Python<'_>, participant: &Participant) -> PyResult<Vec<u8>> {
-        let mut bytes = vec![0; self.handle.length as usize];
-        copying(py, self.handle.length, |patience| {
-            let space = self.handle.space;
-            cell::read_bytes(space, participant, patience, self.writer(), &mut bytes)
-        })?;
-        Ok(bytes)
-    }
-
-    fn write_bytes(
-        &self,
-        py: Python<'_>,
-        offset: u64,
-        bytes: &[u8],
-        expected: Option<&[u8]>,
-    ) -> PyResult<bool> {
-        let participant = self.handle.open(py)?;
-        if offset.saturating_add(bytes.len() as u64) > self.handle.length {
-            return Err(PyValueError::new_err("the bytes reach beyond the value"));
-        }
-        copying(py, bytes.len() as u64, |patience| {
-            let (space, writer) = (self.handle.space, self.writer());
-            cell::write_bytes(
-                space,
-                &participant,
-                patience,
-                writer,
-                offset,
-                bytes,
-                expected,
-            )
-        })
-    }
-
-    /// The bytes that stand for an object of the declared ctypes type.
-    fn raw_of(&self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-        let py = value.py();
-        let ctype = self.ctype.bind(py);
-        if self.format == Format::Chars {
-            let bytes = value.cast::<PyBytes>().map_err(|_| {
-                PyTypeError::new_err(format!("expected bytes, found {:?}", value.get_type()))
-            })?;
-            let (bytes, length) = (bytes.as_bytes(), self.handle.length as usize);
-            if bytes.len() > length {
-                return Err(PyValueError::new_err(format!(
-                    "byte string too long: {} bytes for a value of {length}",
-                    bytes.len()
-                )));
-            }
-            // As ctypes has it: a NUL after it, and the rest as it was.
-            let mut bytes = bytes.to_vec();
-            if bytes.len() < length {
-                bytes.push(0);
-            }
-            return Ok(bytes);
-        }
-        let made = if value.is_instance(ctype)? {
-            value.clone()
-        } else if let Ok(fields) = value.cast::<PyTuple>()
-            && !ctype
-                .cast::<PyType>()?
-                .is_subclass(&ctypes(py, "_SimpleCData")?)?
-        {
-            ctype.call1(fields)?
-        } else if value.is_instance_of::<PyString>() && is_text(&ctype.call0()?)? {
-            let text = ctype.call0()?;
-            text.setattr("value", value)?;
-            text
-        } else {
-            ctype.call1((value,))?
-        };
-        let bytes = py.get_type::<PyBytes>().call1((made,))?; // by its buffer
-        Ok(bytes.cast::<PyBytes>()?.as_bytes().to_vec())
-    }
-
-    fn object_of(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
-        if self.format == Format::Chars {
-            let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-            return Ok(PyBytes::new(py, text).into_any().unbind());
-        }
-        let bytes = PyBytes::new(py, bytes);
-        let copy = self
-            .ctype
-            .bind(py)
-            .call_method1("from_buffer_copy", (bytes,))?;
-        let plain = copy.is_instance(&ctypes(py, "_SimpleCData")?)? || is_text(&copy)?;
-        Ok(if plain { copy.getattr("value")? } else { copy }.unbind())
-    }
-
-    fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
-        let participant = self.handle.open(py)?;
-        let length = cell::stored_length(&self.handle.space.segment, self.handle.cell);
-        let (stored, token) = copying(py, length, |patience| {
-            cell::load(self.handle.space, &participant, patience, self.writer())
-        })?;
-        Ok((codec::decode(py, stored)?, token))
-    }
-
-    fn store_stored(&self, value: &Bound<'_, PyAny>, expected: Option<Token>) -> PyResult<bool> {
-        let participant = self.handle.open(value.py())?;
-        let fresh = codec::encode(value, self.handle.space, participant.participant)?;
-        waiting(value.py(), |patience| {
-            let (space, writer) = (self.handle.space, self.writer());
-            cell::store(space, &participant, patience, writer, &fresh, expected)
-        })
-    }
-
-    /// Reads, lets `next` say what to store, and stores that if nothing changed meanwhile; else
-    /// again. None from `next`: store nothing. Returns what was read last.
-    fn update<'py>(
-        &self,
-        py: Python<'py>,
-        mut next: impl FnMut(&Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        loop {
-            if self.format == Format::Stored {
-                let (value, token) = self.load_stored(py)?;
-                let value = value.into_bound(py);
-                let Some(new) = next(&value)? else {
-                    return Ok(value);
-                };
-                if self.store_stored(&new, Some(token))? {
-                    return Ok(value);
-                }
-            } else {
-                let open = self.handle.open(py)?;
-                let bytes = self.read_bytes(py, &open)?;
-                let value = self.object_of(py, &bytes)?.into_bound(py);
-                let Some(new) = next(&value)? else {
-                    return Ok(value);
-                };
-                if self.write_bytes(py, 0, &self.raw_of(&new)?, Some(&bytes))? {
-                    return Ok(value);
-                }
-            }
-        }
     }
 
     fn is_scalar(&self) -> bool {

@@ -9,6 +9,7 @@ mod handle;
 mod hot;
 mod mutex;
 mod process;
+mod raw;
 mod waiter;
 
 use pyo3::prelude::*;

@@ -1,0 +1,155 @@
+//! Which objects a participant holds: a row and a reference for each handle.
+
+use super::{Missing, REFERENCES, living, unreference, with_tables};
+use crate::error::{Attempt, Result};
+use crate::layout::{self, WORD, slot};
+use crate::operation::Operation;
+use crate::participant::{Me, Participant};
+use crate::roster::ObjectId;
+use crate::rows::{self, Place};
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use std::collections::HashMap;
+
+pub const MEMBER_ROW: u64 = WORD;
+
+pub(super) fn members(me: Me) -> u64 {
+    layout::slot_record(me.slot) + slot::MEMBERS
+}
+
+pub(super) fn settle(
+    space: &Space,
+    member_row: u64,
+    made: Result<ObjectId>,
+) -> Result<(ObjectId, u64)> {
+    match made {
+        Ok(object) => {
+            space.roster.hold(member_row, object);
+            Ok((object, member_row))
+        }
+        Err(error) => {
+            space.roster.forget(member_row);
+            Err(error)
+        }
+    }
+}
+
+/// Gives a membership back; the object goes with its last reference.
+///
+/// # Errors
+/// `Interrupted` as `patience` says: the membership then stays until this process ends.
+pub fn leave(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    member_row: u64,
+) -> Result<()> {
+    with_tables(space, participant, patience, |operation| {
+        let member = place!(
+            &space.segment,
+            members(participant.me),
+            member_row,
+            MEMBER_ROW
+        );
+        drop_member(space, operation, member)?;
+        operation.commit();
+        Ok(Ok(()))
+    })?;
+    space.roster.forget(member_row);
+    Ok(())
+}
+
+/// Writes the entries that empty a membership row and take its reference away.
+pub(crate) fn drop_member(space: &Space, operation: &mut Operation, member: u64) -> Attempt<()> {
+    let row = operation.read(member);
+    if row != 0 {
+        unreference(space, operation, row - 1)?;
+        operation.write(member, 0);
+    }
+    Ok(())
+}
+
+/// Records in `participant`'s table what the roster says: a child's before it is forked, or our
+/// own in a child forked behind our back. An object that is gone is left out and named. The
+/// records are `participant`'s own, since nobody else's may name its rows.
+///
+/// # Errors
+/// `Full`, `System`.
+///
+/// # Crash
+/// The rows already written go back when `participant`'s slot is drained.
+pub fn copy_members(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+) -> Result<Vec<u64>> {
+    let mut lost = Vec::new();
+    for (row, object) in space.roster.all() {
+        if !add_member(space, participant, patience, row, object)? {
+            lost.push(row);
+        }
+    }
+    Ok(lost)
+}
+
+/// Takes a membership in an empty row of ours; false if the object is gone.
+fn add_member(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    row: u64,
+    object: ObjectId,
+) -> Result<bool> {
+    with_tables(space, participant, patience, |operation| {
+        let Ok(at) = living(operation, object) else {
+            return Ok(Ok(false));
+        };
+        let member = place!(&space.segment, members(participant.me), row, MEMBER_ROW);
+        let references = operation.read(at + REFERENCES);
+        operation.write(at + REFERENCES, references + 1);
+        operation.write(member, object.row + 1);
+        operation.commit();
+        Ok(Ok(true))
+    })
+}
+
+/// Makes our table say what the roster does: in a child whose parent changed it between the copy
+/// and the fork. An object that is gone is forgotten.
+///
+/// # Errors
+/// `Full`, `System`.
+///
+/// # Crash
+/// Each row is a record of its own.
+pub fn settle_members(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    let segment = &space.segment;
+    let held: HashMap<u64, ObjectId> = space.roster.all().into_iter().collect();
+    for (row, at) in rows::each(segment, members(participant.me), MEMBER_ROW)? {
+        let named = segment.word(at).load(Ordering::Relaxed);
+        if named != 0 && held.get(&row).is_none_or(|object| object.row + 1 != named) {
+            with_tables(space, participant, patience, |operation| {
+                drop_member(space, operation, at)?;
+                operation.commit();
+                Ok(Ok(()))
+            })?;
+        }
+    }
+    for (row, object) in held {
+        if !is_member(space, participant, row, object)
+            && !add_member(space, participant, patience, row, object)?
+        {
+            space.roster.forget(row);
+        }
+    }
+    Ok(())
+}
+
+/// Whether our membership row names the object: after a fork, that the copy succeeded.
+pub fn is_member(space: &Space, participant: &Participant, row: u64, object: ObjectId) -> bool {
+    let head = members(participant.me);
+    let Ok(Place::At(at)) = rows::place(&space.segment, head, row, MEMBER_ROW) else {
+        return false;
+    };
+    space.roster.holds(row, object)
+        && space.segment.word(at).load(Ordering::Relaxed) == object.row + 1
+}

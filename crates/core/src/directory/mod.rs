@@ -1,0 +1,222 @@
+//! Which objects there are, who holds them, and which pickles are under way.
+//!
+//! An object's row: `serial | root block | references | kind`; in a free row the serial is 0 and
+//! the last word is the next free row + 1. References are the memberships, the open tickets and
+//! (with the containers) the links. The row outlives the object, so that a serial is always
+//! checked against a serial, never against another object's data.
+//!
+//! A ticket's row: `id | object row + 1 | sender | deadline`; in a free row the id is 0 and the
+//! second word the next free row + 1. All of it is guarded by the directory lock.
+
+/// A row's place, or the segment to add first.
+macro_rules! place {
+    ($segment:expr, $head:expr, $row:expr, $size:expr) => {
+        match rows::place($segment, $head, $row, $size)? {
+            Place::At(at) => at,
+            Place::Missing(part) => {
+                return Ok(Err(Missing {
+                    head: $head,
+                    part,
+                    size: $size,
+                }))
+            }
+        }
+    };
+}
+
+mod member;
+mod ticket;
+
+pub(crate) use member::drop_member;
+pub use member::{MEMBER_ROW, copy_members, is_member, leave, settle_members};
+pub use ticket::{TICKET_ROW, Ticket, expire, receive, send, tickets};
+
+use crate::error::{Attempt, Error, Result, corrupt};
+use crate::layout::{self, superblock};
+use crate::operation::Operation;
+use crate::participant::Participant;
+use crate::roster::ObjectId;
+use crate::rows::{self, Place};
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+use member::{members, settle};
+
+pub const OBJECT_ROW: u64 = 32;
+
+const ROOT: u64 = 8;
+
+const REFERENCES: u64 = 16;
+
+const KIND: u64 = 24;
+
+/// A segment of a table that an attempt found missing.
+#[derive(Clone, Copy)]
+struct Missing {
+    head: u64,
+    part: u64,
+    size: u64,
+}
+
+/// Carries out an operation on the tables, extending them as it asks.
+fn with_tables<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    mut body: impl FnMut(&mut Operation) -> Attempt<std::result::Result<T, Missing>>,
+) -> Result<T> {
+    loop {
+        let done = space.run_as(participant, patience, |operation| {
+            operation.lock(superblock::DIRECTORY_LOCK)?;
+            body(operation)
+        })?;
+        match done {
+            Ok(value) => return Ok(value),
+            Err(missing) => {
+                rows::extend(
+                    space,
+                    participant,
+                    patience,
+                    missing.head,
+                    missing.part,
+                    missing.size,
+                )?;
+            }
+        }
+    }
+}
+
+fn object_at(segment: &Segment, row: u64) -> Result<u64> {
+    match rows::place(segment, superblock::OBJECTS, row, OBJECT_ROW)? {
+        Place::At(at) => Ok(at),
+        Place::Missing(_) => Err(corrupt(format!("there is no object row {row}"))),
+    }
+}
+
+/// The place of an object that is alive.
+fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
+    let gone = || {
+        Error::NotFound(
+            "the object is gone: its last holder closed it or ended before this handle was \
+             loaded; keep it in the sending process until the receiver has it"
+                .into(),
+        )
+    };
+    let at = object_at(operation.segment, object.row).map_err(|_| gone())?;
+    if operation.read(at) == object.serial {
+        Ok(at)
+    } else {
+        Err(gone())
+    }
+}
+
+/// Makes an object of a filled root block, held by this process. Returns the object and the
+/// row of our membership.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// One record: the block is unfinished before it, and a member's after it.
+pub fn create(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    root: &Unfinished,
+    kind: u64,
+) -> Result<(ObjectId, u64)> {
+    let segment = &space.segment;
+    let block = root.block();
+    let serial = segment
+        .word(block + layout::block::SERIAL)
+        .load(Ordering::Relaxed);
+    let member_row = space.roster.reserve();
+    let made = with_tables(space, participant, patience, |operation| {
+        let free = operation.read(superblock::FREE_OBJECT);
+        let row = if free == 0 {
+            operation.read(superblock::NEXT_OBJECT)
+        } else {
+            free - 1
+        };
+        let at = place!(segment, superblock::OBJECTS, row, OBJECT_ROW);
+        let member = place!(segment, members(participant.me), member_row, MEMBER_ROW);
+        if free == 0 {
+            operation.write(superblock::NEXT_OBJECT, row + 1);
+        } else {
+            let next = operation.read(at + KIND);
+            operation.write(superblock::FREE_OBJECT, next);
+        }
+        operation.write(at, serial);
+        operation.write(at + ROOT, block);
+        operation.write(at + REFERENCES, 1);
+        operation.write(at + KIND, kind);
+        operation.write(member, row + 1);
+        let live = operation.read(superblock::LIVE_OBJECTS);
+        operation.write(superblock::LIVE_OBJECTS, live.wrapping_add(1));
+        root.pass_on(operation, 0);
+        operation.commit();
+        Ok(Ok(ObjectId { row, serial }))
+    });
+    settle(space, member_row, made)
+}
+
+/// Writes the entries that take one reference away, and the object apart with the last.
+fn unreference(space: &Space, operation: &mut Operation, row: u64) -> Attempt<()> {
+    let at = object_at(operation.segment, row)?;
+    let references = operation.read(at + REFERENCES);
+    if operation.read(at) == 0 || references == 0 {
+        return Err(corrupt(format!("object row {row} has no reference to take away")).into());
+    }
+    operation.write(at + REFERENCES, references - 1);
+    if references > 1 {
+        return Ok(());
+    }
+    let (kind, root) = (operation.read(at + KIND), operation.read(at + ROOT));
+    (space.hooks.dismantle)(operation, kind, root)?;
+    let free = operation.read(superblock::FREE_OBJECT);
+    operation.write(at, 0);
+    operation.write(at + ROOT, 0);
+    operation.write(at + KIND, free);
+    operation.write(superblock::FREE_OBJECT, row + 1);
+    let live = operation.read(superblock::LIVE_OBJECTS);
+    operation.write(superblock::LIVE_OBJECTS, live.saturating_sub(1));
+    Ok(())
+}
+
+/// The root block of an object that this process holds.
+///
+/// # Errors
+/// `NotFound`, `Corrupt`.
+pub fn root(segment: &Segment, object: ObjectId) -> Result<u64> {
+    let at = object_at(segment, object.row)?;
+    let root = segment.word(at + ROOT).load(Ordering::Relaxed);
+    segment.check_range(root, layout::block::LARGE)?;
+    Ok(root)
+}
+
+/// A live object, as `check` sees it.
+#[derive(PartialEq, Eq)]
+pub struct Listed {
+    pub row: u64,
+    pub kind: u64,
+    pub root: u64,
+    pub references: u64,
+}
+
+/// All live objects. The directory lock is held.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
+    let rows = rows::each(operation.segment, superblock::OBJECTS, OBJECT_ROW)?;
+    let live = rows.into_iter().filter(|&(_, at)| operation.read(at) != 0);
+    Ok(live
+        .map(|(row, at)| Listed {
+            row,
+            kind: operation.read(at + KIND),
+            root: operation.read(at + ROOT),
+            references: operation.read(at + REFERENCES),
+        })
+        .collect())
+}

@@ -1,0 +1,170 @@
+//! Pickles under way: each a reference, released by its first load or after its sender.
+
+use super::member::{members, settle};
+use super::{MEMBER_ROW, Missing, REFERENCES, living, unreference, with_tables};
+use crate::error::Result;
+use crate::layout::{self, superblock};
+use crate::operation::Operation;
+use crate::os;
+use crate::participant::{Participant, State};
+use crate::roster::ObjectId;
+use crate::rows::{self, Place};
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+pub const TICKET_ROW: u64 = 32;
+
+const TICKET_OBJECT: u64 = 8;
+
+const SENDER: u64 = 16;
+
+const DEADLINE: u64 = 24;
+
+/// Seconds that a ticket outlives its sender.
+const GRACE: u64 = 60;
+
+/// A pickle of an object under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    pub row: u64,
+    pub id: u64,
+}
+
+/// Records a reference for a pickle about to leave this process.
+///
+/// # Errors
+/// `NotFound` if the object is gone; `Full`.
+pub fn send(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    object: ObjectId,
+) -> Result<Ticket> {
+    let segment = &space.segment;
+    let id = segment
+        .word(superblock::NEXT_TICKET_ID)
+        .fetch_add(1, Ordering::Relaxed)
+        .wrapping_add(1);
+    with_tables(space, participant, patience, |operation| {
+        let at = living(operation, object)?;
+        let free = operation.read(superblock::FREE_TICKET);
+        let row = if free == 0 {
+            operation.read(superblock::NEXT_TICKET_ROW)
+        } else {
+            free - 1
+        };
+        let ticket = place!(segment, superblock::TICKETS, row, TICKET_ROW);
+        if free == 0 {
+            operation.write(superblock::NEXT_TICKET_ROW, row + 1);
+        } else {
+            let next = operation.read(ticket + TICKET_OBJECT);
+            operation.write(superblock::FREE_TICKET, next);
+        }
+        let me = participant.me;
+        operation.write(ticket, id);
+        operation.write(ticket + TICKET_OBJECT, object.row + 1);
+        operation.write(ticket + SENDER, u64::from(me.generation) << 32 | me.slot);
+        operation.write(ticket + DEADLINE, 0);
+        let open = operation.read(superblock::OPEN_TICKETS);
+        operation.write(superblock::OPEN_TICKETS, open.wrapping_add(1));
+        let references = operation.read(at + REFERENCES);
+        operation.write(at + REFERENCES, references.wrapping_add(1));
+        operation.commit();
+        Ok(Ok(Ticket { row, id }))
+    })
+}
+
+/// Writes the entries that close a ticket, but for its reference.
+fn close(operation: &mut Operation, row: u64, ticket: u64) {
+    let free = operation.read(superblock::FREE_TICKET);
+    operation.write(ticket, 0);
+    operation.write(ticket + TICKET_OBJECT, free);
+    operation.write(superblock::FREE_TICKET, row + 1);
+    let open = operation.read(superblock::OPEN_TICKETS);
+    operation.write(superblock::OPEN_TICKETS, open.saturating_sub(1));
+}
+
+/// Loads a pickle: the first load turns its ticket into our membership, a later one takes a
+/// reference of its own while the object lives.
+///
+/// # Errors
+/// `NotFound` if the object is gone; `Full`.
+pub fn receive(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    object: ObjectId,
+    ticket: Ticket,
+) -> Result<u64> {
+    let segment = &space.segment;
+    let member_row = space.roster.reserve();
+    let made = with_tables(space, participant, patience, |operation| {
+        let at = living(operation, object)?;
+        let member = place!(segment, members(participant.me), member_row, MEMBER_ROW);
+        let open = match rows::place(segment, superblock::TICKETS, ticket.row, TICKET_ROW)? {
+            Place::At(place) if operation.read(place) == ticket.id => Some(place),
+            _ => None,
+        };
+        if let Some(place) = open {
+            close(operation, ticket.row, place);
+        } else {
+            let references = operation.read(at + REFERENCES);
+            operation.write(at + REFERENCES, references.wrapping_add(1));
+        }
+        operation.write(member, object.row + 1);
+        operation.commit();
+        Ok(Ok(object))
+    });
+    settle(space, member_row, made).map(|(_, row)| row)
+}
+
+/// Closes tickets whose senders died more than a minute ago.
+///
+/// # Errors
+/// `Interrupted`, `Corrupt`.
+pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    let segment = &space.segment;
+    if segment
+        .word(superblock::OPEN_TICKETS)
+        .load(Ordering::Relaxed)
+        == 0
+    {
+        return Ok(());
+    }
+    let now = os::boot_clock().as_secs();
+    for (row, ticket) in rows::each(segment, superblock::TICKETS, TICKET_ROW)? {
+        if segment.word(ticket).load(Ordering::Relaxed) == 0 {
+            continue;
+        }
+        with_tables(space, participant, patience, |operation| {
+            let sender = operation.read(ticket + SENDER);
+            let state = State::read(segment, (sender & 0xFFFF_FFFF) % layout::SLOTS);
+            let deadline = operation.read(ticket + DEADLINE);
+            if operation.read(ticket) == 0 || u64::from(state.generation) == sender >> 32 {
+                return Ok(Ok(()));
+            }
+            if deadline == 0 {
+                operation.write(ticket + DEADLINE, now + GRACE);
+            } else if now > deadline {
+                let object = operation.read(ticket + TICKET_OBJECT);
+                close(operation, row, ticket);
+                unreference(space, operation, object.wrapping_sub(1))?;
+            }
+            operation.commit();
+            Ok(Ok(()))
+        })?;
+    }
+    Ok(())
+}
+
+/// The objects that open tickets name, one entry a ticket. The directory lock is held.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn tickets(operation: &Operation) -> Result<Vec<u64>> {
+    let rows = rows::each(operation.segment, superblock::TICKETS, TICKET_ROW)?;
+    let open = rows.into_iter().filter(|&(_, at)| operation.read(at) != 0);
+    Ok(open
+        .map(|(_, at)| operation.read(at + TICKET_OBJECT).wrapping_sub(1))
+        .collect())
+}
