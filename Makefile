@@ -28,6 +28,7 @@ demo: $(VENV)/native ## build, install and show a value shared by two processes
 
 test: $(VENV)/extra-test ## run all tests
 	cargo test -p courtyard-core --features crash-points,faults
+	cargo test -p courtyard-stepper
 	$(PY) -m pytest
 
 check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stubs, layering and notices
@@ -48,9 +49,10 @@ else
 	@echo "courtyard: nothing was run: tests/conformance has no tests yet"
 endif
 
-torture: $(VENV)/extra-test ## run the loom models and the kill tests (SIZE=small or full)
+torture: $(VENV)/extra-test ## run the models, the kills at every instruction and at random (SIZE=small or full)
 	@case "$(SIZE)" in small | full) ;; *) echo "courtyard: SIZE is small or full, not $(SIZE)" >&2; exit 2 ;; esac
 	RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --release --test 'loom*' --target-dir target/loom
+	cargo run --release -p courtyard-stepper -- $(if $(filter full,$(SIZE)),--full,--seconds 60)
 ifneq ($(wildcard tests/torture/test_*.py),)
 	COURTYARD_TORTURE_SIZE=$(SIZE) $(PY) -m pytest -v tests/torture
 else
