@@ -52,6 +52,8 @@ endif
 torture: $(VENV)/extra-test ## run the models, the kills at every instruction and at random (SIZE=small or full)
 	@case "$(SIZE)" in small | full) ;; *) echo "courtyard: SIZE is small or full, not $(SIZE)" >&2; exit 2 ;; esac
 	RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --release --test 'loom*' --target-dir target/loom
+	@if command -v spin >/dev/null; then models/run.sh $(SIZE); else \
+	    echo "courtyard: the Promela models were not run: 'spin' is missing (Debian and Ubuntu: apt install spin)"; fi
 	cargo run --release -p courtyard-stepper -- $(if $(filter full,$(SIZE)),--full,--seconds 60)
 ifneq ($(wildcard tests/torture/test_*.py),)
 	COURTYARD_TORTURE_SIZE=$(SIZE) $(PY) -m pytest -v tests/torture
