@@ -233,7 +233,7 @@ impl Space {
     /// Gives back what those held who ended since: newcomers and parents do so, lest a program
     /// that only starts processes fills the space with the dead. What fails, a later sweep does.
     pub fn tidy(&self) {
-        if recover::reap_all(&self.segment).unwrap_or(false) {
+        if self.may_reclaim().unwrap_or(false) {
             let _ = self.sweep(&mut briefly());
         }
     }
@@ -299,10 +299,13 @@ impl Space {
         }
     }
 
-    /// Whether a sweep may free something: the dead, or tickets that may be theirs.
+    /// Whether a sweep may free something: of the dead, tickets that may be theirs, or blocks
+    /// that one of them pinned last.
     fn may_reclaim(&self) -> Result<bool> {
-        let tickets = self.segment.word(superblock::OPEN_TICKETS);
-        Ok(recover::reap_all(&self.segment)? || tickets.load(Ordering::Relaxed) != 0)
+        let is_set = |offset| self.segment.word(offset).load(Ordering::Relaxed) != 0;
+        Ok(recover::reap_all(&self.segment)?
+            || is_set(superblock::OPEN_TICKETS)
+            || is_set(superblock::RETIRED))
     }
 
     /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.

@@ -132,15 +132,18 @@ pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> R
         return Ok(());
     }
     let now = os::boot_clock().as_secs();
+    let lives = |sender: u64| {
+        let state = State::read(segment, (sender & 0xFFFF_FFFF) % layout::SLOTS);
+        u64::from(state.generation) == sender >> 32
+    };
     for (row, ticket) in rows::each(segment, superblock::TICKETS, TICKET_ROW)? {
-        if segment.word(ticket).load(Ordering::Relaxed) == 0 {
-            continue;
+        let read = |offset| segment.word(ticket + offset).load(Ordering::Relaxed);
+        if read(0) == 0 || lives(read(SENDER)) {
+            continue; // a look without the lock; what it finds is looked at again
         }
         with_tables(space, participant, patience, |operation| {
-            let sender = operation.read(ticket + SENDER);
-            let state = State::read(segment, (sender & 0xFFFF_FFFF) % layout::SLOTS);
             let deadline = operation.read(ticket + DEADLINE);
-            if operation.read(ticket) == 0 || u64::from(state.generation) == sender >> 32 {
+            if operation.read(ticket) == 0 || lives(operation.read(ticket + SENDER)) {
                 return Ok(Ok(()));
             }
             if deadline == 0 {
