@@ -128,7 +128,10 @@ impl Segment {
                 "{name}: the superblock contradicts itself"
             )));
         }
-        let size = word(superblock::SIZE);
+        // The file may have grown since it was looked at; it was longer before it said so.
+        let size = self.word(superblock::SIZE).load(Ordering::Acquire); // pairs with `publish_size`
+        let file = self.adopt_descriptor();
+        let length = os::status_of(&file).map_or(length, |status| status.size);
         if size > length || size < data || size % PAGE != 0 || size > self.window {
             return Err(corrupt(format!(
                 "{name}: size {size}, but the file has {length} bytes"

@@ -76,6 +76,28 @@ fn a_second_process_attaches() {
 }
 
 #[test]
+fn attaching_while_the_space_grows() {
+    let _alone = alone();
+    for _ in 0..20 {
+        let folder = Folder::new();
+        let space = folder.space();
+        let made = make(&space, SCALAR, 0);
+        let grower = spawn(|| {
+            let space = attach(&space);
+            let mut held = Vec::new();
+            while get(&space, made) == 0 && held.len() < 4000 {
+                held.push(make(&space, BYTES, 16_000));
+            }
+        });
+        for _ in 0..60 {
+            attach(&space).discard();
+        }
+        add(&space, made, 1);
+        assert_eq!(grower.wait(), End::Done);
+    }
+}
+
+#[test]
 fn an_heir_makes_up_for_what_happened_before_the_fork() {
     let _alone = alone();
     let folder = Folder::new();
