@@ -132,7 +132,7 @@ impl Segment {
         let size = self.word(superblock::SIZE).load(Ordering::Acquire); // pairs with `publish_size`
         let file = self.adopt_descriptor();
         let length = os::status_of(&file).map_or(length, |status| status.size);
-        if size > length || size < data || size % PAGE != 0 || size > self.window {
+        if size > length || size < data || !size.is_multiple_of(PAGE) || size > self.window {
             return Err(corrupt(format!(
                 "{name}: size {size}, but the file has {length} bytes"
             )));
