@@ -72,7 +72,7 @@ fn space() -> Arc<Space> {
     let hooks = Hooks {
         sweep: |_, _, _| Ok(()),
         dismantle: |_, _, _| Ok(()),
-        blocks: |_, _, _| Ok(Vec::new()),
+        blocks: |_, _, _| Ok((0, Vec::new())),
         adopt: |_| Ok(()),
     };
     Arc::new(Space::new(segment, hooks).unwrap())
