@@ -15,13 +15,13 @@ export PYO3_PYTHON := $(abspath $(PY))
 export PIP_QUIET := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test check conformance torture bench docs wheel notices clean require
+.PHONY: help demo test check conformance torture sanitize coverage bench bench-quick docs wheel notices clean require
 .DELETE_ON_ERROR:
 # Two installs into one environment at a time would trip over each other.
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
 demo: $(VENV)/native ## build, install and show a value shared by two processes
 	$(PY) examples/demo.py
@@ -29,6 +29,7 @@ demo: $(VENV)/native ## build, install and show a value shared by two processes
 test: $(VENV)/extra-test ## run all tests
 	cargo test -p courtyard-core --features crash-points,faults
 	cargo test -p courtyard-stepper
+	cargo test -p courtyard-fuzz
 	$(PY) -m pytest
 
 check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stubs, layering and notices
@@ -42,11 +43,20 @@ check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stub
 	$(VENV)/bin/lint-imports --no-logo
 	$(PY) tools/notices.py --check
 
+# On every Python that is here, each in an environment of its own, or on that given as PYTHON=.
+ifeq ($(origin PYTHON),command line)
 conformance: $(VENV)/extra-test ## run CPython's own tests on courtyard's types
-ifneq ($(wildcard tests/conformance/test_*.py),)
-	$(PY) -m pytest -v tests/conformance
+	COURTYARD_CONFORMANCE=full $(PY) -m pytest -v tests/conformance
 else
-	@echo "courtyard: nothing was run: tests/conformance has no tests yet"
+conformance: | require
+	@minor='import sys; print(sys.version_info.minor)'; \
+	here=$$($(PY) -c "$$minor" 2>/dev/null || $(PYTHON) -c "$$minor"); \
+	pythons=$$($(PYTHON) tools/pythons.py) && test -n "$$pythons" && \
+	echo "$$pythons" | while read -r minor python; do \
+	    echo "== CPython's tests on Python 3.$$minor"; \
+	    test "$$minor" = "$$here" && venv="$(VENV)" || venv="$(VENV)-3.$$minor"; \
+	    $(MAKE) conformance PYTHON="$$python" VENV="$$venv" </dev/null || exit 1; \
+	done
 endif
 
 torture: $(VENV)/extra-test ## run the models, the kills at every instruction and at random (SIZE=small or full)
@@ -55,14 +65,25 @@ torture: $(VENV)/extra-test ## run the models, the kills at every instruction an
 	@if command -v spin >/dev/null; then models/run.sh $(SIZE); else \
 	    echo "courtyard: the Promela models were not run: 'spin' is missing (Debian and Ubuntu: apt install spin)"; fi
 	cargo run --release -p courtyard-stepper -- $(if $(filter full,$(SIZE)),--full,--seconds 60)
+	cargo run --release -p courtyard-fuzz -- --images $(if $(filter full,$(SIZE)),1000000,20000)
+	cargo run --release -p courtyard-fuzz -- --live $(if $(filter full,$(SIZE)),600,20)
 ifneq ($(wildcard tests/torture/test_*.py),)
 	COURTYARD_TORTURE_SIZE=$(SIZE) $(PY) -m pytest -v tests/torture
 else
 	@echo "courtyard: only the models were run: tests/torture has no tests yet"
 endif
 
-bench: $(VENV)/extra-bench ## measure, beside the peers
-	$(PY) -m benchmarks
+sanitize: ## run the mutator and the tests with threads under sanitizers (SIZE=small or full)
+	tools/sanitizer.sh $(SIZE)
+
+coverage: ## measure which lines and branches of the engine its tests reach
+	tools/coverage.sh
+
+bench: $(VENV)/extra-bench ## measure beside the peers, into docs/benchmarks
+	$(PY) -m benchmarks run --install --out docs/benchmarks
+
+bench-quick: $(VENV)/extra-bench ## the same in at most 5 minutes, into build/benchmarks
+	$(PY) -m benchmarks run --install --out build/benchmarks --quick
 
 docs: $(VENV)/extra-docs ## build the documentation into build/docs
 	$(PY) -m sphinx -W --keep-going -b html -d build/doctrees docs build/docs

@@ -1,99 +1,101 @@
-"""Operations of one process: nanoseconds a call, the loop's own cost taken off."""
+"""The cost of a statement: alone, and in several processes at once."""
 
 from __future__ import annotations
 
-import array
-import atexit
-import multiprocessing
-import os
-import shutil
-import statistics
-import tempfile
+import time
 import timeit
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.synchronize import Barrier
 
-import courtyard
+from benchmarks.offer import FORK, Statement
+from benchmarks.operation import Figure, Setting
 
-ROUNDS = 7
-SECONDS = 0.1
-
-
-def subjects() -> dict[str, Any]:
-    """Make the objects that the statements name; a peer that is not installed is left out."""
-    found: dict[str, Any] = {
-        "view": memoryview(array.array("q", [0])),
-        "cy": courtyard.Value("q"),
-        "raw": courtyard.Value("q", lock=False),
-        "mp": multiprocessing.Value("q"),
-        "lock": courtyard.Lock(),
-        "mplock": multiprocessing.Lock(),
-        "Value": courtyard.Value,
-        "mpValue": multiprocessing.Value,
-    }
-    try:
-        import subetha
-    except ImportError:
-        return found
-    folder = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    found["subetha"] = subetha.Atomic(os.path.join(folder, "atomic"), 0)
-    return found
+REPEATS = 20  # short ones: the more of them, the likelier that one goes undisturbed
+BATCH = 0.001  # seconds that a process works between two looks at the clock
+ALONE = f"one at a time in a loop; the best of {REPEATS} repeats, less that of the empty loop"
 
 
-# name, courtyard's statement, the other's, its name, the goal: ours / theirs at most
-CASES = [
-    ("read, lock=False", "raw.value", "view[0]", "memoryview[i]", 1.5),
-    ("write, lock=False", "raw.value = 7", "view[0] = 7", "memoryview[i]", 1.5),
-    ("read", "cy.value", "mp.value", "multiprocessing.Value", 1 / 4),
-    ("write", "cy.value = 7", "mp.value = 7", "multiprocessing.Value", 1 / 4),
-    (
-        "increment",
-        "cy.increment()",
-        "with mp.get_lock(): mp.value += 1",
-        "multiprocessing.Value",
-        1 / 12,
-    ),
-    (
-        "increment, lock=False",
-        "raw.increment()",
-        "subetha.fetch_add(1)",
-        "subetha Atomic",
-        1.0,
-    ),
-    (
-        "acquire, release",
-        "lock.acquire(); lock.release()",
-        "mplock.acquire(); mplock.release()",
-        "multiprocessing.Lock",
-        0.7,
-    ),
-    ("with lock", "with lock: pass", "with mplock: pass", "multiprocessing.Lock", 0.5),
-    ("create", "Value('q')", "mpValue('q')", "multiprocessing.Value", 1 / 10),
-]
+def calibrate(timer: timeit.Timer, seconds: float) -> int:
+    """Return how many runs of the statement take about so long."""
+    number = 1
+    while (taken := timer.timeit(number)) < seconds / 4:
+        number *= 2
+    return max(1, int(number * seconds / taken))
 
 
-def timer(statement: str, names: dict[str, Any]) -> Callable[[], float]:
-    """Return a function that times the statement once, in nanoseconds a run."""
-    clock = timeit.Timer(statement, globals=names)
-    number, taken = clock.autorange()
-    number = max(1, int(number * SECONDS / taken))
-    return lambda: clock.timeit(number) / number * 1e9
+def alone(statement: Statement, setting: Setting) -> Figure:
+    """Return the nanoseconds of a statement in one process, without the loop around it."""
+    setting.pin(0)
+    timer = timeit.Timer(statement.code, globals=dict(statement.names))
+    empty = timeit.Timer("pass")
+    seconds = setting.seconds / REPEATS
+    number, rounds = calibrate(timer, seconds), calibrate(empty, seconds / 4)
+    pairs = [
+        (timer.timeit(number) / number * 1e9, empty.timeit(rounds) / rounds * 1e9)
+        for _ in range(REPEATS)
+    ]
+    # The least of each: what others on the machine do only ever adds.
+    gross, loop = (min(column) for column in zip(*pairs, strict=True))
+    return Figure(gross - loop, details={"loop": loop})
 
 
-def measure() -> list[tuple[str, float, float, str, float]]:
-    """Measure each case in interleaved rounds: (name, ours, theirs, their name, goal)."""
-    names = subjects()
-    empty = timer("pass", names)
-    results = []
-    for name, ours, theirs, peer, goal in CASES:
-        if "subetha" in theirs and "subetha" not in names:
-            print(f"skipped: {name}: subetha-ipc is not installed (pip install subetha-ipc)")
-            continue
-        pair = timer(ours, names), timer(theirs, names)
-        rounds = [(empty(), pair[0](), pair[1]()) for _ in range(ROUNDS)]
-        loop = statistics.median(row[0] for row in rounds)
-        own = statistics.median(row[1] for row in rounds) - loop
-        other = statistics.median(row[2] for row in rounds) - loop
-        results.append((name, own, other, peer, goal))
-    return results
+def _work(
+    statement: Statement, setting: Setting, index: int, start: Barrier, report: Connection
+) -> None:
+    setting.pin(index)
+    timer = timeit.Timer(statement.code, globals=dict(statement.names))
+    done = 0
+    # Calibrated by all at once, since that is what will be measured.
+    start.wait()
+    batch = 1
+    while (taken := timer.timeit(batch)) < BATCH / 4:
+        done += batch
+        batch *= 2
+    done += batch
+    batch = max(1, int(batch * BATCH / taken))
+    start.wait()
+    warmed, begun = done, time.monotonic()
+    while (now := time.monotonic()) < begun + setting.seconds:
+        timer.timeit(batch)
+        done += batch
+    report.send((begun, now, done - warmed, done))
+
+
+def together(processes: int) -> Callable[[Statement, Setting], Figure]:
+    """Return the measure of a statement in so many processes at once.
+
+    Its figure is the nanoseconds a run, all processes taken together; lost updates are counted.
+    """
+    return partial(_together, processes)
+
+
+def _together(processes: int, statement: Statement, setting: Setting) -> Figure:
+    before = statement.total() if statement.total else 0
+    start = FORK.Barrier(processes)
+    pipes = [FORK.Pipe(duplex=False) for _ in range(processes)]
+    workers = [
+        FORK.Process(target=_work, args=(statement, setting, index, start, report), daemon=True)
+        for index, (_, report) in enumerate(pipes)
+    ]
+    for worker in workers:
+        worker.start()
+    reports = []
+    pending = [told for told, _ in pipes]
+    while pending:
+        for told in wait(pending, timeout=0.1):
+            assert isinstance(told, Connection)
+            reports.append(told.recv())
+            pending.remove(told)
+        for worker in workers:
+            if worker.exitcode:
+                raise RuntimeError(f"a process ended with exit code {worker.exitcode}")
+    for worker in workers:
+        worker.join()
+    begun, ended, counts, done = zip(*reports, strict=True)
+    lost = 0.0
+    if statement.total:
+        lost = 1 - (statement.total() - before) / sum(done)
+    figure = (max(ended) - min(begun)) / sum(counts) * 1e9
+    return Figure(figure, lost, {"least": min(counts) / sum(counts)})

@@ -2,13 +2,12 @@
  * operation (store_owed, finish), recover (the owed words).
  *
  * A word is sequence * 4 + BELL * 2 + SLEEPER.  No sleep has a time limit here: what the model
- * proves, no time slice helps to reach.  A process dies by stopping between two steps.
+ * proves, no time slice helps to reach.  A process may die at any step.
  *
  *  flag     default  meaning
  *  WHO      15       who waits: 1 for one change of object 0, 2 for two, 4 for two of object 0 or one
  *                    of object 1 (on the bell), 8 for two, but may give up while asleep
- *  DEATHS   0        how many processes die: wakers, and reapers while they reap;
- *                    what a dead waiter leaves, its flag, the impatient one leaves too
+ *  DEATHS   0        how many processes die, at most 2: waiters, wakers, and reapers while they reap
  *  JOURNAL  -        a change is a record of two words under a lock; otherwise one store
  *  BUG      0        a seeded bug, see the table
  *
@@ -19,6 +18,8 @@
  *       9 the reaper believes the flags                    10 the flags stay; a wake that finds nobody clears
  *      11 owed is cleared before the bell is rung          12 a waiter sets its flag whatever the word is now
  *      13 the reaper forgets the bell
+ *      14 the reaper clears owed before it repeats the wake
+ *      15 JOURNAL: the reaper clears the record before it replays it
  */
 #ifndef WHO
 #define WHO 15
@@ -32,6 +33,13 @@
 #define SLEEPER 1
 #define BELL 2
 #define STEP 4
+/* One may die before each step that others can see; to die before any other is the same. */
+#if DEATHS > 0
+#define OR_DIE :: atomic { ndead < DEATHS -> ndead++; dead[me] = 1; \
+  if :: me < 4 -> asleep[me & 3] = 0 :: else fi; if :: right == me -> right = NOBODY :: else fi; goto gone }
+#else
+#define OR_DIE
+#endif
 #define CLEAR(w, flags) w & (255 - (flags))
 
 /* waiters 0..3: one change, two changes, the bell's, the impatient; wakers 4, 5; reapers 6, 7 */
@@ -56,18 +64,21 @@ byte ndead;
                      ((i)==MANY && (((o)==0 && data[0]>=2) || ((o)==1 && data[1]>=1))))
 
 inline wake_all(e, found) {          /* one futex call */
-  d_step { found = 0; k = 0;
-    do
-    :: k < 4 -> if :: asleep[k] && on[k] == e -> asleep[k] = 0; found++ :: else fi; k++
-    :: else -> k = 0; break
-    od }
+  if
+  :: d_step { found = 0; k = 0;
+       do
+       :: k < 4 -> if :: asleep[k] && on[k] == e -> asleep[k] = 0; found++ :: else fi; k++
+       :: else -> k = 0; break
+       od }
+  OR_DIE
+  fi
 }
 inline sleep(i, e, value) {          /* the kernel compares and sleeps in one step */
-  atomic { if :: ev[e] == value -> asleep[i] = 1; on[i] = e :: else fi }
-  if :: !asleep[i] fi
+  if :: atomic { if :: ev[e] == value -> asleep[i] = 1; on[i] = e :: else fi } OR_DIE fi;
+  if :: !asleep[i] OR_DIE fi
 }
 inline tell(e) {                     /* wait::notify, but for the bell */
-  d_step { seen = ev[e] & (SLEEPER | BELL); ev[e] = ev[e] + STEP };
+  if :: d_step { seen = ev[e] & (SLEEPER | BELL); ev[e] = ev[e] + STEP } OR_DIE fi;
   if
   :: seen ->
 #if BUG == 3
@@ -81,7 +92,7 @@ inline tell(e) {                     /* wait::notify, but for the bell */
      wake_all(e, n);
      if :: n == 0 -> d_step { if :: ev[e] == old -> ev[e] = CLEAR(ev[e], seen) :: else fi } :: else fi
 #else
-     ev[e] = CLEAR(ev[e], seen);
+     if :: ev[e] = CLEAR(ev[e], seen) OR_DIE fi;
      if :: seen & SLEEPER -> wake_all(e, n) :: else fi
 #endif
   :: else
@@ -100,149 +111,166 @@ inline notify(e) {
 }
 inline repeat(e) {                   /* wait::repeat, of one word */
 #if BUG != 8
-  ev[e] = ev[e] + STEP;
-  ev[e] = CLEAR(ev[e], SLEEPER | BELL);
+  if :: ev[e] = ev[e] + STEP OR_DIE fi;
+  if :: ev[e] = CLEAR(ev[e], SLEEPER | BELL) OR_DIE fi;
 #endif
   wake_all(e, n)
 }
 #define SET_FLAG(e, flag, again) \
   if :: w & (flag) \
-     :: else -> atomic { if :: ev[e] == w -> ev[e] = w | (flag); w = w | (flag) :: else -> goto again fi } \
+     :: atomic { !(w & (flag)) -> if :: ev[e] == w -> ev[e] = w | (flag); w = w | (flag) :: else -> goto again fi } \
+     OR_DIE \
   fi
 
 proctype waiter(byte me) {
   byte w;
-  { do
-    ::
+  do
+  ::
 #if BUG == 1
-       if :: HOLDS(me, 0) -> break :: else fi;
-       w = ev[0];
+     if :: HOLDS(me, 0) -> break :: else fi;
+     w = ev[0];
 #else
-       w = ev[0];
-       if :: HOLDS(me, 0) -> break :: else fi;
+     w = ev[0];
+     if :: HOLDS(me, 0) -> break :: else fi;
 #endif
 #if BUG == 12
-       d_step { ev[0] = ev[0] | SLEEPER; w = ev[0] };
+     d_step { ev[0] = ev[0] | SLEEPER; w = ev[0] };
 #else
-       SET_FLAG(0, SLEEPER, again);
+     SET_FLAG(0, SLEEPER, again);
 #endif
-       sleep(me, 0, w);
-  again: w = 0
-    od;
-    done[me] = 1
-  } unless { dead[me] }
+     sleep(me, 0, w);
+again:
+     w = 0
+  od;
+  done[me] = 1;
+gone:
+  w = 0
 }
 proctype fickle() {                  /* gives up: its flag stays */
-  byte w;
-  { w = ev[0];
-    if :: HOLDS(FICKLE, 0) -> goto out :: else fi;
-    SET_FLAG(0, SLEEPER, out);
-    atomic { if :: ev[0] == w -> asleep[FICKLE] = 1; on[FICKLE] = 0 :: else fi };
-    asleep[FICKLE] = 0;
-  out: done[FICKLE] = 1
-  } unless { dead[FICKLE] }
+  byte w, me = FICKLE;
+  w = ev[0];
+  if :: HOLDS(FICKLE, 0) -> goto out :: else fi;
+  SET_FLAG(0, SLEEPER, out);
+  atomic { if :: ev[0] == w -> asleep[FICKLE] = 1; on[FICKLE] = 0 :: else fi };
+  if :: asleep[FICKLE] = 0 OR_DIE fi;
+out:
+  done[FICKLE] = 1;
+gone:
+  w = 0
 }
 proctype many() {                    /* on two objects: the bell is read before the first of them */
-  byte b, w, o;
-  { skip;
-  again: o = 0;
-    d_step { b = ev[2]; w = 0 };
-    do
-    :: o < 2 ->
-       w = ev[o];
-       if :: HOLDS(MANY, o) -> goto out :: else fi;
-       SET_FLAG(o, BELL, again);
-       o++
-    :: else -> break
-    od;
+  byte b, w, o, me = MANY;
+again:
+  atomic { o = 0; b = ev[2]; w = 0 };
+  do
+  :: o < 2 ->
+     w = ev[o];
+     if :: HOLDS(MANY, o) -> goto out :: else fi;
+     SET_FLAG(o, BELL, again);
+     o++
+  :: else -> break
+  od;
 #if BUG == 4
-    b = ev[2];
+  b = ev[2];
 #endif
-    w = b;
-    SET_FLAG(2, SLEEPER, again);
-    sleep(MANY, 2, w);
-    goto again;
-  out: done[MANY] = 1
-  } unless { dead[MANY] }
+  w = b;
+  SET_FLAG(2, SLEEPER, again);
+  sleep(MANY, 2, w);
+  goto again;
+out:
+  done[MANY] = 1;
+gone:
+  atomic { b = 0; w = 0; o = 0 }
 }
 inline change(o) {
 #ifdef JOURNAL
-  atomic { lk[o] == NOBODY -> lk[o] = me };
-  d_step { entry[me - A] = o; to[me - A] = data[o] + 1 };
+  if :: atomic { lk[o] == NOBODY -> lk[o] = me; entry[me - A] = o; to[me - A] = data[o] + 1 } OR_DIE fi;
 #if BUG != 6
-  owed[me - A] = 1 + o;
+  if :: owed[me - A] = 1 + o OR_DIE fi;
 #endif
-  committed[me - A] = 1;
-  twin[o] = to[me - A];
-  data[o] = to[me - A];
-  committed[me - A] = 0;
+  if :: committed[me - A] = 1 OR_DIE fi;
+  if :: twin[o] = to[me - A] OR_DIE fi;
+  if :: data[o] = to[me - A] OR_DIE fi;
+  if :: d_step { committed[me - A] = 0; entry[me - A] = 0; to[me - A] = 0 } OR_DIE fi;
 #if BUG == 7
   owed[me - A] = 0;
 #elif BUG == 6
-  owed[me - A] = 1 + o;
+  if :: owed[me - A] = 1 + o OR_DIE fi;
 #endif
-  lk[o] = NOBODY;
+  if :: lk[o] = NOBODY OR_DIE fi;
+  notify(o);
+#elif BUG == 2
+  owed[me - A] = 1 + o;
+  notify(o);
+  d_step { data[o]++; twin[o]++ };
+#elif BUG == 6
+  d_step { data[o]++; twin[o]++ };
+  if :: owed[me - A] = 1 + o OR_DIE fi;
   notify(o);
 #else
-#if BUG == 2
-  owed[me - A] = 1 + o; notify(o); d_step { data[o]++; twin[o]++ };
-#elif BUG == 6
-  d_step { data[o]++; twin[o]++ }; owed[me - A] = 1 + o; notify(o);
-#elif BUG == 7
-  owed[me - A] = 1 + o; d_step { data[o]++; twin[o]++ }; owed[me - A] = 0; notify(o);
-#else
-  owed[me - A] = 1 + o; d_step { data[o]++; twin[o]++ }; notify(o);
+  if :: owed[me - A] = 1 + o OR_DIE fi;
+  if :: d_step { data[o]++; twin[o]++ } OR_DIE fi;
+#if BUG == 7
+  if :: owed[me - A] = 0 OR_DIE fi;
 #endif
+  notify(o);
 #endif
-  d_step { owed[me - A] = 0; seen = 0; n = 0; old = 0 }
+  if :: d_step { owed[me - A] = 0; seen = 0; n = 0; old = 0 } OR_DIE fi
 }
 proctype waker(byte me) {
   byte seen, n, k, old;
-  { change(0);
-    if :: me == B -> change(1) :: else fi;
-    done[me] = 1
-  } unless { dead[me] }
+  change(0);
+  if :: me == B -> change(1) :: else fi;
+  done[me] = 1;
+gone:
+  atomic { seen = 0; n = 0; k = 0; old = 0 }
 }
 proctype reaper(byte me) {           /* recover::reap of a dead waker; the right frees itself */
   byte seen, n, k, old, v, o;
-  { do
-    :: atomic { (right == NOBODY || dead[right]) && ((dead[A] && !reaped[A]) || (dead[B] && !reaped[B])) ->
-                right = me;
-                if :: dead[A] && !reaped[A] -> v = A :: dead[B] && !reaped[B] -> v = B fi };
-#ifdef JOURNAL
-       if
-       :: committed[v - A] -> twin[entry[v - A]] = to[v - A]; data[entry[v - A]] = to[v - A]; committed[v - A] = 0
-       :: else
-       fi;
-#endif
-       if
-       :: owed[v - A] -> o = owed[v - A] - 1;
-#if BUG == 9
-          tell(o);
-          if :: seen & BELL -> tell(2) :: else fi;
-#elif BUG == 13
-          repeat(o);
-#else
-          repeat(o);
-          repeat(2);
-#endif
-          owed[v - A] = 0
-       :: else
-       fi;
-       d_step { if :: lk[0] == v -> lk[0] = NOBODY :: else fi;       /* the generation advances */
-                if :: lk[1] == v -> lk[1] = NOBODY :: else fi; reaped[v] = 1 };
-       d_step { if :: right == me -> right = NOBODY :: else fi; seen = 0; n = 0; old = 0; v = 0; o = 0 }
-    od } unless { dead[me] }
-}
-#define KILL(v) ndead < DEATHS && !dead[v] && (v < 6 && !done[v] || right == v) -> dead[v] = 1; ndead++
-proctype killer() {                  /* a waker anywhere, a reaper while it reaps */
-end_killer:
   do
-  :: atomic { KILL(A) }
-  :: atomic { KILL(B) }
-  :: atomic { KILL(6) }
-  :: atomic { KILL(7) }
-  od
+  :: atomic { right == NOBODY && ((dead[A] && !reaped[A]) || (dead[B] && !reaped[B])) ->
+              right = me;
+              if :: dead[A] && !reaped[A] -> v = A :: dead[B] && !reaped[B] -> v = B fi };
+#ifdef JOURNAL
+     if
+     :: committed[v - A] ->
+#if BUG == 15
+        committed[v - A] = 0;
+#endif
+        if :: twin[entry[v - A]] = to[v - A] OR_DIE fi;
+        if :: data[entry[v - A]] = to[v - A] OR_DIE fi;
+        if :: committed[v - A] = 0 OR_DIE fi
+     :: else
+     fi;
+#endif
+     if
+     :: owed[v - A] ->
+        o = owed[v - A] - 1;
+#if BUG == 14
+        owed[v - A] = 0;
+#endif
+#if BUG == 9
+        tell(o);
+        if :: seen & BELL -> tell(2) :: else fi;
+#else
+        repeat(o);
+#if BUG != 13
+        repeat(2);
+#endif
+#endif
+        if :: owed[v - A] = 0 OR_DIE fi
+     :: else
+     fi;
+     if
+     :: d_step { if :: lk[0] == v -> lk[0] = NOBODY :: else fi;       /* the generation advances */
+                 if :: lk[1] == v -> lk[1] = NOBODY :: else fi;
+                 entry[v - A] = 0; to[v - A] = 0; reaped[v] = 1 }
+     OR_DIE
+     fi;
+     d_step { right = NOBODY; seen = 0; n = 0; old = 0; v = 0; o = 0 }
+  od;
+gone:
+  atomic { seen = 0; n = 0; k = 0; old = 0; v = 0; o = 0 }
 }
 proctype monitor() {                 /* nothing can move any more: nobody sleeps whose condition holds */
   timeout ->
@@ -252,8 +280,9 @@ proctype monitor() {                 /* nothing can move any more: nobody sleeps
   assert(data[0] == twin[0] && data[1] == twin[1]);
   assert(dead[ONE] || done[ONE] || asleep[ONE]);
   assert(dead[MANY] || done[MANY] || asleep[MANY]);
-  assert(!dead[A] || dead[6] || dead[7] || reaped[A]);
-  assert(!dead[B] || dead[6] || dead[7] || reaped[B]);
+  assert(dead[TWO] || done[TWO] || asleep[TWO]);
+  assert(!dead[A] || reaped[A]);
+  assert(!dead[B] || reaped[B]);
 #if DEATHS == 0
   assert(data[0] == 2 && data[1] == 1 && done[ONE] && done[TWO] && done[MANY]);
 #endif
@@ -265,6 +294,6 @@ init { atomic {
   if :: WHO & 8 -> run fickle() :: else -> done[FICKLE] = 1 fi;
   run waker(A); run waker(B);
 #if DEATHS > 0
-  run reaper(6); run reaper(7); run killer();
+  run reaper(6); run reaper(7);
 #endif
   run monitor() } }

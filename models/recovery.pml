@@ -30,6 +30,8 @@
  *      17 a busy second lock's owner is never looked at (LIVE)
  *      18 a drained thing is given back and struck out in two records
  *      19 a past word is taken over by a store, not by compare-and-exchange
+ *      20 a dead one's record is cleared before it is replayed (MAXR)
+ *      21 a generation of one bit (two deaths)
  */
 #ifndef NP
 #define NP 2
@@ -57,7 +59,11 @@
 #endif
 
 #define NO 9
+#if BUG==21
+#define GM 2
+#else
 #define GM 8                        /* generations: more than any run uses */
+#endif
 #define FREE 0
 #define LIVING 1
 #define DRAINING 2
@@ -407,7 +413,7 @@ REAP:
 #endif
 #if BUG!=13
   if
-  :: atomic { commit[x] -> js=x; rp=1; i=0; goto ODD }
+  :: atomic { commit[x] -> js=x; rp=1; i=0; commit[x]=(BUG!=20); goto ODD }
   :: atomic { !commit[x] -> WIPE(x) }          /* not a store: what was not committed means nothing */
   DIE
   fi;

@@ -9,8 +9,8 @@ for tool in spin cc timeout; do
 done
 here=$(cd "$(dirname "$0")" && pwd); work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 memory=${MEMORY:-8000}                      # MiB for one search
-limit=120; [ "$size" = full ] && limit=600  # seconds for one search
-failed=0
+limit=120; [ "$size" = full ] && limit=600  # seconds of processor time for one search
+failed=0; TIMEFORMAT=%U
 
 # search WHAT MODEL FLAGS: WHAT is clean, or bug
 search() {
@@ -21,16 +21,17 @@ search() {
   case "$model $flags" in
     *-DLIVE*) compile="-DNFAIR=4 -DCOLLAPSE"; run="-a -f" ;;
     recovery*) compile="-DSAFETY -DCOLLAPSE"; run="" ;;
-    *) compile="-DSAFETY -DNOCLAIM"; run="-E" ;;     # their monitors look at deadlocks themselves
+    *) compile="-DSAFETY -DCOLLAPSE"; run="-E" ;;     # their monitors look at deadlocks themselves
   esac
   if ! (cd "$dir" && spin $flags -a m.pml >out 2>&1 &&
         cc "$optimize" -w -DVECTORSZ=2048 -DMEMLIM="$memory" $compile -o pan pan.c >>out 2>&1); then
     echo "models: $model $flags does not compile:"; cat "$dir/out"; exit 1
   fi
-  (cd "$dir" && timeout -s INT "$limit" ./pan $run -m2000000 -w24 >out 2>&1); status=$?
+  seconds=$( (cd "$dir" && ulimit -c 0 && ulimit -t "$limit"
+    time timeout -s INT $((limit * 5)) ./pan $run -m2000000 -w24 >out 2>&1; echo $? >status) 2>&1 | tail -1)
+  status=$(cat "$dir/status")
   states=$(sed -nE 's/^ *([0-9.e+]+) states, stored.*/\1/p' "$dir/out")
   errors=$(sed -nE 's/.*errors: ([0-9]+).*/\1/p' "$dir/out")
-  seconds=$(sed -nE 's/^pan: elapsed time ([0-9.e+-]+) seconds.*/\1/p' "$dir/out")
   verdict=ok
   if [ "$what" = bug ]; then
     [ "${errors:-0}" -gt 0 ] && verdict=caught || { verdict="NOT CAUGHT"; failed=1; }
@@ -50,31 +51,57 @@ clean() { search clean "$@"; }
 big() { [ "$size" = small ] || search clean "$@"; }
 bug() { search bug "$@"; }
 
+# a death in every step (MAXC, DEATHS); two; the death of who reaps or drains (MAXR, REAPERS; in event, 2 DEATHS)
 clean recovery "-DMAXC=1 -DMAXR=0"
 clean recovery "-DMAXC=1 -DMAXR=0 -DALIVE=0"
 clean recovery "-DNS=4 -DMAXC=1 -DMAXR=0 -DOPS=12 -DLIVE"
 clean recovery "-DMAXC=1 -DMAXR=1"
+big   recovery "-DMAXC=1 -DMAXR=1 -DALIVE=0"
 big   recovery "-DMAXC=1 -DMAXR=1 -DOPS=00"
 big   recovery "-DMAXC=1 -DMAXR=1 -DOPS=12"
+big   recovery "-DNP=3 -DNS=4 -DMAXC=1 -DMAXR=0 -DOPS=010"
 big   recovery "-DMAXC=2 -DMAXR=0"
+big   recovery "-DMAXC=2 -DMAXR=0 -DOPS=00"
+big   recovery "-DMAXC=2 -DMAXR=0 -DOPS=12"
 clean event "-DWHO=6"
 clean event "-DWHO=1 -DDEATHS=1"
 clean event "-DWHO=1 -DDEATHS=1 -DJOURNAL"
-big   event "-DWHO=4 -DDEATHS=1"
+clean event "-DWHO=4 -DDEATHS=1"
 big   event "-DWHO=4 -DDEATHS=1 -DJOURNAL"
-big   event "-DWHO=1 -DDEATHS=2"
+big   event "-DWHO=9 -DDEATHS=1"
+big   event "-DWHO=6 -DDEATHS=1"
+big   event "-DWHO=3 -DDEATHS=1 -DJOURNAL"
+clean event "-DWHO=1 -DDEATHS=2"
+clean event "-DWHO=1 -DDEATHS=2 -DJOURNAL"
+big   event "-DWHO=4 -DDEATHS=2"
+big   event "-DWHO=4 -DDEATHS=2 -DJOURNAL"
+big   event "-DWHO=3 -DDEATHS=2"
 clean pin "-DSC"
 clean pin ""
-big   pin "-DSC -DREADS=1 -DWRITES=1 -DDEATHS=1"
-big   pin "-DREADS=1 -DWRITES=1 -DDEATHS=1"
+big   pin "-DSC -DCELLS=2 -DREADS=1 -DWRITES=1"
+big   pin "-DSC -DCELLS=2 -DREADS=1 -DWRITES=1 -DDEATHS=1 -DREAPERS=1"
+clean pin "-DREADS=1 -DWRITES=1 -DDEATHS=1"
+big   pin "-DDEATHS=1"
+clean pin "-DREADS=1 -DWRITES=1 -DDEATHS=1 -DREAPERS=1"
+big   pin "-DDEATHS=1 -DREAPERS=1"
+clean pin "-DREADS=1 -DWRITES=1 -DDEATHS=2"
+big   pin "-DREADS=1 -DDEATHS=2 -DREAPERS=1"
+big   pin "-DSC -DREADS=1 -DDEATHS=2 -DREAPERS=2"
 clean lifetime ""
 clean lifetime "-DEXCHANGE"
 clean lifetime "-DTHREAD"
-big   lifetime "-DDEATHS=1"
+clean lifetime "-DDEATHS=1"
+big   lifetime "-DDEATHS=1 -DTHREAD"
+big   lifetime "-DDEATHS=1 -DREAPERS=1"
+big   lifetime "-DDEATHS=1 -DREAPERS=1 -DEXCHANGE"
+big   lifetime "-DDEATHS=2"
+big   lifetime "-DDEATHS=2 -DREAPERS=1"
 
-for b in 1 2 3 5 6 7 8 9 11 12 13 14 15 16 18 19; do bug recovery "-DBUG=$b"; done
+# seeded bugs
+for b in 1 2 3 5 6 7 8 9 11 12 13 14 15 16 18 19 20; do bug recovery "-DBUG=$b"; done
 for b in 4 10; do bug recovery "-DALIVE=0 -DBUG=$b"; done
 bug recovery "-DNS=4 -DMAXC=1 -DMAXR=0 -DOPS=12 -DLIVE -DBUG=17"
+bug recovery "-DMAXC=2 -DMAXR=0 -DBUG=21"
 bug recovery "-DNS=2 -DMAXC=2 -DMAXR=0 -DGUEST=0"
 for b in 1 2 3 12; do bug event "-DWHO=11 -DBUG=$b"; done
 for b in 4 5; do bug event "-DWHO=6 -DBUG=$b"; done
@@ -82,11 +109,15 @@ for b in 6 8; do bug event "-DWHO=2 -DDEATHS=1 -DBUG=$b"; done
 for b in 7 9; do bug event "-DWHO=1 -DDEATHS=1 -DBUG=$b"; done
 bug event "-DWHO=3 -DBUG=10"
 for b in 11 13; do bug event "-DWHO=4 -DDEATHS=1 -DBUG=$b"; done
+bug event "-DWHO=1 -DDEATHS=2 -DBUG=14"
+bug event "-DWHO=1 -DDEATHS=2 -DJOURNAL -DBUG=15"
 for b in 1 2 3 4 6 7 8 9 10; do bug pin "-DBUG=$b"; done
 for b in 5 11 12; do bug pin "-DREADS=1 -DWRITES=1 -DDEATHS=1 -DBUG=$b"; done
+for b in 13 14; do bug pin "-DREADS=1 -DWRITES=1 -DDEATHS=1 -DREAPERS=1 -DBUG=$b"; done
 for b in 1 2 3 4 6 7 8; do bug lifetime "-DBUG=$b"; done
 bug lifetime "-DLOADS=2 -DBUG=5"
 bug lifetime "-DDEATHS=1 -DBUG=9"
 bug lifetime "-DDEATHS=1 -DEXCHANGE -DBUG=10"
 for b in 11 12; do bug lifetime "-DTHREAD -DBUG=$b"; done
+for b in 13 14; do bug lifetime "-DDEATHS=1 -DREAPERS=1 -DBUG=$b"; done
 exit $failed

@@ -48,6 +48,33 @@ def start(
     return process
 
 
+def fork(target: Callable[..., object], *args: Any) -> int:
+    """Run ``target(*args)`` in a child of a bare os.fork(); return its PID, to be waited for.
+
+    Cheaper than ``start()``: for tests that kill by the thousand. Exit status 1 is an exception,
+    shown on standard error.
+    """
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        die_with_parent()
+        target(*args)
+        code = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
+
+
+def kill(child: int) -> None:
+    """Kill a child of ``fork()``, and see that nothing else ended it."""
+    os.kill(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code == -signal.SIGKILL, f"exit code {code}: it ended by itself"
+
+
 def join(*processes: BaseProcess, limit: float = 30) -> None:
     """Wait until all have ended, and see that they ended well."""
     for process in processes:

@@ -10,19 +10,19 @@ SOURCES = Path(__file__).parent.parent / "crates" / "core" / "src"
 # From the bottom up. A folder is one module, whatever is in it.
 LAYERS = [
     ["mortal"],  # the processes of a loom model; nothing in a normal build
-    ["error", "sync", "os"],
+    ["error", "seed", "sync", "os"],
     ["crash", "layout", "roster"],
     ["segment"],
     ["participant"],
     ["lock", "journal", "wait"],
-    ["operation", "recover"],
+    ["alone", "operation", "recover"],
     ["heap"],
     ["space"],
     ["unfinished", "pin"],
     ["rows"],
-    ["directory"],
+    ["directory", "holding"],
     ["cell"],
-    ["mutex", "fork", "drain"],
+    ["mutex", "flag", "semaphore", "condition", "barrier", "queue", "fork", "drain"],
     ["check", "folder"],
     ["lib"],
 ]

@@ -54,7 +54,14 @@ def test_acquire_and_release(lock: Any) -> None:
 
 
 def test_names_of_the_first_argument(lock: Any) -> None:
-    for keywords in ({"blocking": False}, {"block": False}, {"timeout": 0}, {"timeout": 0.01}):
+    refusals: list[dict[str, Any]] = [
+        {"blocking": False},
+        {"block": False},
+        {"blocking": 0},  # only its truth counts
+        {"timeout": 0},
+        {"timeout": 0.01},
+    ]
+    for keywords in refusals:
         lock.acquire()
         assert in_thread(lambda k=keywords: lock.acquire(**k)) is False
         lock.release()
@@ -62,6 +69,18 @@ def test_names_of_the_first_argument(lock: Any) -> None:
     lock.release()
     assert lock.acquire(True, -1) is True
     lock.release()
+
+
+class Sublock(cy.Lock):
+    pass
+
+
+def test_a_subclass_stays_one_through_pickle() -> None:
+    lock = Sublock()
+    with lock:
+        copy = pickle.loads(pickle.dumps(lock))
+        assert type(copy) is Sublock
+        assert copy.locked()
 
 
 def test_release_while_free(lock: Any) -> None:
@@ -126,12 +145,13 @@ def test_a_lock_is_not_recursive() -> None:
 
 def test_locked_and_repr() -> None:
     lock = cy.Lock()
-    assert (lock.locked(), repr(lock)) == (False, "<courtyard.Lock, unlocked>")
+    where = f"courtyard.Lock object at {id(lock):#x}"
+    assert (lock.locked(), repr(lock)) == (False, f"<unlocked {where}>")
     with lock:
-        assert (lock.locked(), repr(lock)) == (True, "<courtyard.Lock, locked>")
+        assert (lock.locked(), repr(lock)) == (True, f"<locked {where}>")
     assert not lock.locked()
     lock.close()
-    assert repr(lock) == "<courtyard.Lock, closed>"
+    assert repr(lock) == f"<closed {where}>"
     for call in (lock.acquire, lock.release, lock.locked, lock.__enter__, lock.__reduce__):
         with pytest.raises(cy.Closed):
             call()

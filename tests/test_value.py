@@ -556,7 +556,7 @@ def test_structures_of_all_sorts(make: Any) -> None:
     assert (big.short, big.long) == (1, 2)
     big.long = -2
     assert (big.short, big.long) == (1, -2)
-    assert bytes(big.get_obj()).startswith(b"\x00\x01")
+    assert bytes(memoryview(big)).startswith(b"\x00\x01")
 
     packed = make(Packed, 1, 2**40, 3)
     packed.number += 1
@@ -723,8 +723,8 @@ def test_what_is_no_type_is_refused(bad: Any) -> None:
 
 
 def test_bad_arguments() -> None:
-    for lock in (0, "x", multiprocessing.Lock()):
-        with pytest.raises(TypeError, match="lock="):
+    for lock in (0, "x", object()):
+        with pytest.raises(AttributeError, match="lock="):
             Value("i", lock=lock)
     with pytest.raises(TypeError):
         Value()

@@ -14,6 +14,9 @@ if sys.platform != "linux":
     raise ImportError(f"courtyard runs on Linux; this is {sys.platform}")
 
 from courtyard import _process as _process  # its import arranges forks and exit
+from courtyard._array import Array, RawArray
+from courtyard._barrier import Barrier
+from courtyard._condition import Condition
 from courtyard._errors import (
     Closed,
     CorruptError,
@@ -24,36 +27,60 @@ from courtyard._errors import (
     SpaceFull,
     WrongType,
 )
+from courtyard._event import Event
 from courtyard._functions import check, statistics, version, wait_for
-from courtyard._lock import Lock
+from courtyard._lock import Lock, RLock
+from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
+from courtyard._semaphore import BoundedSemaphore, Semaphore
+from courtyard._synchronized import copy, synchronized
 from courtyard._value import RawValue, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from courtyard._statistics import ObjectStatistics, SpaceStatistics
 
+    class ShutDown(Exception):
+        """Raised by put and get of a queue that was shut down."""
+
+
 __all__ = [
+    "Array",
+    "Barrier",
+    "BoundedSemaphore",
     "Closed",
+    "Condition",
     "CorruptError",
     "CourtyardError",
+    "Event",
+    "JoinableQueue",
     "LayoutMismatch",
+    "LifoQueue",
     "Lock",
     "NotFound",
     "NotTrusted",
     "ObjectStatistics",
+    "PriorityQueue",
+    "Queue",
+    "RLock",
+    "RawArray",
     "RawValue",
+    "Semaphore",
+    "ShutDown",
+    "SimpleQueue",
     "SpaceFull",
     "SpaceStatistics",
     "Value",
     "WrongType",
     "check",
+    "copy",
     "statistics",
+    "synchronized",
     "version",
     "wait_for",
 ]
 __version__ = "0.1.0"
 
-_LATER = ("ObjectStatistics", "SpaceStatistics")  # dataclasses take longer than all the rest
+_LATER = ("ObjectStatistics", "ShutDown", "SpaceStatistics")  # they take longer than all the rest
 
 for _name in __all__:  # one public home per name
     if _name not in _LATER:
@@ -63,6 +90,10 @@ del _name
 
 def __getattr__(name: str) -> object:
     """Import what is seldom needed when it is."""
+    if name == "ShutDown":
+        from courtyard import _errors
+
+        return globals().setdefault(name, _errors.ShutDown)
     if name in _LATER:
         from courtyard import _statistics
 

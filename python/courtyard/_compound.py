@@ -60,7 +60,7 @@ def _field(ctype: Any, name: str) -> property:
     def get(self: Any) -> Any:
         found = getattr(_copy(self)[1], name)
         if isinstance(found, ctypes.Structure | ctypes.Union | ctypes.Array):
-            return getattr(_native.Cell.get_obj(self), name)
+            return getattr(_native.Cell._plain(self), name)
         return found
 
     def set_(self: Any, value: Any) -> None:
@@ -76,7 +76,7 @@ def _length(self: Any) -> int:
 def _get_item(self: Any, index: Any) -> Any:
     found = _copy(self)[1][index]
     if isinstance(found, ctypes.Structure | ctypes.Union | ctypes.Array):
-        return _native.Cell.get_obj(self)[index]
+        return _native.Cell._plain(self)[index]
     return found
 
 

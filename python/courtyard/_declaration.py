@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     Declared = Any
 
-_TYPECODES = {
+TYPECODES = {
     "c": "c_char",
     "u": "c_wchar",
     "b": "c_byte",
@@ -63,10 +63,10 @@ def _resolve(declared: Declared) -> Declaration:
     import ctypes
 
     if isinstance(declared, str):
-        name = _TYPECODES.get(declared)
+        name = TYPECODES.get(declared)
         if name is None:
             raise TypeError(
-                f"unknown typecode {declared!r}: expected one of {' '.join(_TYPECODES)}, a ctypes "
+                f"unknown typecode {declared!r}: expected one of {' '.join(TYPECODES)}, a ctypes "
                 "type, int, float, bool, object, or another class"
             )
         ctype = getattr(ctypes, name)
@@ -168,3 +168,11 @@ def restored(declared: Any) -> Declared:
             return getattr(element, what)
         return restored(element) * what
     return declared
+
+
+def require_lock(lock: Any) -> None:
+    """Raise AttributeError, as multiprocessing does, for what is no lock."""
+    if not hasattr(lock, "acquire"):
+        raise AttributeError(
+            f"lock={lock!r} has no method 'acquire': expected True, False or a lock"
+        )

@@ -41,3 +41,27 @@ class Closed(CourtyardError, ValueError):
 
 class NotTrusted(CourtyardError):
     """A pickle was refused in a space opened with ``pickle=False``."""
+
+
+def __getattr__(name: str) -> object:
+    """Make ShutDown when it is asked for: the queue module takes longer than all of this."""
+    if name != "ShutDown":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import queue
+
+    made = getattr(queue, "ShutDown", None)
+    if made is None:
+        text = "Raised by put and get of a queue that was shut down."
+        made = type("ShutDown", (Exception,), {"__doc__": text, "__module__": "courtyard"})
+    return globals().setdefault(name, made)
+
+
+# threading and multiprocessing differ in what a wrong release raises: these are both.
+
+
+class NotHeld(RuntimeError, ValueError):
+    """A lock was released that nobody holds."""
+
+
+class NotOwned(RuntimeError, AssertionError):
+    """A lock with an owner was released by another, or a wait or notify came without it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._lock import Lock
+from courtyard._array import Array, RawArray
+from courtyard._primitive import Shared
 from courtyard._value import RawValue, Value
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -12,10 +13,12 @@ if TYPE_CHECKING:
 
     from courtyard._statistics import ObjectStatistics
 
-_CLASSES = (Value, RawValue, Lock)
+_CLASSES = (Value, RawValue, Array, RawArray)
 
 
 def _class_of(obj: Any) -> Any:
+    if isinstance(obj, Shared):
+        return type(obj)
     for cls in _CLASSES:
         if isinstance(obj, cls):
             return cls
@@ -44,8 +47,9 @@ def version(obj: Any) -> int:
     >>> cy.version(v) != before
     True
     """
-    base = _native.Mutex if isinstance(obj, _native.Mutex) else _native.Cell
     _class_of(obj)
+    bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)
+    base = next(base for base in bases if isinstance(obj, base))
     found: int = base.version.__get__(obj)
     return found
 

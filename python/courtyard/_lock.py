@@ -1,17 +1,23 @@
-"""``Lock``: mutual exclusion among processes and threads."""
+"""``Lock`` and ``RLock``: mutual exclusion among processes and threads."""
 
 from __future__ import annotations
 
 from courtyard import _native
+from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from typing import Any
 
-    from courtyard._statistics import ObjectStatistics
+
+def _represent(lock: Any, more: str = "") -> str:
+    what = f"courtyard.{type(lock).__name__} object{more} at {id(lock):#x}"
+    if lock._closed:
+        return f"<closed {what}>"
+    return f"<{'locked' if lock.locked() else 'unlocked'} {what}>"
 
 
-class Lock(_native.Mutex):
+class Lock(Shared, _native.Mutex):
     """A lock among processes and threads that death releases.
 
     Like ``threading.Lock`` and ``multiprocessing.Lock``: ``acquire(blocking=True, timeout=-1)``
@@ -42,29 +48,50 @@ class Lock(_native.Mutex):
         """Make a lock, free at first."""
         return super().__new__(cls)  # type: ignore[return-value]
 
+    @classmethod
+    def _load(cls, address: Any) -> Any:
+        return _native.Mutex.__new__(cls, address)
+
     def __repr__(self) -> str:
         """Say what it is and whether it is held."""
-        if self._closed:
-            return "<courtyard.Lock, closed>"
-        return f"<courtyard.Lock, {'locked' if self.locked() else 'unlocked'}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle: loading it opens the same lock."""
-        return _rebuild, (self._address(),)
-
-    def statistics(self) -> ObjectStatistics:
-        """Return the lock's and its space's figures; O(space)."""
-        from courtyard._statistics import object_statistics
-
-        return object_statistics(self, "Lock")
-
-    def check(self) -> None:
-        """Raise CorruptError if the lock's space contradicts itself; O(space)."""
-        self._figures()
+        return _represent(self)
 
 
-def _rebuild(address: Any) -> Lock:
-    return _native.Mutex.__new__(Lock, address)  # type: ignore[return-value]
+class RLock(Shared, _native.RMutex):
+    """A recursive lock among processes and threads, owned by a thread of a process.
+
+    Like ``threading.RLock`` and ``multiprocessing.RLock``: the thread that holds it may acquire
+    it again, and it is free when that thread has released it as often. ``acquire``, ``release``,
+    ``locked()`` and ``with`` as those of ``Lock``.
+
+    When its holder is killed it is free at once, all levels; ``recovered`` is then true for the
+    next holder until that one has released it. A forked child holds none of its parent's locks.
+
+    Raises RuntimeError when released by a thread that does not hold it.
+
+    >>> import courtyard as cy
+    >>> lock = cy.RLock()
+    >>> with lock, lock:
+    ...     lock.locked()
+    True
+    >>> lock.locked()
+    False
+    """
+
+    __slots__ = ()
+
+    def __new__(cls) -> RLock:
+        """Make a lock, free at first."""
+        return super().__new__(cls)  # type: ignore[return-value]
+
+    @classmethod
+    def _load(cls, address: Any) -> Any:
+        return _native.RMutex.__new__(cls, address)
+
+    def __repr__(self) -> str:
+        """Say what it is, whether it is held, and how often by this thread."""
+        return _represent(self, "" if self._closed else f" count={self._recursion_count()}")
 
 
 _native.install(Lock)
+_native.install(RLock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._declaration import describe, portable, resolve, restored
+from courtyard._declaration import describe, portable, require_lock, resolve, restored
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ class _Described:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same value."""
-        return _rebuild, (
-            _home(self),
-            portable(_declared(self)),
-            _native.Cell._address(_cell(self)),
+        return _native.link_to(self) or (
+            _rebuild,
+            (
+                _home(self),
+                portable(_declared(self)),
+                _native.Cell._address(_cell(self)),
+                _lock_of(self),
+            ),
         )
 
     def statistics(self) -> ObjectStatistics:
@@ -120,9 +124,12 @@ class Value(_Described, _native.GuardedCell["_T"]):
     any pickle. Its memory is free when the last process that holds it closed it or ended.
 
     A scalar is read in about 15 ns and written in 25 (no system call); with ``lock=False`` (a
-    ``RawValue``) the lock is left out. ``lock=None`` means True, as in multiprocessing.
+    ``RawValue``) the lock is left out. ``lock=None`` means True, as in multiprocessing. A lock
+    given as ``lock`` is what ``get_lock()`` and ``with`` use; writes take it too, so it must be
+    recursive for writes within it.
 
-    Raises TypeError for a type that cannot be shared, SpaceFull when there is no memory.
+    Raises TypeError for a type that cannot be shared, AttributeError for a lock that is none,
+    SpaceFull when there is no memory.
 
     >>> import courtyard as cy
     >>> counter = cy.Value("i", 41)
@@ -141,26 +148,20 @@ class Value(_Described, _native.GuardedCell["_T"]):
     if TYPE_CHECKING:  # what is declared says what is held
 
         @overload
-        def __new__(
-            cls, type_: _Integer, /, *args: Any, lock: bool | None = True
-        ) -> Value[int]: ...
+        def __new__(cls, type_: _Integer, /, *args: Any, lock: Any = True) -> Value[int]: ...
+        @overload
+        def __new__(cls, type_: _Float, /, *args: Any, lock: Any = True) -> Value[float]: ...
+        @overload
+        def __new__(cls, type_: _Bytes, /, *args: Any, lock: Any = True) -> Value[bytes]: ...
+        @overload
+        def __new__(cls, type_: _Text, /, *args: Any, lock: Any = True) -> Value[str]: ...
         @overload
         def __new__(
-            cls, type_: _Float, /, *args: Any, lock: bool | None = True
-        ) -> Value[float]: ...
-        @overload
-        def __new__(
-            cls, type_: _Bytes, /, *args: Any, lock: bool | None = True
-        ) -> Value[bytes]: ...
-        @overload
-        def __new__(cls, type_: _Text, /, *args: Any, lock: bool | None = True) -> Value[str]: ...
-        @overload
-        def __new__(
-            cls, type_: type[_SimpleCData[_T]], /, *args: Any, lock: bool | None = True
+            cls, type_: type[_SimpleCData[_T]], /, *args: Any, lock: Any = True
         ) -> Value[_T]: ...
         @overload
         def __new__(
-            cls, type_: type[Array[c_char]], /, *args: Any, lock: bool | None = True
+            cls, type_: type[Array[c_char]], /, *args: Any, lock: Any = True
         ) -> Value[bytes]: ...
         @overload
         def __new__(
@@ -168,13 +169,13 @@ class Value(_Described, _native.GuardedCell["_T"]):
             type_: type[Array[Any] | Structure | Union],
             /,
             *args: Any,
-            lock: bool | None = True,
+            lock: Any = True,
         ) -> Value[Any]: ...
         @overload
-        def __new__(cls, type_: type[_T], /, *args: Any, lock: bool | None = True) -> Value[_T]: ...
+        def __new__(cls, type_: type[_T], /, *args: Any, lock: Any = True) -> Value[_T]: ...
         @overload
-        def __new__(cls, type_: Any, /, *args: Any, lock: bool | None = True) -> Value[Any]: ...
-        def __new__(cls, type_: Any, /, *args: Any, lock: bool | None = True) -> Any: ...
+        def __new__(cls, type_: Any, /, *args: Any, lock: Any = True) -> Value[Any]: ...
+        def __new__(cls, type_: Any, /, *args: Any, lock: Any = True) -> Any: ...
 
     else:
 
@@ -184,23 +185,26 @@ class Value(_Described, _native.GuardedCell["_T"]):
                 return _make(cls, type_, args)
             if lock is False:
                 return _make(RawValue, type_, args)
-            raise TypeError(
-                f"lock={lock!r}: expected True or False; a value has a lock of its own, get_lock()"
-            )
+            require_lock(lock)
+            return _make(cls, type_, args, None, lock)
 
 
 _native.install(RawValue)
 _native.install(Value)
 
 
-def _make(cls: Any, type_: Declared, args: tuple[Any, ...], address: Any = None) -> Any:
+def _make(
+    cls: Any, type_: Declared, args: tuple[Any, ...], address: Any = None, lock: Any = None
+) -> Any:
     declaration = resolve(type_)
-    if declaration.shape != "scalar":
-        cls = _shaped(cls, declaration)
+    if declaration.shape != "scalar" or lock is not None:
+        cls = _shaped(cls, declaration, lock)
     base = _native.GuardedCell if issubclass(cls, _native.GuardedCell) else _native.Cell
     obj = base.__new__(cls, declaration.code, declaration.length, type_, declaration.ctype, address)
     if address is None and (args or (declaration.code == "object" and type_ is not object)):
         base.set(obj, _initial(declaration, type_, args))
+    if lock is not None:
+        cls._given_lock.__set__(obj, lock)
     return obj
 
 
@@ -220,14 +224,18 @@ def _initial(declaration: Declaration, type_: Declared, args: tuple[Any, ...]) -
     return type_(*args)
 
 
-def _rebuild(cls: Any, declared: Any, address: Any) -> Any:
-    return _make(cls, restored(declared), (), address)
+def _rebuild(cls: Any, declared: Any, address: Any, lock: Any = None) -> Any:
+    return _make(cls, restored(declared), (), address, lock)
 
 
 def _home(obj: Any) -> Any:
-    """Return the class that pickles by name: not the one made for its ctypes type."""
-    cls = type(obj)
-    return cls.__base__ if cls in _classes.values() else cls
+    """Return the class that pickles by name: not one made for its ctypes type or its lock."""
+    return _homes.get(type(obj), type(obj))
+
+
+def _lock_of(obj: Any) -> Any:
+    slot = getattr(type(obj), "_given_lock", None)
+    return None if slot is None else slot.__get__(obj)
 
 
 def _cell(obj: Any) -> _native.Cell[Any]:
@@ -259,14 +267,26 @@ def _statistics(obj: Any) -> ObjectStatistics:
     return object_statistics(obj, _title(obj))
 
 
-_classes: dict[tuple[Any, Any], Any] = {}
+_homes: dict[Any, Any] = {}
+_classes: dict[tuple[Any, Any, bool], Any] = {}
 
 
-def _shaped(cls: Any, declaration: Declaration) -> Any:
-    """Return the subclass for a ctypes type with elements or fields."""
-    from courtyard import _compound
-
-    key = (cls, declaration.ctype)
+def _shaped(cls: Any, declaration: Declaration, lock: Any) -> Any:
+    """Return the subclass for a ctypes type with elements or fields, and for a given lock."""
+    compound = declaration.shape != "scalar"
+    key = (cls, declaration.ctype if compound else None, lock is not None)
     if key not in _classes:
-        _classes[key] = _compound.subclass(cls, declaration)
+        made, fields = cls, ()
+        if compound:
+            from courtyard import _compound
+
+            made = _compound.subclass(cls, declaration)
+            fields = tuple(vars(made))
+        if lock is not None:
+            from courtyard import _synchronized
+
+            names = ("set", "increment", "exchange", "compare_exchange", "__setitem__")
+            made = _synchronized.under_a_lock(made, names, ("value", *fields))
+        _homes[made] = cls
+        _classes[key] = made
     return _classes[key]

@@ -5,9 +5,11 @@
 //! nothing moved meanwhile. Beside writers that never pause no such moment may be found: then
 //! figures are given, and nobody is accused.
 
+use crate::cell;
 use crate::directory;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
+use crate::holding;
 use crate::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
 use crate::operation::{self, Operation};
 use crate::os;
@@ -101,6 +103,8 @@ struct Snapshot {
 const RETIRED: &str = "retired";
 const TABLE: &str = "a table";
 const AT_HAND: &str = "in a magazine";
+const DOOMED: &str = "being taken apart";
+const LEASED: &str = "on a lease";
 const UNFINISHED: &str = "unfinished";
 const OBJECT: &str = "part of an object";
 const FREE_BLOCK: &str = "free in its chunk";
@@ -135,6 +139,15 @@ impl Snapshot {
                 .claims
                 .extend(blocks.into_iter().map(|block| (block, OBJECT)));
         }
+        let (mut doomed, mut steps) = (read(superblock::DOOMED), 0);
+        while doomed != 0 && steps < segment.size() / layout::LINE {
+            let (_, blocks) = (space.hooks.blocks)(segment, cell::KIND, doomed)?;
+            snapshot
+                .claims
+                .extend(blocks.into_iter().map(|block| (block, DOOMED)));
+            doomed = read(heap::payload(segment, doomed) + cell::OWNER);
+            steps += 1;
+        }
         snapshot.versions.push(read(superblock::NEXT_SERIAL));
         Ok(snapshot)
     }
@@ -166,6 +179,14 @@ impl Snapshot {
         let unfinished = (0..slot::UNFINISHED_ROWS).map(|row| base + slot::UNFINISHED + row * WORD);
         let blocks = unfinished.map(read).filter(|&block| block != 0);
         self.claims.extend(blocks.map(|block| (block, UNFINISHED)));
+        let holdings = base + slot::HOLDINGS;
+        self.add_table(segment, holdings)?;
+        for (_, row) in rows::each(segment, holdings, holding::ROW)? {
+            let block = read(row + holding::BLOCK);
+            if read(row) != 0 && block != 0 {
+                self.claims.push((block, LEASED));
+            }
+        }
         let members = base + slot::MEMBERS;
         self.add_table(segment, members)?;
         let rows = rows::each(segment, members, directory::MEMBER_ROW)?;
@@ -240,8 +261,8 @@ impl Snapshot {
                 .filter(|(block, _)| !idle.contains(block))
                 .map(|&(_, bytes)| bytes)
                 .sum(),
-            live_blocks: count(&[TABLE, OBJECT]),
-            idle_blocks: count(&[RETIRED, AT_HAND, UNFINISHED]),
+            live_blocks: count(&[TABLE, OBJECT, LEASED]),
+            idle_blocks: count(&[RETIRED, AT_HAND, UNFINISHED, DOOMED]),
             objects: self.objects.len() as u64,
             tickets: self.tickets.len() as u64,
             participants: self.participants,

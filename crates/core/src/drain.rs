@@ -8,12 +8,14 @@
 use crate::directory;
 use crate::error::{Attempt, Error, Result};
 use crate::heap;
+use crate::holding;
 use crate::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
 use crate::operation::{self, Operation};
 use crate::participant::{DRAINING, FREE, Participant, Right, State};
 use crate::pin;
 use crate::recover;
 use crate::rows;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence};
@@ -31,6 +33,10 @@ pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Re
         }
     }
     directory::expire(space, participant, patience)?;
+    directory::crumble(space, participant, patience)?;
+    if planted(Bug::RetiredNotSwept) {
+        return Ok(());
+    }
     pin::sweep(space, participant, patience)
 }
 
@@ -90,72 +96,96 @@ pub fn drain(
 
 /// A word of a dead one's tables that may own something.
 #[derive(Clone, Copy)]
-enum Holding {
+enum Owned {
     /// A magazine: a count, then blocks.
     Magazine(u64),
     Unfinished(u64),
     Member(u64),
-    /// A segment of the membership table itself.
+    /// A row of the holdings.
+    Held(u64),
+    /// A segment of a table itself.
     Segment(u64),
 }
 
-impl Holding {
+impl Owned {
     fn word(self) -> u64 {
         match self {
-            Holding::Magazine(word)
-            | Holding::Unfinished(word)
-            | Holding::Member(word)
-            | Holding::Segment(word) => word,
+            Owned::Magazine(word)
+            | Owned::Unfinished(word)
+            | Owned::Member(word)
+            | Owned::Held(word)
+            | Owned::Segment(word) => word,
         }
     }
 }
 
-/// Every word that may own something, the membership table's segments after their rows.
-fn holdings(segment: &Segment, slot: u64) -> Vec<Holding> {
+/// Every word that may own something, the tables' segments after their rows.
+fn holdings(segment: &Segment, slot: u64) -> Vec<Owned> {
     let base = layout::slot_record(slot);
     let is_set = |word: u64| segment.word(word).load(Ordering::Relaxed) != 0;
     let mut words = Vec::new();
     for index in 0..slot::RECORD_COUNT {
         let record = layout::thread_record(slot, index);
         let magazines = (0..CLASSES.len()).map(|class| operation::magazine(record, class));
-        words.extend(magazines.map(Holding::Magazine));
+        words.extend(magazines.map(Owned::Magazine));
     }
     let unfinished = (0..slot::UNFINISHED_ROWS).map(|row| base + slot::UNFINISHED + row * WORD);
-    words.extend(unfinished.map(Holding::Unfinished));
+    words.extend(unfinished.map(Owned::Unfinished));
     let members = base + slot::MEMBERS;
     if let Ok(rows) = rows::each(segment, members, directory::MEMBER_ROW) {
-        words.extend(rows.into_iter().map(|(_, at)| Holding::Member(at)));
+        words.extend(rows.into_iter().map(|(_, at)| Owned::Member(at)));
     }
-    words.extend((0..rows::SEGMENTS).map(|part| Holding::Segment(members + part * WORD)));
+    let table = base + slot::HOLDINGS;
+    if let Ok(rows) = rows::each(segment, table, holding::ROW) {
+        words.extend(rows.into_iter().map(|(_, at)| Owned::Held(at)));
+    }
+    for head in [members, table] {
+        words.extend((0..rows::SEGMENTS).map(|part| Owned::Segment(head + part * WORD)));
+    }
     words.retain(|held| is_set(held.word()));
     words
 }
 
 /// Gives one thing back and clears its word in the same record; true when nothing is left there.
-fn give_back(space: &Space, operation: &mut Operation, held: Holding) -> Attempt<bool> {
+fn give_back(space: &Space, operation: &mut Operation, held: Owned) -> Attempt<bool> {
     let word = held.word();
     let value = operation.read(word);
     if value == 0 {
         return Ok(true);
     }
     match held {
-        Holding::Magazine(_) => {
+        Owned::Magazine(_) => {
             let count = value.min(record::MAGAZINE_ROOM);
             let block = operation.read(word + count * WORD);
             operation.lock(superblock::HEAP_LOCK)?;
             heap::release(operation, block)?;
             operation.write(word, count - 1);
         }
-        Holding::Unfinished(_) => {
+        Owned::Unfinished(_) => {
             operation.lock(superblock::HEAP_LOCK)?;
             heap::release(operation, value)?;
+            if planted(Bug::DrainInTwo) {
+                operation.commit();
+            }
             operation.write(word, 0);
         }
-        Holding::Member(_) => {
+        Owned::Member(_) => {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             directory::drop_member(space, operation, word)?;
         }
-        Holding::Segment(_) => {
+        Owned::Held(_) => {
+            if let Some(object) = holding::object(operation, word)
+                && let Some((kind, root)) = directory::find(operation, object)?
+            {
+                (space.hooks.settle)(operation, kind, root, word)?;
+            }
+            let block = operation.read(word + holding::BLOCK);
+            if block != 0 {
+                heap::discard(operation, block)?; // its object is gone
+            }
+            operation.write(word, 0);
+        }
+        Owned::Segment(_) => {
             operation.lock(superblock::HEAP_LOCK)?;
             let block = heap::block_of(operation.segment, value)?;
             heap::release(operation, block)?;
@@ -172,7 +202,7 @@ fn forget(
     participant: &Participant,
     patience: Patience,
     slot: u64,
-    held: Holding,
+    held: Owned,
 ) -> Result<()> {
     space
         .segment
@@ -181,7 +211,7 @@ fn forget(
     space.run_as(participant, patience, |operation| {
         operation.lock(layout::drain_lock(slot))?;
         let left = match held {
-            Holding::Magazine(word) => operation
+            Owned::Magazine(word) => operation
                 .read(word)
                 .min(record::MAGAZINE_ROOM)
                 .saturating_sub(1),

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::layout::{self, GATE_BYTE, SLOTS, WORD, superblock};
 use crate::os::{self, Claim};
 use crate::participant::any_alive;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Hooks, Space};
 use crate::sync::Ordering;
@@ -122,7 +123,7 @@ fn create_draft(folder: &Path, path: &Path, uuid: u128, hooks: Hooks) -> Result<
     let draft = folder.join(format!("{uuid:032x}.new"));
     loop {
         let file = os::open_new(&draft).map_err(|e| system("open", &draft, e))?;
-        let gate = file.try_clone().map_err(|e| system("dup", &draft, e))?;
+        let gate = os::duplicate(&file).map_err(|e| system("dup", &draft, e))?;
         let locked = os::claim(&gate, Claim::Read, GATE_BYTE, 1);
         if !locked.map_err(|e| system("fcntl", &draft, e))? || !is_linked(&gate, &draft) {
             continue; // a cleaner came first: the name is free again
@@ -173,7 +174,7 @@ fn build(file: File, path: &Path, draft: Option<&Path>, uuid: u128, hooks: Hooks
         (superblock::SIZE, data),
     ];
     write_superblock(&file, &words).map_err(|e| system("write", path, e))?;
-    let keep = file.try_clone().map_err(|e| system("dup", path, e))?;
+    let keep = os::duplicate(&file).map_err(|e| system("dup", path, e))?;
     let segment = Segment::map(file, here)?;
     let space = Space::new(segment, hooks)?;
     if let Err(error) = open_house(&space, &keep, path, draft) {
@@ -186,27 +187,32 @@ fn build(file: File, path: &Path, draft: Option<&Path>, uuid: u128, hooks: Hooks
 /// Makes a mapped space usable, registers in it, and only then lets others find it.
 fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> Result<()> {
     space.extend_new()?;
-    let participant = space.register(false)?;
-    space.install(Box::new(participant));
+    if !planted(Bug::LinkBeforeRegister) {
+        let participant = space.register(false)?;
+        space.install(Box::new(participant));
+    }
     let linked = match draft {
         None => os::link_unnamed(file, path),
         Some(draft) => os::link(draft, path).and_then(|()| os::unlink(draft)),
     };
     linked.map_err(|e| system("link", path, e))?;
     space.segment.set_path(path);
+    if planted(Bug::LinkBeforeRegister) {
+        let participant = space.register(false)?;
+        space.install(Box::new(participant));
+    }
     Ok(())
 }
 
 /// Writes the immutable words and their checksum with plain file writes: nobody maps it yet.
 fn write_superblock(file: &File, words: &[(u64, u64)]) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
     let mut page = [0u8; layout::PAGE as usize];
     for &(offset, value) in words {
         page[offset as usize..][..8].copy_from_slice(&value.to_ne_bytes());
     }
     let crc = u64::from(crc32fast::hash(&page[..superblock::IMMUTABLE as usize]));
     page[superblock::CRC as usize..][..8].copy_from_slice(&crc.to_ne_bytes());
-    file.write_all_at(&page, 0)
+    os::write_at(file, &page, 0)
 }
 
 /// Opens an existing space and registers in it.
@@ -276,7 +282,7 @@ pub fn remove_if_dead(path: &Path, own: Option<u64>) -> Result<bool> {
         return Ok(false);
     }
     let alive = any_alive(&file, own).map_err(|e| system("fcntl", path, e))?;
-    if alive || tickets_pending(&file)? {
+    if alive || tickets_pending(&file, path)? {
         return Ok(false);
     }
     os::unlink(path).map_err(|e| system("unlink", path, e))?;
@@ -285,21 +291,22 @@ pub fn remove_if_dead(path: &Path, own: Option<u64>) -> Result<bool> {
 
 /// Whether pickles of a dead space's objects may still be under way. Its superblock is read and
 /// written as a file, and only believed as far as that: a deadline at most `GRACE` ahead.
-fn tickets_pending(file: &File) -> Result<bool> {
-    use std::os::unix::fs::FileExt;
+fn tickets_pending(file: &File, path: &Path) -> Result<bool> {
     let read = |offset: u64| {
         let mut word = [0; 8];
-        file.read_exact_at(&mut word, offset)
-            .map(|()| u64::from_ne_bytes(word))
-            .unwrap_or(0)
+        match os::read_at(file, &mut word, offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0), // no space's file
+            Err(error) => Err(system("pread", path, error)),
+            Ok(()) => Ok(u64::from_ne_bytes(word)),
+        }
     };
-    if read(superblock::MAGIC) != layout::MAGIC || read(superblock::OPEN_TICKETS) == 0 {
+    if read(superblock::MAGIC)? != layout::MAGIC || read(superblock::OPEN_TICKETS)? == 0 {
         return Ok(false);
     }
     let now = os::boot_clock().as_secs().max(1);
-    let since = read(superblock::ABANDONED);
+    let since = read(superblock::ABANDONED)?;
     if since == 0 || since > now {
-        let _ = file.write_all_at(&now.to_ne_bytes(), superblock::ABANDONED);
+        let _ = os::write_at(file, &now.to_ne_bytes(), superblock::ABANDONED);
         return Ok(true);
     }
     Ok(now - since <= GRACE)
@@ -308,11 +315,8 @@ fn tickets_pending(file: &File) -> Result<bool> {
 /// Removes the private spaces in `folder` that no process holds, and drafts left by the dead.
 /// What cannot be looked at is left alone.
 pub fn clean(folder: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return 0;
-    };
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let ours = paths.filter(|path| {
+    let paths = os::entries(folder).unwrap_or_default();
+    let ours = paths.into_iter().filter(|path| {
         path.extension()
             .is_some_and(|extension| extension == SUFFIX || extension == "new")
     });

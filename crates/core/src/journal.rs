@@ -12,8 +12,46 @@
 //! reading it until the record is cleared, and no word ever written without that lock is named.
 
 use crate::layout::{self, WORD, record, superblock};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{Ordering, compiler_fence, fence};
+
+/// Bytes copied by a record: pieces without gaps, from a place of the writer's own, to places
+/// `stride` apart. It writes these bytes and no others: their neighbours may be changed without
+/// the lock, through views and in arrays without one.
+#[derive(Clone, Copy)]
+pub struct Transfer {
+    pub from: u64,
+    pub to: u64,
+    pub length: u64,
+    pub count: u64,
+    pub stride: u64,
+}
+
+impl Transfer {
+    fn apply(self, segment: &Segment) {
+        for index in 0..self.count {
+            let (from, to) = (
+                self.from + index * self.length,
+                self.to + index * self.stride,
+            );
+            segment.copy_within(from, to, self.length);
+        }
+    }
+
+    fn is_sound(self, segment: &Segment) -> bool {
+        let data = |at: u64, length: Option<u64>| {
+            let lead = at % WORD; // it may begin within a word
+            let length = length.and_then(|length| length.checked_add(lead));
+            length.is_some_and(|length| segment.check_range(at - lead, length).is_ok())
+        };
+        let last = self.count.saturating_sub(1).checked_mul(self.stride);
+        let reach = last.and_then(|last| last.checked_add(self.length));
+        self.length != 0
+            && data(self.from, self.count.checked_mul(self.length))
+            && data(self.to, reach)
+    }
+}
 
 /// A record being written, or a dead one's being replayed.
 pub struct Record<'a> {
@@ -75,6 +113,9 @@ impl<'a> Record<'a> {
                 "a record has {} entries",
                 self.entries
             );
+            if planted(Bug::CommitBeforeEntries) {
+                self.put(record::COMMIT, self.entries + 1);
+            }
             self.put(Self::entry(self.entries), word);
             self.entries += 1;
             self.entries - 1
@@ -84,8 +125,11 @@ impl<'a> Record<'a> {
 
     /// Turns a sequence word odd and even again around the change.
     pub fn sequence(&mut self, word: u64) {
+        if planted(Bug::SequenceLeftOut) {
+            return;
+        }
         assert!(self.sequences < record::SEQUENCE_PAIRS);
-        let pair = record::SEQUENCES + self.sequences * 2 * WORD;
+        let pair = Self::pair(self.sequences);
         self.put(pair, word);
         self.put(
             pair + WORD,
@@ -94,12 +138,24 @@ impl<'a> Record<'a> {
         self.sequences += 1;
     }
 
-    /// Copies whole words at commit, from memory that nobody changes before the record is clear.
-    pub fn copy(&mut self, from: u64, to: u64, words: u64) {
-        self.put(record::COPY_FROM, from);
-        self.put(record::COPY_TO, to);
-        self.put(record::COPY_WORDS, words);
+    /// Copies bytes at commit, from memory that nobody changes before the record is clear.
+    pub fn copy(&mut self, transfer: Transfer) {
+        self.put(record::COPY_FROM, transfer.from);
+        self.put(record::COPY_TO, transfer.to);
+        self.put(record::COPY_LENGTH, transfer.length);
+        self.put(record::COPY_COUNT, transfer.count);
+        self.put(record::COPY_STRIDE, transfer.stride);
         self.copies = 1;
+    }
+
+    fn copied(&self) -> Transfer {
+        Transfer {
+            from: self.get(record::COPY_FROM),
+            to: self.get(record::COPY_TO),
+            length: self.get(record::COPY_LENGTH),
+            count: self.get(record::COPY_COUNT),
+            stride: self.get(record::COPY_STRIDE),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -112,6 +168,9 @@ impl<'a> Record<'a> {
     /// Before that store nothing has changed; after it, everything will have.
     pub fn commit(&mut self) {
         let word = self.entries | self.sequences << 16 | self.copies << 32;
+        if planted(Bug::OddBeforeCommit) {
+            self.turn_odd();
+        }
         compiler_fence(Ordering::SeqCst); // entries before commit
         crate::crash_point!("journal.written");
         self.segment
@@ -122,36 +181,50 @@ impl<'a> Record<'a> {
         self.apply();
     }
 
-    /// Applies a committed record and clears it. Doing so again changes nothing.
+    fn pair(index: u64) -> u64 {
+        record::SEQUENCES + index * 2 * WORD
+    }
+
+    #[inline(always)]
+    fn turn_odd(&self) {
+        let segment = self.segment;
+        for index in 0..self.sequences {
+            let even = self.get(Self::pair(index) + WORD);
+            if let Some(word) = segment.find(self.get(Self::pair(index))) {
+                word.store(even | 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Applies a committed record and clears it. Doing so again changes nothing. Words that were
+    /// scribbled on since they were written, or looked at, are passed over.
     fn apply(&mut self) {
         let segment = self.segment;
-        let pair = |index: u64| record::SEQUENCES + index * 2 * WORD;
-        for index in 0..self.sequences {
-            let even = self.get(pair(index) + WORD);
-            segment
-                .word(self.get(pair(index)))
-                .store(even | 1, Ordering::Relaxed);
+        if planted(Bug::ClearBeforeApply) {
+            self.put(record::COMMIT, 0);
         }
+        self.turn_odd();
         fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
         crate::crash_point!("journal.odd");
         for index in 0..self.entries {
             let entry = Self::entry(index);
-            segment
-                .word(self.get(entry))
-                .store(self.get(entry + WORD), Ordering::Relaxed);
+            if let Some(word) = segment.find(self.get(entry)) {
+                word.store(self.get(entry + WORD), Ordering::Relaxed);
+            }
             crate::crash_point!("journal.applying");
         }
         if self.copies != 0 {
-            let (from, to) = (self.get(record::COPY_FROM), self.get(record::COPY_TO));
-            segment.copy_within(from, to, self.get(record::COPY_WORDS));
+            let transfer = self.copied();
+            if transfer.is_sound(segment) {
+                transfer.apply(segment);
+            }
         }
         crate::crash_point!("journal.applied");
         for index in 0..self.sequences {
-            let even = self.get(pair(index) + WORD).wrapping_add(2);
-            // pairs with the readers' Acquire load of the sequence
-            segment
-                .word(self.get(pair(index)))
-                .store(even, Ordering::Release);
+            let even = self.get(Self::pair(index) + WORD).wrapping_add(2);
+            if let Some(word) = segment.find(self.get(Self::pair(index))) {
+                word.store(even, Ordering::Release); // pairs with the readers' Acquire load
+            }
         }
         compiler_fence(Ordering::SeqCst); // apply before clear
         segment
@@ -168,7 +241,14 @@ impl<'a> Record<'a> {
     /// # Crash
     /// The next reaper does it again from the start; applying is idempotent.
     pub fn replay(segment: &Segment, base: u64) -> bool {
-        let commit = segment.word(base + record::COMMIT).load(Ordering::Acquire);
+        let mut commit = segment.word(base + record::COMMIT).load(Ordering::Acquire);
+        if planted(Bug::UncommittedReplayed) {
+            let named = |index: &u64| {
+                let word = segment.word(base + Self::entry(*index));
+                word.load(Ordering::Relaxed) != 0
+            };
+            commit = (0..record::ENTRY_PAIRS).take_while(named).count() as u64;
+        }
         if commit == 0 {
             return true;
         }
@@ -179,6 +259,9 @@ impl<'a> Record<'a> {
             sequences: commit >> 16 & 0xFFFF,
             copies: commit >> 32,
         };
+        if planted(Bug::SequenceNotReplayed) {
+            dead.sequences = 0;
+        }
         if dead.is_sound() {
             dead.apply();
             return true;
@@ -206,16 +289,34 @@ impl<'a> Record<'a> {
                 && (may_be_journaled(word) || bitmaps.contains(&word) || data(word, WORD))
         };
         (0..self.entries).all(|index| named(self.get(Self::entry(index))))
-            && (0..self.sequences)
-                .all(|index| data(self.get(record::SEQUENCES + index * 2 * WORD), WORD))
-            && (self.copies == 0 || {
-                let length = self.get(record::COPY_WORDS).checked_mul(WORD);
-                length.is_some_and(|length| {
-                    data(self.get(record::COPY_FROM), length)
-                        && data(self.get(record::COPY_TO), length)
-                })
-            })
+            && (0..self.sequences).all(|index| data(self.get(Self::pair(index)), WORD))
+            && (self.copies == 0 || self.copied().is_sound(self.segment))
     }
+}
+
+/// Commits, applies and clears a record that has only entries, written at `base`.
+///
+/// # Crash
+/// As `Record::commit`.
+#[inline(always)]
+pub fn commit(segment: &Segment, base: u64, entries: u64) {
+    let commit = segment.word(base + record::COMMIT);
+    compiler_fence(Ordering::SeqCst); // entries before commit
+    crate::crash_point!("journal.written");
+    commit.store(entries, Ordering::Release);
+    compiler_fence(Ordering::SeqCst); // commit before apply
+    crate::crash_point!("journal.committed");
+    for index in 0..entries {
+        let entry = base + Record::entry(index);
+        let word = segment.word(entry).load(Ordering::Relaxed);
+        let value = segment.word(entry + WORD).load(Ordering::Relaxed);
+        segment.word(word).store(value, Ordering::Release); // pairs with readers of the word alone
+        crate::crash_point!("journal.applying");
+    }
+    compiler_fence(Ordering::SeqCst); // apply before clear
+    commit.store(0, Ordering::Release);
+    compiler_fence(Ordering::SeqCst); // clear before the next record's entries
+    crate::crash_point!("journal.cleared");
 }
 
 /// The words of the superblock and the slots that a lock guards: heap, directory, tables.

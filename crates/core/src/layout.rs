@@ -78,7 +78,9 @@ pub mod superblock {
     pub const NEXT_TICKET_ID: u64 = 0x338;
     pub const OBJECTS: u64 = 0x340; // segments of rows: `rows::SEGMENTS` words
     pub const TICKETS: u64 = 0x400;
-    pub const END_OF_TABLES: u64 = 0x4C0;
+    /// Objects that nobody holds and that are being taken apart, guarded by `DIRECTORY_LOCK`.
+    pub const DOOMED: u64 = 0x4C0;
+    pub const END_OF_TABLES: u64 = 0x4C8;
     // The rest of the page is room for names, topics, clocks.
 }
 
@@ -104,7 +106,9 @@ pub mod slot {
     pub const PIN_ROWS: u64 = many(64, 1);
     /// Objects that this process holds: segments of rows.
     pub const MEMBERS: u64 = 0x440; // `rows::SEGMENTS` words
-    // 0x500..0x1000 is room for leases, holdings, readers.
+    /// What this process holds of objects: permits, waits, leases: segments of rows.
+    pub const HOLDINGS: u64 = 0x500; // `rows::SEGMENTS` words
+    // 0x5C0..0x1000 is room for readers.
     pub const RECORDS: u64 = PAGE;
     pub const RECORD_COUNT: u64 = many(8, 2);
 }
@@ -118,7 +122,10 @@ pub mod record {
     pub const COMMIT: u64 = 0x000;
     pub const COPY_FROM: u64 = 0x010;
     pub const COPY_TO: u64 = 0x018;
-    pub const COPY_WORDS: u64 = 0x020;
+    /// Bytes of a piece; how many pieces; how far apart they go. They come without gaps.
+    pub const COPY_LENGTH: u64 = 0x020;
+    pub const COPY_COUNT: u64 = 0x028;
+    pub const COPY_STRIDE: u64 = 0x030;
     pub const OWED: u64 = 0x040;
     pub const OWED_WORDS: u64 = many(4, 1);
     /// Pairs (sequence word, its even value before).
@@ -219,6 +226,7 @@ pub fn layout_hash() -> u64 {
         SLOTS,
         slot::STRIDE,
         slot::MEMBERS,
+        slot::HOLDINGS,
         record::MAGAZINES,
         record::MAGAZINE_ROOM,
         record::ENTRY_PAIRS,

@@ -1,21 +1,26 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
-//! `operation recover` · `heap` · `space` · `unfinished pin` · `rows` · `directory` · `cell` ·
-//! `mutex fork drain` · `check folder`.
+//! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
+//! `alone operation recover` · `heap` · `space` · `unfinished pin` · `rows` · `directory holding` ·
+//! `cell` · `mutex flag semaphore condition barrier queue fork drain` · `check folder`.
 
+pub mod alone;
+pub mod barrier;
 pub mod cell;
 #[cfg(not(loom))]
 pub mod check;
+pub mod condition;
 pub mod crash;
 pub mod directory;
 pub mod drain;
 pub mod error;
+pub mod flag;
 #[cfg(not(loom))]
 pub mod folder;
 pub mod fork;
 pub mod heap;
+pub mod holding;
 pub mod journal;
 pub mod layout;
 pub mod lock;
@@ -26,14 +31,17 @@ pub mod operation;
 pub mod os;
 pub mod participant;
 pub mod pin;
+pub mod queue;
 pub mod recover;
 pub mod roster;
 pub mod rows;
+pub mod seed;
 #[cfg(not(loom))]
 pub mod segment;
 #[cfg(loom)]
 #[path = "segment_model.rs"]
 pub mod segment;
+pub mod semaphore;
 pub mod space;
 pub mod sync;
 pub mod unfinished;
@@ -48,20 +56,55 @@ pub const HOOKS: space::Hooks = space::Hooks {
     sweep: drain::sweep,
     adopt: fork::adopt,
     dismantle,
+    crumble,
+    settle,
     blocks,
 };
 
 /// Writes the entries that take an object of any kind apart.
 fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {
-    match kind {
-        cell::KIND => cell::dismantle(operation, root),
-        _ => Err(corrupt(format!("an object of unknown kind {kind}")).into()),
+    if kind != cell::KIND {
+        return Err(corrupt(format!("an object of unknown kind {kind}")).into());
+    }
+    let (cell, kind, _) = cell::at(operation.segment, root)?;
+    if kind != cell::QUEUE {
+        return cell::dismantle(operation, root);
+    }
+    if !queue::dismantle(operation, root, cell)? {
+        queue::condemn(operation, root, cell);
+    }
+    Ok(())
+}
+
+/// Writes and commits the record that frees the next piece of a doomed object.
+fn crumble(operation: &mut Operation, root: u64) -> Attempt<()> {
+    match cell::at(operation.segment, root)? {
+        (cell, cell::QUEUE, queue::LENGTH) => queue::crumble(operation, root, cell),
+        (_, kind, _) => Err(corrupt(format!("a cell of kind {kind} is doomed")).into()),
+    }
+}
+
+/// Writes the entries that give back to an object what a dead participant held of it.
+fn settle(operation: &mut Operation, kind: u64, root: u64, row: u64) -> Attempt<()> {
+    if kind != cell::KIND {
+        return Err(corrupt(format!("an object of kind {kind} cannot be held")).into());
+    }
+    let (cell, kind, length) = cell::at(operation.segment, root)?;
+    match (kind, length) {
+        (cell::SEMAPHORE, semaphore::LENGTH) => semaphore::settle(operation, cell, row),
+        (cell::CONDITION, condition::LENGTH) => condition::settle(operation, cell, row),
+        (cell::QUEUE, queue::LENGTH) => queue::settle(operation, cell, row),
+        (cell::BARRIER, barrier::LENGTH) => barrier::settle(operation, cell),
+        _ => Err(corrupt(format!("a cell of kind {kind} cannot be held")).into()),
     }
 }
 
 fn blocks(segment: &Segment, kind: u64, root: u64) -> Result<space::Blocks> {
-    match kind {
-        cell::KIND => cell::blocks(segment, root),
-        _ => Err(corrupt(format!("an object of unknown kind {kind}"))),
+    if kind != cell::KIND {
+        return Err(corrupt(format!("an object of unknown kind {kind}")));
+    }
+    match cell::at(segment, root)? {
+        (cell, cell::QUEUE, queue::LENGTH) => queue::blocks(segment, root, cell),
+        _ => cell::blocks(segment, root),
     }
 }

@@ -17,6 +17,7 @@ use crate::error::{Result, corrupt};
 use crate::layout::SLOTS;
 use crate::os::{self, Woken};
 use crate::participant::{self, LIVE, Me, State};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{Ordering, relax};
 use std::time::Duration;
@@ -117,7 +118,14 @@ pub fn cpu_flags() -> u64 {
 /// Releases a lock held by the caller's process and wakes one sleeper.
 #[inline]
 pub fn release(segment: &Segment, lock: u64) {
-    let seen = segment.word(lock).swap(0, Ordering::Release); // pairs with `try_acquire`, Acquire
+    let word = segment.word(lock);
+    let seen = if planted(Bug::ReleaseInTwo) {
+        let seen = word.load(Ordering::Relaxed);
+        word.store(0, Ordering::Release);
+        seen
+    } else {
+        word.swap(0, Ordering::Release) // pairs with `try_acquire`, Acquire
+    };
     if seen & WAITERS != 0 {
         crate::crash_point!("lock.released");
         segment.wake(lock, 1);

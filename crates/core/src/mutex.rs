@@ -1,9 +1,10 @@
-//! The `Lock` that users see: a cell whose lock word is all there is.
+//! The `Lock` and the `RLock` that users see: cells whose lock word is all there is, but for the
+//! thread and the count of an `RLock` in the owner word.
 //!
 //! Waiters for *a change* of the lock (`wait_for`) are few: acquire and release look at the event
 //! word's flags after the change and bump it only if somebody waits (store, then look).
 
-use crate::cell;
+use crate::cell::{self, Entered, Writer};
 use crate::error::Result;
 use crate::lock::{self, Tried};
 use crate::participant::Participant;
@@ -56,9 +57,49 @@ pub fn release(segment: &Segment, mutex: u64) -> bool {
     }
     // The holder's own count: a release by another, beside it, may be counted as one.
     let releases = segment.word(mutex + RELEASES);
-    releases.store(releases.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    releases.store(
+        releases.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
     lock::release(segment, mutex);
     tell(segment, mutex);
+    true
+}
+
+/// One attempt of an `RLock`'s `acquire`. `flags` as for `lock::try_acquire`.
+///
+/// # Errors
+/// `Corrupt`.
+#[inline]
+pub fn enter(
+    segment: &Segment,
+    participant: &Participant,
+    writer: Writer,
+    flags: u64,
+) -> Result<bool> {
+    let entered = cell::enter(segment, participant, writer, flags)? == Entered::Yes;
+    if entered {
+        tell(segment, writer.cell);
+    }
+    Ok(entered)
+}
+
+/// One release of an `RLock`; false if this thread does not hold it.
+///
+/// # Crash
+/// As `cell::exit`.
+#[inline]
+pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
+    if !cell::is_mine(segment, participant, writer) {
+        return false;
+    }
+    let releases = segment.word(writer.cell + RELEASES);
+    releases.store(
+        releases.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
+    cell::exit(segment, participant, writer);
+    tell(segment, writer.cell);
     true
 }
 
@@ -73,5 +114,6 @@ pub fn is_recovered(segment: &Segment, mutex: u64) -> bool {
 
 pub fn version(segment: &Segment, mutex: u64) -> u64 {
     let locked = segment.word(mutex).load(Ordering::Relaxed) != 0;
-    segment.word(mutex + RELEASES).load(Ordering::Relaxed) * 2 + u64::from(locked)
+    let releases = segment.word(mutex + RELEASES).load(Ordering::Relaxed);
+    releases << 1 | u64::from(locked)
 }

@@ -5,10 +5,11 @@
 //! because nothing is done; the driver (`space`) cures the cause with nothing held.
 
 use crate::error::{Attempt, Stop};
-use crate::journal::Record;
+use crate::journal::{Record, Transfer};
 use crate::layout::{CLASSES, WORD, record};
 use crate::lock::{self, Tried};
 use crate::participant::{Me, Participant};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{Ordering, compiler_fence, relax};
 use crate::wait;
@@ -99,8 +100,8 @@ impl<'a> Operation<'a> {
         self.record.sequence(word);
     }
 
-    pub fn copy(&mut self, from: u64, to: u64, words: u64) {
-        self.record.copy(from, to, words);
+    pub fn copy(&mut self, transfer: Transfer) {
+        self.record.copy(transfer);
     }
 
     /// Whoever waits on `event` is told after the commit, by us or by who recovers us.
@@ -124,17 +125,33 @@ impl<'a> Operation<'a> {
     /// # Crash
     /// Before the commit: nothing happened. After it: everything did, the wakes included.
     pub fn commit(&mut self) {
-        self.store_owed();
+        if !planted(Bug::OwedAfterCommit) {
+            self.store_owed();
+        }
+        if planted(Bug::UnlockBeforeClear) {
+            self.unlock();
+        }
         if !self.record.is_empty() {
             self.record.commit();
+        }
+        if planted(Bug::OwedAfterCommit) {
+            self.store_owed();
         }
     }
 
     /// A one-word change, which needs no record: the store itself commits.
     pub fn commit_with(&mut self, change: impl FnOnce()) {
-        self.store_owed();
+        if !planted(Bug::OwedAfterCommit) {
+            self.store_owed();
+        }
+        if planted(Bug::WakeBeforeStore) {
+            self.tell();
+        }
         change();
         compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+        if planted(Bug::OwedAfterCommit) {
+            self.store_owed();
+        }
     }
 
     /// Forgets what was written and releases what is held: before another attempt.
@@ -158,15 +175,28 @@ impl<'a> Operation<'a> {
             return;
         }
         crate::crash_point!("operation.unlocked");
+        self.tell();
+    }
+
+    #[inline(always)]
+    fn tell(&mut self) {
+        if planted(Bug::OwedClearedBeforeWake) {
+            self.clear_owed();
+        }
         for &event in &self.owed[..self.owing] {
             wait::notify(self.segment, event);
         }
         crate::crash_point!("operation.notified");
+        self.clear_owed();
+        self.owing = 0;
+    }
+
+    #[inline(always)]
+    fn clear_owed(&self) {
         for index in 0..self.owing as u64 {
             let word = self.base + record::OWED + index * WORD;
             self.segment.word(word).store(0, Ordering::Release);
         }
-        self.owing = 0;
     }
 
     /// Takes a free block of the class at the commit.
@@ -178,7 +208,12 @@ impl<'a> Operation<'a> {
         if count == 0 {
             return Err(Stop::Refill(class));
         }
-        self.write(magazine, count - 1);
+        if planted(Bug::MagazineLeftOut) {
+            let word = self.segment.word(magazine);
+            word.store(count - 1, Ordering::Relaxed);
+        } else {
+            self.write(magazine, count - 1);
+        }
         Ok(self.read(magazine + count * WORD))
     }
 

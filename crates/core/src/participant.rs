@@ -13,6 +13,8 @@
 use crate::error::{Error, Result};
 use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, record, slot};
 use crate::os::{self, Claim, File};
+use crate::roster::Roster;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use std::io;
@@ -97,6 +99,8 @@ pub struct Participant {
     /// Which rows of the unfinished and the pin table are taken, a bit each.
     unfinished: AtomicU64,
     pins: AtomicU64,
+    /// Which rows of the table of holdings are taken.
+    pub holdings: Roster,
 }
 
 // SAFETY: the anchor's page is never read or written.
@@ -126,7 +130,10 @@ impl Participant {
         }
         crate::crash_point!("participant.locked");
         // Under the lock, again: another may have come and gone.
-        let free = State::read(segment, slot);
+        let free = match planted(Bug::ClaimBlindly) {
+            true => free,
+            false => State::read(segment, slot),
+        };
         if free.state != FREE {
             return Ok(None);
         }
@@ -136,6 +143,9 @@ impl Participant {
             .map_err(|e| full(segment, slot::STRIDE, &e))?;
         let anchor =
             Anchor::cast(file, segment, slot, inherited).map_err(|e| system("mmap", segment, e))?;
+        if planted(Bug::PublishBeforeZero) {
+            State::write(segment, slot, LIVE, free.generation);
+        }
         segment.zero(base, slot::STRIDE);
         let boot = os::boot_id();
         let header = [
@@ -159,6 +169,7 @@ impl Participant {
             busy: Default::default(),
             unfinished: AtomicU64::new(0),
             pins: AtomicU64::new(0),
+            holdings: Roster::default(),
         }))
     }
 
@@ -226,6 +237,11 @@ impl Participant {
         take_bit(&self.unfinished, slot::UNFINISHED_ROWS)
     }
 
+    /// How many rows of the unfinished table are free.
+    pub fn unfinished_left(&self) -> u32 {
+        slot::UNFINISHED_ROWS as u32 - self.unfinished.load(Ordering::Relaxed).count_ones()
+    }
+
     pub fn give_unfinished(&self, row: u64) {
         self.unfinished.fetch_and(!(1 << row), Ordering::Release);
     }
@@ -281,7 +297,10 @@ pub(crate) fn full(segment: &Segment, need: u64, error: &io::Error) -> Error {
         _ => Error::System {
             call: "fallocate",
             path,
-            source: io::Error::from(error.kind()),
+            source: match error.raw_os_error() {
+                Some(errno) => io::Error::from_raw_os_error(errno),
+                None => io::Error::from(error.kind()),
+            },
         },
     }
 }

@@ -10,6 +10,7 @@ use crate::heap;
 use crate::layout::{self, SLOTS, WORD, block, slot, superblock};
 use crate::operation::Operation;
 use crate::participant::{FREE, Participant, State};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space, briefly};
 use crate::sync::{Ordering, fence};
@@ -43,7 +44,9 @@ impl<'a> Pin<'a> {
             .segment
             .word(participant.pin(row))
             .store(block, Ordering::Relaxed);
-        fence(Ordering::SeqCst); // pin, then look: pairs with `sweep`'s fence
+        if !planted(Bug::PinWithoutFence) {
+            fence(Ordering::SeqCst); // pin, then look: pairs with `sweep`'s fence
+        }
         is_linked().then_some(pin)
     }
 }
@@ -60,6 +63,9 @@ impl Drop for Pin<'_> {
             .store(0, Ordering::Release);
         self.participant.give_pin(self.row);
         fence(Ordering::SeqCst); // unpin, then look at the list: pairs with `sweep`'s fence
+        if planted(Bug::UnpinWithoutLook) {
+            return;
+        }
         if segment.word(superblock::RETIRED).load(Ordering::Relaxed) != 0 {
             // Left undone only behind a peer stopped inside the lock; the next sweep does it.
             let _ = sweep(self.space, self.participant, &mut briefly());
@@ -111,7 +117,7 @@ pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Re
                     return Ok(false);
                 }
                 segment.check_range(block, block::LARGE)?;
-                if !is_pinned(segment, block) {
+                if planted(Bug::PinsIgnored) || !is_pinned(segment, block) {
                     let next = operation.read(block + block::RETIRED_NEXT);
                     operation.write(link, next);
                     operation.lock(superblock::HEAP_LOCK)?;

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::journal::Record;
 use crate::layout::{self, RESERVED_SLOT, WORD, record, slot};
 use crate::participant::{DRAINING, FREE, LIVE, Me, Right, State, is_alive, system};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
 use crate::wait;
@@ -24,13 +25,17 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
         return Ok(false);
     };
     // Under the right, again: it may have been reaped, and the slot taken by another.
-    if State::read(segment, dead.slot)
-        != (State {
-            state: LIVE,
-            generation: dead.generation,
-        })
+    if !planted(Bug::ReapBlindly)
+        && State::read(segment, dead.slot)
+            != (State {
+                state: LIVE,
+                generation: dead.generation,
+            })
     {
         return Ok(false);
+    }
+    if planted(Bug::GenerationBeforeReplay) {
+        advance(segment, dead);
     }
     for index in 0..slot::RECORD_COUNT {
         Record::replay(segment, layout::thread_record(dead.slot, index));
@@ -40,13 +45,21 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
         let owed = layout::thread_record(dead.slot, index) + record::OWED;
         for word in (0..record::OWED_WORDS).map(|word| segment.word(owed + word * WORD)) {
             let event = word.load(Ordering::Relaxed);
-            if segment.check_range(event, WORD).is_ok() {
+            if segment.check_range(event, WORD).is_ok() && !planted(Bug::OwedNotRepeated) {
                 wait::repeat(segment, event);
             }
             word.store(0, Ordering::Relaxed);
         }
     }
     crate::crash_point!("recover.repeated");
+    advance(segment, dead);
+    crate::crash_point!("recover.advanced");
+    Ok(true)
+}
+
+/// Ends a generation, and so frees its locks.
+#[inline(always)]
+fn advance(segment: &Segment, dead: Me) {
     // The reserved slot owns nothing, so it needs no draining.
     let next = if dead.slot == RESERVED_SLOT {
         FREE
@@ -54,8 +67,6 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
         DRAINING
     };
     State::write(segment, dead.slot, next, dead.generation.wrapping_add(1));
-    crate::crash_point!("recover.advanced");
-    Ok(true)
 }
 
 /// Reaps every dead participant; true if there are slots to drain.

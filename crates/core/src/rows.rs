@@ -4,7 +4,7 @@
 //! or 0. A segment is linked once, under the directory's lock, and stays.
 
 use crate::error::Result;
-use crate::layout::{WORD, superblock};
+use crate::layout::{self, WORD, superblock};
 use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
@@ -55,7 +55,7 @@ pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place>
 /// Adds a segment to a table, unless it is there by now.
 ///
 /// # Errors
-/// `Full` when there is no room.
+/// `Full` when there is no room; `Corrupt`.
 ///
 /// # Crash
 /// The block is unfinished until the record that links it.
@@ -67,6 +67,17 @@ pub fn extend(
     part: u64,
     size: u64,
 ) -> Result<()> {
+    if head < layout::SLOT_RECORDS {
+        // The space's rows are dealt one after another. A number that was scribbled on must not
+        // make a table larger than the file.
+        for earlier in 0..part {
+            let base = space.segment.word(head + earlier * WORD);
+            let length = rows_in(earlier) * size;
+            space
+                .segment
+                .check_range(base.load(Ordering::Relaxed), length)?;
+        }
+    }
     let length = rows_in(part) * size;
     let block = Unfinished::allocate(space, participant, patience, length, KIND)?;
     let payload = block.payload();

@@ -50,6 +50,13 @@ impl Cell for AtomicU16 {}
 impl Cell for AtomicU32 {}
 impl Cell for AtomicU64 {}
 
+/// Of bytes at an offset: their place in its word, the next word, how many come before that.
+fn head_of(offset: u64, length: usize) -> (usize, u64, usize) {
+    let next = offset.next_multiple_of(WORD);
+    let lead = (offset % WORD) as usize;
+    (lead, next, length.min((next - offset) as usize))
+}
+
 impl Segment {
     /// Maps `file`, whose superblock has been laid out, and takes it over.
     ///
@@ -221,10 +228,20 @@ impl Segment {
     /// The published size, read anew.
     pub fn size(&self) -> u64 {
         // pairs with `publish_size`, Release: pages below it are allocated
-        let size = self
-            .word(superblock::SIZE)
-            .load(Ordering::Acquire)
-            .min(self.window);
+        let size = self.word(superblock::SIZE).load(Ordering::Acquire);
+        let known = self.size.load(Ordering::Relaxed);
+        if size <= known {
+            return known;
+        }
+        self.believe(size, known)
+    }
+
+    /// A size not met before is believed as far as the file goes: beyond its end is SIGBUS.
+    #[cold]
+    fn believe(&self, size: u64, known: u64) -> u64 {
+        let status = self.file().and_then(|file| os::status_of(&file));
+        let length = status.map_or(size, |status| status.size);
+        let size = size.min(length).min(self.window).max(known);
         self.size.fetch_max(size, Ordering::Relaxed).max(size)
     }
 
@@ -269,6 +286,13 @@ impl Segment {
         // SAFETY: aligned and inside the mapping, which lives as long as the segment; peers
         // write it too, which an atomic allows.
         unsafe { cell.as_ref() }
+    }
+
+    /// The word at an offset that may be anything: a record's own words, while a peer scribbles.
+    #[inline]
+    pub fn find(&self, offset: u64) -> Option<&AtomicU64> {
+        let covered = offset.is_multiple_of(WORD) && self.covers(offset, WORD);
+        covered.then(|| self.word(offset))
     }
 
     /// The word at an offset read from shared memory.
@@ -317,6 +341,12 @@ impl Segment {
 
     /// Copies bytes out, word by word: a peer may write meanwhile, so the caller checks after.
     pub fn copy_out(&self, offset: u64, to: &mut [u8]) {
+        let (lead, offset, rest) = head_of(offset, to.len());
+        let (head, to) = to.split_at_mut(rest);
+        if !head.is_empty() {
+            let word = self.word(offset - WORD).load(Ordering::Relaxed);
+            head.copy_from_slice(&word.to_ne_bytes()[lead..lead + rest]);
+        }
         let (chunks, tail) = to.as_chunks_mut::<8>();
         let words = self.words(offset, chunks.len() as u64);
         for (chunk, word) in chunks.iter_mut().zip(words) {
@@ -328,8 +358,16 @@ impl Segment {
         }
     }
 
-    /// Copies bytes in, word by word; the rest of a last word becomes zero.
+    /// Copies bytes in, word by word; the rest of a first and of a last word becomes zero.
     pub fn copy_in(&self, offset: u64, from: &[u8]) {
+        let (lead, offset, rest) = head_of(offset, from.len());
+        let (head, from) = from.split_at(rest);
+        if !head.is_empty() {
+            let mut first = [0; 8];
+            first[lead..lead + rest].copy_from_slice(head);
+            let word = self.word(offset - WORD);
+            word.store(u64::from_ne_bytes(first), Ordering::Relaxed);
+        }
         let (chunks, tail) = from.as_chunks::<8>();
         let words = self.words(offset, chunks.len() as u64);
         for (chunk, word) in chunks.iter().zip(words) {
@@ -343,10 +381,47 @@ impl Segment {
         }
     }
 
-    /// Copies words from one place to another; the two do not overlap.
-    pub fn copy_within(&self, from: u64, to: u64, count: u64) {
-        for (from, to) in self.words(from, count).iter().zip(self.words(to, count)) {
+    /// Copies exactly these bytes from one place to another; the two do not overlap. A number
+    /// of 1, 2, 4 or 8 bytes that is aligned in both places is stored at once.
+    pub fn copy_within(&self, from: u64, to: u64, length: u64) {
+        let head = match (from ^ to) % WORD {
+            0 => (to.next_multiple_of(WORD) - to).min(length),
+            _ => length, // they differ in phase: no whole words
+        };
+        self.copy_pieces(from, to, head);
+        let count = (length - head) / WORD;
+        let (source, target) = (self.words(from + head, count), self.words(to + head, count));
+        for (from, to) in source.iter().zip(target) {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        let done = head + count * WORD;
+        self.copy_pieces(from + done, to + done, length - done);
+    }
+
+    /// As `copy_within`, by the largest stores that fit and are aligned.
+    fn copy_pieces(&self, from: u64, to: u64, length: u64) {
+        let order = Ordering::Relaxed;
+        let mut done = 0;
+        while done < length {
+            let (from, to) = (from + done, to + done);
+            let aligned = 1 << (from | to | WORD).trailing_zeros();
+            let piece = aligned.min(1 << (length - done).ilog2());
+            match piece {
+                1 => {
+                    let byte: &AtomicU8 = self.cell(from);
+                    self.cell::<AtomicU8>(to).store(byte.load(order), order);
+                }
+                2 => {
+                    let half: &AtomicU16 = self.cell(from);
+                    self.cell::<AtomicU16>(to).store(half.load(order), order);
+                }
+                4 => {
+                    let single: &AtomicU32 = self.cell(from);
+                    self.cell::<AtomicU32>(to).store(single.load(order), order);
+                }
+                _ => self.word(to).store(self.word(from).load(order), order),
+            }
+            done += piece;
         }
     }
 

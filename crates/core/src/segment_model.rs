@@ -117,6 +117,12 @@ impl Segment {
         word.unwrap_or_else(|| panic!("offset {offset:#x} is not named by the model"))
     }
 
+    /// # Panics
+    /// As `word`: nobody scribbles in a model.
+    pub fn find(&self, offset: u64) -> Option<&AtomicU64> {
+        Some(self.word(offset))
+    }
+
     /// # Errors
     /// `Corrupt` if the offset is not that of a word in the data area.
     pub fn at(&self, offset: u64) -> Result<&AtomicU64> {
@@ -171,9 +177,9 @@ impl Segment {
             })
     }
 
-    /// Copies words from one place to another; the two do not overlap.
-    pub fn copy_within(&self, from: u64, to: u64, count: u64) {
-        for at in (0..count).map(|index| index * WORD) {
+    /// Copies bytes, whole words of them, from one place to another; the two do not overlap.
+    pub fn copy_within(&self, from: u64, to: u64, length: u64) {
+        for at in (0..length).step_by(WORD as usize) {
             let word = self.word(from + at).load(Ordering::Relaxed);
             self.word(to + at).store(word, Ordering::Relaxed);
         }

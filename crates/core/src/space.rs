@@ -1,15 +1,16 @@
 //! A space as this process has it open: its segment, who we are in it, and the driver that
 //! carries an operation through whatever stops it.
 
-use crate::error::{Attempt, Error, Result, Stop};
+use crate::error::{Attempt, Error, Result, Stop, corrupt};
 use crate::heap;
 use crate::layout::{self, PAGE, RESERVED_SLOT, UNIT, superblock};
 use crate::lock::{self, Stood};
 use crate::operation::Operation;
 use crate::os;
-use crate::participant::{LIVE, Participant, State, full};
+use crate::participant::{DRAINING, LIVE, Participant, State, full};
 use crate::recover;
 use crate::roster::Roster;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicPtr, Ordering};
 use std::ptr::{self, NonNull};
@@ -35,6 +36,11 @@ pub struct Hooks {
     pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
     /// Writes the entries that take an object of this kind apart, its root block included.
     pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
+    /// Writes and commits the record that frees the next piece of the doomed object.
+    pub crumble: fn(&mut Operation, root: u64) -> Attempt<()>,
+    /// Writes the entries that give an object of this kind back what a dead participant's row
+    /// of holdings names, but for the row itself.
+    pub settle: fn(&mut Operation, kind: u64, root: u64, row: u64) -> Attempt<()>,
     pub blocks: fn(&Segment, kind: u64, root: u64) -> Result<Blocks>,
     /// Takes a membership of every object held, in a child forked behind our back.
     pub adopt: fn(&Space) -> Result<()>,
@@ -200,6 +206,11 @@ impl Space {
             if (0..RESERVED_SLOT).all(|slot| State::read(segment, slot).state == LIVE) {
                 break; // all alive a moment ago: what was dead is draining
             }
+            if let Some(slot) =
+                (0..RESERVED_SLOT).find(|&slot| State::read(segment, slot).state > DRAINING)
+            {
+                return Err(corrupt(format!("slot {slot} is in no state there is")));
+            }
             // Some are held by the dead. From the reserved slot we may drain them.
             if let Some(guest) = Participant::claim(segment, RESERVED_SLOT, false)? {
                 self.drain_as(guest)?;
@@ -299,13 +310,14 @@ impl Space {
         }
     }
 
-    /// Whether a sweep may free something: of the dead, tickets that may be theirs, or blocks
-    /// that one of them pinned last.
+    /// Whether a sweep may free something: of the dead, tickets that may be theirs, blocks
+    /// that one of them pinned last, or what it was taking apart.
     fn may_reclaim(&self) -> Result<bool> {
         let is_set = |offset| self.segment.word(offset).load(Ordering::Relaxed) != 0;
         Ok(recover::reap_all(&self.segment)?
             || is_set(superblock::OPEN_TICKETS)
-            || is_set(superblock::RETIRED))
+            || is_set(superblock::RETIRED)
+            || is_set(superblock::DOOMED))
     }
 
     /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.
@@ -370,6 +382,9 @@ impl Space {
         let unit = |offset: u64| (offset - segment.data()) / UNIT;
         let bitmap = |offset: u64| layout::bitmap_pair(unit(offset)) / PAGE * PAGE;
         let bitmaps = (bitmap(from), bitmap(to) + PAGE);
+        if planted(Bug::SizeBeforeAllocate) {
+            segment.publish_size(to);
+        }
         let ready = segment
             .allocate(bitmaps.0, bitmaps.1.min(segment.data()))
             .and_then(|()| segment.allocate(from, to));

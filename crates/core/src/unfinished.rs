@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::heap;
+use crate::layout;
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::space::{Patience, Space, briefly};
@@ -13,9 +14,28 @@ pub struct Unfinished<'a> {
     space: &'a Space,
     participant: &'a Participant,
     row: u64,
+    /// The block that was taken from the heap: known here, for its word in the table is anybody's
+    /// to scribble on. 0 if a record gives us one.
+    block: u64,
 }
 
 impl<'a> Unfinished<'a> {
+    /// A free row, for a block that a record is about to give us.
+    ///
+    /// # Errors
+    /// `Full` when 64 threads of this process already fill or take blocks.
+    pub fn reserve(space: &'a Space, participant: &'a Participant) -> Result<Unfinished<'a>> {
+        let row = participant.take_unfinished().ok_or_else(|| {
+            Error::Full("64 values are being written by this process at once; write fewer".into())
+        })?;
+        Ok(Unfinished {
+            space,
+            participant,
+            row,
+            block: 0,
+        })
+    }
+
     /// Takes a block for `length` bytes of payload and writes its head.
     ///
     /// # Errors
@@ -30,19 +50,32 @@ impl<'a> Unfinished<'a> {
         length: u64,
         kind: u64,
     ) -> Result<Unfinished<'a>> {
-        let row = participant.take_unfinished().ok_or_else(|| {
-            Error::Full("64 values are being written by this process at once; write fewer".into())
-        })?;
-        let unfinished = Unfinished {
-            space,
-            participant,
-            row,
-        };
+        let mut unfinished = Unfinished::reserve(space, participant)?;
         let owner = unfinished.word();
-        space.run_as(participant, patience, |operation| {
+        unfinished.block = space.run_as(participant, patience, |operation| {
             heap::allocate(operation, length, owner)
         })?;
-        heap::head(&space.segment, unfinished.block(), length, kind);
+        heap::head(&space.segment, unfinished.block, length, kind);
+        Ok(unfinished)
+    }
+
+    /// As `allocate`, a block of one whole unit, aligned to it.
+    ///
+    /// # Errors
+    /// As `allocate`.
+    pub fn allocate_unit(
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        kind: u64,
+    ) -> Result<Unfinished<'a>> {
+        let mut unfinished = Unfinished::reserve(space, participant)?;
+        let owner = unfinished.word();
+        unfinished.block = space.run_as(participant, patience, |operation| {
+            heap::allocate_units(operation, 1, owner)
+        })?;
+        let length = layout::UNIT - layout::block::LARGE;
+        heap::head(&space.segment, unfinished.block, length, kind);
         Ok(unfinished)
     }
 
@@ -51,8 +84,13 @@ impl<'a> Unfinished<'a> {
         self.participant.unfinished(self.row)
     }
 
+    /// The block taken from the heap, also after it was passed on; or what a record gave us, as
+    /// data of a peer.
     pub fn block(&self) -> u64 {
-        self.space.segment.word(self.word()).load(Ordering::Relaxed)
+        match self.block {
+            0 => self.space.segment.word(self.word()).load(Ordering::Relaxed),
+            block => block,
+        }
     }
 
     pub fn payload(&self) -> u64 {
@@ -68,6 +106,11 @@ impl<'a> Unfinished<'a> {
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
+        let word = self.space.segment.word(self.word());
+        if word.load(Ordering::Relaxed) == 0 {
+            self.participant.give_unfinished(self.row);
+            return;
+        }
         // If that fails the block stays ours until this process ends.
         let owner = self.word();
         let freed = self

@@ -13,6 +13,7 @@
 
 use crate::layout::superblock;
 use crate::os::Woken;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{Ordering, fence};
 use std::time::Duration;
@@ -49,13 +50,19 @@ pub fn notify(segment: &Segment, event: u64) {
 #[cold]
 fn wake(segment: &Segment, event: u64, flags: u64) {
     crate::crash_point!("wait.bumped");
-    segment.word(event).fetch_and(!flags, Ordering::SeqCst);
+    let clear = || segment.word(event).fetch_and(!flags, Ordering::SeqCst);
+    if !planted(Bug::ClearAfterWake) {
+        clear();
+    }
     crate::crash_point!("wait.cleared");
     if flags & SLEEPER != 0 {
         segment.wake(event, u32::MAX);
     }
     if flags & BELL != 0 {
         notify(segment, superblock::BELL);
+    }
+    if planted(Bug::ClearAfterWake) {
+        clear();
     }
 }
 

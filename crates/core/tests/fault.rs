@@ -3,22 +3,31 @@
 
 mod stage;
 
-use courtyard_core::cell::{BYTES, SCALAR};
+use courtyard_core::cell::{self, BYTES, Entered, SCALAR, Writer};
 use courtyard_core::error::Error;
 use courtyard_core::os::fault;
 use courtyard_core::space::Space;
-use courtyard_core::{HOOKS, folder};
+use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
+use courtyard_core::{HOOKS, directory, folder, lock};
 use stage::{Folder, add, alone, census, held, leave, make, try_make};
 
-const CALLS: [&str; 16] = [
+/// Every call of the door, as it is named there.
+const CALLS: [&str; 25] = [
     "open",
     "open_unnamed",
+    "open_new",
+    "dup",
+    "pwrite",
+    "pread",
+    "readdir",
+    "mkdir",
     "fstat",
     "stat",
     "fstatfs",
     "ftruncate",
     "fallocate",
     "mmap",
+    "anchor",
     "madvise",
     "ofd_lock",
     "ofd_lock_wait",
@@ -27,6 +36,8 @@ const CALLS: [&str; 16] = [
     "link_unnamed",
     "link",
     "unlink",
+    "futex_wait",
+    "futex_wake",
 ];
 const ERRORS: [i32; 6] = [
     libc::ENOSPC,
@@ -35,6 +46,15 @@ const ERRORS: [i32; 6] = [
     libc::EINTR,
     libc::ENOSYS,
     libc::EACCES,
+];
+/// What a signal may cut short is begun again.
+const REPEATED: [&str; 6] = [
+    "open",
+    "open_unnamed",
+    "open_new",
+    "ftruncate",
+    "fallocate",
+    "getrandom",
 ];
 
 /// Descriptors of this process, and its mappings of files in the folder.
@@ -46,12 +66,15 @@ fn belongings(folder: &Folder) -> (usize, usize) {
     (descriptors, mapped)
 }
 
-/// Fails every call of `body` once, in every way, after `before`; `after` sees how it went.
+/// Fails every call of `body` once, in every way, after `before`; `after` sees how it went. Which
+/// calls there were to fail must be those `expected`: a call that is never met is never tested.
 fn fail_everywhere<B, T>(
+    expected: &[&str],
     before: impl Fn() -> B,
     body: impl Fn(&B) -> Result<T, Error>,
     after: impl Fn(&str, B, Result<T, Error>),
 ) {
+    let mut met = Vec::new();
     for call in CALLS {
         for errno in ERRORS {
             for skip in 0.. {
@@ -61,16 +84,113 @@ fn fail_everywhere<B, T>(
                 let fired = !fault::disarm();
                 let at = format!("{call} {skip}, errno {errno}");
                 if let Err(error) = &result {
-                    let expected = fired && !matches!(error, Error::Corrupt(_) | Error::Layout(_));
-                    assert!(expected, "{at}: {error}");
+                    let clean = !matches!(error, Error::Corrupt(_) | Error::Layout(_));
+                    assert!(fired && clean, "{at}: {error}");
+                    let repeated = errno == libc::EINTR && REPEATED.contains(&call);
+                    assert!(!repeated, "{at}: {error}");
                 }
                 after(&at, stage, result);
                 if !fired {
                     break;
                 }
+                if !met.contains(&call) {
+                    met.push(call);
+                }
             }
         }
     }
+    met.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(met, expected);
+}
+
+const MAKING: &[&str] = &[
+    "anchor",
+    "dup",
+    "fallocate",
+    "fstat",
+    "fstatfs",
+    "ftruncate",
+    "getrandom",
+    "link_unnamed",
+    "madvise",
+    "mmap",
+    "ofd_lock",
+    "ofd_query",
+    "open",
+    "open_unnamed",
+    "pwrite",
+];
+const MAKING_A_DRAFT: &[&str] = &["link", "open_new", "stat", "unlink"];
+const OPENING: &[&str] = &[
+    "anchor",
+    "fallocate",
+    "fstat",
+    "fstatfs",
+    "madvise",
+    "mmap",
+    "ofd_lock",
+    "ofd_lock_wait",
+    "ofd_query",
+    "open",
+    "stat",
+];
+const USING: &[&str] = &["fallocate", "fstat", "ofd_query"];
+const FORKING: &[&str] = &[
+    "anchor",
+    "fallocate",
+    "fstat",
+    "mmap",
+    "ofd_lock",
+    "ofd_query",
+    "open",
+];
+const MAKING_THE_FOLDER: &[&str] = &["mkdir", "stat"];
+const CLEANING: &[&str] = &[
+    "fstat",
+    "ofd_lock",
+    "ofd_query",
+    "open",
+    "pread",
+    "pwrite",
+    "readdir",
+    "stat",
+    "unlink",
+];
+const CONTENDING: &[&str] = &["fstat", "futex_wait", "futex_wake", "ofd_query"];
+
+/// The lists above together are the door: nothing in it goes untested.
+#[test]
+fn every_call_is_among_them() {
+    let source = include_str!("../src/os/linux.rs");
+    let names = |before: &str| -> Vec<&str> {
+        let parts = source.split(before).skip(1);
+        parts.filter_map(|part| part.split('"').next()).collect()
+    };
+    let mut there = names("fault::check(\"");
+    there.extend(names("open_flags(\""));
+    there.extend(names("open_flags(\n        \""));
+    there.retain(|&call| call != "boot_id"); // zeros where the kernel doesn't say
+    there.sort_unstable();
+    there.dedup();
+    let lists = [
+        MAKING,
+        MAKING_A_DRAFT,
+        MAKING_THE_FOLDER,
+        OPENING,
+        USING,
+        FORKING,
+        CLEANING,
+        CONTENDING,
+    ];
+    let mut tested: Vec<&str> = lists.concat();
+    tested.sort_unstable();
+    tested.dedup();
+    let mut calls = CALLS;
+    calls.sort_unstable();
+    assert_eq!(tested, calls);
+    assert_eq!(there, calls);
 }
 
 /// What works when nothing fails.
@@ -87,6 +207,7 @@ fn making_a_space() {
     let folder = Folder::new();
     let before = belongings(&folder);
     fail_everywhere(
+        MAKING,
         || {},
         |()| folder::create(&folder.0, HOOKS),
         |at, (), made| {
@@ -107,12 +228,179 @@ fn making_a_space() {
 fn without_unnamed_files() {
     let _alone = alone();
     let folder = Folder::new();
-    fault::arm("open_unnamed", 0, libc::EOPNOTSUPP, true);
+    let before = belongings(&folder);
+    let mut calls = [MAKING, MAKING_A_DRAFT].concat();
+    calls.retain(|&call| call != "link_unnamed");
+    fail_everywhere(
+        &calls,
+        || {},
+        |()| {
+            fault::arm("open_unnamed", 0, libc::EOPNOTSUPP, true);
+            folder::create(&folder.0, HOOKS)
+        },
+        |at, (), made| {
+            if let Ok(space) = made {
+                assert_eq!(folder.files(), [space.segment.path()]);
+                works(&space, at);
+                let second = stage::attach(&space);
+                works(&second, at);
+                second.discard();
+                space.discard();
+            }
+            while folder::clean(&folder.0) > 0 {}
+            assert_eq!(folder.files().len(), 0, "{at}");
+            assert_eq!(belongings(&folder), before, "{at}");
+        },
+    );
+}
+
+/// Where a mapping doesn't hold the lock that says who lives, a descriptor does.
+#[test]
+fn without_anchors() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let before = belongings(&folder);
+    fault::arm("anchor", 0, libc::ENOSYS, true);
     let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    let heir = courtyard_core::fork::before(&space).unwrap().unwrap();
+    // SAFETY: the child works in the space and ends; no other test runs meanwhile.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        stage::live();
+        courtyard_core::fork::after_in_child(&space, heir).unwrap();
+        add(&space, made, 1);
+        // The parent is as dead as its own descriptor says; ours of its lock is closed.
+        stage::leave_now(i32::from(add(&space, made, 1) != 2));
+    }
+    courtyard_core::fork::after_in_parent(heir);
+    assert_eq!(stage::Child(pid).wait(), stage::End::Done);
+    assert_eq!(held(&space), (1, 0, 1), "the child's place was given back");
+    let second = stage::attach(&space);
+    assert_eq!(held(&second), (1, 0, 2));
+    second.discard();
+    assert_eq!(held(&space), (1, 0, 1));
+    leave(&space, made);
+    space.discard();
     fault::disarm();
-    works(&space, "a draft");
-    assert_eq!(folder.files(), [space.segment.path()]);
-    works(&stage::attach(&space), "attached");
+    assert_eq!(folder::clean(&folder.0), 1);
+    assert_eq!(belongings(&folder), before);
+}
+
+#[test]
+fn making_the_folder() {
+    let _alone = alone();
+    let home = Folder::new();
+    let path = home.0.join("spaces");
+    fail_everywhere(
+        MAKING_THE_FOLDER,
+        || {},
+        |()| folder::open(Some(&path)),
+        |at, (), _| {
+            assert_eq!(folder::open(Some(&path)).unwrap(), path, "{at}");
+            std::fs::remove_dir(&path).unwrap();
+        },
+    );
+}
+
+#[test]
+fn cleaning() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let before = belongings(&folder);
+    fail_everywhere(
+        CLEANING,
+        || {
+            let (dead, waiting) = (folder.space(), folder.space());
+            let made = make(&waiting, SCALAR, 0);
+            add(&waiting, made, 5);
+            let patient = &mut courtyard_core::space::patient;
+            let me = stage::me(&waiting);
+            let ticket = directory::send(&waiting, me, patient, made.object).unwrap();
+            let (path, uuid) = (waiting.segment.path(), waiting.uuid);
+            dead.discard();
+            waiting.discard();
+            (path, uuid, made, ticket)
+        },
+        |_| {
+            folder::clean(&folder.0);
+            Ok(())
+        },
+        |at, (path, uuid, made, ticket), _| {
+            // A pickle may be under way: what cannot be looked at stays.
+            let space = folder::attach(&path, uuid, HOOKS).expect(at);
+            let patient = &mut courtyard_core::space::patient;
+            let me = stage::me(&space);
+            let row = directory::receive(&space, me, patient, made.object, ticket).expect(at);
+            assert_eq!(stage::get(&space, made), 5, "{at}");
+            leave(&space, stage::Made { row, ..made });
+            space.discard();
+            while folder::clean(&folder.0) > 0 {}
+            assert_eq!(folder.files().len(), 0, "{at}");
+            assert_eq!(belongings(&folder), before, "{at}");
+        },
+    );
+}
+
+/// One waits for a lock, the other wakes it.
+#[test]
+fn contending() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    let other = stage::attach(&space);
+    let before = belongings(&folder);
+    let holder = Writer {
+        thread: 2,
+        ..stage::writer(made)
+    };
+    let word = space.segment.word(made.base + cell::DATA);
+    let lock = space.segment.word(made.base);
+    let (total, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+    let contend = || {
+        let me = stage::me(&other);
+        let entered = cell::enter(&other.segment, me, holder, 0).unwrap();
+        assert_eq!(entered, Entered::Yes);
+        ended.store(false, Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let (me, patient) = (stage::me(&space), &mut courtyard_core::space::patient);
+                let added = cell::change(&space, me, patient, stage::writer(made), || {
+                    word.fetch_add(1, Ordering::AcqRel)
+                });
+                ended.store(true, Ordering::Relaxed);
+                added
+            });
+            while lock.load(Ordering::Relaxed) & lock::WAITERS == 0
+                && !ended.load(Ordering::Relaxed)
+            {
+                courtyard_core::os::yield_now();
+            }
+            assert!(cell::exit(&other.segment, me, holder));
+            waiter.join().unwrap()
+        })
+    };
+    fail_everywhere(
+        CONTENDING,
+        || {},
+        |()| contend(),
+        |at, (), added| {
+            total.fetch_add(u64::from(added.is_ok()), Ordering::Relaxed);
+            let total = total.load(Ordering::Relaxed);
+            assert_eq!(word.load(Ordering::Relaxed), total, "{at}");
+            assert_eq!(lock.load(Ordering::Relaxed), 0, "{at}");
+            assert_eq!(belongings(&folder), before, "{at}");
+        },
+    );
+    // Where there is nothing to sleep with at all, who waits looks again and again.
+    fault::arm("futex_wait", 0, libc::ENOSYS, true);
+    fault::arm("futex_wake", 0, libc::ENOSYS, true);
+    assert!(contend().is_ok());
+    fault::disarm();
+    other.discard();
+    leave(&space, made);
 }
 
 #[test]
@@ -124,6 +412,7 @@ fn opening_a_space() {
     let before = belongings(&folder);
     let figures = held(&space);
     fail_everywhere(
+        OPENING,
         || {},
         |()| folder::attach(&space.segment.path(), space.uuid, HOOKS),
         |at, (), opened| {
@@ -144,6 +433,7 @@ fn using_a_space() {
     let folder = Folder::new();
     let before = belongings(&folder);
     fail_everywhere(
+        USING,
         || folder.space(),
         |space| {
             // What came to be is left again, even if the next one failed.
@@ -171,6 +461,7 @@ fn forking_and_sweeping() {
     let before = belongings(&folder);
     let figures = held(&space);
     fail_everywhere(
+        FORKING,
         || {},
         |()| {
             let heir = courtyard_core::fork::before(&space)?;

@@ -5,11 +5,12 @@
 //! of its own. A waiter needs no slot. Nothing ever times an event's sleeper out here.
 #![cfg(loom)]
 
-use courtyard_core::layout::{WORD, record, superblock};
+use courtyard_core::layout::{WORD, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::operation::Operation;
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
+use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::sync::{Ordering, relax};
 use courtyard_core::wait::{self, BELL, LOOK_AGAIN, SLEEPER};
@@ -20,16 +21,16 @@ const EVENT: u64 = DATA;
 const CHANGES: u64 = DATA + 64;
 const STEP: u64 = 4;
 
-/// How a protocol may be got wrong: each of these must be caught.
+/// How a protocol may be got wrong by who calls the engine: each of these must be caught, as
+/// must the engine's own bugs (`seed`).
 #[derive(Clone, Copy, PartialEq)]
 enum Bug {
     None,
-    BumpsFirst,
+    /// Tests the condition, then reads the word.
     TestsFirst,
-    ClearsAfterWake,
+    /// Clears flags before it looks at them.
     ClearsUnseenFlags,
-    OwesLate,
-    OwesNoMore,
+    /// Reads the bell after it has set the flag.
     BellReadLate,
 }
 
@@ -89,42 +90,19 @@ fn wait(segment: &Segment, changes: u64, way: Way, bug: Bug) {
 
 /// Makes a change and tells the waiters.
 fn make(segment: &Segment, participant: &Participant, index: u64, bug: Bug) {
-    let owed = participant.record(1) + record::OWED;
-    match bug {
-        Bug::BumpsFirst => {
-            wait::notify(segment, EVENT);
-            set(segment, index);
+    if bug == Bug::ClearsUnseenFlags {
+        set(segment, index);
+        let word = segment.word(EVENT);
+        let seen = word.fetch_add(STEP, Ordering::SeqCst);
+        word.fetch_and(!SLEEPER, Ordering::SeqCst);
+        if seen & SLEEPER != 0 {
+            segment.wake(EVENT, u32::MAX);
         }
-        Bug::ClearsAfterWake | Bug::ClearsUnseenFlags => {
-            set(segment, index);
-            let word = segment.word(EVENT);
-            let seen = word.fetch_add(STEP, Ordering::SeqCst);
-            if bug == Bug::ClearsUnseenFlags {
-                word.fetch_and(!SLEEPER, Ordering::SeqCst);
-            }
-            if seen & SLEEPER != 0 {
-                segment.wake(EVENT, u32::MAX);
-                word.fetch_and(!SLEEPER, Ordering::SeqCst);
-            }
-        }
-        Bug::OwesLate => {
-            set(segment, index);
-            segment.word(owed).store(EVENT, Ordering::Relaxed);
-            wait::notify(segment, EVENT);
-            segment.word(owed).store(0, Ordering::Release);
-        }
-        Bug::OwesNoMore => {
-            segment.word(owed).store(EVENT, Ordering::Relaxed);
-            set(segment, index);
-            segment.word(owed).store(0, Ordering::Release);
-            wait::notify(segment, EVENT);
-        }
-        _ => {
-            let mut operation = Operation::begin(segment, participant, 0);
-            operation.owe(EVENT);
-            operation.commit_with(|| set(segment, index));
-        }
+        return;
     }
+    let mut operation = Operation::begin(segment, participant, 0);
+    operation.owe(EVENT);
+    operation.commit_with(|| set(segment, index));
 }
 
 fn segment() -> Arc<Segment> {
@@ -256,7 +234,8 @@ fn waker_and_reaper_die_owing_the_bell() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_bump_before_the_change() {
-    mortal::explore("seed", 2, || undisturbed(&[Way::Event], Bug::BumpsFirst));
+    let _planted = seed::plant(seed::Bug::WakeBeforeStore);
+    mortal::explore("seed", 2, || undisturbed(&[Way::Event], Bug::None));
 }
 
 #[test]
@@ -268,9 +247,8 @@ fn catches_a_test_before_the_look() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_flags_cleared_after_the_wake() {
-    mortal::explore("seed", 3, || {
-        undisturbed(&[Way::Event], Bug::ClearsAfterWake)
-    });
+    let _planted = seed::plant(seed::Bug::ClearAfterWake);
+    mortal::explore("seed", 3, || undisturbed(&[Way::Event], Bug::None));
 }
 
 #[test]
@@ -290,11 +268,13 @@ fn catches_a_bell_read_late() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_wake_owed_late() {
-    with_death("seed", Way::Event, false, Bug::OwesLate);
+    let _planted = seed::plant(seed::Bug::OwedAfterCommit);
+    with_death("seed", Way::Event, false, Bug::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_wake_forgotten_early() {
-    with_death("seed", Way::Event, false, Bug::OwesNoMore);
+    let _planted = seed::plant(seed::Bug::OwedClearedBeforeWake);
+    with_death("seed", Way::Event, false, Bug::None);
 }

@@ -3,6 +3,7 @@
 mod stage;
 
 use courtyard_core::cell::{self, SCALAR};
+use courtyard_core::error::Error;
 use courtyard_core::journal::Record;
 use courtyard_core::layout::{self, record, superblock};
 use courtyard_core::lock::{self, Stood, Tried};
@@ -183,7 +184,8 @@ fn a_record_of_changes() {
         set(&space, base + record::SEQUENCES + 8, even);
         set(&space, base + record::COPY_FROM, at);
         set(&space, base + record::COPY_TO, at + 64);
-        set(&space, base + record::COPY_WORDS, 2);
+        set(&space, base + record::COPY_LENGTH, 16);
+        set(&space, base + record::COPY_COUNT, 1);
         if started {
             set(&space, sequence, even | 1);
             set(&space, at, 10);
@@ -223,6 +225,27 @@ fn a_record_of_changes() {
         assert_ne!(word(&space, at), 77, "{wrong:#x}");
         assert_eq!(word(&space, base + record::COMMIT), 0);
     }
+    // Copies to or from where none may go, or so long that nobody would see their end.
+    let far = segment.size();
+    for (from, to, length, count, stride) in [
+        (at, 0, 8, 1, 8),
+        (0, at, 8, 1, 8),
+        (at, far - 8, 16, 1, 16),
+        (at, at + 64, 0, u64::MAX, 0),
+        (at, at + 64, 8, 3, u64::MAX / 2),
+        (at, at + 64, u64::MAX, 1, 0),
+        (at, at + 64, 1 << 40, 1 << 40, 0),
+        (u64::MAX, at, 8, 1, 8),
+        (at, superblock::SIZE, 8, 1, 8),
+    ] {
+        set(&space, base + record::COPY_FROM, from);
+        set(&space, base + record::COPY_TO, to);
+        set(&space, base + record::COPY_LENGTH, length);
+        set(&space, base + record::COPY_COUNT, count);
+        set(&space, base + record::COPY_STRIDE, stride);
+        set(&space, base + record::COMMIT, 1 << 32);
+        assert!(!Record::replay(segment, base), "{from:#x} to {to:#x}");
+    }
     for commit in [65, 5 << 16, 2 << 32, u64::MAX] {
         set(&space, base + record::COMMIT, commit);
         assert!(!Record::replay(segment, base), "{commit:#x}");
@@ -243,9 +266,13 @@ fn rows_of_a_table() {
     assert!(matches!(place(64), Ok(Place::Missing(1))));
     assert!(matches!(place(64 + 128), Ok(Place::Missing(2))));
     assert!(place(u64::MAX).is_err());
-    for part in [1, 0, 1] {
-        rows::extend(&space, me(&space), &mut patient, head, part, 32).unwrap();
-    }
+    let extend = |part| rows::extend(&space, me(&space), &mut patient, head, part, 32);
+    // Rows are dealt in turn: none of segment 20, some gigabytes, before those of segment 1.
+    assert!(matches!(extend(1), Err(Error::Corrupt(_))));
+    extend(0).unwrap();
+    assert!(matches!(extend(20), Err(Error::Corrupt(_))));
+    extend(1).unwrap();
+    extend(1).unwrap(); // it is there by now
     let mut seen = Vec::new();
     for (row, at) in rows::each(segment, head, 32).unwrap() {
         assert!(matches!(place(row), Ok(Place::At(there)) if there == at));

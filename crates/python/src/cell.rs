@@ -6,7 +6,7 @@ use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
 use crate::process;
 use crate::waiter::{self, Deadline};
-use courtyard_core::cell::{self, DATA, EVENT, PAYLOAD, Writer};
+use courtyard_core::cell::{self, DATA, EVENT, Writer};
 use courtyard_core::sync::{AtomicU32, Ordering};
 use courtyard_core::wait;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
@@ -394,17 +394,8 @@ impl Cell {
         self.write_bytes(py, offset, data, expected)
     }
 
-    /// Return a ctypes object on the very memory, as multiprocessing's get_obj().
-    ///
-    /// Reads and writes through it are plain memory accesses: no lock, no wake-up, and larger
-    /// ones may tear. It keeps the value open.
-    ///
-    /// Raises TypeError for a value not declared by a typecode or a ctypes type.
-    ///
-    /// >>> import courtyard as cy
-    /// >>> cy.Value("i", 7).get_obj()
-    /// c_int(7)
-    fn get_obj<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    /// A ctypes object on the very memory.
+    fn _plain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let ctype = slf.get().ctype.bind(slf.py());
         if ctype.is_none() {
             return Err(PyTypeError::new_err(
@@ -423,7 +414,7 @@ impl Cell {
     /// >>> v = cy.Value("i"); v.close(); v.close()
     /// >>> v.value
     /// Traceback (most recent call last):
-    /// courtyard.Closed: this handle was closed in this process; keep another one
+    /// courtyard.Closed: this handle is closed in this process; keep another one
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.handle.close(py)
     }
@@ -486,11 +477,12 @@ impl Cell {
             ));
         }
         this.handle.open(slf.py())?;
-        let (offset, length) = match this.format.width() {
-            0 => (PAYLOAD, this.handle.length),
-            width => (DATA, u64::from(width)),
+        let cell = this.handle.cell;
+        let (start, length) = match this.format.width() {
+            0 => (cell::payload(cell), this.handle.length),
+            width => (cell + DATA, u64::from(width)),
         };
-        let address = this.handle.space.segment.address(this.handle.cell + offset);
+        let address = this.handle.space.segment.address(start);
         let (start, length) = (address.as_ptr().cast::<c_void>(), length as ffi::Py_ssize_t);
         // SAFETY: the interpreter's view; the memory stays mapped and ours while `slf` lives.
         let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 0, flags) };

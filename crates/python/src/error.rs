@@ -54,7 +54,7 @@ pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> P
 }
 
 /// Bytes from which a copy runs without the GIL.
-const LONG: u64 = 1 << 20;
+pub const LONG: u64 = 1 << 20;
 
 /// As `waiting`; without the GIL from beginning to end if so many bytes are to be copied that
 /// others had better run meanwhile.

@@ -1,28 +1,59 @@
 //! `GuardedCell`: a cell that its user may lock for more than one operation.
 
 use crate::cell::{Cell, thread};
-use crate::error::{raise, waiting};
-use crate::handle::Address;
+use crate::error::{named, raise, waiting};
+use crate::handle::{Address, Handle};
+use crate::vector::GuardedVector;
 use crate::waiter::Deadline;
 use courtyard_core::cell::{self, Entered, Writer};
 use courtyard_core::lock::{self, PROBE};
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 /// `threading.TIMEOUT_MAX`, in seconds.
 const TIMEOUT_MAX: f64 = 9_223_372_036.0;
 
-/// Resolves `acquire(blocking, timeout)` as `threading` has it; `block` is multiprocessing's
+/// An argument of which only the truth counts, as Python's locks take theirs: 1 is True.
+pub struct Truth(pub bool);
+
+impl FromPyObject<'_, '_> for Truth {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Truth> {
+        object.is_truthy().map(Truth)
+    }
+}
+
+/// Whether an object's class follows multiprocessing's rules, not threading's: the drop-in's do.
+/// Looked up only where they differ.
+pub fn follows_multiprocessing(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    object
+        .get_type()
+        .hasattr(intern!(object.py(), "_multiprocessing"))
+}
+
+/// Resolves the arguments of `object.acquire(blocking, timeout)`; `block` is multiprocessing's
 /// name of the first. None: do not wait.
 ///
+/// threading refuses a timeout without blocking and negative ones, and -1 is for ever; for
+/// multiprocessing a timeout without blocking means nothing and a negative one is over.
+///
 /// # Errors
-/// `ValueError` as threading raises it.
+/// `ValueError` and `OverflowError` as threading raises them.
 pub fn acquire_deadline(
-    blocking: Option<bool>,
+    object: &Bound<'_, PyAny>,
+    blocking: Option<Truth>,
     timeout: Option<f64>,
-    block: Option<bool>,
+    block: Option<Truth>,
 ) -> PyResult<Option<Deadline>> {
-    let waits = blocking.or(block).unwrap_or(true);
+    let waits = blocking.or(block).is_none_or(|Truth(waits)| waits);
+    if timeout.is_some() && follows_multiprocessing(object)? {
+        return match waits {
+            true => Deadline::from_timeout(timeout).map(Some),
+            false => Ok(None),
+        };
+    }
     match timeout {
         Some(seconds) if !waits && seconds != -1.0 => Err(PyValueError::new_err(
             "can't specify a timeout for a non-blocking call",
@@ -39,23 +70,52 @@ pub fn acquire_deadline(
     }
 }
 
-/// A shared value with a lock. `courtyard.Value` is what programs use.
-#[pyclass(frozen, subclass, extends = Cell, module = "courtyard._native")]
-pub struct GuardedCell;
+/// As `acquire_deadline`, with a semaphore's rules: None is for ever for both, a negative timeout
+/// is over.
+///
+/// # Errors
+/// `ValueError` as threading raises it.
+pub fn semaphore_deadline(
+    object: &Bound<'_, PyAny>,
+    blocking: Option<Truth>,
+    timeout: Option<f64>,
+    block: Option<Truth>,
+) -> PyResult<Option<Deadline>> {
+    let waits = blocking.or(block).is_none_or(|Truth(waits)| waits);
+    if waits {
+        return Deadline::from_timeout(timeout).map(Some);
+    }
+    if timeout.is_some() && !follows_multiprocessing(object)? {
+        return Err(PyValueError::new_err(
+            "can't specify timeout for non-blocking acquire",
+        ));
+    }
+    Ok(None)
+}
 
-fn writer(cell: &Cell) -> Writer {
+/// This thread, at a lock that it may hold already.
+#[inline(always)]
+pub fn thread_writer(cell: u64) -> Writer {
     Writer {
-        cell: cell.handle.cell,
+        cell,
         guarded: true,
         thread: thread(),
     }
 }
 
-fn acquire(py: Python<'_>, cell: &Cell, deadline: Option<Deadline>) -> PyResult<bool> {
-    let (space, writer) = (cell.handle.space, writer(cell));
+/// A shared value with a lock. `courtyard.Value` is what programs use.
+#[pyclass(frozen, subclass, extends = Cell, module = "courtyard._native")]
+pub struct GuardedCell;
+
+fn writer(handle: &Handle) -> Writer {
+    thread_writer(handle.cell)
+}
+
+pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> PyResult<bool> {
+    let (space, writer) = (handle.space, writer(handle));
     let mut flags = lock::cpu_flags();
     loop {
-        let participant = cell.handle.open(py)?;
+        let participant = handle.open(py)?;
         let entered = cell::enter(&space.segment, &participant, writer, flags);
         if entered.map_err(|error| raise(py, error))? == Entered::Yes {
             return Ok(true);
@@ -70,14 +130,13 @@ fn acquire(py: Python<'_>, cell: &Cell, deadline: Option<Deadline>) -> PyResult<
     }
 }
 
-fn release(py: Python<'_>, cell: &Cell) -> PyResult<()> {
-    let participant = cell.handle.open(py)?;
-    if cell::exit(&cell.handle.space.segment, &participant, writer(cell)) {
+pub fn release(py: Python<'_>, handle: &Handle) -> PyResult<()> {
+    let participant = handle.open(py)?;
+    if cell::exit(&handle.space.segment, &participant, writer(handle)) {
         return Ok(());
     }
-    Err(PyRuntimeError::new_err(
-        "cannot release un-acquired lock: this thread does not hold it",
-    ))
+    let message = "cannot release un-acquired lock: this thread does not hold it";
+    Err(named(py, "NotOwned", message.into()))
 }
 
 #[pymethods]
@@ -103,21 +162,22 @@ impl GuardedCell {
     )]
     fn acquire(
         slf: &Bound<'_, Self>,
-        blocking: Option<bool>,
+        blocking: Option<Truth>,
         timeout: Option<f64>,
-        block: Option<bool>,
+        block: Option<Truth>,
     ) -> PyResult<bool> {
-        let deadline = acquire_deadline(blocking, timeout, block)?;
-        acquire(slf.py(), slf.as_super().get(), deadline)
+        let deadline = acquire_deadline(slf, blocking, timeout, block)?;
+        acquire(slf.py(), &slf.as_super().get().handle, deadline)
     }
 
     /// Release the value's lock, get_lock(); see there.
     fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
-        release(slf.py(), slf.as_super().get())
+        release(slf.py(), &slf.as_super().get().handle)
     }
 
     fn __enter__(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        acquire(slf.py(), slf.as_super().get(), Some(Deadline::NEVER))
+        let handle = &slf.as_super().get().handle;
+        acquire(slf.py(), handle, Some(Deadline::NEVER))
     }
 
     #[pyo3(signature = (*_exception))]
@@ -125,7 +185,21 @@ impl GuardedCell {
         slf: &Bound<'_, Self>,
         _exception: &Bound<'_, pyo3::types::PyTuple>,
     ) -> PyResult<()> {
-        release(slf.py(), slf.as_super().get())
+        release(slf.py(), &slf.as_super().get().handle)
+    }
+
+    /// Return a ctypes object on the very memory, as multiprocessing's get_obj().
+    ///
+    /// Reads and writes through it are plain memory accesses: no lock, no wake-up, and larger
+    /// ones may tear. It keeps the value open.
+    ///
+    /// Raises TypeError for a value not declared by a typecode or a ctypes type.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Value("i", 7).get_obj()
+    /// c_int(7)
+    fn get_obj<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.call_method0("_plain")
     }
 
     /// Return the value's lock: recursive, owned by a thread of a process.
@@ -140,21 +214,40 @@ impl GuardedCell {
     /// >>> v.value
     /// 2
     fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
-        CellLock {
-            cell: slf.clone().unbind(),
-        }
+        CellLock::new(Owner::Cell(slf.clone().unbind()))
     }
 }
 
-/// The lock of a `Value`: recursive, owned by a thread of a process, free when that dies.
+/// Whose lock a `CellLock` is.
+pub enum Owner {
+    Cell(Py<GuardedCell>),
+    Vector(Py<GuardedVector>),
+}
+
+/// The lock of a `Value` or an `Array`: recursive, owned by a thread of a process, free when that
+/// dies.
 #[pyclass(frozen, weakref, module = "courtyard._native")]
 pub struct CellLock {
-    cell: Py<GuardedCell>,
+    owner: Owner,
 }
 
 impl CellLock {
-    fn cell<'a>(&'a self, py: Python<'a>) -> &'a Cell {
-        self.cell.bind(py).as_super().get()
+    pub fn new(owner: Owner) -> CellLock {
+        CellLock { owner }
+    }
+
+    fn handle<'a>(&'a self, py: Python<'a>) -> &'a Handle {
+        match &self.owner {
+            Owner::Cell(cell) => &cell.bind(py).as_super().get().handle,
+            Owner::Vector(vector) => &vector.bind(py).as_super().get().handle,
+        }
+    }
+
+    fn object<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, PyAny> {
+        match &self.owner {
+            Owner::Cell(cell) => cell.bind(py).as_any(),
+            Owner::Vector(vector) => vector.bind(py).as_any(),
+        }
     }
 }
 
@@ -179,24 +272,24 @@ impl CellLock {
     fn acquire(
         &self,
         py: Python<'_>,
-        blocking: Option<bool>,
+        blocking: Option<Truth>,
         timeout: Option<f64>,
-        block: Option<bool>,
+        block: Option<Truth>,
     ) -> PyResult<bool> {
         acquire(
             py,
-            self.cell(py),
-            acquire_deadline(blocking, timeout, block)?,
+            self.handle(py),
+            acquire_deadline(self.object(py), blocking, timeout, block)?,
         )
     }
 
     /// Release the lock once. Raises RuntimeError if this thread does not hold it.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        release(py, self.cell(py))
+        release(py, self.handle(py))
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        acquire(py, self.cell(py), Some(Deadline::NEVER))
+        acquire(py, self.handle(py), Some(Deadline::NEVER))
     }
 
     #[pyo3(signature = (*_exception))]
@@ -205,25 +298,19 @@ impl CellLock {
         py: Python<'_>,
         _exception: &Bound<'_, pyo3::types::PyTuple>,
     ) -> PyResult<()> {
-        release(py, self.cell(py))
+        release(py, self.handle(py))
     }
 
     /// Whether the holder before this one died: look after what it left half done.
     #[getter]
     fn recovered(&self, py: Python<'_>) -> PyResult<bool> {
-        let cell = self.cell(py);
-        let participant = cell.handle.open(py)?;
-        Ok(cell::is_recovered(
-            &cell.handle.space.segment,
-            &participant,
-            writer(cell),
-        ))
+        let handle = self.handle(py);
+        let participant = handle.open(py)?;
+        let segment = &handle.space.segment;
+        Ok(cell::is_recovered(segment, &participant, writer(handle)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!(
-            "<courtyard lock of {}>",
-            self.cell.bind(py).repr()?
-        ))
+        Ok(format!("<courtyard lock of {}>", self.object(py).repr()?))
     }
 }

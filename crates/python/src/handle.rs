@@ -1,7 +1,7 @@
 //! What every handle has: which object it holds, as whom, and until when.
 
 use crate::codec;
-use crate::error::{named, raise, waiting};
+use crate::error::{copying, named, raise, waiting};
 use crate::process;
 use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
@@ -42,15 +42,28 @@ impl Handle {
         py: Python<'_>,
         kind: u64,
         length: u64,
-        fill: impl FnOnce(&Space, u64),
+        fill: impl FnOnce(&Space, u64) + Send,
     ) -> PyResult<Handle> {
-        let space = process::private().map_err(|error| raise(py, error))?;
-        let participant = space.participant().map_err(|error| raise(py, error))?;
-        let (object, row) = waiting(py, |patience| {
+        Handle::made(py, length, |space, participant, patience| {
             cell::create(space, participant, patience, kind, length, |at| {
                 fill(space, at)
             })
-        })?;
+        })
+    }
+
+    /// The handle of an object just made, with `length` bytes to fill.
+    ///
+    /// # Errors
+    /// As `create`.
+    pub fn made(
+        py: Python<'_>,
+        length: u64,
+        make: impl FnOnce(&'static Space, &'static Participant, Patience) -> Result<(ObjectId, u64)>
+        + Send,
+    ) -> PyResult<Handle> {
+        let space = process::private().map_err(|error| raise(py, error))?;
+        let participant = space.participant().map_err(|error| raise(py, error))?;
+        let (object, row) = copying(py, length, |patience| make(space, participant, patience))?;
         Handle::new(py, space, participant, object, row)
     }
 
@@ -143,7 +156,7 @@ impl Handle {
             return Err(named(
                 py,
                 "Closed",
-                "this handle was closed in this process; keep another one".into(),
+                "this handle is closed in this process; keep another one".into(),
             ));
         }
         let participant = self.space.participant().map_err(|error| raise(py, error))?;
@@ -163,6 +176,10 @@ impl Handle {
         Ok(participant)
     }
 
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -173,7 +190,7 @@ impl Handle {
     /// `Closed`, `NotFound`, `SpaceFull`.
     pub fn address(&self, py: Python<'_>) -> PyResult<Address> {
         if codec::is_storing() {
-            return Err(codec::refuse_handle(py));
+            return Err(codec::refuse(py));
         }
         let participant = self.open(py)?;
         let ticket = waiting(py, |patience| {
@@ -228,6 +245,20 @@ impl Handle {
         let _ = self.depart(&mut briefly());
     }
 
+    /// Keeps our membership, as a running operation does, also after `close()`: for a view that
+    /// must stay good until `give_up`. The handle is open.
+    pub fn retain(&self) {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends what `retain` began; the last one gives a closed handle's membership back.
+    pub fn give_up(&self) {
+        let last = self.uses.fetch_add(u32::MAX, Ordering::Relaxed) == 1;
+        if last && self.is_closed() {
+            self.depart_briefly();
+        }
+    }
+
     pub fn export(&self) {
         self.views.fetch_add(1, Ordering::Relaxed);
     }
@@ -239,7 +270,8 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if !self.is_closed() {
+        // In use by nobody any more; what was retained for good ends here.
+        if !self.is_closed() || self.uses.load(Ordering::Relaxed) > 0 {
             self.depart_briefly();
         }
     }
@@ -261,9 +293,6 @@ impl std::ops::Deref for Use<'_> {
 
 impl Drop for Use<'_> {
     fn drop(&mut self) {
-        let last = self.handle.uses.fetch_add(u32::MAX, Ordering::Relaxed) == 1;
-        if last && self.handle.is_closed() {
-            self.handle.depart_briefly();
-        }
+        self.handle.give_up();
     }
 }

@@ -8,9 +8,14 @@
 use crate::cell::Cell;
 use crate::format::{self, Format};
 use crate::guard::GuardedCell;
-use crate::mutex::Mutex;
+use crate::mutex::{Mutex, RMutex};
+use crate::primitive::Primitive;
+use crate::queue::Queue;
+use crate::semaphore::Semaphore;
+use crate::vector::{self, Vector};
 use courtyard_core::cell::{DATA, change_alone};
 use courtyard_core::participant::Participant;
+use courtyard_core::queue::Put;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyType};
@@ -18,14 +23,14 @@ use std::ffi::{CString, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-type Object = *mut ffi::PyObject;
+pub type Object = *mut ffi::PyObject;
 
 /// `self` as the native class whose layout it has.
 ///
 /// # Safety
 /// `slf` is alive, an instance of `T`'s Python class, and the GIL is held.
 #[inline(always)]
-unsafe fn native<'a, T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync>(
+pub unsafe fn native<'a, T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync>(
     slf: Object,
 ) -> &'a T {
     let py = held();
@@ -40,7 +45,7 @@ unsafe fn native<'a, T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::Tr
 
 /// Runs the general method; its result or exception becomes CPython's.
 #[cold]
-fn general(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Object {
+pub fn general(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Object {
     Python::attach(|py| {
         let result = catch_unwind(AssertUnwindSafe(|| work(py))).unwrap_or_else(|_| {
             Err(pyo3::exceptions::PyRuntimeError::new_err(
@@ -59,7 +64,7 @@ fn general(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Object {
 
 /// The GIL, which whoever calls a method holds.
 #[inline(always)]
-fn held<'py>() -> Python<'py> {
+pub fn held<'py>() -> Python<'py> {
     // SAFETY: only called from methods, which the interpreter calls with the GIL.
     unsafe { Python::assume_attached() }
 }
@@ -68,14 +73,14 @@ fn none() -> Object {
     held().None().into_ptr()
 }
 
-fn bound<'py>(py: Python<'py>, object: Object) -> Bound<'py, PyAny> {
+pub fn bound<'py>(py: Python<'py>, object: Object) -> Bound<'py, PyAny> {
     // SAFETY: an argument of the running call: alive, and borrowed.
     unsafe { Bound::from_borrowed_ptr(py, object) }
 }
 
 /// A scalar's bits as a new reference, for the formats met most; None for the others.
 #[inline(always)]
-fn decode(format: Format, bits: u64) -> Option<Object> {
+pub fn decode(format: Format, bits: u64) -> Option<Object> {
     let number = match format {
         Format::Integer {
             width: 4,
@@ -98,7 +103,7 @@ fn decode(format: Format, bits: u64) -> Option<Object> {
 
 /// A Python object's bits, for exact ints and floats that convert at once; None for the others.
 #[inline(always)]
-fn encode(format: Format, value: Object) -> Option<u64> {
+pub fn encode(format: Format, value: Object) -> Option<u64> {
     match format {
         Format::Integer { .. } | Format::Exact => {
             // SAFETY: alive, and the GIL is held.
@@ -267,6 +272,22 @@ fn truth() -> Object {
     truth.into_ptr()
 }
 
+/// Calls the method of a lock's native base.
+#[cold]
+fn lock_call(
+    mutex: &Primitive,
+    slf: Object,
+    name: &std::ffi::CStr,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    if mutex.kind == courtyard_core::cell::MUTEX {
+        return base_call::<Mutex>(slf, name, arguments, count, names);
+    }
+    base_call::<RMutex>(slf, name, arguments, count, names)
+}
+
 unsafe extern "C" fn mutex_acquire(
     slf: Object,
     arguments: *const Object,
@@ -274,34 +295,191 @@ unsafe extern "C" fn mutex_acquire(
     names: Object,
 ) -> Object {
     // SAFETY: the descriptor checked the type of `slf`.
-    let mutex: &Mutex = unsafe { native(slf) };
+    let mutex: &Primitive = unsafe { native(slf) };
     if count == 0 && names.is_null() && mutex.quick_acquire() {
         return truth();
     }
-    base_call::<Mutex>(slf, c"acquire", arguments, count, names)
+    lock_call(mutex, slf, c"acquire", arguments, count, names)
 }
 
 unsafe extern "C" fn mutex_enter(slf: Object, _: Object) -> Object {
     // SAFETY: the descriptor checked the type of `slf`.
-    let mutex: &Mutex = unsafe { native(slf) };
+    let mutex: &Primitive = unsafe { native(slf) };
     if mutex.quick_acquire() {
         return truth();
     }
-    base_call::<Mutex>(slf, c"__enter__", ptr::null(), 0, ptr::null_mut())
+    lock_call(mutex, slf, c"__enter__", ptr::null(), 0, ptr::null_mut())
 }
 
 unsafe extern "C" fn mutex_release(slf: Object, _: Object) -> Object {
     // SAFETY: the descriptor checked the type of `slf`.
-    let mutex: &Mutex = unsafe { native(slf) };
+    let mutex: &Primitive = unsafe { native(slf) };
     if mutex.quick_release() {
         return none();
     }
-    base_call::<Mutex>(slf, c"release", ptr::null(), 0, ptr::null_mut())
+    lock_call(mutex, slf, c"release", ptr::null(), 0, ptr::null_mut())
 }
 
 unsafe extern "C" fn mutex_exit(slf: Object, _: *mut Object, _: ffi::Py_ssize_t) -> Object {
     // SAFETY: as a method without arguments.
     unsafe { mutex_release(slf, ptr::null_mut()) }
+}
+
+/// A semaphore and what it has of all primitives.
+///
+/// # Safety
+/// As `native`.
+#[inline(always)]
+unsafe fn semaphore<'a>(slf: Object) -> (&'a Semaphore, &'a Primitive) {
+    // SAFETY: as the caller promised.
+    let own: &Semaphore = unsafe { native(slf) };
+    // SAFETY: a semaphore is a primitive.
+    let base: &Primitive = unsafe { native(slf) };
+    (own, base)
+}
+
+unsafe extern "C" fn semaphore_acquire(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { semaphore(slf) };
+    if count == 0 && names.is_null() && own.quick_acquire(base) {
+        return truth();
+    }
+    base_call::<Semaphore>(slf, c"acquire", arguments, count, names)
+}
+
+unsafe extern "C" fn semaphore_enter(slf: Object, _: Object) -> Object {
+    // SAFETY: as above.
+    unsafe { semaphore_acquire(slf, ptr::null(), 0, ptr::null_mut()) }
+}
+
+unsafe extern "C" fn semaphore_release(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    // SAFETY: as above.
+    let (own, base) = unsafe { semaphore(slf) };
+    if count == 0 && names.is_null() && own.quick_release(base) {
+        return none();
+    }
+    base_call::<Semaphore>(slf, c"release", arguments, count, names)
+}
+
+unsafe extern "C" fn semaphore_exit(slf: Object, _: *mut Object, _: ffi::Py_ssize_t) -> Object {
+    // SAFETY: as above.
+    unsafe { semaphore_release(slf, ptr::null(), 0, ptr::null_mut()) }
+}
+
+/// A queue and what it has of all primitives.
+///
+/// # Safety
+/// As `native`.
+#[inline(always)]
+unsafe fn queue<'a>(slf: Object) -> (&'a Queue, &'a Primitive) {
+    // SAFETY: as the caller promised.
+    let own: &Queue = unsafe { native(slf) };
+    // SAFETY: a queue is a primitive.
+    let base: &Primitive = unsafe { native(slf) };
+    (own, base)
+}
+
+unsafe extern "C" fn queue_put(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    if count == 1 && names.is_null() {
+        // SAFETY: the interpreter passes `count` arguments.
+        let item = bound(held(), unsafe { *arguments });
+        if own.quick_put(base, &item) == Some(Put::Done) {
+            return none();
+        }
+    }
+    base_call::<Queue>(slf, c"put", arguments, count, names)
+}
+
+unsafe extern "C" fn queue_put_nowait(slf: Object, item: Object) -> Object {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    if own.quick_put(base, &bound(held(), item)) == Some(Put::Done) {
+        return none();
+    }
+    base_call::<Queue>(slf, c"put_nowait", &raw const item, 1, ptr::null_mut())
+}
+
+/// What a fast `get` found, for CPython; None: the general way is due.
+#[inline(always)]
+fn queue_take(slf: Object) -> Option<Object> {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    match own.quick_get(held(), base) {
+        Some(Some(Ok(item))) => Some(item.into_ptr()),
+        Some(Some(Err(error))) => Some(general(|_| Err(error))),
+        _ => None,
+    }
+}
+
+unsafe extern "C" fn queue_get(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    if count == 0
+        && names.is_null()
+        && let Some(item) = queue_take(slf)
+    {
+        return item;
+    }
+    base_call::<Queue>(slf, c"get", arguments, count, names)
+}
+
+unsafe extern "C" fn queue_get_nowait(slf: Object, _: Object) -> Object {
+    queue_take(slf)
+        .unwrap_or_else(|| base_call::<Queue>(slf, c"get_nowait", ptr::null(), 0, ptr::null_mut()))
+}
+
+fn queue_methods() -> [Fast; 4] {
+    let keywords = ffi::METH_FASTCALL | ffi::METH_KEYWORDS;
+    [
+        Fast {
+            name: "put",
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: queue_put,
+            },
+            flags: keywords,
+        },
+        Fast {
+            name: "get",
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: queue_get,
+            },
+            flags: keywords,
+        },
+        Fast {
+            name: "put_nowait",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: queue_put_nowait,
+            },
+            flags: ffi::METH_O,
+        },
+        Fast {
+            name: "get_nowait",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: queue_get_nowait,
+            },
+            flags: ffi::METH_NOARGS,
+        },
+    ]
 }
 
 /// A method of the base and the fast function that stands before it.
@@ -334,6 +512,40 @@ fn cell_methods() -> [Fast; 3] {
                 PyCFunctionFastWithKeywords: cell_increment,
             },
             flags: keywords,
+        },
+    ]
+}
+
+fn semaphore_methods() -> [Fast; 4] {
+    let keywords = ffi::METH_FASTCALL | ffi::METH_KEYWORDS;
+    [
+        Fast {
+            name: "acquire",
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: semaphore_acquire,
+            },
+            flags: keywords,
+        },
+        Fast {
+            name: "release",
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: semaphore_release,
+            },
+            flags: keywords,
+        },
+        Fast {
+            name: "__enter__",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: semaphore_enter,
+            },
+            flags: ffi::METH_NOARGS,
+        },
+        Fast {
+            name: "__exit__",
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFast: semaphore_exit,
+            },
+            flags: ffi::METH_FASTCALL,
         },
     ]
 }
@@ -407,17 +619,30 @@ fn install_methods(
     Ok(())
 }
 
-/// Gives a subclass of `Cell` or `Mutex` the fast methods of its kind.
+/// Gives a subclass of a native class with fast methods these.
 #[pyfunction]
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     let py = class.py();
+    if class.is_subclass_of::<Vector>()? {
+        vector::install(class);
+        return Ok(());
+    }
     if class.is_subclass_of::<Mutex>()? {
         return install_methods(class, &py.get_type::<Mutex>(), &mutex_methods());
+    }
+    if class.is_subclass_of::<RMutex>()? {
+        return install_methods(class, &py.get_type::<RMutex>(), &mutex_methods());
+    }
+    if class.is_subclass_of::<Queue>()? {
+        return install_methods(class, &py.get_type::<Queue>(), &queue_methods());
+    }
+    if class.is_subclass_of::<Semaphore>()? {
+        return install_methods(class, &py.get_type::<Semaphore>(), &semaphore_methods());
     }
     let base = py.get_type::<Cell>();
     if !class.is_subclass_of::<Cell>()? && !class.is_subclass_of::<GuardedCell>()? {
         return Err(pyo3::exceptions::PyTypeError::new_err(
-            "expected a subclass of Cell or Mutex",
+            "expected a subclass of a native class with fast methods",
         ));
     }
     install_methods(class, &base, &cell_methods())?;

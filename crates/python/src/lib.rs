@@ -1,29 +1,77 @@
 //! `courtyard._native`: the hot classes, the GIL, signals and exceptions over the engine.
 
+mod barrier;
 mod cell;
 mod codec;
+mod condition;
+mod enrolment;
 mod error;
+mod flag;
 mod format;
 mod guard;
 mod handle;
 mod hot;
 mod mutex;
+mod primitive;
 mod process;
+mod queue;
 mod raw;
+mod semaphore;
+mod vector;
 mod waiter;
 
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
 use pyo3::prelude::*;
+
+/// Refuses an interpreter beside the first: `PyGILState_Ensure`, which our calls come to, knows the
+/// first one's state only, and would wait for a GIL that its own thread holds.
+fn refuse_subinterpreters() -> PyResult<()> {
+    // SAFETY: a module is initialized with the GIL held.
+    let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: the interpreter that runs us.
+    match unsafe { ffi::PyInterpreterState_GetID(interpreter) } {
+        0 => Ok(()),
+        other => Err(PyImportError::new_err(format!(
+            "courtyard does not run in subinterpreters, and this is interpreter {other}; use it in \
+             the main one, or start a process"
+        ))),
+    }
+}
 
 #[pymodule(gil_used = true)]
 mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::refuse_subinterpreters()
+    }
+
+    #[pymodule_export]
+    use crate::barrier::Barrier;
     #[pymodule_export]
     use crate::cell::Cell;
+    #[pymodule_export]
+    use crate::codec::{_decode, _encode, link_to, linked};
+    #[pymodule_export]
+    use crate::condition::Condition;
+    #[pymodule_export]
+    use crate::flag::Flag;
     #[pymodule_export]
     use crate::guard::{CellLock, GuardedCell};
     #[pymodule_export]
     use crate::hot::install;
     #[pymodule_export]
-    use crate::mutex::Mutex;
+    use crate::mutex::{Mutex, RMutex};
+    #[pymodule_export]
+    use crate::primitive::Primitive;
     #[pymodule_export]
     use crate::process::{after_fork_in_child, after_fork_in_parent, before_fork, clean, leave};
+    #[pymodule_export]
+    use crate::queue::{Lease, Piece, Queue};
+    #[pymodule_export]
+    use crate::semaphore::Semaphore;
+    #[pymodule_export]
+    use crate::vector::{GuardedVector, Vector};
 }

@@ -2,10 +2,10 @@
 //! codec, and how to change either if nothing else did.
 
 use crate::cell::Cell;
-use crate::codec;
-use crate::error::{copying, waiting};
+use crate::codec::{self, Encoded, Links, Source};
+use crate::error::{LONG, copying, waiting};
 use crate::format::Format;
-use courtyard_core::cell::{self, Token};
+use courtyard_core::cell::{self, Found, Fresh, Pinned, Stored, Token};
 use courtyard_core::participant::Participant;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -116,11 +116,18 @@ impl Cell {
 
     pub(crate) fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
         let participant = self.handle.open(py)?;
-        let length = cell::stored_length(&self.handle.space.segment, self.handle.cell);
-        let (stored, token) = copying(py, length, |patience| {
-            cell::load(self.handle.space, &participant, patience, self.writer())
+        let (found, token) = waiting(py, |patience| {
+            let (space, participant) = (self.handle.space, participant.participant);
+            cell::find(space, participant, patience, self.writer())
         })?;
-        Ok((codec::decode(py, stored)?, token))
+        let value = match found {
+            Found::Copied(Stored::Word(word)) => codec::decode_word(py, word)?,
+            Found::Copied(Stored::Bytes(kind, bytes)) => {
+                codec::decode(py, kind, bytes.as_slice(), &[])?
+            }
+            Found::Pinned(pinned) => codec::decode(py, pinned.kind, InPlace(pinned), &[])?,
+        };
+        Ok((value.unbind(), token))
     }
 
     pub(crate) fn store_stored(
@@ -128,9 +135,18 @@ impl Cell {
         value: &Bound<'_, PyAny>,
         expected: Option<Token>,
     ) -> PyResult<bool> {
-        let participant = self.handle.open(value.py())?;
-        let fresh = codec::encode(value, self.handle.space, participant.participant)?;
-        waiting(value.py(), |patience| {
+        let py = value.py();
+        let participant = self.handle.open(py)?;
+        let fresh = match codec::encode(value, Links::Refuse)? {
+            Encoded::Word(word) => Fresh::Word(word),
+            Encoded::Block(block) => block.with_parts(|parts, length| {
+                let (space, participant) = (self.handle.space, participant.participant);
+                copying(py, length, |patience| {
+                    cell::prepare(space, participant, patience, block.kind, parts)
+                })
+            })?,
+        };
+        waiting(py, |patience| {
             let (space, writer) = (self.handle.space, self.writer());
             cell::store(space, &participant, patience, writer, &fresh, expected)
         })
@@ -164,6 +180,23 @@ impl Cell {
                     return Ok(value);
                 }
             }
+        }
+    }
+}
+
+/// A large block, read where it is: each text or bytes is copied once, into the object.
+struct InPlace(Pinned<'static>);
+
+impl Source for InPlace {
+    fn length(&self) -> usize {
+        self.0.length as usize
+    }
+
+    fn copy(&self, py: Python<'_>, offset: usize, to: &mut [u8]) {
+        if to.len() as u64 >= LONG {
+            py.detach(|| self.0.copy_out(offset as u64, to));
+        } else {
+            self.0.copy_out(offset as u64, to);
         }
     }
 }

@@ -83,11 +83,73 @@ fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Sto
     })
 }
 
-/// Waits until `test` returns an object that is true, and returns that; False on timeout.
+/// Attempts something until it succeeds; None when the deadline has passed, at once if that is
+/// None.
 ///
-/// The event word is read before each test and slept on after it, so a change between the two
+/// The event word is read before each attempt and slept on after it, so a change between the two
 /// ends the sleep at once. Whoever owes the wake may die: its reaper gives it, and a sleeper
-/// looks after the dead itself, after a tenth of a second at first and then every second.
+/// looks after the dead itself, after a tenth of a second at first and then every `look`, and
+/// gives back what they held.
+///
+/// # Errors
+/// What the attempt or a signal handler raises.
+pub fn attempt<T>(
+    py: Python<'_>,
+    space: &Space,
+    event: u64,
+    deadline: Option<Deadline>,
+    look: Duration,
+    mut attempt: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    let mut limit = PROBE;
+    loop {
+        let mut observed = wait::observe(&space.segment, event);
+        if let Some(result) = attempt()? {
+            return Ok(Some(result));
+        }
+        let Some(deadline) = deadline else {
+            return Ok(None);
+        };
+        let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
+            continue;
+        };
+        if flagged != observed {
+            // Some change without bumping unless a flag is set: look once more.
+            observed = flagged;
+            if let Some(result) = attempt()? {
+                return Ok(Some(result));
+            }
+        }
+        let Some(limit_now) = deadline.left(limit) else {
+            return Ok(None);
+        };
+        let mut stood = Stood::Changed;
+        waiting(py, |patience| {
+            patience(&mut || {
+                stood = slice(space, event, observed, limit_now)?;
+                Ok(stood)
+            })
+        })?;
+        if stood == Stood::TimedOut {
+            look_after(py, space)?;
+            limit = look.mul_f64(0.75 + f64::from(os::current_cpu() % 16) / 32.0);
+        }
+    }
+}
+
+/// Recovers those who died, so that what they held or owed comes to those who wait.
+pub fn look_after(py: Python<'_>, space: &Space) -> PyResult<()> {
+    match recover::reap_all(&space.segment) {
+        Ok(false) | Err(Error::System { .. }) => Ok(()),
+        Ok(true) => waiting(py, |patience| match space.sweep(patience) {
+            Err(Error::System { .. }) => Ok(()),
+            swept => swept,
+        }),
+        Err(error) => Err(raise(py, error)),
+    }
+}
+
+/// Waits until `test` returns an object that is true, and returns that; False on timeout.
 ///
 /// # Errors
 /// What `test` or a signal handler raises.
@@ -98,42 +160,11 @@ pub fn wait_until<'py>(
     deadline: Deadline,
     mut test: impl FnMut() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut look = PROBE;
-    loop {
-        let mut observed = wait::observe(&space.segment, event);
+    let found = attempt(py, space, event, Some(deadline), wait::LOOK_AGAIN, || {
         let result = test()?;
-        if result.is_truthy()? {
-            return Ok(result);
-        }
-        let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
-            continue;
-        };
-        if flagged != observed {
-            // Some change without bumping unless a flag is set: look once more.
-            observed = flagged;
-            let result = test()?;
-            if result.is_truthy()? {
-                return Ok(result);
-            }
-        }
-        let Some(limit) = deadline.left(look) else {
-            return Ok(false.into_pyobject(py)?.to_owned().into_any());
-        };
-        let mut stood = Stood::Changed;
-        waiting(py, |patience| {
-            patience(&mut || {
-                stood = slice(space, event, observed, limit)?;
-                Ok(stood)
-            })
-        })?;
-        if stood == Stood::TimedOut {
-            match recover::reap_all(&space.segment) {
-                Ok(_) | Err(Error::System { .. }) => {}
-                Err(error) => return Err(raise(py, error)),
-            }
-            look = wait::LOOK_AGAIN.mul_f64(0.75 + f64::from(os::current_cpu() % 16) / 32.0);
-        }
-    }
+        Ok(result.is_truthy()?.then_some(result))
+    })?;
+    Ok(found.unwrap_or_else(|| pyo3::types::PyBool::new(py, false).to_owned().into_any()))
 }
 
 /// The condition that `wait_for(x)` means: `x(value)` if it can be called, else `value == x`.

@@ -11,8 +11,9 @@
 use crate::image::Place;
 use crate::tracee::{Body, Mark};
 use courtyard_core::check::{self, Census};
+use courtyard_core::layout::superblock;
 use courtyard_core::space::{Space, patient};
-use courtyard_core::{HOOKS, folder};
+use courtyard_core::{HOOKS, directory, folder};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -47,6 +48,8 @@ pub struct Judged {
 
 pub type Judge = dyn Fn(&Place) -> Result<Judged, String>;
 
+pub type Beside = dyn Fn(&Place) -> Result<(), String>;
+
 /// The first slot, and how many.
 pub type Slots = (u64, u64);
 
@@ -54,6 +57,8 @@ pub type Slots = (u64, u64);
 pub struct Staged {
     pub body: Box<Body>,
     pub judge: Box<Judge>,
+    /// What others find beside the process while it lives.
+    pub beside: Box<Beside>,
     /// Slots whose participants count as alive.
     pub keepers: Vec<Slots>,
     /// Whether files come and go, so that the whole folder is looked at.
@@ -150,6 +155,7 @@ pub fn staged<S: 'static>(
         Ok(Staged {
             body: Box::new(move |place: &Place, mark: Mark| body(place, &mine, mark)),
             judge: Box::new(move |place: &Place| recover(place, |space| judge(space, &scene))),
+            beside: Box::new(|_| Ok(())),
             keepers: keepers.clone(),
             fleeting: false,
             uuid,
@@ -169,9 +175,25 @@ pub fn recover(
 ) -> Result<Judged, String> {
     let space = enter(place).map_err(|text| format!("attach: {text}"))?;
     let census = check::check(space, &mut patient).map_err(|error| format!("check: {error}"))?;
+    is_settled(space)?;
     let outcome = judge(space)?;
     Ok(Judged {
         outcome,
         figures: figures(&census),
     })
+}
+
+/// Whether no change is under way any more: every object's sequence is even.
+fn is_settled(space: &Space) -> Result<(), String> {
+    let objects = space.run(&mut patient, |operation| {
+        operation.lock(superblock::DIRECTORY_LOCK)?;
+        Ok(directory::list(operation)?)
+    });
+    for object in objects.or_text()? {
+        let (sequence, _) = (HOOKS.blocks)(&space.segment, object.kind, object.root).or_text()?;
+        if sequence & 1 != 0 {
+            return Err(format!("object {}: the sequence is odd", object.row));
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@
 //! `--seconds` bounds the recoveries; the operations take some minutes in any case. `--full` has no
 //! bound. Kills within a system call are not made here: the kernel writes no shared word.
 //!
-//! `stepper [--seconds N | --full] [--operation NAME] [--list] [--keep]`
+//! `stepper [--seconds N | --full] [--operation NAME] [--bug NAME] [--list] [--keep]`
 
 mod control;
 mod entry;
@@ -18,17 +18,22 @@ mod store;
 mod system;
 mod tracee;
 
+use courtyard_core::seed::{self, Bug};
 use run::{Bench, Report};
 use std::process::ExitCode;
 
-const USAGE: &str = "stepper [--seconds N | --full] [--operation NAME] [--list] [--keep]";
+const USAGE: &str =
+    "stepper [--seconds N | --full] [--operation NAME] [--bug NAME] [--list] [--keep]";
 const SECONDS: u64 = 60;
+/// Violations that an operation may have; a planted bug is caught by the first.
+const TOLD: usize = 10;
 
 #[derive(Default)]
 struct Wish {
     full: bool,
     seconds: Option<u64>,
     operations: Vec<String>,
+    bug: Option<Bug>,
     list: bool,
     keep: bool,
 }
@@ -41,6 +46,7 @@ fn wish() -> Option<Wish> {
             "--full" => wish.full = true,
             "--seconds" => wish.seconds = Some(arguments.next()?.parse().ok()?),
             "--operation" => wish.operations.push(arguments.next()?),
+            "--bug" => wish.bug = Some(Bug::find(&arguments.next()?)?),
             "--list" => wish.list = true,
             "--keep" => wish.keep = true,
             _ => return None,
@@ -73,10 +79,16 @@ fn main() -> ExitCode {
         eprintln!("no such operation; see --list");
         return ExitCode::from(2);
     }
+    let planted = wish.bug.map(seed::plant);
+    if matches!(planted, Some(None)) {
+        eprintln!("no bug can be planted in this build: add --features courtyard-core/seeded-bugs");
+        return ExitCode::from(2);
+    }
     system::pin(system::core());
     let stamp = courtyard_core::os::boot_clock().as_nanos();
     let name = format!("courtyard-stepper-{}-{stamp}", std::process::id());
-    let bench = Bench::new(std::path::Path::new("/dev/shm").join(name), wish.keep);
+    let told = if wish.bug.is_some() { 1 } else { TOLD };
+    let bench = Bench::new(std::path::Path::new("/dev/shm").join(name), wish.keep, told);
     let until = (!wish.full).then(|| run::seconds(wish.seconds.unwrap_or(SECONDS)));
     let mut total = Report::default();
     heading();

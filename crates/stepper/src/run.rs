@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 
 /// Seconds that recovery and the judge may take; they need milliseconds.
 const PATIENCE: u32 = 10;
-/// Violations after which an operation is given up: more tell nothing more.
-const TOLD: usize = 10;
 /// Recoveries of one operation that are followed: of all its images, if it has no more.
 const MOST_RECOVERIES: usize = 64;
 /// Slots that are looked at where it is not known which pages a run writes.
@@ -46,6 +44,8 @@ pub struct Bench {
     pub root: PathBuf,
     pub control: Control,
     pub keep: bool,
+    /// Violations after which an operation is given up: more tell nothing more.
+    pub most: usize,
 }
 
 struct Found {
@@ -55,7 +55,7 @@ struct Found {
 }
 
 impl Bench {
-    pub fn new(root: PathBuf, keep: bool) -> Bench {
+    pub fn new(root: PathBuf, keep: bool, most: usize) -> Bench {
         use std::os::unix::fs::DirBuilderExt;
         let made = std::fs::DirBuilder::new().mode(0o700).create(&root);
         made.expect("a folder of our own in /dev/shm");
@@ -64,6 +64,7 @@ impl Bench {
             root,
             control,
             keep,
+            most,
         }
     }
 
@@ -223,8 +224,8 @@ impl Report {
 
     /// # Errors
     /// That it is time to give this operation up.
-    fn bear(&self) -> Result<(), String> {
-        match self.told.len() < TOLD {
+    fn bear(&self, most: usize) -> Result<(), String> {
+        match self.told.len() < most {
             true => Ok(()),
             false => Err("too many violations; the rest was not looked at".into()),
         }
@@ -344,6 +345,9 @@ fn step_operation(
         &mut watch,
         &mut |step, watch| {
             let image = &watch.image;
+            if let Err(text) = (staged.beside)(&stand.place) {
+                report.accuse(format!("step {step}, beside the living: {text}"));
+            }
             let judged = match known.get(&image.print()) {
                 Some(judged) => *judged,
                 None => {
@@ -369,7 +373,7 @@ fn step_operation(
                 let kept = bench.kept(image, &entry.name, step);
                 report.accuse(format!("step {step}: {text}{kept}"));
             }
-            report.bear()
+            report.bear(bench.most)
         },
     );
     tracing.discard();
@@ -406,11 +410,13 @@ fn follow_recovery(
     known: &mut HashMap<Print, Result<Judged, String>>,
     report: &mut Report,
 ) -> Result<(), String> {
-    if found.image.names.is_empty() {
+    // A draft is nobody's to enter: it is removed, which the judge has seen.
+    let is_space = |name: &&String| !name.ends_with(".new");
+    let Some(name) = found.image.names.iter().find(is_space) else {
         return Ok(()); // there is nothing to recover
-    }
+    };
     let place = |stand: &Stand| -> Place {
-        let path = stand.place.folder.join(&found.image.names[0]);
+        let path = stand.place.folder.join(name);
         Place {
             path,
             ..stand.place.clone()
@@ -440,7 +446,7 @@ fn follow_recovery(
         let kept = bench.kept(image, &entry.name, step);
         let at = found.step;
         report.accuse(format!("step {at}, recovery {step}: {text}{kept}"));
-        report.bear()
+        report.bear(bench.most)
     };
     let count = match way {
         Way::Steps => tracee::trace(tracing, &place(&stand), &body, &mut watch, &mut each),

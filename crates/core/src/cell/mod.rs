@@ -8,27 +8,31 @@
 //! | 24 | sequence | around changes of more than one word                               |
 //! | 32 | shape    | `length << 8 | kind`, once                                         |
 //! | 40 | data     | the scalar, or the stored object's word                            |
-//! | 48 | payload  | bytes in place                                                     |
+//! | 48 | payload  | bytes in place, from the next line on                              |
 //!
 //! Every write touches lock, event and data, so they share a line.
 
+mod array;
 mod bytes;
 mod owner;
 mod scalar;
 mod sequence;
 mod stored;
 
+pub use array::{Pieces, read_range, touch, write_pieces};
 pub use bytes::{read_bytes, write_bytes};
-pub use owner::{Entered, enter, exit, is_recovered};
+pub use owner::{Entered, count, enter, exit, is_recovered};
 pub use scalar::{change, change_alone};
-pub use stored::{BLOCK_TAG, Fresh, Stored, TAG_MASK, Token, load, prepare, store, stored_length};
+pub use stored::{
+    BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, load, prepare, store,
+};
 
 use crate::directory;
-use crate::error::{Attempt, Result, corrupt};
+use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::layout::{self, WORD, block};
 use crate::lock::{self, Tried};
-use crate::operation::Operation;
+use crate::operation::{Operation, class_for};
 use crate::participant::Participant;
 use crate::roster::ObjectId;
 use crate::segment::Segment;
@@ -52,6 +56,24 @@ pub const DATA: u64 = 40;
 
 pub const PAYLOAD: u64 = 48;
 
+/// Where bytes in place start: on a line of their own, as vector instructions like it. That is
+/// PAYLOAD itself in a small block.
+pub const fn payload(cell: u64) -> u64 {
+    layout::align_up(cell + PAYLOAD, LINE)
+}
+
+const LINE: u64 = 64;
+
+/// What a block must hold for a cell with so many bytes in place.
+fn room(length: u64) -> Result<u64> {
+    if length >> 56 != 0 {
+        return Err(Error::Full(format!("{length} bytes fit nowhere")));
+    }
+    let small = layout::align_up(PAYLOAD + length, WORD);
+    let large = LINE + layout::align_up(length, WORD);
+    Ok(class_for(small).map_or(large, |_| small))
+}
+
 /// What a cell holds: the low byte of its shape word.
 pub const SCALAR: u64 = 1;
 
@@ -61,11 +83,35 @@ pub const STORED: u64 = 3;
 
 pub const MUTEX: u64 = 4;
 
+/// Synchronisation: what their words mean, the modules of these names say.
+pub const RMUTEX: u64 = 16;
+
+pub const FLAG: u64 = 17;
+
+pub const SEMAPHORE: u64 = 18;
+
+pub const CONDITION: u64 = 19;
+
+pub const BARRIER: u64 = 20;
+
+/// What its words mean, `queue` says.
+pub const QUEUE: u64 = 32;
+
 /// Set in the owner word when an internal writer took over from a dead holder, so that the next
 /// holder of `get_lock()` still learns of it.
 const RECOVERED: u64 = 1 << 31;
 
 const COUNT: u64 = RECOVERED - 1;
+
+/// How many bytes of payload a cell of this kind has at least: it uses them as its own words.
+pub const fn least(kind: u64) -> u64 {
+    match kind {
+        SEMAPHORE | CONDITION => 24,
+        BARRIER => 16,
+        QUEUE => 136,
+        _ => 0,
+    }
+}
 
 /// Makes a cell of `kind` with room for `length` bytes in place, filled by `fill` (zero before)
 /// with nothing held. Returns the object and our membership row.
@@ -80,7 +126,23 @@ pub fn create(
     length: u64,
     fill: impl FnOnce(u64),
 ) -> Result<(ObjectId, u64)> {
-    let room = layout::align_up(PAYLOAD + length, WORD);
+    create_with(space, participant, patience, kind, length, fill, &[])
+}
+
+/// As `create`; the same record ends our ownership of `parts`, blocks that `fill` linked.
+///
+/// # Errors
+/// `Full`.
+pub fn create_with(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    kind: u64,
+    length: u64,
+    fill: impl FnOnce(u64),
+    parts: &[&Unfinished],
+) -> Result<(ObjectId, u64)> {
+    let room = room(length)?;
     let root = Unfinished::allocate(space, participant, patience, room, KIND)?;
     let base = root.payload();
     space.segment.zero(base, room);
@@ -89,7 +151,7 @@ pub fn create(
         .word(base + SHAPE)
         .store(length << 8 | kind, Ordering::Relaxed);
     fill(base);
-    directory::create(space, participant, patience, &root, KIND)
+    directory::create(space, participant, patience, &root, parts, KIND)
 }
 
 /// The first word of a cell, and its kind and length, checked.
@@ -97,13 +159,24 @@ pub fn create(
 /// # Errors
 /// `NotFound`, `Corrupt`.
 pub fn open(segment: &Segment, object: ObjectId) -> Result<(u64, u64, u64)> {
-    let base = heap::payload(segment, directory::root(segment, object)?);
+    at(segment, directory::root(segment, object)?)
+}
+
+/// As `open`, of a root block.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn at(segment: &Segment, root: u64) -> Result<(u64, u64, u64)> {
+    segment.check_range(root, block::SMALL)?;
+    let base = heap::payload(segment, root);
     segment.check_range(base, PAYLOAD)?;
     let shape = segment.word(base + SHAPE).load(Ordering::Relaxed);
     let (kind, length) = (shape & 0xFF, shape >> 8);
-    segment.check_range(base, layout::align_up(PAYLOAD.saturating_add(length), WORD))?;
-    if !(SCALAR..=MUTEX).contains(&kind) {
-        return Err(corrupt(format!("a cell of unknown kind {kind}")));
+    segment.check_range(base, payload(base) - base + layout::align_up(length, WORD))?;
+    if !matches!(kind, SCALAR..=MUTEX | RMUTEX..=BARRIER | QUEUE) || length < least(kind) {
+        return Err(corrupt(format!(
+            "a cell of kind {kind} and {length} bytes, which there is none of"
+        )));
     }
     Ok((base, kind, length))
 }

@@ -4,6 +4,7 @@ use super::{COUNT, OWNER, RECOVERED, Writer, is_mine};
 use crate::error::{Result, corrupt};
 use crate::lock::{self, Tried};
 use crate::participant::Participant;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
 
@@ -61,10 +62,23 @@ pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> boo
     if now & COUNT > 1 {
         owner.store(now - 1, Ordering::Relaxed);
     } else {
+        if planted(Bug::OwnerAfterUnlock) {
+            lock::release(segment, writer.cell);
+            owner.store(0, Ordering::Relaxed);
+            return true;
+        }
         owner.store(0, Ordering::Relaxed);
         lock::release(segment, writer.cell);
     }
     true
+}
+
+/// How often this thread holds it.
+pub fn count(segment: &Segment, participant: &Participant, writer: Writer) -> u64 {
+    if !is_mine(segment, participant, writer) {
+        return 0;
+    }
+    segment.word(writer.cell + OWNER).load(Ordering::Relaxed) & COUNT
 }
 
 /// Whether the holder of `get_lock()` before this one died.

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// Failed attempts to read under the sequence before the reader takes the lock.
 const PERSISTENCE: u32 = 1000;
+/// The same where the sequence stays odd: of these, each is a stand at the lock. Damage may leave
+/// it odd with nobody at work, and then there is nothing to wait for.
+const STANDS: u32 = 20;
 
 /// What an attempt to read under the sequence came to.
 pub(super) enum Read<T> {
@@ -30,6 +33,7 @@ pub(super) fn under_sequence<T>(
 ) -> Result<T> {
     let segment = &space.segment;
     let sequence = segment.word(writer.cell + SEQUENCE);
+    let mut stands = 0;
     for turn in 0..PERSISTENCE {
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
         if before & 1 == 0 {
@@ -45,6 +49,10 @@ pub(super) fn under_sequence<T>(
         } else if turn > 100 {
             // Odd for long: ask after the writer, who may be dead.
             patience(&mut || space.stand_slice(writer.cell, Duration::from_millis(1)))?;
+            stands += 1;
+            if stands == STANDS {
+                break;
+            }
         }
         relax();
     }

@@ -7,6 +7,7 @@ use crate::heap;
 use crate::layout::{self, WORD, block};
 use crate::participant::Participant;
 use crate::pin::{self, Pin};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -59,27 +60,47 @@ pub fn prepare<'a>(
     Ok(Fresh::Block(fresh))
 }
 
-/// About how many bytes `load` will copy: a hint, as the object may change meanwhile.
-pub fn stored_length(segment: &Segment, cell: u64) -> u64 {
-    let word = segment.word(cell + DATA).load(Ordering::Relaxed);
-    let is_block = word & TAG_MASK == BLOCK_TAG && segment.check_range(word, block::LARGE).is_ok();
-    if !is_block {
-        return 0;
-    }
-    segment.word(word + block::SHAPE).load(Ordering::Relaxed) & 0x00FF_FFFF_FFFF_FFFF
+/// A large block of a stored object: it stays as it is until this is dropped.
+pub struct Pinned<'a> {
+    segment: &'a Segment,
+    payload: u64,
+    pub length: u64,
+    pub kind: u8,
+    _pin: Pin<'a>,
 }
 
-/// Reads a stored object. A large block is pinned while it is copied, a small one copied under
-/// the sequence.
+impl Pinned<'_> {
+    /// Copies payload out, from a whole word on. A peer that breaks the rules may write meanwhile.
+    ///
+    /// # Panics
+    /// Beyond the payload.
+    pub fn copy_out(&self, offset: u64, to: &mut [u8]) {
+        let end = offset.checked_add(to.len() as u64);
+        assert!(
+            end.is_some_and(|end| end <= self.length),
+            "beyond the block"
+        );
+        self.segment.copy_out(self.payload + offset, to);
+    }
+}
+
+/// A stored object, found: copied, or pinned where it is.
+pub enum Found<'a> {
+    Copied(Stored),
+    Pinned(Pinned<'a>),
+}
+
+/// Finds a stored object. A large block is pinned, a small one copied under the sequence; a large
+/// one too if this process has no pin left.
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
-pub fn load(
-    space: &Space,
-    participant: &Participant,
+pub fn find<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
     patience: Patience,
     writer: Writer,
-) -> Result<(Stored, Token)> {
+) -> Result<(Found<'a>, Token)> {
     let segment = &space.segment;
     let (data, sequence) = (
         segment.word(writer.cell + DATA),
@@ -93,7 +114,7 @@ pub fn load(
             sequence: before,
         };
         if linked(segment, word)?.is_none() {
-            return Ok(Read::Copied((Stored::Word(word), token)));
+            return Ok(Read::Copied((Found::Copied(Stored::Word(word)), token)));
         }
         let still =
             || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
@@ -105,18 +126,46 @@ pub fn load(
         let (kind, length) = ((shape >> 56) as u8, shape & 0x00FF_FFFF_FFFF_FFFF);
         let payload = heap::payload(segment, word);
         segment.check_range(payload, layout::align_up(length, WORD))?;
-        if pin.is_none() && !still() {
+        if let Some(_pin) = pin {
+            let pinned = Pinned {
+                segment,
+                payload,
+                length,
+                kind,
+                _pin,
+            };
+            return Ok(Read::Pinned((Found::Pinned(pinned), token)));
+        }
+        if !still() {
             return Ok(Read::Lost); // before a length that means nothing is made room for
         }
         let mut bytes = vec![0; length as usize];
         segment.copy_out(payload, &mut bytes);
-        let value = (Stored::Bytes(kind, bytes), token);
-        Ok(if pin.is_some() {
-            Read::Pinned(value)
-        } else {
-            Read::Copied(value)
-        })
+        let copied = Found::Copied(Stored::Bytes(kind, bytes));
+        Ok(Read::Copied((copied, token)))
     })
+}
+
+/// As `find`, copied in any case.
+///
+/// # Errors
+/// As `find`.
+pub fn load(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+) -> Result<(Stored, Token)> {
+    let (found, token) = find(space, participant, patience, writer)?;
+    let stored = match found {
+        Found::Copied(stored) => stored,
+        Found::Pinned(pinned) => {
+            let mut bytes = vec![0; pinned.length as usize];
+            pinned.copy_out(0, &mut bytes);
+            Stored::Bytes(pinned.kind, bytes)
+        }
+    };
+    Ok((stored, token))
 }
 
 /// Stores a prepared object. With `expected`, only if nothing changed since that was read:
@@ -171,6 +220,9 @@ pub fn store(
             Fresh::Word(word) => operation.write(data, *word),
             Fresh::Block(unfinished) => {
                 operation.write(data, unfinished.block());
+                if planted(Bug::ExchangeInTwo) {
+                    operation.commit();
+                }
                 unfinished.pass_on(operation, instead);
             }
         }

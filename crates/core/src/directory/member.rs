@@ -56,7 +56,7 @@ pub fn leave(
         Ok(Ok(()))
     })?;
     space.roster.forget(member_row);
-    Ok(())
+    super::crumble(space, participant, patience)
 }
 
 /// Writes the entries that empty a membership row and take its reference away.
@@ -106,7 +106,7 @@ fn add_member(
         };
         let member = place!(&space.segment, members(participant.me), row, MEMBER_ROW);
         let references = operation.read(at + REFERENCES);
-        operation.write(at + REFERENCES, references + 1);
+        operation.write(at + REFERENCES, references.wrapping_add(1));
         operation.write(member, object.row + 1);
         operation.commit();
         Ok(Ok(true))

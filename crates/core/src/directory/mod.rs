@@ -111,7 +111,18 @@ fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
     }
 }
 
-/// Makes an object of a filled root block, held by this process. Returns the object and the
+/// The kind and root block of an object; None if it is gone.
+///
+/// # Errors
+/// `Stop::Busy` on the directory: the object stays while its lock is held.
+pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Option<(u64, u64)>> {
+    operation.lock(superblock::DIRECTORY_LOCK)?;
+    Ok(living(operation, object)
+        .ok()
+        .map(|at| (operation.read(at + KIND), operation.read(at + ROOT))))
+}
+
+/// Makes an object of a filled root block, and of `parts` that it links, held by this process. Returns the object and the
 /// row of our membership.
 ///
 /// # Errors
@@ -124,6 +135,7 @@ pub fn create(
     participant: &Participant,
     patience: Patience,
     root: &Unfinished,
+    parts: &[&Unfinished],
     kind: u64,
 ) -> Result<(ObjectId, u64)> {
     let segment = &space.segment;
@@ -155,6 +167,7 @@ pub fn create(
         let live = operation.read(superblock::LIVE_OBJECTS);
         operation.write(superblock::LIVE_OBJECTS, live.wrapping_add(1));
         root.pass_on(operation, 0);
+        parts.iter().for_each(|part| part.pass_on(operation, 0));
         operation.commit();
         Ok(Ok(ObjectId { row, serial }))
     });
@@ -193,6 +206,40 @@ pub fn root(segment: &Segment, object: ObjectId) -> Result<u64> {
     let root = segment.word(at + ROOT).load(Ordering::Relaxed);
     segment.check_range(root, layout::block::LARGE)?;
     Ok(root)
+}
+
+/// Takes apart, a piece at a time, what nobody holds any more and was too much for one record.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `System`. What makes no sense is left alone, and the space
+/// marked as damaged.
+///
+/// # Crash
+/// The next sweep goes on.
+pub fn crumble(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    let doomed = space.segment.word(superblock::DOOMED);
+    while doomed.load(Ordering::Relaxed) != 0 {
+        let done = space.run_as(participant, &mut *patience, |operation| {
+            operation.lock(superblock::DIRECTORY_LOCK)?;
+            match operation.read(superblock::DOOMED) {
+                0 => Ok(()),
+                root => (space.hooks.crumble)(operation, root),
+            }
+        });
+        if let Err(Error::Corrupt(_)) = done {
+            space.run_as(participant, &mut *patience, |operation| {
+                operation.lock(superblock::DIRECTORY_LOCK)?;
+                let damaged = space.segment.word(superblock::DAMAGED);
+                damaged.store(superblock::DOOMED, Ordering::Relaxed);
+                operation.write(superblock::DOOMED, 0);
+                operation.commit();
+                Ok(())
+            })?;
+        } else {
+            done?;
+        }
+    }
+    Ok(())
 }
 
 /// A live object, as `check` sees it.

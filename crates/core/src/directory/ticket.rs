@@ -9,6 +9,7 @@ use crate::os;
 use crate::participant::{Participant, State};
 use crate::roster::ObjectId;
 use crate::rows::{self, Place};
+use crate::seed::{Bug, planted};
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
@@ -151,6 +152,9 @@ pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> R
             } else if now > deadline {
                 let object = operation.read(ticket + TICKET_OBJECT);
                 close(operation, row, ticket);
+                if planted(Bug::TicketInTwo) {
+                    operation.commit();
+                }
                 unreference(space, operation, object.wrapping_sub(1))?;
             }
             operation.commit();

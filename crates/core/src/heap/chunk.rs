@@ -5,6 +5,7 @@ use super::unit::{Units, unit_at, unit_offset};
 use crate::error::{Attempt, Result, corrupt};
 use crate::layout::{self, CLASSES, UNIT, WORD, block, chunk, record, superblock};
 use crate::operation::Operation;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
 
@@ -59,7 +60,11 @@ pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
     if at == 0 {
         at = new_chunk(operation, class)?;
     }
-    operation.segment.check_range(at, chunk::BLOCKS)?;
+    let (segment, blocks) = (operation.segment, chunk_blocks(class));
+    segment.check_range(at, layout::chunk_units(class) * UNIT)?;
+    if chunk_class(segment, at) != Some(class) {
+        return Err(corrupt(format!("{at:#x} is listed as a chunk of class {class}")).into());
+    }
     let (stock, magazine) = operation.stock(class);
     let mut free = operation.read(at + chunk::FREE);
     let mut count = stock;
@@ -69,6 +74,9 @@ pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
         while bits != 0 && count < BATCH && free > 0 {
             let index = word * 64 + u64::from(bits.trailing_zeros());
             bits &= bits - 1;
+            if index >= blocks {
+                return Err(corrupt(format!("chunk {at:#x} has no block {index}")).into());
+            }
             count += 1;
             free -= 1;
             operation.write(
@@ -80,6 +88,9 @@ pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
     }
     if count == stock {
         return Err(corrupt(format!("chunk {at:#x} is listed but has no free block")).into());
+    }
+    if planted(Bug::RefillInTwo) {
+        operation.commit();
     }
     operation.write(magazine, count);
     operation.write(at + chunk::FREE, free);

@@ -23,8 +23,9 @@ pub use chunk::{flush, refill, release};
 pub use walk::{Walk, walk};
 
 use crate::error::{Attempt, Error, Result};
-use crate::layout::{self, UNIT, WORD, block, superblock};
+use crate::layout::{self, CLASSES, UNIT, WORD, block, superblock};
 use crate::operation::{Operation, class_for};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
 use chunk::chunk_of;
@@ -32,17 +33,17 @@ use unit::{Units, unit_offset};
 
 /// What a block is, by its offset alone.
 pub fn is_large(segment: &Segment, block: u64) -> bool {
-    (block - segment.data()).is_multiple_of(UNIT)
+    block.wrapping_sub(segment.data()).is_multiple_of(UNIT)
 }
 
 /// Where the payload of a block starts.
 pub fn payload(segment: &Segment, block: u64) -> u64 {
-    block
-        + if is_large(segment, block) {
-            block::LARGE
-        } else {
-            block::SMALL
-        }
+    let head = if is_large(segment, block) {
+        block::LARGE
+    } else {
+        block::SMALL
+    };
+    block.wrapping_add(head)
 }
 
 /// The block whose payload starts at `payload`, checked as data of a peer.
@@ -70,23 +71,44 @@ pub fn block_of(segment: &Segment, payload: u64) -> Result<u64> {
 /// # Crash
 /// Before the commit it is free, after it the drainer of `owner`'s slot frees it.
 pub fn allocate(operation: &mut Operation, payload: u64, owner: u64) -> Attempt<u64> {
-    let segment = operation.segment;
     let block = match class_for(payload) {
-        Some(class) => operation.take(class)?,
+        Some(class) => {
+            let block = operation.take(class)?;
+            operation.segment.check_range(block, CLASSES[class])?;
+            block
+        }
         None => {
             let bytes = payload
                 .checked_add(block::LARGE)
                 .filter(|&bytes| bytes < 1 << 60);
             let bytes = bytes.ok_or_else(|| Error::Full(format!("{payload} bytes fit nowhere")))?;
-            operation.lock(superblock::HEAP_LOCK)?;
-            let unit = Units::new(operation)?.take(bytes.div_ceil(UNIT))?;
-            unit_offset(segment, unit)
+            run(operation, bytes.div_ceil(UNIT))?
         }
     };
     operation.write(owner, block);
     operation.commit();
     crate::crash_point!("heap.allocated");
     Ok(block)
+}
+
+/// As `allocate`, a block of whole units, aligned to one, whatever its size.
+///
+/// # Errors
+/// As `allocate`.
+pub fn allocate_units(operation: &mut Operation, units: u64, owner: u64) -> Attempt<u64> {
+    let block = run(operation, units)?;
+    operation.write(owner, block);
+    operation.commit();
+    Ok(block)
+}
+
+/// Writes the entries that take a run of units.
+fn run(operation: &mut Operation, units: u64) -> Attempt<u64> {
+    if !planted(Bug::BitmapWithoutLock) {
+        operation.lock(superblock::HEAP_LOCK)?;
+    }
+    let unit = Units::new(operation)?.take(units)?;
+    Ok(unit_offset(operation.segment, unit))
 }
 
 /// Frees the block recorded in `owner`, and clears that word, by one record.

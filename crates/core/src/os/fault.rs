@@ -13,13 +13,14 @@ mod armed {
         pub sticky: bool,
     }
 
-    pub(super) static FAULT: Mutex<Option<Fault>> = Mutex::new(None);
+    pub(super) static FAULTS: Mutex<Vec<Fault>> = Mutex::new(Vec::new());
 }
 
-/// Makes call number `skip` (from 0) of `call` fail with `errno`, once, or always if `sticky`.
+/// Makes call number `skip` (from 0) of `call` fail with `errno`, once, or always if `sticky`;
+/// beside the faults that are armed already.
 #[cfg(any(test, feature = "faults"))]
 pub fn arm(call: &'static str, skip: u32, errno: i32, sticky: bool) {
-    *armed::FAULT.lock().unwrap() = Some(armed::Fault {
+    armed::FAULTS.lock().unwrap().push(armed::Fault {
         call,
         skip,
         errno,
@@ -27,10 +28,11 @@ pub fn arm(call: &'static str, skip: u32, errno: i32, sticky: bool) {
     });
 }
 
-/// Takes the fault back; true if it was still waiting to fire.
+/// Takes all faults back; true if one that fires once has not.
 #[cfg(any(test, feature = "faults"))]
 pub fn disarm() -> bool {
-    armed::FAULT.lock().unwrap().take().is_some()
+    let faults = std::mem::take(&mut *armed::FAULTS.lock().unwrap());
+    faults.iter().any(|fault| !fault.sticky)
 }
 
 /// Called first by each function of the door.
@@ -41,14 +43,15 @@ pub fn disarm() -> bool {
 pub(super) fn check(call: &'static str) -> io::Result<()> {
     #[cfg(any(test, feature = "faults"))]
     {
-        let mut slot = armed::FAULT.lock().unwrap();
-        if let Some(fault) = slot.as_mut().filter(|fault| fault.call == call) {
+        let mut faults = armed::FAULTS.lock().unwrap();
+        if let Some(at) = faults.iter().position(|fault| fault.call == call) {
+            let fault = &mut faults[at];
             if fault.skip > 0 {
                 fault.skip -= 1;
             } else {
                 let errno = fault.errno;
                 if !fault.sticky {
-                    *slot = None;
+                    faults.remove(at);
                 }
                 return Err(io::Error::from_raw_os_error(errno));
             }

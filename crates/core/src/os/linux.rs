@@ -6,7 +6,7 @@ pub use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -35,10 +35,10 @@ fn unbroken<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-fn open_flags(path: &Path, flags: libc::c_int) -> io::Result<File> {
+fn open_flags(call: &'static str, path: &Path, flags: libc::c_int) -> io::Result<File> {
     let path = c_path(path)?;
     unbroken(|| {
-        fault::check("open")?;
+        fault::check(call)?;
         // SAFETY: `path` is a NUL-terminated string that outlives the call.
         let fd = checked(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o600) })?;
         // SAFETY: `fd` was just opened and belongs to nobody else.
@@ -48,12 +48,13 @@ fn open_flags(path: &Path, flags: libc::c_int) -> io::Result<File> {
 
 /// Opens an existing file for reading and writing; a symbolic link is refused.
 pub fn open(path: &Path) -> io::Result<File> {
-    open_flags(path, libc::O_RDWR | libc::O_NOFOLLOW)
+    open_flags("open", path, libc::O_RDWR | libc::O_NOFOLLOW)
 }
 
 /// A new open file description of the file behind `file`, even if its path is gone.
 pub fn reopen(file: &File) -> io::Result<File> {
     open_flags(
+        "open",
         Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())),
         libc::O_RDWR,
     )
@@ -61,8 +62,27 @@ pub fn reopen(file: &File) -> io::Result<File> {
 
 /// An unnamed file in `folder`, to be linked in when it is whole.
 pub fn open_unnamed(folder: &Path) -> io::Result<File> {
-    fault::check("open_unnamed")?;
-    open_flags(folder, libc::O_RDWR | libc::O_TMPFILE)
+    open_flags("open_unnamed", folder, libc::O_RDWR | libc::O_TMPFILE)
+}
+
+/// Another descriptor of the same open file description.
+pub fn duplicate(file: &File) -> io::Result<File> {
+    fault::check("dup")?;
+    file.try_clone()
+}
+
+/// Writes all of it, as into a file that nobody maps.
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    fault::check("pwrite")?;
+    file.write_all_at(bytes, offset)
+}
+
+/// Reads as many bytes, as from a file that nobody maps.
+pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    fault::check("pread")?;
+    file.read_exact_at(bytes, offset)
 }
 
 /// Closes this process's copy of a descriptor whose owner is the parent: `file` is never used or
@@ -75,6 +95,7 @@ pub fn close_inherited(file: &File) {
 /// A new file under a name that must not exist yet.
 pub fn open_new(path: &Path) -> io::Result<File> {
     open_flags(
+        "open_new",
         path,
         libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW,
     )
@@ -145,6 +166,15 @@ pub fn status_at(path: &Path) -> io::Result<Status> {
     Ok(status(&std::fs::symlink_metadata(path)?))
 }
 
+/// What is in a folder; entries that cannot be read are left out.
+pub fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fault::check("readdir")?;
+    let entries = std::fs::read_dir(folder)?;
+    Ok(entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect())
+}
+
 pub fn make_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fault::check("mkdir")?;
@@ -183,8 +213,10 @@ pub fn file_system(file: &File) -> io::Result<FileSystem> {
 
 /// Sets the length of a file; pages not yet allocated are holes.
 pub fn set_length(file: &File, length: u64) -> io::Result<()> {
-    fault::check("ftruncate")?;
-    unbroken(|| file.set_len(length))
+    unbroken(|| {
+        fault::check("ftruncate")?;
+        file.set_len(length)
+    })
 }
 
 /// `fallocate(2)` itself, never glibc's emulation, which writes into every page. A signal can
@@ -248,6 +280,11 @@ pub unsafe fn unmap(at: NonNull<u8>, length: usize) {
 /// and with it the description's locks, alive without a descriptor.
 pub fn map_anchor(file: &File) -> io::Result<NonNull<u8>> {
     fault::check("mmap")?;
+    if fault::check("anchor").is_err() {
+        // As on the file systems whose mappings keep another description than ours.
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        return map(PAGE, libc::PROT_NONE, flags, -1);
+    }
     map(PAGE, libc::PROT_NONE, libc::MAP_SHARED, file.as_raw_fd())
 }
 
@@ -267,7 +304,11 @@ pub fn map_wiped_on_fork() -> io::Result<NonNull<u8>> {
     fault::check("mmap")?;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let page = map(PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1)?;
-    advise(page, libc::MADV_WIPEONFORK)?;
+    if let Err(error) = advise(page, libc::MADV_WIPEONFORK) {
+        // SAFETY: mapped just above, used by nobody.
+        unsafe { unmap(page, PAGE) };
+        return Err(error);
+    }
     Ok(page)
 }
 
@@ -342,8 +383,8 @@ pub enum Woken {
 /// # Safety
 /// `word` is mapped and stays mapped during the call.
 pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration) -> Woken {
-    if fault::check("futex_wait").is_err() {
-        return Woken::Interrupted;
+    if let Err(error) = fault::check("futex_wait") {
+        return why(&error);
     }
     let limit = libc::timespec {
         tv_sec: limit.as_secs() as libc::time_t,
@@ -364,7 +405,12 @@ pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration) -> Wo
     if result == 0 {
         return Woken::Changed;
     }
-    match io::Error::last_os_error().raw_os_error() {
+    why(&io::Error::last_os_error())
+}
+
+/// Where there is nothing to sleep with, whoever waits looks again and again.
+fn why(error: &io::Error) -> Woken {
+    match error.raw_os_error() {
         Some(libc::ETIMEDOUT) => Woken::TimedOut,
         Some(libc::EINTR) => Woken::Interrupted,
         _ => Woken::Changed,
@@ -376,6 +422,9 @@ pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration) -> Wo
 /// # Safety
 /// `word` is mapped.
 pub unsafe fn futex_wake(word: *const u32, count: u32) -> u32 {
+    if fault::check("futex_wake").is_err() {
+        return 0;
+    }
     let count = count.min(i32::MAX as u32);
     // SAFETY: the kernel uses the address only as a key.
     let woken = unsafe {
@@ -415,19 +464,22 @@ pub fn boot_clock() -> Duration {
 }
 
 pub fn random(buffer: &mut [u8]) -> io::Result<()> {
-    fault::check("getrandom")?;
-    // SAFETY: the buffer is writable for its length; up to 256 bytes never come back short.
-    let got = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-    if got == buffer.len() as isize {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    unbroken(|| {
+        fault::check("getrandom")?;
+        // SAFETY: the buffer is writable for its length; up to 256 bytes never come back short.
+        let got = unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+        if got == buffer.len() as isize {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    })
 }
 
 /// Identifies this boot of the machine; zeros where the kernel does not say.
 pub fn boot_id() -> u128 {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+    fault::check("boot_id")
+        .and_then(|()| std::fs::read_to_string("/proc/sys/kernel/random/boot_id"))
         .ok()
         .and_then(|text| u128::from_str_radix(&text.trim().replace('-', ""), 16).ok())
         .unwrap_or(0)

@@ -157,6 +157,12 @@ fn locking(
         move |space, scene, ()| act(space, scene.made),
         |space, scene| {
             let outcome = told_apart(&get(space, scene.made), &7, &8)?;
+            let word = |offset| space.segment.word(scene.made.base + offset);
+            let held = word(0).load(Ordering::Relaxed) != 0;
+            let count = word(cell::OWNER).load(Ordering::Relaxed) as u32 & !(1 << 31);
+            if !held && count != 0 {
+                return Err("the lock is free, and its owner word names a holder".into());
+            }
             let (me, writer) = (me(space), writer(scene.made));
             if !matches!(cell::enter(&space.segment, me, writer, 0), Ok(Entered::Yes)) {
                 return Err("get_lock() cannot be had".into());

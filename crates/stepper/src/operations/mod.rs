@@ -1,10 +1,13 @@
 //! Every operation of the engine, in the states that matter.
 
+mod array;
 mod cell;
 mod directory;
 mod heap;
 mod life;
 mod place;
+mod primitive;
+mod queue;
 mod stored;
 
 use crate::entry::Entry;
@@ -13,9 +16,12 @@ pub fn all() -> Vec<Entry> {
     let mut entries = Vec::new();
     heap::add(&mut entries);
     cell::add(&mut entries);
+    array::add(&mut entries);
     stored::add(&mut entries);
     directory::add(&mut entries);
     life::add(&mut entries);
     place::add(&mut entries);
+    primitive::add(&mut entries);
+    queue::add(&mut entries);
     entries
 }

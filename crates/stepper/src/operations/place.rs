@@ -4,7 +4,7 @@ use crate::entry::{Ends, Entry, Judged, OrText, Outcome, Staged, recover};
 use crate::image::Place;
 use courtyard_core::os::fault;
 use courtyard_core::space::Space;
-use courtyard_core::{HOOKS, folder};
+use courtyard_core::{HOOKS, folder, participant};
 use std::path::{Path, PathBuf};
 
 fn files(place: &Place) -> Result<Vec<PathBuf>, String> {
@@ -14,12 +14,14 @@ fn files(place: &Place) -> Result<Vec<PathBuf>, String> {
         .collect())
 }
 
+fn spaces(place: &Place) -> Result<Vec<PathBuf>, String> {
+    let is_space = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "cy1");
+    Ok(files(place)?.into_iter().filter(is_space).collect())
+}
+
 /// Each space there is whole and can be entered; once nobody holds it a cleaner leaves nothing.
 fn look(place: &Place) -> Result<Judged, String> {
-    let spaces: Vec<PathBuf> = files(place)?
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "cy1"))
-        .collect();
+    let spaces = spaces(place)?;
     let mut judged = Judged {
         outcome: Outcome::Before,
         figures: [0; 5],
@@ -71,6 +73,15 @@ fn create(name: &str, draft: bool) -> Entry {
                     Ok(())
                 }),
                 judge: Box::new(look),
+                beside: Box::new(|place| {
+                    for path in spaces(place)? {
+                        let file = courtyard_core::os::open(&path).or_text()?;
+                        if !participant::any_alive(&file, None).or_text()? {
+                            return Err("a space to be found, and nobody is registered".into());
+                        }
+                    }
+                    Ok(())
+                }),
                 keepers: Vec::new(),
                 fleeting: true,
                 uuid: 0,
@@ -112,6 +123,7 @@ fn remove(name: &str, setup: fn(&Space)) -> Entry {
                         },
                     })
                 }),
+                beside: Box::new(|_| Ok(())),
                 keepers: Vec::new(),
                 fleeting: true,
                 uuid,

@@ -1,0 +1,88 @@
+"""What a peer's adapter may offer to the workloads."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+# Most of what peers share can be inherited; not all of it can be sent.
+FORK = multiprocessing.get_context("fork")
+SPAWN = multiprocessing.get_context("spawn")
+
+
+class Unsupported(Exception):
+    """Raised by an offer that can't be made here; the text is the reason that readers see."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Python code, run in a loop, and the names it uses."""
+
+    code: str
+    names: dict[str, Any] = field(default_factory=dict)
+    # For code that adds 1: what all processes have added.
+    total: Callable[[], int] | None = None
+
+    @property
+    def what(self) -> str:
+        """What ran, for the reader of a table."""
+        return self.code
+
+
+@dataclass(frozen=True)
+class Critical:
+    """Python code that enters and leaves a section where no other process may be."""
+
+    enter: str
+    leave: str
+    names: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def what(self) -> str:
+        """What ran, for the reader of a table."""
+        return f"{self.enter}; {self.leave}"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How one process wakes another; the numbers rise by one each time."""
+
+    what: str
+    wait: Callable[[int], object]
+    wake: Callable[[int], object]
+    # By the waiter, when it has woken, before it waits again.
+    reset: Callable[[], object] = lambda: None
+
+
+@dataclass(frozen=True)
+class Script:
+    """Python code for a fresh interpreter."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is sent to a spawned process, and the function there that reads a number from it."""
+
+    what: str
+    content: Any
+    read: Callable[[Any], int]
+
+
+Offer = Statement | Critical | Signal | Script | Parcel
+# By name; what follows a colon tells several of one peer apart: "signal", "signal:Condition".
+Offers = dict[str, Callable[[], Any]]
+
+_numbers = itertools.count()
+
+
+def path() -> str:
+    """Return a new path in shared memory; what is there goes with the cell."""
+    folder = os.environ.get("COURTYARD_DIR") or tempfile.gettempdir()
+    return os.path.join(folder, f"peer-{os.getpid()}-{next(_numbers)}")

@@ -1,0 +1,69 @@
+"""What the bare means cost from Python: plain memory, an empty call to C, the raw futex.
+
+None of it is safe: increments of the bare memory lose updates, and "no lock" excludes nobody.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import platform
+
+from benchmarks.offer import Critical, Offers, Parcel, Script, Signal, Statement, Unsupported
+
+TITLE = "floor"
+
+# A method in C that does nothing but answer: what any call into an extension costs.
+CALL = "text.isascii()"
+FUTEX_WAIT, FUTEX_WAKE = 0, 1
+SYS_FUTEX = {"x86_64": 202, "aarch64": 98}
+
+
+def memory() -> memoryview:
+    """Return an integer that forked processes share."""
+    return memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
+
+
+def shared(code: str) -> Statement:
+    """Return a statement on shared memory, ``view``."""
+    view = memory()
+    return Statement(code, {"view": view}, lambda: int(view[0]))
+
+
+def futex() -> Signal:
+    """Return the system call on which all other ways to sleep are built."""
+    call = SYS_FUTEX.get(platform.machine())
+    if call is None:
+        raise Unsupported(f"the number of futex(2) on {platform.machine()} is not known here")
+    system = ctypes.CDLL(None).syscall
+    word = ctypes.c_int.from_buffer(mmap.mmap(-1, mmap.PAGESIZE))
+    address = ctypes.byref(word)
+
+    def wait(number: int) -> None:
+        while word.value < number:
+            system(call, address, FUTEX_WAIT, number - 1, None, None, 0)
+
+    def wake(number: int) -> None:
+        word.value = number
+        system(call, address, FUTEX_WAKE, 1, None, None, 0)
+
+    return Signal("futex(2)", wait, wake)
+
+
+OFFERS: Offers = {
+    "read-raw": lambda: shared("view[0]"),
+    "write-raw": lambda: shared("view[0] = 7"),
+    "increment-raw": lambda: shared("view[0] += 1"),
+    "increment-raw:call": lambda: Statement(CALL, {"text": ""}),
+    "read": lambda: Statement(CALL, {"text": ""}),
+    "write": lambda: Statement(CALL, {"text": ""}),
+    "increment": lambda: Statement(CALL, {"text": ""}),
+    "create-raw": lambda: Statement("object()"),
+    "create": lambda: Statement("object()"),
+    "lock": lambda: Critical(CALL, CALL, {"text": ""}),
+    "with": lambda: Statement(f"{CALL}; {CALL}", {"text": ""}),
+    "signal": futex,
+    "import": lambda: Script("import mmap"),
+    "first": lambda: Script("import mmap; view = memoryview(mmap.mmap(-1, 4096)).cast('q')"),
+    "send": lambda: Parcel("a plain int", 42, int),
+}

@@ -1,0 +1,82 @@
+//! The record set apart for the one thread at a time that nothing stands in the way of: the GIL's
+//! holder, who spins, waits and cures nothing, and leaves all that to an `Operation`.
+
+use crate::lock::{self, Tried};
+use crate::participant::Participant;
+use crate::segment::Segment;
+use crate::sync::{Ordering, compiler_fence};
+use crate::{journal, layout, wait};
+use layout::{WORD, record};
+
+/// A record being written under one lock. Dropped uncommitted, it releases the lock and nothing
+/// has happened.
+pub struct Alone<'a> {
+    segment: &'a Segment,
+    base: u64,
+    lock: u64,
+    entries: u64,
+}
+
+impl<'a> Alone<'a> {
+    /// Takes the lock; None if it is held, or was a dead one's: then an `Operation` is due.
+    ///
+    /// # Safety
+    /// No other thread of this process has one of the same participant meanwhile.
+    #[inline(always)]
+    pub unsafe fn begin(
+        segment: &'a Segment,
+        participant: &Participant,
+        lock: u64,
+    ) -> Option<Alone<'a>> {
+        // A dead one's lock, taken over here, stays marked as recovered: nothing is lost.
+        match lock::try_acquire(segment, lock, participant.me, 0) {
+            Ok(Tried::Acquired | Tried::Recovered) => {}
+            _ => return None,
+        }
+        Some(Alone {
+            segment,
+            base: participant.record(0),
+            lock,
+            entries: 0,
+        })
+    }
+
+    #[inline(always)]
+    pub fn read(&self, word: u64) -> u64 {
+        self.segment.word(word).load(Ordering::Relaxed)
+    }
+
+    /// Sets a word at the commit: one that the lock guards or that is our own, and each only once.
+    #[inline(always)]
+    pub fn write(&mut self, word: u64, value: u64) {
+        assert!(self.entries < record::ENTRY_PAIRS);
+        let entry = self.base + record::ENTRIES + self.entries * 2 * WORD;
+        self.segment.word(entry).store(word, Ordering::Relaxed);
+        let new = self.segment.word(entry + WORD);
+        new.store(value, Ordering::Relaxed);
+        self.entries += 1;
+    }
+
+    /// Commits, applies, unlocks, and tells those who wait on `event`.
+    ///
+    /// # Crash
+    /// As `Operation::commit`: before it nothing happened, after it everything, the wake included.
+    #[inline(always)]
+    pub fn commit(self, event: u64) {
+        let (segment, lock) = (self.segment, self.lock);
+        let owed = segment.word(self.base + record::OWED);
+        owed.store(event, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst); // owed before commit
+        journal::commit(segment, self.base, self.entries);
+        std::mem::forget(self);
+        lock::release(segment, lock);
+        wait::notify(segment, event);
+        owed.store(0, Ordering::Release);
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        lock::release(self.segment, self.lock);
+    }
+}

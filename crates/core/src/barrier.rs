@@ -1,0 +1,216 @@
+//! The barrier: parties that go on together, or learn that one of them cannot.
+//!
+//! | at           | word    |                                                  |
+//! | ------------ | ------- | ------------------------------------------------ |
+//! | `cell::DATA` | phase   | see below                                        |
+//! | `INSIDE`     | inside  | parties in `wait`, each with a row of its process |
+//! | `PARTIES`    | parties | how many go on together                          |
+//!
+//! | phase     | meaning                                  | next                               |
+//! | --------- | ---------------------------------------- | ---------------------------------- |
+//! | FILLING   | parties arrive                           | ACTING with the last; BROKEN, RESETTING |
+//! | ACTING    | the last one runs the action             | DRAINING; BROKEN if it failed or died |
+//! | DRAINING  | all go on                                | FILLING with the last to leave     |
+//! | RESETTING | those inside leave, told that it broke   | FILLING with the last to leave     |
+//! | BROKEN    | every wait fails                         | RESETTING or FILLING by a reset    |
+//!
+//! All guarded by the cell's lock. A party that dies while others may still wait for it breaks
+//! the barrier.
+
+use crate::cell::{self, EVENT};
+use crate::error::{Attempt, Result};
+use crate::holding::Row;
+use crate::operation::Operation;
+use crate::participant::Participant;
+use crate::roster::ObjectId;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+const PHASE: u64 = cell::DATA;
+const INSIDE: u64 = cell::PAYLOAD;
+const PARTIES: u64 = cell::PAYLOAD + 8;
+/// Bytes of payload.
+pub const LENGTH: u64 = cell::least(cell::BARRIER);
+
+pub const FILLING: u64 = 0;
+pub const ACTING: u64 = 1;
+pub const DRAINING: u64 = 2;
+pub const RESETTING: u64 = 3;
+pub const BROKEN: u64 = 4;
+
+/// One wait of one thread.
+#[derive(Clone, Copy)]
+pub struct Party {
+    pub cell: u64,
+    pub object: ObjectId,
+    pub row: Row,
+}
+
+/// How an attempt to join went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Joined {
+    /// The last generation is still leaving: wait and try again.
+    NotYet,
+    Broken,
+    /// The number of those who came before.
+    As(u64),
+    /// As `As`, and all are here: this one runs the action.
+    Last(u64),
+}
+
+/// Fills a new one.
+pub fn fill(segment: &Segment, cell: u64, parties: u64) {
+    let word = segment.word(cell + PARTIES);
+    word.store(parties, Ordering::Relaxed);
+}
+
+pub fn phase(segment: &Segment, cell: u64) -> u64 {
+    segment.word(cell + PHASE).load(Ordering::Acquire) // pairs with apply
+}
+
+pub fn parties(segment: &Segment, cell: u64) -> u64 {
+    segment.word(cell + PARTIES).load(Ordering::Relaxed)
+}
+
+/// How many wait for the others.
+pub fn waiting(segment: &Segment, cell: u64) -> u64 {
+    if phase(segment, cell) != FILLING {
+        return 0;
+    }
+    segment.word(cell + INSIDE).load(Ordering::Relaxed)
+}
+
+/// Joins the parties inside.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `System`.
+///
+/// # Crash
+/// One record; the drainer takes the dead out, and breaks the barrier.
+pub fn join(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    party: Party,
+) -> Result<Joined> {
+    let Party { cell, object, row } = party;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        match operation.read(cell + PHASE) {
+            FILLING => {}
+            BROKEN => return Ok(Joined::Broken),
+            _ => return Ok(Joined::NotYet),
+        }
+        let index = operation.read(cell + INSIDE);
+        let is_last = index.saturating_add(1) >= operation.read(cell + PARTIES);
+        operation.write(cell + INSIDE, index.wrapping_add(1));
+        row.write(operation, object, 1, 0);
+        if is_last {
+            operation.write(cell + PHASE, ACTING);
+        }
+        operation.owe(cell + EVENT);
+        operation.commit();
+        Ok(if is_last {
+            Joined::Last(index)
+        } else {
+            Joined::As(index)
+        })
+    })
+}
+
+/// Moves on from one of the phases `from` to `to`; false if it is in none of them.
+///
+/// # Errors
+/// As `join`.
+pub fn advance(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    cell: u64,
+    from: &[u64],
+    to: u64,
+) -> Result<bool> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        if !from.contains(&operation.read(cell + PHASE)) {
+            return Ok(false);
+        }
+        operation.write(cell + PHASE, to);
+        operation.owe(cell + EVENT);
+        operation.commit();
+        Ok(true)
+    })
+}
+
+/// Ends all waits with an error and makes the barrier usable again.
+///
+/// # Errors
+/// As `join`.
+pub fn reset(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    cell: u64,
+) -> Result<()> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        let is_empty = operation.read(cell + INSIDE) == 0;
+        let next = match operation.read(cell + PHASE) {
+            _ if is_empty => FILLING,
+            DRAINING => return Ok(()), // those inside have passed already
+            _ => RESETTING,
+        };
+        operation.write(cell + PHASE, next);
+        operation.owe(cell + EVENT);
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// Leaves; the last to leave opens the barrier for the next generation. Returns the phase it
+/// was in.
+///
+/// # Errors
+/// As `join`.
+pub fn leave(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    party: Party,
+) -> Result<u64> {
+    let Party { cell, row, .. } = party;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        let phase = operation.read(cell + PHASE);
+        go(operation, cell, phase);
+        row.clear(operation);
+        operation.owe(cell + EVENT);
+        operation.commit();
+        Ok(phase)
+    })
+}
+
+/// Writes the entries that take one party out.
+fn go(operation: &mut Operation, cell: u64, phase: u64) {
+    let inside = operation.read(cell + INSIDE).saturating_sub(1);
+    operation.write(cell + INSIDE, inside);
+    if inside == 0 && matches!(phase, DRAINING | RESETTING) {
+        operation.write(cell + PHASE, FILLING);
+    }
+}
+
+/// Writes the entries that take a dead party out: the others would wait for it in vain.
+///
+/// # Errors
+/// `Stop::Busy` on the barrier.
+pub fn settle(operation: &mut Operation, cell: u64) -> Attempt<()> {
+    operation.lock(cell)?;
+    let phase = operation.read(cell + PHASE);
+    go(operation, cell, phase);
+    if matches!(phase, FILLING | ACTING) {
+        operation.write(cell + PHASE, BROKEN);
+    }
+    operation.owe(cell + EVENT);
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! Taking a queue apart that nobody holds any more: one piece a record.
+
+use super::{
+    A_BLOCK, A_JUMP, BLOCK_HEAD, FILLED, HEAD, NEXT_DOOMED, PAGES, RETURNED, TAIL, TREE, block_of,
+    head_of, read, word,
+};
+use crate::error::{Attempt, corrupt};
+use crate::heap;
+use crate::layout::{WORD, block, superblock};
+use crate::operation::Operation;
+
+/// Writes the entries that list a queue as doomed; the directory lock is held.
+pub fn condemn(operation: &mut Operation, root: u64, cell: u64) {
+    let next = operation.read(superblock::DOOMED);
+    operation.write(cell + NEXT_DOOMED, next);
+    operation.write(superblock::DOOMED, root);
+}
+
+/// Writes and commits the record that frees the next piece of the first doomed queue, in the end
+/// the queue itself; the directory lock is held, which guards all of it by now.
+///
+/// # Errors
+/// `Stop` as the heap has it; `Corrupt`: the queue is then dropped from the list.
+///
+/// # Crash
+/// Each record detaches and frees one block.
+pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+    let segment = operation.segment;
+    let returned = operation.read(cell + RETURNED);
+    if returned != 0 {
+        segment.check_range(returned, block::LARGE + BLOCK_HEAD)?;
+        let next = operation.read(heap::payload(segment, returned));
+        operation.write(cell + RETURNED, next);
+        heap::discard(operation, returned)?;
+        operation.commit();
+        return Ok(());
+    }
+    let tree = operation.read(cell + TREE);
+    if tree != 0 {
+        match operation.read(cell + FILLED).checked_sub(1) {
+            None => {
+                operation.write(cell + TREE, 0);
+                heap::discard(operation, tree)?;
+            }
+            Some(last) => {
+                operation.write(cell + FILLED, last);
+                if let Some(item) = block_of(segment, word(segment, cell, last)?)? {
+                    heap::discard(operation, item)?;
+                }
+            }
+        }
+        operation.commit();
+        return Ok(());
+    }
+    let (mut head, tail) = (operation.read(cell + HEAD), operation.read(cell + TAIL));
+    let mut steps = 0;
+    while head != tail {
+        let header = head_of(segment, head)?;
+        let value = read(segment, head + WORD);
+        match header.kind() {
+            A_JUMP => head = value,
+            A_BLOCK => {
+                operation.write(cell + HEAD, head + header.size());
+                segment.check_range(value, block::SMALL)?;
+                heap::discard(operation, value)?;
+                operation.commit();
+                return Ok(());
+            }
+            _ => head += header.size(),
+        }
+        steps += 1;
+        if steps > segment.size() / WORD {
+            return Err(corrupt("the records of a queue have no end").into());
+        }
+    }
+    operation.write(cell + HEAD, tail);
+    let page = operation.read(cell + PAGES);
+    if page == 0 {
+        let next = operation.read(cell + NEXT_DOOMED);
+        operation.write(superblock::DOOMED, next);
+        heap::discard(operation, root)?;
+        operation.commit();
+        return Ok(());
+    }
+    segment.check_range(page, block::LARGE + WORD)?;
+    let next = operation.read(page + block::LARGE);
+    if next == page {
+        operation.write(cell + PAGES, 0);
+        heap::discard(operation, page)?;
+    } else {
+        segment.check_range(next, block::LARGE + WORD)?;
+        let after = operation.read(next + block::LARGE);
+        operation.write(page + block::LARGE, after);
+        heap::discard(operation, next)?;
+    }
+    operation.commit();
+    Ok(())
+}

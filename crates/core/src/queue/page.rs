@@ -1,0 +1,172 @@
+//! Pages: making a queue with its first, adding one, dropping those too many.
+
+use super::{
+    FIRST_RECORD, HEAD, Header, LENGTH, MAXIMUM, ORDER, Order, PAGES, Queue, TAIL, page_of, read,
+};
+use crate::cell;
+use crate::error::Result;
+use crate::heap;
+use crate::layout::{UNIT, WORD, block};
+use crate::operation::Operation;
+use crate::participant::Participant;
+use crate::roster::ObjectId;
+use crate::rows::KIND as TABLE_KIND;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+
+/// Empty pages that a queue keeps, and how many more are dropped at a time.
+const SPARE: u64 = 2;
+const DROPPED: u64 = 8;
+
+/// Makes a queue of at most `maximum` items (0: any number). Returns the object and our
+/// membership row.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// The record that lists the queue ends our ownership of its page.
+pub fn create(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    maximum: u64,
+    order: Order,
+) -> Result<(ObjectId, u64)> {
+    let segment = &space.segment;
+    let page = allocate(space, participant, &mut *patience)?;
+    let at = page.block();
+    segment.word(at + block::LARGE).store(at, Ordering::Relaxed);
+    let first = at + FIRST_RECORD;
+    segment
+        .word(first)
+        .store(Header::new(0, 0, 0).0, Ordering::Relaxed);
+    cell::create_with(
+        space,
+        participant,
+        patience,
+        cell::QUEUE,
+        LENGTH,
+        |cell| {
+            let words = [
+                (HEAD, first),
+                (TAIL, first),
+                (MAXIMUM, maximum),
+                (ORDER, order as u64),
+                (PAGES, at),
+            ];
+            for (word, value) in words {
+                segment.word(cell + word).store(value, Ordering::Relaxed);
+            }
+        },
+        &[&page],
+    )
+}
+
+fn allocate<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+) -> Result<Unfinished<'a>> {
+    Unfinished::allocate_unit(space, participant, patience, TABLE_KIND)
+}
+
+/// The page after the one in which `at` lies, as data of a peer.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn next(segment: &Segment, at: u64) -> Result<u64> {
+    let link = page_of(at) + block::LARGE;
+    segment.check_range(link, WORD)?;
+    let page = segment.word(link).load(Ordering::Relaxed);
+    segment.check_range(page, UNIT)?;
+    Ok(page_of(page))
+}
+
+/// Puts an empty page behind that of the tail, unless there is one by now.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// One record links the page and ends our ownership.
+pub(super) fn add(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+) -> Result<()> {
+    let segment = &space.segment;
+    let page = allocate(space, participant, &mut *patience)?;
+    let new = page.block();
+    space.run_as(participant, patience, |operation| {
+        operation.lock(queue.cell)?;
+        let tail = operation.read(queue.cell + TAIL);
+        let after = next(segment, tail)?;
+        if after != page_of(tail) && after != page_of(read(segment, queue.cell + HEAD)) {
+            return Ok(()); // an empty page: another added it
+        }
+        segment
+            .word(new + block::LARGE)
+            .store(after, Ordering::Relaxed);
+        operation.write(page_of(tail) + block::LARGE, new);
+        page.pass_on(operation, 0);
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// Drops some of the empty pages behind that of the tail, but for a few.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `System`, `Corrupt`.
+///
+/// # Crash
+/// Each leaves the circle and becomes free by one record.
+pub(super) fn trim(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+) -> Result<()> {
+    for _ in 0..DROPPED {
+        let dropped = space.run_as(participant, &mut *patience, |operation| {
+            operation.lock(queue.cell)?;
+            let Some(kept) = last_kept(operation, queue)? else {
+                return Ok(false);
+            };
+            let extra = next(operation.segment, kept)?;
+            let after = next(operation.segment, extra)?;
+            operation.write(kept + block::LARGE, after);
+            if operation.read(queue.cell + PAGES) == extra {
+                operation.write(queue.cell + PAGES, kept);
+            }
+            heap::discard(operation, extra)?;
+            operation.commit();
+            Ok(true)
+        })?;
+        if !dropped {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The page after which an empty page too many stands; None if there is none.
+fn last_kept(operation: &Operation, queue: Queue) -> Result<Option<u64>> {
+    let segment = operation.segment;
+    // The head only moves on, towards the tail: what is empty now stays so under the put lock.
+    let used = page_of(read(segment, queue.cell + HEAD));
+    let tail = page_of(operation.read(queue.cell + TAIL));
+    let mut page = tail;
+    for _ in 0..SPARE {
+        page = next(segment, page)?;
+        if page == used || page == tail {
+            return Ok(None);
+        }
+    }
+    let extra = next(segment, page)?;
+    Ok((extra != used && extra != tail).then_some(page))
+}

@@ -1,0 +1,134 @@
+//! Bugs that tests plant in the protocols, to see that the harnesses catch them.
+//!
+//! Which harness catches which, and how, is the table of `crates/stepper/tests/seed.rs`; it has a
+//! row for each, or does not compile. Without the feature `seeded-bugs` (or loom) nothing of this
+//! is left: `planted` is the constant `false`.
+
+macro_rules! bugs {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What is planted, after the module where it is.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Bug { $($(#[$doc])* $name,)* }
+
+        impl Bug {
+            pub const ALL: &[Bug] = &[$(Bug::$name,)*];
+
+            /// The bug of that name.
+            pub fn find(name: &str) -> Option<Bug> {
+                Self::ALL.iter().copied().find(|bug| format!("{bug:?}") == name)
+            }
+        }
+    };
+}
+
+bugs! {
+    /// journal: the commit is stored before the entries.
+    CommitBeforeEntries,
+    /// journal: the sequences turn odd before the commit.
+    OddBeforeCommit,
+    /// journal: the commit is cleared before the entries are applied.
+    ClearBeforeApply,
+    /// journal: the record names no sequence.
+    SequenceLeftOut,
+    /// journal: replay does not turn the sequences.
+    SequenceNotReplayed,
+    /// journal: replay applies what was never committed.
+    UncommittedReplayed,
+    /// operation: the wakes owed are stored after the change.
+    OwedAfterCommit,
+    /// operation: the wakes owed are cleared before they are given.
+    OwedClearedBeforeWake,
+    /// operation: a change of one word is told of before it is stored.
+    WakeBeforeStore,
+    /// operation: the locks are released before the record is applied and clear.
+    UnlockBeforeClear,
+    /// operation: a block leaves its magazine outside of the record that takes it.
+    MagazineLeftOut,
+    /// recover: the generation is advanced before the replay.
+    GenerationBeforeReplay,
+    /// recover: the wakes that the dead one owed are forgotten.
+    OwedNotRepeated,
+    /// recover: the reaper does not look at the slot again under its byte.
+    ReapBlindly,
+    /// participant: a newcomer does not look at the slot again under its byte.
+    ClaimBlindly,
+    /// participant: a slot is LIVE before its record is zeroed.
+    PublishBeforeZero,
+    /// lock: a release looks for waiters, then stores 0.
+    ReleaseInTwo,
+    /// wait: the flags are cleared after the wake.
+    ClearAfterWake,
+    /// heap: words of the bitmaps are journaled without the heap lock.
+    BitmapWithoutLock,
+    /// heap: a refill's bitmap has a record of its own, before the magazine's.
+    RefillInTwo,
+    /// pin: what is retired is freed without a look at the pins.
+    PinsIgnored,
+    /// pin: no fence between the pin and the second look.
+    PinWithoutFence,
+    /// pin: an unpin does not look at the retired list.
+    UnpinWithoutLook,
+    /// drain: the retired list is not swept after the dead one's pins are cleared.
+    RetiredNotSwept,
+    /// drain: a block is given back by one record, its row cleared by the next.
+    DrainInTwo,
+    /// directory: a ticket is closed by one record, its reference taken away by the next.
+    TicketInTwo,
+    /// cell: the new block is linked by one record, its unfinished row exchanged by the next.
+    ExchangeInTwo,
+    /// cell: thread and count are cleared after the unlock.
+    OwnerAfterUnlock,
+    /// space: the size is published before the file has it.
+    SizeBeforeAllocate,
+    /// folder: the file can be found before its creator is registered.
+    LinkBeforeRegister,
+}
+
+#[cfg(any(loom, feature = "seeded-bugs"))]
+mod planting {
+    use super::Bug;
+    use std::cell::Cell;
+    use std::marker::PhantomData;
+
+    std::thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// While it lives the bug is planted: in this thread, and in children forked from it.
+    pub struct Planted(PhantomData<*const ()>);
+
+    impl Drop for Planted {
+        fn drop(&mut self) {
+            PLANTED.set(None);
+        }
+    }
+
+    pub fn plant(bug: Bug) -> Option<Planted> {
+        PLANTED.set(Some(bug));
+        Some(Planted(PhantomData))
+    }
+
+    #[inline]
+    pub fn planted(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}
+
+#[cfg(not(any(loom, feature = "seeded-bugs")))]
+mod planting {
+    use super::Bug;
+
+    pub enum Planted {}
+
+    /// None: this build can plant nothing.
+    pub fn plant(_: Bug) -> Option<Planted> {
+        None
+    }
+
+    #[inline(always)]
+    pub const fn planted(_: Bug) -> bool {
+        false
+    }
+}
+
+pub use planting::{Planted, plant, planted};

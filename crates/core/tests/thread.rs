@@ -1,0 +1,201 @@
+//! Threads of one process, and of one that has the space open twice: nothing lost, nothing torn.
+//! No forks here, so that ThreadSanitizer can watch (`make sanitize`).
+
+mod stage;
+
+use courtyard_core::cell::{self, BYTES, Entered, SCALAR, SEMAPHORE, STORED, Writer};
+use courtyard_core::holding::Row;
+use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
+use courtyard_core::semaphore::{self, User};
+use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::{AtomicU64, Ordering};
+use courtyard_core::{directory, fork, mutex};
+use stage::{
+    Folder, Made, add, alone, attach, get, held, leave, make, me, put, read, take, try_write,
+};
+
+const THREADS: u64 = 4;
+const TURNS: u64 = 500;
+
+/// Runs `body` in some threads at once, every other of them through a second opening.
+fn together(space: &Space, body: impl Fn(&Space, u64) + Sync) {
+    let other = attach(space);
+    std::thread::scope(|scope| {
+        let start = |thread| {
+            let (body, space) = (&body, if thread % 2 == 0 { space } else { &other });
+            scope.spawn(move || body(space, thread))
+        };
+        // Joined one by one: the end of a scope is an ordering that ThreadSanitizer doesn't see.
+        for thread in (0..THREADS).map(start).collect::<Vec<_>>() {
+            thread.join().unwrap();
+        }
+    });
+    other.discard();
+}
+
+#[test]
+fn sums() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (made, locked) = (make(&space, SCALAR, 0), make(&space, SCALAR, 0));
+    together(&space, |space, thread| {
+        let writer = Writer {
+            cell: locked.base,
+            guarded: true,
+            thread: thread as u32 + 1,
+        };
+        for _ in 0..TURNS {
+            add(space, made, 1);
+            while cell::enter(&space.segment, me(space), writer, 0).unwrap() != Entered::Yes {
+                let stand = &mut || space.stand_slice(locked.base, courtyard_core::lock::PROBE);
+                patient(stand).unwrap();
+            }
+            let word = space.segment.word(locked.base + cell::DATA);
+            word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            assert!(cell::exit(&space.segment, me(space), writer));
+        }
+    });
+    assert_eq!(get(&space, made), THREADS * TURNS);
+    assert_eq!(get(&space, locked), THREADS * TURNS);
+    leave(&space, made);
+    leave(&space, locked);
+    assert_eq!(held(&space).0, 0);
+}
+
+#[test]
+fn values_are_never_torn() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (bytes, stored) = (make(&space, BYTES, 3000), make(&space, STORED, 0));
+    let whole = |bytes: &[u8]| assert!(bytes.windows(2).all(|pair| pair[0] == pair[1]));
+    together(&space, |space, thread| {
+        for turn in 0..TURNS {
+            let byte = (thread * 60 + turn % 60) as u8;
+            assert!(try_write(space, bytes, &[byte; 3000]).unwrap());
+            whole(&read(space, bytes, 3000));
+            let length = [0, 30, 500, 40_000][turn as usize % 4];
+            put(space, stored, &vec![byte; length]);
+            whole(&take(space, stored));
+        }
+    });
+    leave(&space, bytes);
+    leave(&space, stored);
+    assert_eq!(held(&space), (0, 0, 1));
+}
+
+#[test]
+fn objects_come_and_go() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let kept = make(&space, BYTES, 100);
+    together(&space, |space, thread| {
+        for turn in 0..TURNS / 2 {
+            let made = make(space, BYTES, [10, 700, 20_000][turn as usize % 3]);
+            let ticket = directory::send(space, me(space), &mut patient, kept.object).unwrap();
+            let row = directory::receive(space, me(space), &mut patient, kept.object, ticket);
+            leave(space, made);
+            let row = row.unwrap();
+            leave(space, Made { row, ..kept });
+            if thread == 0 && turn % 20 == 0 {
+                held(space);
+                let heir = fork::before(space).unwrap();
+                heir.into_iter().for_each(fork::after_in_parent);
+            }
+        }
+    });
+    leave(&space, kept);
+    assert_eq!(held(&space).0, 0);
+}
+
+#[test]
+fn items_and_permits() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let length = cell::least(SEMAPHORE);
+    let permits = cell::create(
+        &space,
+        me(&space),
+        &mut patient,
+        SEMAPHORE,
+        length,
+        |cell| {
+            semaphore::fill(&space.segment, cell, 2, None);
+        },
+    );
+    let (permits, permit_row) = permits.unwrap();
+    let (semaphore, ..) = cell::open(&space.segment, permits).unwrap();
+    let made = queue::create(&space, me(&space), &mut patient, 50, Order::Fifo);
+    let (items, item_row) = made.unwrap();
+    let (ring, ..) = cell::open(&space.segment, items).unwrap();
+    let lock = make(&space, cell::MUTEX, 0);
+    let (put, got) = (AtomicU64::new(0), AtomicU64::new(0));
+    together(&space, |space, thread| {
+        let (me, patience) = (me(space), &mut patient);
+        let queue = Queue {
+            cell: ring,
+            object: items,
+        };
+        let (counted, own) = (
+            Row::reserve(space, me, patience).unwrap(),
+            Row::reserve(space, me, patience).unwrap(),
+        );
+        queue::enroll(space, me, patience, queue, counted).unwrap();
+        let user = User {
+            cell: semaphore,
+            object: permits,
+            row: own,
+        };
+        let mut buffer = vec![0; INLINE as usize];
+        for turn in 0..TURNS {
+            let number = thread * TURNS + turn + 1;
+            let bytes = vec![0; [8, 6000][turn as usize % 2]];
+            let parts = [&bytes[..]];
+            let fresh = match turn % 3 {
+                0 => Fresh::Word(number << 3 | 1),
+                _ if bytes.len() > INLINE as usize => {
+                    queue::prepare(space, me, patience, 18, &parts).unwrap()
+                }
+                _ => Fresh::Bytes(18, &parts),
+            };
+            while queue::put(space, me, patience, queue, &fresh).unwrap() == Put::Full {
+                if take_one(space, queue, counted, &mut buffer) {
+                    got.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            put.fetch_add(1, Ordering::Relaxed);
+            if turn % 2 == 0 && take_one(space, queue, counted, &mut buffer) {
+                got.fetch_add(1, Ordering::Relaxed);
+            }
+            if semaphore::try_acquire(space, me, patience, user).unwrap() {
+                assert!(semaphore::release(space, me, patience, user, 1).unwrap());
+            }
+            if mutex::try_acquire(&space.segment, me, lock.base, 0).unwrap() {
+                assert!(mutex::release(&space.segment, lock.base));
+            }
+        }
+    });
+    let (left, _) = queue::counts(&space.segment, ring);
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    assert_eq!(count(&put), THREADS * TURNS);
+    assert_eq!(count(&got) + left, count(&put));
+    assert_eq!(semaphore::value(&space.segment, semaphore), 2);
+    held(&space); // the block of an item that is gone would be found here
+    for row in [permit_row, item_row, lock.row] {
+        directory::leave(&space, me(&space), &mut patient, row).unwrap();
+    }
+    assert_eq!(held(&space).0, 0);
+}
+
+/// Takes an item and calls it done.
+fn take_one(space: &Space, queue: Queue, row: Row, buffer: &mut [u8]) -> bool {
+    let (me, patience) = (me(space), &mut patient);
+    let got = queue::get(space, me, patience, queue, row, None, buffer).unwrap();
+    if let Some(Got::Block(block)) = &got {
+        queue::contents(&space.segment, block.payload()).unwrap();
+    }
+    got.is_some() && queue::task_done(space, me, patience, queue, row).unwrap()
+}

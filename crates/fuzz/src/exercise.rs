@@ -1,0 +1,430 @@
+//! What a process does with a file that it was given: everything, a bounded number of times.
+
+use crate::image::Image;
+use crate::primitive::order;
+use crate::random::Random;
+use crate::state::Known;
+use courtyard_core::cell::{
+    self, BYTES, FLAG, Fresh, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, Writer,
+};
+use courtyard_core::directory::{self, Ticket};
+use courtyard_core::error::{Error, Result};
+use courtyard_core::lock;
+use courtyard_core::participant::Participant;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::Space;
+use courtyard_core::sync::Ordering;
+use courtyard_core::{HOOKS, check, folder, fork, wait};
+use std::path::Path;
+use std::time::Duration;
+
+/// What came of an image: the worst of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Outcome {
+    /// Nothing was noticed.
+    Sound,
+    /// An object's value was not what it had been.
+    Wrong,
+    NotFound,
+    /// `Full`, `Crowded` or a refused system call.
+    Other,
+    /// A lock was not to be had: its word names a process that lives.
+    Held,
+    Layout,
+    Corrupt,
+}
+
+pub const OUTCOMES: [(Outcome, &str); 7] = [
+    (Outcome::Sound, "ok"),
+    (Outcome::Wrong, "wrong value"),
+    (Outcome::NotFound, "NotFound"),
+    (Outcome::Other, "another error"),
+    (Outcome::Held, "held by the living"),
+    (Outcome::Layout, "LayoutMismatch"),
+    (Outcome::Corrupt, "CorruptError"),
+];
+
+impl From<&Error> for Outcome {
+    fn from(error: &Error) -> Outcome {
+        match error {
+            Error::Corrupt(_) => Outcome::Corrupt,
+            Error::Layout(_) => Outcome::Layout,
+            Error::Interrupted => Outcome::Held,
+            Error::NotFound(_) => Outcome::NotFound,
+            _ => Outcome::Other,
+        }
+    }
+}
+
+/// Slices that are stood at held locks, in all: in a mutated file they may name the living.
+const PATIENCE: u32 = 3;
+
+const NONE: Ticket = Ticket { row: 0, id: 0 };
+
+pub struct Session<'a> {
+    pub space: &'a Space,
+    pub me: &'a Participant,
+    worst: Outcome,
+    pub slices: u32,
+    /// Whether the objects still hold what they did.
+    first: bool,
+    /// Whether errors are printed: for a look at one image.
+    tell: bool,
+}
+
+/// Runs an operation; None if it failed, which is noted.
+macro_rules! tried {
+    ($session:expr, |$patience:ident| $work:expr) => {{
+        let mut left = $session.slices;
+        let result = {
+            let $patience: courtyard_core::space::Patience = &mut |slice| {
+                if left == 0 {
+                    return Err(courtyard_core::error::Error::Interrupted);
+                }
+                left -= u32::from(slice()? == courtyard_core::lock::Stood::TimedOut);
+                Ok(())
+            };
+            $work
+        };
+        $session.slices = left;
+        $session.note(result)
+    }};
+}
+pub(crate) use tried;
+
+impl<'a> Session<'a> {
+    pub fn new(space: &'a Space, me: &'a Participant) -> Session<'a> {
+        Session {
+            space,
+            me,
+            worst: Outcome::Sound,
+            slices: PATIENCE,
+            first: true,
+            tell: false,
+        }
+    }
+
+    pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!text.is_empty());
+                if self.tell {
+                    println!("    {text}");
+                }
+                self.worst = self.worst.max((&error).into());
+                None
+            }
+        }
+    }
+
+    fn compare(&mut self, what: &str, same: bool) {
+        if !same && self.first {
+            if self.tell {
+                println!("    {what} is not what it was");
+            }
+            self.worst = self.worst.max(Outcome::Wrong);
+        }
+    }
+
+    /// Whether it is worth going on: somebody who lives may hold a lock for ever.
+    pub fn is_stuck(&self) -> bool {
+        self.slices == 0
+    }
+
+    /// Receives an object, uses it and leaves it; a new pickle keeps it for the next session.
+    fn use_object(&mut self, known: &mut Known, keep: bool) {
+        let (space, me) = (self.space, self.me);
+        let got = tried!(self, |patience| directory::receive(
+            space,
+            me,
+            patience,
+            known.object,
+            known.ticket
+        ));
+        let Some(row) = got else { return };
+        if let Some((cell, kind, length)) = self.note(cell::open(&space.segment, known.object)) {
+            self.compare("a kind", kind == known.kind);
+            self.use_cell(known, cell, kind, length);
+        }
+        if keep && !self.is_stuck() {
+            let object = known.object;
+            let sent = tried!(self, |patience| directory::send(
+                space, me, patience, object
+            ));
+            known.ticket = sent.unwrap_or(NONE);
+        }
+        if !self.is_stuck() {
+            tried!(self, |patience| directory::leave(space, me, patience, row));
+        }
+    }
+
+    fn use_cell(&mut self, known: &Known, cell: u64, kind: u64, length: u64) {
+        let (object, holds) = (known.object, &known.holds);
+        let writer = Writer {
+            cell,
+            guarded: true,
+            thread: 1,
+        };
+        match kind {
+            SCALAR => self.use_scalar(writer, holds),
+            BYTES => self.use_bytes(writer, length, holds),
+            STORED => self.use_stored(writer, holds),
+            _ => self.use_primitive(object, cell, kind, order(holds)),
+        }
+        self.use_lock(writer);
+        let observed = wait::observe(&self.space.segment, cell + cell::EVENT);
+        wait::prepare(&self.space.segment, cell + cell::EVENT, observed);
+        wait::notify(&self.space.segment, cell + cell::EVENT);
+    }
+
+    fn use_scalar(&mut self, writer: Writer, holds: &[u8]) {
+        let (space, me) = (self.space, self.me);
+        let word = space.segment.word(writer.cell + cell::DATA);
+        self.compare(
+            "a scalar",
+            word.load(Ordering::Acquire).to_ne_bytes() == holds,
+        );
+        tried!(self, |patience| cell::change(
+            space,
+            me,
+            patience,
+            writer,
+            || word.fetch_add(1, Ordering::AcqRel)
+        ));
+        let add = || word.fetch_add(1, Ordering::AcqRel);
+        // SAFETY: this process has one thread.
+        unsafe { cell::change_alone(&space.segment, me, writer.cell, true, add) };
+    }
+
+    fn use_bytes(&mut self, writer: Writer, length: u64, holds: &[u8]) {
+        let (space, me) = (self.space, self.me);
+        let mut bytes = vec![0; length.min(100_000) as usize];
+        let read = tried!(self, |patience| cell::read_bytes(
+            space, me, patience, writer, &mut bytes
+        ));
+        if read.is_some() {
+            self.compare("some bytes", bytes == holds);
+        }
+        let there = bytes.len() as u64;
+        let pieces = [
+            Pieces::range(0, there),
+            Pieces::range(there.min(3), there.min(90) - there.min(3)),
+            Pieces {
+                offset: 1,
+                length: 4,
+                count: there.saturating_sub(1) / 16,
+                stride: 16,
+            },
+        ];
+        for pieces in pieces {
+            let part = &bytes[..(pieces.length * pieces.count) as usize];
+            if !part.is_empty() && !self.is_stuck() {
+                tried!(self, |patience| cell::write_pieces(
+                    space, me, patience, writer, pieces, part, None
+                ));
+            }
+        }
+        let (middle, part) = (there / 3, &mut bytes[(there / 3) as usize..]);
+        tried!(self, |patience| cell::read_range(
+            space, me, patience, writer, middle, part
+        ));
+        cell::touch(&space.segment, writer.cell);
+        tried!(self, |patience| cell::write_bytes(
+            space,
+            me,
+            patience,
+            writer,
+            0,
+            &bytes,
+            Some(&bytes)
+        ));
+    }
+
+    fn use_stored(&mut self, writer: Writer, holds: &[u8]) {
+        let (space, me) = (self.space, self.me);
+        let loaded = tried!(self, |patience| cell::load(space, me, patience, writer));
+        if let Some((stored, _)) = &loaded {
+            let same = match stored {
+                Stored::Word(word) => *word == 1 && holds.is_empty(),
+                Stored::Bytes(_, bytes) => bytes == holds,
+            };
+            self.compare("a stored object", same);
+        }
+        let token = loaded.map(|(_, token)| token);
+        for length in [40, 30_000, 0] {
+            if self.is_stuck() {
+                return;
+            }
+            let bytes = vec![5; length];
+            let fresh = match length {
+                0 => Some(Fresh::Word(1)),
+                _ => tried!(self, |patience| cell::prepare(
+                    space,
+                    me,
+                    patience,
+                    18,
+                    &[&bytes]
+                )),
+            };
+            let Some(fresh) = fresh else { continue };
+            let expected = token.filter(|_| length == 40);
+            tried!(self, |patience| cell::store(
+                space, me, patience, writer, &fresh, expected
+            ));
+        }
+    }
+
+    /// `get_lock()`, twice.
+    fn use_lock(&mut self, writer: Writer) {
+        let (space, me) = (self.space, self.me);
+        for _ in 0..2 {
+            self.note(cell::enter(&space.segment, me, writer, lock::cpu_flags()));
+        }
+        cell::is_recovered(&space.segment, me, writer);
+        for _ in 0..2 {
+            cell::exit(&space.segment, me, writer);
+        }
+        let short = Duration::from_millis(1);
+        self.note(space.stand_slice(writer.cell, short));
+    }
+
+    /// New objects beside the old ones, sent and received.
+    fn make(&mut self) {
+        let (space, me) = (self.space, self.me);
+        let sorts = [
+            (SCALAR, 0),
+            (BYTES, 500),
+            (BYTES, 40_000),
+            (STORED, 0),
+            (MUTEX, 0),
+            (RMUTEX, 0),
+            (FLAG, 0),
+            (cell::SEMAPHORE, cell::least(cell::SEMAPHORE)),
+            (cell::CONDITION, cell::least(cell::CONDITION)),
+            (cell::BARRIER, cell::least(cell::BARRIER)),
+        ];
+        for (kind, length) in sorts {
+            if self.is_stuck() {
+                return;
+            }
+            let made = tried!(self, |patience| cell::create(
+                space,
+                me,
+                patience,
+                kind,
+                length,
+                |_| {}
+            ));
+            let Some((object, row)) = made else { continue };
+            let ticket = tried!(self, |patience| directory::send(
+                space, me, patience, object
+            ));
+            let holds = match kind {
+                SCALAR => vec![0; 8],
+                BYTES => vec![0; length as usize],
+                _ => Vec::new(),
+            };
+            let mut known = Known {
+                object,
+                kind,
+                holds,
+                ticket: ticket.unwrap_or(NONE),
+            };
+            self.use_object(&mut known, false);
+            tried!(self, |patience| directory::leave(space, me, patience, row));
+        }
+    }
+
+    /// A child that is never born.
+    fn fork(&mut self) {
+        if let Some(heir) = self.note(fork::before(self.space)).flatten() {
+            fork::after_in_parent(heir);
+        }
+    }
+
+    fn check(&mut self) {
+        let space = self.space;
+        tried!(self, |patience| check::check(space, patience));
+    }
+}
+
+/// Uses a space: what is known to be in it, what is said to be in it, and what is new.
+pub fn session(
+    space: &Space,
+    known: &mut [Known],
+    (first, tell): (bool, bool),
+    random: &mut Random,
+) -> Result<Outcome> {
+    let session = &mut Session::new(space, space.participant()?);
+    (session.first, session.tell) = (first, tell);
+    // In any order: what comes later meets what the earlier left.
+    let check_first = random.one_in(2);
+    if check_first {
+        session.check();
+    }
+    for object in known {
+        if !session.is_stuck() {
+            session.use_object(object, true);
+        }
+    }
+    if !session.is_stuck() && random.one_in(2) {
+        session.make();
+    }
+    for _ in 0..4 {
+        // A handle that means something else, or nothing.
+        let object = ObjectId {
+            row: random.below(200),
+            serial: random.below(300),
+        };
+        let mut stale = Known {
+            object,
+            kind: SCALAR,
+            holds: Vec::new(),
+            ticket: NONE,
+        };
+        let before = session.worst;
+        (session.first, session.tell) = (false, false);
+        if !session.is_stuck() {
+            session.use_object(&mut stale, false);
+        }
+        if session.worst == Outcome::NotFound {
+            session.worst = before;
+        }
+        (session.first, session.tell) = (first, tell);
+    }
+    if !session.is_stuck() && random.one_in(4) {
+        session.fork();
+    }
+    if !session.is_stuck() && !check_first {
+        session.check();
+    }
+    Ok(session.worst)
+}
+
+/// Opens a mutated file twice, as two processes that die in turn: the second recovers the first.
+pub fn exercise(image: &Image, path: &Path, random: &mut Random, tell: bool) -> Outcome {
+    let (mut worst, mut known) = (Outcome::Sound, image.known.clone());
+    for turn in 0..2 {
+        let outcome = match folder::attach(path, image.uuid, HOOKS) {
+            Ok(space) => {
+                let outcome = session(&space, &mut known, (turn == 0, tell), random);
+                space.discard();
+                outcome
+            }
+            Err(error) => Err(error),
+        };
+        let outcome = outcome.unwrap_or_else(|error| {
+            if tell {
+                println!("    to attach: {error}");
+            }
+            (&error).into()
+        });
+        worst = worst.max(outcome);
+        if outcome >= Outcome::Other || random.one_in(2) {
+            break;
+        }
+    }
+    worst
+}

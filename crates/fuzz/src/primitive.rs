@@ -1,0 +1,301 @@
+//! What is done with locks, events, semaphores, conditions, barriers and queues.
+
+use crate::exercise::{Session, tried};
+use courtyard_core::barrier::{self, ACTING, BROKEN, DRAINING, FILLING, Party};
+use courtyard_core::cell::{BARRIER, CONDITION, FLAG, MUTEX, QUEUE, RMUTEX, SEMAPHORE, Writer};
+use courtyard_core::condition::{self, Waiter};
+use courtyard_core::holding::Row;
+use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue, Sift};
+use courtyard_core::roster::ObjectId;
+use courtyard_core::semaphore::{self, User};
+use courtyard_core::{flag, lock, mutex};
+
+/// The codec's kinds begin here.
+pub const KIND: u8 = 18;
+/// Items put into a queue, by their length: words, records, blocks.
+pub const LENGTHS: [usize; 5] = [0, 40, 3000, 5000, 40_000];
+/// The first goes, as the last takes its place: an order that no Python is asked for.
+static FIRST: Sift = Sift {
+    moves: Vec::new(),
+    place: 0,
+};
+
+/// An order in a byte.
+pub fn order(holds: &[u8]) -> Order {
+    match holds.first() {
+        Some(1) => Order::Lifo,
+        Some(2) => Order::Least,
+        _ => Order::Fifo,
+    }
+}
+
+impl Session<'_> {
+    /// `order` is a queue's: its handles say it, not its memory.
+    pub fn use_primitive(&mut self, object: ObjectId, cell: u64, kind: u64, order: Order) {
+        match kind {
+            MUTEX => self.use_mutex(cell),
+            RMUTEX => self.use_recursive(cell),
+            FLAG => self.use_flag(cell),
+            SEMAPHORE | CONDITION | BARRIER | QUEUE => {
+                let (space, me) = (self.space, self.me);
+                let row = tried!(self, |patience| Row::reserve(space, me, patience));
+                let Some(row) = row else { return };
+                match kind {
+                    SEMAPHORE => self.use_semaphore(User { cell, object, row }),
+                    CONDITION => self.use_condition(Waiter { cell, object, row }),
+                    BARRIER => self.use_barrier(Party { cell, object, row }),
+                    _ => self.use_queue(Queue { cell, object }, order, row),
+                }
+                row.give(me);
+            }
+            _ => {}
+        }
+    }
+
+    fn use_mutex(&mut self, cell: u64) {
+        let (segment, me) = (&self.space.segment, self.me);
+        self.note(mutex::is_locked(segment, cell));
+        mutex::version(segment, cell);
+        mutex::is_recovered(segment, cell);
+        let acquired = self.note(mutex::try_acquire(segment, me, cell, lock::cpu_flags()));
+        if acquired == Some(true) {
+            mutex::release(segment, cell);
+        }
+    }
+
+    fn use_recursive(&mut self, cell: u64) {
+        let (segment, me) = (&self.space.segment, self.me);
+        let writer = Writer {
+            cell,
+            guarded: true,
+            thread: 1,
+        };
+        for _ in 0..2 {
+            self.note(mutex::enter(segment, me, writer, lock::cpu_flags()));
+        }
+        for _ in 0..2 {
+            mutex::exit(segment, me, writer);
+        }
+    }
+
+    fn use_flag(&mut self, cell: u64) {
+        let (space, me) = (self.space, self.me);
+        let before = flag::word(&space.segment, cell);
+        for on in [true, false, true] {
+            tried!(self, |patience| flag::change(space, me, patience, cell, on));
+        }
+        flag::was_set(before, flag::word(&space.segment, cell));
+    }
+
+    fn use_semaphore(&mut self, user: User) {
+        let (space, me) = (self.space, self.me);
+        semaphore::limit(&space.segment, user.cell);
+        semaphore::is_recovered(&space.segment, user.row);
+        for _ in 0..2 {
+            tried!(self, |patience| semaphore::try_acquire(
+                space, me, patience, user
+            ));
+        }
+        // SAFETY: this process has one thread.
+        let alone = unsafe { semaphore::acquire_alone(&space.segment, me, user) };
+        // SAFETY: as above.
+        let released = alone && unsafe { semaphore::release_alone(&space.segment, me, user) };
+        for count in [1, 1, u64::from(alone && !released)] {
+            tried!(self, |patience| semaphore::release(
+                space, me, patience, user, count
+            ));
+        }
+    }
+
+    fn use_condition(&mut self, waiter: Waiter) {
+        let (space, me) = (self.space, self.me);
+        condition::waiting(&space.segment, waiter.cell);
+        tried!(self, |patience| condition::enter(
+            space, me, patience, waiter
+        ));
+        for count in [0, 1, u64::MAX] {
+            let cell = waiter.cell;
+            tried!(self, |patience| condition::notify(
+                space, me, patience, cell, count
+            ));
+        }
+        tried!(self, |patience| condition::try_take(
+            space, me, patience, waiter
+        ));
+        tried!(self, |patience| condition::leave(
+            space, me, patience, waiter
+        ));
+    }
+
+    fn use_barrier(&mut self, party: Party) {
+        let (space, me, cell) = (self.space, self.me, party.cell);
+        barrier::waiting(&space.segment, cell);
+        barrier::parties(&space.segment, cell);
+        tried!(self, |patience| barrier::join(space, me, patience, party));
+        for (from, to) in [
+            (ACTING, DRAINING),
+            (FILLING, BROKEN),
+            (barrier::phase(&space.segment, cell), FILLING),
+        ] {
+            tried!(self, |patience| barrier::advance(
+                space,
+                me,
+                patience,
+                cell,
+                &[from],
+                to
+            ));
+        }
+        tried!(self, |patience| barrier::leave(space, me, patience, party));
+        tried!(self, |patience| barrier::reset(space, me, patience, cell));
+    }
+
+    fn use_queue(&mut self, queue: Queue, order: Order, row: Row) {
+        let (space, me, cell) = (self.space, self.me, queue.cell);
+        let segment = &space.segment;
+        queue::counts(segment, cell);
+        queue::unfinished(segment, cell);
+        queue::is_closing(segment, cell);
+        let enrolled = tried!(self, |patience| queue::enroll(
+            space, me, patience, queue, row
+        ));
+        if enrolled.is_none() {
+            return;
+        }
+        for length in LENGTHS {
+            if !self.is_stuck() {
+                self.put(queue, order, length);
+            }
+        }
+        for _ in 0..2 * LENGTHS.len() {
+            if self.is_stuck() || !self.get(queue, order, row) {
+                break;
+            }
+            tried!(self, |patience| queue::task_done(
+                space, me, patience, queue, row
+            ));
+        }
+        if !self.is_stuck() {
+            self.lease(queue, order);
+            let maximum = queue::maximum(segment, cell);
+            tried!(self, |patience| queue::set_maximum(
+                space, me, patience, queue, maximum
+            ));
+            tried!(self, |patience| queue::withdraw(
+                space, me, patience, queue, row
+            ));
+        }
+    }
+
+    pub fn put(&mut self, queue: Queue, order: Order, length: usize) {
+        let (space, me) = (self.space, self.me);
+        let bytes = vec![3; length];
+        let parts = [&bytes[..]];
+        let in_block = order != Order::Fifo || length > INLINE as usize;
+        let fresh = match length {
+            0 if order != Order::Lifo => Some(Fresh::Word(1)),
+            _ if in_block => tried!(self, |patience| queue::prepare(
+                space, me, patience, KIND, &parts
+            )),
+            _ => Some(Fresh::Bytes(KIND, &parts)),
+        };
+        let Some(fresh) = fresh else { return };
+        if order != Order::Least {
+            // SAFETY: this process has one thread.
+            let put = unsafe { queue::put_alone(&space.segment, me, queue.cell, &fresh) };
+            if put != Some(Put::Done) {
+                tried!(self, |patience| queue::put(
+                    space, me, patience, queue, &fresh
+                ));
+            }
+            return;
+        }
+        let cell = queue.cell;
+        if self.note(queue::try_turn(&space.segment, me, cell)) == Some(true) {
+            let sift = Sift {
+                moves: Vec::new(),
+                place: queue::filled(&space.segment, cell),
+            };
+            tried!(self, |patience| queue::insert(
+                space, me, patience, queue, &fresh, &sift
+            ));
+            queue::end_turn(&space.segment, cell);
+        }
+    }
+
+    /// Takes an item; false if there is none.
+    pub fn get(&mut self, queue: Queue, order: Order, row: Row) -> bool {
+        let (space, me) = (self.space, self.me);
+        let mut buffer = vec![0; INLINE as usize];
+        let sift = (order == Order::Least).then_some(&FIRST);
+        if sift.is_some() && queue::filled(&space.segment, queue.cell) == 0 {
+            return false;
+        }
+        if sift.is_some()
+            && self.note(queue::try_turn(&space.segment, me, queue.cell)) != Some(true)
+        {
+            return false;
+        }
+        let mut got = None;
+        if sift.is_none() {
+            // SAFETY: this process has one thread.
+            got = unsafe { queue::get_alone(&space.segment, me, queue.cell, row, &mut buffer) };
+        }
+        let got = match got {
+            Some(got) => got,
+            None => tried!(self, |patience| queue::get(
+                space,
+                me,
+                patience,
+                queue,
+                row,
+                sift,
+                &mut buffer
+            ))
+            .flatten(),
+        };
+        if sift.is_some() {
+            queue::end_turn(&space.segment, queue.cell);
+        }
+        if let Some(Got::Block(block)) = &got {
+            self.read_item(block.payload());
+        }
+        got.is_some()
+    }
+
+    fn read_item(&mut self, payload: u64) {
+        let segment = &self.space.segment;
+        if let Some((_, at, length)) = self.note(queue::contents(segment, payload)) {
+            segment.copy_out(at, &mut vec![0; length as usize]);
+        }
+    }
+
+    /// Takes an item on a lease and gives it back; then again, and calls it done.
+    fn lease(&mut self, queue: Queue, order: Order) {
+        let (space, me) = (self.space, self.me);
+        let sift = (order == Order::Least).then_some(&FIRST);
+        for finish in [false, true] {
+            if sift.is_some() && queue::filled(&space.segment, queue.cell) == 0 {
+                return;
+            }
+            let row = tried!(self, |patience| Row::reserve(space, me, patience));
+            let Some(row) = row else { return };
+            let leased = tried!(self, |patience| queue::lease(
+                space, me, patience, queue, row, sift
+            ));
+            if let Some(lease) = leased.flatten() {
+                self.read_item(courtyard_core::heap::payload(&space.segment, lease.block));
+                if finish {
+                    tried!(self, |patience| queue::finish(
+                        space, me, patience, queue, lease
+                    ));
+                } else {
+                    tried!(self, |patience| queue::give_back(
+                        space, me, patience, queue, lease
+                    ));
+                }
+            }
+            row.give(me);
+        }
+    }
+}

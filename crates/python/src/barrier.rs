@@ -1,0 +1,206 @@
+//! `Barrier`: the native part of `courtyard.Barrier`.
+
+use crate::error::waiting;
+use crate::handle::{Address, Use};
+use crate::primitive::Primitive;
+use crate::waiter::{self, Deadline};
+use courtyard_core::barrier::{
+    self, ACTING, BROKEN, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
+};
+use courtyard_core::cell::{self, EVENT};
+use courtyard_core::holding::Row;
+use courtyard_core::lock::PROBE;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// Parties that go on together. `courtyard.Barrier` is what programs use.
+#[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
+pub struct Barrier;
+
+fn broken(py: Python<'_>) -> PyErr {
+    let class = py
+        .import("threading")
+        .and_then(|threading| threading.getattr("BrokenBarrierError"))
+        .and_then(|class| class.call0());
+    class.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// One party's wait, from joining to leaving.
+struct Wait<'a, 'py> {
+    py: Python<'py>,
+    base: &'a Primitive,
+    open: &'a Use<'a>,
+    party: Party,
+}
+
+impl Wait<'_, '_> {
+    fn advance(&self, from: &[u64], to: u64) -> PyResult<bool> {
+        let (space, cell) = (self.base.handle.space, self.party.cell);
+        waiting(self.py, |patience| {
+            barrier::advance(space, self.open, patience, cell, from, to)
+        })
+    }
+
+    /// Joins, waiting for the last generation to leave first.
+    fn join(&self) -> PyResult<Joined> {
+        let (space, event) = (self.base.handle.space, self.party.cell + EVENT);
+        let deadline = Some(Deadline::NEVER);
+        let joined = waiter::attempt(self.py, space, event, deadline, PROBE, || {
+            let joined = waiting(self.py, |patience| {
+                barrier::join(space, self.open, patience, self.party)
+            })?;
+            Ok((joined != Joined::NotYet).then_some(joined))
+        })?;
+        Ok(joined.unwrap_or(Joined::Broken))
+    }
+
+    /// Waits until all are here; false if that took too long, which breaks the barrier.
+    fn fill(&self, deadline: Deadline) -> PyResult<bool> {
+        let (space, cell) = (self.base.handle.space, self.party.cell);
+        let full = |deadline| {
+            waiter::attempt(self.py, space, cell + EVENT, Some(deadline), PROBE, || {
+                let phase = barrier::phase(&space.segment, cell);
+                Ok((!matches!(phase, FILLING | ACTING)).then_some(()))
+            })
+        };
+        if full(deadline)?.is_some() {
+            return Ok(true);
+        }
+        if self.advance(&[FILLING], BROKEN)? {
+            return Ok(false);
+        }
+        full(Deadline::NEVER).map(|_| true) // all are here: only the action is awaited
+    }
+
+    fn leave(&self) -> PyResult<u64> {
+        let phase = waiting(self.py, |patience| {
+            barrier::leave(self.base.handle.space, self.open, patience, self.party)
+        })?;
+        self.party.row.give(self.open);
+        Ok(phase)
+    }
+}
+
+#[pymethods]
+impl Barrier {
+    #[new]
+    #[pyo3(signature = (parties, address=None))]
+    fn new(
+        py: Python<'_>,
+        parties: i64,
+        address: Option<Address>,
+    ) -> PyResult<PyClassInitializer<Barrier>> {
+        let parties = u64::try_from(parties).unwrap_or(0);
+        if parties == 0 && address.is_none() {
+            return Err(PyValueError::new_err("parties must be > 0"));
+        }
+        let base = Primitive::make(
+            py,
+            cell::BARRIER,
+            LENGTH,
+            address.as_ref(),
+            |segment, at| {
+                barrier::fill(segment, at, parties);
+            },
+        )?;
+        Ok(PyClassInitializer::from(base).add_subclass(Barrier))
+    }
+
+    /// Waits for the others; the last one runs the action, if it is not None.
+    fn _wait(
+        slf: &Bound<'_, Self>,
+        action: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let deadline = Deadline::from_timeout(timeout)?;
+        let open = base.handle.open(py)?;
+        let row = waiting(py, |patience| {
+            Row::reserve(base.handle.space, &open, patience)
+        })?;
+        let (cell, object) = (base.handle.cell, base.handle.object());
+        let segment = &base.handle.space.segment;
+        let party = Party { cell, object, row };
+        let wait = Wait {
+            py,
+            base,
+            open: &open,
+            party,
+        };
+        let joined = wait.join();
+        let (index, went) = match joined {
+            Ok(Joined::As(index)) => (index, wait.fill(deadline)),
+            Ok(Joined::Last(index)) => {
+                // One of those inside may have died unseen: then it breaks.
+                let acted = waiter::look_after(py, base.handle.space).and_then(|()| {
+                    let may_act = !action.is_none() && barrier::phase(segment, cell) == ACTING;
+                    if may_act {
+                        action.call0().map(drop)
+                    } else {
+                        Ok(())
+                    }
+                });
+                let next = if acted.is_ok() { DRAINING } else { BROKEN };
+                (
+                    index,
+                    wait.advance(&[ACTING], next)
+                        .and_then(|went| acted.map(|()| went)),
+                )
+            }
+            joined => {
+                row.give(&open);
+                joined?;
+                return Err(broken(py));
+            }
+        };
+        let phase = wait.leave();
+        if went? && phase? == DRAINING {
+            return Ok(index);
+        }
+        Err(broken(py))
+    }
+
+    /// Make the barrier usable again: those who wait get BrokenBarrierError.
+    fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let open = handle.open(py)?;
+        waiting(py, |patience| {
+            barrier::reset(handle.space, &open, patience, handle.cell)
+        })
+    }
+
+    /// Break the barrier: those who wait, and all who come, get BrokenBarrierError until reset().
+    fn abort(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let open = handle.open(py)?;
+        let any = [FILLING, ACTING, DRAINING, RESETTING, BROKEN];
+        waiting(py, |patience| {
+            barrier::advance(handle.space, &open, patience, handle.cell, &any, BROKEN)
+        })
+        .map(drop)
+    }
+
+    /// How many go on together.
+    #[getter]
+    fn parties(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let handle = &slf.as_super().get().handle;
+        handle.open(slf.py())?;
+        Ok(barrier::parties(&handle.space.segment, handle.cell))
+    }
+
+    /// How many wait at this moment.
+    #[getter]
+    fn n_waiting(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let handle = &slf.as_super().get().handle;
+        handle.open(slf.py())?;
+        Ok(barrier::waiting(&handle.space.segment, handle.cell))
+    }
+
+    /// Whether it is broken: a party timed out, died or called abort().
+    #[getter]
+    fn broken(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let handle = &slf.as_super().get().handle;
+        handle.open(slf.py())?;
+        Ok(barrier::phase(&handle.space.segment, handle.cell) == BROKEN)
+    }
+}

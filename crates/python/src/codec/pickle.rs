@@ -1,0 +1,80 @@
+//! All that the native form has no word for: pickle, protocol 5, large buffers beside it.
+
+use super::buffer::{Piece, Pieces, View, WRITABLE};
+use super::{create, link};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{IntoPyDict, PyBytes, PyList};
+
+fn function<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyAny>>,
+    name: &str,
+) -> PyResult<&'py Bound<'py, PyAny>> {
+    let found = cell.get_or_try_init(py, || {
+        let found = py.import("pickle")?.getattr(name)?;
+        Ok::<_, PyErr>(found.unbind())
+    });
+    found.map(|found| found.bind(py))
+}
+
+/// A pickle: its bytes, its buffers, the courtyard objects in it.
+pub struct Pickle<'py> {
+    pub main: Bound<'py, PyBytes>,
+    pub buffers: Vec<Piece<'py>>,
+    pub linked: Vec<Py<PyAny>>,
+}
+
+/// # Errors
+/// What pickling raises; `CourtyardError` for a courtyard object, unless `keep`.
+pub fn dump<'py>(value: &Bound<'py, PyAny>, keep: bool) -> PyResult<Pickle<'py>> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = value.py();
+    let dumps = function(py, &DUMPS, "dumps")?;
+    let buffers = PyList::empty(py);
+    // What returns nothing takes a buffer over.
+    let options = [("buffer_callback", buffers.getattr("append")?)].into_py_dict(py)?;
+    let (main, linked) = link::gather(keep, || dumps.call((value, 5), Some(&options)))?;
+    let view = |buffer: Bound<'py, PyAny>| View::new(&buffer).map(Piece::View);
+    Ok(Pickle {
+        main: main.cast_into()?,
+        buffers: buffers.iter().map(view).collect::<PyResult<_>>()?,
+        linked,
+    })
+}
+
+/// The buffers of a pickle: where they are if the source can hand them out, else copied.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn buffers<'py>(py: Python<'py>, pieces: &Pieces) -> PyResult<Bound<'py, PyList>> {
+    let source = pieces.source;
+    let buffers = PyList::empty(py);
+    for &(offset, word) in &pieces.buffers {
+        let (length, is_writable) = ((word & !WRITABLE) as usize, word & WRITABLE != 0);
+        let fill = |to: &mut [u8]| source.copy(py, offset, to);
+        buffers.append(match source.view(py, offset, length, is_writable)? {
+            Some(view) => view,
+            None if is_writable => create::bytearray(py, length, fill)?,
+            None => create::bytes(py, length, fill)?,
+        })?;
+    }
+    Ok(buffers)
+}
+
+/// # Errors
+/// What unpickling raises.
+pub fn load<'py>(
+    main: Bound<'py, PyAny>,
+    buffers: Option<Bound<'py, PyList>>,
+    links: &[Py<PyAny>],
+) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = main.py();
+    let loads = function(py, &LOADS, "loads")?;
+    let options = match buffers {
+        Some(buffers) => Some([("buffers", buffers)].into_py_dict(py)?),
+        None => None,
+    };
+    link::resolve(py, links, || loads.call((main,), options.as_ref()))
+}

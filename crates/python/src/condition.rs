@@ -1,0 +1,87 @@
+//! `Condition`: the native part of `courtyard.Condition`, the line of those who wait.
+
+use crate::error::waiting;
+use crate::handle::Address;
+use crate::primitive::Primitive;
+use crate::waiter::{self, Deadline};
+use courtyard_core::cell::{self, EVENT};
+use courtyard_core::condition::{self, LENGTH, Waiter};
+use courtyard_core::holding::Row;
+use courtyard_core::wait;
+use pyo3::prelude::*;
+
+/// Who waits for a notification. `courtyard.Condition` is what programs use.
+#[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
+pub struct Condition;
+
+#[pymethods]
+impl Condition {
+    #[new]
+    #[pyo3(signature = (address=None))]
+    fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Condition>> {
+        let base = Primitive::make(py, cell::CONDITION, LENGTH, address.as_ref(), |_, _| {})?;
+        Ok(PyClassInitializer::from(base).add_subclass(Condition))
+    }
+
+    /// Waits for a notification with the lock given up by `release()`, and takes it again by
+    /// `restore(what release returned)`, whatever happens.
+    #[pyo3(signature = (release, restore, timeout=None))]
+    fn _wait(
+        slf: &Bound<'_, Self>,
+        release: &Bound<'_, PyAny>,
+        restore: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<bool> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let deadline = Deadline::from_timeout(timeout)?;
+        let (space, cell) = (handle.space, handle.cell);
+        let open = handle.open(py)?;
+        let row = waiting(py, |patience| Row::reserve(space, &open, patience))?;
+        let object = handle.object();
+        let waiter = Waiter { cell, object, row };
+        let entered = waiting(py, |patience| {
+            condition::enter(space, &open, patience, waiter)
+        });
+        if let Err(error) = entered {
+            row.give(&open);
+            return Err(error);
+        }
+        let waited = release.call0().and_then(|saved| {
+            let event = cell + EVENT;
+            let look = wait::LOOK_AGAIN;
+            let taken = waiter::attempt(py, space, event, Some(deadline), look, || {
+                let taken = waiting(py, |patience| {
+                    condition::try_take(space, &open, patience, waiter)
+                })?;
+                Ok(taken.then_some(()))
+            });
+            restore.call1((saved,))?;
+            taken
+        });
+        // Also after Ctrl-C: a notification that came with it is then lost to this thread alone.
+        let left = waiting(py, |patience| {
+            condition::leave(space, &open, patience, waiter)
+        });
+        if left.is_ok() {
+            row.give(&open);
+        }
+        waited?;
+        left
+    }
+
+    fn _notify(slf: &Bound<'_, Self>, count: u64) -> PyResult<()> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let open = handle.open(py)?;
+        waiting(py, |patience| {
+            condition::notify(handle.space, &open, patience, handle.cell, count)
+        })
+    }
+
+    /// How many threads of all processes wait.
+    #[getter]
+    fn _waiters(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let handle = &slf.as_super().get().handle;
+        handle.open(slf.py())?;
+        Ok(condition::waiting(&handle.space.segment, handle.cell))
+    }
+}

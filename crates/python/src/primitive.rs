@@ -1,0 +1,152 @@
+//! `Primitive`: what all locks and the like have in common.
+
+use crate::error::{named, raise};
+use crate::guard::thread_writer;
+use crate::handle::{Address, Handle};
+use crate::process;
+use crate::waiter::{self, Deadline};
+use courtyard_core::cell::{self, EVENT};
+use courtyard_core::participant::Participant;
+use courtyard_core::{mutex, queue, wait};
+use pyo3::prelude::*;
+
+/// A synchronisation primitive. `courtyard.Lock` and the others are what programs use.
+#[pyclass(frozen, subclass, weakref, module = "courtyard._native")]
+pub struct Primitive {
+    pub handle: Handle,
+    pub kind: u64,
+}
+
+impl Primitive {
+    /// Makes one with `length` bytes of state filled by `fill`, or loads that of a pickle.
+    ///
+    /// # Errors
+    /// As `Handle::create` and `Handle::load`.
+    pub fn make(
+        py: Python<'_>,
+        kind: u64,
+        length: u64,
+        address: Option<&Address>,
+        fill: impl FnOnce(&courtyard_core::segment::Segment, u64) + Send,
+    ) -> PyResult<Primitive> {
+        let handle = match address {
+            Some(address) => Handle::load(py, address, kind)?,
+            None => Handle::create(py, kind, length, |space, at| fill(&space.segment, at))?,
+        };
+        if handle.length != length {
+            let (found, what) = (handle.length, "CorruptError");
+            return Err(named(
+                py,
+                what,
+                format!("expected {length} bytes, found {found}"),
+            ));
+        }
+        Ok(Primitive { handle, kind })
+    }
+
+    /// Acquires the lock, of either kind, if nothing stands in the way.
+    #[inline(always)]
+    pub fn quick_acquire(&self) -> bool {
+        self.handle
+            .held()
+            .is_some_and(|participant| matches!(self.try_acquire(participant, 0), Ok(true)))
+    }
+
+    /// One attempt to acquire the lock.
+    #[inline(always)]
+    pub fn try_acquire(
+        &self,
+        participant: &Participant,
+        flags: u64,
+    ) -> courtyard_core::error::Result<bool> {
+        let segment = &self.handle.space.segment;
+        if self.kind == cell::MUTEX {
+            return mutex::try_acquire(segment, participant, self.handle.cell, flags);
+        }
+        mutex::enter(segment, participant, thread_writer(self.handle.cell), flags)
+    }
+
+    pub fn is_locked(&self, py: Python<'_>) -> PyResult<bool> {
+        self.handle.open(py)?;
+        mutex::is_locked(&self.handle.space.segment, self.handle.cell)
+            .map_err(|error| raise(py, error))
+    }
+
+    /// Releases the lock; false if that is an error to be told.
+    #[inline(always)]
+    pub fn quick_release(&self) -> bool {
+        let segment = &self.handle.space.segment;
+        self.handle.held().is_some_and(|participant| {
+            if self.kind == cell::MUTEX {
+                return mutex::release(segment, self.handle.cell);
+            }
+            mutex::exit(segment, participant, thread_writer(self.handle.cell))
+        })
+    }
+}
+
+#[pymethods]
+impl Primitive {
+    /// A number that changes with every change of the object.
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        self.handle.open(py)?;
+        let (segment, cell) = (&self.handle.space.segment, self.handle.cell);
+        Ok(match self.kind {
+            cell::MUTEX | cell::RMUTEX => mutex::version(segment, cell),
+            cell::QUEUE => {
+                let changes = |event| wait::version(wait::observe(segment, cell + event));
+                changes(queue::ITEMS).wrapping_add(changes(queue::ROOM))
+            }
+            _ => wait::version(wait::observe(segment, cell + EVENT)),
+        })
+    }
+
+    /// Wait until a condition holds; return what it returned, or False after timeout seconds.
+    ///
+    /// x is called with the object. It sleeps without using the CPU and is woken by a change.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Lock().wait_for(lambda lock: not lock.locked())
+    /// True
+    #[pyo3(signature = (x, timeout=None))]
+    fn wait_for<'py>(
+        slf: &Bound<'py, Self>,
+        x: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (py, handle) = (slf.py(), &slf.get().handle);
+        let deadline = Deadline::from_timeout(timeout)?;
+        let _open = handle.open(py)?;
+        waiter::wait_until(py, handle.space, handle.cell + EVENT, deadline, || {
+            waiter::test(x, slf.clone().into_any())
+        })
+    }
+
+    /// Close this handle in this process; the object lives on while another holds it.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.handle.close(py)
+    }
+
+    /// The name it is found by; None for an anonymous one.
+    #[getter]
+    fn name(&self) -> Option<String> {
+        None // anonymous, as all objects of a private space
+    }
+
+    /// (bytes, changes, and the census of its space).
+    fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 7])> {
+        let version = self.version(py)?;
+        let census = process::census(py, self.handle.space)?;
+        Ok((8 + self.handle.length, version, census))
+    }
+
+    #[getter]
+    fn _closed(&self) -> bool {
+        self.handle.is_closed()
+    }
+
+    fn _address(&self, py: Python<'_>) -> PyResult<Address> {
+        self.handle.address(py)
+    }
+}

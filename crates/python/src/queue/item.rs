@@ -1,0 +1,209 @@
+//! Items in blocks, and items with links to courtyard objects.
+
+use crate::codec::{self, Source};
+use crate::error::{copying, named, raise};
+use courtyard_core::heap;
+use courtyard_core::participant::Participant;
+use courtyard_core::queue;
+use courtyard_core::space::Space;
+use courtyard_core::sync::Ordering;
+use courtyard_core::unfinished::Unfinished;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+use std::ffi::c_int;
+use std::sync::Arc;
+
+/// A kind beside the codec's: the length of a pickled list of links, the codec's kind, the list,
+/// then what that kind says. Links are pickled handles, each a ticket of its object.
+pub const KIND_LINKED: u8 = 64;
+const LINKED_HEAD: usize = 16;
+
+/// Decodes an item that lay in the ring itself.
+pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+    if kind != KIND_LINKED {
+        return Ok(codec::decode(py, kind, bytes, &[])?.unbind());
+    }
+    let corrupt = || named(py, "CorruptError", "an item's links reach beyond it".into());
+    let word = |at: usize| {
+        let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
+        word.map(u64::from_ne_bytes).ok_or_else(corrupt)
+    };
+    let (length, inner) = (word(0)? as usize, word(8)? as u8);
+    let rest = &bytes[LINKED_HEAD..];
+    let start = length.checked_next_multiple_of(8).ok_or_else(corrupt)?;
+    let (pickled, main) = (rest.get(..length), rest.get(start..));
+    let (Some(pickled), Some(main)) = (pickled, main) else {
+        return Err(corrupt());
+    };
+    let loads = py.import("pickle")?.getattr("loads")?;
+    let links: Vec<Py<PyAny>> = loads.call1((PyBytes::new(py, pickled),))?.extract()?;
+    // Aligned anew: buffers in it lie at multiples of 64 from its start.
+    Ok(codec::decode(py, inner, main, &links)?.unbind())
+}
+
+/// The bytes of an item with links, head and list first.
+pub fn with_links(
+    py: Python<'_>,
+    kind: u8,
+    links: &[Py<PyAny>],
+    parts: &[&[u8]],
+) -> PyResult<Vec<u8>> {
+    let list = PyList::new(py, links)?;
+    let pickled = py.import("pickle")?.call_method1("dumps", (list, 5))?;
+    let pickled = pickled.cast::<PyBytes>()?.as_bytes();
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&(pickled.len() as u64).to_ne_bytes());
+    bytes.extend_from_slice(&u64::from(kind).to_ne_bytes());
+    bytes.extend_from_slice(pickled);
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    Ok(bytes)
+}
+
+/// A block that was an item, in our hands: its arrays are views of it.
+struct Held {
+    space: &'static Space,
+    holder: *const Participant,
+    block: Option<Unfinished<'static>>,
+}
+
+// SAFETY: the pointer is only compared.
+unsafe impl Send for Held {}
+// SAFETY: as above.
+unsafe impl Sync for Held {}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // In a forked child the block is its parent's.
+        if self.space.registered() != self.holder {
+            std::mem::forget(self.block.take());
+        }
+    }
+}
+
+/// An item's block, read where it is.
+struct InBlock {
+    held: Arc<Held>,
+    at: u64,
+    length: u64,
+}
+
+/// So many of a process's rows for blocks in hand are left to those who put and get.
+const ROWS_LEFT: u32 = 16;
+
+impl Source for InBlock {
+    fn length(&self) -> usize {
+        self.length as usize
+    }
+
+    fn copy(&self, py: Python<'_>, offset: usize, to: &mut [u8]) {
+        let (segment, at) = (&self.held.space.segment, self.at + offset as u64);
+        let copied = copying(py, to.len() as u64, |_| {
+            segment.copy_out(at, to);
+            Ok(())
+        });
+        debug_assert!(copied.is_ok(), "nothing is waited for");
+    }
+
+    fn view<'py>(
+        &self,
+        py: Python<'py>,
+        offset: usize,
+        length: usize,
+        is_writable: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let participant = unsafe { self.held.holder.as_ref() };
+        if participant.is_none_or(|participant| participant.unfinished_left() < ROWS_LEFT) {
+            return Ok(None);
+        }
+        let piece = Piece {
+            held: self.held.clone(),
+            at: self.at + offset as u64,
+            length,
+            is_writable,
+        };
+        Ok(Some(Bound::new(py, piece)?.into_any()))
+    }
+}
+
+/// Memory of an item that a NumPy array or the like reads where it is. It keeps the item's block.
+#[pyclass(frozen, weakref, module = "courtyard._native")]
+pub struct Piece {
+    held: Arc<Held>,
+    at: u64,
+    length: usize,
+    is_writable: bool,
+}
+
+#[pymethods]
+impl Piece {
+    /// # Safety
+    /// Called by the interpreter with a view to fill.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        let start = this.held.space.segment.address(this.at);
+        let (object, length) = (slf.as_ptr(), this.length as ffi::Py_ssize_t);
+        let readonly = c_int::from(!this.is_writable);
+        // SAFETY: the memory stays while the view keeps this object.
+        let filled = unsafe {
+            ffi::PyBuffer_FillInfo(view, object, start.as_ptr().cast(), length, readonly, flags)
+        };
+        if filled == 0 {
+            return Ok(());
+        }
+        Err(PyErr::fetch(slf.py()))
+    }
+}
+
+/// Decodes an item in a block of ours; views of it keep the block.
+pub fn decode_block(
+    py: Python<'_>,
+    space: &'static Space,
+    participant: &'static Participant,
+    block: Unfinished<'static>,
+) -> PyResult<Py<PyAny>> {
+    let segment = &space.segment;
+    let contents = queue::contents(segment, block.payload());
+    let (kind, at, length) = contents.map_err(|error| raise(py, error))?;
+    let holder = std::ptr::from_ref(participant);
+    let block = Some(block);
+    let held = Arc::new(Held {
+        space,
+        holder,
+        block,
+    });
+    if kind == queue::VALUE_WORD {
+        let word = segment.word(at).load(Ordering::Relaxed);
+        return Ok(codec::decode_word(py, word)?.unbind());
+    }
+    let source = InBlock { held, at, length };
+    if kind == KIND_LINKED {
+        let mut bytes = vec![0; length as usize];
+        source.copy(py, 0, &mut bytes);
+        return decode_bytes(py, kind, &bytes);
+    }
+    Ok(codec::decode(py, kind, source, &[])?.unbind())
+}
+
+/// Decodes an item on a lease, whose block stays where it is.
+pub fn decode_leased(py: Python<'_>, space: &'static Space, block: u64) -> PyResult<Py<PyAny>> {
+    let segment = &space.segment;
+    let contents = queue::contents(segment, heap::payload(segment, block));
+    let (kind, at, length) = contents.map_err(|error| raise(py, error))?;
+    if kind == queue::VALUE_WORD {
+        let word = segment.word(at).load(Ordering::Relaxed);
+        return Ok(codec::decode_word(py, word)?.unbind());
+    }
+    let mut bytes = vec![0; length as usize];
+    copying(py, length, |_| {
+        segment.copy_out(at, &mut bytes);
+        Ok(())
+    })?;
+    decode_bytes(py, kind, &bytes)
+}

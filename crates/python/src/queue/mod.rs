@@ -1,0 +1,662 @@
+//! `Queue`: the native part of `courtyard.Queue` and its kin.
+
+mod item;
+mod lease;
+mod order;
+
+pub use item::Piece;
+pub use lease::Lease;
+
+use crate::codec::{self, Encoded, Links};
+use crate::enrolment::Enrolment;
+use crate::error::{copying, named, waiting};
+use crate::guard::{Truth, follows_multiprocessing};
+use crate::handle::{Address, Handle, Use};
+use crate::primitive::Primitive;
+use crate::waiter::{self, Deadline};
+use courtyard_core::cell;
+use courtyard_core::holding::Row;
+use courtyard_core::lock::PROBE;
+use courtyard_core::queue::{self, FINISHED, Fresh, Got, INLINE, ITEMS, LENGTH, Order, Put, ROOM};
+use courtyard_core::sync::{AtomicBool, AtomicU32};
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use std::cell::Cell;
+
+use item::{KIND_LINKED, decode_block, decode_bytes, with_links};
+use order::Sorted;
+
+thread_local! {
+    /// Room to copy an item into; who decodes with it in hand leaves none to who comes meanwhile.
+    static BUFFER: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+}
+
+/// Lends the thread's buffer to `work`.
+#[inline]
+fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    let room = || vec![0; INLINE as usize].into_boxed_slice();
+    let mut buffer = BUFFER.take().unwrap_or_else(room);
+    let result = work(&mut buffer);
+    BUFFER.set(Some(buffer));
+    result
+}
+
+/// Items among processes and threads. `courtyard.Queue` is what programs use.
+#[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
+pub struct Queue {
+    /// Where what we took is counted.
+    enrolment: Enrolment,
+    /// Which item is taken first.
+    order: Order,
+    /// The thread of this process that has the turn, or 0.
+    sorter: AtomicU32,
+}
+
+/// Whether it is a priority queue.
+fn is_least(queue: &Queue) -> bool {
+    queue.order == Order::Least
+}
+
+/// `queue.Empty`, `queue.Full`, or `courtyard.ShutDown`.
+fn raise_named(py: Python<'_>, module: &str, name: &str) -> PyErr {
+    let class = py
+        .import(module)
+        .and_then(|module| module.getattr(name))
+        .and_then(|class| class.call0());
+    class.map_or_else(|error| error, PyErr::from_value)
+}
+
+fn empty(py: Python<'_>) -> PyErr {
+    raise_named(py, "queue", "Empty")
+}
+
+fn shut_down(py: Python<'_>) -> PyErr {
+    raise_named(py, "courtyard._errors", "ShutDown")
+}
+
+/// When to give up; None: do not wait.
+fn deadline(block: Option<Truth>, timeout: Option<f64>) -> PyResult<Option<Deadline>> {
+    if !block.is_none_or(|block| block.0) {
+        return Ok(None);
+    }
+    if timeout.is_some_and(|seconds| seconds < 0.0) {
+        let message = "'timeout' must be a non-negative number";
+        return Err(PyValueError::new_err(message));
+    }
+    Deadline::from_timeout(timeout).map(Some)
+}
+
+/// As `deadline`, for an object whose class may follow multiprocessing's rules: there a negative
+/// timeout is over.
+fn deadline_of(
+    slf: &Bound<'_, Queue>,
+    block: Option<Truth>,
+    timeout: Option<f64>,
+) -> PyResult<Option<Deadline>> {
+    if timeout.is_some_and(|seconds| seconds < 0.0) && follows_multiprocessing(slf)? {
+        return deadline(block, Some(0.0));
+    }
+    deadline(block, timeout)
+}
+
+impl Queue {
+    fn queue(base: &Primitive) -> queue::Queue {
+        queue::Queue {
+            cell: base.handle.cell,
+            object: base.handle.object(),
+        }
+    }
+
+    /// The row that counts what this process took through this handle.
+    fn row(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<Row> {
+        let (space, participant) = (base.handle.space, open.participant);
+        let make = || {
+            waiting(py, |patience| {
+                let row = Row::reserve(space, participant, &mut *patience)?;
+                let queue = Queue::queue(base);
+                queue::enroll(space, participant, patience, queue, row).map(|()| row)
+            })
+        };
+        let unmake = |row: Row| {
+            waiting(py, |patience| {
+                let queue = Queue::queue(base);
+                if queue::withdraw(space, participant, patience, queue, row)? {
+                    row.give(participant);
+                }
+                Ok(())
+            })
+        };
+        self.enrolment.row(participant, make, unmake)
+    }
+
+    /// Puts a small item if nothing stands in the way.
+    #[inline(always)]
+    pub fn quick_put(&self, base: &Primitive, item: &Bound<'_, PyAny>) -> Option<Put> {
+        if self.order != Order::Fifo {
+            return None;
+        }
+        let participant = base.handle.held()?;
+        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        let put = |fresh: &Fresh| {
+            // SAFETY: the GIL is held from before this call until after it.
+            unsafe { queue::put_alone(segment, participant, cell, fresh) }
+        };
+        // What encoding raises, the general way raises again.
+        match codec::encode(item, Links::Keep).ok()? {
+            Encoded::Word(word) => put(&Fresh::Word(word)),
+            Encoded::Block(block) if block.links.is_empty() => {
+                block.with_parts(|parts, _| put(&Fresh::Bytes(block.kind, parts)))
+            }
+            Encoded::Block(_) => None,
+        }
+    }
+
+    /// Takes a small item if nothing stands in the way; `Some(None)` if there is none.
+    #[inline(always)]
+    pub fn quick_get(
+        &self,
+        py: Python<'_>,
+        base: &Primitive,
+    ) -> Option<Option<PyResult<Py<PyAny>>>> {
+        if self.order != Order::Fifo {
+            return None;
+        }
+        let participant = base.handle.held()?;
+        let row = self.enrolment.known(participant)?;
+        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        with_buffer(|buffer| {
+            // SAFETY: the GIL is held from before this call until after it.
+            let got = unsafe { queue::get_alone(segment, participant, cell, row, buffer) }?;
+            Some(got.map(|got| match got {
+                Got::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
+                Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length]),
+                Got::Block(_) => Err(PyRuntimeError::new_err("a block where none can be")),
+            }))
+        })
+    }
+}
+
+/// Tells `wait_for` of an item taken: it sleeps where items are told of.
+fn tell(base: &Primitive) {
+    let (segment, event) = (&base.handle.space.segment, base.handle.cell + ITEMS);
+    if courtyard_core::wait::observe(segment, event) & courtyard_core::wait::SLEEPER != 0 {
+        courtyard_core::wait::notify(segment, event);
+    }
+}
+
+fn put(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, wait: Option<Deadline>) -> PyResult<()> {
+    match codec::encode(item, Links::Keep)? {
+        Encoded::Word(word) if slf.get().order == Order::Lifo => {
+            put_parts(slf, item, queue::VALUE_WORD, &[&word.to_ne_bytes()], wait)
+        }
+        Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(word), wait),
+        Encoded::Block(block) => block.with_parts(|parts, _| {
+            if block.links.is_empty() {
+                return put_parts(slf, item, block.kind, parts, wait);
+            }
+            let bytes = with_links(slf.py(), block.kind, &block.links, parts)?;
+            put_parts(slf, item, KIND_LINKED, &[&bytes], wait)
+        }),
+    }
+}
+
+/// Puts an item's bytes, in a block if they are many or the queue is no ring.
+fn put_parts(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    kind: u8,
+    parts: &[&[u8]],
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let length = parts.iter().map(|part| part.len() as u64).sum();
+    if length <= INLINE && slf.get().order == Order::Fifo {
+        return put_fresh(slf, item, &Fresh::Bytes(kind, parts), wait);
+    }
+    let open = base.handle.open(py)?;
+    let (space, participant) = (base.handle.space, open.participant);
+    // A full space is like a full queue while a `get` could make room.
+    let event = base.handle.cell + ROOM;
+    let fresh = waiter::attempt(py, space, event, wait, PROBE, || {
+        let fresh = copying(py, length, |patience| {
+            queue::prepare(space, participant, patience, kind, parts)
+        });
+        if_room(base, wait, fresh.map(Some))
+    })?;
+    match fresh {
+        Some(fresh) => put_fresh(slf, item, &fresh, wait),
+        None => Err(raise_named(py, "queue", "Full")),
+    }
+}
+
+/// None instead of `SpaceFull` where waiting may help.
+fn if_room<T>(
+    base: &Primitive,
+    wait: Option<Deadline>,
+    done: PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    done.or_else(|error| {
+        let is_full = Python::attach(|py| error.is_instance_of::<PyMemoryError>(py));
+        let helps = wait.is_some() && is_full && queue::counts(segment, cell).0 > 0;
+        if helps { Ok(None) } else { Err(error) }
+    })
+}
+
+fn put_fresh(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    fresh: &Fresh,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let open = base.handle.open(py)?;
+    let (space, queue) = (base.handle.space, Queue::queue(base));
+    let event = base.handle.cell + ROOM;
+    let done = waiter::attempt(py, space, event, wait, PROBE, || {
+        let sorted = Sorted::take(slf, wait)?;
+        let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
+        let sift = sift.transpose()?;
+        let done = waiting(py, |patience| match &sift {
+            Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
+            None => queue::put(space, &open, patience, queue, fresh),
+        });
+        let done = done.map(|put| (put != Put::Full).then_some(put));
+        if_room(base, wait, done)
+    })?;
+    match done {
+        Some(Put::Done) => Ok(()),
+        Some(Put::ShutDown) => Err(shut_down(py)),
+        _ => Err(raise_named(py, "queue", "Full")),
+    }
+}
+
+fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>> {
+    let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
+    let open = base.handle.open(py)?;
+    let (space, queue) = (base.handle.space, Queue::queue(base));
+    let row = this.row(py, base, &open)?;
+    let participant = open.participant;
+    let segment = &space.segment;
+    let got = waiter::attempt(py, space, base.handle.cell + ITEMS, wait, PROBE, || {
+        let was_closing = queue::is_closing(segment, queue.cell);
+        if let Some(Some(item)) = this.quick_get(py, base) {
+            return Ok(Some(item?));
+        }
+        let sorted = Sorted::take(slf, wait)?;
+        let sift = sorted.as_ref().map(|sorted| sorted.least(py));
+        let sift = sift.transpose()?.flatten();
+        let got = with_buffer(|buffer| {
+            let got = waiting(py, |patience| {
+                queue::get(
+                    space,
+                    participant,
+                    patience,
+                    queue,
+                    row,
+                    sift.as_ref(),
+                    buffer,
+                )
+            })?;
+            drop(sorted); // decoding may run any code
+            match got {
+                None => Ok(None),
+                Some(Got::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
+                Some(Got::Bytes(kind, length)) => {
+                    decode_bytes(py, kind, &buffer[..length]).map(Some)
+                }
+                Some(Got::Block(block)) => decode_block(py, space, participant, block).map(Some),
+            }
+        })?;
+        if got.is_none() && was_closing {
+            return Err(shut_down(py));
+        }
+        Ok(got)
+    })?;
+    tell(base);
+    got.ok_or_else(|| empty(py))
+}
+
+#[pymethods]
+impl Queue {
+    #[new]
+    #[pyo3(signature = (maxsize, order_number, address=None))]
+    fn new(
+        py: Python<'_>,
+        maxsize: i64,
+        order_number: u64,
+        address: Option<Address>,
+    ) -> PyResult<PyClassInitializer<Queue>> {
+        let maximum = u64::try_from(maxsize).unwrap_or(0);
+        let order = [Order::Fifo, Order::Lifo, Order::Least];
+        let order = order
+            .into_iter()
+            .find(|&known| known as u64 == order_number);
+        let order = order.ok_or_else(|| PyValueError::new_err("unknown order"))?;
+        let handle = match &address {
+            Some(address) => Handle::load(py, address, cell::QUEUE)?,
+            None => Handle::made(py, LENGTH, |space, participant, patience| {
+                queue::create(space, participant, patience, maximum, order)
+            })?,
+        };
+        let (found, enrolment) = (handle.length, Enrolment::default());
+        if found != LENGTH {
+            let message = format!("expected {LENGTH} bytes, found {found}");
+            return Err(named(py, "CorruptError", message));
+        }
+        let kind = cell::QUEUE;
+        let base = PyClassInitializer::from(Primitive { handle, kind });
+        let sorter = AtomicU32::new(0);
+        Ok(base.add_subclass(Queue {
+            enrolment,
+            order,
+            sorter,
+        }))
+    }
+
+    /// Put an item into the queue; when it returns the item is there for everyone.
+    ///
+    /// As queue.Queue: waits while the queue is full, up to timeout seconds; block=False does not
+    /// wait. A small item costs some 100 ns; a large one is copied once. A process killed in put
+    /// has put the item wholly or not, and holds nobody up.
+    ///
+    /// Raises queue.Full, ShutDown, what pickling the item raises, SpaceFull when there is no
+    /// room and nothing to take out; ValueError for a negative timeout.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> q = cy.Queue(maxsize=1)
+    /// >>> q.put({"a": 1})
+    /// >>> q.put(2, timeout=0.01)
+    /// Traceback (most recent call last):
+    /// queue.Full
+    #[pyo3(
+        signature = (item, block=None, timeout=None),
+        text_signature = "($self, /, item, block=True, timeout=None)"
+    )]
+    fn put(
+        slf: &Bound<'_, Self>,
+        item: &Bound<'_, PyAny>,
+        block: Option<Truth>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let wait = deadline_of(slf, block, timeout)?;
+        match put(slf, item, wait) {
+            Err(error) => spare(slf, item, error),
+            done => done,
+        }
+    }
+
+    /// Put an item if there is room. Raises queue.Full if not; else as put.
+    fn put_nowait(slf: &Bound<'_, Self>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        match put(slf, item, None) {
+            Err(error) => spare(slf, item, error),
+            done => done,
+        }
+    }
+
+    /// Take the first item out of the queue and return it.
+    ///
+    /// As queue.Queue: waits while the queue is empty, up to timeout seconds; block=False does
+    /// not wait. It sleeps without using the CPU; Ctrl-C works at once. An item is given to one
+    /// process, and lost with it: lease() is for those who mind.
+    ///
+    /// Raises queue.Empty; ShutDown when the queue is shut down and empty; ValueError for a
+    /// negative timeout.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> q = cy.Queue()
+    /// >>> q.put("first"); q.put("second")
+    /// >>> q.get()
+    /// 'first'
+    #[pyo3(
+        signature = (block=None, timeout=None),
+        text_signature = "($self, /, block=True, timeout=None)"
+    )]
+    fn get(
+        slf: &Bound<'_, Self>,
+        block: Option<Truth>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
+        let wait = deadline_of(slf, block, timeout)?;
+        get(slf, wait)
+    }
+
+    /// Take the first item if there is one. Raises queue.Empty if not.
+    fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        get(slf, None)
+    }
+
+    /// Take the first item on a lease: `with queue.lease() as item`.
+    ///
+    /// When the block ends the item is done with, as if by task_done(). When it raises, or its
+    /// process dies, the item comes back, first in line. Waits as get().
+    ///
+    /// >>> import courtyard as cy
+    /// >>> q = cy.Queue(); q.put("work")
+    /// >>> with q.lease() as item:
+    /// ...     item, q.qsize()
+    /// ('work', 0)
+    #[pyo3(
+        signature = (block=None, timeout=None),
+        text_signature = "($self, /, block=True, timeout=None)"
+    )]
+    fn lease(slf: &Bound<'_, Self>, block: Option<Truth>, timeout: Option<f64>) -> PyResult<Lease> {
+        let wait = deadline_of(slf, block, timeout)?;
+        Ok(Lease {
+            queue: slf.clone().unbind(),
+            wait,
+            held: std::sync::Mutex::new(None),
+            entered: AtomicBool::new(false),
+        })
+    }
+
+    /// Put all items of an iterable, in their order; waits as put() for each.
+    #[pyo3(
+        signature = (items, block=None, timeout=None),
+        text_signature = "($self, /, items, block=True, timeout=None)"
+    )]
+    fn put_many(
+        slf: &Bound<'_, Self>,
+        items: &Bound<'_, PyAny>,
+        block: Option<Truth>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let wait = deadline_of(slf, block, timeout)?;
+        let (this, base) = (slf.get(), slf.as_super().get());
+        for item in items.try_iter()? {
+            let item = item?;
+            if this.quick_put(base, &item) != Some(Put::Done)
+                && let Err(error) = put(slf, &item, wait)
+            {
+                spare(slf, &item, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Take up to max items and return them in a list: waits as get() for the first one only.
+    #[pyo3(signature = (max, timeout=None))]
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        max: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        let (this, base) = (slf.get(), slf.as_super().get());
+        let items = PyList::empty(py);
+        if max == 0 {
+            return Ok(items);
+        }
+        items.append(get(slf, deadline_of(slf, None, timeout)?)?)?;
+        while items.len() < max {
+            let next = match this.quick_get(py, base) {
+                Some(Some(item)) => item,
+                Some(None) => break,
+                None => get(slf, None),
+            };
+            match next {
+                Err(error) if error.is_instance(py, empty(py).get_type(py).as_any()) => break,
+                Err(error) if error.is_instance(py, shut_down(py).get_type(py).as_any()) => break,
+                item => items.append(item?)?,
+            }
+        }
+        Ok(items)
+    }
+
+    /// Return how many items are in the queue; exact, but others may change it at once.
+    fn qsize(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let base = slf.as_super().get();
+        base.handle.open(slf.py())?;
+        Ok(queue::counts(&base.handle.space.segment, base.handle.cell).0)
+    }
+
+    /// Return whether the queue is empty.
+    fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        Ok(Queue::qsize(slf)? == 0)
+    }
+
+    /// Return whether the queue is full: never without a maxsize. Items on a lease count.
+    fn full(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let base = slf.as_super().get();
+        base.handle.open(slf.py())?;
+        let segment = &base.handle.space.segment;
+        let maximum = queue::maximum(segment, base.handle.cell);
+        let (items, leased) = queue::counts(segment, base.handle.cell);
+        Ok(maximum != 0 && items + leased >= maximum)
+    }
+
+    /// How many items there may be; 0: any number. May be set.
+    #[getter]
+    fn get_maxsize(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let base = slf.as_super().get();
+        base.handle.open(slf.py())?;
+        Ok(queue::maximum(&base.handle.space.segment, base.handle.cell))
+    }
+
+    #[setter]
+    fn set_maxsize(slf: &Bound<'_, Self>, maxsize: i64) -> PyResult<()> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let open = base.handle.open(py)?;
+        let maximum = u64::try_from(maxsize).unwrap_or(0);
+        waiting(py, |patience| {
+            queue::set_maximum(
+                base.handle.space,
+                &open,
+                patience,
+                Queue::queue(base),
+                maximum,
+            )
+        })
+    }
+
+    /// Say that an item taken is done with. Raises ValueError if all are.
+    ///
+    /// What a process took and did not call done when it ends counts as done, so that join()
+    /// is not held up for ever.
+    fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
+        let open = base.handle.open(py)?;
+        let row = this.row(py, base, &open)?;
+        let done = waiting(py, |patience| {
+            queue::task_done(base.handle.space, &open, patience, Queue::queue(base), row)
+        })?;
+        if done {
+            return Ok(());
+        }
+        Err(PyValueError::new_err("task_done() called too many times"))
+    }
+
+    /// Wait until every item ever put is done with; Ctrl-C works.
+    fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let _open = base.handle.open(py)?;
+        let (space, cell) = (base.handle.space, base.handle.cell);
+        let forever = Some(Deadline::NEVER);
+        waiter::attempt(py, space, cell + FINISHED, forever, PROBE, || {
+            Ok((queue::unfinished(&space.segment, cell) == 0).then_some(()))
+        })
+        .map(drop)
+    }
+
+    /// How many items were put and are not done with.
+    #[getter]
+    fn unfinished_tasks(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let base = slf.as_super().get();
+        base.handle.open(slf.py())?;
+        Ok(queue::unfinished(
+            &base.handle.space.segment,
+            base.handle.cell,
+        ))
+    }
+
+    /// Shut the queue down: put raises ShutDown, get too once it is empty.
+    ///
+    /// As queue.Queue on Python 3.13. With immediate the items in it are dropped and count as
+    /// done. Who waits is told.
+    #[pyo3(signature = (immediate=false))]
+    fn shutdown(slf: &Bound<'_, Self>, immediate: bool) -> PyResult<()> {
+        let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
+        let open = base.handle.open(py)?;
+        let (space, queue) = (base.handle.space, Queue::queue(base));
+        waiting(py, |patience| {
+            queue::shut_down(space, &open, patience, queue)
+        })?;
+        let row = this.row(py, base, &open)?;
+        if !immediate {
+            return Ok(());
+        }
+        loop {
+            let sorted = Sorted::take(slf, Some(Deadline::NEVER))?;
+            let sift = sorted.as_ref().map(|sorted| sorted.last());
+            let taken = with_buffer(|buffer| {
+                waiting(py, |patience| {
+                    let sift = sift.as_ref().and_then(Option::as_ref);
+                    let got = queue::get(space, &open, &mut *patience, queue, row, sift, buffer)?;
+                    if got.is_some() {
+                        queue::task_done(space, &open, patience, queue, row)?;
+                    }
+                    Ok(got.is_some())
+                })
+            })?;
+            if !taken {
+                return Ok(());
+            }
+        }
+    }
+
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, pyo3::types::PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let alias = cls.py().import("types")?.getattr("GenericAlias")?;
+        alias.call1((cls, item))
+    }
+
+    /// Whether shutdown() was called.
+    #[getter]
+    fn is_shutdown(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let base = slf.as_super().get();
+        base.handle.open(slf.py())?;
+        Ok(queue::is_closing(
+            &base.handle.space.segment,
+            base.handle.cell,
+        ))
+    }
+}
+
+/// What multiprocessing does with an item that it cannot pickle: its queues have a hook for it.
+fn spare(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let hook = intern!(slf.py(), "_on_queue_feeder_error");
+    let is_ours = error.is_instance_of::<PyValueError>(slf.py()) || {
+        let value = error.value(slf.py());
+        let module = value.get_type().getattr("__module__")?.to_string();
+        module == "_queue" || module == "queue" || module.starts_with("courtyard")
+    };
+    if is_ours || !slf.get_type().hasattr(hook)? {
+        return Err(error);
+    }
+    slf.call_method1(hook, (error, item)).map(drop)
+}

@@ -1,0 +1,163 @@
+//! The order of a priority queue's items: Python's `<`, as heapq has it.
+
+use super::item::decode_leased;
+use super::{Queue, is_least};
+use crate::cell::thread;
+use crate::codec;
+use crate::error::{raise, waiting};
+use crate::primitive::Primitive;
+use crate::waiter::Deadline;
+use courtyard_core::lock::PROBE;
+use courtyard_core::queue::{self, Sift};
+use courtyard_core::sync::Ordering;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::collections::HashMap;
+
+/// The turn at a priority queue's tree, held while this lives: user-level, as items' own `<` runs.
+pub struct Sorted<'a> {
+    owner: &'a Queue,
+    base: &'a Primitive,
+}
+
+impl<'a> Sorted<'a> {
+    /// Takes the turn, if the queue is a priority queue.
+    ///
+    /// # Errors
+    /// `RuntimeError` inside a comparison by the same queue; what a signal handler raises.
+    pub fn take(slf: &'a Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Option<Self>> {
+        let (py, owner, base) = (slf.py(), slf.get(), slf.as_super().get());
+        if !is_least(owner) {
+            return Ok(None);
+        }
+        if owner.sorter.load(Ordering::Relaxed) == thread() {
+            let message = "a comparison of items used the queue that they are in";
+            return Err(PyRuntimeError::new_err(message));
+        }
+        let (space, cell) = (base.handle.space, base.handle.cell);
+        // Also without waiting for items: others hold the turn for the time of some comparisons.
+        let deadline = wait.unwrap_or(Deadline::NEVER);
+        loop {
+            let open = base.handle.open(py)?;
+            let taken = queue::try_turn(&space.segment, &open, cell);
+            if taken.map_err(|error| raise(py, error))? {
+                owner.sorter.store(thread(), Ordering::Relaxed);
+                return Ok(Some(Sorted { owner, base }));
+            }
+            let limit = deadline.left(PROBE).unwrap_or(PROBE);
+            waiting(py, |patience| {
+                patience(&mut || space.stand_slice(queue::turn(cell), limit))
+            })?;
+        }
+    }
+
+    fn item(&self, py: Python<'_>, index: u64) -> PyResult<Py<PyAny>> {
+        let (space, cell) = (self.base.handle.space, self.base.handle.cell);
+        let word = queue::word(&space.segment, cell, index).map_err(|error| raise(py, error))?;
+        let block = queue::block_of(&space.segment, word).map_err(|error| raise(py, error))?;
+        match block {
+            Some(block) => decode_leased(py, space, block),
+            None => Ok(codec::decode_word(py, word)?.unbind()),
+        }
+    }
+
+    fn filled(&self) -> u64 {
+        queue::filled(&self.base.handle.space.segment, self.base.handle.cell)
+    }
+
+    /// Where a new item goes: up from the end while it is less than what is above.
+    ///
+    /// # Errors
+    /// What comparing raises.
+    pub fn place(&self, item: &Bound<'_, PyAny>) -> PyResult<Sift> {
+        let mut sift = Sift {
+            moves: Vec::new(),
+            place: self.filled(),
+        };
+        self.up(item, &mut sift, |index| index)?;
+        Ok(sift)
+    }
+
+    /// Goes up from `sift.place`; `now` says where what will be at an index is now.
+    fn up(
+        &self,
+        item: &Bound<'_, PyAny>,
+        sift: &mut Sift,
+        now: impl Fn(u64) -> u64,
+    ) -> PyResult<()> {
+        let py = item.py();
+        while sift.place > 0 {
+            let above = (sift.place - 1) / 2;
+            if !item.lt(self.item(py, now(above))?)? {
+                break;
+            }
+            sift.moves.push((sift.place, above));
+            sift.place = above;
+        }
+        Ok(())
+    }
+
+    /// How the least item goes: the lesser of each two below moves up, and the last item goes
+    /// where that ends, or as far up again as it is less.
+    ///
+    /// # Errors
+    /// What comparing raises.
+    pub fn least(&self, py: Python<'_>) -> PyResult<Option<Sift>> {
+        let Some(end) = self.filled().checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut sift = Sift {
+            moves: Vec::new(),
+            place: 0,
+        };
+        let mut known: HashMap<u64, Py<PyAny>> = HashMap::new();
+        loop {
+            let mut below = 2 * sift.place + 1;
+            if below >= end {
+                break;
+            }
+            if below + 1 < end {
+                let (left, right) = (self.item(py, below)?, self.item(py, below + 1)?);
+                if !left.bind(py).lt(&right)? {
+                    below += 1;
+                    known.insert(below, right);
+                } else {
+                    known.insert(below, left);
+                }
+            } else {
+                known.insert(below, self.item(py, below)?);
+            }
+            sift.moves.push((sift.place, below));
+            sift.place = below;
+        }
+        let last = self.item(py, end)?;
+        // Undo the moves that the last item is less than.
+        while let Some(&(above, below)) = sift.moves.last() {
+            let is_less = match known.get(&below) {
+                Some(moved) => last.bind(py).lt(moved)?,
+                None => false,
+            };
+            if !is_less {
+                break;
+            }
+            sift.moves.pop();
+            sift.place = above;
+        }
+        Ok(Some(sift))
+    }
+}
+
+impl Sorted<'_> {
+    /// How any item goes, where the order means nothing any more: the last one for the first.
+    pub fn last(&self) -> Option<Sift> {
+        let moves = Vec::new();
+        (self.filled() > 0).then_some(Sift { moves, place: 0 })
+    }
+}
+
+impl Drop for Sorted<'_> {
+    fn drop(&mut self) {
+        self.owner.sorter.store(0, Ordering::Relaxed);
+        queue::end_turn(&self.base.handle.space.segment, self.base.handle.cell);
+    }
+}

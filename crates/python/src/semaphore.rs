@@ -1,0 +1,204 @@
+//! `Semaphore`: the native part of `courtyard.Semaphore` and `courtyard.BoundedSemaphore`.
+
+use crate::enrolment::Enrolment;
+use crate::error::waiting;
+use crate::guard::{Truth, semaphore_deadline};
+use crate::handle::{Address, Use};
+use crate::primitive::Primitive;
+use crate::waiter::{self, Deadline};
+use courtyard_core::cell::{self, EVENT};
+use courtyard_core::holding::Row;
+use courtyard_core::lock::PROBE;
+use courtyard_core::participant::Participant;
+use courtyard_core::semaphore::{self, LENGTH, User};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+/// Permits among processes and threads. `courtyard.Semaphore` is what programs use.
+#[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
+pub struct Semaphore {
+    /// Where our permits are on record.
+    enrolment: Enrolment,
+}
+
+impl Semaphore {
+    #[inline(always)]
+    fn known(&self, base: &Primitive, participant: &Participant) -> Option<User> {
+        let row = self.enrolment.known(participant)?;
+        let (cell, object) = (base.handle.cell, base.handle.object());
+        Some(User { cell, object, row })
+    }
+
+    fn user(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<User> {
+        let make = || {
+            waiting(py, |patience| {
+                Row::reserve(base.handle.space, open.participant, patience)
+            })
+        };
+        let unmake = |row: Row| {
+            row.give(open.participant);
+            Ok(())
+        };
+        let row = self.enrolment.row(open.participant, make, unmake)?;
+        let (cell, object) = (base.handle.cell, base.handle.object());
+        Ok(User { cell, object, row })
+    }
+
+    #[inline(always)]
+    pub fn quick_acquire(&self, base: &Primitive) -> bool {
+        let segment = &base.handle.space.segment;
+        base.handle.held().is_some_and(|participant| {
+            self.known(base, participant).is_some_and(|user| {
+                // SAFETY: the GIL is held from before this call until after it.
+                unsafe { semaphore::acquire_alone(segment, participant, user) }
+            })
+        })
+    }
+
+    #[inline(always)]
+    pub fn quick_release(&self, base: &Primitive) -> bool {
+        let segment = &base.handle.space.segment;
+        base.handle.held().is_some_and(|participant| {
+            self.known(base, participant).is_some_and(|user| {
+                // SAFETY: as above.
+                unsafe { semaphore::release_alone(segment, participant, user) }
+            })
+        })
+    }
+}
+
+fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<bool> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let (space, event) = (base.handle.space, base.handle.cell + EVENT);
+    let open = base.handle.open(py)?;
+    let user = slf.get().user(py, base, &open)?;
+    let taken = waiter::attempt(py, space, event, deadline, PROBE, || {
+        let taken = waiting(py, |patience| {
+            semaphore::try_acquire(space, &open, patience, user)
+        })?;
+        Ok(taken.then_some(()))
+    })?;
+    Ok(taken.is_some())
+}
+
+fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let open = base.handle.open(py)?;
+    let user = slf.get().user(py, base, &open)?;
+    let done = waiting(py, |patience| {
+        semaphore::release(base.handle.space, &open, patience, user, count)
+    })?;
+    if done {
+        return Ok(());
+    }
+    Err(PyValueError::new_err("Semaphore released too many times"))
+}
+
+#[pymethods]
+impl Semaphore {
+    #[new]
+    #[pyo3(signature = (value, bounded, address=None))]
+    fn new(
+        py: Python<'_>,
+        value: i64,
+        bounded: bool,
+        address: Option<Address>,
+    ) -> PyResult<PyClassInitializer<Semaphore>> {
+        let value = u64::try_from(value)
+            .map_err(|_| PyValueError::new_err("semaphore initial value must be >= 0"))?;
+        let limit = if bounded { Some(value) } else { None };
+        let base = Primitive::make(
+            py,
+            cell::SEMAPHORE,
+            LENGTH,
+            address.as_ref(),
+            |segment, at| {
+                semaphore::fill(segment, at, value, limit);
+            },
+        )?;
+        Ok(PyClassInitializer::from(base).add_subclass(Semaphore {
+            enrolment: Enrolment::default(),
+        }))
+    }
+
+    /// Take a permit; return whether that succeeded.
+    ///
+    /// As threading.Semaphore: blocking=True waits, up to timeout seconds; `block` is another
+    /// name of blocking. Ctrl-C works while waiting. The permits of a killed process come back
+    /// within some tenths of a second, to whoever waits.
+    ///
+    /// Raises ValueError for a timeout with blocking=False.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> s = cy.Semaphore(1)
+    /// >>> s.acquire(), s.acquire(timeout=0.01)
+    /// (True, False)
+    #[pyo3(
+        signature = (blocking=None, timeout=None, *, block=None),
+        text_signature = "($self, /, blocking=True, timeout=None, *, block=True)"
+    )]
+    fn acquire(
+        slf: &Bound<'_, Self>,
+        blocking: Option<Truth>,
+        timeout: Option<f64>,
+        block: Option<Truth>,
+    ) -> PyResult<bool> {
+        let deadline = semaphore_deadline(slf, blocking, timeout, block)?;
+        acquire(slf, deadline)
+    }
+
+    /// Give n permits: this process's own first, then anybody's.
+    ///
+    /// Raises ValueError for n below 1, and if a BoundedSemaphore would pass its first value.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> s = cy.Semaphore(0); s.release(2); s.get_value()
+    /// 2
+    #[pyo3(signature = (n=1))]
+    fn release(slf: &Bound<'_, Self>, n: i64) -> PyResult<()> {
+        match u64::try_from(n) {
+            Ok(count @ 1..) => release(slf, count),
+            _ => Err(PyValueError::new_err("n must be one or more")),
+        }
+    }
+
+    fn __enter__(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        acquire(slf, Some(Deadline::NEVER))
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(slf: &Bound<'_, Self>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        release(slf, 1)
+    }
+
+    /// Return how many permits are free at this moment.
+    fn get_value(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let base = slf.as_super().get();
+        base.handle.open(slf.py())?;
+        Ok(semaphore::value(
+            &base.handle.space.segment,
+            base.handle.cell,
+        ))
+    }
+
+    /// Whether a permit that this process holds came back from a dead one: look after what that
+    /// left half done.
+    #[getter]
+    fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let open = base.handle.open(py)?;
+        let user = slf.get().user(py, base, &open)?;
+        Ok(semaphore::is_recovered(
+            &base.handle.space.segment,
+            user.row,
+        ))
+    }
+
+    /// The most permits that may be free, or None.
+    #[getter]
+    fn _limit(slf: &Bound<'_, Self>) -> Option<u64> {
+        let base = slf.as_super().get();
+        semaphore::limit(&base.handle.space.segment, base.handle.cell)
+    }
+}

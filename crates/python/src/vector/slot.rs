@@ -1,0 +1,171 @@
+//! `a[i]` in tens of nanoseconds: the slots that CPython calls for an index, without PyO3's
+//! convention. Each tries the one fast path and leaves everything else to `item`.
+
+use super::{Vector, item};
+use crate::format::{self, Format};
+use crate::hot::{self, Object, bound, general, held, native};
+use courtyard_core::cell::{change_alone, touch};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use std::ffi::c_int;
+use std::ptr;
+
+/// The place of an element, counted from the end if negative; None if it has none.
+#[inline(always)]
+fn place(vector: &Vector, index: i64) -> Option<u64> {
+    let index = if index < 0 {
+        index.wrapping_add_unsigned(vector.count)
+    } else {
+        index
+    } as u64;
+    (index < vector.count).then(|| vector.start + index * u64::from(vector.width))
+}
+
+/// An exact int as an index of an array whose elements are words in one dimension.
+#[inline(always)]
+fn indexed(vector: &Vector, key: Object) -> Option<u64> {
+    // SAFETY: an argument of the running call: alive, and the GIL is held.
+    if !vector.linear || unsafe { ffi::PyLong_CheckExact(key) } == 0 {
+        return None;
+    }
+    let mut overflow: c_int = 0;
+    // SAFETY: an exact int never raises here.
+    let index = unsafe { ffi::PyLong_AsLongLongAndOverflow(key, &raw mut overflow) };
+    if overflow == 0 {
+        place(vector, index)
+    } else {
+        None
+    }
+}
+
+#[inline(always)]
+fn load(vector: &Vector, at: u64) -> Option<Object> {
+    vector.handle.held()?;
+    let bits = format::load(&vector.handle.space.segment, at, vector.width);
+    if let Some(object) = hot::decode(vector.format, bits) {
+        return Some(object);
+    }
+    let decoded = vector.format.decode(held(), bits);
+    Some(decoded.map_or_else(
+        |error| {
+            error.restore(held());
+            ptr::null_mut()
+        },
+        Py::into_ptr,
+    ))
+}
+
+/// As `hot::encode`, and C's float from an exact one.
+#[inline(always)]
+fn encode(format: Format, value: Object) -> Option<u64> {
+    if format == (Format::Float { width: 4 }) {
+        let double = hot::encode(Format::Float { width: 8 }, value)?;
+        return Some(u64::from((f64::from_bits(double) as f32).to_bits()));
+    }
+    hot::encode(format, value)
+}
+
+#[inline(always)]
+fn store(vector: &Vector, at: u64, value: Object) -> bool {
+    let Some(bits) = encode(vector.format, value) else {
+        return false;
+    };
+    if vector.numpy && !fits(vector.format, bits as i64) {
+        return false;
+    }
+    let Some(participant) = vector.handle.held() else {
+        return false;
+    };
+    let segment = &vector.handle.space.segment;
+    let (cell, guarded, width) = (vector.handle.cell, vector.guarded, vector.width);
+    let change = || {
+        format::store(segment, at, width, bits);
+        if guarded {
+            touch(segment, cell);
+        }
+    };
+    // SAFETY: the GIL is held from before this call until after it.
+    unsafe { change_alone(segment, participant, cell, guarded, change) }.is_some()
+}
+
+/// Whether a number is one that the format has, so that nothing wraps.
+#[inline(always)]
+pub fn fits(format: Format, number: i64) -> bool {
+    let Format::Integer { width, signed } = format else {
+        return true;
+    };
+    let bits = u32::from(width) * 8 - u32::from(signed);
+    match (signed, bits) {
+        (true, bits) => number >> bits.min(63) == number >> 63,
+        (false, 64) => number >= 0,
+        (false, bits) => number >> bits == 0,
+    }
+}
+
+unsafe extern "C" fn subscript(slf: Object, key: Object) -> Object {
+    // SAFETY: the slot is that of a subclass of Vector.
+    let vector: &Vector = unsafe { native(slf) };
+    if let Some(object) = indexed(vector, key).and_then(|at| load(vector, at)) {
+        return object;
+    }
+    general(|py| {
+        let slf = bound(py, slf);
+        item::get(slf.cast()?, &bound(py, key)).map(Bound::unbind)
+    })
+}
+
+/// As `subscript`, by a number that is not counted from the end: iteration.
+unsafe extern "C" fn sequence_item(slf: Object, index: ffi::Py_ssize_t) -> Object {
+    // SAFETY: as in `subscript`.
+    let vector: &Vector = unsafe { native(slf) };
+    if vector.linear
+        && index >= 0
+        && let Some(object) = place(vector, index as i64).and_then(|at| load(vector, at))
+    {
+        return object;
+    }
+    general(|py| {
+        let slf = bound(py, slf);
+        let length = slf.len()? as isize;
+        // A negative one had the length added already, and is out of range.
+        let key = if index < 0 { length } else { index };
+        item::get(slf.cast()?, key.into_pyobject(py)?.as_any()).map(Bound::unbind)
+    })
+}
+
+unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -> c_int {
+    // SAFETY: as in `subscript`.
+    let vector: &Vector = unsafe { native(slf) };
+    if !value.is_null() && indexed(vector, key).is_some_and(|at| store(vector, at, value)) {
+        return 0;
+    }
+    let done = general(|py| {
+        if value.is_null() {
+            return Err(item::no_deletion());
+        }
+        let slf = bound(py, slf);
+        item::set(slf.cast()?, &bound(py, key), &bound(py, value))?;
+        Ok(py.None())
+    });
+    if done.is_null() {
+        return -1;
+    }
+    // SAFETY: a reference of our own.
+    unsafe { ffi::Py_DECREF(done) };
+    0
+}
+
+/// Gives a subclass of `Vector` the slots above. Its own subclasses get PyO3's again, which do
+/// the same a little later.
+pub fn install(class: &Bound<'_, PyType>) {
+    // SAFETY: a living class.
+    let class = unsafe { &*class.as_type_ptr() };
+    // SAFETY: a class made in Python has these tables within itself, and the GIL is held.
+    let mapping = unsafe { &mut *class.tp_as_mapping };
+    mapping.mp_subscript = Some(subscript);
+    mapping.mp_ass_subscript = Some(assign_subscript);
+    // SAFETY: as above.
+    let sequence = unsafe { &mut *class.tp_as_sequence };
+    sequence.sq_item = Some(sequence_item);
+}

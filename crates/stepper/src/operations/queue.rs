@@ -1,0 +1,430 @@
+//! Items put, taken, leased and returned; pages that come and go.
+
+use crate::entry::{Ends, Entry, OrText, Outcome, play};
+use crate::stage::{Made, announce, is_free, me, told_apart, warm, with_wake};
+use courtyard_core::cell;
+use courtyard_core::holding::Row;
+use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
+use courtyard_core::space::{Space, patient};
+use courtyard_core::{directory, heap};
+
+const KIND: u8 = 20;
+/// Items of this many bytes lie in blocks.
+const LARGE: usize = INLINE as usize + 400;
+/// So many items of 4000 bytes fill a page of 16 KiB; the next one goes to another.
+const PAGE: usize = 4;
+
+#[derive(Clone, Copy)]
+struct Scene {
+    queue: Queue,
+    row: u64,
+    flagged: Option<u64>,
+    blocks: usize,
+}
+
+impl Scene {
+    fn made(&self) -> Made {
+        Made {
+            object: self.queue.object,
+            row: self.row,
+            base: self.queue.cell,
+        }
+    }
+}
+
+fn make(space: &Space, maximum: u64, stack: bool) -> Scene {
+    let order = if stack { Order::Lifo } else { Order::Fifo };
+    let made = queue::create(space, me(space), &mut patient, maximum, order);
+    let (object, row) = made.expect("a queue");
+    let (cell, ..) = cell::open(&space.segment, object).expect("the queue");
+    let queue = Queue { cell, object };
+    Scene {
+        queue,
+        row,
+        flagged: None,
+        blocks: 0,
+    }
+}
+
+/// How many blocks it consists of.
+fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
+    let root = directory::root(&space.segment, queue.object).or_text()?;
+    let (_, blocks) = queue::blocks(&space.segment, root, queue.cell).or_text()?;
+    Ok(blocks.len())
+}
+
+fn item(number: usize, length: usize) -> Vec<u8> {
+    vec![number as u8; length]
+}
+
+fn put(space: &Space, queue: Queue, bytes: &[u8], stack: bool) -> Put {
+    let parts = [bytes];
+    let fresh = if stack || bytes.len() > INLINE as usize {
+        queue::prepare(space, me(space), &mut patient, KIND, &parts).expect("a block")
+    } else {
+        Fresh::Bytes(KIND, &parts)
+    };
+    queue::put(space, me(space), &mut patient, queue, &fresh).expect("to put")
+}
+
+fn enroll(space: &Space, queue: Queue) -> Row {
+    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+    queue::enroll(space, me(space), &mut patient, queue, row).expect("to enroll");
+    row
+}
+
+fn bytes_of(space: &Space, got: Got, buffer: &[u8]) -> Vec<u8> {
+    match got {
+        Got::Word(word) => word.to_ne_bytes().to_vec(),
+        Got::Bytes(_, length) => buffer[..length].to_vec(),
+        Got::Block(block) => contents(space, block.payload()),
+    }
+}
+
+fn contents(space: &Space, payload: u64) -> Vec<u8> {
+    let (_, at, length) = queue::contents(&space.segment, payload).expect("contents");
+    let mut bytes = vec![0; length as usize];
+    space.segment.copy_out(at, &mut bytes);
+    bytes
+}
+
+fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; INLINE as usize];
+    let got = queue::get(
+        space,
+        me(space),
+        &mut patient,
+        queue,
+        row,
+        None,
+        &mut buffer,
+    );
+    got.expect("to get")
+        .map(|got| bytes_of(space, got, &buffer))
+}
+
+/// All items, in their order; what is open is what is there, and both locks are free.
+fn items(space: &Space, queue: Queue) -> Result<Vec<Vec<u8>>, String> {
+    let segment = &space.segment;
+    let (counted, leased) = queue::counts(segment, queue.cell);
+    let open = queue::unfinished(segment, queue.cell);
+    let row = enroll(space, queue);
+    let mut items = Vec::new();
+    while let Some(item) = get(space, queue, row) {
+        items.push(item);
+    }
+    is_free(space, queue.cell)?;
+    is_free(space, queue.cell + cell::PAYLOAD)?;
+    match (items.len() as u64, 0, items.len() as u64) {
+        expected if expected == (counted, leased, open) => Ok(items),
+        expected => Err(format!(
+            "counted {counted}, leased {leased}, open {open}: expected {expected:?}"
+        )),
+    }
+}
+
+/// An operation on a queue that holds `before`; one process has it open, and a sleeper waits.
+fn change<R: 'static>(
+    name: &str,
+    (maximum, stack): (u64, bool),
+    before: Vec<Vec<u8>>,
+    after: Vec<Vec<u8>>,
+    ready: impl Fn(&'static Space, Queue) -> R + 'static,
+    act: impl Fn(&'static Space, Queue, R) + 'static,
+) -> Entry {
+    let first = before.clone();
+    let (before, after) = match stack {
+        true => (reversed(&before), reversed(&after)),
+        false => (before, after),
+    };
+    let grows = after.len() > before.len();
+    // What the dead one had comes back; in a block of its own, if that was a lease.
+    let leases = name.starts_with("lease");
+    let ends = if before == after && !leases {
+        Ends::AsBefore
+    } else {
+        Ends::Changed
+    };
+    play(
+        name,
+        ends,
+        move |space| {
+            warm(space);
+            let mut scene = make(space, maximum, stack);
+            for item in &first {
+                assert_eq!(put(space, scene.queue, item, stack), Put::Done);
+            }
+            if grows {
+                scene.flagged = Some(announce(space, scene.made()));
+            }
+            scene.blocks = blocks(space, scene.queue).expect("blocks");
+            scene
+        },
+        move |space, scene| {
+            warm(space);
+            ready(space, scene.queue)
+        },
+        move |space, scene, state| act(space, scene.queue, state),
+        move |space, scene| {
+            let more = blocks(space, scene.queue)? > scene.blocks;
+            let found = items(space, scene.queue)?;
+            let outcome = match told_apart(&found, &before, &after)? {
+                Outcome::Before if more && leases => Outcome::After,
+                Outcome::Before if more && before != after => Outcome::Prepared, // a page
+                outcome => outcome,
+            };
+            match scene.flagged {
+                None => Ok(outcome),
+                flagged => with_wake(outcome, space, scene.made(), flagged),
+            }
+        },
+    )
+}
+
+fn reversed(items: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    items.iter().rev().cloned().collect()
+}
+
+fn row(count: usize, length: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|number| item(number, length)).collect()
+}
+
+fn putting(entries: &mut Vec<Entry>) {
+    for (name, count, length, stack) in [
+        ("put the first item", 0, 100, false),
+        ("put an item", 2, 100, false),
+        ("put a large item", 1, LARGE, false),
+        ("put an item on a new page", PAGE, 4000, false),
+        ("put a large item on a stack", 1, LARGE, true),
+        ("put the first item on a stack", 0, 100, true),
+    ] {
+        entries.push(change(
+            name,
+            (0, stack),
+            row(count, length),
+            row(count + 1, length),
+            |_, _| (),
+            move |space, queue, ()| {
+                assert_eq!(put(space, queue, &item(count, length), stack), Put::Done);
+            },
+        ));
+    }
+    entries.push(change(
+        "put an item alone",
+        (0, false),
+        row(1, 100),
+        row(2, 100),
+        |_, _| (),
+        |space, queue, ()| {
+            let item = item(1, 100);
+            let parts = [item.as_slice()];
+            let fresh = Fresh::Bytes(KIND, &parts);
+            // SAFETY: the processes here have one thread.
+            let put = unsafe { queue::put_alone(&space.segment, me(space), queue.cell, &fresh) };
+            assert_eq!(put, Some(Put::Done));
+        },
+    ));
+    entries.push(change(
+        "put into a full queue",
+        (2, false),
+        row(2, 100),
+        row(2, 100),
+        |_, _| (),
+        |space, queue, ()| assert_eq!(put(space, queue, &item(3, 100), false), Put::Full),
+    ));
+    // Two pages that were in use, and are not: the item goes on, and the extra page goes.
+    entries.push(change(
+        "put an item where pages are too many",
+        (0, false),
+        row(PAGE, 4000),
+        row(PAGE + 1, 4000),
+        |space, queue| {
+            let row = enroll(space, queue);
+            while get(space, queue, row).is_some() {}
+            for number in 0..6 * PAGE {
+                put(space, queue, &item(number, 4000), false);
+            }
+            while get(space, queue, row).is_some() {}
+            for number in 0..PAGE {
+                put(space, queue, &item(number, 4000), false);
+            }
+        },
+        |space, queue, ()| {
+            put(space, queue, &item(PAGE, 4000), false);
+        },
+    ));
+}
+
+fn getting(entries: &mut Vec<Entry>) {
+    for (name, count, length, stack) in [
+        ("get the last item", 1, 100, false),
+        ("get an item", 3, 100, false),
+        ("get a large item", 2, LARGE, false),
+        ("get an item from the next page", PAGE + 2, 4000, false),
+        ("get an item from a stack", 2, 100, true),
+    ] {
+        let before = row(count, length);
+        let after = if stack {
+            before[..count - 1].to_vec()
+        } else {
+            before[1..].to_vec()
+        };
+        entries.push(change(
+            name,
+            (0, stack),
+            before,
+            after,
+            enroll,
+            |space, queue, row| assert!(get(space, queue, row).is_some()),
+        ));
+    }
+    entries.push(change(
+        "get an item alone",
+        (0, false),
+        row(2, 100),
+        row(2, 100)[1..].to_vec(),
+        enroll,
+        |space, queue, row| {
+            let mut buffer = [0; INLINE as usize];
+            let (segment, me) = (&space.segment, me(space));
+            // SAFETY: the processes here have one thread.
+            let got = unsafe { queue::get_alone(segment, me, queue.cell, row, &mut buffer) };
+            assert!(matches!(got, Some(Some(Got::Bytes(KIND, 100)))));
+        },
+    ));
+    entries.push(change(
+        "call an item done",
+        (0, false),
+        row(2, 100),
+        row(2, 100)[1..].to_vec(),
+        |space, queue| {
+            let row = enroll(space, queue);
+            get(space, queue, row).expect("an item");
+            row
+        },
+        |space, queue, row| {
+            let done = queue::task_done(space, me(space), &mut patient, queue, row);
+            assert!(done.expect("to be done"));
+        },
+    ));
+}
+
+fn lease(space: &Space, queue: Queue) -> queue::Lease {
+    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+    let leased = queue::lease(space, me(space), &mut patient, queue, row, None);
+    leased.expect("to lease").expect("an item")
+}
+
+fn leasing(entries: &mut Vec<Entry>) {
+    for (name, length) in [("an item", 100), ("a large item", LARGE)] {
+        let before = row(2, length);
+        let after = before[1..].to_vec();
+        entries.push(change(
+            &format!("lease {name}"),
+            (0, false),
+            before.clone(),
+            before.clone(),
+            |_, _| (),
+            move |space, queue, ()| {
+                let lease = lease(space, queue);
+                let payload = heap::payload(&space.segment, lease.block);
+                assert_eq!(contents(space, payload), item(0, length));
+            },
+        ));
+        entries.push(change(
+            &format!("finish the lease of {name}"),
+            (0, false),
+            before.clone(),
+            after,
+            lease,
+            |space, queue, lease| {
+                queue::finish(space, me(space), &mut patient, queue, lease).expect("to finish");
+            },
+        ));
+        entries.push(change(
+            &format!("give {name} back"),
+            (0, false),
+            before.clone(),
+            before.clone(),
+            lease,
+            |space, queue, lease| {
+                queue::give_back(space, me(space), &mut patient, queue, lease)
+                    .expect("to give back");
+            },
+        ));
+        entries.push(change(
+            &format!("get {name} that came back"),
+            (0, false),
+            before.clone(),
+            before[1..].to_vec(),
+            |space, queue| {
+                let lease = lease(space, queue);
+                queue::give_back(space, me(space), &mut patient, queue, lease)
+                    .expect("to give back");
+                enroll(space, queue)
+            },
+            |space, queue, row| assert!(get(space, queue, row).is_some()),
+        ));
+    }
+}
+
+fn living(entries: &mut Vec<Entry>) {
+    entries.push(play(
+        "create a queue",
+        Ends::AsBefore,
+        warm,
+        |space, ()| warm(space),
+        |space, (), ()| {
+            make(space, 0, false);
+        },
+        |_, ()| Ok(Outcome::Before),
+    ));
+    for (name, count, length) in [
+        ("leave an empty queue", 0, 0),
+        ("leave a queue of items", 3, 100),
+        ("leave a queue of large items", 3, LARGE),
+        ("leave a queue of pages", PAGE + 1, 4000),
+    ] {
+        entries.push(play(
+            name,
+            Ends::AsBefore,
+            warm,
+            move |space, ()| {
+                warm(space);
+                let scene = make(space, 0, false);
+                for item in row(count, length) {
+                    put(space, scene.queue, &item, false);
+                }
+                scene
+            },
+            |space, (), scene| {
+                directory::leave(space, me(space), &mut patient, scene.row).expect("to leave");
+            },
+            |_, ()| Ok(Outcome::Before),
+        ));
+    }
+    entries.push(play(
+        "shut a queue down",
+        Ends::Changed,
+        |space| {
+            warm(space);
+            make(space, 0, false)
+        },
+        |space, _| warm(space),
+        |space, scene, ()| {
+            queue::shut_down(space, me(space), &mut patient, scene.queue).expect("to shut down");
+        },
+        |space, scene| {
+            is_free(space, scene.queue.cell)?;
+            let closing = queue::is_closing(&space.segment, scene.queue.cell);
+            told_apart(&closing, &false, &true)
+        },
+    ));
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    putting(entries);
+    getting(entries);
+    leasing(entries);
+    living(entries);
+}

@@ -1,0 +1,147 @@
+//! Each seeded bug is caught: by this harness, for the reason named, or by a model under loom.
+
+use courtyard_core::seed::Bug;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// What catches a bug.
+enum Caught {
+    /// The kills at every instruction of an operation, or of what recovers it, with this violation.
+    Stepped(&'static str, &'static str),
+    /// A model's test, which plants the bug and expects the model to fail: its file, its name.
+    Modelled(&'static str, &'static str),
+}
+
+const JOURNAL: &str = include_str!("../../core/tests/loom_journal.rs");
+const LOCK: &str = include_str!("../../core/tests/loom_lock.rs");
+const PARTICIPANT: &str = include_str!("../../core/tests/loom_participant.rs");
+const WAIT: &str = include_str!("../../core/tests/loom_wait.rs");
+const PIN: &str = include_str!("../../core/tests/loom_pin.rs");
+const HEAP: &str = include_str!("../../core/tests/loom_heap.rs");
+
+fn caught(bug: Bug) -> Caught {
+    use Caught::{Modelled, Stepped};
+    match bug {
+        Bug::CommitBeforeEntries => Stepped("send", "check: a reference names object"),
+        Bug::OddBeforeCommit => Stepped("store small over small", "the sequence is odd"),
+        Bug::ClearBeforeApply => Stepped("send", "Before, although it was After"),
+        Bug::SequenceLeftOut => Modelled(JOURNAL, "catches_a_record_without_a_sequence"),
+        Bug::SequenceNotReplayed => Stepped("store small over small", "the sequence is odd"),
+        Bug::UncommittedReplayed => Stepped("send", "check: a reference names object"),
+        Bug::OwedAfterCommit => Stepped("write bytes, short, watched", "nobody was told"),
+        Bug::OwedClearedBeforeWake => Stepped("change a scalar, watched", "nobody was told"),
+        Bug::WakeBeforeStore => Modelled(WAIT, "catches_a_bump_before_the_change"),
+        Bug::UnlockBeforeClear => Modelled(JOURNAL, "catches_an_unlock_before_the_record_is_clear"),
+        Bug::MagazineLeftOut => Stepped("allocate small, from the magazine", "belongs to nobody"),
+        Bug::GenerationBeforeReplay => Stepped("store small over small", "recovery"),
+        Bug::OwedNotRepeated => Stepped("change a scalar, watched", "nobody was told"),
+        Bug::ReapBlindly => Modelled(PARTICIPANT, "catches_a_reaper_that_does_not_look_again"),
+        Bug::ClaimBlindly => Modelled(PARTICIPANT, "catches_a_newcomer_that_does_not_look_again"),
+        Bug::PublishBeforeZero => Stepped(
+            "register in a slot of any content",
+            "part of an object and also",
+        ),
+        Bug::ReleaseInTwo => Modelled(LOCK, "catches_a_flag_set_between_look_and_store"),
+        Bug::ClearAfterWake => Modelled(WAIT, "catches_flags_cleared_after_the_wake"),
+        Bug::BitmapWithoutLock => Modelled(HEAP, "catches_a_bitmap_without_its_lock"),
+        Bug::RefillInTwo => Stepped("allocate small, refill", "free, counted"),
+        Bug::PinsIgnored => Stepped(
+            "store small over large, pinned by another",
+            "the pinned block was freed",
+        ),
+        Bug::PinWithoutFence => Modelled(PIN, "catches_a_pin_without_a_fence"),
+        Bug::UnpinWithoutLook => Modelled(PIN, "catches_an_unpin_that_does_not_look"),
+        Bug::RetiredNotSwept => Stepped("store small over large", "figures"),
+        Bug::DrainInTwo => Stepped("allocate small, from the magazine", "recovery"),
+        Bug::TicketInTwo => Stepped("expire a ticket", "has 2 references, 1 were found"),
+        Bug::ExchangeInTwo => Stepped("store small over small", "part of an object and also"),
+        Bug::OwnerAfterUnlock => Stepped("exit get_lock()", "its owner word names a holder"),
+        Bug::SizeBeforeAllocate => Stepped("allocate large, growing the heap", "but the file has"),
+        Bug::LinkBeforeRegister => Stepped("create a space", "nobody is registered"),
+    }
+}
+
+/// Seconds for recoveries, where it takes these to catch a bug.
+const SECONDS: &str = "10";
+
+fn stepper(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_stepper"))
+        .args(arguments)
+        .output()
+        .expect("the harness runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.success(), text + &errors)
+}
+
+/// The lines that tell of violations are set off from the others.
+fn violations(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.starts_with("    "))
+}
+
+#[test]
+fn each_is_caught_by_the_kills() {
+    for &bug in Bug::ALL {
+        let Caught::Stepped(operation, violation) = caught(bug) else {
+            continue;
+        };
+        let name = format!("{bug:?}");
+        let arguments = [
+            "--bug",
+            &name,
+            "--seconds",
+            SECONDS,
+            "--operation",
+            operation,
+        ];
+        let (sound, text) = stepper(&arguments);
+        assert!(!sound, "{bug:?} is not caught:\n{text}");
+        let found = violations(&text).next().unwrap_or_default();
+        assert!(found.contains(violation), "{bug:?}: {found}\n{text}");
+    }
+}
+
+/// The same operations, with no bug in the same build.
+#[test]
+fn nothing_is_caught_without() {
+    let operations: BTreeSet<_> = Bug::ALL
+        .iter()
+        .filter_map(|&bug| match caught(bug) {
+            Caught::Stepped(operation, _) => Some(operation),
+            Caught::Modelled(..) => None,
+        })
+        .collect();
+    let mut arguments = vec!["--seconds", SECONDS];
+    for operation in operations {
+        arguments.extend(["--operation", operation]);
+    }
+    let (sound, text) = stepper(&arguments);
+    assert!(sound && violations(&text).count() == 0, "{text}");
+}
+
+#[test]
+fn each_other_is_planted_in_a_model() {
+    for &bug in Bug::ALL {
+        let Caught::Modelled(file, test) = caught(bug) else {
+            continue;
+        };
+        let (before, after) = file
+            .split_once(&format!("fn {test}() {{"))
+            .unwrap_or_else(|| panic!("{bug:?}: there is no test {test}"));
+        let body = after.split("\n}\n").next().unwrap_or_default();
+        assert!(
+            body.contains(&format!("(seed::Bug::{bug:?})")),
+            "{bug:?}: {body}"
+        );
+        let attributes = before.rsplit("\n}\n").next().unwrap_or_default();
+        assert!(
+            attributes.contains("#[should_panic("),
+            "{bug:?}: {attributes}"
+        );
+    }
+}
+
+#[test]
+fn a_bug_that_is_not_known_is_refused() {
+    assert!(!stepper(&["--bug", "NoSuchBug", "--list"]).0);
+}

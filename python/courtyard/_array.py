@@ -1,0 +1,492 @@
+"""``Array`` and ``RawArray``: elements of one type, shared among processes."""
+
+from __future__ import annotations
+
+from courtyard import _native
+from courtyard._declaration import describe, portable, require_lock, restored
+from courtyard._element import element_of, numpy
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ctypes import Array as CArray
+    from ctypes import Structure, Union, _SimpleCData, c_char
+    from typing import Any, Literal, TypeVar, overload
+
+    from courtyard._element import Element
+    from courtyard._statistics import ObjectStatistics
+
+    _T = TypeVar("_T")
+    _Bytes = Literal["c"]
+    _Text = Literal["u"]
+    _Integer = Literal["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"]
+    _Float = Literal["f", "d"]
+    _Shape = int | tuple[int, ...] | None
+
+
+class _Elements:
+    """What arrays have beside their elements."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Say what it is and what it begins with."""
+        return _represent(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send a handle: loading it opens the same array."""
+        array = _vector(self)
+        declared = portable(array._declared)
+        return _native.link_to(self) or (
+            _rebuild,
+            (_home(self), declared, array.shape, array._address(), _lock_of(self)),
+        )
+
+    def tolist(self) -> list[Any]:
+        """Return all elements as a list, nested if they have more than one dimension.
+
+        All are of one moment: no write of several elements is seen in part. Structures come as
+        copies.
+
+        >>> import courtyard as cy
+        >>> cy.Array("i", range(4), shape=(2, 2)).tolist()
+        [[0, 1], [2, 3]]
+        """
+        from courtyard import _index
+
+        return _index.to_list(_vector(self))
+
+    def tobytes(self) -> bytes:
+        r"""Return a copy of all bytes, of one moment.
+
+        >>> import courtyard as cy
+        >>> cy.Array("h", [1, 2]).tobytes()
+        b'\x01\x00\x02\x00'
+        """
+        return _vector(self)._read(0, _vector(self).nbytes)
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy's dtype of the elements; ImportError where NumPy is not installed.
+
+        >>> import courtyard as cy
+        >>> cy.Array("float32", 3).dtype
+        dtype('float32')
+        """
+        return _as_numpy(self).dtype
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """The elements' memory, as NumPy and its friends take it."""
+        from courtyard import _index
+
+        return _index.interface(_vector(self))
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        """Return a DLPack capsule of the elements' memory, made by NumPy, which it needs."""
+        return _as_numpy(self).__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return DLPack's name of the memory that CPUs use."""
+        return 1, 0
+
+    def statistics(self) -> ObjectStatistics:
+        """Return the array's and its space's figures; O(space)."""
+        from courtyard._statistics import object_statistics
+
+        return object_statistics(_vector(self), _title(self))
+
+    def check(self) -> None:
+        """Raise CorruptError if the array's space contradicts itself; O(space)."""
+        _vector(self)._figures()
+
+    if TYPE_CHECKING:  # of arrays of characters
+        value: Any
+        raw: Any
+
+        def __iter__(self) -> Iterator[Any]: ...
+
+    # What the native class leaves to us: elements that are no word, and more than one dimension.
+
+    def _item(self, key: Any) -> Any:
+        from courtyard import _index
+
+        return _index.get(_vector(self), key)
+
+    def _set_item(self, key: Any, value: Any) -> None:
+        from courtyard import _index
+
+        _index.set_(_vector(self), key, value)
+
+    def _equals(self, other: Any) -> bool:
+        from courtyard import _index
+
+        return _index.equals(_vector(self), other)
+
+
+class RawArray(_Elements, _native.Vector["_T"]):
+    """Shared elements without a lock: reading or writing one is a lock-free atomic.
+
+    Like ``multiprocessing.RawArray``, and what ``Array(..., lock=False)`` makes: an ``Array``
+    without ``get_lock``, ``get_obj``, ``acquire``, ``release`` and ``with``. Slices are written
+    wholly or not at all, as in an ``Array``; a slice that is read may show some of the single
+    elements written meanwhile and not others.
+
+    >>> import courtyard as cy
+    >>> a = cy.RawArray("i", 3)
+    >>> a[0] = 7
+    >>> a[:]
+    [7, 0, 0]
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # what is declared says what is held
+
+        @overload
+        def __new__(
+            cls, type_: _Integer | type[int], init: Any = None, /, *, shape: _Shape = None
+        ) -> RawArray[int]: ...
+        @overload
+        def __new__(
+            cls, type_: _Float | type[float], init: Any = None, /, *, shape: _Shape = None
+        ) -> RawArray[float]: ...
+        @overload
+        def __new__(
+            cls, type_: _Bytes | type[c_char], init: Any = None, /, *, shape: _Shape = None
+        ) -> RawArray[bytes]: ...
+        @overload
+        def __new__(
+            cls, type_: _Text, init: Any = None, /, *, shape: _Shape = None
+        ) -> RawArray[str]: ...
+        @overload
+        def __new__(
+            cls, type_: type[_SimpleCData[_T]], init: Any = None, /, *, shape: _Shape = None
+        ) -> RawArray[_T]: ...
+        @overload
+        def __new__(
+            cls,
+            type_: type[CArray[Any] | Structure | Union],
+            init: Any = None,
+            /,
+            *,
+            shape: _Shape = None,
+        ) -> RawArray[Any]: ...
+        @overload
+        def __new__(
+            cls, type_: Any, init: Any = None, /, *, shape: _Shape = None
+        ) -> RawArray[Any]: ...
+        def __new__(cls, type_: Any, init: Any = None, /, *, shape: _Shape = None) -> Any: ...
+
+    else:
+
+        def __new__(cls, type_, size_or_init=None, /, *, shape=None):
+            """Make the array, zero or as the initializer says."""
+            return _make(cls, type_, size_or_init, shape)
+
+
+class Array(_Elements, _native.GuardedVector["_T"]):
+    """Shared elements of one type, with a lock for more than one operation.
+
+    Like ``multiprocessing.Array``: ``Array(type, size)`` is zero at first, ``Array(type,
+    sequence)`` holds what the sequence does. The type is a typecode (``"i"``, ``"d"``, ...) or a
+    ctypes type, Structures too, and beyond that ``int``, ``float``, ``bool`` or a NumPy dtype,
+    named as NumPy takes it (``"float32"``, ``np.float32``, ``"i4,f8"``). ``shape`` makes it an
+    array of more dimensions.
+
+    Elements are read and written by index and by slice. One element is one atomic access. A
+    slice is never seen in part: it is read as it was at one moment, and written wholly or not at
+    all, also if the writer is killed meanwhile. Reads never wait; writes wait while another
+    holds ``get_lock()``. Each write wakes ``wait_for``.
+
+    Slices of one dimension are lists, or ``bytes`` of ``"c"`` and ``str`` of ``"u"``, whose
+    ``value`` (and of ``"c"`` the ``raw``) is all of it. A Structure comes as a view. With a
+    dtype, or more dimensions, what is no single element comes as NumPy's view.
+
+    ``np.asarray(a)``, ``memoryview(a)``, ``np.from_dlpack(a)`` and ``get_obj()`` are views of the
+    very memory, good until they are gone themselves: they may outlive the array. Through them
+    memory is plain: as fast as NumPy, with no lock, no wake-up and no promise about writes that
+    are cut short. Use them for bulk: a slice written to the array is copied twice.
+
+    ``lock=False`` makes a ``RawArray``. A lock given as ``lock`` is what ``get_lock()`` and
+    ``with`` use; writes take it too, so it must be recursive for writes within it.
+
+    It is shared as a ``Value`` is. Reading an element takes about 20 ns, writing one 25.
+
+    Raises TypeError for a type that cannot be shared, ValueError for an initializer that does
+    not fit the shape, SpaceFull when there is no memory.
+
+    >>> import courtyard as cy
+    >>> a = cy.Array("i", [1, 2, 3])
+    >>> a[0] = 7
+    >>> a[1:] = [8, 9]
+    >>> a[0], a[-1], a[:], len(a)
+    (7, 9, [7, 8, 9], 3)
+    >>> with a.get_lock():
+    ...     a[0] += 1
+    >>> import numpy as np
+    >>> view = np.asarray(a)
+    >>> view *= 2
+    >>> a[:]
+    [16, 16, 18]
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # what is declared says what is held
+
+        @overload
+        def __new__(
+            cls,
+            type_: _Integer | type[int],
+            init: Any = None,
+            /,
+            *,
+            lock: Any = True,
+            shape: _Shape = None,
+        ) -> Array[int]: ...
+        @overload
+        def __new__(
+            cls,
+            type_: _Float | type[float],
+            init: Any = None,
+            /,
+            *,
+            lock: Any = True,
+            shape: _Shape = None,
+        ) -> Array[float]: ...
+        @overload
+        def __new__(
+            cls,
+            type_: _Bytes | type[c_char],
+            init: Any = None,
+            /,
+            *,
+            lock: Any = True,
+            shape: _Shape = None,
+        ) -> Array[bytes]: ...
+        @overload
+        def __new__(
+            cls, type_: _Text, init: Any = None, /, *, lock: Any = True, shape: _Shape = None
+        ) -> Array[str]: ...
+        @overload
+        def __new__(
+            cls,
+            type_: type[_SimpleCData[_T]],
+            init: Any = None,
+            /,
+            *,
+            lock: Any = True,
+            shape: _Shape = None,
+        ) -> Array[_T]: ...
+        @overload
+        def __new__(
+            cls,
+            type_: type[CArray[Any] | Structure | Union],
+            init: Any = None,
+            /,
+            *,
+            lock: Any = True,
+            shape: _Shape = None,
+        ) -> Array[Any]: ...
+        @overload
+        def __new__(
+            cls, type_: Any, init: Any = None, /, *, lock: Any = True, shape: _Shape = None
+        ) -> Array[Any]: ...
+        def __new__(
+            cls, type_: Any, init: Any = None, /, *, lock: Any = True, shape: _Shape = None
+        ) -> Any: ...
+
+    else:
+
+        def __new__(cls, type_, size_or_init=None, /, *, lock=True, shape=None):
+            """Make the array, zero or as the initializer says."""
+            if lock is True or lock is None:
+                return _make(cls, type_, size_or_init, shape)
+            if lock is False:
+                return _make(RawArray, type_, size_or_init, shape)
+            require_lock(lock)
+            return _make(cls, type_, size_or_init, shape, lock)
+
+    def get_obj(self) -> Any:
+        """Return a ctypes array on the very memory, as multiprocessing has it.
+
+        Of an array declared by a NumPy dtype, NumPy's array. It stays good when the array is
+        closed or collected.
+
+        >>> import courtyard as cy
+        >>> cy.Array("i", [1, 2]).get_obj()[:]
+        [1, 2]
+        """
+        from courtyard import _index
+
+        return _index.plain(_vector(self))
+
+
+class _Chars:
+    """An array of ``c_char``."""
+
+    __slots__ = ()
+
+    @property
+    def raw(self) -> bytes:
+        """All bytes, NULs included."""
+        return _vector(self)._read(0, _vector(self).nbytes)
+
+    @raw.setter
+    def raw(self, data: Any) -> None:
+        _write_all(self, memoryview(data).tobytes())  # not bytes(): that makes zeros of an int
+
+    @property
+    def value(self) -> bytes:
+        """The bytes up to the first NUL."""
+        return self.raw.split(b"\0", 1)[0]
+
+    @value.setter
+    def value(self, data: bytes) -> None:
+        if not isinstance(data, bytes):
+            raise TypeError(f"bytes expected instead of {type(data).__name__} instance")
+        _write_all(self, data if len(data) >= len(_vector(self)) else data + b"\0")
+
+
+class _Wide:
+    """An array of ``c_wchar``."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> str:
+        """The text up to the first NUL."""
+        text: str = _vector(self)[:]
+        return text.split("\0", 1)[0]
+
+    @value.setter
+    def value(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"unicode string expected instead of {type(text).__name__} instance")
+        if len(text) > len(_vector(self)):
+            raise ValueError("string too long")
+        text = text if len(text) == len(_vector(self)) else text + "\0"
+        _native.Vector.__setitem__(_vector(self), slice(len(text)), text)
+
+
+class _Plan:
+    """What the native class asks for."""
+
+    __slots__ = ("code", "ctype", "layout", "numpy", "shape", "size")
+
+    def __init__(self, element: Element, shape: tuple[int, ...]) -> None:
+        self.code, self.size, self.layout = element.code, element.size, element.layout
+        self.numpy, self.shape, self.ctype = element.dtype is not None, shape, element.ctype
+
+
+_native.install(RawArray)
+_native.install(Array)
+
+
+def _make(cls: Any, type_: Any, init: Any, shape: Any, lock: Any = None) -> Any:
+    from courtyard import _index
+
+    element = element_of(type_)
+    shape, data = _index.begin(element, init, shape)
+    made = _open(cls, type_, element, shape, None, lock)
+    if data:
+        _native.Vector._fill(made, data)
+    return made
+
+
+def _open(
+    cls: Any, type_: Any, element: Element, shape: tuple[int, ...], address: Any, lock: Any
+) -> Any:
+    declared = type_ if element.dtype is None else element.dtype
+    variant = _variant(cls, element, shape, lock)
+    guarded = issubclass(cls, _native.GuardedVector)
+    base = _native.GuardedVector if guarded else _native.Vector
+    made: Any = base.__new__(variant, _Plan(element, shape), declared, address)
+    if lock is not None:
+        made._given_lock = lock
+    return made
+
+
+def _rebuild(cls: Any, declared: Any, shape: tuple[int, ...], address: Any, lock: Any) -> Any:
+    declared = restored(declared) if element_is_ctypes(declared) else declared
+    return _open(cls, declared, element_of(declared), shape, address, lock)
+
+
+def element_is_ctypes(declared: Any) -> bool:
+    """Whether ``portable`` may have taken this apart: a dtype is never a tuple."""
+    return isinstance(declared, tuple)
+
+
+_homes: dict[Any, Any] = {}
+_variants: dict[tuple[Any, Any, bool], Any] = {}
+
+
+def _variant(cls: Any, element: Element, shape: tuple[int, ...], lock: Any) -> Any:
+    """Return the subclass for arrays of characters, and for those with a lock of the user's."""
+    one = len(shape) == 1 and element.dtype is None
+    mixin = {"c": _Chars, "u": _Wide}.get(element.code) if one else None
+    if mixin is None and lock is None:
+        return cls
+    key = (cls, mixin, lock is not None)
+    if key not in _variants:
+        made = cls
+        if mixin is not None:
+            body = {"__slots__": (), "__module__": cls.__module__, "__doc__": cls.__doc__}
+            made = type(cls)(cls.__name__, (mixin, cls), body)
+            if cls in (Array, RawArray):
+                _native.install(made)
+        if lock is not None:
+            from courtyard import _synchronized
+
+            made = _synchronized.under_a_lock(made, ("__setitem__",), ("value", "raw"))
+        _homes[made] = cls
+        _variants[key] = made
+    return _variants[key]
+
+
+def _home(array: Any) -> Any:
+    """Return the class that pickles by name: not one made above."""
+    return _homes.get(type(array), type(array))
+
+
+def _vector(array: Any) -> _native.Vector[Any]:
+    return array  # type: ignore[no-any-return]
+
+
+def _lock_of(array: Any) -> Any:
+    return getattr(array, "_given_lock", None)
+
+
+def _as_numpy(array: Any) -> Any:
+    np = numpy()
+    if np is None:
+        raise ImportError("this needs NumPy, which is not installed: pip install numpy")
+    return np.asarray(array)
+
+
+def _write_all(array: Any, data: bytes) -> None:
+    if len(data) > len(array):
+        raise ValueError(f"byte string too long: {len(data)} bytes for an array of {len(array)}")
+    _native.Vector._write(array, 0, len(data), len(data), data)
+
+
+def _title(array: Any) -> str:
+    name = "Array" if isinstance(array, _native.GuardedVector) else "RawArray"
+    declared = array._declared
+    element = element_of(declared)
+    shape = array.shape if len(array.shape) > 1 else array.shape[0]
+    return f"{name}({describe(declared) if element.dtype is None else element.dtype}, {shape})"
+
+
+def _represent(array: Any) -> str:
+    if array._closed:
+        return f"<courtyard.{_title(array)}, closed>"
+    try:
+        shown = repr(array[:7] if len(array) > 7 else array.tolist())
+    except Exception as error:
+        shown = type(error).__name__
+    shown = " ".join(shown.split())
+    shown = shown if len(shown) <= 70 else shown[:67]
+    dots = "..." if len(array) > 7 or len(shown) == 67 else ""
+    return f"<courtyard.{_title(array)}: {shown}{dots}>"

@@ -1,0 +1,74 @@
+"""``Barrier``: parties that go on together."""
+
+from __future__ import annotations
+
+from courtyard import _native
+from courtyard._primitive import Shared
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Barrier(Shared, _native.Barrier):
+    """A number of processes or threads that wait for each other.
+
+    Like ``threading.Barrier`` and ``multiprocessing.Barrier``: ``wait(timeout=None)`` returns
+    when all ``parties`` have called it, to each a number of its own from 0 on; the last one to
+    come calls ``action`` before any is let go. ``reset()``, ``abort()``, ``parties``,
+    ``n_waiting``, ``broken``.
+
+    The barrier breaks, so that ``wait`` raises BrokenBarrierError for all until ``reset()``, when
+    a party's timeout passes, the action fails, or a process is killed that others would wait for.
+
+    Raises ValueError for less than one party.
+
+    >>> import courtyard as cy
+    >>> barrier = cy.Barrier(1, action=lambda: print("all here"))
+    >>> barrier.wait()
+    all here
+    0
+    """
+
+    __slots__ = ("_action", "_timeout")
+
+    _action: Callable[[], object] | None
+    _timeout: float | None
+
+    def __new__(
+        cls,
+        parties: int,
+        action: Callable[[], object] | None = None,
+        timeout: float | None = None,
+    ) -> Barrier:
+        """Make a barrier; ``timeout`` is what ``wait`` uses when it is given none."""
+        return super().__new__(cls, parties)._with(action, timeout)  # type: ignore[attr-defined,no-any-return]
+
+    def _with(self, action: Any, timeout: float | None) -> Barrier:
+        self._action, self._timeout = action, timeout
+        return self
+
+    @classmethod
+    def _load(cls, address: Any) -> Any:
+        handle, action, timeout = address
+        return _native.Barrier.__new__(cls, 1, handle)._with(action, timeout)  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send a handle and the action: loading it opens the same barrier."""
+        reduced = _native.link_to(self)
+        if reduced:
+            return reduced
+        rebuild, (cls, address) = super().__reduce__()
+        return rebuild, (cls, (address, self._action, self._timeout))
+
+    def _state(self) -> str:
+        return "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the others; return a number from 0 to parties - 1, another to each.
+
+        Ctrl-C works while waiting, and takes this party out again. Raises BrokenBarrierError
+        when the barrier is or gets broken, after ``timeout`` seconds too.
+        """
+        return self._wait(self._action, self._timeout if timeout is None else timeout)

@@ -1,0 +1,55 @@
+"""What locks, semaphores, conditions, events and barriers have in common."""
+
+from __future__ import annotations
+
+from courtyard import _native
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from courtyard._statistics import ObjectStatistics
+
+
+class Shared:
+    """A shared object that says what it is, and pickles as itself."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def _closed(self) -> bool: ...
+        def _address(self) -> Any: ...
+        def _figures(self) -> Any: ...
+
+    def _state(self) -> str:
+        """Return what repr() says beside the type."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """Say what it is and how it stands."""
+        what = f"courtyard.{_title(self)} at {id(self):#x}"
+        return f"<{what}: {'closed' if self._closed else self._state()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send a handle: loading it opens the same object."""
+        return _native.link_to(self) or (_rebuild, (type(self), self._address()))
+
+    def statistics(self) -> ObjectStatistics:
+        """Return the object's and its space's figures; O(space)."""
+        from courtyard._statistics import object_statistics
+
+        return object_statistics(self, _title(self))
+
+    def check(self) -> None:
+        """Raise CorruptError if the object's space contradicts itself; O(space)."""
+        self._figures()
+
+
+def _title(obj: object) -> str:
+    return type(obj).__name__
+
+
+def _rebuild(cls: Any, address: Any) -> Any:
+    return cls._load(address)

@@ -1,0 +1,122 @@
+"""``Queue`` and its kin: items among processes and threads."""
+
+from __future__ import annotations
+
+from courtyard import _native
+from courtyard._primitive import Shared
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+
+
+class Queue(Shared, _native.Queue["_T"]):
+    """A first-in, first-out queue among processes and threads.
+
+    The union of ``queue.Queue`` and ``multiprocessing.Queue``: ``put``, ``get``, ``put_nowait``,
+    ``get_nowait``, ``qsize``, ``empty``, ``full``, ``task_done``, ``join``, ``shutdown``,
+    ``close``; and ``put_many``, ``get_many`` and ``lease``. There is no feeder thread: when
+    ``put`` returns, the item is there for everyone. Any picklable object may be an item.
+
+    ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. The
+    items of one producer come out in the order in which they were put, whoever takes them.
+    Consumers that wait are woken together and served as they come.
+
+    A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up.
+    An item is lost with the consumer that took it, unless it took it on a ``lease``; what a
+    process took and did not call done when it ended counts as done.
+
+    >>> import courtyard as cy
+    >>> q = cy.Queue()
+    >>> q.put(("page", 1))
+    >>> q.get()
+    ('page', 1)
+    """
+
+    __slots__ = ()
+
+    _order = 0
+
+    def __new__(cls, maxsize: int = 0) -> Queue[Any]:
+        """Make a queue of at most ``maxsize`` items."""
+        return super().__new__(cls, maxsize, cls._order)  # type: ignore[return-value]
+
+    @classmethod
+    def _load(cls, address: Any) -> Any:
+        return _native.Queue.__new__(cls, 0, cls._order, address)
+
+    def _state(self) -> str:
+        maxsize = self.maxsize
+        return f"{self.qsize()} items" + (f" of at most {maxsize}" if maxsize else "")
+
+    def join_thread(self) -> None:
+        """Do nothing, as there is no thread: for programs written for multiprocessing."""
+
+    def cancel_join_thread(self) -> None:
+        """Do nothing, as there is no thread: for programs written for multiprocessing."""
+
+
+class JoinableQueue(Queue["_T"]):
+    """A Queue: every one has ``task_done`` and ``join``; for programs written for multiprocessing.
+
+    >>> import courtyard as cy
+    >>> q = cy.JoinableQueue()
+    >>> q.put(1); item = q.get(); q.task_done(); q.join()
+    """
+
+    __slots__ = ()
+
+
+class LifoQueue(Queue["_T"]):
+    """A Queue that gives the last item put first.
+
+    >>> import courtyard as cy
+    >>> q = cy.LifoQueue()
+    >>> q.put(1); q.put(2)
+    >>> q.get(), q.get()
+    (2, 1)
+    """
+
+    __slots__ = ()
+
+    _order = 1
+
+
+class PriorityQueue(Queue["_T"]):
+    """A Queue that gives the least item first, as ``<`` has it; often ``(priority, item)``.
+
+    Items are compared as in ``queue.PriorityQueue``, some log2(size) times an operation, each
+    decoded for it; who puts or gets waits while another compares. An item that came back from a
+    lease is served before all.
+
+    >>> import courtyard as cy
+    >>> q = cy.PriorityQueue()
+    >>> q.put((2, "later")); q.put((1, "now"))
+    >>> q.get()
+    (1, 'now')
+    """
+
+    __slots__ = ()
+
+    _order = 2
+
+
+class SimpleQueue(Queue["_T"]):
+    """An unbounded Queue, for programs written for queue.SimpleQueue or multiprocessing's.
+
+    >>> import courtyard as cy
+    >>> q = cy.SimpleQueue()
+    >>> q.put(1); q.get()
+    1
+    """
+
+    __slots__ = ()
+
+    def __new__(cls) -> SimpleQueue[Any]:
+        """Make a queue of any number of items."""
+        return super().__new__(cls, 0)  # type: ignore[return-value]
+
+
+_native.install(Queue)

@@ -1,0 +1,68 @@
+"""``Semaphore`` and ``BoundedSemaphore``: permits among processes and threads."""
+
+from __future__ import annotations
+
+from courtyard import _native
+from courtyard._primitive import Shared
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Semaphore(Shared, _native.Semaphore):
+    """Permits among processes and threads, which come back when their holder dies.
+
+    Like ``threading.Semaphore`` and ``multiprocessing.Semaphore``: ``acquire(blocking=True,
+    timeout=None)`` takes a permit, ``release(n=1)`` gives n, ``with`` does both; ``get_value()``
+    says how many are free. Any process may release: its own permits first, else one of whoever
+    holds one. Used as a signal, released here and acquired there, a permit is consumed, and
+    does not come back with a death.
+
+    The permits of a killed process come back within some tenths of a second to those who wait;
+    ``recovered`` is then true in the process that got one, until it has released all it holds.
+
+    Raises ValueError for a negative first value.
+
+    >>> import courtyard as cy
+    >>> s = cy.Semaphore(2)
+    >>> with s:
+    ...     s.get_value()
+    1
+    >>> s.release(3)
+    >>> s.get_value()
+    5
+    """
+
+    __slots__ = ()
+
+    _bounded = False
+
+    def __new__(cls, value: int = 1) -> Semaphore:
+        """Make a semaphore with ``value`` permits."""
+        return super().__new__(cls, value, cls._bounded)  # type: ignore[return-value]
+
+    @classmethod
+    def _load(cls, address: Any) -> Any:
+        return _native.Semaphore.__new__(cls, 0, cls._bounded, address)
+
+    def _state(self) -> str:
+        limit = self._limit
+        return f"value={self.get_value()}" + ("" if limit is None else f"/{limit}")
+
+
+class BoundedSemaphore(Semaphore):
+    """A Semaphore that never has more permits than at first: ``release`` raises ValueError.
+
+    >>> import courtyard as cy
+    >>> cy.BoundedSemaphore(1).release()
+    Traceback (most recent call last):
+    ValueError: Semaphore released too many times
+    """
+
+    __slots__ = ()
+
+    _bounded = True
+
+
+_native.install(Semaphore)

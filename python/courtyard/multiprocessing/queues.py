@@ -1,0 +1,86 @@
+"""``multiprocessing.queues`` with courtyard's queues."""
+
+from __future__ import annotations
+
+import traceback
+from multiprocessing import queues as _standard
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import courtyard
+from courtyard.multiprocessing._rules import MultiprocessingRules
+
+__all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
+
+_T = TypeVar("_T")
+
+
+class _End:
+    """An end of the pipe that multiprocessing's SimpleQueue has, and this one has not."""
+
+    def __init__(self, closed: bool) -> None:
+        self.closed = closed
+
+
+class Queue(MultiprocessingRules, courtyard.Queue[_T]):
+    """A ``courtyard.Queue`` that is used as ``multiprocessing.Queue``."""
+
+    _used = False  # when it was closed
+
+    if not TYPE_CHECKING:  # checkers see courtyard's own
+
+        def __new__(cls, maxsize: int = 0, *_args: Any, ctx: Any = None, **_kwargs: Any) -> Any:
+            """Make a queue of at most ``maxsize`` items."""
+            # A subclass with an __init__ takes what it likes, and says maxsize to ours.
+            own = cls.__init__ is not Queue.__init__
+            return super().__new__(cls, 0 if own else maxsize)
+
+    def __init__(self, maxsize: int = 0, *, ctx: Any = None) -> None:
+        """Take ``maxsize`` from a subclass."""
+        if type(self).__init__ is not Queue.__init__:
+            self.maxsize = maxsize
+
+    @staticmethod
+    def _on_queue_feeder_error(e: Exception, obj: object) -> None:
+        """Hear of an item that cannot be pickled: multiprocessing's put() does not raise then."""
+        traceback.print_exception(e)
+
+    def close(self) -> None:
+        """Close the queue in this process; it lives on where others have it."""
+        if not self._closed:
+            self._used = self.version > 0
+        super().close()
+
+    def empty(self) -> bool:
+        """Return whether no item is there. OSError when closed, if there ever was one."""
+        if not self._closed:
+            return super().empty()
+        if self._used:
+            raise OSError("handle is closed")
+        return True
+
+
+class JoinableQueue(Queue[_T], courtyard.JoinableQueue[_T]):
+    """A ``courtyard.JoinableQueue`` that is used as ``multiprocessing.JoinableQueue``."""
+
+
+class SimpleQueue(MultiprocessingRules, courtyard.SimpleQueue[_T]):
+    """A ``courtyard.SimpleQueue`` that is used as ``multiprocessing.SimpleQueue``."""
+
+    def empty(self) -> bool:
+        """Return whether no item is there. OSError when closed."""
+        if self._closed:
+            raise OSError("handle is closed")
+        return super().empty()
+
+    @property
+    def _reader(self) -> _End:
+        return _End(self._closed)
+
+    @property
+    def _writer(self) -> _End:
+        return _End(self._closed)
+
+
+def __getattr__(name: str) -> Any:
+    """Return what else the standard module has."""
+    return getattr(_standard, name)

@@ -1,0 +1,1 @@
+"""CPython's own tests of multiprocessing, threading and queue, run on courtyard's types."""

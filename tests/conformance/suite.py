@@ -1,0 +1,137 @@
+"""Which of CPython's tests are run, and on what."""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import queue
+import re
+import sys
+import threading
+import types
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+METHODS = ("fork", "spawn", "forkserver")
+
+# The test cases of test._test_multiprocessing that use the shared types, on the drop-in.
+MULTIPROCESSING = (
+    "WithProcessesTestQueue",
+    "WithProcessesTestLock",
+    "WithProcessesTestSemaphore",
+    "WithProcessesTestCondition",
+    "WithProcessesTestEvent",
+    "WithProcessesTestBarrier",
+    "WithProcessesTestValue",
+    "WithProcessesTestArray",
+    "WithProcessesTestSharedCTypes",
+    "TestSimpleQueue",
+    # What works with the standard library's own classes, made by our contexts.
+    "WithProcessesTestProcess",
+    "TestStartMethod",
+    "TestWait",
+)
+# A test case of test.lock_tests as test.test_threading derives it: its name there, the attribute
+# that names the type, the type.
+THREADING = {
+    "LockTests": ("LockTests", "locktype", "Lock"),
+    "RLockTests": ("RLockTests", "locktype", "RLock"),
+    "EventTests": ("EventTests", "eventtype", "Event"),
+    "ConditionAsRLockTests": ("RLockTests", "locktype", "Condition"),
+    "ConditionTests": ("ConditionTests", "condtype", "Condition"),
+    "SemaphoreTests": ("SemaphoreTests", "semtype", "Semaphore"),
+    "BoundedSemaphoreTests": ("BoundedSemaphoreTests", "semtype", "BoundedSemaphore"),
+    "BarrierTests": ("BarrierTests", "barriertype", "Barrier"),
+}
+# The test cases of test.test_queue that have no Python twin, and the types that they use.
+QUEUE = (
+    "CQueueTest",
+    "CLifoQueueTest",
+    "CPriorityQueueTest",
+    "CFailingQueueTest",
+    "CSimpleQueueTest",
+)
+QUEUE_TYPES = ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue", "ShutDown")
+
+STANDARD_IMPORT = re.compile(
+    r"^(\s*)(?:import multiprocessing(\.\w+)?$|from multiprocessing\b)", re.M
+)
+
+
+def with_drop_in(source: str) -> str:
+    """Return a program that imports courtyard.multiprocessing where it imported the standard one.
+
+    On the same lines, so that tracebacks fit; in strings too, where they hold a program.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        indent, submodule = match.groups()
+        if match[0].lstrip().startswith("from"):
+            return f"{indent}from courtyard.multiprocessing"
+        whole = "import courtyard.multiprocessing as multiprocessing"
+        if submodule is None:
+            return f"{indent}{whole}"
+        return f"{indent}import courtyard.multiprocessing{submodule}; {whole}"
+
+    return STANDARD_IMPORT.sub(replace, source)
+
+
+def multiprocessing_cases(path: str, method: str, namespace: dict[str, Any]) -> None:
+    """Put the test cases into a module's namespace, those of the program at that path."""
+    name = "test._test_multiprocessing"
+    original = source(name)
+    loader = importlib.machinery.SourceFileLoader(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # what is pickled is found by that name
+    loader.exec_module(module)
+    module.__file__ = str(original)  # a test runs a program that lies beside it
+    module.install_tests_in_module_dict(namespace, method)
+    tested = module.multiprocessing
+
+    # In place of CPython's, which look for dangling processes among many tests, and for
+    # semaphores of the system.
+    def set_up() -> None:
+        # With what they all import: a test has a hundred children.
+        tested.set_forkserver_preload([*module.PRELOAD, name])
+        tested.set_start_method(method, force=True)
+
+    namespace["setUpModule"] = set_up
+    namespace["tearDownModule"] = tested.util._cleanup_tests
+
+
+def threading_case(name: str, tested: Any) -> type[unittest.TestCase]:
+    """Return a test case of test.lock_tests, on the types of that module."""
+    lock_tests: Any = importlib.import_module("test.lock_tests")
+    base, attribute, type_ = THREADING[name]
+    if tested is not threading:
+        # A lock that a test gives to a Condition is one of those tested.
+        lock_tests.threading = types.SimpleNamespace(**{**vars(threading), "Lock": tested.Lock})
+    body = {attribute: staticmethod(getattr(tested, type_))}
+    return type(name, (getattr(lock_tests, base),), body)
+
+
+def queue_case(name: str, tested: Any) -> type[unittest.TestCase]:
+    """Return a test case of test.test_queue, on the types of that module."""
+    test_queue = importlib.import_module("test.test_queue")
+    # queue.ShutDown came with 3.13, and its tests with it.
+    found = {name: getattr(tested, name) for name in QUEUE_TYPES if hasattr(tested, name)}
+    module = types.SimpleNamespace(Empty=queue.Empty, Full=queue.Full, **found)
+    return type(name, (getattr(test_queue, name),), {"queue": module})
+
+
+def source(module: str) -> Path | None:
+    """Return the file of one of CPython's test modules, None where they are not installed."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def tests_of(case: type[unittest.TestCase]) -> Iterator[str]:
+    """Yield the names of a test case's tests, with its own."""
+    for name in unittest.defaultTestLoader.getTestCaseNames(case):
+        yield f"{case.__name__}.{name}"

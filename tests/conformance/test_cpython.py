@@ -1,0 +1,93 @@
+"""One test for each of CPython's own, under each start method where that matters.
+
+A test that fails or skips is run on the standard class too: what that does not pass in this
+place is not counted.
+"""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance import suite
+from tests.conformance.exclusion import EXCLUDED
+from tests.conformance.runner import LIMIT, Runner, Test, names
+
+# `make test` runs all under fork, and under the other start methods some that are quick.
+FULL = os.environ.get("COURTYARD_CONFORMANCE") == "full"
+QUICK = ("TestLock.", "TestValue.", "TestEvent.")
+NAMES = names()
+
+
+def chosen(name: str) -> list[Test]:
+    """Return the tests of a suite that are run."""
+    if name != "multiprocessing":
+        return [Test(name, test) for test in NAMES[name]]
+    return [
+        Test(name, test, method)
+        for method in suite.METHODS
+        for test in NAMES[name]
+        if FULL or method == "fork" or any(case in test for case in QUICK)
+    ]
+
+
+TESTS = [test for name in NAMES for test in chosen(name)]
+
+
+@pytest.fixture(scope="session")
+def runner(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runner]:
+    """Run those of the tests that pytest was asked for, ahead of it and in its order."""
+    asked = [getattr(item, "callspec", None) for item in request.session.items]
+    found = [callspec.params.get("test") for callspec in asked if callspec is not None]
+    runner = Runner(tmp_path_factory.mktemp("conformance"))
+    runner.announce([t for t in found if isinstance(t, Test) and t.name not in EXCLUDED])
+    yield runner
+    runner.close()
+
+
+@pytest.mark.limit(3 * LIMIT)
+@pytest.mark.parametrize("test", TESTS, ids=str)
+def test_cpython(runner: Runner, test: Test) -> None:
+    if test.name in EXCLUDED:
+        pytest.skip(f"cannot apply: {EXCLUDED[test.name]}")
+    outcome, detail = runner.outcome(test)
+    if outcome == "passed":
+        return
+    standard = runner.run(test, standard=True)
+    if standard.outcome != "passed":
+        pytest.skip(f"{standard.outcome} with the standard class too: {standard.detail[-200:]}")
+    pytest.fail(f"{outcome}, where the standard class passes: {detail}", pytrace=False)
+
+
+def test_a_program_comes_to_use_the_drop_in() -> None:
+    program = """\
+import multiprocessing
+    import multiprocessing.queues
+from multiprocessing.pool import Pool
+import multiprocessing_of_others
+"""
+    whole = "import courtyard.multiprocessing as multiprocessing"
+    assert (
+        suite.with_drop_in(program)
+        == f"""\
+{whole}
+    import courtyard.multiprocessing.queues; {whole}
+from courtyard.multiprocessing.pool import Pool
+import multiprocessing_of_others
+"""
+    )
+
+
+@pytest.mark.parametrize("name", list(NAMES))
+def test_cpythons_tests_are_here(name: str) -> None:
+    if not NAMES[name]:
+        pytest.skip(f"this Python comes without the tests of {name}")
+
+
+def test_what_is_excluded_is_there() -> None:
+    """The list names nothing that is no longer a test; all are as old as Python 3.11."""
+    known = {name for found in NAMES.values() for name in found}
+    cases = {name.partition(".")[0] for name in known}
+    assert {name for name in EXCLUDED if name.partition(".")[0] in cases} <= known
