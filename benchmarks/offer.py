@@ -60,6 +60,25 @@ class Signal:
 
 
 @dataclass(frozen=True)
+class Line:
+    """Python code that puts ``item`` into a queue, and that takes it out; each waits where it must.
+
+    What a process needs of its own is made there by ``sender`` and ``receiver``.
+    """
+
+    put: str
+    get: str
+    names: dict[str, Any] = field(default_factory=dict)
+    sender: Callable[[], dict[str, Any]] = dict
+    receiver: Callable[[], dict[str, Any]] = dict
+
+    @property
+    def what(self) -> str:
+        """What ran, for the reader of a table."""
+        return f"{self.put}; {self.get}".replace("\n", "; ")
+
+
+@dataclass(frozen=True)
 class Script:
     """Python code for a fresh interpreter."""
 
@@ -75,11 +94,20 @@ class Parcel:
     read: Callable[[Any], int]
 
 
-Offer = Statement | Critical | Signal | Script | Parcel
+Offer = Statement | Critical | Signal | Line | Script | Parcel
 # By name; what follows a colon tells several of one peer apart: "signal", "signal:Condition".
 Offers = dict[str, Callable[[], Any]]
 
 _numbers = itertools.count()
+_polls = itertools.count(1)
+
+POLLS = 64  # in vain, before the CPU is given to whoever is waited for
+
+
+def relax() -> None:
+    """Do what a loop that polls does when it finds nothing."""
+    if next(_polls) % POLLS == 0:
+        os.sched_yield()
 
 
 def path() -> str:

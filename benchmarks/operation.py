@@ -37,10 +37,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Goal:
-    """What courtyard's figure may be at most: ``limit`` times the peer's, or as such."""
+    """What courtyard's figure may be at most: ``limit`` times another figure, or as such.
+
+    The other one is that of a peer, named with its variant if it has one, as in
+    ``multiprocessing:Pipe``; or that of the best peer, ``best``; or courtyard's own of another
+    operation, ``own`` and the operation's key.
+    """
 
     limit: float
     beside: str | None = None
+    own: str = ""
 
 
 @dataclass(frozen=True)

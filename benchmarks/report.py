@@ -12,7 +12,7 @@ from benchmarks import workload
 from benchmarks.operation import Goal, Operation
 from benchmarks.run import Cell, Plan
 
-OURS, FLOOR = "courtyard", "floor"
+OURS, FLOOR, BEST = "courtyard", "floor", "best"
 
 Report = dict[str, Any]
 Summary = dict[str, Any]
@@ -76,27 +76,40 @@ def compare(cells: list[Summary]) -> None:
 
     The best peer is the fastest of the others that did what they were asked to.
     """
-    best = least(cell for cell in cells if cell["peer"] not in (OURS, FLOOR) and sound(cell))
+    best = best_peer(cells)
     floor = least(cell for cell in cells if cell["peer"] == FLOOR)
     for cell in cells:
         cell |= {"best": ratio(cell, best), "floor": ratio(cell, floor)}
 
 
+def best_peer(cells: Iterable[Summary]) -> Summary | None:
+    """Return the fastest of the others that did what they were asked to."""
+    return least(cell for cell in cells if cell["peer"] not in (OURS, FLOOR) and sound(cell))
+
+
 def judge(operation: str, goal: Goal, pinning: str, cells: list[Summary]) -> dict[str, Any]:
     """Return a goal, the figure it is about and whether it was met; None if that isn't known."""
-    main = {
-        cell["peer"]: cell
-        for cell in cells
-        if (cell["operation"], cell["pinning"], cell["variant"]) == (operation, pinning, "")
-    }
-    ours, theirs = main.get(OURS), main.get(goal.beside or "")
+
+    def find(key: str, peer: str) -> Summary | None:
+        names = (key, pinning, *peer.partition(":")[::2])
+        parts = ("operation", "pinning", "peer", "variant")
+        return next((c for c in cells if tuple(c[part] for part in parts) == names), None)
+
+    ours = find(operation, OURS)
+    beside = goal.beside or (OURS if goal.own else None)
+    if goal.beside == BEST:
+        here = (operation, pinning)
+        theirs = best_peer(c for c in cells if (c["operation"], c["pinning"]) == here)
+    else:
+        theirs = find(goal.own or operation, beside or "")
     figure = None
     if ours and sound(ours):
-        figure = ours["median"] if goal.beside is None else ratio(ours, theirs)
+        figure = ours["median"] if beside is None else ratio(ours, theirs)
     return {
         "operation": operation,
         "pinning": pinning,
-        "beside": goal.beside,
+        "beside": beside,
+        "own": goal.own,
         "what": theirs["what"] if theirs else "",
         "limit": goal.limit,
         "figure": figure,

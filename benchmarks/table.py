@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from benchmarks.operation import PINNINGS
-from benchmarks.report import OURS, Report, Summary
+from benchmarks.report import BEST, OURS, Report, Summary
 
 UNITS = {"ns": (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0)), "bytes": (("B", 1.0),)}
 
@@ -71,14 +71,25 @@ def rows(header: Iterable[str], lines: Iterable[Iterable[str]]) -> Iterator[str]
         yield f"| {' | '.join(text.replace('|', '¦') for text in line)} |"
 
 
-def verdict(goal: dict[str, Any] | None) -> str:
+def verdict(goal: dict[str, Any] | None, unit: str) -> str:
     """Return the figure beside a goal and whether it was met."""
     if goal is None:
         return ""
     if goal["figure"] is None:
         return "not measured"
-    number = figure(goal["figure"], "share") if goal["beside"] is None else digits(goal["figure"])
+    number = figure(goal["figure"], unit) if goal["beside"] is None else digits(goal["figure"])
     return f"{number} {'met' if goal['met'] else '**missed**'}"
+
+
+def beside(goal: dict[str, Any], report: Report) -> str:
+    """Say what a goal compares with."""
+    if goal["beside"] == BEST:
+        return "the best peer"  # perhaps another one where it is not pinned
+    if goal["own"]:
+        return f"courtyard, {report['operations'][goal['own']]['title']}"
+    name = goal["beside"].partition(":")[0]
+    title = str(report["peers"].get(name, {"title": name})["title"])
+    return title + (f", `{goal['what']}`" if goal["what"] else "")
 
 
 def goals(report: Report) -> str:
@@ -88,13 +99,13 @@ def goals(report: Report) -> str:
         goal, operation = found[0], report["operations"][found[0]["operation"]]
         yield f"{report['workloads'][operation['workload']]}: {operation['title']}"
         if goal["beside"] is None:
-            yield from ("", figure(goal["limit"], "share"))
+            yield from ("", figure(goal["limit"], operation["unit"]))
         else:
-            peer = report["peers"].get(goal["beside"], {"title": goal["beside"]})
-            yield peer["title"] + (f", `{goal['what']}`" if goal["what"] else "")
+            yield beside(goal, report)
             yield digits(goal["limit"])
         for pinning in PINNINGS:
-            yield verdict(next((g for g in found if g["pinning"] == pinning), None))
+            judged = next((g for g in found if g["pinning"] == pinning), None)
+            yield verdict(judged, operation["unit"])
 
     # Those of one operation stand together, its pinnings in turn.
     ordered = sorted(
@@ -105,7 +116,8 @@ def goals(report: Report) -> str:
             pair[0],
         ),
     )
-    found = groupby((g for _, g in ordered), lambda g: (g["operation"], g["beside"], g["limit"]))
+    what = ("operation", "beside", "own", "limit")
+    found = groupby((g for _, g in ordered), lambda g: [g[name] for name in what])
     lines = (line(list(group)) for _, group in found)
     return "\n".join(rows(("operation", "beside", "at most", *PINNINGS), lines))
 

@@ -100,6 +100,15 @@ def test_a_cell_is_measured() -> None:
     assert facts["lost"] == 0
 
 
+@pytest.mark.parametrize("name", [o.name for o in workload.operations("queue")])
+def test_what_goes_through_a_queue(name: str) -> None:
+    if name == "array":
+        pytest.importorskip("numpy")
+    facts, failure = run.call("cell", [f"queue/{name}", "courtyard", "", "unpinned", "0.01"], 30)
+    assert failure == ""
+    assert facts["value"] >= 0
+
+
 def test_a_hang_is_a_result(fakes: Path) -> None:
     operation = workload.operation("lock/with")
     cell = run.Cell("lock/with", operation, "fakes.hangs", "", "unpinned")
@@ -178,6 +187,16 @@ def test_goals(ours: float, met: bool | None) -> None:
     assert absent["met"] is None
     share = report.judge("value/read", Goal(25.0), "pinned", found)
     assert share["met"] is (ours <= 25)
+    best = report.judge("value/read", Goal(0.25, "best"), "pinned", found)
+    assert best["met"] is met
+    found += [found[-1] | {"variant": "another", "median": 1.0}]
+    variant = report.judge("value/read", Goal(0.25, "other:another"), "pinned", found)
+    assert variant["met"] is (None if met is None else False)
+    own = report.judge("value/write", Goal(1.0, own="value/read"), "pinned", found)
+    assert own["met"] is None
+    found += [found[0] | {"operation": "value/write", "median": 30.0}]
+    own = report.judge("value/write", Goal(1.0, own="value/read"), "pinned", found)
+    assert own["figure"] == (None if met is None else 30 / ours)
 
 
 def test_ratios() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import courtyard
-from benchmarks.offer import Critical, Offers, Parcel, Script, Signal, Statement
+from benchmarks import item
+from benchmarks.offer import Critical, Line, Offers, Parcel, Script, Signal, Statement
 
 TITLE = "courtyard"
 DISTRIBUTION = "courtyard"
@@ -35,6 +36,31 @@ def predicate() -> Signal:
     )
 
 
+def array(code: str, lock: bool) -> Statement:
+    """Return a statement on an array ``a``."""
+    return Statement(code, {"a": courtyard.Array("q", 1000, lock=lock)})
+
+
+def bulk(code: str) -> Statement:
+    """Return a statement on an array ``a`` of 1 MiB and a NumPy array ``x`` of its size."""
+    import numpy
+
+    a: Any = courtyard.Array("B", item.SIZE)
+    return Statement(code, {"a": a, "x": item.array(), "asarray": numpy.asarray})
+
+
+def line(kind: str = "int") -> Line:
+    """Return a queue."""
+    q: Any = courtyard.Queue(16 if kind == "array" else 0)
+    return Line("q.put(item)", "item = q.get()", {"q": q})
+
+
+def full() -> Line:
+    """Return a queue that is full most of the time."""
+    q: Any = courtyard.Queue(1000)
+    return Line("q.put(item)", "item = q.get()", {"q": q})
+
+
 def read(v: Any) -> int:
     """Read a value in the process it was sent to."""
     return int(v.value)
@@ -42,6 +68,20 @@ def read(v: Any) -> int:
 
 MAKE = {"Value": Value}
 OFFERS: Offers = {
+    **item.offers(line),
+    "queue-int:maxsize=1000": full,
+    "queue-shared": line,
+    "queue-batch": lambda: Line(
+        "q.put_many(item)", "item = q.get_many(64)", {"q": courtyard.Queue()}
+    ),
+    "array-get": lambda: array("a[5]", lock=True),
+    "array-set": lambda: array("a[5] = 7", lock=True),
+    "array-get-raw": lambda: array("a[5]", lock=False),
+    "array-set-raw": lambda: array("a[5] = 7", lock=False),
+    "array-in": lambda: bulk("v = asarray(a); v[:] = x"),
+    "array-in:slice": lambda: bulk("a[:] = x"),
+    "array-out": lambda: bulk("v = asarray(a); x[:] = v"),
+    "array-out:tobytes": lambda: bulk("a.tobytes()"),
     "read-raw": lambda: value("v.value", lock=False),
     "write-raw": lambda: value("v.value = 7", lock=False),
     "increment-raw": lambda: value("v.increment()", lock=False),

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import mmap
 import platform
+from collections import deque
 
-from benchmarks.offer import Critical, Offers, Parcel, Script, Signal, Statement, Unsupported
+from benchmarks import item
+from benchmarks.offer import Critical, Line, Offers, Parcel, Script, Signal, Statement, Unsupported
 
 TITLE = "floor"
 
@@ -28,6 +30,14 @@ def shared(code: str) -> Statement:
     """Return a statement on shared memory, ``view``."""
     view = memory()
     return Statement(code, {"view": view}, lambda: int(view[0]))
+
+
+def bulk(code: str) -> Statement:
+    """Return a statement on NumPy arrays of 1 MiB: ``v`` on shared memory, ``x`` beside it."""
+    import numpy
+
+    v = numpy.frombuffer(mmap.mmap(-1, item.SIZE), "u1")
+    return Statement(code, {"v": v, "x": item.array()})
 
 
 def futex() -> Signal:
@@ -58,6 +68,13 @@ OFFERS: Offers = {
     "read": lambda: Statement(CALL, {"text": ""}),
     "write": lambda: Statement(CALL, {"text": ""}),
     "increment": lambda: Statement(CALL, {"text": ""}),
+    "array-get": lambda: shared("view[5]"),
+    "array-set": lambda: shared("view[5] = 7"),
+    "array-get-raw": lambda: shared("view[5]"),
+    "array-set-raw": lambda: shared("view[5] = 7"),
+    "array-in": lambda: bulk("v[:] = x"),
+    "array-out": lambda: bulk("x[:] = v"),
+    "queue-alone": lambda: Line("q.append(item)", "item = q.popleft()", {"q": deque()}),
     "create-raw": lambda: Statement("object()"),
     "create": lambda: Statement("object()"),
     "lock": lambda: Critical(CALL, CALL, {"text": ""}),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks import item
 from benchmarks.offer import (
     FORK,
     SPAWN,
     Critical,
+    Line,
     Offers,
     Parcel,
     Script,
@@ -48,6 +50,43 @@ def condition() -> Signal:
     return Signal("Condition.wait_for(); .notify()", wait, wake)
 
 
+def array(code: str, lock: bool) -> Statement:
+    """Return a statement on an array ``a``."""
+    a: Any = FORK.Array("q", 1000, lock=lock)
+    return Statement(code, {"a": a})
+
+
+def bulk(code: str) -> Statement:
+    """Return a statement on an array ``a`` of 1 MiB and a NumPy array ``x`` of its size."""
+    import numpy
+
+    a: Any = FORK.Array("B", item.SIZE)
+    return Statement(code, {"a": a, "x": item.array(), "frombuffer": numpy.frombuffer})
+
+
+def line(kind: str = "int") -> Line:
+    """Return a queue."""
+    q: Any = FORK.Queue(16 if kind == "array" else 0)
+    return Line("q.put(item)", "item = q.get()", {"q": q})
+
+
+def simple(_: str = "") -> Line:
+    """Return a queue without a thread behind it."""
+    q: Any = FORK.SimpleQueue()
+    return Line("q.put(item)", "item = q.get()", {"q": q})
+
+
+def pipe(_: str = "") -> Line:
+    """Return a pipe."""
+    r, w = FORK.Pipe(duplex=False)
+    return Line("w.send(item)", "item = r.recv()", {"r": r, "w": w})
+
+
+def variant(name: str, offers: Offers) -> Offers:
+    """Return the same offers as a variant's."""
+    return {f"{offer}:{name}": make for offer, make in offers.items()}
+
+
 def read(v: Any) -> int:
     """Read a value in the process it was sent to."""
     return int(v.value)
@@ -55,7 +94,19 @@ def read(v: Any) -> int:
 
 MAKE = {"Value": FORK.Value}
 INCREMENT = "with v.get_lock(): v.value += 1"
+VIEW = "with a.get_lock(): v = frombuffer(a.get_obj(), 'u1'); "
 OFFERS: Offers = {
+    **item.offers(line),
+    **variant("SimpleQueue", item.offers(simple)),
+    **variant("Pipe", item.offers(pipe)),
+    "queue-shared": line,
+    "queue-shared:SimpleQueue": simple,
+    "array-get": lambda: array("a[5]", lock=True),
+    "array-set": lambda: array("a[5] = 7", lock=True),
+    "array-get-raw": lambda: array("a[5]", lock=False),
+    "array-set-raw": lambda: array("a[5] = 7", lock=False),
+    "array-in": lambda: bulk(VIEW + "v[:] = x"),
+    "array-out": lambda: bulk(VIEW + "x[:] = v"),
     "read-raw": lambda: value("v.value", lock=False),
     "write-raw": lambda: value("v.value = 7", lock=False),
     "increment-raw": lambda: value("v.value += 1", lock=False),

@@ -1,4 +1,4 @@
-"""subetha-ipc: atomics, locks and condition variables in mapped files."""
+"""subetha-ipc: atomics, locks, condition variables and rings in mapped files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from typing import Any
 
 import subetha
 
-from benchmarks.offer import Critical, Offers, Parcel, Script, Signal, Statement, path
+from benchmarks import item
+from benchmarks.offer import (
+    FORK,
+    Critical,
+    Line,
+    Offers,
+    Parcel,
+    Script,
+    Signal,
+    Statement,
+    path,
+    relax,
+)
 
 TITLE = "subetha-ipc"
 DISTRIBUTION = "subetha-ipc"
@@ -56,7 +68,73 @@ def parcel() -> Parcel:
     return Parcel("the path of an Atomic", place, read)
 
 
-OFFERS: Offers = {
+ROOM = 1 << 16  # slots of a ring, 64 bytes each
+
+
+def ring(kind: str = "int") -> Line:
+    """Return a ring for items of a few kilobytes; both sides poll."""
+    place = path()
+    made: Any = subetha.Ring(place, ROOM)
+
+    def open_end() -> Any:
+        return subetha.Ring.open(place, ROOM)
+
+    call = "" if kind == "int" else "_frame"
+    return Line(
+        f"{item.ENCODE[kind]}\nwhile not s.send{call}(p, data): relax()",
+        f"while (data := r.recv{call}(c)) is None: relax()\n{item.DECODE[kind]}".replace(
+            "from_bytes(data", "from_bytes(data[:8]"
+        ),
+        item.names(kind) | {"first": made, "relax": relax},
+        lambda: {"s": (ring := open_end()), "p": ring.register_producer()},
+        lambda: {"r": (ring := open_end()), "c": ring.register_consumer()},
+    )
+
+
+def spsc() -> Line:
+    """Return a ring for one producer and one consumer; both sides poll."""
+    return Line(
+        "data = item.to_bytes(8, 'little')\nwhile not ring.push(data): relax()",
+        "while (data := ring.pop()) is None: relax()\nitem = int.from_bytes(data[:8], 'little')",
+        {"ring": subetha.SpscRing(path(), ROOM), "relax": relax},
+    )
+
+
+def grid() -> Line:
+    """Return rings from each of two producers to each of two consumers; both sides poll."""
+    producers, consumers = subetha.mpmc_grid(path(), 2, 2, ROOM)
+    given = {"ring": FORK.Value("i"), "c": FORK.Value("i")}
+
+    def end(name: str, ends: list[Any]) -> dict[str, Any]:
+        with given[name].get_lock():
+            given[name].value += 1
+            return {name: ends[given[name].value - 1]}
+
+    return Line(
+        "data = item.to_bytes(8, 'little')\nwhile not ring.push(data): relax()",
+        "while (data := c.pop()) is None: relax()\nitem = int.from_bytes(data[:8], 'little')",
+        {"relax": relax},
+        lambda: end("ring", producers),
+        lambda: end("c", consumers),
+    )
+
+
+def batch() -> Line:
+    """Return a ring with many items a call."""
+    return Line(
+        "data = [number.to_bytes(8, 'little') for number in item]\n"
+        "while data: data = data[ring.push_many(data):]",
+        "while not (data := ring.pop_many(64)): relax()\n"
+        "item = [int.from_bytes(piece[:8], 'little') for piece in data]",
+        {"ring": subetha.SpscRing(path(), ROOM), "relax": relax},
+    )
+
+
+OFFERS: Offers = item.offers(ring, ("int", "bytes", "nested")) | {
+    "queue-int:SpscRing": spsc,
+    "queue-alone:SpscRing": spsc,
+    "queue-shared": grid,
+    "queue-batch": batch,
     "read-raw": lambda: atomic("v.load()"),
     "write-raw": lambda: atomic("v.store(7)"),
     "increment-raw": lambda: atomic("v.fetch_add(1)"),

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from benchmarks.operation import Operation
 
-FIRST = ("value", "lock", "wake", "start")
+FIRST = ("value", "array", "lock", "queue", "wake", "start")
 # In the order of the report.
 NAMES = (*FIRST, *sorted({module.name for module in pkgutil.iter_modules(__path__)} - {*FIRST}))
 

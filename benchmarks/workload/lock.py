@@ -40,5 +40,6 @@ OPERATIONS = (
         "lock",
         contended,
         "two processes at once; elapsed time by turns of both; counts missing at the end are lost",
+        goals=(Goal(1 / 1.5, "multiprocessing"),),
     ),
 )

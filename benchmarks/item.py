@@ -1,0 +1,63 @@
+"""What goes through the queues, and how queues of bytes get it into bytes and back."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from benchmarks.offer import Line, Offers
+
+NUMBER = 7
+BYTES = b"x" * 100
+# Some 900 bytes as a pickle: texts, numbers and small containers, as a message of a program has.
+NESTED = {
+    "id": 48151623,
+    "user": {"name": "Ada Lovelace", "mail": "ada@example.org", "roles": ["admin", "author"]},
+    "tags": [f"tag-{number}" for number in range(16)],
+    "position": (51.5074, -0.1278),
+    "scores": [number * 1.25 for number in range(24)],
+    "items": [{"key": f"item-{n}", "count": n, "price": n + 0.99, "ok": True} for n in range(10)],
+    "note": "a text of some length, as there is one in nearly every message " * 3,
+    "parent": None,
+}
+SIZE = 1 << 20  # bytes of an array
+
+# What a queue of bytes is given and gives back: the code around its own calls.
+ENCODE = {
+    "int": "data = item.to_bytes(8, 'little')",
+    "bytes": "data = item",
+    "nested": "data = dumps(item)",
+    "array": "data = memoryview(item)",
+}
+DECODE = {
+    "int": "item = int.from_bytes(data, 'little')",
+    "bytes": "item = data",
+    "nested": "item = loads(data)",
+    "array": "item = frombuffer(data)",
+}
+
+
+def names(kind: str) -> dict[str, Any]:
+    """Return what that code uses."""
+    if kind == "nested":
+        return {"dumps": partial(pickle.dumps, protocol=5), "loads": pickle.loads}
+    if kind == "array":
+        import numpy
+
+        return {"frombuffer": partial(numpy.frombuffer, dtype="u1")}
+    return {}
+
+
+def array() -> Any:
+    """Return an array of 1 MiB."""
+    import numpy
+
+    return numpy.zeros(SIZE, "u1")
+
+
+def offers(make: Callable[[str], Line], kinds: tuple[str, ...] = tuple(ENCODE)) -> Offers:
+    """Return what a peer offers whose ``make`` gives a line for each kind of item."""
+    found: Offers = {f"queue-{kind}": partial(make, kind) for kind in kinds}
+    return found | {"queue-alone": partial(make, "int")}
