@@ -82,6 +82,16 @@ bugs! {
     SizeBeforeAllocate,
     /// folder: the file can be found before its creator is registered.
     LinkBeforeRegister,
+    /// queue: the tail is published before the record is filled.
+    TailBeforeRecord,
+    /// queue: an item is taken without the get lock.
+    GetWithoutLock,
+    /// queue: an item leaves the queue by one record and is counted as ours by the next.
+    GetInTwo,
+    /// queue: an item leaves the queue by one record and is put on the lease by the next.
+    LeaseInTwo,
+    /// semaphore: a permit is taken by one record and written into our row by the next.
+    PermitInTwo,
 }
 
 #[cfg(any(loom, feature = "seeded-bugs"))]

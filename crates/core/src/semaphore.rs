@@ -19,6 +19,7 @@ use crate::holding::{self, Row};
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::roster::ObjectId;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -150,6 +151,9 @@ pub fn try_acquire(
             return Ok(false);
         }
         operation.write(cell + VALUE, value - 1);
+        if planted(Bug::PermitInTwo) {
+            operation.commit();
+        }
         let returned = operation.read(cell + RETURNED);
         let surplus = operation.read(cell + SURPLUS);
         let held = row.amount(operation.segment);

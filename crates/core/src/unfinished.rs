@@ -106,6 +106,10 @@ impl<'a> Unfinished<'a> {
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
+        #[cfg(loom)]
+        if crate::mortal::is_dying() {
+            return;
+        }
         let word = self.space.segment.word(self.word());
         if word.load(Ordering::Relaxed) == 0 {
             self.participant.give_unfinished(self.row);

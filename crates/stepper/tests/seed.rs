@@ -17,6 +17,7 @@ const LOCK: &str = include_str!("../../core/tests/loom_lock.rs");
 const PARTICIPANT: &str = include_str!("../../core/tests/loom_participant.rs");
 const WAIT: &str = include_str!("../../core/tests/loom_wait.rs");
 const PIN: &str = include_str!("../../core/tests/loom_pin.rs");
+const QUEUE: &str = include_str!("../../core/tests/loom_queue.rs");
 const HEAP: &str = include_str!("../../core/tests/loom_heap.rs");
 
 fn caught(bug: Bug) -> Caught {
@@ -58,6 +59,11 @@ fn caught(bug: Bug) -> Caught {
         Bug::OwnerAfterUnlock => Stepped("exit get_lock()", "its owner word names a holder"),
         Bug::SizeBeforeAllocate => Stepped("allocate large, growing the heap", "but the file has"),
         Bug::LinkBeforeRegister => Stepped("create a space", "nobody is registered"),
+        Bug::TailBeforeRecord => Modelled(QUEUE, "catches_a_tail_before_its_record"),
+        Bug::GetWithoutLock => Modelled(QUEUE, "catches_an_item_taken_without_the_lock"),
+        Bug::GetInTwo => Stepped("get an item", "open"),
+        Bug::LeaseInTwo => Stepped("lease an item", "belongs to nobody"),
+        Bug::PermitInTwo => Stepped("acquire a semaphore", "expected 2 or 2"),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::holding::{self, Row};
 use crate::layout::{WORD, align_up};
 use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -152,6 +153,9 @@ pub fn lease(
                 fresh.pass_on(operation, 0);
                 fresh.block()
             };
+            if planted(Bug::LeaseInTwo) {
+                operation.commit();
+            }
             row.write(operation, queue.object, 1, block);
             let leased = operation.read(cell + LEASED);
             operation.write(cell + LEASED, leased.wrapping_add(1));

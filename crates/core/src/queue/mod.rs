@@ -40,7 +40,7 @@ mod tree;
 
 pub use doom::{condemn, crumble};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
-pub use page::create;
+pub use page::{create, lay_out};
 pub use ring::{Fresh, Got, Put, contents, get, get_alone, prepare, put, put_alone, task_done};
 pub use tree::{Sift, block_of, end_turn, filled, insert, try_turn, turn, word};
 
@@ -104,9 +104,9 @@ pub const WORD_KINDS: u8 = 16;
 pub const INLINE: u64 = 4096;
 
 /// The first record of a page, after the block's head and the next page.
-const FIRST_RECORD: u64 = block::LARGE + WORD;
+pub const FIRST_RECORD: u64 = block::LARGE + WORD;
 /// What must be left of a page after a record: a jump.
-const JUMP_ROOM: u64 = 2 * WORD;
+pub const JUMP_ROOM: u64 = 2 * WORD;
 
 /// At the start of a block's payload: the next on the stack, and the kind and length of what
 /// follows.

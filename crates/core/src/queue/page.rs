@@ -37,32 +37,34 @@ pub fn create(
 ) -> Result<(ObjectId, u64)> {
     let segment = &space.segment;
     let page = allocate(space, participant, &mut *patience)?;
-    let at = page.block();
-    segment.word(at + block::LARGE).store(at, Ordering::Relaxed);
-    let first = at + FIRST_RECORD;
-    segment
-        .word(first)
-        .store(Header::new(0, 0, 0).0, Ordering::Relaxed);
+    let first = page.block() + FIRST_RECORD;
     cell::create_with(
         space,
         participant,
         patience,
         cell::QUEUE,
         LENGTH,
-        |cell| {
-            let words = [
-                (HEAD, first),
-                (TAIL, first),
-                (MAXIMUM, maximum),
-                (ORDER, order as u64),
-                (PAGES, at),
-            ];
-            for (word, value) in words {
-                segment.word(cell + word).store(value, Ordering::Relaxed);
-            }
-        },
+        |cell| lay_out(segment, cell, first, maximum, order),
         &[&page],
     )
+}
+
+/// Writes the words of a queue that nobody sees yet; its first record goes to `first`, on a page
+/// that is its only one.
+pub fn lay_out(segment: &Segment, cell: u64, first: u64, maximum: u64, order: Order) {
+    let page = page_of(first);
+    let words = [
+        (page + block::LARGE, page),
+        (first, Header::new(0, 0, 0).0),
+        (cell + HEAD, first),
+        (cell + TAIL, first),
+        (cell + MAXIMUM, maximum),
+        (cell + ORDER, order as u64),
+        (cell + PAGES, page),
+    ];
+    for (word, value) in words {
+        segment.word(word).store(value, Ordering::Relaxed);
+    }
 }
 
 fn allocate<'a>(

@@ -14,6 +14,7 @@ use crate::layout::{UNIT, WORD, align_up, block};
 use crate::lock::{self, Tried};
 use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::{Ordering, compiler_fence};
@@ -211,6 +212,10 @@ pub unsafe fn put_alone(
     let put = match room(segment, cell, size) {
         // A new page is `put`'s, which then drops those too many.
         Ok(Room::At { tail, record }) if tail == record => {
+            if planted(Bug::TailBeforeRecord) {
+                let end = record + WORD + align_up(length, WORD);
+                segment.word(cell + TAIL).store(end, Ordering::Release);
+            }
             let end = fill(segment, (tail, record), (kind, length), |at| {
                 copy(segment, item, at);
             });
@@ -462,7 +467,9 @@ pub fn get<'a>(
     let (segment, cell) = (&space.segment, queue.cell);
     let block = Unfinished::reserve(space, participant)?;
     let got = space.run_as(participant, patience, |operation| {
-        operation.lock(cell + GET_LOCK)?;
+        if !planted(Bug::GetWithoutLock) {
+            operation.lock(cell + GET_LOCK)?;
+        }
         let got = match first(operation, cell, sift)? {
             None => return Ok(None),
             Some(First::Word(word)) => Some(Got::Word(word)),
@@ -472,6 +479,9 @@ pub fn get<'a>(
             }
             Some(First::Ring(front)) => Some(copy_out(segment, &front, buffer)?),
         };
+        if planted(Bug::GetInTwo) {
+            operation.commit();
+        }
         lease::count(operation, cell, row);
         operation.owe(cell + ROOM);
         operation.commit();

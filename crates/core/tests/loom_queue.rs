@@ -1,0 +1,279 @@
+//! The ring: every item comes out once and in order, whoever dies while he puts or takes.
+//!
+//! Producers and consumers run `queue::put_alone`, `put`, `get_alone` and `get` as they are, on a
+//! queue of two pages: inside a page, and where an item goes from one page to the next. The mortal
+//! one dies before each of its stores; the other reaps it and takes what is left.
+#![cfg(loom)]
+
+use courtyard_core::cell;
+use courtyard_core::holding::{self, Row};
+use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};
+use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::participant::Participant;
+use courtyard_core::queue::{self, FIRST_RECORD, Fresh, Got, JUMP_ROOM, Order, Put, Queue};
+use courtyard_core::recover;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::seed;
+use courtyard_core::segment::{DATA, Segment};
+use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::sync::Ordering;
+use loom::thread;
+use std::sync::{Arc, Mutex};
+
+const PAGES: [u64; 2] = [DATA, DATA + UNIT];
+const CELL: u64 = DATA + 2 * UNIT;
+const ROWS: u64 = DATA + 3 * UNIT;
+/// A record of one word, the items of these models.
+const RECORD: u64 = 2 * WORD;
+const QUEUE: Queue = Queue {
+    cell: CELL,
+    object: ObjectId { row: 0, serial: 1 },
+};
+
+/// Where the first item goes: somewhere in a page, or as the last one that fits there.
+const INSIDE: u64 = PAGES[0] + FIRST_RECORD;
+const AT_THE_END: u64 = PAGES[0] + UNIT - JUMP_ROOM - RECORD;
+
+fn row(slot: u64) -> Row {
+    let at = ROWS + slot * holding::ROW;
+    Row { number: slot, at }
+}
+
+fn space(first: u64, items: u64) -> Arc<Space> {
+    let own = (0..2).flat_map(|slot| {
+        let alone = layout::thread_record(slot, 0) + record::ENTRIES;
+        let alone = (0..4).map(move |word| alone + word * WORD);
+        let row = (0..4).map(move |word| row(slot).at + word * WORD);
+        let unfinished = layout::slot_record(slot) + slot::UNFINISHED;
+        Segment::slot(slot, 3)
+            .chain(alone)
+            .chain(row)
+            .chain([unfinished])
+    });
+    let cell = (0..(cell::PAYLOAD + queue::LENGTH) / WORD).map(|word| CELL + word * WORD);
+    let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
+    let room = (items * RECORD / WORD + 1).min((PAGES[0] + UNIT - first) / WORD);
+    let pages = at(PAGES[0] + block::LARGE, 1)
+        .chain(at(first, room))
+        .chain(at(PAGES[1] + block::LARGE, 2 + items * RECORD / WORD));
+    let whole = [
+        superblock::UUID,
+        superblock::UUID + WORD,
+        superblock::BELL,
+        superblock::FIRST_FREE,
+    ];
+    let segment = Segment::new(own.chain(cell).chain(pages).chain(whole));
+    queue::lay_out(&segment, CELL, first, 0, Order::Fifo);
+    for (page, next) in [(PAGES[0], PAGES[1]), (PAGES[1], PAGES[0])] {
+        let link = segment.word(page + block::LARGE);
+        link.store(next, Ordering::Relaxed);
+    }
+    for slot in 0..2 {
+        let named = segment.word(row(slot).at);
+        named.store(QUEUE.object.row + 1, Ordering::Relaxed);
+    }
+    let hooks = Hooks {
+        sweep: |_, _, _| Ok(()),
+        dismantle: |_, _, _| Ok(()),
+        crumble: |_, _| Ok(()),
+        settle: |_, _, _, _| Ok(()),
+        blocks: |_, _, _| Ok((0, Vec::new())),
+        adopt: |_| Ok(()),
+    };
+    Arc::new(Space::new(segment, hooks).unwrap())
+}
+
+fn join(space: &Space, slot: u64) -> Participant {
+    let claim = || {
+        Participant::claim(&space.segment, slot, false)
+            .unwrap()
+            .unwrap()
+    };
+    space.segment.live(slot, IMMORTAL, claim).unwrap()
+}
+
+/// How an end works: as the GIL's holder, where that is possible, or always as an operation.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Alone,
+    Operation,
+}
+
+/// Puts the items 1, 2 and so on; `told` is the last one whose `put` returned.
+fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told: &Mutex<u64>) {
+    for item in 1..=items {
+        let fresh = Fresh::Word(item);
+        // SAFETY: a participant of a model has one thread.
+        let alone = || unsafe { queue::put_alone(&space.segment, participant, CELL, &fresh) };
+        let put = (way == Way::Alone).then(alone).flatten();
+        let put = put.unwrap_or_else(|| {
+            queue::put(space, participant, &mut patient, QUEUE, &fresh).unwrap()
+        });
+        assert_eq!(put, Put::Done);
+        *told.lock().unwrap() = item;
+    }
+}
+
+fn take(space: &Space, participant: &Participant, row: Row, way: Way) -> Option<u64> {
+    let mut buffer = [];
+    // SAFETY: as above.
+    let alone = || unsafe { queue::get_alone(&space.segment, participant, CELL, row, &mut buffer) };
+    let got = (way == Way::Alone).then(alone).flatten();
+    let got = got.unwrap_or_else(|| {
+        queue::get(space, participant, &mut patient, QUEUE, row, None, &mut []).unwrap()
+    });
+    got.map(|got| match got {
+        Got::Word(word) => word,
+        _ => panic!("an item that nobody put"),
+    })
+}
+
+fn consume(space: &Space, participant: &Participant, slot: u64, way: Way, got: &Mutex<Vec<u64>>) {
+    for _ in 0..2 {
+        if let Some(item) = take(space, participant, row(slot), way) {
+            got.lock().unwrap().push(item);
+        }
+    }
+}
+
+/// A producer of two items and a consumer, of whom one may die.
+fn meet(first: u64, [putting, taking]: [u64; 2], way: Way) {
+    const ITEMS: u64 = 2;
+    let space = space(first, ITEMS);
+    let segment = &space.segment;
+    let [producer, consumer] = [join(&space, 0), join(&space, 1)];
+    let (told, got) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (there, telling) = (space.clone(), told.clone());
+    let producing = thread::spawn(move || {
+        let act = || produce(&there, &producer, ITEMS, way, &telling);
+        (there.segment.live(0, putting, act).is_some(), producer)
+    });
+    let (there, getting) = (space.clone(), got.clone());
+    let consuming = thread::spawn(move || {
+        let act = || consume(&there, &consumer, 1, way, &getting);
+        (there.segment.live(1, taking, act).is_some(), consumer)
+    });
+    let (producer_lives, producer) = producing.join().unwrap();
+    let (consumer_lives, consumer) = consuming.join().unwrap();
+    if !(producer_lives && consumer_lives) {
+        recover::reap_all(segment).unwrap();
+    }
+    let (heir, slot) = if consumer_lives {
+        (&consumer, 1)
+    } else {
+        (&producer, 0)
+    };
+    let counted = queue::counts(segment, CELL).0;
+    let (told, got) = (*told.lock().unwrap(), got.lock().unwrap().clone());
+    let taken = queue::taken(segment, row(1));
+    let rest: Vec<u64> = std::iter::from_fn(|| {
+        segment
+            .live(slot, IMMORTAL, || {
+                take(&space, heir, row(slot), Way::Operation)
+            })
+            .flatten()
+    })
+    .collect();
+    let put = taken + rest.len() as u64;
+    assert_eq!(counted, rest.len() as u64, "items and their number");
+    assert!(
+        (told..=ITEMS).contains(&put),
+        "an item is lost: {put} of {told}"
+    );
+    assert!(producer_lives || put <= told + 1, "an item that nobody put");
+    // What a dead consumer took and did not tell of is one item at most.
+    let untold = taken - got.len() as u64;
+    assert!(
+        untold <= u64::from(!consumer_lives),
+        "{untold} items are lost"
+    );
+    let all = got.iter().copied().chain(rest);
+    let expected = (1..=got.len() as u64).chain(taken + 1..=put);
+    assert!(all.eq(expected), "out of order: {got:?}, then others");
+}
+
+/// Two consumers, of whom one may die, and two items that are there.
+fn share(stores: u64) {
+    const ITEMS: u64 = 2;
+    let space = space(INSIDE, ITEMS);
+    let segment = &space.segment;
+    let [mortal, other] = [join(&space, 0), join(&space, 1)];
+    let told = Mutex::new(0);
+    segment.live(0, IMMORTAL, || {
+        produce(&space, &mortal, ITEMS, Way::Operation, &told)
+    });
+    let there = space.clone();
+    let first = thread::spawn(move || {
+        let act = || take(&there, &mortal, row(0), Way::Operation);
+        there.segment.live(0, stores, act)
+    });
+    let second = segment.live(1, IMMORTAL, || take(&space, &other, row(1), Way::Operation));
+    let first = first.join().unwrap();
+    if first.is_none() {
+        recover::reap_all(segment).unwrap();
+    }
+    let (first, second) = (first.flatten(), second.flatten());
+    assert!(first != second, "an item was taken twice");
+    assert!(second.is_some(), "an item is lost");
+    let taken = [0, 1].map(|slot| queue::taken(segment, row(slot)));
+    let left = queue::counts(segment, CELL).0;
+    assert_eq!(taken[0] + taken[1] + left, ITEMS, "taken twice, or lost");
+}
+
+#[test]
+fn producer_and_consumer() {
+    for (first, name) in [(INSIDE, "inside a page"), (AT_THE_END, "at its end")] {
+        for way in [Way::Alone, Way::Operation] {
+            mortal::explore(name, 3, move || meet(first, [IMMORTAL; 2], way));
+        }
+    }
+}
+
+#[test]
+fn the_producer_dies() {
+    for first in [INSIDE, AT_THE_END] {
+        for way in [Way::Alone, Way::Operation] {
+            let places = mortal::every_death(|stores| {
+                let name = format!("the producer dies after {stores} stores");
+                mortal::explore(&name, 3, move || meet(first, [stores, IMMORTAL], way));
+            });
+            assert!(places > 10, "{places} places to die");
+        }
+    }
+}
+
+#[test]
+fn the_consumer_dies() {
+    for first in [INSIDE, AT_THE_END] {
+        for way in [Way::Alone, Way::Operation] {
+            let places = mortal::every_death(|stores| {
+                let name = format!("the consumer dies after {stores} stores");
+                mortal::explore(&name, 3, move || meet(first, [IMMORTAL, stores], way));
+            });
+            assert!(places > 10, "{places} places to die");
+        }
+    }
+}
+
+#[test]
+fn two_consumers() {
+    mortal::explore("two consumers", 3, || share(IMMORTAL));
+    mortal::every_death(|stores| {
+        let name = format!("one of two consumers dies after {stores} stores");
+        mortal::explore(&name, 2, move || share(stores));
+    });
+}
+
+#[test]
+#[should_panic(expected = "a queue holds a record of kind 0")]
+fn catches_a_tail_before_its_record() {
+    let _planted = seed::plant(seed::Bug::TailBeforeRecord);
+    mortal::explore("seed", 2, || meet(INSIDE, [IMMORTAL; 2], Way::Alone));
+}
+
+#[test]
+#[should_panic(expected = "taken twice")]
+fn catches_an_item_taken_without_the_lock() {
+    let _planted = seed::plant(seed::Bug::GetWithoutLock);
+    mortal::explore("seed", 2, || share(IMMORTAL));
+}
