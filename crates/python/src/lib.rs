@@ -11,6 +11,7 @@ mod format;
 mod guard;
 mod handle;
 mod hot;
+mod identity;
 mod mutex;
 mod primitive;
 mod process;
@@ -62,6 +63,8 @@ mod _native {
     use crate::guard::{CellLock, GuardedCell};
     #[pymodule_export]
     use crate::hot::install;
+    #[pymodule_export]
+    use crate::identity::{_key_decode, _key_encode};
     #[pymodule_export]
     use crate::mutex::{Mutex, RMutex};
     #[pymodule_export]

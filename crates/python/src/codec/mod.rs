@@ -12,20 +12,20 @@
 //! | 26           | a pickle                                                                      |
 //! | 27           | the same, with buffers                                                        |
 
-mod buffer;
-mod create;
+pub mod buffer;
+pub mod create;
 mod decode;
 mod encode;
 mod hook;
-mod integer;
+pub mod integer;
 mod key;
-mod link;
+pub mod link;
 mod memo;
-mod object;
-mod pickle;
-mod short;
+pub mod object;
+pub mod pickle;
+pub mod short;
 mod source;
-mod tag;
+pub mod tag;
 mod word;
 
 pub use hook::{_decode, _encode};

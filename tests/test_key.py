@@ -1,0 +1,745 @@
+"""Keys by themselves: which objects are the same key, and what comes back."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import enum
+import gc
+import math
+import multiprocessing
+import pickle
+import struct
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import courtyard as cy
+from courtyard import _native
+from tests import children
+
+NONE, ASCII, LATIN, WIDE_2, WIDE_4, BYTES, INTEGER, FLOAT, COMPLEX, TUPLE, FROZENSET, PICKLE = (
+    range(1, 13)
+)
+DEPTH = 100
+LONGEST = 64 << 20
+
+
+def form(key: Hashable) -> tuple[int, bytes]:
+    tag, content, _ = _native._key_encode(key)
+    assert 0 < tag < 32
+    return tag, content
+
+
+def through(key: Hashable) -> Any:
+    return _native._key_decode(*_native._key_encode(key))
+
+
+def look(key: Any) -> Any:
+    """Return what a key looks like: its type and content, and those of what is in it."""
+    kind = type(key)
+    if isinstance(key, float):
+        return kind, struct.pack("d", key)
+    if isinstance(key, complex):
+        return kind, struct.pack("dd", key.real, key.imag)
+    if isinstance(key, tuple):
+        return kind, [look(item) for item in tuple.__iter__(key)]
+    if isinstance(key, frozenset):  # in no order
+        return kind, sorted(repr(look(item)) for item in frozenset.__iter__(key))
+    return kind, key
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+    TWO = 2
+
+
+class Letter(enum.StrEnum):
+    A = "a"
+
+
+class Bit(enum.IntFlag):
+    ONE = 1
+    TWO = 2
+
+
+class Word(str, enum.Enum):  # noqa: UP042 - not what StrEnum is
+    A = "a"
+
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Point(NamedTuple):
+    x: Any
+    y: Any
+
+
+class Int(int):
+    pass
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Bytes(bytes):
+    pass
+
+
+class Float(float):
+    pass
+
+
+class Complex(complex):
+    pass
+
+
+class Row(tuple[Any, ...]):
+    def __iter__(self) -> Any:
+        raise AssertionError("not asked for")
+
+
+class Group(frozenset[Any]):
+    pass
+
+
+class Shy(frozenset[Any]):
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+class Backwards(int):
+    """Only its order is its own."""
+
+    def __lt__(self, other: Any) -> bool:
+        return int(self) > int(other)
+
+
+class Caseless(str):
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and self.lower() == other.lower()
+
+    def __hash__(self) -> int:
+        return hash(self.lower())
+
+
+class Rehashed(int):
+    def __hash__(self) -> int:
+        return 1
+
+    __eq__ = int.__eq__
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    role: str
+
+
+# Texts of each width, with surrogates.
+CHARACTERS = st.sampled_from("aZ0\0\x7f\x80éÿĀ漢\ud800\udfff\uffff😀\U0010ffff")
+NUMBERS = st.integers(-3, 3) | st.sampled_from(
+    [
+        sign * (2**bits + more)
+        for sign in (1, -1)
+        for bits in (53, 63, 64, 200)
+        for more in (-1, 0, 1)
+    ]
+)
+FLOATS = st.sampled_from([0.0, -0.0, 1.0, 0.5, 2.0**53, 2.0**63, -(2.0**63), 2.0**64, 1e300]) | (
+    st.floats(allow_nan=False)
+)
+PARTS = st.sampled_from([0.0, -0.0, 1.0, 0.5, math.inf])
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    NUMBERS,
+    st.integers(),
+    NUMBERS.map(Int),
+    NUMBERS.map(Backwards),
+    st.sampled_from([Number.ONE, Number.TWO, Bit.ONE, Bit.ONE | Bit.TWO, Letter.A, Word.A]),
+    FLOATS,
+    FLOATS.map(Float),
+    st.builds(complex, PARTS, PARTS),
+    st.builds(complex, PARTS, PARTS).map(Complex),
+    st.text(CHARACTERS, max_size=3),
+    st.text(CHARACTERS, max_size=3).map(Text),
+    st.text("ab", min_size=120, max_size=130),
+    st.binary(max_size=3),
+    st.binary(max_size=3).map(Bytes),
+)
+PLAIN: st.SearchStrategy[Any] = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(tuple),
+        st.lists(inner, max_size=3).map(Row),
+        st.builds(Point, inner, inner),
+        st.lists(inner, max_size=4).map(frozenset),
+        st.lists(inner, max_size=4).map(Group),
+    ),
+    max_leaves=8,
+)
+
+
+@st.composite
+def twins(draw: st.DrawFn) -> tuple[Any, Any]:
+    """Return two keys, which are often equal and seldom of the same type."""
+    key = draw(PLAIN)
+    return key, draw(st.just(disguised(key, draw(st.integers(0, 3)))) | PLAIN)
+
+
+def disguised(key: Any, how: int) -> Any:
+    """Return a key that equals this one, and is another object."""
+    if isinstance(key, tuple):
+        items = [disguised(item, how) for item in tuple.__iter__(key)]
+        return tuple(items) if how % 2 else Row(items)
+    if isinstance(key, frozenset):
+        members = [disguised(item, how) for item in frozenset.__iter__(key)][::-1]
+        return frozenset(members) if how % 2 else Group(members)
+    if isinstance(key, str):
+        return Text(key) if how % 2 else str.__str__(key)
+    if isinstance(key, bytes):
+        return Bytes(key) if how % 2 else bytes(bytearray(key))
+    if not isinstance(key, int | float | complex):
+        return key
+    for other in ([complex, Float, Int, float], [Complex, bool, int], [Int], [float])[how]:
+        try:
+            changed = other(key)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if changed == key:
+            return changed
+    return key
+
+
+@given(twins())
+@example((2**53 + 1, float(2**53 + 1)))
+@example((2**63, 2.0**63))
+@example((2**64, complex(2.0**64)))
+@example((2**1023, 2.0**1023))
+@example((0, -0.0))
+@example((complex(-0.0, 1), complex(0.0, 1)))
+@example((("a", "b"), ("ab",)))
+@example(((1, (2,)), ((1, 2),)))
+@example((b"a", "a"))
+@example((frozenset([1, 2]), frozenset([2.0, True])))
+@example((frozenset([(1, 2), "x"]), Group(["x", Point(True, 2.0)])))
+@example(("é", b"\xe9"))
+def test_equal_keys_are_the_same(keys: tuple[Any, Any]) -> None:
+    first, second = keys
+    assert (form(first) == form(second)) == (first == second)
+    if first == second:
+        assert hash(first) == hash(second)  # else it were no key of dict's
+
+
+@given(PLAIN)
+def test_the_key_itself_comes_back(key: Any) -> None:
+    back = through(key)
+    assert look(back) == look(key)
+    assert type(back) is type(key)
+    assert back == key
+    assert form(back) == form(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "a", "é", "漢", "😀", "\ud800", b"", None, 0, -1, 2**63, -(2**63), 2**200, 0.5, math.inf,
+     1j, complex(0.5, -0.0 - 1), (), (1, "a", (None,)), frozenset(), frozenset([(1,), "a", 2**70])],
+    ids=repr,
+)  # fmt: skip
+def test_exact_keys_need_nothing_beside_them(key: Any) -> None:
+    tag, content, original = _native._key_encode(key)
+    assert original is None
+    assert look(_native._key_decode(tag, content)) == look(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [True, False, 1.0, -0.0, 2.0**64, 1 + 0j, complex(-0.0, 1), Int(5), Text("x"), Number.ONE,
+     Bit.ONE | Bit.TWO, Letter.A, Word.A, Point(1, 2), (True,), (1, (2.0,)), frozenset([True]),
+     Group([1]), ("x" * 40_000, True), ((Text("a"),),)],
+    ids=lambda key: repr(look(key))[:40],
+)  # fmt: skip
+def test_what_is_only_equal_is_kept_beside(key: Any) -> None:
+    tag, content, original = _native._key_encode(key)
+    assert tag != PICKLE
+    assert original is not None
+    assert look(_native._key_decode(tag, content, original)) == look(key)
+    base = _native._key_decode(tag, content)
+    assert base == key
+    assert look(base) != look(key)
+    assert form(base) == (tag, content)
+
+
+@pytest.mark.parametrize(
+    ("key", "base"),
+    [(Number.TWO, 2), (Bit.ONE | Bit.TWO, 3), (Letter.A, "a"), (Word.A, "a"), (Backwards(7), 7),
+     (Point(1, "a"), (1, "a")), (Row([1]), (1,)), (Group([1]), frozenset([1])), (Int(2**80), 2**80),
+     (Float(0.5), 0.5), (Complex(1j), 1j), (Bytes(b"x"), b"x"), (Text("漢"), "漢")],
+    ids=lambda key: repr(look(key))[:40],
+)  # fmt: skip
+def test_subclasses_are_as_their_base(key: Any, base: Any) -> None:
+    assert key == base
+    assert form(key) == form(base)
+
+
+def test_members_are_those_that_are_compared() -> None:
+    assert Shy([1, 2]) == frozenset([1, 2])
+    assert form(Shy([1, 2])) == form(frozenset([1, 2]))
+
+
+@pytest.mark.parametrize("key", [Caseless("A"), Rehashed(3), Color.RED], ids=repr)
+def test_subclasses_of_their_own_mind_are_pickled(key: Any) -> None:
+    assert form(key)[0] == PICKLE
+    back = through(key)
+    assert back == key
+    assert type(back) is type(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [Decimal("1.5"), Fraction(1, 3), datetime.date(2026, 1, 2), datetime.timedelta(days=1),
+     uuid.UUID(int=5), PurePosixPath("/a/b"), User("Ann", "cook"), Color.BLUE, int, len, ...,
+     range(3)],
+    ids=repr,
+)  # fmt: skip
+def test_other_keys_are_pickled(key: Any) -> None:
+    for each in (key, (key, 1), frozenset([key, "x"]), (1, (key, frozenset([key])))):
+        tag, _, original = _native._key_encode(each)
+        assert (tag == PICKLE) == (each is key)
+        assert original is None
+        assert through(each) == each
+        assert form(pickle.loads(pickle.dumps(each))) == form(each)
+    assert through((key, True)) == (key, True)
+
+
+def test_numbers_of_other_types_are_not_the_same_key() -> None:
+    """As the documentation says."""
+    assert Decimal(1) == 1 == Fraction(1)
+    assert len({form(Decimal(1)), form(1), form(Fraction(1))}) == 3
+    assert form(Decimal("1.0")) != form(Decimal(1))
+
+
+def test_pickles_say_nothing_about_who_is_who() -> None:
+    """A literal may be one object with another, or with a field's name; what was read is not."""
+    read = "".join(["na", "me"])
+    same, other = User("name", "name"), User(read, "".join(["na", "me"]))
+    assert same == other
+    assert pickle.dumps(same, 5) != pickle.dumps(other, 5)
+    assert form(same) == form(other)
+
+
+class Node:
+    """A key that refers to itself; which pickle does with references only."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.self: Any = [self] * 2
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class Doubled:
+    """Not hashed by what it holds, which takes 2^40 items without references."""
+
+    def __init__(self) -> None:
+        self.state: Any = ("x" * 50,)
+        for _ in range(40):
+            self.state = (self.state, self.state)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Doubled)
+
+    def __hash__(self) -> int:
+        return 1
+
+
+def test_pickles_that_need_references() -> None:
+    for key in (Node("a"), Doubled()):
+        assert form(key) == form(type(key)(*["a"] if isinstance(key, Node) else []))
+        assert through(key) == key
+        assert len(form(key)[1]) < 10_000
+
+
+NANS = [struct.unpack("d", struct.pack("Q", 0x7FF8 << 48 | more))[0] for more in (0, 0, 1)]
+
+
+def test_nans_are_the_same_by_their_bits() -> None:
+    """A dict goes by which object it is, and that is not known to another process."""
+    one, two, other = NANS
+    assert one is not two
+    assert form(one) == form(two) != form(other)
+    assert form((1, one)) == form((1, two)) != form((1, other))
+    assert form(Float(one)) == form(one) == form(complex(one, 0))
+    assert form(complex(0, one)) == form(complex(-0.0, two)) != form(complex(0, other))
+    both = frozenset([one, two, other])
+    assert len(both) == 3
+    assert form(both) == form(frozenset([other, two, one])) != form(frozenset([one, other]))
+    for key in (one, other, (one,), both, complex(one, 2), complex(1, one), (one, True)):
+        assert look(through(key)) == look(key)
+
+
+class Raises:
+    def __hash__(self) -> int:
+        raise LookupError("my hash")
+
+
+class Unpicklable:
+    def __reduce__(self) -> Any:
+        raise ZeroDivisionError("my pickle")
+
+
+class Sublist(list[Any]):
+    pass
+
+
+class Hashless(int):
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [[], {}, set(), bytearray(), Sublist(), Hashless(3), Raises(), slice(1) if sys.version_info <
+     (3, 12) else [], memoryview(bytearray(1))],
+    ids=lambda key: type(key).__name__,
+)  # fmt: skip
+def test_what_has_no_hash(key: Any) -> None:
+    for each in (key, (1, key), (1, (2, key)), (Color.RED, key), (Unpicklable(), key)):
+        with pytest.raises(Exception) as expected:
+            hash(each)
+        with pytest.raises(type(expected.value)) as raised:
+            _native._key_encode(each)
+        assert str(raised.value) == str(expected.value)
+
+
+def test_unhashable_says_what_dict_says() -> None:
+    with pytest.raises(TypeError, match=r"^unhashable type: 'list'$"):
+        _native._key_encode([])
+
+
+@pytest.mark.parametrize(
+    "make", [Unpicklable, threading.Lock, lambda: lambda: None, lambda: memoryview(b"x")]
+)
+def test_what_pickle_refuses(make: Callable[[], Any]) -> None:
+    key = make()
+    with pytest.raises(Exception) as expected:
+        pickle.dumps(key, 5)
+    for each in (key, (1, key), frozenset([key])):
+        with pytest.raises(type(expected.value)) as raised:
+            _native._key_encode(each)
+        assert str(raised.value) == str(expected.value)
+    assert through((1, "a")) == (1, "a")  # and the next one works
+
+
+def test_a_local_subclass_can_be_looked_up_but_not_kept() -> None:
+    class Local(str):
+        pass
+
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        _native._key_encode(Local("x"))
+
+
+def test_courtyard_objects_are_refused() -> None:
+    for shared in (cy.Value("i"), cy.Lock(), cy.Array("i", 2), cy.Queue()):
+        for key in (shared, (1, shared), frozenset([shared])):
+            with pytest.raises(TypeError, match="courtyard object cannot be a key"):
+                _native._key_encode(key)
+        with pytest.raises(cy.CourtyardError, match="cannot be kept"):
+            _native._key_encode(User("x", shared))  # type: ignore[arg-type]
+
+
+def nested(depth: int, innermost: Any = (), wrap: Callable[[Any], Any] | None = None) -> Any:
+    key = innermost
+    for _ in range(depth):
+        key = wrap(key) if wrap else (key,)
+    return key
+
+
+@pytest.mark.parametrize("wrap", [lambda key: (key,), lambda key: frozenset([key])])
+def test_depth(wrap: Callable[[Any], Any]) -> None:
+    for depth in (DEPTH - 2, DEPTH - 1, DEPTH, DEPTH + 50):
+        key = nested(depth, wrap=wrap)
+        tag, content, original = _native._key_encode(key)
+        assert (b"\x80\x05" in content) == (depth >= DEPTH)
+        assert original is None
+        assert through(key) == key
+        assert form(nested(depth, wrap=wrap)) == (tag, content)
+    with pytest.raises(TypeError, match="unhashable type: 'list'"):
+        _native._key_encode(nested(DEPTH + 50, []))
+    with pytest.raises(RecursionError):
+        _native._key_encode(nested(100_000))
+
+
+def test_the_longest_key() -> None:
+    for key in ("x" * LONGEST, b"x" * LONGEST):
+        assert len(form(key)[1]) == LONGEST
+    double: Any = ((), ())
+    for _ in range(60):
+        double = (double, double)
+    longer: list[Any] = [
+        *("x" * (LONGEST + 1), "漢" * (LONGEST // 2 + 1), b"x" * (LONGEST + 1), 1 << 8 * LONGEST),
+        *(("x" * LONGEST,), (b"x" * (LONGEST // 10),) * 11, double),
+        *(User("x" * LONGEST, ""), Text("x" * LONGEST)),
+    ]
+    for key in longer:
+        with pytest.raises(ValueError, match="a key of more than 64 MiB"):
+            _native._key_encode(key)
+
+
+class Nested:
+    """Encodes other keys while it is pickled, and while it is hashed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Nested) and self.name == other.name
+
+    def __hash__(self) -> int:
+        form(("hash", self.name, frozenset([1.0, Color.RED])))
+        return hash(self.name)
+
+    def __reduce__(self) -> Any:
+        assert through(("pickle", (self.name, 2.5, Color.RED))) == (
+            "pickle",
+            (self.name, 2.5, Color.RED),
+        )
+        return Nested, (self.name,)
+
+
+def test_keys_inside_keys() -> None:
+    key = ("before", Nested("a"), ("between", Nested("b")), frozenset([Nested("c"), "after"]))
+    assert through(key) == key
+    alone = [form(item) for item in key]
+    assert form(key) == form(key)
+    assert form(Nested("a")) == alone[1]
+
+
+SAMPLES: list[Any] = [
+    *("", "abc", "é", "漢", "\udc80", "😀", b"", b"\0a", None, 5, -1, 2**64, -(2**64), 0.5),
+    *(math.inf, 2.5j, complex(0, -1), Decimal("2.5"), User("x", "x"), Color.RED, True, 1.0),
+    *((), (1, "a", (2.5, b"b")), (1, True), Point(Number.ONE, "x"), Letter.A, Bit.TWO),
+    *(frozenset([1, "a", (2, frozenset(["b", "c"]))]), frozenset(["x", "y", "z", "漢", 0.5])),
+    *(("x" * 200, 2**99), Group([1, 2]), nested(50), (Color.BLUE, 1.0)),
+]
+
+
+def forms_of_samples() -> list[tuple[int, bytes]]:
+    return [form(sample) for sample in SAMPLES]
+
+
+def send_forms(connection: Any) -> None:
+    # Found by another's form, and written in one's own.
+    theirs = connection.recv()
+    connection.send(
+        (hash("seed"), forms_of_samples(), [_native._key_decode(*key) for key in theirs])
+    )
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4242"])
+def test_other_processes_write_the_same(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = multiprocessing.get_context("spawn")
+    monkeypatch.setenv("PYTHONHASHSEED", seed)
+    here, there = context.Pipe()
+    child = children.start(context, send_forms, there)
+    there.close()
+    here.send([_native._key_encode(sample) for sample in SAMPLES])
+    seeded, forms, keys = here.recv()
+    children.join(child)
+    assert seeded != hash("seed")  # sets have another order there
+    assert forms == forms_of_samples()
+    assert [look(key) for key in keys] == [look(sample) for sample in SAMPLES]
+
+
+PLAIN_SAMPLES = [key for key in SAMPLES if not isinstance(key, Decimal | User | Color)]
+ENCODED = [
+    (tag, content)
+    for tag, content, _ in map(_native._key_encode, PLAIN_SAMPLES)
+    if b"\x80\x05" not in content
+]
+
+
+def attempt(tag: int, content: bytes) -> None:
+    """Decode what may be anything: a key that is written just so, or CorruptError."""
+    try:
+        key = _native._key_decode(tag, content)
+    except cy.CorruptError:
+        return
+    assert _native._key_encode(key) == (tag, content, None)
+
+
+def spoilt(data: st.DataObject, content: bytes) -> bytes:
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, max(len(changed) - 1, 0)))
+        what = data.draw(st.sampled_from(["set", "flip", "cut", "double", "add"]))
+        if what == "set":
+            changed[place : place + 1] = bytes([data.draw(st.integers(0, 255))])
+        elif what == "flip" and changed:
+            changed[place] ^= 1 << data.draw(st.integers(0, 7))
+        elif what == "cut":
+            del changed[place : place + data.draw(st.integers(1, 8))]
+        elif what == "double":
+            changed[place:place] = changed[place : place + data.draw(st.integers(1, 8))]
+        else:
+            changed += data.draw(st.binary(max_size=3))
+    return bytes(changed)
+
+
+@given(st.data())
+def test_spoilt_bytes(data: st.DataObject) -> None:
+    tag, content = data.draw(st.sampled_from(ENCODED))
+    tag = data.draw(st.just(tag) | st.integers(0, 31).filter(lambda tag: tag != PICKLE))
+    content = spoilt(data, content)
+    if PICKLE not in content:
+        attempt(tag, content)
+
+
+@given(st.integers(0, 255).filter(lambda tag: tag != PICKLE), st.binary(max_size=40))
+def test_any_bytes(tag: int, content: bytes) -> None:
+    attempt(tag, content.replace(bytes([PICKLE]), b"\x0d"))
+
+
+TAGS = st.sampled_from([NONE, ASCII, LATIN, WIDE_2, BYTES, TUPLE, FROZENSET, 0, 1, 2, 3, 65])
+
+
+@given(st.sampled_from([TUPLE, FROZENSET]), st.lists(TAGS, max_size=40).map(bytes))
+def test_any_tags(tag: int, content: bytes) -> None:
+    attempt(tag, content)
+
+
+@pytest.mark.parametrize(
+    ("tag", "content"),
+    [
+        (0, b""),
+        (13, b""),
+        (255, b""),
+        (NONE, b"x"),
+        (ASCII, b"\x80"),
+        (ASCII, b"x" * 40 + b"\x80"),
+        (LATIN, b""),
+        (LATIN, b"a"),
+        (WIDE_2, b"a\0"),
+        (WIDE_2, b"abc"),
+        (WIDE_4, struct.pack("I", 0x110000)),
+        (INTEGER, b""),
+        (INTEGER, b"1234567"),
+        (INTEGER, bytes([5, *[0] * 8])),  # would fit 8
+        (INTEGER, bytes([5, *[0] * 8, 1, 0, 0])),  # longer than need be
+        (FLOAT, b"1234567"),
+        (FLOAT, struct.pack("d", 1.0)),
+        (FLOAT, struct.pack("d", -0.0)),
+        (FLOAT, struct.pack("d", 1e300)),
+        (COMPLEX, struct.pack("d", 1.5)),
+        (COMPLEX, struct.pack("dd", 1.5, 0.0)),
+        (COMPLEX, struct.pack("dd", -0.0, 1.5)),
+        (TUPLE, b""),
+        (TUPLE, bytes([1])),
+        (TUPLE, bytes([0, 0])),
+        (TUPLE, bytes([1, NONE])),
+        (TUPLE, bytes([1, NONE, 1])),
+        (TUPLE, bytes([1, ASCII, 2, 65])),
+        (TUPLE, bytes([129, 0, NONE, 0])),  # a count of 1 in two bytes
+        (TUPLE, bytes([255] * 10)),
+        (TUPLE, bytes([*[255] * 8, 1])),
+        (TUPLE, bytes([1, TUPLE] * DEPTH + [0])),
+        (FROZENSET, bytes([2, NONE, 0, NONE, 0])),  # twice
+        (FROZENSET, bytes([2, ASCII, 1, 66, ASCII, 1, 65])),  # not sorted
+        (FROZENSET, bytes([2, FROZENSET, 0, FROZENSET, 0])),
+    ],
+)
+def test_broken_bytes(tag: int, content: bytes) -> None:
+    with pytest.raises(cy.CorruptError, match="a stored key"):
+        _native._key_decode(tag, content)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [1, 2.0, False, "a", [1], {}, bytearray(b"x"), (True,), [[]], Number.TWO, (1, [2])],
+    ids=repr,
+)
+def test_an_original_that_is_another_key(other: Any) -> None:
+    kind, payload, _ = _native._encode(other)
+    same = other in (1, True) and type(other) is not list
+    for key in (True, 1.0, Number.ONE):
+        if same:
+            assert _native._key_decode(*form(key), (kind, payload)) == key
+        else:
+            with pytest.raises(cy.CorruptError, match="kept beside"):
+                _native._key_decode(*form(key), (kind, payload))
+
+
+def test_spoilt_originals() -> None:
+    tag, content, original = _native._key_encode((True, "abc"))
+    assert original is not None
+    kind, payload = original
+    for place in range(len(payload)):
+        for bit in range(8):
+            changed = bytearray(payload)
+            changed[place] ^= 1 << bit
+            try:
+                key = _native._key_decode(tag, content, (kind, bytes(changed)))
+            except cy.CorruptError:
+                continue
+            assert key == (True, "abc")
+    with pytest.raises(cy.CorruptError, match="a word has 8 bytes"):
+        _native._key_decode(*form(1), (0, b"1234567"))
+    with pytest.raises(cy.CorruptError):
+        _native._key_decode(*form(1), (99, b"1234567"))
+
+
+def test_threads_have_their_own_room() -> None:
+    errors: collections.deque[BaseException] = collections.deque()
+
+    def run(name: int) -> None:
+        try:
+            for number in range(300):
+                key = (name, number, Nested(str(name)), frozenset([name, "x", 2.5]))
+                assert through(key) == key
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_no_memory_is_lost() -> None:
+    keys: list[Any] = [*SAMPLES, ("x" * 100_000,), Text("y"), (1.0, [])]
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            for key in keys:
+                try:
+                    through(key)
+                except TypeError:
+                    continue
+            with pytest.raises(cy.CorruptError):
+                _native._key_decode(FROZENSET, bytes([2, ASCII, 1, 66, ASCII, 1, 65]))
+
+    run(30)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    run(200)
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 200
