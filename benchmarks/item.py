@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks.offer import Line, Offers
+from benchmarks.offer import Line, Offers, Table
 
 NUMBER = 7
 BYTES = b"x" * 100
@@ -61,3 +61,27 @@ def offers(make: Callable[[str], Line], kinds: tuple[str, ...] = tuple(ENCODE)) 
     """Return what a peer offers whose ``make`` gives a line for each kind of item."""
     found: Offers = {f"queue-{kind}": partial(make, kind) for kind in kinds}
     return found | {"queue-alone": partial(make, "int")}
+
+
+KINDS = ("int", "str", "nested", "bytes", "array")
+# Those of which there are many, or that several processes use at once, or whose memory is asked.
+MORE = ("large", "texts", "huge", "shared", "memory")
+
+
+def value(kind: str) -> Any:
+    """Return what is stored in the tables."""
+    if kind == "array":
+        return array()
+    text = "x" * 100
+    found = {"str": text, "texts": text, "memory": text, "nested": NESTED, "bytes": b"x" * SIZE}
+    return found.get(kind, NUMBER)
+
+
+def fill(names: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Store a value under all keys of a mapping ``d``."""
+    names["d"].update(dict.fromkeys(keys, value))
+
+
+def tables(make: Callable[[str], Table], kinds: tuple[str, ...] = KINDS + MORE) -> Offers:
+    """Return what a peer offers whose ``make`` gives a table for each kind of value."""
+    return {f"dict-{kind}": partial(make, kind) for kind in kinds}

@@ -79,6 +79,27 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Python code that reads ``value`` under ``key``, and that stores it there.
+
+    ``open`` returns the names that the code uses, in each process that runs it.
+    """
+
+    get: str
+    set: str
+    open: Callable[[], dict[str, Any]]
+    # Store one value under all of these keys, as quickly as that goes.
+    fill: Callable[[dict[str, Any], list[str], Any], object]
+    # The bytes of shared memory in use.
+    used: Callable[[dict[str, Any]], int] | None = None
+
+    @property
+    def what(self) -> str:
+        """What ran, for the reader of a table."""
+        return f"{self.get}; {self.set}"
+
+
+@dataclass(frozen=True)
 class Script:
     """Python code for a fresh interpreter."""
 
@@ -94,7 +115,7 @@ class Parcel:
     read: Callable[[Any], int]
 
 
-Offer = Statement | Critical | Signal | Line | Script | Parcel
+Offer = Statement | Critical | Signal | Line | Table | Script | Parcel
 # By name; what follows a colon tells several of one peer apart: "signal", "signal:Condition".
 Offers = dict[str, Callable[[], Any]]
 

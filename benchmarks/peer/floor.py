@@ -11,7 +11,17 @@ import platform
 from collections import deque
 
 from benchmarks import item
-from benchmarks.offer import Critical, Line, Offers, Parcel, Script, Signal, Statement, Unsupported
+from benchmarks.offer import (
+    Critical,
+    Line,
+    Offers,
+    Parcel,
+    Script,
+    Signal,
+    Statement,
+    Table,
+    Unsupported,
+)
 
 TITLE = "floor"
 
@@ -40,6 +50,20 @@ def bulk(code: str) -> Statement:
     return Statement(code, {"v": v, "x": item.array()})
 
 
+def table(_: str) -> Table:
+    """Return the builtin: the memory of one process."""
+    d: dict[str, object] = {}
+    return Table("value = d[key]", "d[key] = value", lambda: {"d": d}, item.fill)
+
+
+def copy(kind: str) -> Table:
+    """Return the memory for one large value, and no table around it."""
+    view = mmap.mmap(-1, item.SIZE)
+    names = {"view": view, **item.names(kind)}
+    get = "value = frombuffer(view)" if kind == "array" else "value = view[:]"
+    return Table(get, "view[:] = value", lambda: names, lambda *_: None)
+
+
 def futex() -> Signal:
     """Return the system call on which all other ways to sleep are built."""
     call = SYS_FUTEX.get(platform.machine())
@@ -61,6 +85,8 @@ def futex() -> Signal:
 
 
 OFFERS: Offers = {
+    **item.tables(table, ("int", "str", "nested", "large", "texts", "huge")),
+    **item.tables(copy, ("bytes", "array")),
     "read-raw": lambda: shared("view[0]"),
     "write-raw": lambda: shared("view[0] = 7"),
     "increment-raw": lambda: shared("view[0] += 1"),

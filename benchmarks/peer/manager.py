@@ -8,7 +8,8 @@ from __future__ import annotations
 from multiprocessing.managers import SyncManager
 from typing import Any
 
-from benchmarks.offer import FORK, Critical, Offers, Parcel, Script, Signal, Statement
+from benchmarks import item
+from benchmarks.offer import FORK, Critical, Offers, Parcel, Script, Signal, Statement, Table
 
 TITLE = "Manager"
 
@@ -42,6 +43,12 @@ def parcel() -> Parcel:
     return Parcel("Value('q')", manager().Value("q", 42), read)
 
 
+def table(_: str) -> Table:
+    """Return a dict that the server keeps."""
+    d = manager().dict()
+    return Table("value = d[key]", "d[key] = value", lambda: {"d": d}, item.fill)
+
+
 def read(v: Any) -> int:
     """Read a value in the process it was sent to."""
     return int(v.value)
@@ -53,6 +60,7 @@ def first() -> Script:
 
 
 OFFERS: Offers = {
+    **item.tables(table, (*item.KINDS, "shared")),
     "read-raw": lambda: value("v.value"),
     "write-raw": lambda: value("v.value = 7"),
     "increment-raw": lambda: value("v.value += 1"),

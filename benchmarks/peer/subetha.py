@@ -17,6 +17,7 @@ from benchmarks.offer import (
     Script,
     Signal,
     Statement,
+    Table,
     path,
     relax,
 )
@@ -130,18 +131,39 @@ def batch() -> Line:
     )
 
 
-OFFERS: Offers = item.offers(ring, ("int", "bytes", "nested")) | {
-    "queue-int:SpscRing": spsc,
-    "queue-alone:SpscRing": spsc,
-    "queue-shared": grid,
-    "queue-batch": batch,
-    "read-raw": lambda: atomic("v.load()"),
-    "write-raw": lambda: atomic("v.store(7)"),
-    "increment-raw": lambda: atomic("v.fetch_add(1)"),
-    "create-raw": create,
-    "lock": lambda: Critical("hold = lock.write()", "del hold", {"lock": lock()}),
-    "with": lambda: Statement("with lock.write(): pass", {"lock": lock()}),
-    "signal": condition,
-    "import": lambda: Script("import subetha"),
-    "send": parcel,
-}
+def table(kind: str) -> Table:
+    """Return a HashMap, with keys and values of one size each; larger values are refused."""
+    slots = {"large": 1 << 18, "huge": 1 << 21}.get(kind, 1 << 12)
+    d: Any = subetha.HashMap(path(), slots, 12, 8)
+
+    def fill(_: dict[str, Any], keys: list[str], value: int) -> None:
+        for key in keys:
+            d.insert(key.encode(), value.to_bytes(8, "little"))
+
+    return Table(
+        "value = int.from_bytes(d.get(key.encode()), 'little')",
+        "d.insert(key.encode(), value.to_bytes(8, 'little'))",
+        lambda: {"d": d},
+        fill,
+    )
+
+
+OFFERS: Offers = (
+    item.tables(table, ("int", "large", "huge", "shared"))
+    | item.offers(ring, ("int", "bytes", "nested"))
+    | {
+        "queue-int:SpscRing": spsc,
+        "queue-alone:SpscRing": spsc,
+        "queue-shared": grid,
+        "queue-batch": batch,
+        "read-raw": lambda: atomic("v.load()"),
+        "write-raw": lambda: atomic("v.store(7)"),
+        "increment-raw": lambda: atomic("v.fetch_add(1)"),
+        "create-raw": create,
+        "lock": lambda: Critical("hold = lock.write()", "del hold", {"lock": lock()}),
+        "with": lambda: Statement("with lock.write(): pass", {"lock": lock()}),
+        "signal": condition,
+        "import": lambda: Script("import subetha"),
+        "send": parcel,
+    }
+)
