@@ -92,16 +92,25 @@ fn join(space: &Space, slot: u64) -> Participant {
     space.segment.live(slot, IMMORTAL, claim).unwrap()
 }
 
-/// How an end works: as the GIL's holder, where that is possible, or always as an operation.
+/// How an end works: as the GIL's holder, where that is possible, one item at a time or several;
+/// or always as an operation.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Alone,
+    Batch,
     Operation,
 }
 
 /// Puts the items 1, 2 and so on; `told` is the last one whose `put` returned.
 fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told: &Mutex<u64>) {
-    for item in 1..=items {
+    let all: Vec<u64> = (1..=items).collect();
+    let mut done = 0;
+    if way == Way::Batch {
+        // SAFETY: a participant of a model has one thread.
+        done = unsafe { queue::put_words(&space.segment, participant, CELL, &all) } as u64;
+        *told.lock().unwrap() = done;
+    }
+    for item in done + 1..=items {
         let fresh = Fresh::Word(item);
         // SAFETY: a participant of a model has one thread.
         let alone = || unsafe { queue::put_alone(&space.segment, participant, CELL, &fresh) };
@@ -129,6 +138,13 @@ fn take(space: &Space, participant: &Participant, row: Row, way: Way) -> Option<
 }
 
 fn consume(space: &Space, participant: &Participant, slot: u64, way: Way, got: &Mutex<Vec<u64>>) {
+    if way == Way::Batch {
+        let (segment, row) = (&space.segment, row(slot));
+        let mut words = [0; 2];
+        // SAFETY: as above.
+        let count = unsafe { queue::get_words(segment, participant, CELL, row, &mut words) };
+        got.lock().unwrap().extend(&words[..count]);
+    }
     for _ in 0..2 {
         if let Some(item) = take(space, participant, row(slot), way) {
             got.lock().unwrap().push(item);
@@ -180,13 +196,15 @@ fn meet(first: u64, [putting, taking]: [u64; 2], way: Way) {
         (told..=ITEMS).contains(&put),
         "an item is lost: {put} of {told}"
     );
-    assert!(producer_lives || put <= told + 1, "an item that nobody put");
-    // What a dead consumer took and did not tell of is one item at most.
-    let untold = taken - got.len() as u64;
+    let at_once = if way == Way::Batch { ITEMS } else { 1 };
     assert!(
-        untold <= u64::from(!consumer_lives),
-        "{untold} items are lost"
+        producer_lives || put <= told + at_once,
+        "an item that nobody put"
     );
+    // What a dead consumer took and did not tell of is what it took at once.
+    let untold = taken - got.len() as u64;
+    let most = if consumer_lives { 0 } else { at_once };
+    assert!(untold <= most, "{untold} items are lost");
     let all = got.iter().copied().chain(rest);
     let expected = (1..=got.len() as u64).chain(taken + 1..=put);
     assert!(all.eq(expected), "out of order: {got:?}, then others");
@@ -223,7 +241,7 @@ fn share(stores: u64) {
 #[test]
 fn producer_and_consumer() {
     for (first, name) in [(INSIDE, "inside a page"), (AT_THE_END, "at its end")] {
-        for way in [Way::Alone, Way::Operation] {
+        for way in [Way::Alone, Way::Batch, Way::Operation] {
             mortal::explore(name, 3, move || meet(first, [IMMORTAL; 2], way));
         }
     }
@@ -232,7 +250,7 @@ fn producer_and_consumer() {
 #[test]
 fn the_producer_dies() {
     for first in [INSIDE, AT_THE_END] {
-        for way in [Way::Alone, Way::Operation] {
+        for way in [Way::Alone, Way::Batch, Way::Operation] {
             let places = mortal::every_death(|stores| {
                 let name = format!("the producer dies after {stores} stores");
                 mortal::explore(&name, 3, move || meet(first, [stores, IMMORTAL], way));
@@ -245,7 +263,7 @@ fn the_producer_dies() {
 #[test]
 fn the_consumer_dies() {
     for first in [INSIDE, AT_THE_END] {
-        for way in [Way::Alone, Way::Operation] {
+        for way in [Way::Alone, Way::Batch, Way::Operation] {
             let places = mortal::every_death(|stores| {
                 let name = format!("the consumer dies after {stores} stores");
                 mortal::explore(&name, 3, move || meet(first, [IMMORTAL, stores], way));

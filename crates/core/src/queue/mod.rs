@@ -32,12 +32,14 @@
 //! the number of items. One store to the tail publishes an item, one to the head takes it, and
 //! what is behind a store before it means nothing.
 
+mod batch;
 mod doom;
 mod lease;
 mod page;
 mod ring;
 mod tree;
 
+pub use batch::{get_words, put_words};
 pub use doom::{condemn, crumble};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, lay_out};

@@ -373,7 +373,7 @@ impl Front {
 
 /// The get lock is held.
 #[inline]
-fn front(segment: &Segment, cell: u64) -> Result<Option<Front>> {
+pub(super) fn front(segment: &Segment, cell: u64) -> Result<Option<Front>> {
     let mut record = segment.word(cell + HEAD).load(Ordering::Relaxed);
     for _ in 0..2 {
         if record == read(segment, cell + TAIL) {

@@ -1,5 +1,6 @@
 //! `Queue`: the native part of `courtyard.Queue` and its kin.
 
+mod batch;
 mod item;
 mod lease;
 mod order;
@@ -22,7 +23,7 @@ use courtyard_core::sync::{AtomicBool, AtomicU32};
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyTuple};
 use std::cell::Cell;
 
 use item::{KIND_LINKED, decode_block, decode_bytes, with_links};
@@ -184,6 +185,17 @@ fn tell(base: &Primitive) {
     if courtyard_core::wait::observe(segment, event) & courtyard_core::wait::SLEEPER != 0 {
         courtyard_core::wait::notify(segment, event);
     }
+}
+
+fn put_one(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    if slf.get().quick_put(slf.as_super().get(), item) == Some(Put::Done) {
+        return Ok(());
+    }
+    put(slf, item, wait).or_else(|error| spare(slf, item, error))
 }
 
 fn put(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, wait: Option<Deadline>) -> PyResult<()> {
@@ -452,7 +464,10 @@ impl Queue {
         })
     }
 
-    /// Put all items of an iterable, in their order; waits as put() for each.
+    /// Put all items of an iterable, in their order; waits as put() where there is no room.
+    ///
+    /// Small numbers and the like in a list or a tuple go together, in a third of the time. The
+    /// timeout is for all of them; what was put before it ended, or before an error, stays.
     #[pyo3(
         signature = (items, block=None, timeout=None),
         text_signature = "($self, /, items, block=True, timeout=None)"
@@ -464,19 +479,19 @@ impl Queue {
         timeout: Option<f64>,
     ) -> PyResult<()> {
         let wait = deadline_of(slf, block, timeout)?;
-        let (this, base) = (slf.get(), slf.as_super().get());
+        if items.is_exact_instance_of::<PyList>() || items.is_exact_instance_of::<PyTuple>() {
+            return batch::put(slf, items, wait);
+        }
+        // Others may make their items one by one: each is there as soon as it is made.
         for item in items.try_iter()? {
-            let item = item?;
-            if this.quick_put(base, &item) != Some(Put::Done)
-                && let Err(error) = put(slf, &item, wait)
-            {
-                spare(slf, &item, error)?;
-            }
+            put_one(slf, &item?, wait)?;
         }
         Ok(())
     }
 
     /// Take up to max items and return them in a list: waits as get() for the first one only.
+    ///
+    /// Small numbers and the like are taken together, in a third of the time.
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
@@ -491,6 +506,9 @@ impl Queue {
         }
         items.append(get(slf, deadline_of(slf, None, timeout)?)?)?;
         while items.len() < max {
+            if batch::get(slf, &items, max)? {
+                continue;
+            }
             let next = match this.quick_get(py, base) {
                 Some(Some(item)) => item,
                 Some(None) => break,

@@ -67,6 +67,11 @@ fn put(space: &Space, queue: Queue, bytes: &[u8], stack: bool) -> Put {
     queue::put(space, me(space), &mut patient, queue, &fresh).expect("to put")
 }
 
+fn put_word(space: &Space, queue: Queue, word: u64) {
+    let put = queue::put(space, me(space), &mut patient, queue, &Fresh::Word(word));
+    assert_eq!(put.expect("to put"), Put::Done);
+}
+
 fn enroll(space: &Space, queue: Queue) -> Row {
     let row = Row::reserve(space, me(space), &mut patient).expect("a row");
     queue::enroll(space, me(space), &mut patient, queue, row).expect("to enroll");
@@ -152,7 +157,10 @@ fn change<R: 'static>(
             warm(space);
             let mut scene = make(space, maximum, stack);
             for item in &first {
-                assert_eq!(put(space, scene.queue, item, stack), Put::Done);
+                match <[u8; 8]>::try_from(item.as_slice()) {
+                    Ok(word) => put_word(space, scene.queue, u64::from_ne_bytes(word)),
+                    Err(_) => assert_eq!(put(space, scene.queue, item, stack), Put::Done),
+                }
             }
             if grows {
                 scene.flagged = Some(announce(space, scene.made()));
@@ -189,6 +197,11 @@ fn row(count: usize, length: usize) -> Vec<Vec<u8>> {
     (0..count).map(|number| item(number, length)).collect()
 }
 
+/// Items of a word each.
+fn words(count: u64) -> Vec<Vec<u8>> {
+    (0..count).map(|word| word.to_ne_bytes().to_vec()).collect()
+}
+
 fn putting(entries: &mut Vec<Entry>) {
     for (name, count, length, stack) in [
         ("put the first item", 0, 100, false),
@@ -222,6 +235,19 @@ fn putting(entries: &mut Vec<Entry>) {
             // SAFETY: the processes here have one thread.
             let put = unsafe { queue::put_alone(&space.segment, me(space), queue.cell, &fresh) };
             assert_eq!(put, Some(Put::Done));
+        },
+    ));
+    entries.push(change(
+        "put words at once",
+        (0, false),
+        words(1),
+        words(4),
+        |_, _| (),
+        |space, queue, ()| {
+            // SAFETY: as above.
+            let put =
+                unsafe { queue::put_words(&space.segment, me(space), queue.cell, &[1, 2, 3]) };
+            assert_eq!(put, 3);
         },
     ));
     entries.push(change(
@@ -290,6 +316,19 @@ fn getting(entries: &mut Vec<Entry>) {
             // SAFETY: the processes here have one thread.
             let got = unsafe { queue::get_alone(segment, me, queue.cell, row, &mut buffer) };
             assert!(matches!(got, Some(Some(Got::Bytes(KIND, 100)))));
+        },
+    ));
+    entries.push(change(
+        "get words at once",
+        (0, false),
+        words(4),
+        words(4)[3..].to_vec(),
+        enroll,
+        |space, queue, row| {
+            let (segment, me, mut got) = (&space.segment, me(space), [0; 3]);
+            // SAFETY: as above.
+            let count = unsafe { queue::get_words(segment, me, queue.cell, row, &mut got) };
+            assert_eq!((count, got), (3, [0, 1, 2]));
         },
     ));
     entries.push(change(

@@ -1,0 +1,130 @@
+//! Many small items at once: value words, put by one store and taken by one record.
+
+use super::ring::front;
+use super::{
+    A_WORD, CLOSING, GET_LOCK, HEAD, Header, ITEMS, JUMP_ROOM, MAXIMUM, ORDER, Order, RETURNED,
+    ROOM, SURPLUS, TAIL, counts, head_of, page_of, read,
+};
+use crate::alone::Alone;
+use crate::error::Result;
+use crate::holding::{self, Row};
+use crate::layout::{UNIT, WORD};
+use crate::lock::{self, Tried};
+use crate::participant::Participant;
+use crate::segment::Segment;
+use crate::sync::{Ordering, compiler_fence};
+use crate::wait;
+
+/// Bytes of a record of one word.
+const RECORD: u64 = 2 * WORD;
+
+/// Puts as many of the words as the page has room for, if nothing stands in the way; how many.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// The store to the tail commits all; the wake owed is written before it.
+pub unsafe fn put_words(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    words: &[u64],
+) -> usize {
+    if read(segment, cell + ORDER) != Order::Fifo as u64 {
+        return 0;
+    }
+    let Ok(Tried::Acquired | Tried::Recovered) =
+        lock::try_acquire(segment, cell, participant.me, 0)
+    else {
+        return 0;
+    };
+    let (put, end) = fill(segment, cell, words).unwrap_or_default();
+    if put == 0 {
+        lock::release(segment, cell);
+        return 0;
+    }
+    let owed = segment.word(participant.lone_owed());
+    owed.store(cell + ITEMS, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst); // owed before the change
+    segment.word(cell + TAIL).store(end, Ordering::Release); // pairs with `read`
+    compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+    crate::crash_point!("queue.put");
+    lock::release(segment, cell);
+    wait::notify(segment, cell + ITEMS);
+    owed.store(0, Ordering::Release);
+    put
+}
+
+/// Fills records behind the tail; how many, and where they end. The put lock is held.
+fn fill(segment: &Segment, cell: u64, words: &[u64]) -> Result<(usize, u64)> {
+    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    let tail = at(TAIL);
+    let mut ordinal = head_of(segment, tail)?.ordinal();
+    if at(CLOSING) != 0 {
+        return Ok((0, tail));
+    }
+    let mut room = (page_of(tail) + UNIT - JUMP_ROOM - tail) / RECORD;
+    if at(MAXIMUM) != 0 {
+        let (items, leased) = counts(segment, cell);
+        room = room.min(at(MAXIMUM).saturating_sub(items.saturating_add(leased)));
+    }
+    let store = |at: u64, word: u64| segment.word(at).store(word, Ordering::Relaxed);
+    let (mut record, mut put) = (tail, 0);
+    for &word in words.iter().take(room as usize) {
+        let next = (ordinal + 1) & 0xFFFF_FFFF;
+        store(record + WORD, word);
+        store(record + RECORD, Header::new(next, 0, 0).0);
+        store(record, Header::new(ordinal, A_WORD, WORD).0);
+        (record, ordinal) = (record + RECORD, next);
+        put += 1;
+    }
+    Ok((put, record))
+}
+
+/// Takes as many of the oldest items into `words` as are words on one page, if nothing stands in
+/// the way; how many. `row` counts what this process takes.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// One record moves the head on and counts the items as ours.
+pub unsafe fn get_words(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    row: Row,
+    words: &mut [u64],
+) -> usize {
+    // SAFETY: as the caller promised.
+    let Some(mut record) = (unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }) else {
+        return 0;
+    };
+    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    if at(RETURNED) != 0 || at(SURPLUS) != 0 {
+        return 0;
+    }
+    let Ok(Some(front)) = front(segment, cell) else {
+        return 0;
+    };
+    let (tail, mut place, mut got) = (read(segment, cell + TAIL), front.record, 0);
+    while got < words.len() && place != tail {
+        match head_of(segment, place) {
+            Ok(header) if header.kind() == A_WORD => {
+                words[got] = segment.word(place + WORD).load(Ordering::Relaxed);
+                (place, got) = (place + header.size(), got + 1);
+            }
+            _ => break,
+        }
+    }
+    if got == 0 {
+        return 0;
+    }
+    record.write(cell + HEAD, place);
+    let taken = row.amount(segment).wrapping_add(got as u64);
+    record.write(row.at + holding::AMOUNT, taken);
+    crate::crash_point!("queue.got");
+    record.commit(cell + ROOM);
+    got
+}
