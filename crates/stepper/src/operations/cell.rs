@@ -8,7 +8,7 @@ use crate::stage::{
 use courtyard_core::cell::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
 use courtyard_core::layout::RESERVED_SLOT;
 use courtyard_core::participant::Me;
-use courtyard_core::space::Space;
+use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{lock, mutex};
 
@@ -236,6 +236,16 @@ pub fn add(entries: &mut Vec<Entry>) {
         false,
     ));
     entries.push(bytes("compare and write bytes", 0, 100, true, false));
+    entries.push(play(
+        "announce a sleeper",
+        Ends::AsBefore,
+        |space| scalar(space, false),
+        |space, _| warm(space),
+        |space, scene, ()| {
+            announce(space, scene.made);
+        },
+        judge_scalar,
+    ));
     entries.push(locking("enter get_lock()", |space, _| warm(space), enter));
     entries.push(locking("exit get_lock()", enter, exit));
     entries.push(locking("enter get_lock() again", enter, |space, made| {
@@ -271,4 +281,40 @@ pub fn add(entries: &mut Vec<Entry>) {
             release,
         ));
     }
+    entries.push(mutual(
+        "release a lock with a sleeper",
+        Ends::Changed,
+        false,
+        |space, made| {
+            acquire(space, made);
+            let word = space.segment.word(made.base);
+            word.fetch_add(lock::WAITERS, Ordering::Relaxed);
+        },
+        release,
+    ));
+    entries.push(mutual(
+        "acquire a lock, taking it over",
+        Ends::AsBefore,
+        true,
+        |space, made| orphan(space, made.base),
+        |space, made| {
+            acquire(space, made);
+            assert!(mutex::is_recovered(&space.segment, made.base));
+        },
+    ));
+    entries.push(mutual(
+        "acquire a lock, reaping who holds it",
+        Ends::AsBefore,
+        true,
+        |space, made| {
+            warm(space);
+            victim(space, "never", |space| acquire(space, made));
+        },
+        |space, made| {
+            while !mutex::try_acquire(&space.segment, me(space), made.base, 0).expect("an answer") {
+                space.stand(made.base, &mut patient).expect("to stand");
+            }
+            assert!(mutex::is_recovered(&space.segment, made.base));
+        },
+    ));
 }

@@ -2,6 +2,7 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{block, warm};
+use courtyard_core::os::fault;
 use courtyard_core::space::Space;
 use courtyard_core::unfinished::Unfinished;
 
@@ -76,6 +77,15 @@ pub fn add(entries: &mut Vec<Entry>) {
         "allocate large, growing the heap",
         |_| (),
         |space, ()| keep(blocks(space, 1, 400_000)),
+    ));
+    // The generous step does not fit: its bitmap does, its pages don't. The needed one does.
+    entries.push(own(
+        "allocate large, growing a file system nearly full",
+        |_| fault::arm("fallocate", 1, libc::ENOSPC, false),
+        |space, ()| {
+            keep(blocks(space, 1, 400_000));
+            assert!(!fault::disarm(), "no growth was refused");
+        },
     ));
     entries.push(own(
         "free small, into the magazine",

@@ -9,6 +9,7 @@ mod place;
 mod primitive;
 mod queue;
 mod stored;
+mod tree;
 
 use crate::entry::Entry;
 
@@ -23,5 +24,6 @@ pub fn all() -> Vec<Entry> {
     place::add(&mut entries);
     primitive::add(&mut entries);
     queue::add(&mut entries);
+    tree::add(&mut entries);
     entries
 }

@@ -1,9 +1,11 @@
 //! A space's file: made whole or not at all, removed when nobody holds it.
 
-use crate::entry::{Ends, Entry, Judged, OrText, Outcome, Staged, recover};
+use crate::entry::{Ends, Entry, Judged, OrText, Outcome, Staged, enter, recover};
 use crate::image::Place;
+use crate::stage::{make, me, warm};
+use crate::tracee::Mark;
+use courtyard_core::cell::SCALAR;
 use courtyard_core::os::fault;
-use courtyard_core::space::Space;
 use courtyard_core::{HOOKS, folder, participant};
 use std::path::{Path, PathBuf};
 
@@ -90,25 +92,21 @@ fn create(name: &str, draft: bool) -> Entry {
     }
 }
 
-/// A space that nobody holds any more is removed: it is there and whole, or gone.
-fn remove(name: &str, setup: fn(&Space)) -> Entry {
+/// A space that nobody holds any more, or `act`'s process alone, is removed: it is there and
+/// whole, or gone.
+fn remove(name: &str, act: fn(&Place, Mark) -> Result<bool, String>) -> Entry {
     Entry {
         name: name.into(),
         ends: Ends::Changed,
         stage: Box::new(move |path: &Path| {
             let space = folder::create(path, HOOKS).or_text()?;
-            setup(&space);
+            warm(&space);
             let uuid = space.uuid;
             space.discard();
             Ok(Staged {
-                body: Box::new(|place, mark| {
-                    mark(None);
-                    let gone = folder::remove_if_dead(&place.path, None).or_text()?;
-                    if gone {
-                        Ok(())
-                    } else {
-                        Err("it was not removed".into())
-                    }
+                body: Box::new(move |place, mark| match act(place, mark)? {
+                    true => Ok(()),
+                    false => Err("it was not removed".into()),
                 }),
                 judge: Box::new(|place| {
                     let judged = look(place)?;
@@ -135,5 +133,14 @@ fn remove(name: &str, setup: fn(&Space)) -> Entry {
 pub fn add(entries: &mut Vec<Entry>) {
     entries.push(create("create a space", false));
     entries.push(create("create a space by a draft", true));
-    entries.push(remove("remove a space", crate::stage::warm));
+    entries.push(remove("remove a space", |place, mark| {
+        mark(None);
+        folder::remove_if_dead(&place.path, None).or_text()
+    }));
+    entries.push(remove("leave a space, its last process", |place, mark| {
+        let space = enter(place)?;
+        make(space, SCALAR, 0);
+        mark(Some(&space.segment));
+        folder::remove_if_dead(&place.path, Some(me(space).me.slot)).or_text()
+    }));
 }

@@ -1,7 +1,7 @@
 //! Semaphores, conditions, barriers, events and recursive locks.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{Made, announce, is_free, me, told_apart, warm, with_wake, writer};
+use crate::stage::{Made, announce, is_free, me, told_apart, victim, warm, with_wake, writer};
 use courtyard_core::barrier::{self, ACTING, BROKEN, DRAINING, FILLING, Joined, Party};
 use courtyard_core::cell::{self, BARRIER, CONDITION, FLAG, RMUTEX, SEMAPHORE};
 use courtyard_core::condition::{self, Waiter};
@@ -352,6 +352,11 @@ fn barriers(entries: &mut Vec<Entry>) {
     ));
 }
 
+fn enter(space: &Space, made: Made) {
+    let entered = mutex::enter(&space.segment, me(space), writer(made), 0);
+    assert!(entered.expect("to enter"));
+}
+
 fn others(entries: &mut Vec<Entry>) {
     for (on, name) in [(true, "set an event"), (false, "clear an event")] {
         entries.push(change(
@@ -370,10 +375,24 @@ fn others(entries: &mut Vec<Entry>) {
         ));
     }
     let rlock = |space: &Space| make(space, RMUTEX, 0, |_, _| {});
-    let enter = |space: &Space, made: Made| {
-        let entered = mutex::enter(&space.segment, me(space), writer(made), 0);
-        assert!(entered.expect("to enter"));
-    };
+    entries.push(change(
+        "acquire a recursive lock, reaping who holds it",
+        rlock,
+        move |space, made| {
+            victim(space, "never", |space| {
+                (0..2).for_each(|_| enter(space, made))
+            })
+        },
+        |space, made, ()| {
+            let writer = writer(made);
+            while !mutex::enter(&space.segment, me(space), writer, 0).expect("an answer") {
+                space.stand(made.base, &mut patient).expect("to stand");
+            }
+            assert!(mutex::is_recovered(&space.segment, made.base));
+        },
+        |_, _| (),
+        ((), ()),
+    ));
     // Free again with its holder's death, however often it was entered.
     for (name, levels) in [("acquire a recursive lock", 0), ("acquire it again", 1)] {
         entries.push(change(

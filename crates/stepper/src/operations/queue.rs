@@ -15,15 +15,15 @@ const LARGE: usize = INLINE as usize + 400;
 const PAGE: usize = 4;
 
 #[derive(Clone, Copy)]
-struct Scene {
-    queue: Queue,
-    row: u64,
+pub struct Scene {
+    pub queue: Queue,
+    pub row: u64,
     flagged: Option<u64>,
     blocks: usize,
 }
 
 impl Scene {
-    fn made(&self) -> Made {
+    pub fn made(&self) -> Made {
         Made {
             object: self.queue.object,
             row: self.row,
@@ -32,8 +32,7 @@ impl Scene {
     }
 }
 
-fn make(space: &Space, maximum: u64, stack: bool) -> Scene {
-    let order = if stack { Order::Lifo } else { Order::Fifo };
+pub fn make(space: &Space, maximum: u64, order: Order) -> Scene {
     let made = queue::create(space, me(space), &mut patient, maximum, order);
     let (object, row) = made.expect("a queue");
     let (cell, ..) = cell::open(&space.segment, object).expect("the queue");
@@ -53,7 +52,7 @@ fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
     Ok(blocks.len())
 }
 
-fn item(number: usize, length: usize) -> Vec<u8> {
+pub fn item(number: usize, length: usize) -> Vec<u8> {
     vec![number as u8; length]
 }
 
@@ -72,13 +71,13 @@ fn put_word(space: &Space, queue: Queue, word: u64) {
     assert_eq!(put.expect("to put"), Put::Done);
 }
 
-fn enroll(space: &Space, queue: Queue) -> Row {
+pub fn enroll(space: &Space, queue: Queue) -> Row {
     let row = Row::reserve(space, me(space), &mut patient).expect("a row");
     queue::enroll(space, me(space), &mut patient, queue, row).expect("to enroll");
     row
 }
 
-fn bytes_of(space: &Space, got: Got, buffer: &[u8]) -> Vec<u8> {
+pub fn bytes_of(space: &Space, got: Got, buffer: &[u8]) -> Vec<u8> {
     match got {
         Got::Word(word) => word.to_ne_bytes().to_vec(),
         Got::Bytes(_, length) => buffer[..length].to_vec(),
@@ -86,7 +85,7 @@ fn bytes_of(space: &Space, got: Got, buffer: &[u8]) -> Vec<u8> {
     }
 }
 
-fn contents(space: &Space, payload: u64) -> Vec<u8> {
+pub fn contents(space: &Space, payload: u64) -> Vec<u8> {
     let (_, at, length) = queue::contents(&space.segment, payload).expect("contents");
     let mut bytes = vec![0; length as usize];
     space.segment.copy_out(at, &mut bytes);
@@ -155,7 +154,8 @@ fn change<R: 'static>(
         ends,
         move |space| {
             warm(space);
-            let mut scene = make(space, maximum, stack);
+            let order = if stack { Order::Lifo } else { Order::Fifo };
+            let mut scene = make(space, maximum, order);
             for item in &first {
                 match <[u8; 8]>::try_from(item.as_slice()) {
                     Ok(word) => put_word(space, scene.queue, u64::from_ne_bytes(word)),
@@ -414,7 +414,7 @@ fn living(entries: &mut Vec<Entry>) {
         warm,
         |space, ()| warm(space),
         |space, (), ()| {
-            make(space, 0, false);
+            make(space, 0, Order::Fifo);
         },
         |_, ()| Ok(Outcome::Before),
     ));
@@ -430,7 +430,7 @@ fn living(entries: &mut Vec<Entry>) {
             warm,
             move |space, ()| {
                 warm(space);
-                let scene = make(space, 0, false);
+                let scene = make(space, 0, Order::Fifo);
                 for item in row(count, length) {
                     put(space, scene.queue, &item, false);
                 }
@@ -447,7 +447,7 @@ fn living(entries: &mut Vec<Entry>) {
         Ends::Changed,
         |space| {
             warm(space);
-            make(space, 0, false)
+            make(space, 0, Order::Fifo)
         },
         |space, _| warm(space),
         |space, scene, ()| {
