@@ -9,6 +9,9 @@ PY := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) \
     $(wildcard Cargo.toml Cargo.lock) pyproject.toml
 
+# The models of the engine's own code, built as models.
+LOOM := RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --release --test 'loom*' --target-dir target/loom
+
 # One interpreter for maturin and clippy, so that neither undoes the other's build.
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(abspath $(PY))
@@ -30,6 +33,7 @@ test: $(VENV)/extra-test ## run all tests
 	cargo test -p courtyard-core --features crash-points,faults
 	cargo test -p courtyard-stepper
 	cargo test -p courtyard-fuzz
+	$(LOOM)
 	$(PY) -m pytest
 
 check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stubs, layering and notices
@@ -61,11 +65,11 @@ endif
 
 torture: $(VENV)/extra-test ## run the models, the kills at every instruction and at random (SIZE=small or full)
 	@case "$(SIZE)" in small | full) ;; *) echo "courtyard: SIZE is small or full, not $(SIZE)" >&2; exit 2 ;; esac
-	RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --release --test 'loom*' --target-dir target/loom
+	$(LOOM) -- --include-ignored
 	@if command -v spin >/dev/null; then models/run.sh $(SIZE); else \
 	    echo "courtyard: the Promela models were not run: 'spin' is missing (Debian and Ubuntu: apt install spin)"; fi
 	cargo run --release -p courtyard-stepper -- $(if $(filter full,$(SIZE)),--full,--seconds 60)
-	cargo run --release -p courtyard-fuzz -- --images $(if $(filter full,$(SIZE)),1000000,20000)
+	cargo run --release -p courtyard-fuzz -- --images $(if $(filter full,$(SIZE)),1000000,20000) --workers 16
 	cargo run --release -p courtyard-fuzz -- --live $(if $(filter full,$(SIZE)),600,20)
 ifneq ($(wildcard tests/torture/test_*.py),)
 	COURTYARD_TORTURE_SIZE=$(SIZE) $(PY) -m pytest -v tests/torture

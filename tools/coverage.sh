@@ -5,9 +5,14 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-llvm=$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin
-if ! [ -x "$llvm/llvm-cov" ]; then
-    echo "courtyard: nothing was measured: this rustc's llvm-cov is missing (rustup component add llvm-tools)" >&2
+# rustc's own, or Debian's newest: from LLVM 19 on they read what this rustc writes.
+llvm=
+for folder in $(printf '%s\n' /usr/lib/llvm-*/bin | sort -V) \
+    "$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin"; do
+    if [ -x "$folder/llvm-cov" ] && [ -x "$folder/llvm-profdata" ]; then llvm=$folder; fi
+done
+if [ -z "$llvm" ]; then
+    echo "courtyard: nothing was measured: llvm-cov is missing (rustup component add llvm-tools, or apt install llvm-19)" >&2
     exit 1
 fi
 

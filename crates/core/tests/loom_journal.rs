@@ -181,6 +181,7 @@ fn reap_twice(stores: u64, reaper_stores: u64) {
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn two_writers_and_a_reader() {
     mortal::explore("two writers, reader", 3, || {
         write_and_read(true, IMMORTAL, Bug::None);
@@ -202,11 +203,13 @@ fn one_of_two_writers_dies() {
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn one_of_two_writers_dies_beside_a_reader() {
     assert!(with_death("two writers, reader", true, 2, Bug::None) > 10);
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn writer_and_reaper_die() {
     mortal::every_death(|stores| {
         mortal::every_second_death(|reaper_stores| {

@@ -157,6 +157,7 @@ fn two_contend() {
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn three_contend() {
     mortal::explore("three contend", 4, || contend(3, IMMORTAL, Bug::None));
 }
@@ -177,6 +178,7 @@ fn one_of_two_dies() {
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn one_of_three_dies() {
     with_death(3, Some(3));
 }

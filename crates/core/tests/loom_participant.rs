@@ -130,6 +130,7 @@ fn two_newcomers_and_a_reaper() {
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn a_newcomer_dies() {
     mortal::every_death(|stores| {
         let name = format!("two newcomers, reaper; one dies after {stores} stores");

@@ -171,6 +171,7 @@ fn waiter_and_two_wakers() {
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn two_waiters_and_two_wakers() {
     let ways = &[Way::Event, Way::Event];
     mortal::explore("two waiters, two wakers", 2, || {
@@ -186,6 +187,7 @@ fn bell_and_two_wakers() {
 }
 
 #[test]
+#[ignore = "takes long: make torture runs it"]
 fn bell_and_waiter_and_two_wakers() {
     let ways = &[Way::Bell, Way::Event];
     mortal::explore("bell, waiter, two wakers", 2, || {

@@ -142,8 +142,8 @@ fn change<R: 'static>(
         false => (before, after),
     };
     let grows = after.len() > before.len();
-    // What the dead one had comes back; in a block of its own, if that was a lease.
-    let leases = name.starts_with("lease");
+    // What the dead one had comes back. What a lease took from the ring comes back in a block.
+    let leases = name == "lease an item";
     let ends = if before == after && !leases {
         Ends::AsBefore
     } else {
