@@ -11,11 +11,24 @@ use courtyard_core::sync::relax;
 use courtyard_core::wait;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// PAUSEs, then yields, before a waiter sleeps: a partner on another CPU answers within these.
-const SPINS: u32 = 40;
-const YIELDS: u32 = 10;
+/// PAUSEs before a waiter sleeps: few, or, as long as that is worth it, more than it takes to wake
+/// a partner that sleeps on another CPU. On one CPU no partner answers while we spin. Nobody yields:
+/// who did is made to wait by the kernel when it is woken later.
+const FEW_SPINS: u32 = 40;
+const MANY_SPINS: u32 = 1500;
+/// So many waits in a row may spin in vain before waiters spin but few times.
+const PATIENT: i32 = 8;
+/// And after so many of those, one tries again.
+const RETRY: i32 = 64;
+
+thread_local! {
+    /// How many more waits of this thread are to spin many times (from 1 to `PATIENT`), or, below 0,
+    /// how many are not.
+    static HOPE: Cell<i32> = const { Cell::new(PATIENT) };
+}
 
 /// When to give up. None: never.
 #[derive(Clone, Copy)]
@@ -62,20 +75,24 @@ impl Deadline {
     }
 }
 
-/// Sleeps until the event word differs from `flagged`: spins, yields, then the futex. Its result
-/// is a slice's: time passing is `TimedOut`.
+/// Sleeps until the event word differs from `flagged`: spins, then the futex. Its result is a
+/// slice's: time passing is `TimedOut`.
 fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Stood> {
-    let changed = || wait::observe(&space.segment, event) != flagged;
-    for turn in 0..SPINS + YIELDS {
-        if changed() {
+    let hope = HOPE.get();
+    let spins = if hope > 0 { MANY_SPINS } else { FEW_SPINS };
+    for _ in 0..spins {
+        if wait::observe(&space.segment, event) != flagged {
+            HOPE.set(PATIENT);
             return Ok(Stood::Changed);
         }
-        if turn < SPINS {
-            relax()
-        } else {
-            os::yield_now()
-        }
+        relax();
     }
+    let less = match hope {
+        1 => -RETRY,
+        -1 => 1,
+        hope => hope + if hope > 0 { -1 } else { 1 },
+    };
+    HOPE.set(less);
     Ok(match wait::sleep(&space.segment, event, flagged, limit) {
         Woken::Changed => Stood::Changed,
         Woken::TimedOut => Stood::TimedOut,
