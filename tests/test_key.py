@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import datetime
-import enum
 import gc
 import math
 import multiprocessing
@@ -13,12 +12,11 @@ import struct
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -27,127 +25,36 @@ from hypothesis import strategies as st
 import courtyard as cy
 from courtyard import _native
 from tests import children
-
-NONE, ASCII, LATIN, WIDE_2, WIDE_4, BYTES, INTEGER, FLOAT, COMPLEX, TUPLE, FROZENSET, PICKLE = (
-    range(1, 13)
+from tests.keyed import (
+    ASCII,
+    DEPTH,
+    FROZENSET,
+    LONGEST,
+    PICKLE,
+    SAMPLES,
+    Backwards,
+    Bit,
+    Bytes,
+    Caseless,
+    Color,
+    Complex,
+    Float,
+    Group,
+    Int,
+    Letter,
+    Number,
+    Point,
+    Rehashed,
+    Row,
+    Shy,
+    Text,
+    User,
+    Word,
+    form,
+    look,
+    nested,
+    through,
 )
-DEPTH = 100
-LONGEST = 64 << 20
-
-
-def form(key: Hashable) -> tuple[int, bytes]:
-    tag, content, _ = _native._key_encode(key)
-    assert 0 < tag < 32
-    return tag, content
-
-
-def through(key: Hashable) -> Any:
-    return _native._key_decode(*_native._key_encode(key))
-
-
-def look(key: Any) -> Any:
-    """Return what a key looks like: its type and content, and those of what is in it."""
-    kind = type(key)
-    if isinstance(key, float):
-        return kind, struct.pack("d", key)
-    if isinstance(key, complex):
-        return kind, struct.pack("dd", key.real, key.imag)
-    if isinstance(key, tuple):
-        return kind, [look(item) for item in tuple.__iter__(key)]
-    if isinstance(key, frozenset):  # in no order
-        return kind, sorted(repr(look(item)) for item in frozenset.__iter__(key))
-    return kind, key
-
-
-class Number(enum.IntEnum):
-    ONE = 1
-    TWO = 2
-
-
-class Letter(enum.StrEnum):
-    A = "a"
-
-
-class Bit(enum.IntFlag):
-    ONE = 1
-    TWO = 2
-
-
-class Word(str, enum.Enum):  # noqa: UP042 - not what StrEnum is
-    A = "a"
-
-
-class Color(enum.Enum):
-    RED = 1
-    BLUE = 2
-
-
-class Point(NamedTuple):
-    x: Any
-    y: Any
-
-
-class Int(int):
-    pass
-
-
-class Text(str):
-    __slots__ = ()
-
-
-class Bytes(bytes):
-    pass
-
-
-class Float(float):
-    pass
-
-
-class Complex(complex):
-    pass
-
-
-class Row(tuple[Any, ...]):
-    def __iter__(self) -> Any:
-        raise AssertionError("not asked for")
-
-
-class Group(frozenset[Any]):
-    pass
-
-
-class Shy(frozenset[Any]):
-    def __iter__(self) -> Any:
-        return iter(())
-
-
-class Backwards(int):
-    """Only its order is its own."""
-
-    def __lt__(self, other: Any) -> bool:
-        return int(self) > int(other)
-
-
-class Caseless(str):
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, str) and self.lower() == other.lower()
-
-    def __hash__(self) -> int:
-        return hash(self.lower())
-
-
-class Rehashed(int):
-    def __hash__(self) -> int:
-        return 1
-
-    __eq__ = int.__eq__
-
-
-@dataclass(frozen=True)
-class User:
-    name: str
-    role: str
-
 
 # Texts of each width, with surrogates.
 CHARACTERS = st.sampled_from("aZ0\0\x7f\x80éÿĀ漢\ud800\udfff\uffff😀\U0010ffff")
@@ -465,13 +372,6 @@ def test_courtyard_objects_are_refused() -> None:
             _native._key_encode(User("x", shared))  # type: ignore[arg-type]
 
 
-def nested(depth: int, innermost: Any = (), wrap: Callable[[Any], Any] | None = None) -> Any:
-    key = innermost
-    for _ in range(depth):
-        key = wrap(key) if wrap else (key,)
-    return key
-
-
 @pytest.mark.parametrize("wrap", [lambda key: (key,), lambda key: frozenset([key])])
 def test_depth(wrap: Callable[[Any], Any]) -> None:
     for depth in (DEPTH - 2, DEPTH - 1, DEPTH, DEPTH + 50):
@@ -532,15 +432,6 @@ def test_keys_inside_keys() -> None:
     assert form(Nested("a")) == alone[1]
 
 
-SAMPLES: list[Any] = [
-    *("", "abc", "é", "漢", "\udc80", "😀", b"", b"\0a", None, 5, -1, 2**64, -(2**64), 0.5),
-    *(math.inf, 2.5j, complex(0, -1), Decimal("2.5"), User("x", "x"), Color.RED, True, 1.0),
-    *((), (1, "a", (2.5, b"b")), (1, True), Point(Number.ONE, "x"), Letter.A, Bit.TWO),
-    *(frozenset([1, "a", (2, frozenset(["b", "c"]))]), frozenset(["x", "y", "z", "漢", 0.5])),
-    *(("x" * 200, 2**99), Group([1, 2]), nested(50), (Color.BLUE, 1.0)),
-]
-
-
 def forms_of_samples() -> list[tuple[int, bytes]]:
     return [form(sample) for sample in SAMPLES]
 
@@ -566,143 +457,6 @@ def test_other_processes_write_the_same(seed: str, monkeypatch: pytest.MonkeyPat
     assert seeded != hash("seed")  # sets have another order there
     assert forms == forms_of_samples()
     assert [look(key) for key in keys] == [look(sample) for sample in SAMPLES]
-
-
-PLAIN_SAMPLES = [key for key in SAMPLES if not isinstance(key, Decimal | User | Color)]
-ENCODED = [
-    (tag, content)
-    for tag, content, _ in map(_native._key_encode, PLAIN_SAMPLES)
-    if b"\x80\x05" not in content
-]
-
-
-def attempt(tag: int, content: bytes) -> None:
-    """Decode what may be anything: a key that is written just so, or CorruptError."""
-    try:
-        key = _native._key_decode(tag, content)
-    except cy.CorruptError:
-        return
-    assert _native._key_encode(key) == (tag, content, None)
-
-
-def spoilt(data: st.DataObject, content: bytes) -> bytes:
-    changed = bytearray(content)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, max(len(changed) - 1, 0)))
-        what = data.draw(st.sampled_from(["set", "flip", "cut", "double", "add"]))
-        if what == "set":
-            changed[place : place + 1] = bytes([data.draw(st.integers(0, 255))])
-        elif what == "flip" and changed:
-            changed[place] ^= 1 << data.draw(st.integers(0, 7))
-        elif what == "cut":
-            del changed[place : place + data.draw(st.integers(1, 8))]
-        elif what == "double":
-            changed[place:place] = changed[place : place + data.draw(st.integers(1, 8))]
-        else:
-            changed += data.draw(st.binary(max_size=3))
-    return bytes(changed)
-
-
-@given(st.data())
-def test_spoilt_bytes(data: st.DataObject) -> None:
-    tag, content = data.draw(st.sampled_from(ENCODED))
-    tag = data.draw(st.just(tag) | st.integers(0, 31).filter(lambda tag: tag != PICKLE))
-    content = spoilt(data, content)
-    if PICKLE not in content:
-        attempt(tag, content)
-
-
-@given(st.integers(0, 255).filter(lambda tag: tag != PICKLE), st.binary(max_size=40))
-def test_any_bytes(tag: int, content: bytes) -> None:
-    attempt(tag, content.replace(bytes([PICKLE]), b"\x0d"))
-
-
-TAGS = st.sampled_from([NONE, ASCII, LATIN, WIDE_2, BYTES, TUPLE, FROZENSET, 0, 1, 2, 3, 65])
-
-
-@given(st.sampled_from([TUPLE, FROZENSET]), st.lists(TAGS, max_size=40).map(bytes))
-def test_any_tags(tag: int, content: bytes) -> None:
-    attempt(tag, content)
-
-
-@pytest.mark.parametrize(
-    ("tag", "content"),
-    [
-        (0, b""),
-        (13, b""),
-        (255, b""),
-        (NONE, b"x"),
-        (ASCII, b"\x80"),
-        (ASCII, b"x" * 40 + b"\x80"),
-        (LATIN, b""),
-        (LATIN, b"a"),
-        (WIDE_2, b"a\0"),
-        (WIDE_2, b"abc"),
-        (WIDE_4, struct.pack("I", 0x110000)),
-        (INTEGER, b""),
-        (INTEGER, b"1234567"),
-        (INTEGER, bytes([5, *[0] * 8])),  # would fit 8
-        (INTEGER, bytes([5, *[0] * 8, 1, 0, 0])),  # longer than need be
-        (FLOAT, b"1234567"),
-        (FLOAT, struct.pack("d", 1.0)),
-        (FLOAT, struct.pack("d", -0.0)),
-        (FLOAT, struct.pack("d", 1e300)),
-        (COMPLEX, struct.pack("d", 1.5)),
-        (COMPLEX, struct.pack("dd", 1.5, 0.0)),
-        (COMPLEX, struct.pack("dd", -0.0, 1.5)),
-        (TUPLE, b""),
-        (TUPLE, bytes([1])),
-        (TUPLE, bytes([0, 0])),
-        (TUPLE, bytes([1, NONE])),
-        (TUPLE, bytes([1, NONE, 1])),
-        (TUPLE, bytes([1, ASCII, 2, 65])),
-        (TUPLE, bytes([129, 0, NONE, 0])),  # a count of 1 in two bytes
-        (TUPLE, bytes([255] * 10)),
-        (TUPLE, bytes([*[255] * 8, 1])),
-        (TUPLE, bytes([1, TUPLE] * DEPTH + [0])),
-        (FROZENSET, bytes([2, NONE, 0, NONE, 0])),  # twice
-        (FROZENSET, bytes([2, ASCII, 1, 66, ASCII, 1, 65])),  # not sorted
-        (FROZENSET, bytes([2, FROZENSET, 0, FROZENSET, 0])),
-    ],
-)
-def test_broken_bytes(tag: int, content: bytes) -> None:
-    with pytest.raises(cy.CorruptError, match="a stored key"):
-        _native._key_decode(tag, content)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [1, 2.0, False, "a", [1], {}, bytearray(b"x"), (True,), [[]], Number.TWO, (1, [2])],
-    ids=repr,
-)
-def test_an_original_that_is_another_key(other: Any) -> None:
-    kind, payload, _ = _native._encode(other)
-    same = other in (1, True) and type(other) is not list
-    for key in (True, 1.0, Number.ONE):
-        if same:
-            assert _native._key_decode(*form(key), (kind, payload)) == key
-        else:
-            with pytest.raises(cy.CorruptError, match="kept beside"):
-                _native._key_decode(*form(key), (kind, payload))
-
-
-def test_spoilt_originals() -> None:
-    tag, content, original = _native._key_encode((True, "abc"))
-    assert original is not None
-    kind, payload = original
-    for place in range(len(payload)):
-        for bit in range(8):
-            changed = bytearray(payload)
-            changed[place] ^= 1 << bit
-            try:
-                key = _native._key_decode(tag, content, (kind, bytes(changed)))
-            except cy.CorruptError:
-                continue
-            assert key == (True, "abc")
-    with pytest.raises(cy.CorruptError, match="a word has 8 bytes"):
-        _native._key_decode(*form(1), (0, b"1234567"))
-    with pytest.raises(cy.CorruptError):
-        _native._key_decode(*form(1), (99, b"1234567"))
 
 
 def test_threads_have_their_own_room() -> None:
