@@ -1,6 +1,7 @@
 """Queues: as queue.Queue and multiprocessing.Queue, with leases, and past the death of any user."""
 
 import gc
+import multiprocessing
 import multiprocessing.queues
 import os
 import pickle
@@ -11,6 +12,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -525,6 +527,78 @@ class Beside(RuleBasedStateMachine):
 
 TestBeside = Beside.TestCase
 TestBeside.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def serve(q: Any, pipe: Connection) -> None:
+    """Do to the queue what is asked for, without waiting, and answer what came of it."""
+    while True:
+        name, args = pipe.recv()
+        try:
+            pipe.send(getattr(q, name)(*args))
+        except (queue.Full, queue.Empty) as error:
+            pipe.send(type(error).__name__)
+
+
+class BesideFromProcesses(RuleBasedStateMachine):
+    """The same from two processes, which are killed now and then between two operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        ours, theirs = random.choice([(cy.Queue, queue.Queue), (cy.LifoQueue, queue.LifoQueue)])
+        size = random.choice([0, 3])
+        self.queue: Any = ours(size)
+        self.model: Any = theirs(size)
+        self.workers: list[tuple[int, Connection]] = []
+        for _ in range(2):
+            self.begin()
+
+    def begin(self) -> None:
+        pipe, theirs = multiprocessing.Pipe()
+        self.workers.append((fork(serve, self.queue, theirs), pipe))
+        theirs.close()
+
+    def ask(self, which: int, name: str, *args: Any) -> None:
+        pipe = self.workers[which][1]
+        pipe.send((name, args))
+        assert pipe.poll(20)
+        try:
+            expected = getattr(self.model, name)(*args)
+        except (queue.Full, queue.Empty) as error:
+            expected = type(error).__name__
+        assert pipe.recv() == expected
+
+    @rule(which=st.integers(0, 1), number=st.integers(), size=st.sampled_from([0, 100, 6000]))
+    def put(self, which: int, number: int, size: int) -> None:
+        self.ask(which, "put_nowait", (number, b"x" * size))
+
+    @rule(which=st.integers(0, 1), number=st.integers(-5, 5))
+    def put_a_word(self, which: int, number: int) -> None:
+        self.ask(which, "put_nowait", number)
+
+    @rule(which=st.integers(0, 1))
+    def get(self, which: int) -> None:
+        self.ask(which, "get_nowait")
+
+    @rule(which=st.integers(0, 1), name=st.sampled_from(["qsize", "empty", "full"]))
+    def look(self, which: int, name: str) -> None:
+        self.ask(which, name)
+
+    @rule(which=st.integers(0, 1))
+    def die(self, which: int) -> None:
+        child, pipe = self.workers.pop(which)
+        kill(child)
+        pipe.close()
+        self.begin()
+
+    def teardown(self) -> None:
+        for child, pipe in self.workers:
+            kill(child)
+            pipe.close()
+        self.queue.check()
+
+
+TestBesideFromProcesses = BesideFromProcesses.TestCase
+TestBesideFromProcesses.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 
 
 def produce(q: Any, name: int, count: int) -> None:
