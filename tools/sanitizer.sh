@@ -30,7 +30,7 @@ mutate() {
         cargo run --release $checks --config profile.release.lto=false \
         --target "$host" --target-dir "$target/address" -p courtyard-fuzz -- "$@"
 }
-mutate --images "$images" --seed 77
+mutate --images "$images" --seed 77 --workers 16
 mutate --live "$seconds"
 
 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
