@@ -82,6 +82,14 @@ fn fill(segment: &Segment, cell: u64, words: &[u64]) -> Result<(usize, u64)> {
     Ok((put, record))
 }
 
+/// Whether the oldest item seems to be a word; by the time it is taken there may be another.
+#[inline]
+pub fn starts_with_word(segment: &Segment, cell: u64) -> bool {
+    let head = read(segment, cell + HEAD);
+    head != read(segment, cell + TAIL)
+        && head_of(segment, head).is_ok_and(|header| header.kind() == A_WORD)
+}
+
 /// Takes as many of the oldest items into `words` as are words on one page, if nothing stands in
 /// the way; how many. `row` counts what this process takes.
 ///
@@ -90,6 +98,7 @@ fn fill(segment: &Segment, cell: u64, words: &[u64]) -> Result<(usize, u64)> {
 ///
 /// # Crash
 /// One record moves the head on and counts the items as ours.
+#[inline]
 pub unsafe fn get_words(
     segment: &Segment,
     participant: &Participant,

@@ -39,7 +39,7 @@ mod page;
 mod ring;
 mod tree;
 
-pub use batch::{get_words, put_words};
+pub use batch::{get_words, put_words, starts_with_word};
 pub use doom::{condemn, crumble};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, lay_out};

@@ -167,6 +167,14 @@ impl Queue {
         let participant = base.handle.held()?;
         let row = self.enrolment.known(participant)?;
         let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        if queue::starts_with_word(segment, cell) {
+            // Without what an item of bytes needs: a number costs a tenth less.
+            let mut word = [0];
+            // SAFETY: the GIL is held from before this call until after it.
+            if unsafe { queue::get_words(segment, participant, cell, row, &mut word) } == 1 {
+                return Some(Some(codec::decode_word(py, word[0]).map(Bound::unbind)));
+            }
+        }
         with_buffer(|buffer| {
             // SAFETY: the GIL is held from before this call until after it.
             let got = unsafe { queue::get_alone(segment, participant, cell, row, buffer) }?;
