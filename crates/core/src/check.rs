@@ -5,12 +5,12 @@
 //! nothing moved meanwhile. Beside writers that never pause no such moment may be found: then
 //! figures are given, and nobody is accused.
 
-use crate::cell;
 use crate::directory;
+use crate::doom;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::holding;
-use crate::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
+use crate::layout::{self, CLASSES, SLOTS, WORD, block, kind, record, slot, superblock};
 use crate::operation::{self, Operation};
 use crate::os;
 use crate::participant::{FREE, State};
@@ -97,6 +97,8 @@ struct Snapshot {
     /// The row of each membership's and each ticket's object.
     members: Vec<u64>,
     tickets: Vec<u64>,
+    /// The row of each object that a value links, one a link.
+    links: Vec<u64>,
     objects: Vec<directory::Listed>,
 }
 
@@ -120,6 +122,7 @@ impl Snapshot {
             participants: 0,
             claims: Vec::new(),
             members: Vec::new(),
+            links: Vec::new(),
             tickets: directory::tickets(operation)?,
             objects: directory::list(operation)?,
         };
@@ -130,26 +133,31 @@ impl Snapshot {
         snapshot.add_table(segment, superblock::OBJECTS)?;
         snapshot.add_table(segment, superblock::TICKETS)?;
         for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
-            snapshot.add_participant(segment, slot)?;
+            snapshot.add_participant(space, slot)?;
         }
-        for object in &snapshot.objects {
-            let (version, blocks) = (space.hooks.blocks)(segment, object.kind, object.root)?;
-            snapshot.versions.push(version);
-            snapshot
-                .claims
-                .extend(blocks.into_iter().map(|block| (block, OBJECT)));
+        for index in 0..snapshot.objects.len() {
+            let object = &snapshot.objects[index];
+            snapshot.add(space, object.root, OBJECT)?;
         }
         let (mut doomed, mut steps) = (read(superblock::DOOMED), 0);
         while doomed != 0 && steps < segment.size() / layout::LINE {
-            let (_, blocks) = (space.hooks.blocks)(segment, cell::KIND, doomed)?;
-            snapshot
-                .claims
-                .extend(blocks.into_iter().map(|block| (block, DOOMED)));
-            doomed = read(heap::payload(segment, doomed) + cell::OWNER);
+            snapshot.add(space, doomed, DOOMED)?;
+            doomed = read(doomed + block::SERIAL);
             steps += 1;
         }
         snapshot.versions.push(read(superblock::NEXT_SERIAL));
         Ok(snapshot)
+    }
+
+    /// A block and what it consists of.
+    fn add(&mut self, space: &Space, block: u64, state: &'static str) -> Result<()> {
+        space.segment.check_range(block, block::SMALL)?;
+        let found = (space.hooks.blocks)(&space.segment, block)?;
+        self.versions.push(found.version);
+        let blocks = found.blocks.into_iter();
+        self.claims.extend(blocks.map(|block| (block, state)));
+        self.links.extend(found.links);
+        Ok(())
     }
 
     fn add_table(&mut self, segment: &Segment, head: u64) -> Result<()> {
@@ -163,7 +171,8 @@ impl Snapshot {
     }
 
     /// What a participant has at hand, fills, and holds.
-    fn add_participant(&mut self, segment: &Segment, slot: u64) -> Result<()> {
+    fn add_participant(&mut self, space: &Space, slot: u64) -> Result<()> {
+        let segment = &space.segment;
         let read = |offset| segment.word(offset).load(Ordering::Relaxed);
         self.participants += 1;
         for index in 0..slot::RECORD_COUNT {
@@ -177,8 +186,14 @@ impl Snapshot {
         }
         let base = layout::slot_record(slot);
         let unfinished = (0..slot::UNFINISHED_ROWS).map(|row| base + slot::UNFINISHED + row * WORD);
-        let blocks = unfinished.map(read).filter(|&block| block != 0);
-        self.claims.extend(blocks.map(|block| (block, UNFINISHED)));
+        for block in unfinished.map(read).filter(|&block| block != 0) {
+            segment.check_range(block, block::SMALL)?;
+            if kind::has_contents(doom::kind_of(segment, block)) {
+                self.add(space, block, UNFINISHED)?;
+            } else {
+                self.claims.push((block, UNFINISHED));
+            }
+        }
         let holdings = base + slot::HOLDINGS;
         self.add_table(segment, holdings)?;
         for (_, row) in rows::each(segment, holdings, holding::ROW)? {
@@ -219,7 +234,7 @@ impl Snapshot {
             return Err(corrupt(format!("{block:#x}, {owner}, is no block")));
         }
         let mut references: HashMap<u64, u64> = HashMap::new();
-        for row in self.members.iter().chain(&self.tickets) {
+        for row in self.members.iter().chain(&self.tickets).chain(&self.links) {
             *references.entry(*row).or_default() += 1;
         }
         for object in &self.objects {

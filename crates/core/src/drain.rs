@@ -6,10 +6,11 @@
 //! is never applied to a slot that has been reused.
 
 use crate::directory;
+use crate::doom;
 use crate::error::{Attempt, Error, Result};
 use crate::heap;
 use crate::holding;
-use crate::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
+use crate::layout::{self, CLASSES, SLOTS, WORD, kind, record, slot, superblock};
 use crate::operation::{self, Operation};
 use crate::participant::{DRAINING, FREE, Participant, Right, State};
 use crate::pin;
@@ -33,7 +34,7 @@ pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Re
         }
     }
     directory::expire(space, participant, patience)?;
-    directory::crumble(space, participant, patience)?;
+    doom::crumble(space, participant, patience)?;
     if planted(Bug::RetiredNotSwept) {
         return Ok(());
     }
@@ -162,8 +163,12 @@ fn give_back(space: &Space, operation: &mut Operation, held: Owned) -> Attempt<b
             operation.write(word, count - 1);
         }
         Owned::Unfinished(_) => {
-            operation.lock(superblock::HEAP_LOCK)?;
-            heap::release(operation, value)?;
+            if kind::has_contents(doom::kind_of(operation.segment, at(operation, value)?)) {
+                doom::condemn(operation, value)?;
+            } else {
+                operation.lock(superblock::HEAP_LOCK)?;
+                heap::release(operation, value)?;
+            }
             if planted(Bug::DrainInTwo) {
                 operation.commit();
             }
@@ -194,6 +199,12 @@ fn give_back(space: &Space, operation: &mut Operation, held: Owned) -> Attempt<b
     }
     operation.commit();
     Ok(operation.segment.word(word).load(Ordering::Relaxed) == 0)
+}
+
+/// A block that a table names, checked as data of a peer.
+fn at(operation: &Operation, block: u64) -> Result<u64> {
+    operation.segment.check_range(block, layout::block::SMALL)?;
+    Ok(block)
 }
 
 /// Drops an entry that makes no sense, and marks the space as damaged.

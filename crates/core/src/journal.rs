@@ -15,6 +15,7 @@ use crate::layout::{self, WORD, record, superblock};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{Ordering, compiler_fence, fence};
+use std::collections::HashMap;
 
 /// Bytes copied by a record: pieces without gaps, from a place of the writer's own, to places
 /// `stride` apart. It writes these bytes and no others: their neighbours may be changed without
@@ -60,6 +61,16 @@ pub struct Record<'a> {
     entries: u64,
     sequences: u64,
     copies: u64,
+    chain: Chain,
+}
+
+/// Where entries beyond `ENTRY_PAIRS` stand, and what has an entry: found by hashing, since they
+/// may be many.
+#[derive(Default)]
+struct Chain {
+    payload: u64,
+    pairs: u64,
+    places: HashMap<u64, u64>,
 }
 
 impl<'a> Record<'a> {
@@ -71,7 +82,19 @@ impl<'a> Record<'a> {
             entries: 0,
             sequences: 0,
             copies: 0,
+            chain: Chain::default(),
         }
+    }
+
+    /// Lets the record have `pairs` more entries, in the payload of a block that is ours until it
+    /// is clear. Called before any lock is taken: it makes room for what finds them.
+    pub fn chain(&mut self, payload: u64, pairs: u64) {
+        let places = HashMap::with_capacity((record::ENTRY_PAIRS + pairs) as usize);
+        self.chain = Chain {
+            payload,
+            pairs,
+            places,
+        };
     }
 
     fn put(&self, offset: u64, value: u64) {
@@ -86,18 +109,33 @@ impl<'a> Record<'a> {
             .load(Ordering::Relaxed)
     }
 
-    fn entry(index: u64) -> u64 {
-        record::ENTRIES + index * 2 * WORD
+    /// Where an entry stands in the segment.
+    fn entry(&self, index: u64) -> u64 {
+        match index.checked_sub(record::ENTRY_PAIRS) {
+            None => self.base + record::ENTRIES + index * 2 * WORD,
+            Some(beyond) => self.chain.payload + beyond * 2 * WORD,
+        }
+    }
+
+    fn load(&self, word: u64) -> u64 {
+        self.segment.word(word).load(Ordering::Relaxed)
+    }
+
+    fn store(&self, word: u64, value: u64) {
+        self.segment.word(word).store(value, Ordering::Relaxed);
     }
 
     fn find(&self, word: u64) -> Option<u64> {
-        (0..self.entries).find(|&index| self.get(Self::entry(index)) == word)
+        if self.chain.payload != 0 {
+            return self.chain.places.get(&word).copied();
+        }
+        (0..self.entries).find(|&index| self.load(self.entry(index)) == word)
     }
 
     /// What the word will hold after commit: its entry, or what it holds now.
     pub fn read(&self, word: u64) -> u64 {
         match self.find(word) {
-            Some(index) => self.get(Self::entry(index) + WORD),
+            Some(index) => self.load(self.entry(index) + WORD),
             None => self.segment.word(word).load(Ordering::Relaxed),
         }
     }
@@ -109,18 +147,21 @@ impl<'a> Record<'a> {
     pub fn write(&mut self, word: u64, value: u64) {
         let index = self.find(word).unwrap_or_else(|| {
             assert!(
-                self.entries < record::ENTRY_PAIRS,
+                self.entries < record::ENTRY_PAIRS + self.chain.pairs,
                 "a record has {} entries",
                 self.entries
             );
+            if self.chain.payload != 0 {
+                self.chain.places.insert(word, self.entries);
+            }
             if planted(Bug::CommitBeforeEntries) {
                 self.put(record::COMMIT, self.entries + 1);
             }
-            self.put(Self::entry(self.entries), word);
+            self.store(self.entry(self.entries), word);
             self.entries += 1;
             self.entries - 1
         });
-        self.put(Self::entry(index) + WORD, value);
+        self.store(self.entry(index) + WORD, value);
     }
 
     /// Turns a sequence word odd and even again around the change.
@@ -158,6 +199,12 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Forgets what was written since the last commit.
+    pub fn forget(&mut self) {
+        (self.entries, self.sequences, self.copies) = (0, 0, 0);
+        self.chain.places.clear();
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries == 0 && self.copies == 0
     }
@@ -167,7 +214,12 @@ impl<'a> Record<'a> {
     /// # Crash
     /// Before that store nothing has changed; after it, everything will have.
     pub fn commit(&mut self) {
-        let word = self.entries | self.sequences << 16 | self.copies << 32;
+        let here = self.entries.min(record::ENTRY_PAIRS);
+        let chained = self.entries - here;
+        if chained != 0 {
+            self.put(record::CHAIN, self.chain.payload);
+        }
+        let word = here | self.sequences << 16 | self.copies << 32 | chained << 40;
         if planted(Bug::OddBeforeCommit) {
             self.turn_odd();
         }
@@ -207,9 +259,9 @@ impl<'a> Record<'a> {
         fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
         crate::crash_point!("journal.odd");
         for index in 0..self.entries {
-            let entry = Self::entry(index);
-            if let Some(word) = segment.find(self.get(entry)) {
-                word.store(self.get(entry + WORD), Ordering::Relaxed);
+            let entry = self.entry(index);
+            if let Some(word) = segment.find(self.load(entry)) {
+                word.store(self.load(entry + WORD), Ordering::Relaxed);
             }
             crate::crash_point!("journal.applying");
         }
@@ -232,7 +284,7 @@ impl<'a> Record<'a> {
             .store(0, Ordering::Release);
         compiler_fence(Ordering::SeqCst); // clear before the next record's entries
         crate::crash_point!("journal.cleared");
-        (self.entries, self.sequences, self.copies) = (0, 0, 0);
+        self.forget();
     }
 
     /// Replays a dead thread's record, if it was committed. False: it was committed but names
@@ -244,7 +296,7 @@ impl<'a> Record<'a> {
         let mut commit = segment.word(base + record::COMMIT).load(Ordering::Acquire);
         if planted(Bug::UncommittedReplayed) {
             let named = |index: &u64| {
-                let word = segment.word(base + Self::entry(*index));
+                let word = segment.word(base + record::ENTRIES + index * 2 * WORD);
                 word.load(Ordering::Relaxed) != 0
             };
             commit = (0..record::ENTRY_PAIRS).take_while(named).count() as u64;
@@ -252,13 +304,19 @@ impl<'a> Record<'a> {
         if commit == 0 {
             return true;
         }
+        let chained = commit >> 40;
         let mut dead = Record {
             segment,
             base,
-            entries: commit & 0xFFFF,
+            entries: (commit & 0xFFFF) + chained,
             sequences: commit >> 16 & 0xFFFF,
-            copies: commit >> 32,
+            copies: commit >> 32 & 0xFF,
+            chain: Chain::default(),
         };
+        if chained != 0 {
+            dead.chain.payload = dead.get(record::CHAIN);
+            dead.chain.pairs = chained;
+        }
         if planted(Bug::SequenceNotReplayed) {
             dead.sequences = 0;
         }
@@ -276,7 +334,10 @@ impl<'a> Record<'a> {
     }
 
     fn is_sound(&self) -> bool {
-        if self.entries > record::ENTRY_PAIRS
+        let chain = &self.chain;
+        let room = self.segment.check_range(chain.payload, chain.pairs * 2 * WORD);
+        if self.entries > record::ENTRY_PAIRS + chain.pairs
+            || chain.pairs != 0 && (room.is_err() || self.entries < record::ENTRY_PAIRS)
             || self.sequences > record::SEQUENCE_PAIRS
             || self.copies > 1
         {
@@ -288,7 +349,7 @@ impl<'a> Record<'a> {
             word.is_multiple_of(WORD)
                 && (may_be_journaled(word) || bitmaps.contains(&word) || data(word, WORD))
         };
-        (0..self.entries).all(|index| named(self.get(Self::entry(index))))
+        (0..self.entries).all(|index| named(self.load(self.entry(index))))
             && (0..self.sequences).all(|index| data(self.get(Self::pair(index)), WORD))
             && (self.copies == 0 || self.copied().is_sound(self.segment))
     }
@@ -307,7 +368,7 @@ pub fn commit(segment: &Segment, base: u64, entries: u64) {
     compiler_fence(Ordering::SeqCst); // commit before apply
     crate::crash_point!("journal.committed");
     for index in 0..entries {
-        let entry = base + Record::entry(index);
+        let entry = base + record::ENTRIES + index * 2 * WORD;
         let word = segment.word(entry).load(Ordering::Relaxed);
         let value = segment.word(entry + WORD).load(Ordering::Relaxed);
         segment.word(word).store(value, Ordering::Release); // pairs with readers of the word alone

@@ -78,7 +78,8 @@ pub mod superblock {
     pub const NEXT_TICKET_ID: u64 = 0x338;
     pub const OBJECTS: u64 = 0x340; // segments of rows: `rows::SEGMENTS` words
     pub const TICKETS: u64 = 0x400;
-    /// Objects that nobody holds and that are being taken apart, guarded by `DIRECTORY_LOCK`.
+    /// Blocks with contents that nobody holds and that are being taken apart, guarded by
+    /// `DIRECTORY_LOCK`; a block's serial word leads to the next.
     pub const DOOMED: u64 = 0x4C0;
     pub const END_OF_TABLES: u64 = 0x4C8;
     // The rest of the page is room for names, topics, clocks.
@@ -118,8 +119,11 @@ pub mod record {
     use super::{PAGE, many};
 
     pub const STRIDE: u64 = PAGE;
-    /// 0: nothing to replay. Otherwise committed: `entries | sequences << 16 | copies << 32`.
+    /// 0: nothing to replay. Otherwise committed: `entries | sequences << 16 | copies << 32 |
+    /// chained << 40`.
     pub const COMMIT: u64 = 0x000;
+    /// Where the entries go on that find no room here: the payload of a block of the writer's.
+    pub const CHAIN: u64 = 0x008;
     pub const COPY_FROM: u64 = 0x010;
     pub const COPY_TO: u64 = 0x018;
     /// Bytes of a piece; how many pieces; how far apart they go. They come without gaps.
@@ -130,7 +134,7 @@ pub mod record {
     pub const OWED_WORDS: u64 = many(4, 1);
     /// Pairs (sequence word, its even value before).
     pub const SEQUENCES: u64 = 0x080;
-    pub const SEQUENCE_PAIRS: u64 = 4;
+    pub const SEQUENCE_PAIRS: u64 = 8;
     /// Pairs (word, its new value).
     pub const ENTRIES: u64 = 0x100;
     pub const ENTRY_PAIRS: u64 = 64;
@@ -182,6 +186,27 @@ pub mod block {
     pub const SMALL: u64 = 0x10;
     /// Where the payload of a large block starts: on a line of its own.
     pub const LARGE: u64 = 0x40;
+}
+
+/// What a block is, in the top byte of its shape. Kinds of the codec's values are larger.
+pub mod kind {
+    /// Its head is not written yet, or its content is nobody's but its owner's.
+    pub const PLAIN: u64 = 0;
+    pub const ROWS: u64 = 1;
+    pub const CELL: u64 = 2;
+    /// A table's index and order.
+    pub const TABLE: u64 = 3;
+    /// An entry of a table.
+    pub const ENTRY: u64 = 4;
+    /// Value words.
+    pub const WORDS: u64 = 5;
+    /// A value with links to objects.
+    pub const LINKED: u64 = 6;
+
+    /// Whether such a block names others, which go with it.
+    pub const fn has_contents(kind: u64) -> bool {
+        kind >= TABLE && kind <= LINKED
+    }
 }
 
 pub const fn align_up(value: u64, to: u64) -> u64 {

@@ -13,6 +13,7 @@ pub mod check;
 pub mod condition;
 pub mod crash;
 pub mod directory;
+pub mod doom;
 pub mod drain;
 pub mod error;
 pub mod flag;
@@ -50,6 +51,7 @@ pub mod wait;
 use error::{Attempt, Result, corrupt};
 use operation::Operation;
 use segment::Segment;
+use space::Space;
 
 /// What every space needs from the layers above it.
 pub const HOOKS: space::Hooks = space::Hooks {
@@ -71,16 +73,19 @@ fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {
         return cell::dismantle(operation, root);
     }
     if !queue::dismantle(operation, root, cell)? {
-        queue::condemn(operation, root, cell);
+        doom::condemn(operation, root)?;
     }
     Ok(())
 }
 
-/// Writes and commits the record that frees the next piece of a doomed object.
-fn crumble(operation: &mut Operation, root: u64) -> Attempt<()> {
-    match cell::at(operation.segment, root)? {
-        (cell, cell::QUEUE, queue::LENGTH) => queue::crumble(operation, root, cell),
-        (_, kind, _) => Err(corrupt(format!("a cell of kind {kind} is doomed")).into()),
+/// Writes and commits the record that frees the next piece of a doomed block.
+fn crumble(_space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
+    match doom::kind_of(operation.segment, block) {
+        cell::KIND => match cell::at(operation.segment, block)? {
+            (cell, cell::QUEUE, queue::LENGTH) => queue::crumble(operation, block, cell),
+            (_, kind, _) => Err(corrupt(format!("a cell of kind {kind} is doomed")).into()),
+        },
+        kind => Err(corrupt(format!("a block of kind {kind} is doomed")).into()),
     }
 }
 
@@ -99,12 +104,12 @@ fn settle(operation: &mut Operation, kind: u64, root: u64, row: u64) -> Attempt<
     }
 }
 
-fn blocks(segment: &Segment, kind: u64, root: u64) -> Result<space::Blocks> {
-    if kind != cell::KIND {
-        return Err(corrupt(format!("an object of unknown kind {kind}")));
-    }
-    match cell::at(segment, root)? {
-        (cell, cell::QUEUE, queue::LENGTH) => queue::blocks(segment, root, cell),
-        _ => cell::blocks(segment, root),
+fn blocks(segment: &Segment, block: u64) -> Result<space::Blocks> {
+    match doom::kind_of(segment, block) {
+        cell::KIND => match cell::at(segment, block)? {
+            (cell, cell::QUEUE, queue::LENGTH) => queue::blocks(segment, block, cell),
+            _ => cell::blocks(segment, block),
+        },
+        kind => Err(corrupt(format!("a block of kind {kind} has no contents"))),
     }
 }

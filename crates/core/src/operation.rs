@@ -14,7 +14,7 @@ use crate::segment::Segment;
 use crate::sync::{Ordering, compiler_fence, relax};
 use crate::wait;
 
-const LOCKS: usize = 4;
+const LOCKS: usize = 12;
 /// PAUSEs spent on an internal lock before the operation stands aside. Its holder needs some
 /// tens of nanoseconds, unless it was preempted or died.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
@@ -29,6 +29,8 @@ pub struct Operation<'a> {
     held: usize,
     owed: [u64; record::OWED_WORDS as usize],
     owing: usize,
+    /// Whether waiters are told only if there are any.
+    quiet: bool,
     contended: u64,
 }
 
@@ -47,6 +49,7 @@ impl<'a> Operation<'a> {
             held: 0,
             owed: [0; record::OWED_WORDS as usize],
             owing: 0,
+            quiet: false,
             contended,
         }
     }
@@ -100,6 +103,11 @@ impl<'a> Operation<'a> {
         self.record.sequence(word);
     }
 
+    /// Entries that find no room in the record go to a block of ours with room for `pairs` more.
+    pub fn chain(&mut self, payload: u64, pairs: u64) {
+        self.record.chain(payload, pairs);
+    }
+
     pub fn copy(&mut self, transfer: Transfer) {
         self.record.copy(transfer);
     }
@@ -108,6 +116,13 @@ impl<'a> Operation<'a> {
     pub fn owe(&mut self, event: u64) {
         self.owed[self.owing] = event;
         self.owing += 1;
+    }
+
+    /// As `owe`, of an event that nobody counts: its word changes only if somebody waits. For
+    /// objects whose writers would else share a line for nothing.
+    pub fn owe_quietly(&mut self, event: u64) {
+        self.quiet = true;
+        self.owe(event);
     }
 
     /// Stores the wakes owed, before the change that they tell of.
@@ -156,7 +171,7 @@ impl<'a> Operation<'a> {
 
     /// Forgets what was written and releases what is held: before another attempt.
     pub fn abandon(&mut self) {
-        self.record = Record::new(self.segment, self.base);
+        self.record.forget();
         self.owing = 0;
         self.unlock();
     }
@@ -184,7 +199,11 @@ impl<'a> Operation<'a> {
             self.clear_owed();
         }
         for &event in &self.owed[..self.owing] {
-            wait::notify(self.segment, event);
+            if self.quiet {
+                wait::notify_waiters(self.segment, event);
+            } else {
+                wait::notify(self.segment, event);
+            }
         }
         crate::crash_point!("operation.notified");
         self.clear_owed();

@@ -15,7 +15,7 @@ pub const SEGMENTS: u64 = 24;
 const FIRST: u64 = 64;
 
 /// The kind byte of blocks that hold rows.
-pub const KIND: u64 = 1;
+pub const KIND: u64 = layout::kind::ROWS;
 
 /// A place in a table: where the row is, or which segment is missing.
 pub enum Place {

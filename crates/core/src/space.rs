@@ -26,8 +26,16 @@ const TURN: Duration = Duration::from_millis(5);
 
 const BRIEFLY: Duration = Duration::from_secs(5);
 
-/// A number that changes with the blocks that an object consists of, and these blocks.
-pub type Blocks = (u64, Vec<u64>);
+/// What an object, or a block with contents, consists of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Blocks {
+    /// A number that changes with the blocks.
+    pub version: u64,
+    /// Its own block among them.
+    pub blocks: Vec<u64>,
+    /// The rows of the objects that it links.
+    pub links: Vec<u64>,
+}
 
 /// What a space needs from the layers above it.
 #[derive(Clone, Copy)]
@@ -36,12 +44,13 @@ pub struct Hooks {
     pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
     /// Writes the entries that take an object of this kind apart, its root block included.
     pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
-    /// Writes and commits the record that frees the next piece of the doomed object.
-    pub crumble: fn(&mut Operation, root: u64) -> Attempt<()>,
+    /// Writes and commits the record that frees the next piece of the first doomed block.
+    pub crumble: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
     /// Writes the entries that give an object of this kind back what a dead participant's row
     /// of holdings names, but for the row itself.
     pub settle: fn(&mut Operation, kind: u64, root: u64, row: u64) -> Attempt<()>,
-    pub blocks: fn(&Segment, kind: u64, root: u64) -> Result<Blocks>,
+    /// What a block with contents, or an object's root, consists of.
+    pub blocks: fn(&Segment, block: u64) -> Result<Blocks>,
     /// Takes a membership of every object held, in a child forked behind our back.
     pub adopt: fn(&Space) -> Result<()>,
 }

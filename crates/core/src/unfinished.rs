@@ -1,5 +1,6 @@
 //! A block between the heap and a link: filled with nothing held, recorded in our name.
 
+use crate::doom;
 use crate::error::{Error, Result};
 use crate::heap;
 use crate::layout;
@@ -120,10 +121,12 @@ impl Drop for Unfinished<'_> {
         let freed = self
             .space
             .run_as(self.participant, &mut briefly(), |operation| {
-                heap::free(operation, owner)
+                doom::dispose(operation, owner)
             });
         if freed.is_ok() {
             self.participant.give_unfinished(self.row);
+            // What fails, or was condemned by others meanwhile, a later sweep takes apart.
+            let _ = doom::crumble(self.space, self.participant, &mut briefly());
         }
     }
 }

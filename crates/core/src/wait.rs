@@ -47,6 +47,15 @@ pub fn notify(segment: &Segment, event: u64) {
     }
 }
 
+/// As `notify`, if anybody waits: changes no word else.
+#[inline]
+pub fn notify_waiters(segment: &Segment, event: u64) {
+    fence(Ordering::SeqCst); // change, then look: pairs with `prepare`'s fence
+    if segment.word(event).load(Ordering::SeqCst) & FLAGS != 0 {
+        notify(segment, event);
+    }
+}
+
 #[cold]
 fn wake(segment: &Segment, event: u64, flags: u64) {
     crate::crash_point!("wait.bumped");

@@ -69,9 +69,9 @@ fn space() -> Arc<Space> {
     let hooks = Hooks {
         sweep: |_, _, _| Ok(()),
         dismantle: |_, _, _| Ok(()),
-        crumble: |_, _| Ok(()),
+        crumble: |_, _, _| Ok(()),
         settle: |_, _, _, _| Ok(()),
-        blocks: |_, _, _| Ok((0, Vec::new())),
+        blocks: |_, _| Ok(space::Blocks::default()),
         adopt: |_| Ok(()),
     };
     Arc::new(Space::new(segment, hooks).unwrap())

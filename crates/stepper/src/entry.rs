@@ -190,8 +190,8 @@ fn is_settled(space: &Space) -> Result<(), String> {
         Ok(directory::list(operation)?)
     });
     for object in objects.or_text()? {
-        let (sequence, _) = (HOOKS.blocks)(&space.segment, object.kind, object.root).or_text()?;
-        if sequence & 1 != 0 {
+        let found = (HOOKS.blocks)(&space.segment, object.root).or_text()?;
+        if found.version & 1 != 0 {
             return Err(format!("object {}: the sequence is odd", object.row));
         }
     }

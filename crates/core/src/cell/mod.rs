@@ -16,7 +16,7 @@ mod array;
 mod bytes;
 mod owner;
 mod scalar;
-mod sequence;
+pub mod sequence;
 mod stored;
 
 pub use array::{Pieces, read_range, touch, write_pieces};
@@ -24,7 +24,7 @@ pub use bytes::{read_bytes, write_bytes};
 pub use owner::{Entered, count, enter, exit, is_recovered};
 pub use scalar::{change, change_alone};
 pub use stored::{
-    BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, load, prepare, store,
+    BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, linked, load, prepare, store,
 };
 
 use crate::directory;
@@ -39,10 +39,9 @@ use crate::segment::Segment;
 use crate::space::{Blocks, Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
-use stored::linked;
 
 /// The kind of object that the directory lists for all cells.
-pub const KIND: u64 = 2;
+pub const KIND: u64 = layout::kind::CELL;
 
 pub const OWNER: u64 = 8;
 
@@ -97,6 +96,9 @@ pub const BARRIER: u64 = 20;
 /// What its words mean, `queue` says.
 pub const QUEUE: u64 = 32;
 
+/// What its words mean, `table` says.
+pub const TABLE: u64 = 33;
+
 /// Set in the owner word when an internal writer took over from a dead holder, so that the next
 /// holder of `get_lock()` still learns of it.
 const RECOVERED: u64 = 1 << 31;
@@ -109,6 +111,7 @@ pub const fn least(kind: u64) -> u64 {
         SEMAPHORE | CONDITION => 24,
         BARRIER => 16,
         QUEUE => 136,
+        TABLE => 8 * LINE,
         _ => 0,
     }
 }
@@ -173,7 +176,7 @@ pub fn at(segment: &Segment, root: u64) -> Result<(u64, u64, u64)> {
     let shape = segment.word(base + SHAPE).load(Ordering::Relaxed);
     let (kind, length) = (shape & 0xFF, shape >> 8);
     segment.check_range(base, payload(base) - base + layout::align_up(length, WORD))?;
-    if !matches!(kind, SCALAR..=MUTEX | RMUTEX..=BARRIER | QUEUE) || length < least(kind) {
+    if !matches!(kind, SCALAR..=MUTEX | RMUTEX..=BARRIER | QUEUE | TABLE) || length < least(kind) {
         return Err(corrupt(format!(
             "a cell of kind {kind} and {length} bytes, which there is none of"
         )));
@@ -220,13 +223,13 @@ pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> 
 /// # Errors
 /// `Stop` as the heap has it.
 pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
-    for block in blocks(operation.segment, root)?.1 {
+    for block in blocks(operation.segment, root)?.blocks {
         heap::discard(operation, block)?;
     }
     Ok(())
 }
 
-/// A number that changes with a cell's blocks, and the blocks that it consists of.
+/// What a cell consists of.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -239,5 +242,9 @@ pub fn blocks(segment: &Segment, root: u64) -> Result<Blocks> {
     if read(SHAPE) & 0xFF == STORED {
         blocks.extend(linked(segment, read(DATA))?);
     }
-    Ok((read(SEQUENCE), blocks))
+    Ok(Blocks {
+        version: read(SEQUENCE),
+        blocks,
+        links: Vec::new(),
+    })
 }

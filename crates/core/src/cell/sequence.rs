@@ -1,7 +1,8 @@
 //! Reading without a lock: copy out, then see whether the sequence stood still.
 
 use super::{SEQUENCE, Writer, guard};
-use crate::error::{Result, corrupt};
+use crate::error::{Attempt, Result, corrupt};
+use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
@@ -14,7 +15,7 @@ const PERSISTENCE: u32 = 1000;
 const STANDS: u32 = 20;
 
 /// What an attempt to read under the sequence came to.
-pub(super) enum Read<T> {
+pub enum Read<T> {
     /// Right if the sequence did not change meanwhile.
     Copied(T),
     /// Right by itself: a pin held what was read.
@@ -23,16 +24,36 @@ pub(super) enum Read<T> {
     Lost,
 }
 
-/// Runs `read` until the sequence did not change meanwhile; after many losses, under the lock.
+/// Runs `read` until the cell's sequence did not change meanwhile; after many losses, under the
+/// cell's lock.
 pub(super) fn under_sequence<T>(
     space: &Space,
     participant: &Participant,
     patience: Patience,
     writer: Writer,
+    read: impl FnMut() -> Result<Read<T>>,
+) -> Result<T> {
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
+    let places = (writer.cell, writer.cell + SEQUENCE);
+    let lock = |operation: &mut Operation| guard(operation, exclusive);
+    read_under(space, participant, patience, places, lock, read)
+}
+
+/// Runs `read` until the sequence did not change meanwhile; after many losses, under the lock that
+/// `take` takes. `places` are that lock's word, to stand at, and the sequence's.
+pub fn read_under<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    places: (u64, u64),
+    take: impl Fn(&mut Operation) -> Attempt<()>,
     mut read: impl FnMut() -> Result<Read<T>>,
 ) -> Result<T> {
     let segment = &space.segment;
-    let sequence = segment.word(writer.cell + SEQUENCE);
+    let sequence = segment.word(places.1);
     let mut stands = 0;
     for turn in 0..PERSISTENCE {
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
@@ -48,7 +69,7 @@ pub(super) fn under_sequence<T>(
             }
         } else if turn > 100 {
             // Odd for long: ask after the writer, who may be dead.
-            patience(&mut || space.stand_slice(writer.cell, Duration::from_millis(1)))?;
+            patience(&mut || space.stand_slice(places.0, Duration::from_millis(1)))?;
             stands += 1;
             if stands == STANDS {
                 break;
@@ -56,12 +77,8 @@ pub(super) fn under_sequence<T>(
         }
         relax();
     }
-    let exclusive = Writer {
-        guarded: true,
-        ..writer
-    };
     space.run_as(participant, patience, |operation| {
-        guard(operation, exclusive)?;
+        take(operation)?;
         match read()? {
             Read::Copied(value) | Read::Pinned(value) => Ok(value),
             Read::Lost => Err(corrupt("a sequence changed while its lock was held").into()),

@@ -240,7 +240,7 @@ pub fn store(
 ///
 /// # Errors
 /// `Corrupt` if no block can be there.
-pub(super) fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
+pub fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
     if word == 0 || word & TAG_MASK != BLOCK_TAG {
         return Ok(None);
     }

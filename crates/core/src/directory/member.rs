@@ -1,6 +1,7 @@
 //! Which objects a participant holds: a row and a reference for each handle.
 
 use super::{Missing, REFERENCES, living, unreference, with_tables};
+use crate::doom;
 use crate::error::{Attempt, Result};
 use crate::layout::{self, WORD, slot};
 use crate::operation::Operation;
@@ -56,7 +57,7 @@ pub fn leave(
         Ok(Ok(()))
     })?;
     space.roster.forget(member_row);
-    super::crumble(space, participant, patience)
+    doom::crumble(space, participant, patience)
 }
 
 /// Writes the entries that empty a membership row and take its reference away.

@@ -208,40 +208,6 @@ pub fn root(segment: &Segment, object: ObjectId) -> Result<u64> {
     Ok(root)
 }
 
-/// Takes apart, a piece at a time, what nobody holds any more and was too much for one record.
-///
-/// # Errors
-/// `Interrupted` as `patience` says; `System`. What makes no sense is left alone, and the space
-/// marked as damaged.
-///
-/// # Crash
-/// The next sweep goes on.
-pub fn crumble(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
-    let doomed = space.segment.word(superblock::DOOMED);
-    while doomed.load(Ordering::Relaxed) != 0 {
-        let done = space.run_as(participant, &mut *patience, |operation| {
-            operation.lock(superblock::DIRECTORY_LOCK)?;
-            match operation.read(superblock::DOOMED) {
-                0 => Ok(()),
-                root => (space.hooks.crumble)(operation, root),
-            }
-        });
-        if let Err(Error::Corrupt(_)) = done {
-            space.run_as(participant, &mut *patience, |operation| {
-                operation.lock(superblock::DIRECTORY_LOCK)?;
-                let damaged = space.segment.word(superblock::DAMAGED);
-                damaged.store(superblock::DOOMED, Ordering::Relaxed);
-                operation.write(superblock::DOOMED, 0);
-                operation.commit();
-                Ok(())
-            })?;
-        } else {
-            done?;
-        }
-    }
-    Ok(())
-}
-
 /// A live object, as `check` sees it.
 #[derive(PartialEq, Eq)]
 pub struct Listed {

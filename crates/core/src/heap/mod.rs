@@ -85,6 +85,7 @@ pub fn allocate(operation: &mut Operation, payload: u64, owner: u64) -> Attempt<
             run(operation, bytes.div_ceil(UNIT))?
         }
     };
+    is_plain(operation.segment, block);
     operation.write(owner, block);
     operation.commit();
     crate::crash_point!("heap.allocated");
@@ -97,9 +98,17 @@ pub fn allocate(operation: &mut Operation, payload: u64, owner: u64) -> Attempt<
 /// As `allocate`.
 pub fn allocate_units(operation: &mut Operation, units: u64, owner: u64) -> Attempt<u64> {
     let block = run(operation, units)?;
+    is_plain(operation.segment, block);
     operation.write(owner, block);
     operation.commit();
     Ok(block)
+}
+
+/// Says that a free block has no contents, before it is anybody's: who recovers its owner reads
+/// its head. Nobody else reads or writes it meanwhile.
+fn is_plain(segment: &Segment, block: u64) {
+    let shape = segment.word(block + block::SHAPE);
+    shape.store(layout::kind::PLAIN << 56, Ordering::Relaxed);
 }
 
 /// Writes the entries that take a run of units.

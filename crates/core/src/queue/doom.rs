@@ -1,20 +1,14 @@
 //! Taking a queue apart that nobody holds any more: one piece a record.
 
 use super::{
-    A_BLOCK, A_JUMP, BLOCK_HEAD, FILLED, HEAD, NEXT_DOOMED, PAGES, RETURNED, TAIL, TREE, block_of,
+    A_BLOCK, A_JUMP, BLOCK_HEAD, FILLED, HEAD, PAGES, RETURNED, TAIL, TREE, block_of,
     head_of, read, word,
 };
 use crate::error::{Attempt, corrupt};
+use crate::doom;
 use crate::heap;
-use crate::layout::{WORD, block, superblock};
+use crate::layout::{WORD, block};
 use crate::operation::Operation;
-
-/// Writes the entries that list a queue as doomed; the directory lock is held.
-pub fn condemn(operation: &mut Operation, root: u64, cell: u64) {
-    let next = operation.read(superblock::DOOMED);
-    operation.write(cell + NEXT_DOOMED, next);
-    operation.write(superblock::DOOMED, root);
-}
 
 /// Writes and commits the record that frees the next piece of the first doomed queue, in the end
 /// the queue itself; the directory lock is held, which guards all of it by now.
@@ -76,9 +70,7 @@ pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     operation.write(cell + HEAD, tail);
     let page = operation.read(cell + PAGES);
     if page == 0 {
-        let next = operation.read(cell + NEXT_DOOMED);
-        operation.write(superblock::DOOMED, next);
-        heap::discard(operation, root)?;
+        doom::bury(operation, root)?;
         operation.commit();
         return Ok(());
     }

@@ -3,7 +3,6 @@
 //! | at             | word     | guarded by | meaning                                            |
 //! | -------------- | -------- | ---------- | -------------------------------------------------- |
 //! | 0              | lock     |            | the put lock                                       |
-//! | `NEXT_DOOMED`  | next     | directory  | the next queue to take apart                       |
 //! | `cell::EVENT`  | items    |            | changes with every item put or come back           |
 //! | `SEQUENCE`     | sequence | get lock   | around changes of what is in flight                |
 //! | `TAIL`         | tail     | put lock   | where the next record goes                         |
@@ -40,7 +39,7 @@ mod ring;
 mod tree;
 
 pub use batch::{get_words, put_words, starts_with_word};
-pub use doom::{condemn, crumble};
+pub use doom::crumble;
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, lay_out};
 pub use ring::{Fresh, Got, Put, contents, get, get_alone, prepare, put, put_alone, task_done};
@@ -56,7 +55,6 @@ use crate::segment::Segment;
 use crate::space::{Blocks, Patience, Space};
 use crate::sync::Ordering;
 
-const NEXT_DOOMED: u64 = cell::OWNER;
 pub const ITEMS: u64 = cell::EVENT;
 const SEQUENCE: u64 = cell::SEQUENCE;
 const TAIL: u64 = cell::DATA;
@@ -308,7 +306,11 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
             return Err(corrupt("the records of a queue have no end"));
         }
     }
-    Ok((version, blocks))
+    Ok(Blocks {
+        version,
+        blocks,
+        links: Vec::new(),
+    })
 }
 
 /// Writes the entries that free a queue's root and page, if that is all it consists of; false:
