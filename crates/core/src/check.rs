@@ -7,7 +7,7 @@
 
 use crate::directory;
 use crate::doom;
-use crate::error::{Attempt, Result, corrupt};
+use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::holding;
 use crate::layout::{self, CLASSES, SLOTS, WORD, block, kind, record, slot, superblock};
@@ -97,6 +97,8 @@ struct Snapshot {
     /// The row of each membership's and each ticket's object.
     members: Vec<u64>,
     tickets: Vec<u64>,
+    /// What makes no sense, if it stays so.
+    broken: Option<String>,
     /// The row of each object that a value links, one a link.
     links: Vec<u64>,
     objects: Vec<directory::Listed>,
@@ -123,6 +125,7 @@ impl Snapshot {
             claims: Vec::new(),
             members: Vec::new(),
             links: Vec::new(),
+            broken: None,
             tickets: directory::tickets(operation)?,
             objects: directory::list(operation)?,
         };
@@ -152,7 +155,16 @@ impl Snapshot {
     /// A block and what it consists of.
     fn add(&mut self, space: &Space, block: u64, state: &'static str) -> Result<()> {
         space.segment.check_range(block, block::SMALL)?;
-        let found = (space.hooks.blocks)(&space.segment, block)?;
+        let found = match (space.hooks.blocks)(&space.segment, block) {
+            Ok(found) => found,
+            // Perhaps only because it changed meanwhile: then another snapshot differs.
+            Err(Error::Corrupt(what)) => {
+                self.broken = Some(what);
+                self.claims.push((block, state));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         self.versions.push(found.version);
         let blocks = found.blocks.into_iter();
         self.claims.extend(blocks.map(|block| (block, state)));
@@ -216,6 +228,9 @@ impl Snapshot {
     /// # Errors
     /// `Corrupt` names the first contradiction.
     fn judge(&self, walk: &heap::Walk) -> Result<()> {
+        if let Some(what) = &self.broken {
+            return Err(corrupt(what.clone()));
+        }
         let mut owners: HashMap<u64, &str> = HashMap::new();
         let free = walk.free.iter().map(|&block| (block, FREE_BLOCK));
         for (block, owner) in free.chain(self.claims.iter().copied()) {

@@ -335,7 +335,9 @@ impl<'a> Record<'a> {
 
     fn is_sound(&self) -> bool {
         let chain = &self.chain;
-        let room = self.segment.check_range(chain.payload, chain.pairs * 2 * WORD);
+        let room = self
+            .segment
+            .check_range(chain.payload, chain.pairs * 2 * WORD);
         if self.entries > record::ENTRY_PAIRS + chain.pairs
             || chain.pairs != 0 && (room.is_err() || self.entries < record::ENTRY_PAIRS)
             || self.sequences > record::SEQUENCE_PAIRS

@@ -2,8 +2,8 @@
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
-//! `alone operation recover` · `heap` · `space` · `unfinished pin` · `rows` · `directory holding` ·
-//! `cell` · `mutex flag semaphore condition barrier queue fork drain` · `check folder`.
+//! `alone operation recover` · `heap` · `space` · `pin` · `doom` · `unfinished` · `rows` · `directory holding` ·
+//! `cell` · `mutex flag semaphore condition barrier queue table fork drain` · `check folder`.
 
 pub mod alone;
 pub mod barrier;
@@ -45,10 +45,12 @@ pub mod segment;
 pub mod semaphore;
 pub mod space;
 pub mod sync;
+pub mod table;
 pub mod unfinished;
 pub mod wait;
 
 use error::{Attempt, Result, corrupt};
+use layout::kind;
 use operation::Operation;
 use segment::Segment;
 use space::Space;
@@ -69,6 +71,9 @@ fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {
         return Err(corrupt(format!("an object of unknown kind {kind}")).into());
     }
     let (cell, kind, _) = cell::at(operation.segment, root)?;
+    if kind == cell::TABLE {
+        return table::condemn(operation, root, cell);
+    }
     if kind != cell::QUEUE {
         return cell::dismantle(operation, root);
     }
@@ -83,8 +88,12 @@ fn crumble(_space: &Space, operation: &mut Operation, block: u64) -> Attempt<()>
     match doom::kind_of(operation.segment, block) {
         cell::KIND => match cell::at(operation.segment, block)? {
             (cell, cell::QUEUE, queue::LENGTH) => queue::crumble(operation, block, cell),
+            (cell, cell::TABLE, table::LENGTH) => table::crumble_cell(operation, block, cell),
             (_, kind, _) => Err(corrupt(format!("a cell of kind {kind} is doomed")).into()),
         },
+        kind::TABLE => table::crumble_table(operation, block),
+        kind::ENTRY => table::crumble_entry(operation, block),
+        kind::WORDS => table::crumble_words(operation, block),
         kind => Err(corrupt(format!("a block of kind {kind} is doomed")).into()),
     }
 }
@@ -108,8 +117,9 @@ fn blocks(segment: &Segment, block: u64) -> Result<space::Blocks> {
     match doom::kind_of(segment, block) {
         cell::KIND => match cell::at(segment, block)? {
             (cell, cell::QUEUE, queue::LENGTH) => queue::blocks(segment, block, cell),
+            (cell, cell::TABLE, table::LENGTH) => table::blocks(segment, block, Some(cell)),
             _ => cell::blocks(segment, block),
         },
-        kind => Err(corrupt(format!("a block of kind {kind} has no contents"))),
+        _ => table::blocks(segment, block, None),
     }
 }

@@ -24,7 +24,8 @@ pub use bytes::{read_bytes, write_bytes};
 pub use owner::{Entered, count, enter, exit, is_recovered};
 pub use scalar::{change, change_alone};
 pub use stored::{
-    BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, linked, load, prepare, store,
+    BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, linked, load, pinned, prepare,
+    shape_of, store,
 };
 
 use crate::directory;

@@ -118,24 +118,10 @@ pub fn find<'a>(
         }
         let still =
             || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
-        let large = heap::is_large(segment, word);
-        let pin = large
-            .then(|| Pin::new(space, participant, word, still))
-            .flatten();
-        let shape = segment.word(word + block::SHAPE).load(Ordering::Relaxed);
-        let (kind, length) = ((shape >> 56) as u8, shape & 0x00FF_FFFF_FFFF_FFFF);
-        let payload = heap::payload(segment, word);
-        segment.check_range(payload, layout::align_up(length, WORD))?;
-        if let Some(_pin) = pin {
-            let pinned = Pinned {
-                segment,
-                payload,
-                length,
-                kind,
-                _pin,
-            };
+        if let Some(pinned) = pinned(space, participant, word, still)? {
             return Ok(Read::Pinned((Found::Pinned(pinned), token)));
         }
+        let (kind, length, payload) = shape_of(segment, word)?;
         if !still() {
             return Ok(Read::Lost); // before a length that means nothing is made room for
         }
@@ -144,6 +130,44 @@ pub fn find<'a>(
         let copied = Found::Copied(Stored::Bytes(kind, bytes));
         Ok(Read::Copied((copied, token)))
     })
+}
+
+/// The kind of a value's block, how long it is, and where its payload starts: data of a peer.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn shape_of(segment: &Segment, block: u64) -> Result<(u8, u64, u64)> {
+    let shape = segment.word(block + block::SHAPE).load(Ordering::Relaxed);
+    let (kind, length) = ((shape >> 56) as u8, shape & 0x00FF_FFFF_FFFF_FFFF);
+    let payload = heap::payload(segment, block);
+    segment.check_range(payload, layout::align_up(length, WORD))?;
+    Ok((kind, length, payload))
+}
+
+/// Pins a value's block, if it is large, a pin is left, and `still` holds after.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn pinned<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    block: u64,
+    still: impl Fn() -> bool,
+) -> Result<Option<Pinned<'a>>> {
+    if !heap::is_large(&space.segment, block) {
+        return Ok(None);
+    }
+    let Some(pin) = Pin::new(space, participant, block, still) else {
+        return Ok(None);
+    };
+    let (kind, length, payload) = shape_of(&space.segment, block)?;
+    Ok(Some(Pinned {
+        segment: &space.segment,
+        payload,
+        length,
+        kind,
+        _pin: pin,
+    }))
 }
 
 /// As `find`, copied in any case.

@@ -1,11 +1,11 @@
 //! Taking a queue apart that nobody holds any more: one piece a record.
 
 use super::{
-    A_BLOCK, A_JUMP, BLOCK_HEAD, FILLED, HEAD, PAGES, RETURNED, TAIL, TREE, block_of,
-    head_of, read, word,
+    A_BLOCK, A_JUMP, BLOCK_HEAD, FILLED, HEAD, PAGES, RETURNED, TAIL, TREE, block_of, head_of,
+    read, word,
 };
-use crate::error::{Attempt, corrupt};
 use crate::doom;
+use crate::error::{Attempt, corrupt};
 use crate::heap;
 use crate::layout::{WORD, block};
 use crate::operation::Operation;

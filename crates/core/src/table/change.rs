@@ -1,0 +1,601 @@
+//! Changes of one key, or of all: each is one record.
+
+use super::entry::{Entry, Original, VALUE};
+use super::grow::grow;
+use super::read::{Probe, Token, fingerprint, plainly, probe};
+use super::{
+    BLOCK, COUNT, DELETED, EMPTY, INLINE_MOST, Key, SHARDS, Shard, Storage, Table, USED, doom,
+    entry,
+};
+use crate::cell::{EVENT, Pinned, linked, pinned};
+use crate::doom as doomed;
+use crate::error::{Attempt, Result};
+use crate::heap;
+use crate::layout::{WORD, kind, superblock};
+use crate::operation::{Operation, class_for};
+use crate::participant::Participant;
+use crate::pin;
+use crate::seed::{Bug, planted};
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+
+/// A value about to be stored: a word; the codec's kind and bytes, at most `INLINE_MOST`; or a
+/// filled block.
+pub enum Fresh<'a> {
+    Word(u64),
+    Bytes(u8, &'a [&'a [u8]]),
+    Block(Unfinished<'a>),
+}
+
+impl Fresh<'_> {
+    fn inline(&self) -> u64 {
+        match self {
+            Fresh::Bytes(_, parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            _ => 0,
+        }
+    }
+}
+
+/// What is stored where.
+pub struct Item<'a> {
+    pub key: Key<'a>,
+    pub original: Original<'a>,
+    pub value: Fresh<'a>,
+}
+
+/// On what condition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum When {
+    Always,
+    /// If there is no such key.
+    Absent,
+    /// If nothing in the key's shard changed since.
+    Unchanged(Token),
+}
+
+/// A value taken out: ours.
+pub enum Taken<'a> {
+    Word(u64),
+    Bytes(u8, Vec<u8>),
+    Block(Unfinished<'a>),
+    Pinned(Pinned<'a>),
+}
+
+/// Makes a value ready: short bytes as they are, long ones in a block, with nothing held.
+///
+/// # Errors
+/// `Full`.
+pub fn prepare<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u8,
+    parts: &'a [&'a [u8]],
+) -> Result<Fresh<'a>> {
+    let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
+    if length <= INLINE_MOST {
+        return Ok(Fresh::Bytes(kind, parts));
+    }
+    match crate::cell::prepare(space, participant, patience, kind, parts)? {
+        crate::cell::Fresh::Word(word) => Ok(Fresh::Word(word)),
+        crate::cell::Fresh::Block(block) => Ok(Fresh::Block(block)),
+    }
+}
+
+/// What an attempt came to.
+enum Done<T> {
+    Yes(T),
+    No,
+    /// The shard has no room for one more.
+    Grow,
+}
+
+/// The block of a new entry: at hand in the magazine, or, for a very long key, ours already.
+pub(super) struct Room<'a> {
+    size: u64,
+    large: Option<Unfinished<'a>>,
+}
+
+impl<'a> Room<'a> {
+    pub fn new(
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        item: &Item,
+    ) -> Result<Room<'a>> {
+        let size = Entry::size(&item.key, item.original, item.value.inline())?;
+        let large = match class_for(size) {
+            Some(_) => None,
+            None => Some(Unfinished::allocate(
+                space,
+                participant,
+                patience,
+                size,
+                kind::PLAIN,
+            )?),
+        };
+        Ok(Room { size, large })
+    }
+
+    /// Fills the entry, in memory that is nobody else's; `take` then makes it part of the record.
+    fn fill(&self, operation: &Operation, item: &Item, stamp: u64) -> Attempt<Entry> {
+        let segment = operation.segment;
+        let entry = match (&self.large, class_for(self.size)) {
+            (Some(block), _) => Entry(block.block()),
+            (None, Some(class)) => {
+                let (count, magazine) = operation.stock(class);
+                if count == 0 {
+                    return Err(crate::error::Stop::Refill(class));
+                }
+                Entry::at(segment, operation.read(magazine + count * WORD))?
+            }
+            (None, None) => return Err(crate::error::corrupt("an entry without a size").into()),
+        };
+        segment.check_range(entry.0, self.size)?;
+        entry.fill(segment, &item.key, item.original, self.size, stamp);
+        let word = match &item.value {
+            Fresh::Word(word) => *word,
+            Fresh::Block(block) => block.block(),
+            Fresh::Bytes(kind, parts) => entry.fill_inline(segment, *kind, parts)?,
+        };
+        entry.set_value(segment, word);
+        Ok(entry)
+    }
+
+    /// Writes the entries by which the filled block is linked.
+    fn take(&self, operation: &mut Operation) -> Attempt<()> {
+        match (&self.large, class_for(self.size)) {
+            (Some(block), _) => block.pass_on(operation, 0),
+            (None, Some(class)) => {
+                operation.take(class)?;
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn next_stamp(segment: &Segment) -> u64 {
+    let serials = segment.word(superblock::NEXT_SERIAL);
+    serials.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+}
+
+/// Writes the entries that let a value's block go; whether something is left to `tidy` after.
+pub(super) fn drop_value(operation: &mut Operation, word: u64) -> Attempt<bool> {
+    let segment = operation.segment;
+    if entry::is_inline(word) {
+        return Ok(false);
+    }
+    let Some(block) = linked(segment, word)? else {
+        return Ok(false);
+    };
+    if kind::has_contents(doomed::kind_of(segment, block)) {
+        doomed::condemn(operation, block)?;
+        return Ok(true);
+    }
+    let is_large = heap::is_large(segment, block);
+    if is_large {
+        pin::retire(operation, block)?;
+    } else {
+        heap::discard(operation, block)?;
+    }
+    Ok(is_large)
+}
+
+/// Frees what a change unlinked and could not free itself.
+pub(super) fn tidy(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    doomed::crumble(space, participant, &mut *patience)?;
+    pin::sweep(space, participant, patience)
+}
+
+/// Where an entry stands in the order: where it says, or, if a death left that stale, where it is.
+fn place_of(operation: &Operation, storage: Storage, entry: Entry) -> Option<u64> {
+    let is_at =
+        |place: u64| place < storage.room() && operation.read(storage.place(place)) == entry.0;
+    let said = entry.place(operation.segment);
+    if is_at(said) {
+        return Some(said);
+    }
+    (0..storage.room()).find(|&place| is_at(place))
+}
+
+/// Stores a value under a key. False: the condition does not hold.
+///
+/// # Errors
+/// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record links the new entry or value and lets the old one go.
+pub fn store(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    item: &Item,
+    when: When,
+) -> Result<bool> {
+    let (segment, hash) = (&space.segment, item.key.hash());
+    let shard = Shard::of(table.cell, hash);
+    let room = Room::new(space, participant, &mut *patience, item)?;
+    loop {
+        let done = space.run_as(participant, &mut *patience, |operation| {
+            let new = room.fill(operation, item, 0)?;
+            shard.lock(operation, table)?;
+            if let When::Unchanged(Token(sequence)) = when
+                && operation.read(shard.sequence()) != sequence
+            {
+                return Ok(Done::No);
+            }
+            let Some(storage) = shard.store(segment)? else {
+                return Ok(Done::Grow);
+            };
+            let mut left = false;
+            match probe(segment, plainly(segment), storage, &item.key, hash)? {
+                Probe::There(..) if when == When::Absent => return Ok(Done::No),
+                Probe::There(slot, old) => {
+                    left = replace(operation, storage, slot, old, new, &room, item)?;
+                }
+                Probe::Vacant(slot) => {
+                    if !insert(operation, shard, storage, slot, hash, new)? {
+                        return Ok(Done::Grow);
+                    }
+                    room.take(operation)?;
+                    if let Fresh::Block(block) = &item.value {
+                        block.pass_on(operation, 0);
+                    }
+                }
+            }
+            operation.sequence(shard.sequence());
+            operation.owe_quietly(table.cell + EVENT);
+            operation.commit();
+            crate::crash_point!("table.stored");
+            Ok(Done::Yes(left))
+        })?;
+        match done {
+            Done::Yes(left) => {
+                if left {
+                    tidy(space, participant, patience)?;
+                }
+                return Ok(true);
+            }
+            Done::No => return Ok(false),
+            Done::Grow => grow(space, participant, &mut *patience, table, shard, 1)?,
+        }
+    }
+}
+
+/// Writes the entries that link a new entry; false: there is no place for it.
+pub(super) fn insert(
+    operation: &mut Operation,
+    shard: Shard,
+    storage: Storage,
+    slot: u64,
+    hash: u64,
+    new: Entry,
+) -> Attempt<bool> {
+    let used = operation.read(shard.0 + USED);
+    if used >= storage.room() {
+        return Ok(false);
+    }
+    let segment = operation.segment;
+    // Under the lock, so that stamps rise with places.
+    let stamp = next_stamp(segment);
+    segment
+        .word(new.0 + entry::STAMP)
+        .store(stamp, Ordering::Relaxed);
+    segment
+        .word(new.0 + entry::META)
+        .store(new.meta_at(segment, used), Ordering::Relaxed);
+    operation.write(slot, new.0 << 16 | fingerprint(hash));
+    operation.write(storage.place(used), new.0);
+    operation.write(shard.0 + USED, used + 1);
+    let count = operation.read(shard.0 + COUNT);
+    operation.write(shard.0 + COUNT, count.wrapping_add(1));
+    if planted(Bug::EntryLinkedFirst) {
+        operation.commit();
+    }
+    Ok(true)
+}
+
+/// Writes the entries that give an entry another value: in its word, or with another entry.
+/// Whether something is left to `tidy` after.
+fn replace(
+    operation: &mut Operation,
+    storage: Storage,
+    slot: u64,
+    old: Entry,
+    new: Entry,
+    room: &Room,
+    item: &Item,
+) -> Attempt<bool> {
+    let segment = operation.segment;
+    let value = old.value(segment);
+    match &item.value {
+        Fresh::Word(word) => {
+            operation.write(old.0 + VALUE, *word);
+            drop_value(operation, value)
+        }
+        Fresh::Block(block) => {
+            operation.write(old.0 + VALUE, block.block());
+            block.pass_on(operation, 0);
+            drop_value(operation, value)
+        }
+        Fresh::Bytes(..) => {
+            exchange(operation, storage, slot, old, new)?;
+            room.take(operation)?;
+            heap::discard(operation, old.0)?;
+            drop_value(operation, value)
+        }
+    }
+}
+
+/// Writes the entries that put an entry in another one's place.
+pub(super) fn exchange(
+    operation: &mut Operation,
+    storage: Storage,
+    slot: u64,
+    old: Entry,
+    new: Entry,
+) -> Result<()> {
+    let segment = operation.segment;
+    let place = place_of(operation, storage, old)
+        .ok_or_else(|| crate::error::corrupt("an entry stands nowhere in the order"))?;
+    let put = |offset: u64, value: u64| {
+        segment.word(new.0 + offset).store(value, Ordering::Relaxed);
+    };
+    put(entry::STAMP, old.stamp(segment));
+    put(entry::META, new.meta_at(segment, place));
+    let print = operation.read(slot) & 0xFFFF;
+    operation.write(slot, new.0 << 16 | print);
+    operation.write(storage.place(place), new.0);
+    Ok(())
+}
+
+/// Writes the entries that unlink an entry, but for what becomes of its blocks.
+fn unlink(
+    operation: &mut Operation,
+    shard: Shard,
+    storage: Storage,
+    slot: u64,
+    entry: Entry,
+) -> Result<()> {
+    let after = storage.index + ((slot - storage.index) / WORD + 1) % storage.slots * WORD;
+    let is_last = operation.read(after) == EMPTY;
+    operation.write(slot, if is_last { EMPTY } else { DELETED });
+    if let Some(place) = place_of(operation, storage, entry) {
+        operation.write(storage.place(place), 0);
+        // The end of the order is given out again, so that what is taken last costs nothing.
+        let mut used = operation.read(shard.0 + USED).min(storage.room());
+        if place + 1 == used {
+            while used > 0 && operation.read(storage.place(used - 1)) == 0 {
+                used -= 1;
+            }
+            operation.write(shard.0 + USED, used);
+        }
+    }
+    let count = operation.read(shard.0 + COUNT);
+    operation.write(shard.0 + COUNT, count.saturating_sub(1));
+    Ok(())
+}
+
+/// Takes a key out; false: there is none, or the condition does not hold.
+///
+/// # Errors
+/// `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record unlinks the entry and frees it.
+pub fn remove(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+    when: When,
+) -> Result<bool> {
+    let (segment, hash) = (&space.segment, key.hash());
+    let shard = Shard::of(table.cell, hash);
+    let mut left = false;
+    let removed = space.run_as(participant, &mut *patience, |operation| {
+        shard.lock(operation, table)?;
+        if let When::Unchanged(Token(sequence)) = when
+            && operation.read(shard.sequence()) != sequence
+        {
+            return Ok(false);
+        }
+        let Some(storage) = shard.store(segment)? else {
+            return Ok(false);
+        };
+        let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, key, hash)?
+        else {
+            return Ok(false);
+        };
+        unlink(operation, shard, storage, slot, entry)?;
+        left = drop_value(operation, entry.value(segment))?;
+        heap::discard(operation, entry.0)?;
+        operation.sequence(shard.sequence());
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(true)
+    })?;
+    if left {
+        tidy(space, participant, patience)?;
+    }
+    Ok(removed)
+}
+
+/// Writes the entries that make an entry's value ours; what it is.
+fn detach<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    operation: &mut Operation,
+    entry: Entry,
+    spare: &Unfinished,
+) -> Attempt<Taken<'a>> {
+    let segment = operation.segment;
+    let word = entry.value(segment);
+    if let Some(inline) = entry.inline(segment, word)? {
+        let mut bytes = vec![0; inline.length as usize];
+        segment.copy_out(inline.at, &mut bytes);
+        return Ok(Taken::Bytes(inline.kind, bytes));
+    }
+    match linked(segment, word)? {
+        None => Ok(Taken::Word(word)),
+        Some(block) if heap::is_large(segment, block) => {
+            // Others may have it pinned, as we do now; it goes when nobody reads it.
+            pin::retire(operation, block)?;
+            if let Some(pinned) = pinned(space, participant, block, || true)? {
+                return Ok(Taken::Pinned(pinned));
+            }
+            let (kind, length, payload) = crate::cell::shape_of(segment, block)?;
+            let mut bytes = vec![0; length as usize];
+            segment.copy_out(payload, &mut bytes);
+            Ok(Taken::Bytes(kind, bytes))
+        }
+        Some(block) => {
+            spare.pass_on(operation, block);
+            Ok(Taken::Word(0))
+        }
+    }
+}
+
+/// Takes a key out and gives its value; None: there is none.
+///
+/// # Errors
+/// As `remove`; `Full` if 64 threads take values.
+///
+/// # Crash
+/// One record unlinks the entry and makes the value ours.
+pub fn take<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+) -> Result<Option<Taken<'a>>> {
+    let (segment, hash) = (&space.segment, key.hash());
+    let shard = Shard::of(table.cell, hash);
+    let spare = Unfinished::reserve(space, participant)?;
+    let taken = space.run_as(participant, &mut *patience, |operation| {
+        shard.lock(operation, table)?;
+        let Some(storage) = shard.store(segment)? else {
+            return Ok(None);
+        };
+        let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, key, hash)?
+        else {
+            return Ok(None);
+        };
+        unlink(operation, shard, storage, slot, entry)?;
+        let taken = detach(space, participant, operation, entry, &spare)?;
+        heap::discard(operation, entry.0)?;
+        operation.sequence(shard.sequence());
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(Some(taken))
+    })?;
+    let taken = taken.map(|taken| ours(taken, spare));
+    if let Some(Taken::Bytes(..)) = taken {
+        pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
+    }
+    Ok(taken)
+}
+
+fn ours<'a>(taken: Taken<'a>, spare: Unfinished<'a>) -> Taken<'a> {
+    match taken {
+        Taken::Word(0) => Taken::Block(spare),
+        taken => taken,
+    }
+}
+
+/// A key that was taken out, its original form, and its value.
+pub type Last<'a> = ((u8, Vec<u8>), Option<(u8, Vec<u8>)>, Taken<'a>);
+
+/// Takes out the key that was put in last; None: the table is empty.
+///
+/// # Errors
+/// As `take`.
+///
+/// # Crash
+/// As `take`.
+pub fn pop_last<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    table: Table,
+) -> Result<Option<Last<'a>>> {
+    let segment = &space.segment;
+    let spare = Unfinished::reserve(space, participant)?;
+    let popped = space.run_as(participant, &mut *patience, |operation| {
+        let mut last: Option<(u64, Shard, Storage, Entry)> = None;
+        for shard in Shard::all(table.cell) {
+            shard.lock(operation, table)?;
+            let Some(storage) = shard.store(segment)? else {
+                continue;
+            };
+            let used = operation.read(shard.0 + USED).min(storage.room());
+            let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
+            let Some(word) = (0..used).rev().map(at).find(|&word| word != 0) else {
+                continue;
+            };
+            let entry = Entry::at(segment, word)?;
+            let stamp = entry.stamp(segment);
+            if last.is_none_or(|(other, ..)| stamp > other) {
+                last = Some((stamp, shard, storage, entry));
+            }
+        }
+        let Some((_, shard, storage, entry)) = last else {
+            return Ok(None);
+        };
+        let (tag, bytes) = entry.key(segment)?;
+        let original = entry.original(segment)?;
+        let key = Key { tag, bytes: &bytes };
+        let Probe::There(slot, found) =
+            probe(segment, plainly(segment), storage, &key, key.hash())?
+        else {
+            return Err(crate::error::corrupt("an entry is not in its index").into());
+        };
+        unlink(operation, shard, storage, slot, found)?;
+        let taken = detach(space, participant, operation, found, &spare)?;
+        heap::discard(operation, found.0)?;
+        operation.sequence(shard.sequence());
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(Some(((tag, bytes), original, taken)))
+    })?;
+    Ok(popped.map(|(key, original, taken)| (key, original, ours(taken, spare))))
+}
+
+/// Takes all keys out.
+///
+/// # Errors
+/// As `remove`.
+///
+/// # Crash
+/// One record unlinks index and order of every shard and dooms them with their entries; the next
+/// sweep goes on taking them apart.
+pub fn clear(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+) -> Result<()> {
+    space.run_as(participant, &mut *patience, |operation| {
+        operation.lock(superblock::DIRECTORY_LOCK)?;
+        for shard in Shard::all(table.cell) {
+            shard.lock(operation, table)?;
+        }
+        for index in 0..SHARDS {
+            let shard = Shard::at(table.cell, index);
+            doom::condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
+            operation.write(shard.0 + COUNT, 0);
+            operation.write(shard.0 + USED, 0);
+            operation.sequence(shard.sequence());
+        }
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(())
+    })?;
+    tidy(space, participant, patience)
+}

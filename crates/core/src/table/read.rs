@@ -1,0 +1,184 @@
+//! Finding an entry, without a lock or under it.
+
+use super::entry::Entry;
+use super::{DELETED, EMPTY, Key, Shard, Storage, Table};
+use crate::cell::sequence::{Read, read_under};
+use crate::cell::{Pinned, linked, pinned, shape_of};
+use crate::error::{Result, corrupt};
+use crate::participant::Participant;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+/// A value found: in a word; copied into the caller's buffer, which it fills; or where it is.
+pub enum Found<'a> {
+    Word(u64),
+    Bytes(u8),
+    Pinned(Pinned<'a>),
+}
+
+/// Which state of a key's shard was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token(pub u64);
+
+/// Where a key is, or would go.
+pub enum Probe {
+    /// The slot that names it, and the entry.
+    There(u64, Entry),
+    /// A slot for it: one that was deleted, or else an empty one.
+    Vacant(u64),
+}
+
+pub fn fingerprint(hash: u64) -> u64 {
+    hash >> 48
+}
+
+pub fn first_slot(hash: u64) -> u64 {
+    hash >> 3
+}
+
+/// Looks for a key in a shard's storage; `read` reads the words of its index.
+///
+/// # Errors
+/// `Corrupt`; without the lock, also for what was read while it changed.
+#[inline]
+pub fn probe(
+    segment: &Segment,
+    read: impl Fn(u64) -> u64,
+    storage: Storage,
+    key: &Key,
+    hash: u64,
+) -> Result<Probe> {
+    let mut vacant = None;
+    for number in 0..storage.slots {
+        let slot = storage.slot(first_slot(hash).wrapping_add(number));
+        let word = read(slot);
+        match word {
+            EMPTY => return Ok(Probe::Vacant(vacant.unwrap_or(slot))),
+            DELETED => vacant = vacant.or(Some(slot)),
+            word if word & 0xFFFF == fingerprint(hash) => {
+                let entry = Entry::at(segment, word >> 16)?;
+                if entry.is(segment, key) {
+                    return Ok(Probe::There(slot, entry));
+                }
+            }
+            _ => {}
+        }
+    }
+    vacant
+        .map(Probe::Vacant)
+        .ok_or_else(|| corrupt("the index of a table has no end"))
+}
+
+/// Reads words as they are.
+pub fn plainly(segment: &Segment) -> impl Fn(u64) -> u64 {
+    |word| segment.word(word).load(Ordering::Relaxed)
+}
+
+/// Runs `read` on the key's entry, if there is one, under its shard's sequence.
+fn at_key<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+    mut read: impl FnMut(Option<Entry>, &dyn Fn() -> bool) -> Result<Read<T>>,
+) -> Result<T> {
+    let (segment, hash) = (&space.segment, key.hash());
+    let shard = Shard::of(table.cell, hash);
+    let sequence = segment.word(shard.sequence());
+    let lock = |operation: &mut crate::operation::Operation| operation.lock(shard.0).map(drop);
+    let places = (shard.0, shard.sequence());
+    read_under(space, participant, patience, places, lock, || {
+        let before = sequence.load(Ordering::Acquire);
+        let still = || sequence.load(Ordering::SeqCst) == before;
+        let entry = match shard.store(segment)? {
+            None => None,
+            Some(storage) => match probe(segment, plainly(segment), storage, key, hash)? {
+                Probe::There(_, entry) => Some(entry),
+                Probe::Vacant(_) => None,
+            },
+        };
+        read(entry, &still)
+    })
+}
+
+/// Whether there is such a key.
+///
+/// # Errors
+/// `Corrupt`, `Interrupted`, `System`.
+pub fn contains(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+) -> Result<bool> {
+    at_key(space, participant, patience, table, key, |entry, _| {
+        Ok(Read::Copied(entry.is_some()))
+    })
+}
+
+/// Finds a key's value; None: there is none. Short ones are copied into `buffer`, large ones
+/// pinned.
+///
+/// # Errors
+/// As `contains`.
+pub fn find<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+    buffer: &mut Vec<u8>,
+) -> Result<(Option<Found<'a>>, Token)> {
+    let segment = &space.segment;
+    let shard = Shard::of(table.cell, key.hash());
+    at_key(space, participant, patience, table, key, |entry, still| {
+        let token = Token(segment.word(shard.sequence()).load(Ordering::Acquire));
+        let Some(entry) = entry else {
+            return Ok(Read::Copied((None, token)));
+        };
+        let word = entry.value(segment);
+        Ok(
+            match value(space, participant, entry, word, still, buffer)? {
+                Some(Found::Pinned(pinned)) => Read::Pinned((Some(Found::Pinned(pinned)), token)),
+                Some(found) => Read::Copied((Some(found), token)),
+                None => Read::Lost,
+            },
+        )
+    })
+}
+
+/// An entry's value. None: `still` does not hold any more.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn value<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    entry: Entry,
+    word: u64,
+    still: &dyn Fn() -> bool,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<Found<'a>>> {
+    let segment = &space.segment;
+    if let Some(inline) = entry.inline(segment, word)? {
+        buffer.resize(inline.length as usize, 0);
+        segment.copy_out(inline.at, buffer);
+        return Ok(Some(Found::Bytes(inline.kind)));
+    }
+    let Some(block) = linked(segment, word)? else {
+        return Ok(Some(Found::Word(word)));
+    };
+    if let Some(pinned) = pinned(space, participant, block, still)? {
+        return Ok(Some(Found::Pinned(pinned)));
+    }
+    let (kind, length, payload) = shape_of(segment, block)?;
+    if !still() {
+        return Ok(None); // before a length that means nothing is made room for
+    }
+    buffer.resize(length as usize, 0);
+    segment.copy_out(payload, buffer);
+    Ok(Some(Found::Bytes(kind)))
+}

@@ -1,0 +1,363 @@
+//! A table beside a model of it: the same keys, values and order, and a sound space, always.
+
+mod stage;
+
+use courtyard_core::cell::{self, Writer};
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::{Space, patient};
+use courtyard_core::table::{self, Batch, Fresh, Item, Key, Table, Taken, Want, When};
+use courtyard_core::{directory, table::Found};
+use proptest::prelude::*;
+use stage::{End, Folder, alone, attach, census, me, spawn};
+
+/// What is stored: a word, bytes in the entry, bytes in a block small or large.
+fn bytes(value: u64) -> Vec<u8> {
+    let length = match value % 5 {
+        0 => return Vec::new(),
+        1 => 3,
+        2 => 900,
+        3 => 3000,
+        _ => 50_000,
+    };
+    vec![value as u8; length + value as usize % 7]
+}
+
+fn make(space: &Space) -> (ObjectId, u64, Table) {
+    let (object, row) = table::create(space, me(space), &mut patient).expect("to create");
+    let (cell, _, _) = cell::open(&space.segment, object).expect("to open");
+    let table = Writer {
+        cell,
+        guarded: true,
+        thread: 1,
+    };
+    (object, row, table)
+}
+
+fn key(number: u64) -> Vec<u8> {
+    // Some long ones, and one that is a large block by itself.
+    let length = if number.is_multiple_of(11) { 200 } else { 5 };
+    let length = if number == 22 { 40_000 } else { length };
+    let mut bytes = number.to_string().into_bytes();
+    bytes.resize(length, b' ');
+    bytes
+}
+
+fn with_item<T>(space: &Space, number: u64, value: u64, work: impl FnOnce(&Item) -> T) -> T {
+    let (key, bytes) = (key(number), bytes(value));
+    let parts: &[&[u8]] = &[&bytes];
+    let value = match bytes.len() {
+        0 => Fresh::Word(value << 3 | 1),
+        _ => table::prepare(space, me(space), &mut patient, value as u8 | 128, parts)
+            .expect("to prepare"),
+    };
+    let original = number.is_multiple_of(3).then_some((9, &b"original"[..]));
+    let key = Key {
+        tag: (number % 2) as u8,
+        bytes: &key,
+    };
+    work(&Item {
+        key,
+        original,
+        value,
+    })
+}
+
+fn store(space: &Space, table: Table, number: u64, value: u64, when: When) -> bool {
+    with_item(space, number, value, |item| {
+        table::store(space, me(space), &mut patient, table, item, when).expect("to store")
+    })
+}
+
+fn is(found: Found, bytes_found: &[u8], value: u64) -> bool {
+    let (kind, content) = match found {
+        Found::Word(word) => return word == value << 3 | 1 && bytes(value).is_empty(),
+        Found::Bytes(kind) => (kind, bytes_found.to_vec()),
+        Found::Pinned(pinned) => {
+            let mut content = vec![0; pinned.length as usize];
+            pinned.copy_out(0, &mut content);
+            (pinned.kind, content)
+        }
+    };
+    kind == value as u8 | 128 && content == bytes(value)
+}
+
+fn is_taken(space: &Space, taken: Taken, value: u64) -> bool {
+    match taken {
+        Taken::Word(word) => is(Found::Word(word), &[], value),
+        Taken::Bytes(kind, bytes) => is(Found::Bytes(kind), &bytes, value),
+        Taken::Pinned(pinned) => is(Found::Pinned(pinned), &[], value),
+        Taken::Block(block) => {
+            let (kind, length, payload) =
+                cell::shape_of(&space.segment, block.block()).expect("a block");
+            let mut bytes = vec![0; length as usize];
+            space.segment.copy_out(payload, &mut bytes);
+            is(Found::Bytes(kind), &bytes, value)
+        }
+    }
+}
+
+/// The keys and values of the model, in the order of insertion.
+type Model = Vec<(u64, u64)>;
+
+fn put(model: &mut Model, number: u64, value: u64) {
+    match model.iter_mut().find(|pair| pair.0 == number) {
+        Some(pair) => pair.1 = value,
+        None => model.push((number, value)),
+    }
+}
+
+fn agrees(space: &Space, table: Table, model: &Model) {
+    let count = table::count(&space.segment, table.cell);
+    assert_eq!(count, model.len() as u64);
+    let mut buffer = Vec::new();
+    for number in 0..60 {
+        let bytes = key(number);
+        let key = Key {
+            tag: (number % 2) as u8,
+            bytes: &bytes,
+        };
+        let (found, _) =
+            table::find(space, me(space), &mut patient, table, &key, &mut buffer).expect("to find");
+        let expected = model.iter().find(|pair| pair.0 == number);
+        assert_eq!(found.is_some(), expected.is_some(), "key {number}");
+        let there = table::contains(space, me(space), &mut patient, table, &key);
+        assert_eq!(there.expect("to look"), expected.is_some());
+        if let (Some(found), Some(expected)) = (found, expected) {
+            assert!(is(found, &buffer, expected.1), "value of {number}");
+        }
+    }
+    let pairs = table::snapshot(space, me(space), &mut patient, table, Want::Items);
+    let pairs = pairs.expect("a snapshot");
+    assert_eq!(pairs.len(), model.len());
+    for (pair, &(number, value)) in pairs.iter().zip(model) {
+        assert_eq!(pair.key, key(number));
+        assert_eq!(u64::from(pair.tag), number % 2);
+        let original = number.is_multiple_of(3).then(|| (9, b"original".to_vec()));
+        assert_eq!(pair.original, original);
+        match pair.value.as_ref().expect("a value") {
+            Ok(word) => assert!(is(Found::Word(*word), &[], value)),
+            Err((kind, bytes)) => assert!(is(Found::Bytes(*kind), bytes, value)),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Store(u64, u64),
+    Absent(u64, u64),
+    Remove(u64),
+    Take(u64),
+    PopLast,
+    Many(Vec<(u64, u64)>),
+    Clear,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pair = (0..60u64, 0..100u64);
+    prop_oneof![
+        8 => pair.clone().prop_map(|(key, value)| Step::Store(key, value)),
+        2 => pair.clone().prop_map(|(key, value)| Step::Absent(key, value)),
+        3 => (0..60u64).prop_map(Step::Remove),
+        2 => (0..60u64).prop_map(Step::Take),
+        2 => Just(Step::PopLast),
+        1 => prop::collection::vec(pair, 0..80).prop_map(Step::Many),
+        1 => Just(Step::Clear),
+    ]
+}
+
+fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
+    let keyed = |number: u64| (key(number), (number % 2) as u8);
+    match step {
+        Step::Store(number, value) => {
+            assert!(store(space, table, *number, *value, When::Always));
+            put(model, *number, *value);
+        }
+        Step::Absent(number, value) => {
+            let known = model.iter().any(|pair| pair.0 == *number);
+            assert_eq!(store(space, table, *number, *value, When::Absent), !known);
+            if !known {
+                put(model, *number, *value);
+            }
+        }
+        Step::Remove(number) => {
+            let (bytes, tag) = keyed(*number);
+            let key = Key { tag, bytes: &bytes };
+            let removed = table::remove(space, me(space), &mut patient, table, &key, When::Always);
+            let known = model.iter().position(|pair| pair.0 == *number);
+            assert_eq!(removed.expect("to remove"), known.is_some());
+            known.map(|index| model.remove(index));
+        }
+        Step::Take(number) => {
+            let (bytes, tag) = keyed(*number);
+            let key = Key { tag, bytes: &bytes };
+            let taken = table::take(space, me(space), &mut patient, table, &key).expect("to take");
+            let known = model.iter().position(|pair| pair.0 == *number);
+            assert_eq!(taken.is_some(), known.is_some());
+            if let (Some(taken), Some(index)) = (taken, known) {
+                let (_, value) = model.remove(index);
+                assert!(is_taken(space, taken, value));
+            }
+        }
+        Step::PopLast => {
+            let popped = table::pop_last(space, me(space), &mut patient, table).expect("to pop");
+            let last = model.pop();
+            assert_eq!(popped.is_some(), last.is_some());
+            if let (Some((found, _, taken)), Some((number, value))) = (popped, last) {
+                assert_eq!(found.1, key(number));
+                assert!(is_taken(space, taken, value));
+            }
+        }
+        Step::Many(pairs) => {
+            let room = pairs.len() as u64;
+            let batch = Batch::new(space, me(space), &mut patient, room);
+            let mut batch = batch.expect("a batch");
+            for &(number, value) in pairs {
+                with_item(space, number, value, |item| batch.add(&mut patient, item))
+                    .expect("to add");
+                put(model, number, value);
+            }
+            table::store_all(&mut patient, table, &batch).expect("to store");
+        }
+        Step::Clear => {
+            table::clear(space, me(space), &mut patient, table).expect("to clear");
+            model.clear();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn is_as_its_model(steps in prop::collection::vec(step(), 1..60)) {
+        let _alone = alone();
+        let folder = Folder::new();
+        let space = folder.space();
+        let before = census(&space);
+        let (_, row, table) = make(&space);
+        let mut model = Model::new();
+        for step in &steps {
+            apply(&space, table, &mut model, step);
+            agrees(&space, table, &model);
+        }
+        census(&space);
+        directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+        let after = census(&space);
+        prop_assert_eq!(after.objects, before.objects);
+        // What is left of it stands ready in the magazines.
+        prop_assert_eq!(after.live_blocks, before.live_blocks + 2); // rows of objects, of members
+    }
+}
+
+#[test]
+fn many_keys_grow_the_index_and_a_batch_is_one_change() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, row, table) = make(&space);
+    for round in 0..3u64 {
+        for number in 0..5000 {
+            assert!(store(&space, table, 100 + number, round * 5, When::Always));
+        }
+        assert_eq!(table::count(&space.segment, table.cell), 5000);
+        census(&space);
+    }
+    let mut batch = Batch::new(&space, me(&space), &mut patient, 3000).expect("a batch");
+    for number in 0..3000 {
+        with_item(&space, 4100 + number, 1, |item| {
+            batch.add(&mut patient, item)
+        })
+        .expect("to add");
+    }
+    let version = table::version(&space.segment, table.cell);
+    table::store_all(&mut patient, table, &batch).expect("to store");
+    assert!(table::version(&space.segment, table.cell) > version);
+    drop(batch);
+    assert_eq!(table::count(&space.segment, table.cell), 7000);
+    census(&space);
+    directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+    census(&space);
+}
+
+#[test]
+fn processes_write_readers_read_and_one_is_killed() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, _, table) = make(&space);
+    for round in 0..6 {
+        let children: Vec<_> = (0..3u64)
+            .map(|child| {
+                let space = &space;
+                spawn(move || {
+                    let space = attach(space);
+                    if child == 0 {
+                        std::thread::spawn(move || {
+                            let wait = 3000 + 700 * round;
+                            std::thread::sleep(std::time::Duration::from_micros(wait));
+                            courtyard_core::os::die();
+                        });
+                    }
+                    let mut buffer = Vec::new();
+                    let mut number = child;
+                    let turns = if child == 0 { u64::MAX } else { 3000 };
+                    for turn in 0..turns {
+                        number = (number * 5 + 3) % 40;
+                        match turn % 4 {
+                            0 | 1 => {
+                                // The value says which key it belongs to.
+                                store(&space, table, number, number * 5 + turn % 5, When::Always);
+                            }
+                            2 => {
+                                let name = key(number);
+                                let tag = (number % 2) as u8;
+                                let key = Key { tag, bytes: &name };
+                                let (found, _) = table::find(
+                                    &space,
+                                    me(&space),
+                                    &mut patient,
+                                    table,
+                                    &key,
+                                    &mut buffer,
+                                )
+                                .expect("to find");
+                                if let Some(found) = found {
+                                    let whole = (0..5).any(|k| {
+                                        let value = number * 5 + k;
+                                        match &found {
+                                            Found::Word(word) => *word == value << 3 | 1,
+                                            Found::Bytes(_) => buffer == bytes(value),
+                                            Found::Pinned(pinned) => {
+                                                let mut all = vec![0; pinned.length as usize];
+                                                pinned.copy_out(0, &mut all);
+                                                all == bytes(value)
+                                            }
+                                        }
+                                    });
+                                    assert!(whole, "a torn value under {number}");
+                                }
+                            }
+                            _ => {
+                                let name = key(number);
+                                let tag = (number % 2) as u8;
+                                let key = Key { tag, bytes: &name };
+                                table::remove(
+                                    &space,
+                                    me(&space),
+                                    &mut patient,
+                                    table,
+                                    &key,
+                                    When::Always,
+                                )
+                                .expect("to remove");
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        let ends: Vec<End> = children.into_iter().map(|child| child.wait()).collect();
+        assert_eq!(ends, [End::Killed, End::Done, End::Done]);
+        census(&space);
+    }
+}
