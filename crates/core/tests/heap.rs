@@ -60,7 +60,7 @@ proptest! {
         for (turn, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Allocate(length) if held.len() < 60 => {
-                    let unfinished = Unfinished::allocate(&space, me, &mut patient, length, 3);
+                    let unfinished = Unfinished::allocate(&space, me, &mut patient, length, 16);
                     let unfinished = unfinished.unwrap();
                     let (at, words) = (unfinished.payload(), length / 8);
                     prop_assert_eq!(heap::block_of(&space.segment, at).unwrap(), unfinished.block());
@@ -109,7 +109,7 @@ fn what_is_freed_twice_is_corrupt() {
     let space = folder.space();
     let me = me(&space);
     for length in [100, 50_000] {
-        let made = Unfinished::allocate(&space, me, &mut patient, length, 3).unwrap();
+        let made = Unfinished::allocate(&space, me, &mut patient, length, 16).unwrap();
         let (word, block) = (made.word(), made.block());
         drop(made);
         let release = |block: u64| {

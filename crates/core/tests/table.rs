@@ -294,7 +294,10 @@ fn processes_write_readers_read_and_one_is_killed() {
                     if child == 0 {
                         std::thread::spawn(move || {
                             let wait = 3000 + 700 * round;
-                            std::thread::sleep(std::time::Duration::from_micros(wait));
+                            let start = std::time::Instant::now();
+                            while start.elapsed() < std::time::Duration::from_micros(wait) {
+                                courtyard_core::os::yield_now();
+                            }
                             courtyard_core::os::die();
                         });
                     }
