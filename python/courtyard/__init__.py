@@ -17,6 +17,7 @@ from courtyard import _process as _process  # its import arranges forks and exit
 from courtyard._array import Array, RawArray
 from courtyard._barrier import Barrier
 from courtyard._condition import Condition
+from courtyard._dict import Dict
 from courtyard._errors import (
     Closed,
     CorruptError,
@@ -51,6 +52,7 @@ __all__ = [
     "Condition",
     "CorruptError",
     "CourtyardError",
+    "Dict",
     "Event",
     "JoinableQueue",
     "LayoutMismatch",

@@ -254,6 +254,11 @@ impl Participant {
         take_bit(&self.pins, slot::PIN_ROWS)
     }
 
+    /// Pins that are free now.
+    pub fn pins_left(&self) -> u32 {
+        slot::PIN_ROWS as u32 - self.pins.load(Ordering::Relaxed).count_ones()
+    }
+
     pub fn give_pin(&self, row: u64) {
         self.pins.fetch_and(!(1 << row), Ordering::Release);
     }

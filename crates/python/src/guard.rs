@@ -3,6 +3,7 @@
 use crate::cell::{Cell, thread};
 use crate::error::{named, raise, waiting};
 use crate::handle::{Address, Handle};
+use crate::table::{self, Table};
 use crate::vector::GuardedVector;
 use crate::waiter::Deadline;
 use courtyard_core::cell::{self, Entered, Writer};
@@ -222,6 +223,7 @@ impl GuardedCell {
 pub enum Owner {
     Cell(Py<GuardedCell>),
     Vector(Py<GuardedVector>),
+    Table(Py<Table>),
 }
 
 /// The lock of a `Value` or an `Array`: recursive, owned by a thread of a process, free when that
@@ -240,6 +242,14 @@ impl CellLock {
         match &self.owner {
             Owner::Cell(cell) => &cell.bind(py).as_super().get().handle,
             Owner::Vector(vector) => &vector.bind(py).as_super().get().handle,
+            Owner::Table(table) => &table.bind(py).as_super().get().handle,
+        }
+    }
+
+    fn take(&self, py: Python<'_>, deadline: Option<Deadline>) -> PyResult<bool> {
+        match &self.owner {
+            Owner::Table(owner) => table::acquire(owner.bind(py), deadline),
+            _ => acquire(py, self.handle(py), deadline),
         }
     }
 
@@ -247,6 +257,7 @@ impl CellLock {
         match &self.owner {
             Owner::Cell(cell) => cell.bind(py).as_any(),
             Owner::Vector(vector) => vector.bind(py).as_any(),
+            Owner::Table(table) => table.bind(py).as_any(),
         }
     }
 }
@@ -276,11 +287,8 @@ impl CellLock {
         timeout: Option<f64>,
         block: Option<Truth>,
     ) -> PyResult<bool> {
-        acquire(
-            py,
-            self.handle(py),
-            acquire_deadline(self.object(py), blocking, timeout, block)?,
-        )
+        let deadline = acquire_deadline(self.object(py), blocking, timeout, block)?;
+        self.take(py, deadline)
     }
 
     /// Release the lock once. Raises RuntimeError if this thread does not hold it.
@@ -289,7 +297,7 @@ impl CellLock {
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        acquire(py, self.handle(py), Some(Deadline::NEVER))
+        self.take(py, Some(Deadline::NEVER))
     }
 
     #[pyo3(signature = (*_exception))]

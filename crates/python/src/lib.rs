@@ -18,6 +18,7 @@ mod process;
 mod queue;
 mod raw;
 mod semaphore;
+mod table;
 mod vector;
 mod waiter;
 
@@ -75,6 +76,8 @@ mod _native {
     use crate::queue::{Lease, Piece, Queue};
     #[pymodule_export]
     use crate::semaphore::Semaphore;
+    #[pymodule_export]
+    use crate::table::{Table, View};
     #[pymodule_export]
     use crate::vector::{GuardedVector, Vector};
 }

@@ -7,7 +7,7 @@ use crate::process;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::participant::Participant;
-use courtyard_core::{mutex, queue, wait};
+use courtyard_core::{mutex, queue, table, wait};
 use pyo3::prelude::*;
 
 /// A synchronisation primitive. `courtyard.Lock` and the others are what programs use.
@@ -98,6 +98,7 @@ impl Primitive {
                 let changes = |event| wait::version(wait::observe(segment, cell + event));
                 changes(queue::ITEMS).wrapping_add(changes(queue::ROOM))
             }
+            cell::TABLE => table::version(segment, cell) / 2,
             _ => wait::version(wait::observe(segment, cell + EVENT)),
         })
     }

@@ -63,7 +63,8 @@ pub fn prepare<'a>(
 /// A large block of a stored object: it stays as it is until this is dropped.
 pub struct Pinned<'a> {
     segment: &'a Segment,
-    payload: u64,
+    /// Where the value's bytes are.
+    pub payload: u64,
     pub length: u64,
     pub kind: u8,
     _pin: Pin<'a>,

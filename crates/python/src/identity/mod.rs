@@ -29,16 +29,9 @@ pub use decode::decode;
 pub use encode::{original, with_key};
 pub use hook::{_key_decode, _key_encode};
 
+use courtyard_core::table::Key;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-
-/// A key in its canonical form.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key<'a> {
-    /// How the bytes are to be read; below 32.
-    pub tag: u8,
-    pub bytes: &'a [u8],
-}
 
 /// What is known of an object as a key.
 pub struct Identity<'a> {

@@ -1,0 +1,163 @@
+//! Changes that depend on what is there, and changes of many keys at once.
+
+use super::{Opened, Table, acquire, opened};
+use crate::codec::{self, Encoded, Links};
+use crate::error::{copying, waiting};
+use crate::guard;
+use crate::identity::{self, with_key};
+use crate::waiter::Deadline;
+use courtyard_core::table::{self, Batch, Fresh, Item, When};
+use pyo3::prelude::*;
+use pyo3::types::{PyAnyMethods, PyList};
+
+/// How often a change is tried beside others before these are locked out.
+const PERSISTENCE: u32 = 30;
+
+/// Reads a key's value, lets `next` say what to store, and stores that if nothing changed meanwhile;
+/// else again. None from `next`: store nothing. No lock is held while Python code runs, unless
+/// others keep winning.
+///
+/// # Errors
+/// What `next` raises, and what storing raises.
+pub fn update<'py>(
+    slf: &Bound<'py, Table>,
+    key: &Bound<'py, PyAny>,
+    mut next: impl FnMut(Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>>,
+) -> PyResult<()> {
+    let py = slf.py();
+    let mut attempt = || {
+        opened(slf, |this| {
+            with_key(key, |identity| {
+                let (value, token) = this.find(py, &identity)?;
+                match next(value)? {
+                    None => Ok(true),
+                    Some(new) => this.store(py, key, &identity, &new, When::Unchanged(token)),
+                }
+            })
+        })
+    };
+    for _ in 0..PERSISTENCE {
+        if attempt()? {
+            return Ok(());
+        }
+    }
+    exclusively(slf, || {
+        while !attempt()? {} // a thread of this process shares no lock with us: it waits now, too
+        Ok(())
+    })
+}
+
+/// Runs `work` while the table's lock is ours.
+///
+/// # Errors
+/// Those of `work`.
+pub fn exclusively<T>(slf: &Bound<'_, Table>, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    acquire(slf, Some(Deadline::NEVER))?;
+    let result = work();
+    guard::release(slf.py(), &slf.as_super().get().handle)?;
+    result
+}
+
+/// Stores all pairs of a list, at once.
+///
+/// # Errors
+/// What encoding any of them raises, `SpaceFull`; then nothing has changed.
+pub fn store_all(this: Opened<'_>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
+    let py = pairs.py();
+    let (space, participant) = (this.space, this.open.participant);
+    let mut batch = waiting(py, |patience| {
+        Batch::new(space, participant, patience, pairs.len() as u64)
+    })?;
+    for pair in pairs {
+        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+        let encoded = codec::encode(&value, Links::Refuse)?;
+        with_key(&key, |identity| {
+            let original = identity::original(&key, &identity)?;
+            let original = original
+                .as_ref()
+                .map(|(kind, bytes)| (*kind, bytes.as_slice()));
+            let key = identity.key;
+            match &encoded {
+                Encoded::Word(word) => waiting(py, |patience| {
+                    let value = Fresh::Word(*word);
+                    batch.add(
+                        patience,
+                        &Item {
+                            key,
+                            original,
+                            value,
+                        },
+                    )
+                }),
+                Encoded::Block(block) => block.with_parts(|parts, length| {
+                    let kind = block.kind;
+                    copying(py, length, |patience| {
+                        let value =
+                            table::prepare(space, participant, &mut *patience, kind, parts)?;
+                        batch.add(
+                            patience,
+                            &Item {
+                                key,
+                                original,
+                                value,
+                            },
+                        )
+                    })
+                }),
+            }
+        })?;
+    }
+    waiting(py, |patience| {
+        table::store_all(patience, this.table, &batch)
+    })
+}
+
+type Found<'py> = Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
+
+/// The values of those of the keys that there are, as they stood together at one moment.
+///
+/// # Errors
+/// What decoding raises.
+pub fn find_all<'py>(
+    this: Opened<'_>,
+    slf: &Bound<'py, Table>,
+    keys: &Bound<'py, PyList>,
+) -> PyResult<Found<'py>> {
+    let (py, segment, cell) = (slf.py(), &this.space.segment, this.table.cell);
+    let read = || {
+        let mut found = Vec::new();
+        for key in keys {
+            let value = with_key(&key, |identity| Ok(this.find(py, &identity)?.0))?;
+            found.extend(value.map(|value| (key, value)));
+        }
+        Ok(found)
+    };
+    for _ in 0..PERSISTENCE {
+        let before = table::version(segment, cell);
+        let found = read()?;
+        // Each value was whole; together they stood so if nothing changed meanwhile.
+        if table::version(segment, cell) == before {
+            return Ok(found);
+        }
+    }
+    exclusively(slf, read)
+}
+
+/// Adds to the values of many keys; the table's lock is ours.
+///
+/// # Errors
+/// What an addition raises; then nothing has changed.
+pub fn add_all(this: Opened<'_>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
+    let py = pairs.py();
+    let sums = PyList::empty(py);
+    for pair in pairs {
+        let (key, n): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+        let value = with_key(&key, |identity| Ok(this.find(py, &identity)?.0))?;
+        let sum = match value {
+            Some(value) => value.add(&n)?,
+            None => n,
+        };
+        sums.append((key, sum))?;
+    }
+    store_all(this, &sums)
+}

@@ -1,0 +1,159 @@
+//! Values of a table as Python objects.
+
+use crate::codec::{self, Source};
+use crate::error::{LONG, raise};
+use courtyard_core::cell::{self, Pinned};
+use courtyard_core::participant::Participant;
+use courtyard_core::space::Space;
+use courtyard_core::table::{Found, Taken};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::ffi::c_int;
+use std::sync::Arc;
+
+/// Decodes a value found; short ones are in `buffer`.
+///
+/// # Errors
+/// `CorruptError`; what unpickling raises.
+pub fn decode<'py>(
+    py: Python<'py>,
+    space: &'static Space,
+    participant: &'static Participant,
+    found: Found<'static>,
+    buffer: &[u8],
+) -> PyResult<Bound<'py, PyAny>> {
+    match found {
+        Found::Word(word) => codec::decode_word(py, word),
+        Found::Bytes(kind) => codec::decode(py, kind, buffer, &[]),
+        Found::Pinned(pinned) => {
+            let kind = pinned.kind;
+            let held = Arc::new(Held {
+                space,
+                holder: participant,
+                pinned: Some(pinned),
+            });
+            codec::decode(py, kind, InPlace(held), &[])
+        }
+    }
+}
+
+/// Decodes a value taken out.
+///
+/// # Errors
+/// As `decode`.
+pub fn decode_taken<'py>(
+    py: Python<'py>,
+    space: &'static Space,
+    participant: &'static Participant,
+    taken: Taken<'static>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match taken {
+        Taken::Word(word) => codec::decode_word(py, word),
+        Taken::Bytes(kind, bytes) => codec::decode(py, kind, bytes.as_slice(), &[]),
+        Taken::Pinned(pinned) => decode(py, space, participant, Found::Pinned(pinned), &[]),
+        Taken::Block(block) => {
+            let segment = &space.segment;
+            let (kind, length, payload) =
+                cell::shape_of(segment, block.block()).map_err(|error| raise(py, error))?;
+            let mut bytes = vec![0; length as usize];
+            segment.copy_out(payload, &mut bytes);
+            drop(block);
+            codec::decode(py, kind, bytes.as_slice(), &[])
+        }
+    }
+}
+
+/// A pinned block; views of it keep the pin.
+struct Held {
+    space: &'static Space,
+    holder: &'static Participant,
+    pinned: Option<Pinned<'static>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // In a forked child the pin is its parent's.
+        if !std::ptr::eq(self.space.registered(), self.holder) {
+            std::mem::forget(self.pinned.take());
+        }
+    }
+}
+
+/// A large block, read where it is: each text or bytes is copied once, into the object.
+struct InPlace(Arc<Held>);
+
+/// So many of a process's pins are left to those who read.
+const PINS_LEFT: u32 = 16;
+
+impl Source for InPlace {
+    fn length(&self) -> usize {
+        let pinned = self.0.pinned.as_ref();
+        pinned.map_or(0, |pinned| pinned.length as usize)
+    }
+
+    fn copy(&self, py: Python<'_>, offset: usize, to: &mut [u8]) {
+        let Some(pinned) = &self.0.pinned else {
+            return;
+        };
+        if to.len() as u64 >= LONG {
+            py.detach(|| pinned.copy_out(offset as u64, to));
+        } else {
+            pinned.copy_out(offset as u64, to);
+        }
+    }
+
+    fn view<'py>(
+        &self,
+        py: Python<'py>,
+        offset: usize,
+        length: usize,
+        _is_writable: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.0.holder.pins_left() < PINS_LEFT {
+            return Ok(None);
+        }
+        let view = View {
+            held: self.0.clone(),
+            offset,
+            length,
+        };
+        Ok(Some(Bound::new(py, view)?.into_any()))
+    }
+}
+
+/// Memory of a value that a NumPy array or the like reads where it is. It keeps the value's block,
+/// also when the key has another value by now.
+#[pyclass(frozen, weakref, module = "courtyard._native")]
+pub struct View {
+    held: Arc<Held>,
+    offset: usize,
+    length: usize,
+}
+
+#[pymethods]
+impl View {
+    /// # Safety
+    /// Called by the interpreter with a view to fill.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let this = slf.get();
+        let payload = this.held.pinned.as_ref().map_or(0, |pinned| pinned.payload);
+        let start = this
+            .held
+            .space
+            .segment
+            .address(payload + this.offset as u64);
+        let (object, length) = (slf.as_ptr(), this.length as ffi::Py_ssize_t);
+        // SAFETY: the memory stays while the view keeps this object.
+        let filled = unsafe {
+            ffi::PyBuffer_FillInfo(view, object, start.as_ptr().cast(), length, 1, flags)
+        };
+        if filled == 0 {
+            return Ok(());
+        }
+        Err(PyErr::fetch(slf.py()))
+    }
+}

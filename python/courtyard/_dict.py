@@ -1,0 +1,227 @@
+"""``Dict``: a dict among processes and threads."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+
+from courtyard._table import Table
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import GenericAlias
+    from typing import Any
+
+
+class Dict(Table):
+    """A dict among processes and threads.
+
+    All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys
+    are compared by a canonical form, since ``hash(str)`` differs between processes: None, texts,
+    bytes, numbers, and tuples and frozensets of these are the same key when they are equal. Any
+    other hashable object is the same key when its pickle is.
+
+    **Values are copies**, as with a Manager: ``d[k].append(1)`` changes a copy. Use ``mutate``, or
+    store the changed value again. Large values are copied once each way; a NumPy array comes as a
+    read-only view without a copy, and stays as it is while others store something else.
+
+    Reading takes no lock and never waits. Each change is seen whole, and at most one at a time;
+    ``update``, ``|=``, ``set_many`` and ``clear`` are one change each. Iteration goes over a snapshot
+    of the keys and never raises for a change by others. ``get_lock()`` keeps all other writers out
+    for more than one operation.
+
+    Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``get_many``, ``set_many``,
+    ``get_lock``, ``wait_for``, ``version``.
+
+    A killed process has changed a key wholly or not at all; what a call that returned has stored
+    stays. Its lock is free again.
+
+    >>> import courtyard as cy
+    >>> d = cy.Dict(a=1)
+    >>> d["b"] = [2, 3]
+    >>> d
+    <courtyard.Dict: {'a': 1, 'b': [2, 3]}>
+    >>> d.increment("a"), d.pop("b"), len(d)
+    (2, [2, 3], 1)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Fill it as ``dict`` does: from a mapping or pairs, and keywords."""
+        if len(args) > 1:
+            raise TypeError(f"{type(self).__name__} expected at most 1 argument, got {len(args)}")
+        self.update(*args, **kwargs)
+
+    @classmethod
+    def fromkeys(cls, iterable: Iterable[Any], value: Any = None, /) -> Dict:
+        """Make a Dict with these keys, all of one value.
+
+        >>> import courtyard as cy
+        >>> cy.Dict.fromkeys("ab", 0)
+        <courtyard.Dict: {'a': 0, 'b': 0}>
+        """
+        made: Dict = cls()
+        made.update(dict.fromkeys(iterable, value))
+        return made
+
+    def update(self, other: Any = (), /, **kwargs: Any) -> None:
+        """Store what a mapping or an iterable of pairs has, and the keywords: all, or nothing.
+
+        Others see all of it at once. Raises what the argument raises; then nothing has changed.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict(a=1)
+        >>> d.update({"b": 2}, c=3)
+        >>> dict(d)
+        {'a': 1, 'b': 2, 'c': 3}
+        """
+        pairs = list(dict(_plain(other), **kwargs).items())
+        if len(pairs) == 1:
+            self[pairs[0][0]] = pairs[0][1]
+        elif pairs:
+            self._store_all(pairs)
+
+    def set_many(self, mapping: Any, /) -> None:
+        """Store the values of many keys at once, as ``update`` does.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict()
+        >>> d.set_many({"a": 1, "b": 2})
+        >>> sorted(d)
+        ['a', 'b']
+        """
+        self.update(mapping)
+
+    def get_many(self, keys: Iterable[Any], /) -> dict[Any, Any]:
+        """Return the values of those of the keys that there are, as they stood at one moment.
+
+        >>> import courtyard as cy
+        >>> cy.Dict(a=1, b=2, c=3).get_many(["c", "a", "z"])
+        {'c': 3, 'a': 1}
+        """
+        return dict(self._find_all(list(keys)))
+
+    def keys(self) -> KeysView[Any]:
+        """Return a view of the keys: set-like, live; its iteration is over a snapshot."""
+        return _Keys(self)
+
+    def values(self) -> ValuesView[Any]:
+        """Return a view of the values; its iteration is over a snapshot."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[Any, Any]:
+        """Return a view of keys and values: set-like, live; its iteration is over a snapshot."""
+        return _Items(self)
+
+    def copy(self) -> dict[Any, Any]:
+        """Return a plain dict of all that is here, as it stood at one moment."""
+        return dict(self._items())
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over a snapshot of the keys."""
+        return iter(self._keys())
+
+    def __reversed__(self) -> Iterator[Any]:
+        """Iterate over a snapshot of the keys, the last put in first."""
+        return reversed(self._keys())
+
+    def __or__(self, other: Any) -> dict[Any, Any]:
+        """Return a plain dict of both, the values of the right one first."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() | dict(_plain(other))
+
+    def __ror__(self, other: Any) -> dict[Any, Any]:
+        """Return a plain dict of both, the values of this one first."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(_plain(other)) | self.copy()
+
+    def __ior__(self, other: Any) -> Dict:
+        """Store what a mapping or pairs have, all at once."""
+        self.update(other)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Compare keys and values, with a Dict or any mapping."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() == dict(_plain(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Say what it is and what is in it."""
+        return f"<courtyard.{type(self).__name__}: {'closed' if self._closed else self.copy()!r}>"
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the handle; the content is shared memory: see statistics()."""
+        return object.__sizeof__(self)
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        """Name the types of keys and values, for type checkers."""
+        from types import GenericAlias
+
+        return GenericAlias(cls, item)
+
+
+def _plain(other: Any) -> Any:
+    """Return a Dict's content as it stood at one moment; anything else as it is."""
+    return other.copy() if isinstance(other, Dict) else other
+
+
+class _Keys(KeysView):  # type: ignore[type-arg]
+    __slots__ = ()
+
+    _mapping: Dict
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._mapping._keys())
+
+    def __reversed__(self) -> Iterator[Any]:
+        return reversed(self._mapping._keys())
+
+    def __repr__(self) -> str:
+        return f"dict_keys({self._mapping._keys()!r})"
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
+        return set(it)
+
+
+class _Items(ItemsView):  # type: ignore[type-arg]
+    __slots__ = ()
+
+    _mapping: Dict
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return iter(self._mapping._items())
+
+    def __reversed__(self) -> Iterator[tuple[Any, Any]]:
+        return reversed(self._mapping._items())
+
+    def __repr__(self) -> str:
+        return f"dict_items({self._mapping._items()!r})"
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
+        return set(it)
+
+
+class _Values(ValuesView):  # type: ignore[type-arg]
+    __slots__ = ()
+
+    _mapping: Dict
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([value for _, value in self._mapping._items()])
+
+    def __reversed__(self) -> Iterator[Any]:
+        return iter([value for _, value in reversed(self._mapping._items())])
+
+    def __repr__(self) -> str:
+        return f"dict_values({list(self)!r})"
+
+
+MutableMapping.register(Dict)
