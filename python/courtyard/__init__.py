@@ -17,6 +17,7 @@ from courtyard import _process as _process  # its import arranges forks and exit
 from courtyard._array import Array, RawArray
 from courtyard._barrier import Barrier
 from courtyard._condition import Condition
+from courtyard._counter import Counter
 from courtyard._dict import Dict
 from courtyard._errors import (
     Closed,
@@ -31,8 +32,10 @@ from courtyard._errors import (
 from courtyard._event import Event
 from courtyard._functions import check, statistics, version, wait_for
 from courtyard._lock import Lock, RLock
+from courtyard._namespace import Namespace
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from courtyard._semaphore import BoundedSemaphore, Semaphore
+from courtyard._set import Set
 from courtyard._synchronized import copy, synchronized
 from courtyard._value import RawValue, Value
 
@@ -51,6 +54,7 @@ __all__ = [
     "Closed",
     "Condition",
     "CorruptError",
+    "Counter",
     "CourtyardError",
     "Dict",
     "Event",
@@ -58,6 +62,7 @@ __all__ = [
     "LayoutMismatch",
     "LifoQueue",
     "Lock",
+    "Namespace",
     "NotFound",
     "NotTrusted",
     "ObjectStatistics",
@@ -67,6 +72,7 @@ __all__ = [
     "RawArray",
     "RawValue",
     "Semaphore",
+    "Set",
     "ShutDown",
     "SimpleQueue",
     "SpaceFull",

@@ -47,7 +47,7 @@ class Dict(Table):
 
     __slots__ = ()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         """Fill it as ``dict`` does: from a mapping or pairs, and keywords."""
         if len(args) > 1:
             raise TypeError(f"{type(self).__name__} expected at most 1 argument, got {len(args)}")
@@ -80,7 +80,7 @@ class Dict(Table):
         if len(pairs) == 1:
             self[pairs[0][0]] = pairs[0][1]
         elif pairs:
-            self._store_all(pairs)
+            self._change_all(pairs, [])
 
     def set_many(self, mapping: Any, /) -> None:
         """Store the values of many keys at once, as ``update`` does.
@@ -200,6 +200,9 @@ class _Items(ItemsView):  # type: ignore[type-arg]
 
     def __reversed__(self) -> Iterator[tuple[Any, Any]]:
         return reversed(self._mapping._items())
+
+    def __contains__(self, item: object) -> bool:
+        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
 
     def __repr__(self) -> str:
         return f"dict_items({self._mapping._items()!r})"

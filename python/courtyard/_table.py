@@ -15,7 +15,7 @@ class Table(Shared, _native.Table):
 
     __slots__ = ()
 
-    def __new__(cls, *_arguments: Any, **_keywords: Any) -> Any:
+    def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Any:
         """Make an empty one; ``__init__`` fills it."""
         return _native.Table.__new__(cls)
 

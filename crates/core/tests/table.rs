@@ -212,11 +212,13 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
             let batch = Batch::new(space, me(space), &mut patient, room);
             let mut batch = batch.expect("a batch");
             for &(number, value) in pairs {
-                with_item(space, number, value, |item| batch.add(&mut patient, item))
-                    .expect("to add");
+                with_item(space, number, value, |item| {
+                    batch.add(&mut patient, table, item)
+                })
+                .expect("to add");
                 put(model, number, value);
             }
-            table::store_all(&mut patient, table, &batch).expect("to store");
+            assert!(table::store_all(&mut patient, table, &batch).expect("to store"));
         }
         Step::Clear => {
             table::clear(space, me(space), &mut patient, table).expect("to clear");
@@ -265,12 +267,12 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
     let mut batch = Batch::new(&space, me(&space), &mut patient, 3000).expect("a batch");
     for number in 0..3000 {
         with_item(&space, 4100 + number, 1, |item| {
-            batch.add(&mut patient, item)
+            batch.add(&mut patient, table, item)
         })
         .expect("to add");
     }
     let version = table::version(&space.segment, table.cell);
-    table::store_all(&mut patient, table, &batch).expect("to store");
+    assert!(table::store_all(&mut patient, table, &batch).expect("to store"));
     assert!(table::version(&space.segment, table.cell) > version);
     drop(batch);
     assert_eq!(table::count(&space.segment, table.cell), 7000);

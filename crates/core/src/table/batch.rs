@@ -1,9 +1,9 @@
-//! Many keys at once: all of them, or none, by one record that chains.
+//! Many keys at once, stored and taken out: all of them, or none, by one record that chains.
 
-use super::change::{Fresh, Item, exchange, insert, tidy};
-use super::entry::Entry;
+use super::change::{Fresh, Item, exchange, insert, tidy, unlink};
+use super::entry::{self, Entry};
 use super::grow::grow;
-use super::read::{Probe, probe};
+use super::read::{Probe, original_of, probe};
 use super::{INLINE_MOST, Key, Shard, Table};
 use crate::cell::EVENT;
 use crate::error::Result;
@@ -14,8 +14,8 @@ use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
 use std::collections::HashMap;
 
-/// Entries of the record for each item: at most its index word, its place, and the word of the
-/// batch that then names the old entry; for each shard its counts.
+/// Entries of the record for each key: at most its index word, its place, and the word of the batch
+/// that then names the old entry; for each shard its counts.
 const ENTRIES: u64 = 3;
 const MORE: u64 = 64;
 
@@ -25,10 +25,12 @@ pub struct Batch<'a> {
     participant: &'a Participant,
     words: Unfinished<'a>,
     room: u64,
+    /// Keys to take out.
+    removed: Vec<(u8, Vec<u8>)>,
 }
 
 impl<'a> Batch<'a> {
-    /// Room for so many entries.
+    /// Room for so many entries, stored or taken out.
     ///
     /// # Errors
     /// `Full`.
@@ -49,6 +51,7 @@ impl<'a> Batch<'a> {
             participant,
             words,
             room,
+            removed: Vec::new(),
         })
     }
 
@@ -67,6 +70,11 @@ impl<'a> Batch<'a> {
         Entry::at(segment, word)
     }
 
+    /// Makes it take a key out, if there is one, before it stores anything.
+    pub fn remove(&mut self, key: &Key) {
+        self.removed.push((key.tag, key.bytes.to_vec()));
+    }
+
     /// Makes an entry of the batch.
     ///
     /// # Errors
@@ -74,17 +82,19 @@ impl<'a> Batch<'a> {
     ///
     /// # Crash
     /// One record takes the entry from our hands into the batch, which is ours.
-    pub fn add(&mut self, patience: Patience, item: &Item) -> Result<()> {
+    pub fn add(&mut self, patience: Patience, table: Table, item: &Item) -> Result<()> {
         let (space, segment) = (self.space, &self.space.segment);
+        let kept = original_of(space, self.participant, &mut *patience, table, &item.key)?;
+        let original = kept.as_ref().map_or(item.original, entry::borrow);
         let inline: u64 = match &item.value {
             Fresh::Bytes(_, parts) => parts.iter().map(|part| part.len() as u64).sum(),
             _ => 0,
         };
         debug_assert!(inline <= INLINE_MOST);
-        let size = Entry::size(&item.key, item.original, inline)?;
+        let size = Entry::size(&item.key, original, inline)?;
         let own = Unfinished::allocate(space, self.participant, &mut *patience, size, kind::PLAIN)?;
         let entry = Entry(own.block());
-        entry.fill(segment, &item.key, item.original, size, 0);
+        entry.fill(segment, &item.key, original, size, 0);
         // Until its value is its own the block has no contents.
         let shape = segment.word(own.block() + block::SHAPE);
         shape.store(size | kind::PLAIN << 56, Ordering::Relaxed);
@@ -109,14 +119,15 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Stores all entries of a batch, the later of two with one key.
+/// Stores all entries of a batch, the later of two with one key. False, with nothing changed: a key
+/// was first written in another way by now than when the batch was made; make it again.
 ///
 /// # Errors
 /// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
 ///
 /// # Crash
 /// One record links all of them, and leaves to the batch the entries that they replaced.
-pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<()> {
+pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool> {
     let (space, participant) = (batch.space, batch.participant);
     let segment = &space.segment;
     let mut hashes = Vec::new();
@@ -129,11 +140,13 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<()> 
         };
         hashes.push(key.hash());
     }
+    let key = |(tag, bytes): &(u8, Vec<u8>)| Key { tag: *tag, bytes }.hash();
+    let gone: Vec<u64> = batch.removed.iter().map(key).collect();
     let mut shards: HashMap<u64, u64> = HashMap::new();
-    for &hash in &hashes {
+    for &hash in hashes.iter().chain(&gone) {
         *shards.entry(hash % super::SHARDS).or_default() += 1;
     }
-    let pairs = batch.count() * ENTRIES + MORE;
+    let pairs = batch.room * ENTRIES + MORE;
     let bytes = pairs * 2 * WORD;
     let chain = Unfinished::allocate(space, participant, &mut *patience, bytes, kind::PLAIN)?;
     loop {
@@ -143,10 +156,23 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<()> 
                 Shard::at(table.cell, index).lock(operation, table)?;
             }
             let mut replaced = 0;
+            for ((tag, bytes), &hash) in batch.removed.iter().zip(&gone) {
+                let shard = Shard::of(table.cell, hash);
+                let Some(storage) = shard.store(segment)? else {
+                    continue;
+                };
+                let key = Key { tag: *tag, bytes };
+                let read = |word| operation.read(word);
+                if let Probe::There(slot, old) = probe(segment, read, storage, &key, hash)? {
+                    unlink(operation, shard, storage, slot, old)?;
+                    operation.write(batch.word(replaced), old.0);
+                    replaced += 1;
+                }
+            }
             for (index, &hash) in (0..).zip(&hashes) {
                 let shard = Shard::of(table.cell, hash);
                 let Some(storage) = shard.store(segment)? else {
-                    return Ok(Some(shard));
+                    return Ok(Ok(Some(shard)));
                 };
                 let new = batch.entry(index)?;
                 let tag = new.copy_key(segment, &mut buffer)?;
@@ -157,6 +183,9 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<()> 
                 let found = probe(segment, |word| operation.read(word), storage, &key, hash)?;
                 match found {
                     Probe::There(slot, old) => {
+                        if !old.is_same_as(segment, new)? {
+                            return Ok(Err(()));
+                        }
                         exchange(operation, storage, slot, old, new)?;
                         // It is read by nobody else from the commit on: the batch's.
                         operation.write(batch.word(replaced), old.0);
@@ -164,7 +193,7 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<()> 
                     }
                     Probe::Vacant(slot) => {
                         if !insert(operation, shard, storage, slot, hash, new)? {
-                            return Ok(Some(shard));
+                            return Ok(Ok(Some(shard)));
                         }
                     }
                 }
@@ -175,10 +204,14 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<()> 
             }
             operation.owe_quietly(table.cell + EVENT);
             operation.commit();
-            Ok(None)
+            Ok(Ok(None))
         })?;
+        let Ok(full) = full else {
+            return Ok(false);
+        };
         let Some(shard) = full else {
-            return tidy(space, participant, patience);
+            tidy(space, participant, patience)?;
+            return Ok(true);
         };
         let more = (0..super::SHARDS).find(|&index| Shard::at(table.cell, index) == shard);
         let more = more.and_then(|index| shards.get(&index)).copied();

@@ -1,6 +1,6 @@
 //! Changes of one key, or of all: each is one record.
 
-use super::entry::{Entry, Original, VALUE};
+use super::entry::{Entry, Original, OwnOriginal, VALUE};
 use super::grow::grow;
 use super::read::{Probe, Token, fingerprint, plainly, probe};
 use super::{
@@ -90,6 +90,8 @@ enum Done<T> {
     No,
     /// The shard has no room for one more.
     Grow,
+    /// The key was first written in another way, which stays.
+    Kept(OwnOriginal),
 }
 
 /// The block of a new entry: at hand in the magazine, or, for a very long key, ours already.
@@ -104,8 +106,9 @@ impl<'a> Room<'a> {
         participant: &'a Participant,
         patience: Patience,
         item: &Item,
+        original: Original,
     ) -> Result<Room<'a>> {
-        let size = Entry::size(&item.key, item.original, item.value.inline())?;
+        let size = Entry::size(&item.key, original, item.value.inline())?;
         let large = match class_for(size) {
             Some(_) => None,
             None => Some(Unfinished::allocate(
@@ -120,7 +123,7 @@ impl<'a> Room<'a> {
     }
 
     /// Fills the entry, in memory that is nobody else's; `take` then makes it part of the record.
-    fn fill(&self, operation: &Operation, item: &Item, stamp: u64) -> Attempt<Entry> {
+    fn fill(&self, operation: &Operation, item: &Item, original: Original) -> Attempt<Entry> {
         let segment = operation.segment;
         let entry = match (&self.large, class_for(self.size)) {
             (Some(block), _) => Entry(block.block()),
@@ -134,7 +137,7 @@ impl<'a> Room<'a> {
             (None, None) => return Err(crate::error::corrupt("an entry without a size").into()),
         };
         segment.check_range(entry.0, self.size)?;
-        entry.fill(segment, &item.key, item.original, self.size, stamp);
+        entry.fill(segment, &item.key, original, self.size, 0);
         let word = match &item.value {
             Fresh::Word(word) => *word,
             Fresh::Block(block) => block.block(),
@@ -218,10 +221,12 @@ pub fn store(
 ) -> Result<bool> {
     let (segment, hash) = (&space.segment, item.key.hash());
     let shard = Shard::of(table.cell, hash);
-    let room = Room::new(space, participant, &mut *patience, item)?;
+    let mut kept: Option<OwnOriginal> = None;
     loop {
+        let original = kept.as_ref().map_or(item.original, entry::borrow);
+        let room = Room::new(space, participant, &mut *patience, item, original)?;
         let done = space.run_as(participant, &mut *patience, |operation| {
-            let new = room.fill(operation, item, 0)?;
+            let new = room.fill(operation, item, original)?;
             shard.lock(operation, table)?;
             if let When::Unchanged(Token(sequence)) = when
                 && operation.read(shard.sequence()) != sequence
@@ -234,6 +239,11 @@ pub fn store(
             let mut left = false;
             match probe(segment, plainly(segment), storage, &item.key, hash)? {
                 Probe::There(..) if when == When::Absent => return Ok(Done::No),
+                Probe::There(_, old)
+                    if matches!(item.value, Fresh::Bytes(..)) && !old.was(segment, original)? =>
+                {
+                    return Ok(Done::Kept(old.original(segment)?));
+                }
                 Probe::There(slot, old) => {
                     left = replace(operation, storage, slot, old, new, &room, item)?;
                 }
@@ -261,6 +271,7 @@ pub fn store(
                 return Ok(true);
             }
             Done::No => return Ok(false),
+            Done::Kept(original) => kept = Some(original),
             Done::Grow => grow(space, participant, &mut *patience, table, shard, 1)?,
         }
     }
@@ -354,7 +365,7 @@ pub(super) fn exchange(
 }
 
 /// Writes the entries that unlink an entry, but for what becomes of its blocks.
-fn unlink(
+pub(super) fn unlink(
     operation: &mut Operation,
     shard: Shard,
     storage: Storage,

@@ -22,6 +22,15 @@ const TAG_SHIFT: u32 = 26;
 /// How a key was first written, where that is another object than its bytes give back.
 pub type Original<'a> = Option<(u8, &'a [u8])>;
 
+/// The same, in memory of its own.
+pub type OwnOriginal = Option<(u8, Vec<u8>)>;
+
+pub fn borrow(original: &OwnOriginal) -> Original<'_> {
+    original
+        .as_ref()
+        .map(|(kind, bytes)| (*kind, bytes.as_slice()))
+}
+
 /// Where an entry is; its block's class holds it wholly, or it was checked to lie in the heap.
 /// A small block's payload begins at the same distance that these words count from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,7 +168,7 @@ impl Entry {
     ///
     /// # Errors
     /// `Corrupt`.
-    pub fn original(self, segment: &Segment) -> Result<Option<(u8, Vec<u8>)>> {
+    pub fn original(self, segment: &Segment) -> Result<OwnOriginal> {
         let meta = self.read(segment, META);
         if meta & HAS_ORIGINAL == 0 {
             return Ok(None);
@@ -171,6 +180,28 @@ impl Entry {
         let mut bytes = vec![0; (head >> 8) as usize];
         segment.copy_out(at + WORD, &mut bytes);
         Ok(Some((head as u8, bytes)))
+    }
+
+    /// Whether the key was first written as this.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn was(self, segment: &Segment, original: Original) -> Result<bool> {
+        if original.is_none() && self.read(segment, META) & HAS_ORIGINAL == 0 {
+            return Ok(true);
+        }
+        Ok(borrow(&self.original(segment)?) == original)
+    }
+
+    /// Whether both were first written in the same way.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn is_same_as(self, segment: &Segment, other: Entry) -> Result<bool> {
+        if (self.read(segment, META) | other.read(segment, META)) & HAS_ORIGINAL == 0 {
+            return Ok(true);
+        }
+        Ok(self.original(segment)? == other.original(segment)?)
     }
 
     /// Where a value in the entry begins: behind key and original.

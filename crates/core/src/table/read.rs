@@ -1,6 +1,6 @@
 //! Finding an entry, without a lock or under it.
 
-use super::entry::Entry;
+use super::entry::{Entry, OwnOriginal};
 use super::{DELETED, EMPTY, Key, Shard, Storage, Table};
 use crate::cell::sequence::{Read, read_under};
 use crate::cell::{Pinned, linked, pinned, shape_of};
@@ -116,6 +116,23 @@ pub fn contains(
 ) -> Result<bool> {
     at_key(space, participant, patience, table, key, |entry, _| {
         Ok(Read::Copied(entry.is_some()))
+    })
+}
+
+/// How a key was first written; None: there is no such key.
+///
+/// # Errors
+/// As `contains`.
+pub fn original_of(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+) -> Result<Option<OwnOriginal>> {
+    at_key(space, participant, patience, table, key, |entry, _| {
+        let original = entry.map(|entry| entry.original(&space.segment));
+        Ok(Read::Copied(original.transpose()?))
     })
 }
 

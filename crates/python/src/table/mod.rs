@@ -354,9 +354,13 @@ impl Table {
         PyList::new(py, items?)
     }
 
-    /// Stores all pairs of a list, at once.
-    fn _store_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
-        opened(slf, |this| update::store_all(this, pairs))
+    /// Takes keys out and stores pairs, at once.
+    fn _change_all(
+        slf: &Bound<'_, Self>,
+        pairs: &Bound<'_, PyList>,
+        gone: &Bound<'_, PyList>,
+    ) -> PyResult<()> {
+        opened(slf, |this| update::change_all(this, pairs, gone))
     }
 
     /// The values of those of the keys that there are, as they stood at one moment: as pairs.

@@ -58,16 +58,37 @@ pub fn exclusively<T>(slf: &Bound<'_, Table>, work: impl FnOnce() -> PyResult<T>
     result
 }
 
-/// Stores all pairs of a list, at once.
+/// Takes keys out and stores pairs, at once.
 ///
 /// # Errors
 /// What encoding any of them raises, `SpaceFull`; then nothing has changed.
-pub fn store_all(this: Opened<'_>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
+pub fn change_all(
+    this: Opened<'_>,
+    pairs: &Bound<'_, PyList>,
+    gone: &Bound<'_, PyList>,
+) -> PyResult<()> {
+    while !try_change_all(this, pairs, gone)? {}
+    Ok(())
+}
+
+/// As `change_all`; false, with nothing changed: again.
+fn try_change_all(
+    this: Opened<'_>,
+    pairs: &Bound<'_, PyList>,
+    gone: &Bound<'_, PyList>,
+) -> PyResult<bool> {
     let py = pairs.py();
     let (space, participant) = (this.space, this.open.participant);
     let mut batch = waiting(py, |patience| {
-        Batch::new(space, participant, patience, pairs.len() as u64)
+        let room = (pairs.len() + gone.len()) as u64;
+        Batch::new(space, participant, patience, room)
     })?;
+    for key in gone {
+        with_key(&key, |identity| {
+            batch.remove(&identity.key);
+            Ok(())
+        })?;
+    }
     for pair in pairs {
         let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
         let encoded = codec::encode(&value, Links::Refuse)?;
@@ -82,6 +103,7 @@ pub fn store_all(this: Opened<'_>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
                     let value = Fresh::Word(*word);
                     batch.add(
                         patience,
+                        this.table,
                         &Item {
                             key,
                             original,
@@ -96,6 +118,7 @@ pub fn store_all(this: Opened<'_>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
                             table::prepare(space, participant, &mut *patience, kind, parts)?;
                         batch.add(
                             patience,
+                            this.table,
                             &Item {
                                 key,
                                 original,
@@ -159,5 +182,5 @@ pub fn add_all(this: Opened<'_>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
         };
         sums.append((key, sum))?;
     }
-    store_all(this, &sums)
+    change_all(this, &sums, &PyList::empty(py))
 }

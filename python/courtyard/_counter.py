@@ -1,0 +1,186 @@
+"""``Counter``: counts among processes and threads."""
+
+from __future__ import annotations
+
+import collections
+
+from courtyard._dict import Dict
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+
+class Counter(Dict):
+    """Counts among processes and threads: ``collections.Counter``.
+
+    ``c[x]`` is 0 for what was never counted. ``update`` and ``subtract`` count all of their argument
+    at once; ``increment`` counts one thing, exactly, beside any number of others, where
+    ``c[x] += 1`` is two operations. What operators return is a plain ``collections.Counter``.
+
+    >>> import courtyard as cy
+    >>> c = cy.Counter("abracadabra")
+    >>> c.most_common(2), c["z"]
+    ([('a', 5), ('b', 2)], 0)
+    >>> c.update("aa"); c.increment("a"), c.total()
+    (8, 14)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, iterable: Any = None, /, **kwargs: int) -> None:
+        """Count the elements of an iterable, or take the counts of a mapping, and keywords."""
+        counted = _counted(iterable, kwargs)
+        if counted:
+            self._change_all(list(counted.items()), [])
+
+    def __missing__(self, key: Any) -> int:
+        """Return 0: what was never counted."""
+        return 0
+
+    @classmethod
+    def fromkeys(cls, iterable: Iterable[Any], v: Any = None) -> Any:
+        """Raise NotImplementedError, as in collections: Counter(iterable) counts."""
+        return collections.Counter.fromkeys(iterable, v)  # type: ignore[call-overload]
+
+    def update(self, iterable: Any = None, /, **kwargs: int) -> None:
+        """Add the counts of an iterable or a mapping, at once."""
+        counted = _counted(iterable, kwargs)
+        if counted:
+            self._add_all(list(counted.items()))
+
+    def subtract(self, iterable: Any = None, /, **kwargs: int) -> None:
+        """Take the counts of an iterable or a mapping off, at once."""
+        counted = _counted(iterable, kwargs)
+        if counted:
+            self._add_all([(key, -count) for key, count in counted.items()])
+
+    def set_many(self, mapping: Any, /) -> None:
+        """Store the counts of many keys at once, whatever they were."""
+        self._change_all(list(dict(mapping).items()), [])
+
+    def copy(self) -> collections.Counter[Any]:
+        """Return a plain Counter of all that is here, as it stood at one moment."""
+        made: collections.Counter[Any] = collections.Counter()
+        dict.update(made, self._items())
+        return made
+
+    def elements(self) -> Iterator[Any]:
+        """Iterate over each thing as often as it was counted."""
+        return self.copy().elements()
+
+    def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
+        """Return the n things counted most, and how often; all of them if n is None."""
+        return self.copy().most_common(n)
+
+    def total(self) -> int:
+        """Return the sum of all counts."""
+        return sum(self.values())
+
+    def __delitem__(self, key: Any) -> None:
+        """Forget a count, if there is one."""
+        self.pop(key, None)
+
+    def __add__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the sums that are positive."""
+        return self.copy().__add__(_plain(other))
+
+    def __radd__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the sums that are positive."""
+        return _plain(other).__add__(self.copy()) if _is_counter(other) else NotImplemented
+
+    def __sub__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the differences that are positive."""
+        return self.copy().__sub__(_plain(other))
+
+    def __rsub__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the differences that are positive."""
+        return _plain(other).__sub__(self.copy()) if _is_counter(other) else NotImplemented
+
+    def __or__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
+        """Return a plain Counter of the larger counts."""
+        return self.copy().__or__(_plain(other))
+
+    def __ror__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
+        """Return a plain Counter of the larger counts."""
+        return _plain(other).__or__(self.copy()) if _is_counter(other) else NotImplemented
+
+    def __and__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the smaller counts."""
+        return self.copy().__and__(_plain(other))
+
+    def __rand__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the smaller counts."""
+        return _plain(other).__and__(self.copy()) if _is_counter(other) else NotImplemented
+
+    def __pos__(self) -> collections.Counter[Any]:
+        """Return a plain Counter of the counts that are positive."""
+        return +self.copy()
+
+    def __neg__(self) -> collections.Counter[Any]:
+        """Return a plain Counter of the counts below zero, without their sign."""
+        return -self.copy()
+
+    def _become(self, change: Any) -> Counter:
+        with self.get_lock():
+            old = self.copy()
+            new = change(old)
+            self._change_all(list(new.items()), [key for key in old if key not in new])
+        return self
+
+    def __iadd__(self, other: Any) -> Counter:
+        """Add counts, and keep those that are positive, at once."""
+        return self._become(lambda own: own + _plain(other))
+
+    def __isub__(self, other: Any) -> Counter:
+        """Take counts off, and keep those that are positive, at once."""
+        return self._become(lambda own: own - _plain(other))
+
+    def __ior__(self, other: Any) -> Counter:
+        """Keep the larger counts, at once."""
+        return self._become(lambda own: own | _plain(other))
+
+    def __iand__(self, other: Any) -> Counter:
+        """Keep the smaller counts, at once."""
+        return self._become(lambda own: own & _plain(other))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare counts; what is missing counts as 0."""
+        if _is_counter(other):
+            return self.copy() == _plain(other)
+        return Dict.__eq__(self, other)
+
+    def __le__(self, other: Any) -> bool:
+        """Say whether no count is larger than the other's."""
+        return self.copy().__le__(_plain(other))
+
+    def __lt__(self, other: Any) -> bool:
+        """Say whether no count is larger than the other's, and some are smaller."""
+        return self.copy().__lt__(_plain(other))
+
+    def __ge__(self, other: Any) -> bool:
+        """Say whether no count is smaller than the other's."""
+        return self.copy().__ge__(_plain(other))
+
+    def __gt__(self, other: Any) -> bool:
+        """Say whether no count is smaller than the other's, and some are larger."""
+        return self.copy().__gt__(_plain(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _plain(other: Any) -> Any:
+    """Return a shared Counter's content as it stood at one moment; anything else as it is."""
+    return other.copy() if isinstance(other, Counter) else other
+
+
+def _is_counter(other: object) -> bool:
+    return isinstance(other, collections.Counter | Counter)
+
+
+def _counted(iterable: Any, kwargs: dict[str, int]) -> dict[Any, Any]:
+    """Count as collections.Counter does."""
+    counted = collections.Counter(_plain(iterable))
+    counted.update(kwargs)
+    return counted

@@ -1,0 +1,80 @@
+"""``Namespace``: attributes among processes and threads."""
+
+from __future__ import annotations
+
+from courtyard._table import Table
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Namespace(Table):
+    """Attributes among processes and threads, as those of a Manager's Namespace.
+
+    Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and
+    ``ns.close`` are yours, and ``courtyard.version(ns)``, ``courtyard.wait_for(ns, ...)``,
+    ``courtyard.statistics(ns)`` and ``courtyard.check(ns)`` are functions. Values are copies.
+
+    A killed process has changed an attribute wholly or not at all.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(x=1)
+    >>> ns.y = [2]
+    >>> ns
+    Namespace(x=1, y=[2])
+    >>> del ns.x
+    >>> ns.x
+    Traceback (most recent call last):
+    AttributeError: x
+    """
+
+    __slots__ = ()
+
+    def __init__(self, /, **attributes: Any) -> None:
+        """Set the attributes that are given as keywords."""
+        if attributes:
+            Table._change_all(self, list(attributes.items()), [])
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return a shared attribute; names with an underscore are the object's own."""
+        if name.startswith("_"):
+            return Table.__getattribute__(self, name)
+        try:
+            return Table.__getitem__(self, name)
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a shared attribute."""
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            Table.__setitem__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Delete a shared attribute. Raises AttributeError if there is none."""
+        if name.startswith("_"):
+            object.__delattr__(self, name)
+            return
+        try:
+            Table.__delitem__(self, name)
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __dir__(self) -> list[str]:
+        """Name the shared attributes."""
+        return sorted(Table._keys(self))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare attributes with another Namespace's."""
+        if not isinstance(other, Namespace):
+            return NotImplemented
+        return dict(Table._items(self)) == dict(Table._items(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Say what is in it, as a Manager's does."""
+        items = ", ".join(f"{name}={value!r}" for name, value in Table._items(self))
+        return f"{type(self).__name__}({items})"

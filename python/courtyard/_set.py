@@ -1,0 +1,246 @@
+"""``Set``: a set among processes and threads."""
+
+from __future__ import annotations
+
+from collections.abc import MutableSet
+from collections.abc import Set as AbstractSet
+
+from courtyard._table import Table
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import GenericAlias
+    from typing import Any
+
+
+class Set(Table):
+    """A set among processes and threads.
+
+    All of ``set``; what is the same element, ``courtyard.Dict`` says of its keys. Changes of many
+    elements (``update``, ``|=``, ``-=``, ``clear``) are seen at once. What operators return is a
+    plain ``set``. Iteration goes over a snapshot, in the order of insertion. Reading takes no lock.
+
+    A killed process has changed it wholly or not at all.
+
+    >>> import courtyard as cy
+    >>> s = cy.Set("ab")
+    >>> s.add("c"); s.discard("a")
+    >>> sorted(s), "b" in s, s & {"c"}
+    (['b', 'c'], True, {'c'})
+    """
+
+    __slots__ = ()
+
+    def __init__(self, iterable: Iterable[Any] = (), /) -> None:
+        """Fill it with the elements of an iterable."""
+        self.update(iterable)
+
+    def add(self, element: Any, /) -> None:
+        """Put an element in, unless it is there."""
+        self.setdefault(element)
+
+    def discard(self, element: Any, /) -> None:
+        """Take an element out, if it is there."""
+        Table.pop(self, _frozen(element), None)
+
+    def remove(self, element: Any, /) -> None:
+        """Take an element out. Raises KeyError if it is not there."""
+        try:
+            Table.__delitem__(self, _frozen(element))
+        except KeyError:
+            raise KeyError(element) from None
+
+    def pop(self) -> Any:  # type: ignore[override]
+        """Take out the element that was put in last, and return it. Raises KeyError if empty."""
+        try:
+            return self.popitem()[0]
+        except KeyError:
+            raise KeyError("pop from an empty set") from None
+
+    def update(self, *others: Iterable[Any]) -> None:
+        """Put in the elements of all iterables, at once."""
+        new = dict.fromkeys(element for other in others for element in other)
+        known = self._plain() if new else set()
+        pairs = [(element, None) for element in new if element not in known]
+        if pairs:
+            self._change_all(pairs, [])
+
+    def _plain(self) -> set[Any]:
+        return set(self._keys())
+
+    def _become(self, change: Any) -> None:
+        """Replace what is here by what ``change`` makes of it, at once."""
+        with self.get_lock():
+            old = self._keys()
+            new = change(set(old))
+            gone = [element for element in old if element not in new]
+            come = [(element, None) for element in new.difference(old)]
+            self._change_all(come, gone)
+
+    def difference_update(self, *others: Iterable[Any]) -> None:
+        """Take out the elements of all iterables, at once."""
+        plain = [set(_plain(other)) for other in others]
+        self._become(lambda own: own.difference(*plain))
+
+    def intersection_update(self, *others: Iterable[Any]) -> None:
+        """Take out what is not in all of the iterables, at once."""
+        plain = [set(_plain(other)) for other in others]
+        self._become(lambda own: own.intersection(*plain))
+
+    def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
+        """Put in what is only in the other, take out what is in both, at once."""
+        plain = set(_plain(other))
+        self._become(lambda own: own.symmetric_difference(plain))
+
+    def union(self, *others: Iterable[Any]) -> set[Any]:
+        """Return a plain set of all elements of all."""
+        return self._plain().union(*map(_plain, others))
+
+    def intersection(self, *others: Iterable[Any]) -> set[Any]:
+        """Return a plain set of the elements that are in all."""
+        return self._plain().intersection(*map(_plain, others))
+
+    def difference(self, *others: Iterable[Any]) -> set[Any]:
+        """Return a plain set of the elements that are in none of the others."""
+        return self._plain().difference(*map(_plain, others))
+
+    def symmetric_difference(self, other: Iterable[Any], /) -> set[Any]:
+        """Return a plain set of the elements that are in one of both."""
+        return self._plain().symmetric_difference(_plain(other))
+
+    def isdisjoint(self, other: Iterable[Any], /) -> bool:
+        """Say whether no element is in both."""
+        return self._plain().isdisjoint(_plain(other))
+
+    def issubset(self, other: Iterable[Any], /) -> bool:
+        """Say whether the other has all elements of this one."""
+        return self._plain().issubset(_plain(other))
+
+    def issuperset(self, other: Iterable[Any], /) -> bool:
+        """Say whether this one has all elements of the other."""
+        return self._plain().issuperset(_plain(other))
+
+    def __or__(self, other: Any) -> set[Any]:
+        """Return a plain set of the elements of both."""
+        return self._plain() | _plain(other) if _is_set(other) else NotImplemented
+
+    def __ror__(self, other: Any) -> set[Any]:
+        """As the operator, of the other and this one."""
+        return _plain(other) | self._plain() if _is_set(other) else NotImplemented
+
+    def __and__(self, other: Any) -> set[Any]:
+        """Return a plain set of the elements in both."""
+        return self._plain() & _plain(other) if _is_set(other) else NotImplemented
+
+    def __rand__(self, other: Any) -> set[Any]:
+        """As the operator, of the other and this one."""
+        return _plain(other) & self._plain() if _is_set(other) else NotImplemented
+
+    def __xor__(self, other: Any) -> set[Any]:
+        """Return a plain set of the elements in one of both."""
+        return self._plain() ^ _plain(other) if _is_set(other) else NotImplemented
+
+    def __rxor__(self, other: Any) -> set[Any]:
+        """As the operator, of the other and this one."""
+        return _plain(other) ^ self._plain() if _is_set(other) else NotImplemented
+
+    def __sub__(self, other: Any) -> set[Any]:
+        """Return a plain set of the elements that the other has not."""
+        return self._plain() - _plain(other) if _is_set(other) else NotImplemented
+
+    def __rsub__(self, other: Any) -> set[Any]:
+        """Return a plain set of the other's elements that are not here."""
+        return _plain(other) - self._plain() if _is_set(other) else NotImplemented
+
+    def __ior__(self, other: Any) -> Set:
+        """Put in the elements of another set, at once."""
+        if not _is_set(other):
+            return NotImplemented
+        self.update(_plain(other))
+        return self
+
+    def __iand__(self, other: Any) -> Set:
+        """Take out what is not in another set, at once."""
+        if not _is_set(other):
+            return NotImplemented
+        self.intersection_update(_plain(other))
+        return self
+
+    def __isub__(self, other: Any) -> Set:
+        """Take out the elements of another set, at once."""
+        if not _is_set(other):
+            return NotImplemented
+        self.difference_update(_plain(other))
+        return self
+
+    def __ixor__(self, other: Any) -> Set:
+        """Put in what is only in another set, take out what is in both, at once."""
+        if not _is_set(other):
+            return NotImplemented
+        self.symmetric_difference_update(_plain(other))
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether both have the same elements."""
+        return self._plain() == _plain(other) if _is_set(other) else NotImplemented
+
+    def __le__(self, other: Any) -> bool:
+        """Say whether the other has all elements of this one."""
+        return self._plain() <= _plain(other) if _is_set(other) else NotImplemented
+
+    def __lt__(self, other: Any) -> bool:
+        """Say whether the other has all elements of this one, and more."""
+        return self._plain() < _plain(other) if _is_set(other) else NotImplemented
+
+    def __ge__(self, other: Any) -> bool:
+        """Say whether this one has all elements of the other."""
+        return self._plain() >= _plain(other) if _is_set(other) else NotImplemented
+
+    def __gt__(self, other: Any) -> bool:
+        """Say whether this one has all elements of the other, and more."""
+        return self._plain() > _plain(other) if _is_set(other) else NotImplemented
+
+    def copy(self) -> set[Any]:
+        """Return a plain set of all that is here, as it stood at one moment."""
+        return self._plain()
+
+    def __contains__(self, element: object) -> bool:
+        """Say whether an element is here."""
+        return Table.__contains__(self, _frozen(element))
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over a snapshot, in the order of insertion."""
+        return iter(self._keys())
+
+    def __class_getitem__(cls, item: Any) -> GenericAlias:
+        """Name the type of the elements, for type checkers."""
+        from types import GenericAlias
+
+        return GenericAlias(cls, item)
+
+    def __repr__(self) -> str:
+        """Say what it is and what is in it."""
+        if self._closed:
+            return f"<courtyard.{type(self).__name__}: closed>"
+        content = ", ".join(map(repr, self._keys()))
+        return f"<courtyard.{type(self).__name__}: {{{content}}}>"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _plain(other: Any) -> Any:
+    """Return a Set's elements as they stood at one moment; anything else as it is."""
+    return other.copy() if isinstance(other, Set) else other
+
+
+def _is_set(other: object) -> bool:
+    return isinstance(other, AbstractSet)
+
+
+def _frozen(element: Any) -> Any:
+    """Return what a plain set is looked up as, as in ``set``; anything else as it is."""
+    return frozenset(_plain(element)) if isinstance(element, set | Set) else element
+
+
+MutableSet.register(Set)
