@@ -44,8 +44,6 @@ bugs! {
     UnlockBeforeClear,
     /// operation: a block leaves its magazine outside of the record that takes it.
     MagazineLeftOut,
-    /// table: an entry is linked by a record before the one that takes its block.
-    EntryLinkedFirst,
     /// recover: the generation is advanced before the replay.
     GenerationBeforeReplay,
     /// recover: the wakes that the dead one owed are forgotten.
