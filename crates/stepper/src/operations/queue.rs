@@ -48,7 +48,9 @@ pub fn make(space: &Space, maximum: u64, order: Order) -> Scene {
 /// How many blocks it consists of.
 fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
     let root = directory::root(&space.segment, queue.object).or_text()?;
-    let (_, blocks) = queue::blocks(&space.segment, root, queue.cell).or_text()?;
+    let blocks = queue::blocks(&space.segment, root, queue.cell)
+        .or_text()?
+        .blocks;
     Ok(blocks.len())
 }
 

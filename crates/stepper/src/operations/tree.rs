@@ -132,7 +132,9 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
 
 fn blocks(space: &Space, queue: Queue) -> Result<Vec<u64>, String> {
     let root = directory::root(&space.segment, queue.object).or_text()?;
-    Ok(queue::blocks(&space.segment, root, queue.cell).or_text()?.1)
+    Ok(queue::blocks(&space.segment, root, queue.cell)
+        .or_text()?
+        .blocks)
 }
 
 /// An item as it comes out.
