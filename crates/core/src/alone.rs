@@ -75,6 +75,25 @@ impl<'a> Alone<'a> {
     }
 }
 
+impl Alone<'_> {
+    /// As `commit`, under a sequence that readers watch; `event` is told of only if somebody waits.
+    ///
+    /// # Crash
+    /// As `commit`.
+    #[inline(always)]
+    pub fn commit_under(self, sequence: u64, event: u64) {
+        let (segment, lock) = (self.segment, self.lock);
+        let owed = segment.word(self.base + record::OWED);
+        owed.store(event, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst); // owed before commit
+        journal::commit_under(segment, self.base, self.entries, sequence);
+        std::mem::forget(self);
+        lock::release(segment, lock);
+        wait::notify_waiters(segment, event);
+        owed.store(0, Ordering::Release);
+    }
+}
+
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         #[cfg(loom)]

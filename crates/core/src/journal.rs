@@ -382,6 +382,42 @@ pub fn commit(segment: &Segment, base: u64, entries: u64) {
     crate::crash_point!("journal.cleared");
 }
 
+/// As `commit`, of a change that readers watch by a sequence: it is odd meanwhile.
+///
+/// # Crash
+/// As `Record::commit`.
+#[inline(always)]
+pub fn commit_under(segment: &Segment, base: u64, entries: u64, sequence: u64) {
+    let sequence_word = segment.word(sequence);
+    let even = sequence_word.load(Ordering::Relaxed) & !1;
+    let pair = base + Record::pair(0);
+    segment.word(pair).store(sequence, Ordering::Relaxed);
+    segment.word(pair + WORD).store(even, Ordering::Relaxed);
+    let commit = segment.word(base + record::COMMIT);
+    compiler_fence(Ordering::SeqCst); // entries before commit
+    crate::crash_point!("journal.written");
+    commit.store(entries | 1 << 16, Ordering::Release);
+    compiler_fence(Ordering::SeqCst); // commit before apply
+    crate::crash_point!("journal.committed");
+    sequence_word.store(even | 1, Ordering::Relaxed);
+    fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
+    for index in 0..entries {
+        let entry = base + record::ENTRIES + index * 2 * WORD;
+        let word = segment.word(entry).load(Ordering::Relaxed);
+        let value = segment.word(entry + WORD).load(Ordering::Relaxed);
+        if let Some(word) = segment.find(word) {
+            word.store(value, Ordering::Relaxed);
+        }
+        crate::crash_point!("journal.applying");
+    }
+    let next = even.wrapping_add(2);
+    sequence_word.store(next, Ordering::Release); // pairs with the readers' Acquire load
+    compiler_fence(Ordering::SeqCst); // apply before clear
+    commit.store(0, Ordering::Release);
+    compiler_fence(Ordering::SeqCst); // clear before the next record's entries
+    crate::crash_point!("journal.cleared");
+}
+
 /// The words of the superblock and the slots that a lock guards: heap, directory, tables.
 fn may_be_journaled(word: u64) -> bool {
     use superblock as s;

@@ -50,7 +50,10 @@ pub fn notify(segment: &Segment, event: u64) {
 /// As `notify`, if anybody waits: changes no word else.
 #[inline]
 pub fn notify_waiters(segment: &Segment, event: u64) {
-    fence(Ordering::SeqCst); // change, then look: pairs with `prepare`'s fence
+    if cfg!(not(target_arch = "x86_64")) {
+        // Change, then look: pairs with `prepare`'s fence. On x86 the unlock before is that fence.
+        fence(Ordering::SeqCst);
+    }
     if segment.word(event).load(Ordering::SeqCst) & FLAGS != 0 {
         notify(segment, event);
     }

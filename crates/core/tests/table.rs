@@ -228,7 +228,11 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn is_as_its_model(steps in prop::collection::vec(step(), 1..60)) {
@@ -365,4 +369,19 @@ fn processes_write_readers_read_and_one_is_killed() {
         assert_eq!(ends, [End::Killed, End::Done, End::Done]);
         census(&space);
     }
+}
+
+#[test]
+fn a_key_of_many_pages_owns_its_value_once() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, row, table) = make(&space);
+    // The first attempt finds no index, and lets go of the entry that it had filled.
+    assert!(store(&space, table, 22, 48, When::Always));
+    census(&space);
+    assert!(store(&space, table, 22, 2, When::Always));
+    census(&space);
+    directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+    census(&space);
 }

@@ -95,9 +95,6 @@ impl<'a> Batch<'a> {
         let own = Unfinished::allocate(space, self.participant, &mut *patience, size, kind::PLAIN)?;
         let entry = Entry(own.block());
         entry.fill(segment, &item.key, original, size, 0);
-        // Until its value is its own the block has no contents.
-        let shape = segment.word(own.block() + block::SHAPE);
-        shape.store(size | kind::PLAIN << 56, Ordering::Relaxed);
         let word = match &item.value {
             Fresh::Word(word) => *word,
             Fresh::Block(block) => block.block(),

@@ -11,7 +11,7 @@ use crate::cell::{EVENT, Pinned, linked, pinned};
 use crate::doom as doomed;
 use crate::error::{Attempt, Result};
 use crate::heap;
-use crate::layout::{WORD, kind, superblock};
+use crate::layout::{WORD, block, kind, superblock};
 use crate::operation::{Operation, class_for};
 use crate::participant::Participant;
 use crate::pin;
@@ -149,9 +149,14 @@ impl<'a> Room<'a> {
     /// Writes the entries by which the filled block is linked.
     fn take(&self, operation: &mut Operation) -> Attempt<()> {
         match (&self.large, class_for(self.size)) {
-            (Some(block), _) => block.pass_on(operation, 0),
+            (Some(block), _) => {
+                let shape = self.size | kind::ENTRY << 56;
+                operation.write(block.block() + block::SHAPE, shape);
+                block.pass_on(operation, 0);
+            }
             (None, Some(class)) => {
-                operation.take(class)?;
+                let block = operation.take(class)?;
+                operation.write(block + block::SHAPE, self.size | kind::ENTRY << 56);
             }
             (None, None) => {}
         }

@@ -75,14 +75,16 @@ impl Entry {
             + align_up(inline, WORD))
     }
 
-    /// Writes all of an entry but what its value is, into a block that nobody else reads.
+    /// Writes all of an entry but what its value is, into a block that nobody else reads. It counts
+    /// as a block without contents until the record that links it, so that who recovers us frees
+    /// a value that is another row's once.
     pub fn fill(self, segment: &Segment, key: &Key, original: Original, size: u64, stamp: u64) {
         let put = |offset: u64, value: u64| {
             segment
                 .word(self.0 + offset)
                 .store(value, Ordering::Relaxed);
         };
-        put(block::SHAPE, size | kind::ENTRY << 56);
+        put(block::SHAPE, size | kind::PLAIN << 56);
         put(STAMP, stamp);
         let mut meta = key.bytes.len() as u64 | u64::from(key.tag) << TAG_SHIFT;
         segment.copy_in(self.0 + KEY, key.bytes);

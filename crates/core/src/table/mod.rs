@@ -30,6 +30,7 @@
 //! Readers take no lock: they copy out under the sequence. Freed blocks stay mapped, so what they
 //! follow meanwhile may be nonsense but is memory.
 
+mod alone;
 mod batch;
 mod change;
 mod doom;
@@ -38,6 +39,7 @@ mod grow;
 mod read;
 mod snapshot;
 
+pub use alone::store_alone;
 pub use batch::{Batch, store_all};
 pub use change::{Fresh, Item, Taken, When, clear, pop_last, prepare, remove, store, take};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table, crumble_words};

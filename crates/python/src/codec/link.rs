@@ -40,7 +40,7 @@ pub fn refuse(py: Python<'_>) -> PyErr {
     named(
         py,
         "CourtyardError",
-        "a courtyard object cannot be kept inside Value(object): nothing would keep it alive; \
+        "a courtyard object cannot be kept inside a stored value: nothing would keep it alive; \
          hold it in a variable, or pass it as an argument"
             .into(),
     )

@@ -85,6 +85,15 @@ impl Opened<'_> {
         let (space, participant, table) = (self.space, self.open.participant, self.table);
         let key = identity.key;
         match codec::encode(value, Links::Refuse)? {
+            Encoded::Word(word)
+                if when == When::Always
+                    // SAFETY: the GIL is held from before this call until after it.
+                    && unsafe {
+                        table::store_alone(&space.segment, participant, table, &key, word)
+                    } =>
+            {
+                Ok(true)
+            }
             Encoded::Word(word) => waiting(py, |patience| {
                 let value = Fresh::Word(word);
                 let item = Item {
