@@ -9,14 +9,16 @@ from courtyard._dict import Dict
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
 
 
-class Counter(Dict):
+class Counter(Dict["_T", int]):
     """Counts among processes and threads: ``collections.Counter``.
 
-    ``c[x]`` is 0 for what was never counted. ``update`` and ``subtract`` count all of their argument
-    at once; ``increment`` counts one thing, exactly, beside any number of others, where
+    ``c[x]`` is 0 for what was never counted. ``update`` and ``subtract`` count all of their
+    argument at once; ``increment`` counts one thing, exactly, beside any number of others, where
     ``c[x] += 1`` is two operations. What operators return is a plain ``collections.Counter``.
 
     >>> import courtyard as cy
@@ -42,7 +44,7 @@ class Counter(Dict):
     @classmethod
     def fromkeys(cls, iterable: Iterable[Any], v: Any = None) -> Any:
         """Raise NotImplementedError, as in collections: Counter(iterable) counts."""
-        return collections.Counter.fromkeys(iterable, v)  # type: ignore[call-overload]
+        return collections.Counter.fromkeys(iterable, v)
 
     def update(self, iterable: Any = None, /, **kwargs: int) -> None:
         """Add the counts of an iterable or a mapping, at once."""
@@ -60,9 +62,9 @@ class Counter(Dict):
         """Store the counts of many keys at once, whatever they were."""
         self._change_all(list(dict(mapping).items()), [])
 
-    def copy(self) -> collections.Counter[Any]:
+    def copy(self) -> collections.Counter[_T]:
         """Return a plain Counter of all that is here, as it stood at one moment."""
-        made: collections.Counter[Any] = collections.Counter()
+        made: collections.Counter[_T] = collections.Counter()
         dict.update(made, self._items())
         return made
 
@@ -98,11 +100,11 @@ class Counter(Dict):
         """Return a plain Counter of the differences that are positive."""
         return _plain(other).__sub__(self.copy()) if _is_counter(other) else NotImplemented
 
-    def __or__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
+    def __or__(self, other: Any) -> collections.Counter[Any]:
         """Return a plain Counter of the larger counts."""
         return self.copy().__or__(_plain(other))
 
-    def __ror__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
+    def __ror__(self, other: Any) -> collections.Counter[Any]:
         """Return a plain Counter of the larger counts."""
         return _plain(other).__or__(self.copy()) if _is_counter(other) else NotImplemented
 
@@ -122,33 +124,33 @@ class Counter(Dict):
         """Return a plain Counter of the counts below zero, without their sign."""
         return -self.copy()
 
-    def _become(self, change: Any) -> Counter:
+    def _become(self, change: Any) -> Counter[Any]:
         with self.get_lock():
             old = self.copy()
             new = change(old)
             self._change_all(list(new.items()), [key for key in old if key not in new])
         return self
 
-    def __iadd__(self, other: Any) -> Counter:
+    def __iadd__(self, other: Any) -> Counter[Any]:
         """Add counts, and keep those that are positive, at once."""
         return self._become(lambda own: own + _plain(other))
 
-    def __isub__(self, other: Any) -> Counter:
+    def __isub__(self, other: Any) -> Counter[Any]:
         """Take counts off, and keep those that are positive, at once."""
         return self._become(lambda own: own - _plain(other))
 
-    def __ior__(self, other: Any) -> Counter:
+    def __ior__(self, other: Any) -> Counter[Any]:  # type: ignore[override]
         """Keep the larger counts, at once."""
         return self._become(lambda own: own | _plain(other))
 
-    def __iand__(self, other: Any) -> Counter:
+    def __iand__(self, other: Any) -> Counter[Any]:
         """Keep the smaller counts, at once."""
         return self._become(lambda own: own & _plain(other))
 
     def __eq__(self, other: object) -> bool:
         """Compare counts; what is missing counts as 0."""
         if _is_counter(other):
-            return self.copy() == _plain(other)
+            return self.copy() == _plain(other)  # type: ignore[no-any-return]
         return Dict.__eq__(self, other)
 
     def __le__(self, other: Any) -> bool:
@@ -167,7 +169,7 @@ class Counter(Dict):
         """Say whether no count is smaller than the other's, and some are larger."""
         return self.copy().__gt__(_plain(other))
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def _plain(other: Any) -> Any:

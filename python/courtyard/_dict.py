@@ -9,11 +9,13 @@ from courtyard._table import Table
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import GenericAlias
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _K = TypeVar("_K")
+    _V = TypeVar("_V")
 
 
-class Dict(Table):
+class Dict(Table["_K", "_V"]):
     """A dict among processes and threads.
 
     All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys
@@ -25,10 +27,9 @@ class Dict(Table):
     store the changed value again. Large values are copied once each way; a NumPy array comes as a
     read-only view without a copy, and stays as it is while others store something else.
 
-    Reading takes no lock and never waits. Each change is seen whole, and at most one at a time;
-    ``update``, ``|=``, ``set_many`` and ``clear`` are one change each. Iteration goes over a snapshot
-    of the keys and never raises for a change by others. ``get_lock()`` keeps all other writers out
-    for more than one operation.
+    Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
+    are one change each. Iteration goes over a snapshot of the keys and never raises for a change
+    by others. ``get_lock()`` keeps all other writers out for more than one operation.
 
     Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``get_many``, ``set_many``,
     ``get_lock``, ``wait_for``, ``version``.
@@ -54,14 +55,14 @@ class Dict(Table):
         self.update(*args, **kwargs)
 
     @classmethod
-    def fromkeys(cls, iterable: Iterable[Any], value: Any = None, /) -> Dict:
+    def fromkeys(cls, iterable: Iterable[Any], value: Any = None, /) -> Dict[Any, Any]:
         """Make a Dict with these keys, all of one value.
 
         >>> import courtyard as cy
         >>> cy.Dict.fromkeys("ab", 0)
         <courtyard.Dict: {'a': 0, 'b': 0}>
         """
-        made: Dict = cls()
+        made: Dict[Any, Any] = cls()
         made.update(dict.fromkeys(iterable, value))
         return made
 
@@ -102,23 +103,23 @@ class Dict(Table):
         """
         return dict(self._find_all(list(keys)))
 
-    def keys(self) -> KeysView[Any]:
+    def keys(self) -> KeysView[_K]:
         """Return a view of the keys: set-like, live; its iteration is over a snapshot."""
         return _Keys(self)
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> ValuesView[_V]:
         """Return a view of the values; its iteration is over a snapshot."""
         return _Values(self)
 
-    def items(self) -> ItemsView[Any, Any]:
+    def items(self) -> ItemsView[_K, _V]:
         """Return a view of keys and values: set-like, live; its iteration is over a snapshot."""
         return _Items(self)
 
-    def copy(self) -> dict[Any, Any]:
+    def copy(self) -> dict[_K, _V]:
         """Return a plain dict of all that is here, as it stood at one moment."""
         return dict(self._items())
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_K]:
         """Iterate over a snapshot of the keys."""
         return iter(self._keys())
 
@@ -138,7 +139,7 @@ class Dict(Table):
             return NotImplemented
         return dict(_plain(other)) | self.copy()
 
-    def __ior__(self, other: Any) -> Dict:
+    def __ior__(self, other: Any) -> Dict[_K, _V]:
         """Store what a mapping or pairs have, all at once."""
         self.update(other)
         return self
@@ -159,12 +160,6 @@ class Dict(Table):
         """Return the bytes of the handle; the content is shared memory: see statistics()."""
         return object.__sizeof__(self)
 
-    def __class_getitem__(cls, item: Any) -> GenericAlias:
-        """Name the types of keys and values, for type checkers."""
-        from types import GenericAlias
-
-        return GenericAlias(cls, item)
-
 
 def _plain(other: Any) -> Any:
     """Return a Dict's content as it stood at one moment; anything else as it is."""
@@ -174,13 +169,13 @@ def _plain(other: Any) -> Any:
 class _Keys(KeysView):  # type: ignore[type-arg]
     __slots__ = ()
 
-    _mapping: Dict
+    _mapping: Dict[Any, Any]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._mapping._keys())
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self._mapping._keys())
+        return reversed(self._mapping._keys())  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"dict_keys({self._mapping._keys()!r})"
@@ -193,13 +188,13 @@ class _Keys(KeysView):  # type: ignore[type-arg]
 class _Items(ItemsView):  # type: ignore[type-arg]
     __slots__ = ()
 
-    _mapping: Dict
+    _mapping: Dict[Any, Any]
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return iter(self._mapping._items())
 
     def __reversed__(self) -> Iterator[tuple[Any, Any]]:
-        return reversed(self._mapping._items())
+        return reversed(self._mapping._items())  # type: ignore[no-any-return]
 
     def __contains__(self, item: object) -> bool:
         return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
@@ -215,7 +210,7 @@ class _Items(ItemsView):  # type: ignore[type-arg]
 class _Values(ValuesView):  # type: ignore[type-arg]
     __slots__ = ()
 
-    _mapping: Dict
+    _mapping: Dict[Any, Any]
 
     def __iter__(self) -> Iterator[Any]:
         return iter([value for _, value in self._mapping._items()])

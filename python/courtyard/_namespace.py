@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Namespace(Table):
+class Namespace(Table[str, object]):
     """Attributes among processes and threads, as those of a Manager's Namespace.
 
     Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and

@@ -10,11 +10,12 @@ from courtyard._table import Table
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import GenericAlias
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
 
 
-class Set(Table):
+class Set(Table["_T", None]):
     """A set among processes and threads.
 
     All of ``set``; what is the same element, ``courtyard.Dict`` says of its keys. Changes of many
@@ -66,7 +67,7 @@ class Set(Table):
         if pairs:
             self._change_all(pairs, [])
 
-    def _plain(self) -> set[Any]:
+    def _plain(self) -> set[_T]:
         return set(self._keys())
 
     def _become(self, change: Any) -> None:
@@ -153,28 +154,28 @@ class Set(Table):
         """Return a plain set of the other's elements that are not here."""
         return _plain(other) - self._plain() if _is_set(other) else NotImplemented
 
-    def __ior__(self, other: Any) -> Set:
+    def __ior__(self, other: Any) -> Set[Any]:
         """Put in the elements of another set, at once."""
         if not _is_set(other):
             return NotImplemented
         self.update(_plain(other))
         return self
 
-    def __iand__(self, other: Any) -> Set:
+    def __iand__(self, other: Any) -> Set[Any]:
         """Take out what is not in another set, at once."""
         if not _is_set(other):
             return NotImplemented
         self.intersection_update(_plain(other))
         return self
 
-    def __isub__(self, other: Any) -> Set:
+    def __isub__(self, other: Any) -> Set[Any]:
         """Take out the elements of another set, at once."""
         if not _is_set(other):
             return NotImplemented
         self.difference_update(_plain(other))
         return self
 
-    def __ixor__(self, other: Any) -> Set:
+    def __ixor__(self, other: Any) -> Set[Any]:
         """Put in what is only in another set, take out what is in both, at once."""
         if not _is_set(other):
             return NotImplemented
@@ -201,7 +202,7 @@ class Set(Table):
         """Say whether this one has all elements of the other, and more."""
         return self._plain() > _plain(other) if _is_set(other) else NotImplemented
 
-    def copy(self) -> set[Any]:
+    def copy(self) -> set[_T]:
         """Return a plain set of all that is here, as it stood at one moment."""
         return self._plain()
 
@@ -209,15 +210,9 @@ class Set(Table):
         """Say whether an element is here."""
         return Table.__contains__(self, _frozen(element))
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_T]:
         """Iterate over a snapshot, in the order of insertion."""
         return iter(self._keys())
-
-    def __class_getitem__(cls, item: Any) -> GenericAlias:
-        """Name the type of the elements, for type checkers."""
-        from types import GenericAlias
-
-        return GenericAlias(cls, item)
 
     def __repr__(self) -> str:
         """Say what it is and what is in it."""

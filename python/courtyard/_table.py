@@ -7,10 +7,13 @@ from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _K = TypeVar("_K")
+    _V = TypeVar("_V")
 
 
-class Table(Shared, _native.Table):
+class Table(Shared, _native.Table["_K", "_V"]):
     """A shared table of keys, which makes itself of its pickle."""
 
     __slots__ = ()

@@ -2,7 +2,7 @@
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
-//! `alone operation recover` · `heap` · `space` · `pin` · `doom` · `unfinished` · `rows` · `directory holding` ·
+//! `alone operation recover` · `heap` · `space` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `cell` · `mutex flag semaphore condition barrier queue table fork drain` · `check folder`.
 
 pub mod alone;

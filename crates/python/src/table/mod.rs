@@ -183,6 +183,15 @@ impl Table {
         Ok(PyClassInitializer::from(base).add_subclass(Table))
     }
 
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, pyo3::types::PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let alias = cls.py().import("types")?.getattr("GenericAlias")?;
+        alias.call1((cls, item))
+    }
+
     fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
         opened(slf, |this| {
             Ok(table::count(&this.space.segment, this.table.cell) as usize)
