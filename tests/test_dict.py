@@ -1,0 +1,430 @@
+"""Dict beside dict, and what it does beyond it."""
+
+import collections
+import collections.abc
+import math
+import pickle
+import threading
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.children import join, start
+from tests.twin import (
+    VALUES,
+    Name,
+    Operation,
+    Point,
+    Unpicklable,
+    Unwilling,
+    compare,
+    outcome,
+    plain,
+    sent,
+    told,
+    unchanged,
+)
+
+Dict: Any = cy.Dict
+FORMS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}),
+    (({"a": 1, 2: "b"},), {}),
+    (([("a", 1), ("b", 2), ("a", 3)],), {}),
+    ((), {"name": 1, "space": 2, "self": 3}),
+    (([("a", 1)],), {"a": 2, "b": 3}),
+    ((collections.OrderedDict(b=1, a=2),), {}),
+    ((collections.UserDict(b=1, a=2),), {"c": 3}),
+]
+WRONG: list[tuple[Any, ...]] = [(1,), ([1],), (["abc"],), ({}, {}), ([([], 1)],), ("ab",)]
+
+
+@pytest.mark.parametrize(("args", "kwargs"), FORMS)
+def test_the_forms_of_the_constructor(args: Any, kwargs: Any) -> None:
+    assert told(Dict(*args, **kwargs)) == told(dict(*args, **kwargs))
+
+
+def test_the_constructor_takes_an_iterator_and_another_dict() -> None:
+    assert plain(Dict(iter(["ab", "cd"]))) == {"a": "b", "c": "d"}
+    assert plain(Dict(Dict(a=1), b=2)) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("args", WRONG)
+def test_wrong_arguments_of_the_constructor(args: Any) -> None:
+    assert outcome(lambda _: Dict(*args), None) == outcome(lambda _: dict(*args), None)
+
+
+READS: list[Operation] = [
+    *(len, bool, list, iter, reversed, sorted, dict, lambda d: d.copy()),
+    *(lambda d: d["a"], lambda d: d["no"], lambda d: d[[]], lambda d: d[{}], lambda d: d[2]),
+    *(lambda d: d.get("a"), lambda d: d.get("no"), lambda d: d.get("no", 5), lambda d: d.get()),
+    *(lambda d: d.get([]), lambda d: "a" in d, lambda d: "no" in d, lambda d: [] in d),
+    *(lambda d: list(d.keys()), lambda d: list(d.values()), lambda d: list(d.items())),
+    *(lambda d: list(reversed(d.keys())), lambda d: list(reversed(d.values()))),
+    *(lambda d: list(reversed(d.items())), lambda d: len(d.keys()), lambda d: len(d.items())),
+    *(
+        lambda d: d.keys().__contains__("a"),
+        lambda d: 1 in d.values(),
+        lambda d: ("a", 1) in d.items(),
+    ),
+    *(
+        lambda d: ("a", 2) in d.items(),
+        lambda d: 5 in d.items(),
+        lambda d: d.keys().__contains__([]),
+    ),
+    *(lambda d: d.keys() & {"a", "z"}, lambda d: d.keys() | ["z"], lambda d: d.keys() - {"a"}),
+    *(lambda d: d.keys() ^ {"a", "z"}, lambda d: {"a", "z"} & d.keys(), lambda d: {"a"} - d.keys()),
+    *(lambda d: d.keys() == {"a", "b", 2}, lambda d: d.keys() <= {"a"}, lambda d: d.keys() > {"a"}),
+    *(lambda d: d.keys().isdisjoint(["z"]), lambda d: d.keys().isdisjoint({"a"})),
+    *(lambda d: d.items() & {("a", 1)}, lambda d: d.items() >= {("a", 1)}),
+    *(lambda d: d.keys() | 5, lambda d: d.keys() & 5, lambda d: hash(d), lambda d: d < d),
+    *(lambda d: d == {"b": 2.5, "a": 1, 2: None}, lambda d: d != {"a": 1}, lambda d: d == {}),
+    *(lambda d: d == 5, lambda d: d == [], lambda d: d != 5, lambda d: d | {"a": 9, "z": 1}),
+    *(lambda d: {"z": 1, "a": 0} | d, lambda d: d | [("a", 1)], lambda d: 5 | d, lambda d: d | 5),
+    *(lambda d: {**d}, lambda d: [*d], lambda d: dict(d.items())),
+]
+
+
+def test_reads() -> None:
+    compare(Dict({"a": 1, "b": 2.5, 2: None}), {"a": 1, "b": 2.5, 2: None}, READS)
+    compare(Dict(), {}, READS)
+
+
+def put(key: Any, value: Any) -> Operation:
+    return lambda d: d.__setitem__(key, value)
+
+
+def drop(key: Any) -> Operation:
+    return lambda d: d.__delitem__(key)
+
+
+def ior(d: Any, other: Any) -> Any:
+    d |= other
+    return d
+
+
+CHANGES: list[Operation] = [
+    *(lambda d: d.popitem(), put("a", 1), put("b", 2), put("c", 3), put("a", 4), drop("no")),
+    *(drop("a"), put("a", 5), put([], 1), drop([]), lambda d: d.pop("b"), lambda d: d.pop("b")),
+    *(lambda d: d.pop("b", 7), lambda d: d.pop(), lambda d: d.pop([]), lambda d: d.pop("c", 1)),
+    *(lambda d: d.setdefault("a", 9), lambda d: d.setdefault("s"), lambda d: d.setdefault("t", [])),
+    *(lambda d: d.setdefault([]), lambda d: d.popitem(), lambda d: d.update(u=1, a=2)),
+    *(lambda d: d.update({"v": 1}, w=2), lambda d: d.update([("x", 1), ("a", 3)])),
+    *(lambda d: d.update(), lambda d: d.update(5), lambda d: d.update({}, {})),
+    *(lambda d: ior(d, {"y": 1}), lambda d: ior(d, [("z", 1)]), lambda d: ior(d, 5)),
+    *(lambda d: d.clear(), lambda d: d.popitem(), put("again", 1), lambda d: d.clear()),
+]
+
+
+def test_changes() -> None:
+    compare(Dict(), {}, CHANGES)
+    compare(Dict({n: n for n in range(100)}), {n: n for n in range(100)}, CHANGES)
+
+
+def test_a_failed_update_keeps_or_undoes_but_never_tears() -> None:
+    d = Dict(a=1)
+    with unchanged(d, (TypeError, ValueError)):
+        d.update([("b", 2), 5])
+    with unchanged(d, TypeError):
+        d.update([("b", 2), ([], 3)])
+    with unchanged(d, ZeroDivisionError):
+        d.update({"b": 2, "c": Unpicklable()})
+
+
+KEYS: list[Any] = [
+    *(None, "", "a", b"a", "é", "\ud800", "\U0001f600", "\0", b"\0", "a" * 5000, b"a" * 5000),
+    *(0, 1, -1, 255, 2**31, 2**63 - 1, 2**63, 2**64, -(2**63), -(2**200), 10**400),
+    *(1.5, -1.5, 1e300, 5e-324, math.inf, -math.inf, 1e16 + 2, 1j, 1 + 2j, (), (1,), ("a", b"a")),
+    *((1, (2, (None, "x"))), frozenset(), frozenset([1, "a"]), frozenset([(1, 2), frozenset([3])])),
+    *(range(3), int, len, Name("a"), Name("b"), (Name("a"), 1), ..., "1", b"1", ("1",)),
+]
+
+
+def test_keys_of_all_sorts_are_told_apart() -> None:
+    d: Any = Dict()
+    expected = {}
+    for number, key in enumerate(KEYS):
+        d[key] = expected[key] = number
+    other = sent(d)
+    assert len(other) == len(expected) == len(KEYS)
+    for key, value in expected.items():
+        assert other[key] == value, key
+        assert key in d
+    assert [repr(key) for key in other] == [repr(key) for key in expected]
+    for key in KEYS[::2]:
+        del d[key], expected[key]
+    assert plain(other) == expected
+    d.check()
+
+
+EQUAL: list[list[Any]] = [
+    [1, 1.0, True, 1 + 0j],
+    [0, 0.0, -0.0, False, 0j, -0j],
+    [2**53, float(2**53)],
+    [10**22, 1e22],
+    [-(2**70), float(-(2**70))],
+    [0.5, 0.5 + 0j],
+    [(1, 0.0), (True, False), (1.0, -0.0)],
+    [frozenset([1, 2, 3]), frozenset([3.0, 2.0, True])],
+    [((1, "a"),), ((1.0, "a"),)],
+]
+
+
+@pytest.mark.parametrize("keys", EQUAL, ids=repr)
+def test_keys_that_are_equal_are_one(keys: list[Any]) -> None:
+    for first in keys:
+        ours, theirs = Dict({first: "first"}), {first: "first"}
+        for key in keys:
+            assert key in ours
+            assert ours[key] == theirs[key]
+            ours[key] = theirs[key] = repr(key)
+        # The key as it came first is what iteration gives back.
+        assert told(ours) == told(theirs)
+        assert ours.pop(keys[-1]) == theirs.pop(keys[-1])
+        assert not ours
+
+
+def test_a_nan_is_found_by_its_bits() -> None:
+    nan = float("nan")
+    d = Dict({nan: 1})
+    assert d[nan] == 1  # as in dict, which looks at identity first
+    assert d[float("nan")] == 1  # unlike dict: between processes there is no identity
+    d[-nan] = 2
+    assert len(d) == 2
+    assert len(Dict({(nan, 1): 1, (float("nan"), 1): 2})) == 1
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Number(int):
+    pass
+
+
+def test_subclasses_of_builtins_are_as_their_base() -> None:
+    d = Dict({Text("a"): 1, Number(5): 2})
+    assert (d["a"], d[5], d[5.0]) == (1, 2, 2)
+    assert [type(key) for key in d] == [Text, Number]
+    d["a"] = 3
+    assert [type(key) for key in d] == [Text, Number]
+    assert d[Text("a")] == 3
+
+
+@pytest.mark.parametrize("key", [[], {}, set(), bytearray(), ([],), (1, {}), Point(1, 2)], ids=repr)
+def test_unhashable_keys(key: Any) -> None:
+    d = Dict(a=1)
+    attempts: list[Operation] = [
+        *(lambda d: d[key], put(key, 1), drop(key), lambda d: d.get(key), lambda d: key in d),
+        *(lambda d: d.pop(key), lambda d: d.pop(key, 1), lambda d: d.setdefault(key)),
+        *(lambda d: d.increment(key), lambda d: d.compare_exchange(key, 1, 2)),
+        *(lambda d: d.get_many([key]), lambda d: d.mutate(key, bool, 1)),
+    ]
+    for attempt in attempts:
+        with unchanged(d, TypeError):
+            attempt(d)
+    with pytest.raises(TypeError, match="unhashable type"):
+        d[key]
+
+
+def test_values_of_all_sorts() -> None:
+    d, other = Dict(), {}
+    for number, value in enumerate(VALUES):
+        d[number] = d["same"] = value
+        other[number] = value
+        found = d["same"]
+        assert (type(found), found) == (type(value), value)
+    del d["same"]
+    assert plain(d) == other
+    for number, value in enumerate(reversed(VALUES)):  # each in the room of another
+        d[number] = value
+    assert plain(sent(d)) == dict(enumerate(reversed(VALUES)))
+    d.check()
+
+
+def test_a_value_is_a_copy() -> None:
+    given = [1]
+    d = Dict(a=given)
+    given.append(2)
+    d["a"].append(3)
+    assert d["a"] == [1]
+    assert type(d.copy()) is dict
+    assert type(d | {}) is dict
+
+
+def test_iteration_is_over_a_snapshot() -> None:
+    d = Dict({n: n for n in range(100)})
+    for view in (lambda: iter(d), lambda: iter(d.keys())):
+        seen = []
+        for key in view():
+            seen.append(key)
+            d[f"new {key}"] = 1
+            d.pop(f"new {key - 1}", None)
+        assert seen[:100] == list(range(100))
+        d.pop("new 99", None)
+    for key in d:
+        del d[key]
+    assert not d
+
+
+def test_views_are_live() -> None:
+    d = Dict(a=1)
+    keys, values, items = d.keys(), d.values(), d.items()
+    d["b"] = 2
+    del d["a"]
+    assert (list(keys), list(values), list(items)) == (["b"], [2], [("b", 2)])
+    for view, abc in [(keys, "KeysView"), (values, "ValuesView"), (items, "ItemsView")]:
+        assert isinstance(view, getattr(collections.abc, abc))
+    assert isinstance(d, collections.abc.MutableMapping)
+
+
+def test_fromkeys() -> None:
+    d = Dict.fromkeys("aba", [])
+    assert type(d) is cy.Dict
+    assert plain(d) == {"a": [], "b": []}
+    assert plain(Dict.fromkeys([1])) == {1: None}
+
+
+def test_increment() -> None:
+    d = Dict()
+    assert [d.increment("n"), d.increment("n", 5), d.increment("n", -1)] == [1, 6, 5]
+    assert d.increment("f", 0.5) == 0.5
+    assert d.increment("m", 2, 40) == 42
+    assert d.increment("big", 1, 2**62) == 2**62 + 1
+    assert d.increment("big", 2**70) == 2**62 + 1 + 2**70
+    assert d.increment("n", n=2, default=9) == 7
+    d["edge"] = 2**63 - 1
+    assert d.increment("edge") == 2**63
+    d["s"] = "text"
+    with unchanged(d, TypeError):
+        d.increment("s")
+    assert d["big"] == 2**62 + 1 + 2**70
+
+
+def test_compare_exchange() -> None:
+    d = Dict(a=1, b=[1, 2])
+    assert d.compare_exchange("a", 1, 2) is True
+    assert d.compare_exchange("a", 1, 3) is False
+    assert d.compare_exchange("a", 2.0, "x") is True
+    assert d.compare_exchange("b", [1, 2], Point(1, 2)) is True
+    assert d.compare_exchange("b", Point(1, 2), None) is True
+    assert plain(d) == {"a": "x", "b": None}
+    with unchanged(d, ZeroDivisionError):
+        d.compare_exchange("a", Unwilling(), 1)
+    with unchanged(d, ZeroDivisionError):
+        d.compare_exchange("a", "x", Unpicklable())
+
+
+def test_mutate() -> None:
+    d = Dict(a=1)
+    d.mutate("a", lambda n: n + 1)
+    d.mutate("l", lambda found: [*found, 5], [])
+    assert plain(d) == {"a": 2, "l": [5]}
+    with unchanged(d, KeyError):
+        d.mutate("no", lambda n: n)
+    with unchanged(d, ZeroDivisionError):
+        d.mutate("a", lambda n: n // 0)
+    with unchanged(d, ZeroDivisionError):
+        d.mutate("a", lambda _: Unpicklable())
+
+
+def test_mutate_tries_again_when_the_value_changes_under_it() -> None:
+    d, calls = Dict(a=1), []
+
+    def meddle(old: int) -> int:
+        calls.append(old)
+        if len(calls) == 1:
+            d["a"] = 10
+        return old + 1
+
+    d.mutate("a", meddle)
+    assert (calls, d["a"]) == ([1, 10], 11)
+
+
+def test_get_many_and_set_many() -> None:
+    d = Dict(a=1, b=2, c=3)
+    found = d.get_many(["c", "a"])
+    assert list(found.values() if isinstance(found, dict) else found) == [3, 1]
+    d.set_many({"a": 9, "z": 8})
+    assert list(d.items()) == [("a", 9), ("b", 2), ("c", 3), ("z", 8)]
+    with unchanged(d, ZeroDivisionError):
+        d.set_many({"b": 5, "y": Unpicklable()})
+    with unchanged(d, TypeError):
+        d.set_many(5)
+
+
+def test_what_fails_changes_nothing() -> None:
+    d = Dict(a=1, b="text" * 1000)
+    failures: list[Operation] = [
+        *(put("a", Unpicklable()), put("new", Unpicklable()), put("b", [Unpicklable()])),
+        *(lambda d: d.setdefault("new", Unpicklable()), lambda d: d.set_many({"b": Unpicklable()})),
+        *(lambda d: d.update(c=1, d=Unpicklable()), lambda d: ior(d, {"a": 2, "e": Unpicklable()})),
+        *(lambda d: d.wait_for(lambda d: 1 // 0), lambda d: d.wait_for(Unwilling())),
+    ]
+    for failure in failures:
+        with unchanged(d, ZeroDivisionError):
+            failure(d)
+    with unchanged(d, (TypeError, AttributeError, pickle.PicklingError)):
+        d["a"] = lambda: 1
+
+
+def test_version_and_wait_for() -> None:
+    d = Dict(a=1)
+    seen = {d.version}
+    for change in (put("a", 2), put("b", 1), drop("b"), lambda d: d.increment("a")):
+        change(d)
+        assert d.version not in seen
+        seen.add(d.version)
+    before = d.version
+    _ = d["a"], d.get("no"), list(d), len(d), d.pop("no", 1)
+    assert d.version == before
+    assert d.wait_for({"a": 3}, timeout=0) is True
+    assert d.wait_for({"a": 4}, timeout=0.01) is False
+    assert d.wait_for(lambda d: d.get("a"), 0) == 3
+    thread = threading.Thread(target=d.increment, args=("b",))
+    thread.start()
+    assert d.wait_for(lambda d: "b" in d, timeout=20) is True
+    thread.join()
+    assert cy.wait_for(d, lambda d: len(d), 0) == 2
+    assert cy.version(d) == d.version
+
+
+def test_repr_and_names() -> None:
+    d = Dict(a=1)
+    assert "Dict" in repr(d) and "{'a': 1}" in repr(d)
+    assert d.name is None
+    for name in dir(dict):
+        assert hasattr(Dict, name), name
+    assert cy.Dict[str, int]
+
+
+def add_many(d: Any, times: int) -> None:
+    for number in range(times):
+        d.increment("n")
+        d[f"{number % 7}"] = "x" * number
+        d.mutate("l", lambda n: n + 1, 0)
+        with d.get_lock():
+            d["guarded"] = d.get("guarded", 0) + 1
+
+
+def test_among_processes(ctx: BaseContext) -> None:
+    d = Dict(n=0)
+    join(*[start(ctx, add_many, d, 100) for _ in range(3)])
+    assert (d["n"], d["l"], d["guarded"]) == (300, 300, 300)
+    assert d["6"] in {"x" * 97}
+    d.check()
+
+
+def test_get_lock_holds_writers_off_and_not_readers() -> None:
+    d = Dict(a=1)
+    with d.get_lock():
+        thread = threading.Thread(target=d.increment, args=("a", 10))
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive()
+        assert d["a"] == 1
+        d["a"] += 1
+        d.increment("a")
+    thread.join(20)
+    assert d["a"] == 13
