@@ -5,6 +5,7 @@ raises, must be the same on both, and so must be what is in both afterwards.
 """
 
 import collections
+import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ def plain(found: Any) -> Any:
         if type(found) is shared:
             if builtin is collections.deque:
                 return collections.deque(found, found.maxlen)
-            return builtin(found.items()) if hasattr(found, "items") else builtin(found)
+            return builtin(dict(found.items())) if hasattr(found, "items") else builtin(found)
     return found
 
 
@@ -137,6 +138,25 @@ VALUES: list[Any] = [
     *(None, True, False, 0, -1, 2**59, 2**63, -(2**200), 0.0, -0.0, 1.5, 1j),
     *("", "a", "1234567", "12345678", "é", "\U0001f600" * 2, "\ud800", "x" * 1023, "x" * 1025),
     *("é" * 5000, b"", b"a", b"\0" * 1024, b"y" * 1025, b"z" * 200_000, bytearray(b"abc")),
-    *((), (1, "a"), [], [1, [2]], {}, {"a": {"b": (1, None)}}, {1, 2}, frozenset("ab")),
+    *((), (1, "a"), [], [1, [2]], {}, {"a": {"b": (1, None)}}, {1, 2}, frozenset([1, 2])),
     *(range(5), Point(1, 2), "text" * 50_000),
+]
+# Keys, no two of them equal; and keys that are.
+KEYS: list[Any] = [
+    *(None, "", "a", b"a", "é", "\ud800", "\U0001f600", "\0", b"\0", "a" * 5000, b"a" * 5000),
+    *(0, 1, -1, 255, 2**31, 2**63 - 1, 2**63, 2**64, -(2**63), -(2**200), 10**400),
+    *(1.5, -1.5, 1e300, 5e-324, math.inf, -math.inf, 1e16 + 2, 1j, 1 + 2j, (), (1,), ("a", b"a")),
+    *((1, (2, (None, "x"))), frozenset(), frozenset([1, "a"]), frozenset([(1, 2), frozenset([3])])),
+    *(range(3), int, len, Name("a"), Name("b"), (Name("a"), 1), ..., "1", b"1", ("1",)),
+]
+EQUAL: list[list[Any]] = [
+    [1, 1.0, True, 1 + 0j],
+    [0, 0.0, -0.0, False, 0j, -0j],
+    [2**53, float(2**53)],
+    [10**22, 1e22],
+    [-(2**70), float(-(2**70))],
+    [0.5, 0.5 + 0j],
+    [(1, 0.0), (True, False), (1.0, -0.0)],
+    [frozenset([1, 2, 3]), frozenset([3.0, 2.0, True])],
+    [((1, "a"),), ((1.0, "a"),)],
 ]

@@ -1,0 +1,113 @@
+"""Counter beside collections.Counter."""
+
+import collections
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.children import join, start
+from tests.twin import Operation, Unpicklable, compare, outcome, plain, sent, told, unchanged
+
+Counter: Any = cy.Counter
+
+
+def place(name: str, other: Any) -> Operation:
+    return lambda c: getattr(c, name)(other)
+
+
+FORMS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+    ((), {}),
+    (("gallahad",), {}),
+    (({"a": 3, "b": -1},), {}),
+    ((), {"a": 4, "b": 2, "self": 1, "iterable": 2}),
+    (({"a": 1},), {"a": 5}),
+    ((5,), {}),
+    (([[]],), {}),
+    ((None,), {"z": 1}),
+    ((1, 2), {}),
+]
+
+
+@pytest.mark.parametrize(("args", "kwargs"), FORMS, ids=repr)
+def test_the_forms_of_the_constructor(args: Any, kwargs: Any) -> None:
+    expected = outcome(lambda _: collections.Counter(*args, **kwargs), None)
+    assert outcome(lambda _: Counter(*args, **kwargs), None) == expected
+
+
+OPERATIONS: list[Operation] = [
+    *(len, list, dict, hash, lambda c: c["a"], lambda c: c["no"], lambda c: c.get("no")),
+    *(
+        lambda c: "no" in c,
+        lambda c: c[[]],
+        lambda c: c.update("abc"),
+        lambda c: c.update({"a": 5}),
+    ),
+    *(lambda c: c.update(a=1, self=2), lambda c: c.update(None), lambda c: c.update(5)),
+    *(lambda c: c.subtract("aab"), lambda c: c.subtract({"b": 9}), lambda c: c.subtract(z=1)),
+    *(lambda c: c.most_common(), lambda c: c.most_common(2), lambda c: c.total()),
+    *(lambda c: sorted(c.elements()), lambda c: c.copy(), lambda c: +c, lambda c: -c),
+    *(place("__add__", collections.Counter("ab")), place("__sub__", collections.Counter("ab"))),
+    *(place("__and__", collections.Counter("ab")), place("__or__", collections.Counter("ab"))),
+    *(place("__eq__", collections.Counter("ab")), place("__le__", collections.Counter("ab"))),
+    *(place("__ge__", collections.Counter()), place("__lt__", 5), place("__add__", 5)),
+    *(lambda c: c == {"a": 1}, lambda c: c != {}, lambda c: c.__setitem__("n", 0)),
+    *(lambda c: c == collections.Counter({**c, "n": 0}), lambda c: c.__delitem__("no")),
+    *(lambda c: c.__delitem__("a"), lambda c: c.pop("b"), lambda c: c.setdefault("s", 3)),
+    *(place("__iadd__", collections.Counter("abq")), place("__isub__", collections.Counter("q"))),
+    *(place("__ior__", collections.Counter("xyz")), place("__iand__", collections.Counter("xy"))),
+    *(lambda c: c.popitem(), lambda c: c.clear(), lambda c: c.most_common(), lambda c: c.total()),
+]
+
+
+@pytest.mark.parametrize("initial", ["", "abracadabra", {"a": -2, "b": 0, "c": 1.5}], ids=repr)
+def test_the_same_calls(initial: Any) -> None:
+    compare(Counter(initial), collections.Counter(initial), OPERATIONS)
+
+
+def test_a_missing_count_is_zero_and_not_stored() -> None:
+    c = Counter("a")
+    assert c["no"] == 0
+    assert "no" not in c
+    c["no"] += 1
+    assert sent(c)["no"] == 1
+    assert type(c.copy()) is type(c + c) is type(+c) is collections.Counter
+    with pytest.raises(NotImplementedError):
+        Counter.fromkeys("ab")
+
+
+def test_increment() -> None:
+    c = Counter()
+    assert [c.increment("a"), c.increment("a", 2), c.increment("b", -1)] == [1, 3, -1]
+    assert plain(c) == {"a": 3, "b": -1}
+
+
+def test_what_fails_changes_nothing() -> None:
+    c = Counter("aab")
+    for wrong in ([["x"]], ["a", []], 5):
+        with unchanged(c, TypeError):
+            c.update(wrong)
+    with unchanged(c, ZeroDivisionError):
+        c["x"] = Unpicklable()
+    with unchanged(c, TypeError):
+        c.update({"a": "text"})
+
+
+def count(c: Any, text: str) -> None:
+    for _ in range(60):
+        c.update(text)
+        c.increment("n")
+        c.subtract(s=1)
+
+
+def test_updates_are_atomic(ctx: BaseContext) -> None:
+    c = Counter()
+    join(*[start(ctx, count, c, "aab") for _ in range(3)])
+    assert plain(c) == {"a": 360, "b": 180, "n": 180, "s": -180}
+    assert told(sent(c)) == told(c)
+    assert c.wait_for(lambda c: c.total() == 540, 0) is True
+    assert c.wait_for(collections.Counter("a"), 0.01) is False
+    for name in set(dir(collections.Counter)) - {"__dict__", "__weakref__", "_keep_positive"}:
+        assert hasattr(c, name), name
+    c.check()

@@ -1,0 +1,96 @@
+"""Namespace as Manager's, and what it does beyond it."""
+
+import pickle
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.children import join, start
+from tests.twin import VALUES, Point, Unpicklable, sent
+
+Namespace: Any = cy.Namespace
+
+
+def test_attributes() -> None:
+    n = Namespace(x=1, name="mine", self=2)
+    n.y = [1]
+    other = sent(n)
+    assert (other.x, other.name, other.self, other.y) == (1, "mine", 2, [1])
+    del other.x
+    with pytest.raises(AttributeError, match="x"):
+        _ = n.x
+    with pytest.raises(AttributeError):
+        del n.x
+    assert not hasattr(n, "no")
+    assert getattr(n, "no", 5) == 5
+    n.y.append(2)
+    assert n.y == [1]
+    with pytest.raises(TypeError):
+        Namespace(1)
+
+
+def test_repr_and_comparison_are_managers() -> None:
+    n = Namespace(b=1, a="x")
+    assert repr(n) == "Namespace(a='x', b=1)" or ("Namespace" in repr(n) and "b=1" in repr(n))
+    assert n == Namespace(b=1, a="x")
+    assert n != Namespace(b=2)
+    assert n != 5
+
+
+def test_the_users_names_hide_methods() -> None:
+    n = Namespace()
+    for name in (
+        "wait_for",
+        "version",
+        "get_lock",
+        "statistics",
+        "check",
+        "close",
+        "space",
+        "items",
+    ):
+        setattr(n, name, name)
+        assert getattr(n, name) == name
+        assert getattr(sent(n), name) == name
+    assert cy.wait_for(n, lambda n: n.version == "version", 0) is True
+    before = cy.version(n)
+    n.close = 5
+    assert cy.version(n) != before
+    cy.check(n)
+    assert cy.statistics(n).space.objects >= 1
+
+
+def test_values_of_all_sorts() -> None:
+    n = Namespace()
+    for value in VALUES:
+        n.value = value
+        assert (type(n.value), n.value) == (type(value), value)
+    n.é = n.ü = Point(1, 2)
+    assert sent(n).é == Point(1, 2)
+
+
+def test_what_fails_changes_nothing() -> None:
+    n = Namespace(x=1)
+    before = cy.version(n)
+    with pytest.raises(ZeroDivisionError):
+        n.x = Unpicklable()
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        n.x = lambda: 1
+    with pytest.raises(ZeroDivisionError):
+        Namespace(x=Unpicklable())
+    assert (n.x, cy.version(n)) == (1, before)
+
+
+def use(n: Any, number: int) -> None:
+    for turn in range(50):
+        setattr(n, f"of{number}", turn)
+        assert getattr(n, f"of{number}") == turn
+    n.shared = "seen"
+
+
+def test_among_processes(ctx: BaseContext) -> None:
+    n = Namespace()
+    join(*[start(ctx, use, n, number) for number in range(3)])
+    assert (n.of0, n.of1, n.of2, n.shared) == (49, 49, 49, "seen")
