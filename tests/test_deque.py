@@ -126,8 +126,9 @@ def test_what_fails_changes_nothing() -> None:
     x.append(3)
     with unchanged(x, IndexError):
         x.insert(1, "full")
-    with unchanged(Deque(), IndexError):
-        Deque().pop()
+    empty = Deque()
+    with unchanged(empty, IndexError):
+        empty.pop()
 
 
 def test_names() -> None:

@@ -174,8 +174,8 @@ def test_values_of_all_sorts() -> None:
     given.append(2)
     x[0].append(3)
     assert x[0] == [1]
-    x.append(Point(1, 2))
-    assert x.index(Point(1, 2)) == len(VALUES)
+    x.append(Point(5, 6))
+    assert x.index(Point(5, 6)) == len(VALUES)
     x.check()
 
 

@@ -1,0 +1,119 @@
+"""Courtyard objects stored in containers stay alive, and no longer than they are stored."""
+
+import gc
+import os
+from collections.abc import Callable
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.children import join, start
+from tests.test_sharing import count_objects, eventually
+
+Dict: Any = cy.Dict
+List: Any = cy.List
+Value: Any = cy.Value
+HOLDERS: list[tuple[Any, Callable[[Any, Any], Any], Callable[[Any], Any], Callable[[Any], Any]]] = [
+    # What is made, how it takes an object, how the object is looked up, how it is dropped.
+    (cy.Dict, lambda h, o: h.__setitem__("k", o), lambda h: h["k"], lambda h: h.pop("k")),
+    (cy.Dict, lambda h, o: h.__setitem__("k", [o]), lambda h: h["k"][0], lambda h: h.clear()),
+    (cy.Dict, lambda h, o: h.update(k=o), lambda h: h["k"], lambda h: h.__setitem__("k", 1)),
+    (cy.List, lambda h, o: h.append(o), lambda h: h[0], lambda h: h.pop()),
+    (cy.List, lambda h, o: h.extend([o, o]), lambda h: h[1], lambda h: h.__delitem__(slice(2))),
+    (cy.Deque, lambda h, o: h.appendleft((o,)), lambda h: h[0][0], lambda h: h.popleft()),
+    (cy.Namespace, lambda h, o: setattr(h, "k", o), lambda h: h.k, lambda h: delattr(h, "k")),
+    (cy.NestedDict, lambda h, o: h.__setitem__("k", o), lambda h: h["k"], lambda h: h.clear()),
+]
+
+
+@pytest.mark.parametrize(("make", "put", "get", "drop"), HOLDERS)
+def test_a_stored_object_lives_as_long_as_it_is_stored(
+    make: Any, put: Any, get: Any, drop: Any
+) -> None:
+    probe, holder = Value("i"), make()
+    before = count_objects(probe)
+    put(holder, Value("i", 7))
+    gc.collect()
+    assert count_objects(probe) == before + 1
+    assert get(holder).increment() == 8
+    assert get(holder).value == 8
+    taken = get(holder)
+    drop(holder)
+    gc.collect()
+    assert count_objects(probe) == before + 1
+    assert taken.value == 8
+    del taken
+    assert eventually(lambda: count_objects(probe) == before)
+    put(holder, Value("i", 7))
+    del holder
+    gc.collect()
+    assert eventually(lambda: count_objects(probe) == before - 1)
+    cy.check(probe)
+
+
+def test_objects_of_all_sorts() -> None:
+    made = {
+        "value": Value("i", 1),
+        "array": cy.Array("i", 3),
+        "lock": cy.Lock(),
+        "event": cy.Event(),
+        "queue": cy.Queue(),
+        "dict": Dict(a=1),
+        "list": List([1]),
+        "set": cy.Set([1]),
+        "deque": cy.Deque([1]),
+        "counter": cy.Counter("a"),
+    }
+    d = Dict(made)
+    del made
+    gc.collect()
+    d["value"].increment()
+    d["array"][0] = 5
+    d["event"].set()
+    d["queue"].put("item")
+    d["dict"]["a"] = 2
+    d["list"].append(2)
+    d["set"].add(2)
+    d["deque"].append(2)
+    d["counter"].update("a")
+    assert d["lock"].acquire(timeout=1)
+    d["lock"].release()
+    found = (d["value"].value, d["array"][0], d["event"].is_set(), d["queue"].get())
+    assert found == (2, 5, True, "item")
+    assert (d["dict"], d["list"], d["set"]) == ({"a": 2}, [1, 2], {1, 2})
+    assert (list(d["deque"]), d["counter"]["a"]) == ([1, 2], 2)
+
+
+def test_cycles() -> None:
+    d, other = Dict(), List()
+    d["self"] = d
+    d["other"] = other
+    other.append({"d": d})
+    d["self"]["self"]["n"] = 1
+    assert other[0]["d"]["other"][0]["d"]["n"] == 1
+    assert repr(d)
+    d.clear()
+    other.clear()
+    d.check()
+
+
+def receive(holder: Any, done: Any) -> None:
+    holder["from child"] = [Value("i", os.getpid()), {"deep": List([1])}]
+    holder["theirs"].increment(5)
+    done.value = 1
+
+
+def test_among_processes(ctx: BaseContext) -> None:
+    """What a child stored lives on when the child is gone."""
+    holder, done = Dict(theirs=Value("i", 1)), Value("i")
+    child = start(ctx, receive, holder, done)
+    pid = child.pid
+    join(child)
+    assert holder["theirs"].value == 6
+    value, more = holder["from child"]
+    assert value.value == pid
+    more["deep"].append(2)
+    assert holder["from child"][1]["deep"] == [1, 2]
+    cy.check(done)

@@ -1,0 +1,114 @@
+"""NestedDict: dicts and lists stored in it are shared ones, at any depth."""
+
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.children import join, start
+from tests.twin import Unpicklable, compare, plain, sent, unchanged
+
+NestedDict: Any = cy.NestedDict
+
+
+def unshared(found: Any) -> Any:
+    """Return the whole tree as builtins."""
+    if isinstance(found, (cy.NestedDict, dict)):
+        return {key: unshared(value) for key, value in found.items()}
+    if isinstance(found, (cy.List, list)):
+        return [unshared(value) for value in found]
+    return found
+
+
+def test_what_is_stored_becomes_shared() -> None:
+    d = NestedDict(a={"b": {"c": 1}}, l=[1, [2], {"x": 3}], plain=(1, {"y": 2}))
+    other = sent(d)
+    other["a"]["b"]["c"] = 2
+    other["a"]["new"] = {"deep": {}}
+    other["a"]["new"]["deep"]["er"] = 5
+    other["l"].append(4)
+    assert unshared(d) == {
+        "a": {"b": {"c": 2}, "new": {"deep": {"er": 5}}},
+        "l": [1, [2], {"x": 3}, 4],
+        "plain": (1, {"y": 2}),
+    }
+    assert type(d["a"]["new"]["deep"]) is cy.NestedDict
+    assert isinstance(d["l"], cy.List)
+    d.check()
+
+
+def test_every_way_in_is_the_same() -> None:
+    d = NestedDict()
+    d["set"] = {"n": 1}
+    d.setdefault("default", {"n": 1})
+    d.update({"updated": {"n": 1}}, more={"n": 1})
+    d |= {"or": {"n": 1}}
+    d.set_many({"many": {"n": 1}})
+    for key in list(d):
+        assert d[key].increment("n") == 2, key
+        assert d.get(key)["n"] == 2, key
+    assert [value["n"] for value in d.values()] == [2] * len(d)
+    found = d.setdefault("set", {"n": 5})
+    found["n"] = 7
+    assert d["set"]["n"] == 7
+
+
+def test_what_was_taken_out_lives_on() -> None:
+    d = NestedDict(a={"b": {"c": 1}})
+    a = d.pop("a")
+    b = a["b"]
+    assert "a" not in d
+    del a
+    b["c"] += 1
+    assert plain(b) == {"c": 2}
+    d["back"] = b
+    b["c"] = 9
+    assert d["back"]["c"] == 9
+
+
+def test_a_flat_one_is_a_dict() -> None:
+    compare(
+        NestedDict(a=1),
+        {"a": 1},
+        [
+            *(len, list, lambda d: d["no"], lambda d: d.pop("a"), lambda d: d.setdefault("b", 2)),
+            *(lambda d: d.update(c=3), lambda d: d.popitem(), lambda d: d.clear()),
+        ],
+    )
+
+
+def test_what_fails_changes_nothing() -> None:
+    d = NestedDict(a={"b": 1})
+    d.statistics()
+    version = d.version
+    with pytest.raises(ZeroDivisionError):
+        d["a"] = {"x": {"y": Unpicklable()}}
+    with pytest.raises(ZeroDivisionError):
+        d["new"] = [1, {"y": Unpicklable()}]
+    assert (unshared(d), d.version) == ({"a": {"b": 1}}, version)
+    with unchanged(d["a"], ZeroDivisionError):
+        d["a"]["z"] = {"y": Unpicklable()}
+
+
+def test_it_knows_its_equals() -> None:
+    d = NestedDict(a={"b": [1]}, n=1)
+    assert d == {"a": {"b": [1]}, "n": 1}
+    assert d != {"a": {"b": [2]}, "n": 1}
+    assert d == NestedDict(a={"b": [1]}, n=1)
+
+
+def count(d: Any, times: int) -> None:
+    for number in range(times):
+        d["a"].increment("b")
+        d["a"]["l"].append(number)
+        d[f"of {number}"] = {"n": number}
+
+
+def test_counting_in_depth_is_exact(ctx: BaseContext) -> None:
+    d = NestedDict(a={"b": 0, "l": []})
+    join(*[start(ctx, count, d, 50) for _ in range(3)])
+    assert d["a"]["b"] == 150
+    assert len(d["a"]["l"]) == 150
+    assert all(d[f"of {number}"]["n"] == number for number in range(50))
+    d.check()
