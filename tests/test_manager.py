@@ -1,0 +1,115 @@
+"""The drop-in's Manager: SyncManager's methods on a private space, with no server."""
+
+import queue
+from collections.abc import Callable
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import courtyard as cy
+import courtyard.multiprocessing as multiprocessing
+from tests.children import join, start
+
+METHODS = [
+    "dict",
+    "list",
+    "Namespace",
+    "Value",
+    "Array",
+    "Queue",
+    "JoinableQueue",
+    "Lock",
+    "RLock",
+    "Semaphore",
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "Barrier",
+    "Pool",
+    "start",
+    "shutdown",
+    "set",
+    "deque",
+    "Counter",
+]
+
+
+def test_it_has_managers_methods() -> None:
+    with multiprocessing.Manager() as manager:
+        for name in METHODS:
+            assert callable(getattr(manager, name)), name
+
+
+def use(made: dict[str, Any]) -> None:
+    made["dict"]["b"] = [1]
+    made["list"].append(4)
+    made["list"][0] = "first"
+    made["namespace"].y = made["namespace"].x + 1
+    with made["lock"]:
+        made["value"].value += 1
+    made["array"][1] = 9
+    made["queue"].put("item")
+    made["set"].add(2)
+    made["deque"].appendleft(0)
+    made["counter"].update("aa")
+    made["event"].set()
+
+
+def test_what_it_makes_is_shared(ctx: BaseContext) -> None:
+    with multiprocessing.Manager() as manager:
+        made = {
+            "dict": manager.dict({"a": 1}, c=3),
+            "list": manager.list([1, 2, 3]),
+            "namespace": manager.Namespace(x=1),
+            "value": manager.Value("i", 5),
+            "array": manager.Array("i", [1, 2, 3]),
+            "queue": manager.Queue(),
+            "set": manager.set([1]),
+            "deque": manager.deque([1], 5),
+            "counter": manager.Counter("a"),
+            "lock": manager.Lock(),
+            "event": manager.Event(),
+        }
+        join(start(ctx, use, made))
+        assert made["event"].wait(0)
+        assert dict(made["dict"]) == {"a": 1, "c": 3, "b": [1]}
+        assert list(made["list"]) == ["first", 2, 3, 4]
+        assert (made["namespace"].x, made["namespace"].y) == (1, 2)
+        assert (made["value"].value, list(made["array"])) == (6, [1, 9, 3])
+        assert made["queue"].get(timeout=5) == "item"
+        assert set(made["set"]) == {1, 2}
+        assert list(made["deque"]) == [0, 1]
+        assert made["counter"]["a"] == 3
+
+
+def test_as_programs_use_it() -> None:
+    """One that is made, started and shut down by hand; and the classes are courtyard's."""
+    manager: Any = multiprocessing.Manager()
+    made: list[tuple[Callable[..., Any], Any]] = [
+        (manager.dict, cy.Dict),
+        (manager.list, cy.List),
+        (manager.Namespace, cy.Namespace),
+    ]
+    for make, class_ in made:
+        assert isinstance(make(), class_)
+    d = manager.dict()
+    d["nested"] = manager.list([1])
+    d["nested"].append(2)
+    assert list(d["nested"]) == [1, 2]
+    q = manager.Queue(1)
+    q.put(1)
+    try:
+        q.put_nowait(2)
+    except queue.Full:
+        pass
+    else:
+        raise AssertionError("a queue of one took two")
+    manager.shutdown()
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def test_its_pool() -> None:
+    with multiprocessing.Manager() as manager, manager.Pool(2) as pool:
+        assert pool.map(square, range(10)) == [n * n for n in range(10)]
