@@ -28,6 +28,10 @@ def case(name: str, test: str) -> type[unittest.TestCase]:
     if name == "multiprocessing":
         found: type[unittest.TestCase] = globals()[class_name]
         return found
+    if name == "container":
+        import courtyard
+
+        return suite.container_case(class_name, None if STANDARD else courtyard)
     if STANDARD:
         tested: Any = threading if name == "threading" else queue
     else:
@@ -40,7 +44,8 @@ def case(name: str, test: str) -> type[unittest.TestCase]:
 
 def tests() -> dict[str, list[str]]:
     """Return the names of all tests by suite."""
-    found: dict[str, list[str]] = {"multiprocessing": [], "threading": [], "queue": []}
+    names = ("multiprocessing", "threading", "queue", "container")
+    found: dict[str, list[str]] = {name: [] for name in names}
     if PROGRAM is not None:
         for name in suite.MULTIPROCESSING:
             found["multiprocessing"] += suite.tests_of(globals()[name])
@@ -50,6 +55,9 @@ def tests() -> dict[str, list[str]]:
     if suite.source("test.test_queue"):
         for name in suite.QUEUE:
             found["queue"] += suite.tests_of(suite.queue_case(name, queue))
+    for name, (module, *_) in suite.CONTAINERS.items():
+        if suite.source(module):
+            found["container"] += suite.tests_of(suite.container_case(name, None))
     return found
 
 

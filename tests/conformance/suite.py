@@ -1,5 +1,6 @@
 """Which of CPython's tests are run, and on what."""
 
+import collections
 import importlib
 import importlib.machinery
 import importlib.util
@@ -27,6 +28,7 @@ MULTIPROCESSING = (
     "WithProcessesTestArray",
     "WithProcessesTestSharedCTypes",
     "TestSimpleQueue",
+    "WithManagerTestContainers",
     # What works with the standard library's own classes, made by our contexts.
     "WithProcessesTestProcess",
     "TestStartMethod",
@@ -53,6 +55,37 @@ QUEUE = (
     "CSimpleQueueTest",
 )
 QUEUE_TYPES = ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue", "ShutDown")
+
+# The test cases of the builtins that containers are named after: the module, the class there, the
+# attribute or, with a colon, the global name of the module that is the type, and the type.
+CONTAINERS = {
+    "DictTests": ("test.mapping_tests", "TestHashMappingProtocol", "type2test", "Dict"),
+    "NestedDictTests": ("test.mapping_tests", "TestHashMappingProtocol", "type2test", "NestedDict"),
+    "ListTests": ("test.list_tests", "CommonTest", "type2test", "List"),
+    "DequeTests": ("test.test_deque", "TestBasic", ":deque", "Deque"),
+    "DequeArgsTests": ("test.test_deque", "TestVariousIteratorArgs", ":deque", "Deque"),
+    "DequeSequenceTests": ("test.seq_tests", "CommonTest", "type2test", "Deque"),
+    "SetTests": ("test.test_set", "TestSet", "thetype", "Set"),
+    "SetOfSetsTests": ("test.test_set", "TestSetOfSets", ":set", "Set"),
+    "SetExceptionTests": ("test.test_set", "TestExceptionPropagation", ":set", "Set"),
+    "SetEmptyTests": ("test.test_set", "TestBasicOpsEmpty", ":set", "Set"),
+    "SetSingletonTests": ("test.test_set", "TestBasicOpsSingleton", ":set", "Set"),
+    "SetTupleTests": ("test.test_set", "TestBasicOpsTuple", ":set", "Set"),
+    "SetTripleTests": ("test.test_set", "TestBasicOpsTriple", ":set", "Set"),
+    "SetStringTests": ("test.test_set", "TestBasicOpsString", ":set", "Set"),
+    "SetBinaryTests": ("test.test_set", "TestBinaryOps", ":set", "Set"),
+    "SetUpdateTests": ("test.test_set", "TestUpdateOps", ":set", "Set"),
+    "SetMutateTests": ("test.test_set", "TestMutate", ":set", "Set"),
+    "SetIdentitiesTests": ("test.test_set", "TestIdentities", ":set", "Set"),
+    "SetArgsTests": ("test.test_set", "TestVariousIteratorArgs", ":set", "Set"),
+}
+BUILTINS: dict[str, Any] = {
+    "Dict": dict,
+    "NestedDict": dict,
+    "List": list,
+    "Deque": collections.deque,
+    "Set": set,
+}
 
 STANDARD_IMPORT = re.compile(
     r"^(\s*)(?:import multiprocessing(\.\w+)?$|from multiprocessing\b)", re.M
@@ -98,6 +131,12 @@ def multiprocessing_cases(path: str, method: str, namespace: dict[str, Any]) -> 
         tested.set_forkserver_preload([*module.PRELOAD, name])
         tested.set_start_method(method, force=True)
 
+    # In place of one that counts the objects of a server process.
+    def tear_down(cls: Any) -> None:
+        cls.manager.shutdown()
+        cls.manager = None
+
+    namespace["WithManagerTestContainers"].tearDownClass = classmethod(tear_down)
     namespace["setUpModule"] = set_up
     namespace["tearDownModule"] = tested.util._cleanup_tests
 
@@ -120,6 +159,20 @@ def queue_case(name: str, tested: Any) -> type[unittest.TestCase]:
     found = {name: getattr(tested, name) for name in QUEUE_TYPES if hasattr(tested, name)}
     module = types.SimpleNamespace(Empty=queue.Empty, Full=queue.Full, **found)
     return type(name, (getattr(test_queue, name),), {"queue": module})
+
+
+def container_case(name: str, tested: Any) -> type[unittest.TestCase]:
+    """Return a test case of a builtin, on the type of that module; if None, on the builtin."""
+    module_name, base, attribute, type_ = CONTAINERS[name]
+    module: Any = importlib.import_module(module_name)
+    found = BUILTINS[type_] if tested is None else getattr(tested, type_)
+    body = {}
+    if attribute.startswith(":"):
+        setattr(module, attribute[1:], found)
+    else:
+        body[attribute] = found
+    bases = getattr(module, base), unittest.TestCase
+    return type(name, bases[: 1 + (not issubclass(*bases))], body)
 
 
 def source(module: str) -> Path | None:

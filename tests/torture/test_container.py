@@ -1,0 +1,7 @@
+"""The tests of containers in their long form: COURTYARD_TORTURE_SIZE says how long."""
+
+from tests.test_container_kill import test_a_soak as test_a_soak
+from tests.test_container_kill import (
+    test_writers_killed_among_readers as test_writers_killed_among_readers,
+)
+from tests.test_history import test_histories_are_linearizable as test_histories_are_linearizable
