@@ -6,7 +6,7 @@ from typing import Any
 
 import courtyard
 from benchmarks import item
-from benchmarks.offer import Critical, Line, Offers, Parcel, Script, Signal, Statement
+from benchmarks.offer import Critical, Line, Offers, Parcel, Script, Signal, Statement, Table
 
 TITLE = "courtyard"
 DISTRIBUTION = "courtyard"
@@ -61,6 +61,16 @@ def full() -> Line:
     return Line("q.put(item)", "item = q.get()", {"q": q})
 
 
+def table(_: str) -> Table:
+    """Return a Dict."""
+    d: Any = courtyard.Dict()
+
+    def used(_: dict[str, Any]) -> int:
+        return int(d.statistics().space.used)
+
+    return Table("value = d[key]", "d[key] = value", lambda: {"d": d}, item.fill, used)
+
+
 def read(v: Any) -> int:
     """Read a value in the process it was sent to."""
     return int(v.value)
@@ -69,6 +79,7 @@ def read(v: Any) -> int:
 MAKE = {"Value": Value}
 OFFERS: Offers = {
     **item.offers(line),
+    **item.tables(table),
     "queue-int:maxsize=1000": full,
     "queue-shared": line,
     "queue-batch": lambda: Line(
