@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_memory import folder, mountable
+from tests.twin import needs
 
 FULL = """
 import sys
@@ -73,6 +74,7 @@ print("fine")
 """
 
 
+@needs("Dict", "List", "Deque", "Set", "Counter")
 @pytest.mark.skipif(not mountable(), reason="no tmpfs can be mounted here (unshare -m)")
 def test_a_full_file_system(tmp_path: Path) -> None:
     made, script = folder(tmp_path), tmp_path / "full.py"

@@ -4,7 +4,6 @@ import os
 import random
 import time
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +12,9 @@ import courtyard as cy
 from tests.children import fork, kill
 from tests.oracle import Campaign, Kind, held
 from tests.test_kill import belongings
+from tests.twin import needs, shared
+
+pytestmark = needs("Dict")
 
 SIZE = os.environ.get("COURTYARD_TORTURE_SIZE", "")
 KILLS = {"small": 2000, "full": 20_000}.get(SIZE, 200)
@@ -122,32 +124,34 @@ def count(c: Any, step: int) -> None:
     c.update({"n": step, "other": 0})
 
 
-KINDS = {
+ALL = {
     "increment": Kind(
-        lambda: cy.Dict(n=0),
+        lambda: shared("Dict")(n=0),
         [lambda d, step: d.increment("n", step), under_lock],
         lambda d: int(d["n"]),
     ),
-    "sealed": Kind(lambda: cy.Dict(n=sealed(0, 10)), [to_sealed], lambda d: opened(d["n"])),
-    "among others": Kind(lambda: cy.Dict(n=0), [among_others], read_among_others),
-    "two keys": Kind(lambda: cy.Dict(a=0, b=0), [set_many], read_both),
-    "list": Kind(lambda: cy.List([0]), [append, extend, fold], sum, fold),
-    "slices": Kind(lambda: cy.List([0]), [grow_and_shrink], read_first),
-    "deque": Kind(lambda: cy.Deque([0]), [append, extend, at_both_ends], sum, append),
+    "sealed": Kind(lambda: shared("Dict")(n=sealed(0, 10)), [to_sealed], lambda d: opened(d["n"])),
+    "among others": Kind(lambda: shared("Dict")(n=0), [among_others], read_among_others),
+    "two keys": Kind(lambda: shared("Dict")(a=0, b=0), [set_many], read_both),
+    "list": Kind(lambda: shared("List")([0]), [append, extend, fold], sum, fold),
+    "slices": Kind(lambda: shared("List")([0]), [grow_and_shrink], read_first),
+    "deque": Kind(lambda: shared("Deque")([0]), [append, extend, at_both_ends], sum, append),
     "counter": Kind(
-        lambda: cy.Counter(n=0),
+        lambda: shared("Counter")(n=0),
         [count, lambda c, step: c.increment("n", step)],
         lambda c: int(c["n"]),
     ),
 }
+NAMES = {"list": "List", "slices": "List", "deque": "Deque", "counter": "Counter"}
+# Those that there are.
+KINDS = {name: kind for name, kind in ALL.items() if shared(NAMES.get(name, "Dict"))}
 
 
 def disturb(chance: random.Random) -> None:
     """Make containers, fill them and drop them."""
-    d: Any = cy.Dict({n: "x" * chance.randrange(2000) for n in range(chance.randrange(50))})
-    d["list"] = cy.List(range(10))
-    d["set"] = cy.Set("abc")
+    d = shared("Dict")({n: "x" * chance.randrange(2000) for n in range(chance.randrange(50))})
     d.clear()
+    d["again"] = b"x" * 5000
 
 
 @pytest.mark.limit(60 + KILLS / 5)
@@ -195,9 +199,9 @@ def torn(d: Any, step: int) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        Kind(lambda: cy.Dict(n=0), [carelessly], lambda d: int(d["n"])),
-        Kind(lambda: cy.Dict(a=0, b=0), [in_two_steps], read_both),
-        Kind(lambda: cy.Dict(n=sealed(0, 10)), [torn], lambda d: opened(d["n"])),
+        Kind(lambda: shared("Dict")(n=0), [carelessly], lambda d: int(d["n"])),
+        Kind(lambda: shared("Dict")(a=0, b=0), [in_two_steps], read_both),
+        Kind(lambda: shared("Dict")(n=sealed(0, 10)), [torn], lambda d: opened(d["n"])),
     ],
     ids=["racing", "half", "torn"],
 )
@@ -238,11 +242,12 @@ def soak(objects: Any, place: int, end: float, done: Any) -> None:
     done.increment(turns)
 
 
+@needs("Dict", "List", "Deque", "Counter")
 @pytest.mark.limit(60 + 2 * SECONDS)
 def test_a_soak() -> None:
     """Many processes write at once: nobody reads what nobody wrote, and memory stays flat."""
-    make: Callable[[], Any] = lambda: (cy.Dict(), cy.List(), cy.Deque(), cy.Counter())  # noqa: E731
-    objects, done = make(), cy.Value("q")
+    objects = [shared(name)() for name in ("Dict", "List", "Deque", "Counter")]
+    done = cy.Value("q")
     for key in range(100):
         objects[0][f"key {key}"] = sealed(key, 30_000)
     end, samples = time.monotonic() + SECONDS, []

@@ -6,11 +6,22 @@ from typing import Any
 
 import pytest
 
-import courtyard as cy
 from tests.children import join, start
-from tests.twin import Operation, Unpicklable, compare, outcome, plain, sent, told, unchanged
+from tests.twin import (
+    Operation,
+    Unpicklable,
+    compare,
+    needs,
+    outcome,
+    plain,
+    sent,
+    shared,
+    told,
+    unchanged,
+)
 
-Counter: Any = cy.Counter
+Counter: Any = shared("Counter")
+pytestmark = needs("Counter")
 
 
 def place(name: str, other: Any) -> Operation:

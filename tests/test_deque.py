@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import courtyard as cy
 from tests.children import join, start
 from tests.twin import (
     VALUES,
@@ -15,14 +14,17 @@ from tests.twin import (
     Unpicklable,
     Unwilling,
     compare,
+    needs,
     outcome,
     plain,
     sent,
+    shared,
     told,
     unchanged,
 )
 
-Deque: Any = cy.Deque
+Deque: Any = shared("Deque")
+pytestmark = needs("Deque")
 
 
 def iadd(x: Any, other: Any) -> Any:
@@ -89,7 +91,8 @@ def test_maxlen_is_kept_and_read_only() -> None:
 
 
 def test_round_and_round() -> None:
-    ours, theirs = Deque(), collections.deque()
+    ours: Any = Deque()
+    theirs: Any = collections.deque()
     for number in range(4000):
         for x in (ours, theirs):
             (x.append if number % 5 else x.appendleft)(number)
@@ -135,7 +138,7 @@ def test_names() -> None:
     for name in dir(collections.deque):
         assert hasattr(Deque, name), name
     assert "Deque" in repr(Deque([1]))
-    assert cy.Deque[int]
+    assert Deque[int]
 
 
 def move(first: Any, second: Any, times: int) -> None:

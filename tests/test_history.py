@@ -20,6 +20,7 @@ from tests.history import (
     mapping_model,
     timed,
 )
+from tests.twin import needs, shared
 
 PROCESSES = 3
 CALLS = 25  # of each in a history
@@ -94,14 +95,14 @@ def record(make: Callable[[], Any], choose: Choice, seed: int) -> list[Call]:
 
 
 KINDS: dict[str, tuple[Callable[[], Any], Choice, Model, Any]] = {
-    "Dict": (cy.Dict, of_a_mapping, mapping_model, None),
-    "Deque": (cy.Deque, of_a_deque, deque_model, ()),
-    "Counter": (cy.Counter, of_a_counter, counter_model, (0, 0)),
+    "Dict": (shared("Dict"), of_a_mapping, mapping_model, None),
+    "Deque": (shared("Deque"), of_a_deque, deque_model, ()),
+    "Counter": (shared("Counter"), of_a_counter, counter_model, (0, 0)),
 }
 
 
 @pytest.mark.limit(60 + HISTORIES / 5)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=needs(kind)) for kind in KINDS])
 def test_histories_are_linearizable(kind: str) -> None:
     make, choose, model, state = KINDS[kind]
     overlaps = 0

@@ -11,20 +11,27 @@ import pytest
 import courtyard as cy
 from tests.children import join, start
 from tests.test_sharing import count_objects, eventually
+from tests.twin import needs, shared
 
-Dict: Any = cy.Dict
-List: Any = cy.List
+Dict: Any = shared("Dict")
+List: Any = shared("List")
+Set: Any = shared("Set")
+Deque: Any = shared("Deque")
+Counter: Any = shared("Counter")
+Namespace: Any = shared("Namespace")
+NestedDict: Any = shared("NestedDict")
+pytestmark = needs("Dict", "List", "Deque", "Set", "Counter", "Namespace", "NestedDict")
 Value: Any = cy.Value
 HOLDERS: list[tuple[Any, Callable[[Any, Any], Any], Callable[[Any], Any], Callable[[Any], Any]]] = [
     # What is made, how it takes an object, how the object is looked up, how it is dropped.
-    (cy.Dict, lambda h, o: h.__setitem__("k", o), lambda h: h["k"], lambda h: h.pop("k")),
-    (cy.Dict, lambda h, o: h.__setitem__("k", [o]), lambda h: h["k"][0], lambda h: h.clear()),
-    (cy.Dict, lambda h, o: h.update(k=o), lambda h: h["k"], lambda h: h.__setitem__("k", 1)),
-    (cy.List, lambda h, o: h.append(o), lambda h: h[0], lambda h: h.pop()),
-    (cy.List, lambda h, o: h.extend([o, o]), lambda h: h[1], lambda h: h.__delitem__(slice(2))),
-    (cy.Deque, lambda h, o: h.appendleft((o,)), lambda h: h[0][0], lambda h: h.popleft()),
-    (cy.Namespace, lambda h, o: setattr(h, "k", o), lambda h: h.k, lambda h: delattr(h, "k")),
-    (cy.NestedDict, lambda h, o: h.__setitem__("k", o), lambda h: h["k"], lambda h: h.clear()),
+    (Dict, lambda h, o: h.__setitem__("k", o), lambda h: h["k"], lambda h: h.pop("k")),
+    (Dict, lambda h, o: h.__setitem__("k", [o]), lambda h: h["k"][0], lambda h: h.clear()),
+    (Dict, lambda h, o: h.update(k=o), lambda h: h["k"], lambda h: h.__setitem__("k", 1)),
+    (List, lambda h, o: h.append(o), lambda h: h[0], lambda h: h.pop()),
+    (List, lambda h, o: h.extend([o, o]), lambda h: h[1], lambda h: h.__delitem__(slice(2))),
+    (Deque, lambda h, o: h.appendleft((o,)), lambda h: h[0][0], lambda h: h.popleft()),
+    (Namespace, lambda h, o: setattr(h, "k", o), lambda h: h.k, lambda h: delattr(h, "k")),
+    (NestedDict, lambda h, o: h.__setitem__("k", o), lambda h: h["k"], lambda h: h.clear()),
 ]
 
 
@@ -62,9 +69,9 @@ def test_objects_of_all_sorts() -> None:
         "queue": cy.Queue(),
         "dict": Dict(a=1),
         "list": List([1]),
-        "set": cy.Set([1]),
-        "deque": cy.Deque([1]),
-        "counter": cy.Counter("a"),
+        "set": Set([1]),
+        "deque": Deque([1]),
+        "counter": Counter("a"),
     }
     d = Dict(made)
     del made

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import courtyard as cy
 from tests.children import join, start
 from tests.twin import (
     VALUES,
@@ -18,14 +17,17 @@ from tests.twin import (
     Unpicklable,
     Unwilling,
     compare,
+    needs,
     outcome,
     plain,
     sent,
+    shared,
     told,
     unchanged,
 )
 
-List: Any = cy.List
+List: Any = shared("List")
+pytestmark = needs("List")
 
 
 def put(place: Any, value: Any) -> Operation:
@@ -109,7 +111,8 @@ def test_changes() -> None:
 )
 def test_slices_are_assigned(new: Any) -> None:
     new = list(new) if isinstance(new, collections.abc.Iterator) else new
-    ours, theirs = List(), []
+    ours: Any = List()
+    theirs: list[Any] = []
     for place in SLICES[::3]:
         theirs[:] = ours[:] = range(5)
         compare(ours, theirs, [put(place, new), drop(place)])
@@ -191,7 +194,8 @@ def test_iteration_is_over_a_snapshot() -> None:
 
 def test_both_ends_over_and_over() -> None:
     """The ring goes round."""
-    ours, theirs = List(), []
+    ours: Any = List()
+    theirs: list[Any] = []
     for number in range(3000):
         for x in (ours, theirs):
             x.append(number)
@@ -222,7 +226,7 @@ def test_version_and_wait_for() -> None:
 def test_names() -> None:
     for name in dir(list):
         assert hasattr(List, name), name
-    assert cy.List[int]
+    assert List[int]
     assert "List" in repr(List([1])) and "[1]" in repr(List([1]))
 
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from typing import Any
 
-import courtyard as cy
 import courtyard.multiprocessing as multiprocessing
 from tests.children import join, start
+from tests.twin import needs, shared
 
+pytestmark = needs("Dict", "List", "Namespace", "Set", "Deque", "Counter")
 METHODS = [
     "dict",
     "list",
@@ -34,7 +35,8 @@ METHODS = [
 
 
 def test_it_has_managers_methods() -> None:
-    with multiprocessing.Manager() as manager:
+    made_by: Any = multiprocessing.Manager()
+    with made_by as manager:
         for name in METHODS:
             assert callable(getattr(manager, name)), name
 
@@ -55,7 +57,8 @@ def use(made: dict[str, Any]) -> None:
 
 
 def test_what_it_makes_is_shared(ctx: BaseContext) -> None:
-    with multiprocessing.Manager() as manager:
+    made_by: Any = multiprocessing.Manager()
+    with made_by as manager:
         made = {
             "dict": manager.dict({"a": 1}, c=3),
             "list": manager.list([1, 2, 3]),
@@ -85,9 +88,9 @@ def test_as_programs_use_it() -> None:
     """One that is made, started and shut down by hand; and the classes are courtyard's."""
     manager: Any = multiprocessing.Manager()
     made: list[tuple[Callable[..., Any], Any]] = [
-        (manager.dict, cy.Dict),
-        (manager.list, cy.List),
-        (manager.Namespace, cy.Namespace),
+        (manager.dict, shared("Dict")),
+        (manager.list, shared("List")),
+        (manager.Namespace, shared("Namespace")),
     ]
     for make, class_ in made:
         assert isinstance(make(), class_)

@@ -8,9 +8,10 @@ import pytest
 
 import courtyard as cy
 from tests.children import join, start
-from tests.twin import VALUES, Point, Unpicklable, sent
+from tests.twin import VALUES, Point, Unpicklable, needs, sent, shared
 
-Namespace: Any = cy.Namespace
+Namespace: Any = shared("Namespace")
+pytestmark = needs("Namespace")
 
 
 def test_attributes() -> None:

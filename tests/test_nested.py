@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-import courtyard as cy
 from tests.children import join, start
-from tests.twin import Unpicklable, compare, plain, sent, unchanged
+from tests.twin import Unpicklable, compare, needs, plain, sent, shared, unchanged
 
-NestedDict: Any = cy.NestedDict
+NestedDict: Any = shared("NestedDict")
+pytestmark = needs("NestedDict")
 
 
 def unshared(found: Any) -> Any:
     """Return the whole tree as builtins."""
-    if isinstance(found, (cy.NestedDict, dict)):
+    if isinstance(found, (NestedDict, dict)):
         return {key: unshared(value) for key, value in found.items()}
-    if isinstance(found, (cy.List, list)):
+    if isinstance(found, (shared("List"), list)):
         return [unshared(value) for value in found]
     return found
 
@@ -33,8 +33,8 @@ def test_what_is_stored_becomes_shared() -> None:
         "l": [1, [2], {"x": 3}, 4],
         "plain": (1, {"y": 2}),
     }
-    assert type(d["a"]["new"]["deep"]) is cy.NestedDict
-    assert isinstance(d["l"], cy.List)
+    assert type(d["a"]["new"]["deep"]) is NestedDict
+    assert isinstance(d["l"], shared("List"))
     d.check()
 
 

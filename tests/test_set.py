@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import courtyard as cy
 from tests.children import join, start
 from tests.twin import (
     EQUAL,
@@ -14,14 +13,17 @@ from tests.twin import (
     Operation,
     Unpicklable,
     compare,
+    needs,
     outcome,
     plain,
     sent,
+    shared,
     told,
     unchanged,
 )
 
-Set: Any = cy.Set
+Set: Any = shared("Set")
+pytestmark = needs("Set")
 
 
 def place(name: str, other: Any) -> Operation:
@@ -144,12 +146,21 @@ def test_a_set_is_looked_up_as_a_frozenset() -> None:
 
 def test_what_fails_changes_nothing() -> None:
     s = Set([1, "a"])
-    for failure in (lambda: s.add(Unpicklable()), lambda: s.update([5, Unpicklable()])):
+    divisions: list[Operation] = [
+        lambda s: s.add(Unpicklable()),
+        lambda s: s.update([5, Unpicklable()]),
+    ]
+    for failure in divisions:
         with unchanged(s, ZeroDivisionError):
-            failure()
-    for failure in (lambda: s.update([5, []]), lambda: s.add(lambda: 1), lambda: s.update(5)):
+            failure(s)
+    types: list[Operation] = [
+        lambda s: s.update([5, []]),
+        lambda s: s.add(lambda: 1),
+        lambda s: s.update(5),
+    ]
+    for failure in types:
         with unchanged(s, (TypeError, AttributeError)):
-            failure()
+            failure(s)
     with unchanged(s, KeyError):
         s.remove("no")
 
@@ -176,7 +187,7 @@ def test_version_wait_for_and_names() -> None:
     for name in dir(set):
         assert hasattr(Set, name), name
     assert "Set" in repr(s)
-    assert cy.Set[int]
+    assert Set[int]
 
 
 def add_and_take(s: Any, base: int) -> None:

@@ -16,15 +16,27 @@ import pytest
 import courtyard as cy
 
 Operation = Callable[[Any], Any]
+
+
+def shared(name: str) -> Any:
+    """Return a class of courtyard, None if it is not there yet."""
+    return getattr(cy, name, None)
+
+
+def needs(*names: str) -> pytest.MarkDecorator:
+    """Skip tests of classes that courtyard does not have yet."""
+    missing = [name for name in names if shared(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"courtyard has no {', '.join(missing)} yet")
+
+
 BUILTINS: dict[Any, Any] = {
-    cy.Dict: dict,
-    cy.NestedDict: dict,
-    cy.List: list,
-    cy.Set: set,
-    cy.Deque: collections.deque,
-    cy.Counter: collections.Counter,
+    shared("Dict"): dict,
+    shared("NestedDict"): dict,
+    shared("List"): list,
+    shared("Set"): set,
+    shared("Deque"): collections.deque,
+    shared("Counter"): collections.Counter,
 }
-VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 
 
 def plain(found: Any) -> Any:
@@ -41,9 +53,15 @@ def told(found: Any) -> Any:
     """Return a result in a form that can be compared: its class, and what it shows."""
     found = plain(found)
     if isinstance(found, Iterator):
-        return "iterator", [repr(each) for each in found]
-    if isinstance(found, (set, frozenset)):
-        return type(found), sorted(map(repr, found))
+        return "iterator", [told(each) for each in found]
+    if isinstance(found, (set, frozenset)):  # in no order
+        return type(found), sorted(repr(told(each)) for each in found)
+    if isinstance(found, dict):
+        return type(found), [(told(key), told(value)) for key, value in found.items()]
+    if isinstance(found, (list, tuple)):
+        return type(found), [told(each) for each in found]
+    if isinstance(found, collections.deque):
+        return type(found), found.maxlen, [told(each) for each in found]
     return type(found), repr(found)
 
 

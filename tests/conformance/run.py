@@ -55,8 +55,10 @@ def tests() -> dict[str, list[str]]:
     if suite.source("test.test_queue"):
         for name in suite.QUEUE:
             found["queue"] += suite.tests_of(suite.queue_case(name, queue))
-    for name, (module, *_) in suite.CONTAINERS.items():
-        if suite.source(module):
+    import courtyard
+
+    for name, (module, _, _, type_) in suite.CONTAINERS.items():
+        if suite.source(module) and hasattr(courtyard, type_):  # some are not there yet
             found["container"] += suite.tests_of(suite.container_case(name, None))
     return found
 
