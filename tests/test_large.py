@@ -198,7 +198,7 @@ def test_readers_see_whole_values_while_they_are_replaced() -> None:
 
     child = fork(replace)
     try:
-        seen = set()
+        seen: set[int] = set()
         end = time.monotonic() + 20
         for reads in itertools.count():
             if time.monotonic() > end or (reads > 500 and len(seen) > 3):
