@@ -34,7 +34,9 @@ class Set(Table["_T", None]):
     __slots__ = ()
 
     def __init__(self, iterable: Iterable[Any] = (), /) -> None:
-        """Fill it with the elements of an iterable."""
+        """Fill it with the elements of an iterable, in place of those that are there."""
+        if len(self):
+            self.clear()
         self.update(iterable)
 
     def add(self, element: Any, /) -> None:
