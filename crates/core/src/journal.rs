@@ -338,8 +338,10 @@ impl<'a> Record<'a> {
         let room = self
             .segment
             .check_range(chain.payload, chain.pairs * 2 * WORD);
-        if self.entries > record::ENTRY_PAIRS + chain.pairs
-            || chain.pairs != 0 && (room.is_err() || self.entries < record::ENTRY_PAIRS)
+        // A record chains when it is full: else what stands behind its entries is an older one's.
+        let here = self.entries - chain.pairs;
+        if here > record::ENTRY_PAIRS
+            || chain.pairs != 0 && (room.is_err() || here < record::ENTRY_PAIRS)
             || self.sequences > record::SEQUENCE_PAIRS
             || self.copies > 1
         {

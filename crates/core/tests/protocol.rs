@@ -254,6 +254,101 @@ fn a_record_of_changes() {
 }
 
 #[test]
+fn a_record_that_chains() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let segment = &space.segment;
+    let at = make(&space, cell::BYTES, 4096).base + cell::PAYLOAD;
+    let chain = make(&space, cell::BYTES, 4096).base + cell::PAYLOAD;
+    let base = me(&space).record(7);
+    let (most, more) = (record::ENTRY_PAIRS, 40);
+
+    let mut changes = Record::new(segment, base);
+    changes.chain(chain, more);
+    for number in (0..most + more).rev() {
+        changes.write(at + number * 8, number);
+    }
+    changes.write(at, 7);
+    changes.write(at + (most + more - 1) * 8, 8);
+    assert_eq!((changes.read(at), changes.read(at + 8)), (7, 1));
+    assert_eq!(word(&space, at), 0, "not before the commit");
+    changes.commit();
+    let words = |space| {
+        (0..most + more)
+            .map(|number| word(space, at + number * 8))
+            .collect()
+    };
+    let mut expected: Vec<u64> = (0..most + more).collect();
+    (expected[0], expected[(most + more - 1) as usize]) = (7, 8);
+    let found: Vec<u64> = words(&space);
+    assert_eq!(found, expected);
+
+    // Committed by one that died: applied, both parts.
+    let fill = |value: u64| {
+        for index in 0..most + more {
+            let entry = match index.checked_sub(most) {
+                None => base + record::ENTRIES + index * 16,
+                Some(beyond) => chain + beyond * 16,
+            };
+            set(&space, entry, at + index * 8);
+            set(&space, entry + 8, value);
+        }
+        set(&space, base + record::CHAIN, chain);
+        set(&space, base + record::COMMIT, most | more << 40);
+    };
+    fill(77);
+    assert!(Record::replay(segment, base));
+    assert!(Record::replay(segment, base));
+    let found: Vec<u64> = words(&space);
+    assert!(found.iter().all(|&word| word == 77), "{found:?}");
+    census(&space);
+
+    // A chain where none may be, of more than there is room for, behind a record that is not full,
+    // or with an entry that names what none may name: nothing is applied, and the space says so.
+    let far = segment.size();
+    let dropped = |wrong: &str, at_word: u64, value: u64| {
+        fill(78);
+        set(&space, at_word, value);
+        assert!(!Record::replay(segment, base), "{wrong}: {value:#x}");
+        assert_eq!(word(&space, base + record::COMMIT), 0, "{wrong}");
+        let found: Vec<u64> = words(&space);
+        assert!(found.iter().all(|&word| word == 77), "{wrong}: {value:#x}");
+        assert_eq!(word(&space, superblock::DAMAGED), base, "{wrong}");
+        set(&space, superblock::DAMAGED, 0);
+    };
+    for place in [
+        0,
+        chain + 4,
+        superblock::OBJECTS,
+        base,
+        far - 16,
+        far,
+        u64::MAX - 7,
+    ] {
+        dropped("a chain elsewhere", base + record::CHAIN, place);
+    }
+    for (here, chained) in [
+        (most, far / 16),
+        (most, (1 << 24) - 1),
+        (most - 1, more),
+        (most - 30, more),
+        (0, more),
+        (most + 1, more),
+        (0xFFFF, more),
+    ] {
+        dropped(
+            "too many, or too few",
+            base + record::COMMIT,
+            here | chained << 40,
+        );
+    }
+    for wrong in [at + 4, 0, superblock::SIZE, layout::slot_state(3), far] {
+        dropped("an entry", chain + (more - 1) * 16, wrong);
+    }
+}
+
+#[test]
 fn rows_of_a_table() {
     let _alone = alone();
     let folder = Folder::new();

@@ -10,6 +10,7 @@ mod primitive;
 mod queue;
 mod stored;
 mod tree;
+mod table;
 
 use crate::entry::Entry;
 
@@ -25,5 +26,6 @@ pub fn all() -> Vec<Entry> {
     primitive::add(&mut entries);
     queue::add(&mut entries);
     tree::add(&mut entries);
+    table::add(&mut entries);
     entries
 }
