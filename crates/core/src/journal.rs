@@ -216,7 +216,7 @@ impl<'a> Record<'a> {
     pub fn commit(&mut self) {
         let here = self.entries.min(record::ENTRY_PAIRS);
         let chained = self.entries - here;
-        if chained != 0 {
+        if chained != 0 && !planted(Bug::ChainAfterCommit) {
             self.put(record::CHAIN, self.chain.payload);
         }
         let word = here | self.sequences << 16 | self.copies << 32 | chained << 40;
@@ -229,6 +229,9 @@ impl<'a> Record<'a> {
             .word(self.base + record::COMMIT)
             .store(word, Ordering::Release);
         compiler_fence(Ordering::SeqCst); // commit before apply
+        if planted(Bug::ChainAfterCommit) {
+            self.put(record::CHAIN, self.chain.payload);
+        }
         crate::crash_point!("journal.committed");
         self.apply();
     }

@@ -44,6 +44,14 @@ bugs! {
     UnlockBeforeClear,
     /// operation: a block leaves its magazine outside of the record that takes it.
     MagazineLeftOut,
+    /// journal: where a record goes on is stored after the commit.
+    ChainAfterCommit,
+    /// table: an entry is linked by a record before the one that takes its block.
+    EntryLinkedFirst,
+    /// table: an entry has contents before it is linked.
+    ContentsBeforeLink,
+    /// table: a doomed index does not say how many entries it still names.
+    LeftNotCounted,
     /// recover: the generation is advanced before the replay.
     GenerationBeforeReplay,
     /// recover: the wakes that the dead one owed are forgotten.

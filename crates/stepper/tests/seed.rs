@@ -34,6 +34,16 @@ fn caught(bug: Bug) -> Caught {
         Bug::WakeBeforeStore => Modelled(WAIT, "catches_a_bump_before_the_change"),
         Bug::UnlockBeforeClear => Modelled(JOURNAL, "catches_an_unlock_before_the_record_is_clear"),
         Bug::MagazineLeftOut => Stepped("allocate small, from the magazine", "belongs to nobody"),
+        Bug::ChainAfterCommit => Stepped("store many", "could not be replayed"),
+        Bug::EntryLinkedFirst => Stepped(
+            "insert short bytes into a table",
+            "part of an object and also free",
+        ),
+        Bug::ContentsBeforeLink => Stepped(
+            "insert a block under a very long key",
+            "in a magazine and also in a magazine",
+        ),
+        Bug::LeftNotCounted => Stepped("clear a table", "belongs to nobody"),
         Bug::GenerationBeforeReplay => Stepped("store small over small", "recovery"),
         Bug::OwedNotRepeated => Stepped("change a scalar, watched", "nobody was told"),
         Bug::ReapBlindly => Modelled(PARTICIPANT, "catches_a_reaper_that_does_not_look_again"),

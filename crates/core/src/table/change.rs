@@ -15,6 +15,7 @@ use crate::layout::{WORD, block, kind, superblock};
 use crate::operation::{Operation, class_for};
 use crate::participant::Participant;
 use crate::pin;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -308,6 +309,9 @@ pub(super) fn insert(
     operation.write(shard.0 + USED, used + 1);
     let count = operation.read(shard.0 + COUNT);
     operation.write(shard.0 + COUNT, count.wrapping_add(1));
+    if planted(Bug::EntryLinkedFirst) {
+        operation.commit();
+    }
     Ok(true)
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::layout::{LINE, WORD, block, kind};
 use crate::operation::Operation;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::Blocks;
 use crate::sync::Ordering;
@@ -20,7 +21,9 @@ const LOOKED_AT: u64 = 1024;
 pub(super) fn condemn_storage(operation: &mut Operation, link: u64, used: u64) -> Attempt<()> {
     if let Some(storage) = Storage::new(operation.segment, operation.read(link))? {
         let used = operation.read(used).min(storage.room());
-        operation.write(storage.left(), used);
+        if !planted(Bug::LeftNotCounted) {
+            operation.write(storage.left(), used);
+        }
         operation.write(link, 0);
         doomed::condemn(operation, storage.block)?;
     }

@@ -3,6 +3,7 @@
 use super::{KEY_MOST, Key};
 use crate::error::{Error, Result, corrupt};
 use crate::layout::{WORD, align_up, block, kind};
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
 
@@ -84,7 +85,11 @@ impl Entry {
                 .word(self.0 + offset)
                 .store(value, Ordering::Relaxed);
         };
-        put(block::SHAPE, size | kind::PLAIN << 56);
+        let kind = match planted(Bug::ContentsBeforeLink) {
+            true => kind::ENTRY,
+            false => kind::PLAIN,
+        };
+        put(block::SHAPE, size | kind << 56);
         put(STAMP, stamp);
         let mut meta = key.bytes.len() as u64 | u64::from(key.tag) << TAG_SHIFT;
         segment.copy_in(self.0 + KEY, key.bytes);

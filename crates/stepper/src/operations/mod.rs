@@ -9,8 +9,8 @@ mod place;
 mod primitive;
 mod queue;
 mod stored;
-mod tree;
 mod table;
+mod tree;
 
 use crate::entry::Entry;
 

@@ -97,7 +97,9 @@ fn batch(space: &'static Space, made: Made, pairs: &[Pair]) -> Batch<'static> {
     let mut batch = Batch::new(space, me(space), &mut patient, room).expect("a batch");
     for (name, content) in pairs {
         let item = item(name, value(space, *content));
-        batch.add(&mut patient, writer(made), &item).expect("to add");
+        batch
+            .add(&mut patient, writer(made), &item)
+            .expect("to add");
     }
     batch
 }
