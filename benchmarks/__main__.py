@@ -12,7 +12,7 @@ from types import FrameType
 from benchmarks import workload
 from benchmarks.operation import PINNINGS, Setting
 
-QUICK = {"rounds": 3, "seconds": 0.05, "limit": 10.0, "minutes": 4.0}
+QUICK = {"rounds": 3, "seconds": 0.05, "limit": 10.0, "minutes": 4.0, "pinnings": 1}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--seconds", type=float, help="about how long a figure is measured for")
     run.add_argument("--limit", type=float, help="seconds after which a cell hangs")
     run.add_argument("--minutes", type=float, help="after which no round is begun")
+    run.add_argument("--pinnings", type=int, choices=(1, 2), help="1: the first one only")
     run.add_argument("--workload", action="append", choices=workload.NAMES, help="this one only")
     run.add_argument("--peer", action="append", help="this one only; a dotted name is a module")
     report = commands.add_parser("report", help="write Markdown and SVG anew from the JSON")

@@ -33,6 +33,7 @@ class Plan:
     seconds: float = 0.2  # that a figure is measured for, about
     limit: float = 20.0  # seconds that a cell may take
     minutes: float = 60.0  # that all rounds may take
+    pinnings: int = 2  # ways of placing processes: the operation's first, or all
     workloads: tuple[str, ...] = workload.NAMES
     peers: tuple[str, ...] = ()  # all, if none is named
 
@@ -151,7 +152,7 @@ def cells(plan: Plan, peers: dict[str, dict[str, Any]]) -> list[Cell]:
         Cell(f"{name}/{operation.name}", operation, who, offer.partition(":")[2], pinning)
         for name in plan.workloads
         for operation in workload.operations(name)
-        for pinning in operation.pinnings
+        for pinning in operation.pinnings[: plan.pinnings]
         for who, facts in peers.items()
         for offer in facts["offers"]
         if offer.partition(":")[0] == operation.offer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 
+from courtyard import _native
 from courtyard._table import Table
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -223,3 +224,4 @@ class _Values(ValuesView):  # type: ignore[type-arg]
 
 
 MutableMapping.register(Dict)
+_native.install(Dict)

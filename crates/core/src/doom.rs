@@ -44,32 +44,26 @@ pub fn bury(operation: &mut Operation, block: u64) -> Attempt<()> {
     heap::discard(operation, block)
 }
 
-/// Writes the entries that free a block, or list it as doomed if it names others; the caller's
-/// take it from where it was.
+/// Frees the block recorded in `owner`, or dooms it if it names others, and clears that word, by one
+/// record; true if it is doomed.
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it; `Corrupt`.
-pub fn discard(operation: &mut Operation, block: u64) -> Attempt<()> {
-    operation.segment.check_range(block, block::SMALL)?;
-    if kind::has_contents(kind_of(operation.segment, block)) {
-        condemn(operation, block)
-    } else {
-        heap::discard(operation, block)
-    }
-}
-
-/// Frees the block recorded in `owner`, or dooms it, and clears that word, by one record.
-///
-/// # Errors
-/// As `discard`.
-pub fn dispose(operation: &mut Operation, owner: u64) -> Attempt<()> {
+pub fn dispose(operation: &mut Operation, owner: u64) -> Attempt<bool> {
     let block = operation.read(owner);
-    if block != 0 {
-        discard(operation, block)?;
-        operation.write(owner, 0);
-        operation.commit();
+    if block == 0 {
+        return Ok(false);
     }
-    Ok(())
+    operation.segment.check_range(block, block::SMALL)?;
+    let has_contents = kind::has_contents(kind_of(operation.segment, block));
+    if has_contents {
+        condemn(operation, block)?;
+    } else {
+        heap::discard(operation, block)?;
+    }
+    operation.write(owner, 0);
+    operation.commit();
+    Ok(has_contents)
 }
 
 /// Takes apart, a piece at a time, what nobody holds any more.

@@ -125,7 +125,9 @@ impl Drop for Unfinished<'_> {
             });
         if freed.is_ok() {
             self.participant.give_unfinished(self.row);
-            // What fails, or was condemned by others meanwhile, a later sweep takes apart.
+        }
+        if let Ok(true) = freed {
+            // What fails a later sweep takes apart.
             let _ = doom::crumble(self.space, self.participant, &mut briefly());
         }
     }

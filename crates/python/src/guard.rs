@@ -246,6 +246,13 @@ impl CellLock {
         }
     }
 
+    fn give(&self, py: Python<'_>) -> PyResult<()> {
+        match &self.owner {
+            Owner::Table(owner) => table::release(owner.bind(py)),
+            _ => release(py, self.handle(py)),
+        }
+    }
+
     fn take(&self, py: Python<'_>, deadline: Option<Deadline>) -> PyResult<bool> {
         match &self.owner {
             Owner::Table(owner) => table::acquire(owner.bind(py), deadline),
@@ -293,7 +300,7 @@ impl CellLock {
 
     /// Release the lock once. Raises RuntimeError if this thread does not hold it.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
-        release(py, self.handle(py))
+        self.give(py)
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
@@ -306,7 +313,7 @@ impl CellLock {
         py: Python<'_>,
         _exception: &Bound<'_, pyo3::types::PyTuple>,
     ) -> PyResult<()> {
-        release(py, self.handle(py))
+        self.give(py)
     }
 
     /// Whether the holder before this one died: look after what it left half done.

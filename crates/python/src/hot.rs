@@ -12,6 +12,7 @@ use crate::mutex::{Mutex, RMutex};
 use crate::primitive::Primitive;
 use crate::queue::Queue;
 use crate::semaphore::Semaphore;
+use crate::table::{self, Table};
 use crate::vector::{self, Vector};
 use courtyard_core::cell::{DATA, change_alone};
 use courtyard_core::participant::Participant;
@@ -623,6 +624,10 @@ fn install_methods(
 #[pyfunction]
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     let py = class.py();
+    if class.is_subclass_of::<Table>()? {
+        table::install(class);
+        return Ok(());
+    }
     if class.is_subclass_of::<Vector>()? {
         vector::install(class);
         return Ok(());

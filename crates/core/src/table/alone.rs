@@ -9,6 +9,28 @@ use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::sync::{Ordering, fence};
 
+/// The value of a key, if it is a word, and if one look without a lock finds it.
+#[inline]
+pub fn peek(segment: &Segment, cell: u64, key: &Key) -> Option<u64> {
+    let hash = key.hash();
+    let shard = Shard::of(cell, hash);
+    let sequence = segment.word(shard.sequence());
+    let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
+    if before & 1 != 0 {
+        return None;
+    }
+    let storage = shard.store(segment).ok()??;
+    let Ok(Probe::There(_, entry)) = probe(segment, plainly(segment), storage, key, hash) else {
+        return None;
+    };
+    let word = entry.value(segment);
+    if entry::is_inline(word) || !matches!(linked(segment, word), Ok(None)) {
+        return None;
+    }
+    fence(Ordering::Acquire); // pairs with apply's Release fence after odd
+    (sequence.load(Ordering::Relaxed) == before).then_some(word)
+}
+
 /// Stores a value word under a key whose value is no block, if nothing stands in the way: false says
 /// that `store` is due, and nothing has changed.
 ///

@@ -39,7 +39,7 @@ mod grow;
 mod read;
 mod snapshot;
 
-pub use alone::store_alone;
+pub use alone::{peek, store_alone};
 pub use batch::{Batch, store_all};
 pub use change::{Fresh, Item, Taken, When, clear, pop_last, prepare, remove, store, take};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table, crumble_words};

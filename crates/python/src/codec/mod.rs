@@ -157,6 +157,13 @@ impl Drop for Block<'_, '_> {
     }
 }
 
+/// The object as a word, if it fits one.
+#[inline]
+pub fn encode_word(value: &Bound<'_, PyAny>) -> Option<u64> {
+    let object = value.as_borrowed();
+    word::encode(object, object::class(object))
+}
+
 /// Encodes an object; what is large in it stays where it is until the block is filled.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
 //! `Table`: the native part of `courtyard.Dict` and its kin.
 
+mod slot;
 mod update;
 mod value;
 
+pub use slot::install;
 pub use value::View;
 
 use crate::codec::{self, Encoded, Links};
@@ -13,7 +15,9 @@ use crate::identity::{self, Identity, with_key};
 use crate::primitive::Primitive;
 use crate::waiter::Deadline;
 use courtyard_core::cell;
+use courtyard_core::lock;
 use courtyard_core::space::Space;
+use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Fresh, Item, LENGTH, Pair, Token, Want, When};
 use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
@@ -494,8 +498,21 @@ pub fn acquire(slf: &Bound<'_, Table>, deadline: Option<Deadline>) -> PyResult<b
         })
     });
     if let Err(error) = quiet {
-        let _ = guard::release(py, handle);
+        let _ = release(slf);
         return Err(error);
     }
     Ok(true)
+}
+
+/// Releases the table's lock. Writers that wait for it do not take it, so all of them are woken: none
+/// would wake the next.
+pub fn release(slf: &Bound<'_, Table>) -> PyResult<()> {
+    let handle = &slf.as_super().get().handle;
+    let segment = &handle.space.segment;
+    let word = segment.word(handle.cell).load(Ordering::Relaxed);
+    guard::release(slf.py(), handle)?;
+    if word & lock::WAITERS != 0 {
+        segment.wake(handle.cell, u32::MAX);
+    }
+    Ok(())
 }

@@ -1,9 +1,8 @@
 //! Changes that depend on what is there, and changes of many keys at once.
 
-use super::{Opened, Table, acquire, opened};
+use super::{Opened, Table, acquire, opened, release};
 use crate::codec::{self, Encoded, Links};
 use crate::error::{copying, waiting};
-use crate::guard;
 use crate::identity::{self, with_key};
 use crate::waiter::Deadline;
 use courtyard_core::table::{self, Batch, Fresh, Item, When};
@@ -54,7 +53,7 @@ pub fn update<'py>(
 pub fn exclusively<T>(slf: &Bound<'_, Table>, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     acquire(slf, Some(Deadline::NEVER))?;
     let result = work();
-    guard::release(slf.py(), &slf.as_super().get().handle)?;
+    release(slf)?;
     result
 }
 
