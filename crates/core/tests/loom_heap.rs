@@ -53,7 +53,7 @@ fn space() -> Arc<Space> {
         dismantle: |_, _, _| Ok(()),
         crumble: |_, _, _| Ok(()),
         settle: |_, _, _, _| Ok(()),
-        blocks: |_, _| Ok(space::Blocks::default()),
+        blocks: |_, _| Ok(courtyard_core::space::Blocks::default()),
         adopt: |_| Ok(()),
     };
     Arc::new(Space::new(segment, hooks).unwrap())

@@ -75,9 +75,9 @@ fn space(first: u64, items: u64) -> Arc<Space> {
     let hooks = Hooks {
         sweep: |_, _, _| Ok(()),
         dismantle: |_, _, _| Ok(()),
-        crumble: |_, _| Ok(()),
+        crumble: |_, _, _| Ok(()),
         settle: |_, _, _, _| Ok(()),
-        blocks: |_, _, _| Ok((0, Vec::new())),
+        blocks: |_, _| Ok(courtyard_core::space::Blocks::default()),
         adopt: |_| Ok(()),
     };
     Arc::new(Space::new(segment, hooks).unwrap())
