@@ -39,7 +39,8 @@ fn space() -> Arc<Space> {
         owner(1),
     ];
     let slots = (0..2).flat_map(|slot| Segment::slot(slot, 4));
-    let segment = Segment::new(slots.chain(words));
+    let heads = (0..8).map(|unit| DATA + unit * UNIT + block::SHAPE);
+    let segment = Segment::new(slots.chain(words).chain(heads));
     let start = [
         (superblock::FRONTIER, 8),
         (BITMAP, STARTS),
