@@ -1,9 +1,10 @@
 //! Many keys at once, stored and taken out: all of them, or none, by one record that chains.
 
-use super::change::{Fresh, Item, exchange, insert, tidy, unlink};
+use super::change::{Fresh, Item, exchange, insert, tidy};
 use super::entry::{self, Entry};
 use super::grow::grow;
 use super::read::{Probe, original_of, probe};
+use super::removal::unlink;
 use super::{INLINE_MOST, Key, Shard, Table};
 use crate::cell::EVENT;
 use crate::error::Result;

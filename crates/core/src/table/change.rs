@@ -1,13 +1,10 @@
-//! Changes of one key, or of all: each is one record.
+//! Storing a value under a key: one record.
 
 use super::entry::{Entry, Original, OwnOriginal, VALUE};
 use super::grow::grow;
 use super::read::{Probe, Token, fingerprint, plainly, probe};
-use super::{
-    BLOCK, COUNT, DELETED, EMPTY, INLINE_MOST, Key, SHARDS, Shard, Storage, Table, USED, doom,
-    entry,
-};
-use crate::cell::{EVENT, Pinned, linked, pinned};
+use super::{COUNT, INLINE_MOST, Key, Shard, Storage, Table, USED, entry};
+use crate::cell::{EVENT, linked};
 use crate::doom as doomed;
 use crate::error::{Attempt, Result};
 use crate::heap;
@@ -53,14 +50,6 @@ pub enum When {
     Absent,
     /// If nothing in the key's shard changed since.
     Unchanged(Token),
-}
-
-/// A value taken out: ours.
-pub enum Taken<'a> {
-    Word(u64),
-    Bytes(u8, Vec<u8>),
-    Block(Unfinished<'a>),
-    Pinned(Pinned<'a>),
 }
 
 /// Makes a value ready: short bytes as they are, long ones in a block, with nothing held.
@@ -199,7 +188,7 @@ pub(super) fn tidy(space: &Space, participant: &Participant, patience: Patience)
 }
 
 /// Where an entry stands in the order: where it says, or, if a death left that stale, where it is.
-fn place_of(operation: &Operation, storage: Storage, entry: Entry) -> Option<u64> {
+pub(super) fn place_of(operation: &Operation, storage: Storage, entry: Entry) -> Option<u64> {
     let is_at =
         |place: u64| place < storage.room() && operation.read(storage.place(place)) == entry.0;
     let said = entry.place(operation.segment);
@@ -367,251 +356,4 @@ pub(super) fn exchange(
     operation.write(slot, new.0 << 16 | print);
     operation.write(storage.place(place), new.0);
     Ok(())
-}
-
-/// Writes the entries that unlink an entry, but for what becomes of its blocks.
-pub(super) fn unlink(
-    operation: &mut Operation,
-    shard: Shard,
-    storage: Storage,
-    slot: u64,
-    entry: Entry,
-) -> Result<()> {
-    let after = storage.index + ((slot - storage.index) / WORD + 1) % storage.slots * WORD;
-    let is_last = operation.read(after) == EMPTY;
-    operation.write(slot, if is_last { EMPTY } else { DELETED });
-    if let Some(place) = place_of(operation, storage, entry) {
-        operation.write(storage.place(place), 0);
-        // The end of the order is given out again, so that what is taken last costs nothing.
-        let mut used = operation.read(shard.0 + USED).min(storage.room());
-        if place + 1 == used {
-            while used > 0 && operation.read(storage.place(used - 1)) == 0 {
-                used -= 1;
-            }
-            operation.write(shard.0 + USED, used);
-        }
-    }
-    let count = operation.read(shard.0 + COUNT);
-    operation.write(shard.0 + COUNT, count.saturating_sub(1));
-    Ok(())
-}
-
-/// Takes a key out; false: there is none, or the condition does not hold.
-///
-/// # Errors
-/// `Interrupted`, `System`, `Corrupt`.
-///
-/// # Crash
-/// One record unlinks the entry and frees it.
-pub fn remove(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    key: &Key,
-    when: When,
-) -> Result<bool> {
-    let (segment, hash) = (&space.segment, key.hash());
-    let shard = Shard::of(table.cell, hash);
-    let mut left = false;
-    let removed = space.run_as(participant, &mut *patience, |operation| {
-        shard.lock(operation, table)?;
-        if let When::Unchanged(Token(sequence)) = when
-            && operation.read(shard.sequence()) != sequence
-        {
-            return Ok(false);
-        }
-        let Some(storage) = shard.store(segment)? else {
-            return Ok(false);
-        };
-        let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, key, hash)?
-        else {
-            return Ok(false);
-        };
-        unlink(operation, shard, storage, slot, entry)?;
-        left = drop_value(operation, entry.value(segment))?;
-        heap::discard(operation, entry.0)?;
-        operation.sequence(shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
-        operation.commit();
-        Ok(true)
-    })?;
-    if left {
-        tidy(space, participant, patience)?;
-    }
-    Ok(removed)
-}
-
-/// Writes the entries that make an entry's value ours; what it is.
-fn detach<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    operation: &mut Operation,
-    entry: Entry,
-    spare: &Unfinished,
-) -> Attempt<Taken<'a>> {
-    let segment = operation.segment;
-    let word = entry.value(segment);
-    if let Some(inline) = entry.inline(segment, word)? {
-        let mut bytes = vec![0; inline.length as usize];
-        segment.copy_out(inline.at, &mut bytes);
-        return Ok(Taken::Bytes(inline.kind, bytes));
-    }
-    match linked(segment, word)? {
-        None => Ok(Taken::Word(word)),
-        Some(block) if heap::is_large(segment, block) => {
-            // Others may have it pinned, as we do now; it goes when nobody reads it.
-            pin::retire(operation, block)?;
-            if let Some(pinned) = pinned(space, participant, block, || true)? {
-                return Ok(Taken::Pinned(pinned));
-            }
-            let (kind, length, payload) = crate::cell::shape_of(segment, block)?;
-            let mut bytes = vec![0; length as usize];
-            segment.copy_out(payload, &mut bytes);
-            Ok(Taken::Bytes(kind, bytes))
-        }
-        Some(block) => {
-            spare.pass_on(operation, block);
-            Ok(Taken::Word(0))
-        }
-    }
-}
-
-/// Takes a key out and gives its value; None: there is none.
-///
-/// # Errors
-/// As `remove`; `Full` if 64 threads take values.
-///
-/// # Crash
-/// One record unlinks the entry and makes the value ours.
-pub fn take<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    table: Table,
-    key: &Key,
-) -> Result<Option<Taken<'a>>> {
-    let (segment, hash) = (&space.segment, key.hash());
-    let shard = Shard::of(table.cell, hash);
-    let spare = Unfinished::reserve(space, participant)?;
-    let taken = space.run_as(participant, &mut *patience, |operation| {
-        shard.lock(operation, table)?;
-        let Some(storage) = shard.store(segment)? else {
-            return Ok(None);
-        };
-        let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, key, hash)?
-        else {
-            return Ok(None);
-        };
-        unlink(operation, shard, storage, slot, entry)?;
-        let taken = detach(space, participant, operation, entry, &spare)?;
-        heap::discard(operation, entry.0)?;
-        operation.sequence(shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
-        operation.commit();
-        Ok(Some(taken))
-    })?;
-    let taken = taken.map(|taken| ours(taken, spare));
-    if let Some(Taken::Bytes(..)) = taken {
-        pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
-    }
-    Ok(taken)
-}
-
-fn ours<'a>(taken: Taken<'a>, spare: Unfinished<'a>) -> Taken<'a> {
-    match taken {
-        Taken::Word(0) => Taken::Block(spare),
-        taken => taken,
-    }
-}
-
-/// A key that was taken out, its original form, and its value.
-pub type Last<'a> = ((u8, Vec<u8>), Option<(u8, Vec<u8>)>, Taken<'a>);
-
-/// Takes out the key that was put in last; None: the table is empty.
-///
-/// # Errors
-/// As `take`.
-///
-/// # Crash
-/// As `take`.
-pub fn pop_last<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    table: Table,
-) -> Result<Option<Last<'a>>> {
-    let segment = &space.segment;
-    let spare = Unfinished::reserve(space, participant)?;
-    let popped = space.run_as(participant, &mut *patience, |operation| {
-        let mut last: Option<(u64, Shard, Storage, Entry)> = None;
-        for shard in Shard::all(table.cell) {
-            shard.lock(operation, table)?;
-            let Some(storage) = shard.store(segment)? else {
-                continue;
-            };
-            let used = operation.read(shard.0 + USED).min(storage.room());
-            let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
-            let Some(word) = (0..used).rev().map(at).find(|&word| word != 0) else {
-                continue;
-            };
-            let entry = Entry::at(segment, word)?;
-            let stamp = entry.stamp(segment);
-            if last.is_none_or(|(other, ..)| stamp > other) {
-                last = Some((stamp, shard, storage, entry));
-            }
-        }
-        let Some((_, shard, storage, entry)) = last else {
-            return Ok(None);
-        };
-        let (tag, bytes) = entry.key(segment)?;
-        let original = entry.original(segment)?;
-        let key = Key { tag, bytes: &bytes };
-        let Probe::There(slot, found) =
-            probe(segment, plainly(segment), storage, &key, key.hash())?
-        else {
-            return Err(crate::error::corrupt("an entry is not in its index").into());
-        };
-        unlink(operation, shard, storage, slot, found)?;
-        let taken = detach(space, participant, operation, found, &spare)?;
-        heap::discard(operation, found.0)?;
-        operation.sequence(shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
-        operation.commit();
-        Ok(Some(((tag, bytes), original, taken)))
-    })?;
-    Ok(popped.map(|(key, original, taken)| (key, original, ours(taken, spare))))
-}
-
-/// Takes all keys out.
-///
-/// # Errors
-/// As `remove`.
-///
-/// # Crash
-/// One record unlinks index and order of every shard and dooms them with their entries; the next
-/// sweep goes on taking them apart.
-pub fn clear(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-) -> Result<()> {
-    space.run_as(participant, &mut *patience, |operation| {
-        operation.lock(superblock::DIRECTORY_LOCK)?;
-        for shard in Shard::all(table.cell) {
-            shard.lock(operation, table)?;
-        }
-        for index in 0..SHARDS {
-            let shard = Shard::at(table.cell, index);
-            doom::condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
-            operation.write(shard.0 + COUNT, 0);
-            operation.write(shard.0 + USED, 0);
-            operation.sequence(shard.sequence());
-        }
-        operation.owe_quietly(table.cell + EVENT);
-        operation.commit();
-        Ok(())
-    })?;
-    tidy(space, participant, patience)
 }

@@ -37,14 +37,16 @@ mod doom;
 mod entry;
 mod grow;
 mod read;
+mod removal;
 mod snapshot;
 
 pub use alone::{peek, store_alone};
 pub use batch::{Batch, store_all};
-pub use change::{Fresh, Item, Taken, When, clear, pop_last, prepare, remove, store, take};
+pub use change::{Fresh, Item, When, prepare, store};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table, crumble_words};
 pub use entry::INLINE_MOST;
 pub use read::{Found, Token, contains, find};
+pub use removal::{Taken, clear, pop_last, remove, take};
 pub use snapshot::{Pair, Want, snapshot};
 
 use crate::cell::{self, Writer};
