@@ -385,3 +385,50 @@ fn a_key_of_many_pages_owns_its_value_once() {
     directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
     census(&space);
 }
+
+/// What is taken is pinned inside the change; a retired block of another's must not make us wait for
+/// the lock that we hold ourselves.
+#[test]
+fn many_large_values_are_taken_beside_a_retired_one() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, _, table) = make(&space);
+    for number in 0..20 {
+        assert!(store(&space, table, number, 4, When::Always));
+    }
+    let bytes = key(19);
+    let name = Key {
+        tag: 1,
+        bytes: &bytes,
+    };
+    let found = table::find(
+        &space,
+        me(&space),
+        &mut patient,
+        table,
+        &name,
+        &mut Vec::new(),
+    );
+    let (pinned, _) = found.expect("to find");
+    assert!(matches!(pinned, Some(Found::Pinned(_))));
+    let start = std::time::Instant::now();
+    let popped = table::pop_last(&space, me(&space), &mut patient, table);
+    drop(popped.expect("to pop"));
+    for number in 0..19 {
+        let bytes = key(number);
+        let name = Key {
+            tag: (number % 2) as u8,
+            bytes: &bytes,
+        };
+        let taken = table::take(&space, me(&space), &mut patient, table, &name);
+        assert!(is_taken(
+            &space,
+            taken.expect("to take").expect("a value"),
+            4
+        ));
+    }
+    assert!(start.elapsed() < std::time::Duration::from_secs(4));
+    drop(pinned);
+    census(&space);
+}

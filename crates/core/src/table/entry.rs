@@ -108,6 +108,8 @@ impl Entry {
     /// `Corrupt`.
     pub fn fill_inline(self, segment: &Segment, kind: u8, parts: &[&[u8]]) -> Result<u64> {
         let mut at = self.value_at(segment)?;
+        let room: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        segment.check_range(at, align_up(room, WORD))?; // a peer may scribble even here
         let mut length = 0;
         for part in parts {
             segment.copy_in(at, part);

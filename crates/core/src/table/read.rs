@@ -1,6 +1,6 @@
 //! Finding an entry, without a lock or under it.
 
-use super::entry::{Entry, OwnOriginal};
+use super::entry::{self, Entry, OwnOriginal};
 use super::{DELETED, EMPTY, Key, Shard, Storage, Table};
 use crate::cell::sequence::{Read, read_under};
 use crate::cell::{Pinned, linked, pinned, shape_of};
@@ -167,7 +167,7 @@ pub fn find<'a>(
     })
 }
 
-/// An entry's value. None: `still` does not hold any more.
+/// An entry's value, a large one where it is. None: `still` does not hold any more.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -180,22 +180,41 @@ pub fn value<'a>(
     buffer: &mut Vec<u8>,
 ) -> Result<Option<Found<'a>>> {
     let segment = &space.segment;
+    if !entry::is_inline(word)
+        && let Some(block) = linked(segment, word)?
+        && let Some(pinned) = pinned(space, participant, block, still)?
+    {
+        return Ok(Some(Found::Pinned(pinned)));
+    }
+    let copied = copy(segment, entry, word, still, buffer)?;
+    Ok(copied.map(|copied| copied.map_or_else(Found::Bytes, Found::Word)))
+}
+
+/// Copies an entry's value: its word, or its kind and, into `buffer`, its bytes. None: `still` does
+/// not hold any more.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn copy(
+    segment: &Segment,
+    entry: Entry,
+    word: u64,
+    still: &dyn Fn() -> bool,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<std::result::Result<u64, u8>>> {
     if let Some(inline) = entry.inline(segment, word)? {
         buffer.resize(inline.length as usize, 0);
         segment.copy_out(inline.at, buffer);
-        return Ok(Some(Found::Bytes(inline.kind)));
+        return Ok(Some(Err(inline.kind)));
     }
     let Some(block) = linked(segment, word)? else {
-        return Ok(Some(Found::Word(word)));
+        return Ok(Some(Ok(word)));
     };
-    if let Some(pinned) = pinned(space, participant, block, still)? {
-        return Ok(Some(Found::Pinned(pinned)));
-    }
     let (kind, length, payload) = shape_of(segment, block)?;
     if !still() {
         return Ok(None); // before a length that means nothing is made room for
     }
     buffer.resize(length as usize, 0);
     segment.copy_out(payload, buffer);
-    Ok(Some(Found::Bytes(kind)))
+    Ok(Some(Err(kind)))
 }

@@ -95,7 +95,8 @@ pub fn remove(
     Ok(removed)
 }
 
-/// Writes the entries that make an entry's value ours; what it is.
+/// Writes the entries that make an entry's value ours; what it is. The last that may fail before the
+/// commit: a pin's end looks at the retired list, whose lock this operation holds.
 fn detach<'a>(
     space: &'a Space,
     participant: &'a Participant,
@@ -115,10 +116,10 @@ fn detach<'a>(
         Some(block) if heap::is_large(segment, block) => {
             // Others may have it pinned, as we do now; it goes when nobody reads it.
             pin::retire(operation, block)?;
+            let (kind, length, payload) = crate::cell::shape_of(segment, block)?;
             if let Some(pinned) = pinned(space, participant, block, || true)? {
                 return Ok(Taken::Pinned(pinned));
             }
-            let (kind, length, payload) = crate::cell::shape_of(segment, block)?;
             let mut bytes = vec![0; length as usize];
             segment.copy_out(payload, &mut bytes);
             Ok(Taken::Bytes(kind, bytes))
@@ -157,8 +158,8 @@ pub fn take<'a>(
             return Ok(None);
         };
         unlink(operation, shard, storage, slot, entry)?;
-        let taken = detach(space, participant, operation, entry, &spare)?;
         heap::discard(operation, entry.0)?;
+        let taken = detach(space, participant, operation, entry, &spare)?;
         operation.sequence(shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
         operation.commit();
@@ -226,14 +227,18 @@ pub fn pop_last<'a>(
             return Err(crate::error::corrupt("an entry is not in its index").into());
         };
         unlink(operation, shard, storage, slot, found)?;
-        let taken = detach(space, participant, operation, found, &spare)?;
         heap::discard(operation, found.0)?;
+        let taken = detach(space, participant, operation, found, &spare)?;
         operation.sequence(shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
         operation.commit();
         Ok(Some(((tag, bytes), original, taken)))
     })?;
-    Ok(popped.map(|(key, original, taken)| (key, original, ours(taken, spare))))
+    let popped = popped.map(|(key, original, taken)| (key, original, ours(taken, spare)));
+    if let Some((.., Taken::Bytes(..))) = popped {
+        pin::sweep(space, participant, patience)?; // as in `take`
+    }
+    Ok(popped)
 }
 
 /// Takes all keys out.

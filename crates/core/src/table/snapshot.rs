@@ -1,10 +1,11 @@
 //! All keys, or all keys and values, as they stood together at one moment.
 
 use super::entry::Entry;
-use super::read::{Found, value};
+use super::read::copy;
 use super::{Shard, Table, USED, version};
 use crate::error::{Error, Result, corrupt};
 use crate::participant::Participant;
+use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
 
@@ -51,7 +52,7 @@ pub fn snapshot(
             fence(Ordering::Acquire); // pairs with apply's Release fence after odd
             version(segment, table.cell) == before.iter().fold(0, |sum, &n| sum.wrapping_add(n))
         };
-        match collect(space, participant, table, want, &still) {
+        match collect(segment, table, want, &still) {
             Ok(Some(pairs)) if still() => return Ok(ordered(pairs)),
             Err(error) if still() => return Err(error),
             _ => {}
@@ -61,7 +62,7 @@ pub fn snapshot(
         for shard in Shard::all(table.cell) {
             operation.lock(shard.0)?;
         }
-        let pairs = collect(space, participant, table, want, &|| true)?;
+        let pairs = collect(segment, table, want, &|| true)?;
         pairs.ok_or_else(|| Error::Corrupt("a table changed under its locks".into()).into())
     })?;
     Ok(ordered(pairs))
@@ -74,13 +75,11 @@ fn ordered(mut pairs: Vec<Pair>) -> Vec<Pair> {
 
 /// None: `still` does not hold any more.
 fn collect(
-    space: &Space,
-    participant: &Participant,
+    segment: &Segment,
     table: Table,
     want: Want,
     still: &dyn Fn() -> bool,
 ) -> Result<Option<Vec<Pair>>> {
-    let segment = &space.segment;
     let mut pairs = Vec::new();
     let mut copied = 0;
     for shard in Shard::all(table.cell) {
@@ -106,23 +105,18 @@ fn collect(
             if want == Want::Items {
                 let mut bytes = Vec::new();
                 let word = entry.value(segment);
-                let found = value(space, participant, entry, word, still, &mut bytes)?;
-                pair.value = Some(match found {
-                    None => return Ok(None),
-                    Some(Found::Word(word)) => Ok(word),
-                    Some(Found::Bytes(kind)) => Err((kind, bytes)),
-                    Some(Found::Pinned(pinned)) => {
-                        bytes.resize(pinned.length as usize, 0);
-                        pinned.copy_out(0, &mut bytes);
-                        Err((pinned.kind, bytes))
-                    }
-                });
+                // Not pinned: all of it is looked at again in the end.
+                let Some(value) = copy(segment, entry, word, still, &mut bytes)? else {
+                    return Ok(None);
+                };
+                copied += bytes.len() as u64;
+                pair.value = Some(value.map_err(|kind| (kind, bytes)));
             }
             pairs.push(pair);
             // What is torn may claim any length.
             if copied > segment.size() {
                 return match still() {
-                    true => Err(corrupt("the keys of a table are larger than its space")),
+                    true => Err(corrupt("what a table holds is larger than its space")),
                     false => Ok(None),
                 };
             }
