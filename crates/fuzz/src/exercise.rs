@@ -5,7 +5,7 @@ use crate::primitive::order;
 use crate::random::Random;
 use crate::state::Known;
 use courtyard_core::cell::{
-    self, BYTES, FLAG, Fresh, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, Writer,
+    self, BYTES, FLAG, Fresh, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
 };
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::{Error, Result};
@@ -16,7 +16,7 @@ use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, check, folder, fork, wait};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What came of an image: the worst of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -66,8 +66,10 @@ pub struct Session<'a> {
     pub me: &'a Participant,
     worst: Outcome,
     pub slices: u32,
+    /// What waits by itself, for some seconds at a time, is not gone on with for ever.
+    end: Instant,
     /// Whether the objects still hold what they did.
-    first: bool,
+    pub first: bool,
     /// Whether errors are printed: for a look at one image.
     tell: bool,
 }
@@ -99,6 +101,7 @@ impl<'a> Session<'a> {
             me,
             worst: Outcome::Sound,
             slices: PATIENCE,
+            end: Instant::now() + Duration::from_secs(2),
             first: true,
             tell: false,
         }
@@ -119,7 +122,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn compare(&mut self, what: &str, same: bool) {
+    pub fn compare(&mut self, what: &str, same: bool) {
         if !same && self.first {
             if self.tell {
                 println!("    {what} is not what it was");
@@ -130,7 +133,7 @@ impl<'a> Session<'a> {
 
     /// Whether it is worth going on: somebody who lives may hold a lock for ever.
     pub fn is_stuck(&self) -> bool {
-        self.slices == 0
+        self.slices == 0 || Instant::now() > self.end
     }
 
     /// Receives an object, uses it and leaves it; a new pickle keeps it for the next session.
@@ -171,6 +174,7 @@ impl<'a> Session<'a> {
             SCALAR => self.use_scalar(writer, holds),
             BYTES => self.use_bytes(writer, length, holds),
             STORED => self.use_stored(writer, holds),
+            TABLE => self.use_table(cell, holds),
             _ => self.use_primitive(object, cell, kind, order(holds)),
         }
         self.use_lock(writer);
@@ -334,6 +338,9 @@ impl<'a> Session<'a> {
             };
             self.use_object(&mut known, false);
             tried!(self, |patience| directory::leave(space, me, patience, row));
+        }
+        if !self.is_stuck() {
+            self.make_table();
         }
     }
 

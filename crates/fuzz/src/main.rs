@@ -14,6 +14,7 @@ mod random;
 mod state;
 mod structure;
 mod system;
+mod table;
 mod tally;
 mod worker;
 

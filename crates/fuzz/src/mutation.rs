@@ -3,6 +3,7 @@
 use crate::image::Image;
 use crate::random::Random;
 use crate::structure;
+use crate::table;
 use courtyard_core::layout::{self, PAGE, SLOTS, UNIT, WORD, slot, superblock};
 use courtyard_core::lock;
 use std::fs::File;
@@ -18,7 +19,7 @@ pub enum Edit {
 type Change = fn(&mut Draft);
 
 /// Kinds of mutations, by the name that a failure is reported with.
-const KINDS: [(&str, Change); 16] = [
+const KINDS: [(&str, Change); 17] = [
     ("bits", bits),
     ("bytes", scribble),
     ("words", words),
@@ -35,6 +36,7 @@ const KINDS: [(&str, Change); 16] = [
     ("heap", structure::heap),
     ("directory", structure::directory),
     ("cells and locks", structure::cells),
+    ("keys", table::spoil),
 ];
 
 /// The changes of one image, being chosen.

@@ -4,6 +4,7 @@ use crate::exercise::Session;
 use crate::image::Image;
 use crate::primitive::{LENGTHS, order};
 use crate::system::{self, End};
+use crate::table;
 use courtyard_core::barrier::{self, Party};
 use courtyard_core::cell::{
     self, BARRIER, BYTES, CONDITION, FLAG, Fresh, MUTEX, QUEUE, RMUTEX, SCALAR, SEMAPHORE, STORED,
@@ -36,7 +37,7 @@ pub struct Known {
 type Fill = fn(&Space) -> Vec<Known>;
 
 /// How spaces come to be in the states that are mutated.
-const STATES: [(&str, Fill); 11] = [
+const STATES: [(&str, Fill); 15] = [
     ("empty", |_| Vec::new()),
     ("values", values),
     ("primitives", primitives),
@@ -48,6 +49,10 @@ const STATES: [(&str, Fill); 11] = [
     ("uncommitted", uncommitted),
     ("applying", applying),
     ("locked", locked),
+    ("keys", table::keys),
+    ("keys, a record that chains", table::chained),
+    ("keys, a new index", table::grown),
+    ("keys, doomed", table::doomed),
 ];
 
 /// Builds a space in each state and takes its file's bytes.
@@ -64,7 +69,7 @@ pub fn all(folder: &Path) -> Vec<Image> {
     STATES.map(build).into()
 }
 
-fn me(space: &Space) -> &Participant {
+pub fn me(space: &Space) -> &Participant {
     space.participant().expect("registered")
 }
 
@@ -92,9 +97,13 @@ fn make(space: &Space, kind: u64, length: u64) -> Made {
 
 /// Only pickles under way keep objects whose holders are dead.
 fn known(space: &Space, made: &Made, kind: u64, holds: Vec<u8>) -> Known {
-    let ticket = directory::send(space, me(space), &mut patient, made.object);
+    known_as(space, made.object, kind, holds)
+}
+
+pub fn known_as(space: &Space, object: ObjectId, kind: u64, holds: Vec<u8>) -> Known {
+    let ticket = directory::send(space, me(space), &mut patient, object);
     Known {
-        object: made.object,
+        object,
         kind,
         holds,
         ticket: ticket.expect("a ticket"),
@@ -402,13 +411,13 @@ fn sweep(space: &Space) {
 }
 
 /// What another process does before it dies, and where: at its end if no point is named.
-struct Death {
-    point: &'static str,
-    skip: u32,
-    work: Box<dyn Fn(&Space)>,
+pub struct Death {
+    pub point: &'static str,
+    pub skip: u32,
+    pub work: Box<dyn Fn(&Space)>,
 }
 
-fn death(work: impl Fn(&Space) + 'static) -> Death {
+pub fn death(work: impl Fn(&Space) + 'static) -> Death {
     Death {
         point: "",
         skip: 0,
@@ -419,7 +428,7 @@ fn death(work: impl Fn(&Space) + 'static) -> Death {
 /// All of them enter, and do their work once if they are to die in it, so that they have blocks
 /// at hand. Then one after another goes on and dies: the living recover the dead when they meet
 /// them, so none may enter after the first death.
-fn deaths(space: &Space, all: Vec<Death>) {
+pub fn deaths(space: &Space, all: Vec<Death>) {
     let enter = |death: Death| match system::fork() {
         Some(pid) => {
             system::wait_until_stopped(pid);

@@ -117,7 +117,13 @@ pub fn journals(draft: &mut Draft) {
             let word = target(draft);
             draft.set(base + record::OWED + index * WORD, word);
         }
-        let commit = entries | sequences << 16 | copies << 32;
+        let mut commit = entries | sequences << 16 | copies << 32;
+        if draft.random.one_in(4) {
+            // It goes on elsewhere; as a rule as one that is full does.
+            let (here, place) = (draft.random.pick(&[64, 64, 63, 0]), target(draft));
+            draft.set(base + record::CHAIN, place);
+            commit = commit & !0xFFFF | here | draft.random.below(300) << 40;
+        }
         draft.set(base + record::COMMIT, commit);
         if draft.random.one_in(2) {
             // Not only of one who is dead anyway.
