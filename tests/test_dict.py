@@ -324,6 +324,18 @@ def test_mutate_tries_again_when_the_value_changes_under_it() -> None:
     assert (calls, d["a"]) == ([1, 10], 11)
 
 
+def test_mutate_takes_one_default() -> None:
+    d = Dict(a=1)
+    with unchanged(d, TypeError):
+        d.mutate("a", abs, 1, 2)
+
+
+def test_a_closed_one_says_so() -> None:
+    d = Dict(a=1)
+    d.close()
+    assert repr(d) == "<courtyard.Dict: closed>"
+
+
 def test_get_many_and_set_many() -> None:
     d = Dict(a=1, b=2, c=3)
     assert list(d.get_many(["c", "no", "a"]).items()) == [("c", 3), ("a", 1)]

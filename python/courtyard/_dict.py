@@ -155,7 +155,8 @@ class Dict(Table["_K", "_V"]):
 
     def __repr__(self) -> str:
         """Say what it is and what is in it."""
-        return f"<courtyard.{type(self).__name__}: {'closed' if self._closed else self.copy()!r}>"
+        content = "closed" if self._closed else repr(self.copy())
+        return f"<courtyard.{type(self).__name__}: {content}>"
 
     def __sizeof__(self) -> int:
         """Return the bytes of the handle; the content is shared memory: see statistics()."""

@@ -462,6 +462,11 @@ impl Table {
         r#fn: &Bound<'py, PyAny>,
         default: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if default.len() > 1 {
+            let count = default.len() + 2;
+            let message = format!("mutate expected at most 3 arguments, got {count}");
+            return Err(pyo3::exceptions::PyTypeError::new_err(message));
+        }
         let mut made = None;
         update::update(slf, key, |value| {
             let value = match value {
