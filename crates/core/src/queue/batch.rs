@@ -1,6 +1,6 @@
 //! Many small items at once: value words, put by one store and taken by one record.
 
-use super::ring::front;
+use super::front::front;
 use super::{
     A_WORD, CLOSING, GET_LOCK, HEAD, Header, ITEMS, JUMP_ROOM, MAXIMUM, ORDER, Order, RETURNED,
     ROOM, SURPLUS, TAIL, counts, head_of, page_of, read,

@@ -3,7 +3,9 @@
 //! A row of holdings that names a queue: with a block, an item on a lease, which comes back when
 //! its holder dies; without one, how many items its process took and did not call done.
 
-use super::ring::{First, first, set_contents, stack};
+use super::front::{First, first};
+use super::item::set_contents;
+use super::tail::stack;
 use super::tree::Sift;
 use super::{
     A_WORD, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, ITEMS, LEASED, Queue, ROOM, SEQUENCE, SURPLUS,

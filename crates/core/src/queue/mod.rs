@@ -33,16 +33,20 @@
 
 mod batch;
 mod doom;
+mod front;
+mod item;
 mod lease;
 mod page;
-mod ring;
+mod tail;
 mod tree;
 
 pub use batch::{get_words, put_words, starts_with_word};
 pub use doom::crumble;
+pub use front::{get, get_alone, task_done};
+pub use item::{Fresh, Got, Put, contents, prepare};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, lay_out};
-pub use ring::{Fresh, Got, Put, contents, get, get_alone, prepare, put, put_alone, task_done};
+pub use tail::{put, put_alone};
 pub use tree::{Sift, block_of, end_turn, filled, insert, try_turn, turn, word};
 
 use crate::cell;

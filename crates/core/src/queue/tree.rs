@@ -5,7 +5,7 @@
 //! as for any other, works out with nothing internal held which words move, and has one record
 //! move them. Nobody but the turn's holder changes the tree; when it dies, nothing or all moved.
 
-use super::ring::{count_put, room_for};
+use super::tail::{count_put, room_for};
 use super::{
     BLOCK_HEAD, FILLED, GET_LOCK, ITEMS, Put, Queue, SEQUENCE, TREE, TREE_ROOM, TURN, read,
 };

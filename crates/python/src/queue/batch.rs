@@ -1,6 +1,7 @@
 //! Many items at once: those that are value words go together.
 
-use super::{Queue, put_one};
+use super::Queue;
+use super::tail::put_one;
 use crate::codec::{self, Encoded, Links};
 use crate::waiter::Deadline;
 use courtyard_core::queue::{self, Order};

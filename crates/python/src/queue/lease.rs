@@ -1,7 +1,8 @@
 //! `Lease`: an item that comes back unless it is done with.
 
+use super::front::tell;
 use super::item::decode_leased;
-use super::{Queue, Sorted, empty, shut_down, tell};
+use super::{Queue, Sorted, empty, shut_down};
 use crate::error::waiting;
 use crate::waiter::{self, Deadline};
 use courtyard_core::holding::Row;

@@ -1,16 +1,17 @@
 //! `Queue`: the native part of `courtyard.Queue` and its kin.
 
 mod batch;
+mod front;
 mod item;
 mod lease;
 mod order;
+mod tail;
 
 pub use item::Piece;
 pub use lease::Lease;
 
-use crate::codec::{self, Encoded, Links};
 use crate::enrolment::Enrolment;
-use crate::error::{copying, named, waiting};
+use crate::error::{named, waiting};
 use crate::guard::{Truth, follows_multiprocessing};
 use crate::handle::{Address, Handle, Use};
 use crate::primitive::Primitive;
@@ -18,31 +19,15 @@ use crate::waiter::{self, Deadline};
 use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
-use courtyard_core::queue::{self, FINISHED, Fresh, Got, INLINE, ITEMS, LENGTH, Order, Put, ROOM};
+use courtyard_core::queue::{self, FINISHED, LENGTH, Order};
 use courtyard_core::sync::{AtomicBool, AtomicU32};
-use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
-use pyo3::intern;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use std::cell::Cell;
 
-use item::{KIND_LINKED, decode_block, decode_bytes, with_links};
+use front::{get, with_buffer};
 use order::Sorted;
-
-thread_local! {
-    /// Room to copy an item into; who decodes with it in hand leaves none to who comes meanwhile.
-    static BUFFER: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
-}
-
-/// Lends the thread's buffer to `work`.
-#[inline]
-fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
-    let room = || vec![0; INLINE as usize].into_boxed_slice();
-    let mut buffer = BUFFER.take().unwrap_or_else(room);
-    let result = work(&mut buffer);
-    BUFFER.set(Some(buffer));
-    result
-}
+use tail::{put, put_one, spare};
 
 /// Items among processes and threads. `courtyard.Queue` is what programs use.
 #[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
@@ -131,212 +116,6 @@ impl Queue {
         };
         self.enrolment.row(participant, make, unmake)
     }
-
-    /// Puts a small item if nothing stands in the way.
-    #[inline(always)]
-    pub fn quick_put(&self, base: &Primitive, item: &Bound<'_, PyAny>) -> Option<Put> {
-        if self.order != Order::Fifo {
-            return None;
-        }
-        let participant = base.handle.held()?;
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-        let put = |fresh: &Fresh| {
-            // SAFETY: the GIL is held from before this call until after it.
-            unsafe { queue::put_alone(segment, participant, cell, fresh) }
-        };
-        // What encoding raises, the general way raises again.
-        match codec::encode(item, Links::Keep).ok()? {
-            Encoded::Word(word) => put(&Fresh::Word(word)),
-            Encoded::Block(block) if block.links.is_empty() => {
-                block.with_parts(|parts, _| put(&Fresh::Bytes(block.kind, parts)))
-            }
-            Encoded::Block(_) => None,
-        }
-    }
-
-    /// Takes a small item if nothing stands in the way; `Some(None)` if there is none.
-    #[inline(always)]
-    pub fn quick_get(
-        &self,
-        py: Python<'_>,
-        base: &Primitive,
-    ) -> Option<Option<PyResult<Py<PyAny>>>> {
-        if self.order != Order::Fifo {
-            return None;
-        }
-        let participant = base.handle.held()?;
-        let row = self.enrolment.known(participant)?;
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-        if queue::starts_with_word(segment, cell) {
-            // Without what an item of bytes needs: a number costs a tenth less.
-            let mut word = [0];
-            // SAFETY: the GIL is held from before this call until after it.
-            if unsafe { queue::get_words(segment, participant, cell, row, &mut word) } == 1 {
-                return Some(Some(codec::decode_word(py, word[0]).map(Bound::unbind)));
-            }
-        }
-        with_buffer(|buffer| {
-            // SAFETY: the GIL is held from before this call until after it.
-            let got = unsafe { queue::get_alone(segment, participant, cell, row, buffer) }?;
-            Some(got.map(|got| match got {
-                Got::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
-                Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length]),
-                Got::Block(_) => Err(PyRuntimeError::new_err("a block where none can be")),
-            }))
-        })
-    }
-}
-
-/// Tells `wait_for` of an item taken: it sleeps where items are told of.
-fn tell(base: &Primitive) {
-    let (segment, event) = (&base.handle.space.segment, base.handle.cell + ITEMS);
-    if courtyard_core::wait::observe(segment, event) & courtyard_core::wait::SLEEPER != 0 {
-        courtyard_core::wait::notify(segment, event);
-    }
-}
-
-fn put_one(
-    slf: &Bound<'_, Queue>,
-    item: &Bound<'_, PyAny>,
-    wait: Option<Deadline>,
-) -> PyResult<()> {
-    if slf.get().quick_put(slf.as_super().get(), item) == Some(Put::Done) {
-        return Ok(());
-    }
-    put(slf, item, wait).or_else(|error| spare(slf, item, error))
-}
-
-fn put(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, wait: Option<Deadline>) -> PyResult<()> {
-    match codec::encode(item, Links::Keep)? {
-        Encoded::Word(word) if slf.get().order == Order::Lifo => {
-            put_parts(slf, item, queue::VALUE_WORD, &[&word.to_ne_bytes()], wait)
-        }
-        Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(word), wait),
-        Encoded::Block(block) => block.with_parts(|parts, _| {
-            if block.links.is_empty() {
-                return put_parts(slf, item, block.kind, parts, wait);
-            }
-            let bytes = with_links(slf.py(), block.kind, &block.links, parts)?;
-            put_parts(slf, item, KIND_LINKED, &[&bytes], wait)
-        }),
-    }
-}
-
-/// Puts an item's bytes, in a block if they are many or the queue is no ring.
-fn put_parts(
-    slf: &Bound<'_, Queue>,
-    item: &Bound<'_, PyAny>,
-    kind: u8,
-    parts: &[&[u8]],
-    wait: Option<Deadline>,
-) -> PyResult<()> {
-    let (py, base) = (slf.py(), slf.as_super().get());
-    let length = parts.iter().map(|part| part.len() as u64).sum();
-    if length <= INLINE && slf.get().order == Order::Fifo {
-        return put_fresh(slf, item, &Fresh::Bytes(kind, parts), wait);
-    }
-    let open = base.handle.open(py)?;
-    let (space, participant) = (base.handle.space, open.participant);
-    // A full space is like a full queue while a `get` could make room.
-    let event = base.handle.cell + ROOM;
-    let fresh = waiter::attempt(py, space, event, wait, PROBE, || {
-        let fresh = copying(py, length, |patience| {
-            queue::prepare(space, participant, patience, kind, parts)
-        });
-        if_room(base, wait, fresh.map(Some))
-    })?;
-    match fresh {
-        Some(fresh) => put_fresh(slf, item, &fresh, wait),
-        None => Err(raise_named(py, "queue", "Full")),
-    }
-}
-
-/// None instead of `SpaceFull` where waiting may help.
-fn if_room<T>(
-    base: &Primitive,
-    wait: Option<Deadline>,
-    done: PyResult<Option<T>>,
-) -> PyResult<Option<T>> {
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-    done.or_else(|error| {
-        let is_full = Python::attach(|py| error.is_instance_of::<PyMemoryError>(py));
-        let helps = wait.is_some() && is_full && queue::counts(segment, cell).0 > 0;
-        if helps { Ok(None) } else { Err(error) }
-    })
-}
-
-fn put_fresh(
-    slf: &Bound<'_, Queue>,
-    item: &Bound<'_, PyAny>,
-    fresh: &Fresh,
-    wait: Option<Deadline>,
-) -> PyResult<()> {
-    let (py, base) = (slf.py(), slf.as_super().get());
-    let open = base.handle.open(py)?;
-    let (space, queue) = (base.handle.space, Queue::queue(base));
-    let event = base.handle.cell + ROOM;
-    let done = waiter::attempt(py, space, event, wait, PROBE, || {
-        let sorted = Sorted::take(slf, wait)?;
-        let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
-        let sift = sift.transpose()?;
-        let done = waiting(py, |patience| match &sift {
-            Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
-            None => queue::put(space, &open, patience, queue, fresh),
-        });
-        let done = done.map(|put| (put != Put::Full).then_some(put));
-        if_room(base, wait, done)
-    })?;
-    match done {
-        Some(Put::Done) => Ok(()),
-        Some(Put::ShutDown) => Err(shut_down(py)),
-        _ => Err(raise_named(py, "queue", "Full")),
-    }
-}
-
-fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>> {
-    let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
-    let open = base.handle.open(py)?;
-    let (space, queue) = (base.handle.space, Queue::queue(base));
-    let row = this.row(py, base, &open)?;
-    let participant = open.participant;
-    let segment = &space.segment;
-    let got = waiter::attempt(py, space, base.handle.cell + ITEMS, wait, PROBE, || {
-        let was_closing = queue::is_closing(segment, queue.cell);
-        if let Some(Some(item)) = this.quick_get(py, base) {
-            return Ok(Some(item?));
-        }
-        let sorted = Sorted::take(slf, wait)?;
-        let sift = sorted.as_ref().map(|sorted| sorted.least(py));
-        let sift = sift.transpose()?.flatten();
-        let got = with_buffer(|buffer| {
-            let got = waiting(py, |patience| {
-                queue::get(
-                    space,
-                    participant,
-                    patience,
-                    queue,
-                    row,
-                    sift.as_ref(),
-                    buffer,
-                )
-            })?;
-            drop(sorted); // decoding may run any code
-            match got {
-                None => Ok(None),
-                Some(Got::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
-                Some(Got::Bytes(kind, length)) => {
-                    decode_bytes(py, kind, &buffer[..length]).map(Some)
-                }
-                Some(Got::Block(block)) => decode_block(py, space, participant, block).map(Some),
-            }
-        })?;
-        if got.is_none() && was_closing {
-            return Err(shut_down(py));
-        }
-        Ok(got)
-    })?;
-    tell(base);
-    got.ok_or_else(|| empty(py))
 }
 
 #[pymethods]
@@ -671,18 +450,4 @@ impl Queue {
             base.handle.cell,
         ))
     }
-}
-
-/// What multiprocessing does with an item that it cannot pickle: its queues have a hook for it.
-fn spare(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
-    let hook = intern!(slf.py(), "_on_queue_feeder_error");
-    let is_ours = error.is_instance_of::<PyValueError>(slf.py()) || {
-        let value = error.value(slf.py());
-        let module = value.get_type().getattr("__module__")?.to_string();
-        module == "_queue" || module == "queue" || module.starts_with("courtyard")
-    };
-    if is_ours || !slf.get_type().hasattr(hook)? {
-        return Err(error);
-    }
-    slf.call_method1(hook, (error, item)).map(drop)
 }

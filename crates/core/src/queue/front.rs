@@ -1,0 +1,242 @@
+//! Taking: the oldest record of the ring, or what is served before it.
+
+use super::item::Got;
+use super::tree::{self, Sift};
+use super::{
+    A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, HEAD, Header, Queue, RETURNED,
+    ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of, lease, read,
+};
+use crate::alone::Alone;
+use crate::error::{Attempt, Result, corrupt};
+use crate::heap;
+use crate::holding::{self, Row};
+use crate::layout::{WORD, block};
+use crate::operation::Operation;
+use crate::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+
+/// The oldest record: where the head goes with it, where it is, and its head.
+pub(super) struct Front {
+    pub record: u64,
+    header: Header,
+}
+
+impl Front {
+    fn end(&self) -> u64 {
+        self.record + self.header.size()
+    }
+
+    pub fn kind(&self) -> u64 {
+        self.header.kind()
+    }
+
+    pub fn length(&self) -> u64 {
+        self.header.length()
+    }
+
+    /// What stands in a record of one word.
+    fn word(&self, segment: &Segment) -> u64 {
+        segment.word(self.record + WORD).load(Ordering::Relaxed)
+    }
+}
+
+/// The get lock is held.
+#[inline]
+pub(super) fn front(segment: &Segment, cell: u64) -> Result<Option<Front>> {
+    let mut record = segment.word(cell + HEAD).load(Ordering::Relaxed);
+    for _ in 0..2 {
+        if record == read(segment, cell + TAIL) {
+            return Ok(None);
+        }
+        let header = head_of(segment, record)?;
+        if header.kind() != A_JUMP {
+            return Ok(Some(Front { record, header }));
+        }
+        record = segment.word(record + WORD).load(Ordering::Relaxed);
+    }
+    Err(corrupt("a queue jumps in circles"))
+}
+
+/// What lies in the ring itself.
+#[inline]
+fn copy_out<'a>(segment: &Segment, front: &Front, buffer: &mut [u8]) -> Result<Got<'a>> {
+    let kind = front.header.kind();
+    if kind == A_WORD {
+        return Ok(Got::Word(front.word(segment)));
+    }
+    let length = front.header.length() as usize;
+    if kind < u64::from(WORD_KINDS) || length > buffer.len() {
+        return Err(corrupt(format!(
+            "a queue holds a record of kind {kind}, {length} bytes"
+        )));
+    }
+    segment.copy_out(front.record + WORD, &mut buffer[..length]);
+    Ok(Got::Bytes(kind as u8, length))
+}
+
+/// Takes the oldest item if it lies in the ring itself and nothing stands in the way; `Some(None)`
+/// if there is none, None if `get` is due. `row` counts what this process takes.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// One record moves the head on and counts the item as ours.
+#[inline]
+pub unsafe fn get_alone<'a>(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    row: Row,
+    buffer: &mut [u8],
+) -> Option<Option<Got<'a>>> {
+    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    // Before the lock: empty is what a loop that polls finds most.
+    let is_empty = || read(segment, cell + HEAD) == read(segment, cell + TAIL) && at(RETURNED) == 0;
+    if is_empty() {
+        return (at(CLOSING) == 0).then_some(None);
+    }
+    // SAFETY: as the caller promised.
+    let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
+    if at(RETURNED) != 0 || at(SURPLUS) != 0 {
+        return None;
+    }
+    let front = front(segment, cell).ok()??;
+    if front.header.kind() == A_BLOCK {
+        return None;
+    }
+    let got = copy_out(segment, &front, buffer).ok()?;
+    record.write(cell + HEAD, front.end());
+    record.write(
+        row.at + holding::AMOUNT,
+        row.amount(segment).wrapping_add(1),
+    );
+    crate::crash_point!("queue.got");
+    record.commit(cell + ROOM);
+    Some(Some(got))
+}
+
+/// Takes the first item: one that came back, or the oldest, or with `sift` the least, as the
+/// turn's holder works it out. None: there is none.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `Corrupt`; `Full` if 64 threads take large items at once.
+///
+/// # Crash
+/// One record; a block is ours by it. An item taken is lost with us; `lease` is for who minds.
+pub fn get<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    sift: Option<&Sift>,
+    buffer: &mut [u8],
+) -> Result<Option<Got<'a>>> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    let block = Unfinished::reserve(space, participant)?;
+    let got = space.run_as(participant, patience, |operation| {
+        if !planted(Bug::GetWithoutLock) {
+            operation.lock(cell + GET_LOCK)?;
+        }
+        let got = match first(operation, cell, sift)? {
+            None => return Ok(None),
+            Some(First::Word(word)) => Some(Got::Word(word)),
+            Some(First::Block(item)) => {
+                block.pass_on(operation, item);
+                None
+            }
+            Some(First::Ring(front)) => Some(copy_out(segment, &front, buffer)?),
+        };
+        if planted(Bug::GetInTwo) {
+            operation.commit();
+        }
+        lease::count(operation, cell, row);
+        operation.owe(cell + ROOM);
+        operation.commit();
+        crate::crash_point!("queue.got");
+        Ok(Some(got))
+    })?;
+    Ok(got.map(|got| got.unwrap_or(Got::Block(block))))
+}
+
+/// The first item, as the record being written takes it.
+pub(super) enum First {
+    Word(u64),
+    Block(u64),
+    Ring(Front),
+}
+
+/// Writes the entries that take the first item out of the queue; the get lock is held.
+pub(super) fn first(
+    operation: &mut Operation,
+    cell: u64,
+    sift: Option<&Sift>,
+) -> Attempt<Option<First>> {
+    let segment = operation.segment;
+    let returned = operation.read(cell + RETURNED);
+    if returned != 0 {
+        unstack(operation, cell, returned)?;
+        return Ok(Some(First::Block(returned)));
+    }
+    if let Some(sift) = sift {
+        let word = tree::remove(operation, cell, sift)?;
+        let block = tree::block_of(segment, word)?;
+        return Ok(Some(block.map_or(First::Word(word), First::Block)));
+    }
+    let Some(front) = front(segment, cell)? else {
+        return Ok(None);
+    };
+    operation.write(cell + HEAD, front.end());
+    if front.header.kind() != A_BLOCK {
+        return Ok(Some(First::Ring(front)));
+    }
+    let item = front.word(segment);
+    segment.check_range(item, block::LARGE + BLOCK_HEAD)?;
+    Ok(Some(First::Block(item)))
+}
+
+/// Writes the entries that take the first block off the stack.
+fn unstack(operation: &mut Operation, cell: u64, block: u64) -> Result<()> {
+    let segment = operation.segment;
+    segment.check_range(block, block::LARGE + BLOCK_HEAD)?;
+    let next = operation.read(heap::payload(segment, block));
+    operation.write(cell + RETURNED, next);
+    let stacked = operation.read(cell + STACKED);
+    operation.write(cell + STACKED, stacked.saturating_sub(1));
+    operation.sequence(cell + super::SEQUENCE);
+    Ok(())
+}
+
+/// Counts items as done with; false if that would be more than were put.
+///
+/// # Errors
+/// As `get`.
+///
+/// # Crash
+/// One record.
+pub fn task_done(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+) -> Result<bool> {
+    let cell = queue.cell;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        if super::unfinished(operation.segment, cell) == 0 {
+            return Ok(false);
+        }
+        let done = operation.read(cell + DONE);
+        operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
+        lease::uncount(operation, cell, row);
+        operation.owe(cell + super::FINISHED);
+        operation.commit();
+        Ok(true)
+    })
+}

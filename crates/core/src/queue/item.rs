@@ -1,0 +1,104 @@
+//! Items on their way into a queue and out of it.
+
+use super::{A_BLOCK, A_WORD, BLOCK_HEAD};
+use crate::error::Result;
+use crate::layout::{WORD, align_up};
+use crate::participant::Participant;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+
+/// An item about to be put: a value word, bytes with the codec's kind, or a filled block.
+pub enum Fresh<'a> {
+    Word(u64),
+    Bytes(u8, &'a [&'a [u8]]),
+    Block(Unfinished<'a>),
+}
+
+/// An item taken: a value word; so many bytes of the codec's kind, copied into the caller's buffer
+/// of at least `INLINE`; or a block, ours until it is dropped.
+pub enum Got<'a> {
+    Word(u64),
+    Bytes(u8, usize),
+    Block(Unfinished<'a>),
+}
+
+/// What an attempt to put came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Put {
+    Done,
+    Full,
+    ShutDown,
+}
+
+/// Puts an item's bytes into a block, with nothing held.
+///
+/// # Errors
+/// `Full`.
+pub fn prepare<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u8,
+    parts: &[&[u8]],
+) -> Result<Fresh<'a>> {
+    let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
+    let kind = u64::from(kind);
+    let room = BLOCK_HEAD + align_up(length, WORD);
+    let fresh = Unfinished::allocate(space, participant, patience, room, kind)?;
+    let payload = fresh.payload();
+    set_contents(&space.segment, payload, kind, length);
+    let mut at = payload + BLOCK_HEAD;
+    for part in parts {
+        space.segment.copy_in(at, part);
+        at += part.len() as u64;
+    }
+    Ok(Fresh::Block(fresh))
+}
+
+/// Says what follows the head of a block.
+pub(super) fn set_contents(segment: &Segment, payload: u64, kind: u64, length: u64) {
+    let word = segment.word(payload + WORD);
+    word.store(kind << 56 | length, Ordering::Relaxed);
+}
+
+/// What follows the head of a block: its kind, where it is and how long.
+///
+/// # Errors
+/// `Corrupt` if it reaches beyond what there is.
+pub fn contents(segment: &Segment, payload: u64) -> Result<(u8, u64, u64)> {
+    segment.check_range(payload, BLOCK_HEAD)?;
+    let word = segment.word(payload + WORD).load(Ordering::Relaxed);
+    let (kind, length) = ((word >> 56) as u8, word & 0x00FF_FFFF_FFFF_FFFF);
+    segment.check_range(payload + BLOCK_HEAD, align_up(length, WORD))?;
+    Ok((kind, payload + BLOCK_HEAD, length))
+}
+
+/// The kind and length of what goes into the ring itself.
+#[inline]
+pub(super) fn shape(item: &Fresh) -> (u64, u64) {
+    match item {
+        Fresh::Word(_) => (A_WORD, WORD),
+        Fresh::Bytes(kind, parts) => {
+            let length = parts.iter().map(|part| part.len() as u64).sum();
+            (u64::from(*kind), length)
+        }
+        Fresh::Block(_) => (A_BLOCK, WORD),
+    }
+}
+
+/// Copies what goes into the ring itself to `at`.
+#[inline]
+pub(super) fn copy(segment: &Segment, item: &Fresh, mut at: u64) {
+    match item {
+        Fresh::Word(word) => segment.word(at).store(*word, Ordering::Relaxed),
+        Fresh::Block(block) => segment.word(at).store(block.block(), Ordering::Relaxed),
+        Fresh::Bytes(_, parts) => {
+            for part in *parts {
+                segment.copy_in(at, part);
+                at += part.len() as u64;
+            }
+        }
+    }
+}

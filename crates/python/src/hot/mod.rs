@@ -1,0 +1,198 @@
+//! The methods that run in tens of nanoseconds, through CPython's own calling convention.
+//!
+//! PyO3's convention costs 5 to 15 ns a call: as much as the operation itself. So the classes of
+//! `courtyard` get method descriptors made here, which stand before the same-named methods of
+//! their native bases. Each tries the one fast path and leaves everything else, waiting and
+//! errors included, to that method. A descriptor checks the type of `self` before it calls.
+
+mod lock;
+mod queue;
+mod scalar;
+mod semaphore;
+
+pub use scalar::{decode, encode};
+
+use crate::cell::Cell;
+use crate::guard::GuardedCell;
+use crate::mutex::{Mutex, RMutex};
+use crate::queue::Queue;
+use crate::semaphore::Semaphore;
+use crate::table::{self, Table};
+use crate::vector::{self, Vector};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyType};
+use std::ffi::{CString, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+pub type Object = *mut ffi::PyObject;
+
+/// `self` as the native class whose layout it has.
+///
+/// # Safety
+/// `slf` is alive, an instance of `T`'s Python class, and the GIL is held.
+#[inline(always)]
+pub unsafe fn native<'a, T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct::True> + Sync>(
+    slf: Object,
+) -> &'a T {
+    let py = held();
+    // SAFETY: the caller keeps `slf` alive during the call.
+    let object = unsafe { Borrowed::from_ptr(py, slf) };
+    // SAFETY: the descriptor checked the type.
+    let object = unsafe { object.cast_unchecked::<T>() };
+    let native: *const T = object.get();
+    // SAFETY: frozen data of an object that the caller keeps alive.
+    unsafe { &*native }
+}
+
+/// Runs the general method; its result or exception becomes CPython's.
+#[cold]
+pub fn general(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Object {
+    Python::attach(|py| {
+        let result = catch_unwind(AssertUnwindSafe(|| work(py))).unwrap_or_else(|_| {
+            Err(pyo3::exceptions::PyRuntimeError::new_err(
+                "courtyard panicked; please report it",
+            ))
+        });
+        match result {
+            Ok(object) => object.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                ptr::null_mut()
+            }
+        }
+    })
+}
+
+/// The GIL, which whoever calls a method holds.
+#[inline(always)]
+pub fn held<'py>() -> Python<'py> {
+    // SAFETY: only called from methods, which the interpreter calls with the GIL.
+    unsafe { Python::assume_attached() }
+}
+
+fn none() -> Object {
+    held().None().into_ptr()
+}
+
+pub fn bound<'py>(py: Python<'py>, object: Object) -> Bound<'py, PyAny> {
+    // SAFETY: an argument of the running call: alive, and borrowed.
+    unsafe { Bound::from_borrowed_ptr(py, object) }
+}
+
+/// Calls the native base's method of that name.
+#[cold]
+fn base_call<T: pyo3::PyTypeInfo>(
+    slf: Object,
+    name: &std::ffi::CStr,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    general(|py| {
+        let method = py
+            .get_type::<T>()
+            .getattr(name.to_str().unwrap_or_default())?;
+        let keywords = if names.is_null() {
+            0
+        } else {
+            // SAFETY: a tuple.
+            unsafe { ffi::PyTuple_GET_SIZE(names) }
+        };
+        let total = (count + keywords) as usize;
+        let mut all = Vec::with_capacity(total + 1);
+        all.push(slf);
+        if total > 0 {
+            // SAFETY: the interpreter passes that many.
+            all.extend_from_slice(unsafe { std::slice::from_raw_parts(arguments, total) });
+        }
+        // SAFETY: `all` holds `slf`, the positional and the keyword arguments, all alive.
+        let result = unsafe {
+            ffi::PyObject_Vectorcall(method.as_ptr(), all.as_ptr(), (count + 1) as usize, names)
+        };
+        // SAFETY: a new reference, or null with an exception set.
+        unsafe { Bound::from_owned_ptr_or_err(py, result) }.map(Bound::unbind)
+    })
+}
+
+fn truth() -> Object {
+    let truth: Bound<'_, PyAny> = PyBool::new(held(), true).to_owned().into_any();
+    truth.into_ptr()
+}
+
+/// A method of the base and the fast function that stands before it.
+struct Fast {
+    name: &'static str,
+    method: ffi::PyMethodDefPointer,
+    flags: c_int,
+}
+
+/// A C string that lives as long as the process, as method definitions need.
+fn forever(text: String) -> *const std::ffi::c_char {
+    CString::new(text).unwrap_or_default().into_raw()
+}
+
+/// The base method's signature and docstring, as CPython keeps them in one string.
+fn documentation(base: &Bound<'_, PyType>, name: &str) -> PyResult<String> {
+    let method = base.getattr(name)?;
+    let signature: Option<String> = method.getattr("__text_signature__")?.extract()?;
+    let text: Option<String> = method.getattr("__doc__")?.extract()?;
+    let signature = signature.map(|signature| format!("{name}{signature}\n--\n\n"));
+    Ok(signature.unwrap_or_default() + &text.unwrap_or_default())
+}
+
+fn install_methods(
+    class: &Bound<'_, PyType>,
+    base: &Bound<'_, PyType>,
+    methods: &[Fast],
+) -> PyResult<()> {
+    for fast in methods {
+        let definition = Box::leak(Box::new(ffi::PyMethodDef {
+            ml_name: forever(fast.name.into()),
+            ml_meth: fast.method,
+            ml_flags: fast.flags,
+            ml_doc: forever(documentation(base, fast.name)?),
+        }));
+        // SAFETY: the class is alive and the definition lives for ever.
+        let made = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
+        // SAFETY: a new reference, or null with an exception set.
+        let descriptor = unsafe { Bound::from_owned_ptr_or_err(class.py(), made) }?;
+        class.setattr(fast.name, descriptor)?;
+    }
+    Ok(())
+}
+
+/// Gives a subclass of a native class with fast methods these.
+#[pyfunction]
+pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let py = class.py();
+    if class.is_subclass_of::<Table>()? {
+        table::install(class);
+        return Ok(());
+    }
+    if class.is_subclass_of::<Vector>()? {
+        vector::install(class);
+        return Ok(());
+    }
+    if class.is_subclass_of::<Mutex>()? {
+        return install_methods(class, &py.get_type::<Mutex>(), &lock::methods());
+    }
+    if class.is_subclass_of::<RMutex>()? {
+        return install_methods(class, &py.get_type::<RMutex>(), &lock::methods());
+    }
+    if class.is_subclass_of::<Queue>()? {
+        return install_methods(class, &py.get_type::<Queue>(), &queue::methods());
+    }
+    if class.is_subclass_of::<Semaphore>()? {
+        return install_methods(class, &py.get_type::<Semaphore>(), &semaphore::methods());
+    }
+    let base = py.get_type::<Cell>();
+    if !class.is_subclass_of::<Cell>()? && !class.is_subclass_of::<GuardedCell>()? {
+        return Err(pyo3::exceptions::PyTypeError::new_err(
+            "expected a subclass of a native class with fast methods",
+        ));
+    }
+    install_methods(class, &base, &scalar::methods())?;
+    scalar::install_value(class, &base)
+}

@@ -1,0 +1,114 @@
+//! `Queue` and its kin.
+
+use super::{Fast, Object, base_call, bound, general, held, native, none};
+use crate::primitive::Primitive;
+use crate::queue::Queue;
+use courtyard_core::queue::Put;
+use pyo3::ffi;
+use std::ptr;
+
+/// A queue and what it has of all primitives.
+///
+/// # Safety
+/// As `native`.
+#[inline(always)]
+unsafe fn queue<'a>(slf: Object) -> (&'a Queue, &'a Primitive) {
+    // SAFETY: as the caller promised.
+    let own: &Queue = unsafe { native(slf) };
+    // SAFETY: a queue is a primitive.
+    let base: &Primitive = unsafe { native(slf) };
+    (own, base)
+}
+
+unsafe extern "C" fn queue_put(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    if count == 1 && names.is_null() {
+        // SAFETY: the interpreter passes `count` arguments.
+        let item = bound(held(), unsafe { *arguments });
+        if own.quick_put(base, &item) == Some(Put::Done) {
+            return none();
+        }
+    }
+    base_call::<Queue>(slf, c"put", arguments, count, names)
+}
+
+unsafe extern "C" fn queue_put_nowait(slf: Object, item: Object) -> Object {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    if own.quick_put(base, &bound(held(), item)) == Some(Put::Done) {
+        return none();
+    }
+    base_call::<Queue>(slf, c"put_nowait", &raw const item, 1, ptr::null_mut())
+}
+
+/// What a fast `get` found, for CPython; None: the general way is due.
+#[inline(always)]
+fn queue_take(slf: Object) -> Option<Object> {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    match own.quick_get(held(), base) {
+        Some(Some(Ok(item))) => Some(item.into_ptr()),
+        Some(Some(Err(error))) => Some(general(|_| Err(error))),
+        _ => None,
+    }
+}
+
+unsafe extern "C" fn queue_get(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    if count == 0
+        && names.is_null()
+        && let Some(item) = queue_take(slf)
+    {
+        return item;
+    }
+    base_call::<Queue>(slf, c"get", arguments, count, names)
+}
+
+unsafe extern "C" fn queue_get_nowait(slf: Object, _: Object) -> Object {
+    queue_take(slf)
+        .unwrap_or_else(|| base_call::<Queue>(slf, c"get_nowait", ptr::null(), 0, ptr::null_mut()))
+}
+
+pub fn methods() -> [Fast; 4] {
+    let keywords = ffi::METH_FASTCALL | ffi::METH_KEYWORDS;
+    [
+        Fast {
+            name: "put",
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: queue_put,
+            },
+            flags: keywords,
+        },
+        Fast {
+            name: "get",
+            method: ffi::PyMethodDefPointer {
+                PyCFunctionFastWithKeywords: queue_get,
+            },
+            flags: keywords,
+        },
+        Fast {
+            name: "put_nowait",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: queue_put_nowait,
+            },
+            flags: ffi::METH_O,
+        },
+        Fast {
+            name: "get_nowait",
+            method: ffi::PyMethodDefPointer {
+                PyCFunction: queue_get_nowait,
+            },
+            flags: ffi::METH_NOARGS,
+        },
+    ]
+}

@@ -1,0 +1,158 @@
+//! Putting items.
+
+use super::item::{KIND_LINKED, with_links};
+use super::{Queue, Sorted, raise_named, shut_down};
+use crate::codec::{self, Encoded, Links};
+use crate::error::{copying, waiting};
+use crate::primitive::Primitive;
+use crate::waiter::{self, Deadline};
+use courtyard_core::lock::PROBE;
+use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+impl Queue {
+    /// Puts a small item if nothing stands in the way.
+    #[inline(always)]
+    pub fn quick_put(&self, base: &Primitive, item: &Bound<'_, PyAny>) -> Option<Put> {
+        if self.order != Order::Fifo {
+            return None;
+        }
+        let participant = base.handle.held()?;
+        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        let put = |fresh: &Fresh| {
+            // SAFETY: the GIL is held from before this call until after it.
+            unsafe { queue::put_alone(segment, participant, cell, fresh) }
+        };
+        // What encoding raises, the general way raises again.
+        match codec::encode(item, Links::Keep).ok()? {
+            Encoded::Word(word) => put(&Fresh::Word(word)),
+            Encoded::Block(block) if block.links.is_empty() => {
+                block.with_parts(|parts, _| put(&Fresh::Bytes(block.kind, parts)))
+            }
+            Encoded::Block(_) => None,
+        }
+    }
+}
+
+/// Puts an item the quick way or the general one.
+pub fn put_one(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    if slf.get().quick_put(slf.as_super().get(), item) == Some(Put::Done) {
+        return Ok(());
+    }
+    put(slf, item, wait).or_else(|error| spare(slf, item, error))
+}
+
+/// Puts an item; `wait` says until when to wait for room.
+///
+/// # Errors
+/// `queue.Full`, `ShutDown`, `SpaceFull`, what pickling raises.
+pub fn put(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    match codec::encode(item, Links::Keep)? {
+        Encoded::Word(word) if slf.get().order == Order::Lifo => {
+            put_parts(slf, item, queue::VALUE_WORD, &[&word.to_ne_bytes()], wait)
+        }
+        Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(word), wait),
+        Encoded::Block(block) => block.with_parts(|parts, _| {
+            if block.links.is_empty() {
+                return put_parts(slf, item, block.kind, parts, wait);
+            }
+            let bytes = with_links(slf.py(), block.kind, &block.links, parts)?;
+            put_parts(slf, item, KIND_LINKED, &[&bytes], wait)
+        }),
+    }
+}
+
+/// Puts an item's bytes, in a block if they are many or the queue is no ring.
+fn put_parts(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    kind: u8,
+    parts: &[&[u8]],
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let length = parts.iter().map(|part| part.len() as u64).sum();
+    if length <= INLINE && slf.get().order == Order::Fifo {
+        return put_fresh(slf, item, &Fresh::Bytes(kind, parts), wait);
+    }
+    let open = base.handle.open(py)?;
+    let (space, participant) = (base.handle.space, open.participant);
+    // A full space is like a full queue while a `get` could make room.
+    let event = base.handle.cell + ROOM;
+    let fresh = waiter::attempt(py, space, event, wait, PROBE, || {
+        let fresh = copying(py, length, |patience| {
+            queue::prepare(space, participant, patience, kind, parts)
+        });
+        if_room(base, wait, fresh.map(Some))
+    })?;
+    match fresh {
+        Some(fresh) => put_fresh(slf, item, &fresh, wait),
+        None => Err(raise_named(py, "queue", "Full")),
+    }
+}
+
+/// None instead of `SpaceFull` where waiting may help.
+fn if_room<T>(
+    base: &Primitive,
+    wait: Option<Deadline>,
+    done: PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    done.or_else(|error| {
+        let is_full = Python::attach(|py| error.is_instance_of::<PyMemoryError>(py));
+        let helps = wait.is_some() && is_full && queue::counts(segment, cell).0 > 0;
+        if helps { Ok(None) } else { Err(error) }
+    })
+}
+
+fn put_fresh(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    fresh: &Fresh,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let open = base.handle.open(py)?;
+    let (space, queue) = (base.handle.space, Queue::queue(base));
+    let event = base.handle.cell + ROOM;
+    let done = waiter::attempt(py, space, event, wait, PROBE, || {
+        let sorted = Sorted::take(slf, wait)?;
+        let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
+        let sift = sift.transpose()?;
+        let done = waiting(py, |patience| match &sift {
+            Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
+            None => queue::put(space, &open, patience, queue, fresh),
+        });
+        let done = done.map(|put| (put != Put::Full).then_some(put));
+        if_room(base, wait, done)
+    })?;
+    match done {
+        Some(Put::Done) => Ok(()),
+        Some(Put::ShutDown) => Err(shut_down(py)),
+        _ => Err(raise_named(py, "queue", "Full")),
+    }
+}
+
+/// What multiprocessing does with an item that it cannot pickle: its queues have a hook for it.
+pub fn spare(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let hook = intern!(slf.py(), "_on_queue_feeder_error");
+    let is_ours = error.is_instance_of::<PyValueError>(slf.py()) || {
+        let value = error.value(slf.py());
+        let module = value.get_type().getattr("__module__")?.to_string();
+        module == "_queue" || module == "queue" || module.starts_with("courtyard")
+    };
+    if is_ours || !slf.get_type().hasattr(hook)? {
+        return Err(error);
+    }
+    slf.call_method1(hook, (error, item)).map(drop)
+}
