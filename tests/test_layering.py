@@ -23,6 +23,7 @@ LAYERS = [
     ["rows"],
     ["directory", "holding"],
     ["cell"],
+    ["value"],
     ["mutex", "flag", "semaphore", "condition", "barrier", "queue", "table", "fork", "drain"],
     ["check", "folder"],
     ["lib"],

@@ -3,7 +3,7 @@
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
 //! `alone operation recover` · `heap` · `space` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
-//! `cell` · `mutex flag semaphore condition barrier queue table fork drain` · `check folder`.
+//! `cell` · `value` · `mutex flag semaphore condition barrier queue table fork drain` · `check folder`.
 
 pub mod alone;
 pub mod barrier;
@@ -47,6 +47,7 @@ pub mod space;
 pub mod sync;
 pub mod table;
 pub mod unfinished;
+pub mod value;
 pub mod wait;
 
 use error::{Attempt, Result, corrupt};
@@ -93,7 +94,7 @@ fn crumble(_space: &Space, operation: &mut Operation, block: u64) -> Attempt<()>
         },
         kind::TABLE => table::crumble_table(operation, block),
         kind::ENTRY => table::crumble_entry(operation, block),
-        kind::WORDS => table::crumble_words(operation, block),
+        kind::WORDS => value::crumble_words(operation, block),
         kind => Err(corrupt(format!("a block of kind {kind} is doomed")).into()),
     }
 }

@@ -16,7 +16,8 @@ use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::space::{Hooks, Space, patient};
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Found, Fresh, Item, Key, SHARDS, Table, When};
+use courtyard_core::table::{self, Item, Key, SHARDS, Table, When};
+use courtyard_core::value::{Found, Fresh};
 use loom::thread;
 use std::sync::Arc;
 

@@ -3,10 +3,11 @@
 mod stage;
 
 use courtyard_core::cell::{self, Writer};
+use courtyard_core::directory;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
-use courtyard_core::table::{self, Batch, Fresh, Item, Key, Table, Taken, Want, When};
-use courtyard_core::{directory, table::Found};
+use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
+use courtyard_core::value::{self, Found, Fresh, Taken};
 use proptest::prelude::*;
 use stage::{End, Folder, alone, attach, census, me, spawn};
 
@@ -47,7 +48,7 @@ fn with_item<T>(space: &Space, number: u64, value: u64, work: impl FnOnce(&Item)
     let parts: &[&[u8]] = &[&bytes];
     let value = match bytes.len() {
         0 => Fresh::Word(value << 3 | 1),
-        _ => table::prepare(space, me(space), &mut patient, value as u8 | 128, parts)
+        _ => value::prepare(space, me(space), &mut patient, value as u8 | 128, parts)
             .expect("to prepare"),
     };
     let original = number.is_multiple_of(3).then_some((9, &b"original"[..]));

@@ -6,7 +6,8 @@ use crate::state::{Death, Known, death, deaths, known_as, me};
 use courtyard_core::cell::{self, TABLE, Writer};
 use courtyard_core::layout::{LINE, UNIT, WORD, block, kind, superblock};
 use courtyard_core::space::{Patience, Space, patient};
-use courtyard_core::table::{self, Batch, Fresh, Item, Key, SHARDS, Table, Token, Want, When};
+use courtyard_core::table::{self, Batch, Item, Key, SHARDS, Table, Token, Want, When};
+use courtyard_core::value::{self, Fresh};
 use courtyard_core::{crash, error::Result};
 use std::cell::Cell;
 
@@ -38,7 +39,7 @@ fn with_item<T>(
     let parts: &[&[u8]] = &[&bytes];
     let value = match length {
         0 => Fresh::Word(number << 3 | 1),
-        _ => table::prepare(space, space.participant()?, &mut *patience, KIND, parts)?,
+        _ => value::prepare(space, space.participant()?, &mut *patience, KIND, parts)?,
     };
     let item = Item {
         key: key(&name),

@@ -19,6 +19,7 @@ mod queue;
 mod raw;
 mod semaphore;
 mod table;
+mod value;
 mod vector;
 mod waiter;
 
@@ -77,7 +78,9 @@ mod _native {
     #[pymodule_export]
     use crate::semaphore::Semaphore;
     #[pymodule_export]
-    use crate::table::{Table, View};
+    use crate::table::Table;
+    #[pymodule_export]
+    use crate::value::View;
     #[pymodule_export]
     use crate::vector::{GuardedVector, Vector};
 }

@@ -1,18 +1,18 @@
 //! Many keys at once, stored and taken out: all of them, or none, by one record that chains.
 
-use super::change::{Fresh, Item, exchange, insert, tidy};
+use super::change::{Item, exchange, insert};
 use super::entry::{self, Entry};
 use super::grow::grow;
 use super::read::{Probe, original_of, probe};
 use super::removal::unlink;
-use super::{INLINE_MOST, Key, Shard, Table};
+use super::{Key, Shard, Table};
 use crate::cell::EVENT;
 use crate::error::Result;
 use crate::layout::{WORD, block, kind};
 use crate::participant::Participant;
 use crate::space::{Patience, Space};
-use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
+use crate::value::{Fresh, SHORT_MOST, Words, tidy};
 use std::collections::HashMap;
 
 /// Entries of the record for each key: at most its index word, its place, and the word of the batch
@@ -24,8 +24,7 @@ const MORE: u64 = 64;
 pub struct Batch<'a> {
     space: &'a Space,
     participant: &'a Participant,
-    words: Unfinished<'a>,
-    room: u64,
+    words: Words<'a>,
     /// Keys to take out.
     removed: Vec<(u8, Vec<u8>)>,
 }
@@ -41,34 +40,17 @@ impl<'a> Batch<'a> {
         patience: Patience,
         room: u64,
     ) -> Result<Batch<'a>> {
-        let length = (1 + room) * WORD;
-        let words = Unfinished::allocate(space, participant, patience, length, kind::PLAIN)?;
-        let segment = &space.segment;
-        segment.zero(words.payload(), length);
-        let shape = segment.word(words.block() + block::SHAPE);
-        shape.store(length | kind::WORDS << 56, Ordering::Relaxed);
+        let words = Words::new(space, participant, patience, room)?;
         Ok(Batch {
             space,
             participant,
             words,
-            room,
             removed: Vec::new(),
         })
     }
 
-    fn count(&self) -> u64 {
-        let count = self.space.segment.word(self.words.payload());
-        count.load(Ordering::Relaxed).min(self.room)
-    }
-
-    fn word(&self, index: u64) -> u64 {
-        self.words.payload() + (1 + index) * WORD
-    }
-
     fn entry(&self, index: u64) -> Result<Entry> {
-        let segment = &self.space.segment;
-        let word = segment.word(self.word(index)).load(Ordering::Relaxed);
-        Entry::at(segment, word)
+        Entry::at(&self.space.segment, self.words.read(index))
     }
 
     /// Makes it take a key out, if there is one, before it stores anything.
@@ -87,11 +69,8 @@ impl<'a> Batch<'a> {
         let (space, segment) = (self.space, &self.space.segment);
         let kept = original_of(space, self.participant, &mut *patience, table, &item.key)?;
         let original = kept.as_ref().map_or(item.original, entry::borrow);
-        let inline: u64 = match &item.value {
-            Fresh::Bytes(_, parts) => parts.iter().map(|part| part.len() as u64).sum(),
-            _ => 0,
-        };
-        debug_assert!(inline <= INLINE_MOST);
+        let inline = item.value.short();
+        debug_assert!(inline <= SHORT_MOST);
         let size = Entry::size(&item.key, original, inline)?;
         let own = Unfinished::allocate(space, self.participant, &mut *patience, size, kind::PLAIN)?;
         let entry = Entry(own.block());
@@ -102,11 +81,12 @@ impl<'a> Batch<'a> {
             Fresh::Bytes(kind, parts) => entry.fill_inline(segment, *kind, parts)?,
         };
         entry.set_value(segment, word);
-        let (count, place) = (self.count(), self.word(self.count()));
+        let count = self.words.count();
+        let place = self.words.word(count);
         space.run_as(self.participant, patience, |operation| {
             operation.write(own.block() + block::SHAPE, size | kind::ENTRY << 56);
             operation.write(place, own.block());
-            operation.write(self.words.payload(), count + 1);
+            operation.write(self.words.count_word(), count + 1);
             own.pass_on(operation, 0);
             if let Fresh::Block(block) = &item.value {
                 block.pass_on(operation, 0);
@@ -130,7 +110,7 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool
     let segment = &space.segment;
     let mut hashes = Vec::new();
     let mut buffer = Vec::new();
-    for index in 0..batch.count() {
+    for index in 0..batch.words.count() {
         let tag = batch.entry(index)?.copy_key(segment, &mut buffer)?;
         let key = Key {
             tag,
@@ -144,7 +124,7 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool
     for &hash in hashes.iter().chain(&gone) {
         *shards.entry(hash % super::SHARDS).or_default() += 1;
     }
-    let pairs = batch.room * ENTRIES + MORE;
+    let pairs = batch.words.room * ENTRIES + MORE;
     let bytes = pairs * 2 * WORD;
     let chain = Unfinished::allocate(space, participant, &mut *patience, bytes, kind::PLAIN)?;
     loop {
@@ -163,7 +143,7 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool
                 let read = |word| operation.read(word);
                 if let Probe::There(slot, old) = probe(segment, read, storage, &key, hash)? {
                     unlink(operation, shard, storage, slot, old)?;
-                    operation.write(batch.word(replaced), old.0);
+                    operation.write(batch.words.word(replaced), old.0);
                     replaced += 1;
                 }
             }
@@ -186,7 +166,7 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool
                         }
                         exchange(operation, storage, slot, old, new)?;
                         // It is read by nobody else from the commit on: the batch's.
-                        operation.write(batch.word(replaced), old.0);
+                        operation.write(batch.words.word(replaced), old.0);
                         replaced += 1;
                     }
                     Probe::Vacant(slot) => {
@@ -196,7 +176,7 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool
                     }
                 }
             }
-            operation.write(batch.words.payload(), replaced);
+            operation.write(batch.words.count_word(), replaced);
             for index in (0..super::SHARDS).filter(|index| shards.contains_key(index)) {
                 operation.sequence(Shard::at(table.cell, index).sequence());
             }

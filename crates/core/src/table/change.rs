@@ -3,37 +3,19 @@
 use super::entry::{Entry, Original, OwnOriginal, VALUE};
 use super::grow::grow;
 use super::read::{Probe, Token, fingerprint, plainly, probe};
-use super::{COUNT, INLINE_MOST, Key, Shard, Storage, Table, USED, entry};
-use crate::cell::{EVENT, linked};
-use crate::doom as doomed;
+use super::{COUNT, Key, Shard, Storage, Table, USED, entry};
+use crate::cell::EVENT;
 use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::layout::{WORD, block, kind, superblock};
 use crate::operation::{Operation, class_for};
 use crate::participant::Participant;
-use crate::pin;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
-
-/// A value about to be stored: a word; the codec's kind and bytes, at most `INLINE_MOST`; or a
-/// filled block.
-pub enum Fresh<'a> {
-    Word(u64),
-    Bytes(u8, &'a [&'a [u8]]),
-    Block(Unfinished<'a>),
-}
-
-impl Fresh<'_> {
-    fn inline(&self) -> u64 {
-        match self {
-            Fresh::Bytes(_, parts) => parts.iter().map(|part| part.len() as u64).sum(),
-            _ => 0,
-        }
-    }
-}
+use crate::value::{self, Fresh, tidy};
 
 /// What is stored where.
 pub struct Item<'a> {
@@ -50,27 +32,6 @@ pub enum When {
     Absent,
     /// If nothing in the key's shard changed since.
     Unchanged(Token),
-}
-
-/// Makes a value ready: short bytes as they are, long ones in a block, with nothing held.
-///
-/// # Errors
-/// `Full`.
-pub fn prepare<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    kind: u8,
-    parts: &'a [&'a [u8]],
-) -> Result<Fresh<'a>> {
-    let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
-    if length <= INLINE_MOST {
-        return Ok(Fresh::Bytes(kind, parts));
-    }
-    match crate::cell::prepare(space, participant, patience, kind, parts)? {
-        crate::cell::Fresh::Word(word) => Ok(Fresh::Word(word)),
-        crate::cell::Fresh::Block(block) => Ok(Fresh::Block(block)),
-    }
 }
 
 /// What an attempt came to.
@@ -97,7 +58,7 @@ impl<'a> Room<'a> {
         item: &Item,
         original: Original,
     ) -> Result<Room<'a>> {
-        let size = Entry::size(&item.key, original, item.value.inline())?;
+        let size = Entry::size(&item.key, original, item.value.short())?;
         let large = match class_for(size) {
             Some(_) => None,
             None => Some(Unfinished::allocate(
@@ -157,34 +118,6 @@ impl<'a> Room<'a> {
 pub(super) fn next_stamp(segment: &Segment) -> u64 {
     let serials = segment.word(superblock::NEXT_SERIAL);
     serials.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
-}
-
-/// Writes the entries that let a value's block go; whether something is left to `tidy` after.
-pub(super) fn drop_value(operation: &mut Operation, word: u64) -> Attempt<bool> {
-    let segment = operation.segment;
-    if entry::is_inline(word) {
-        return Ok(false);
-    }
-    let Some(block) = linked(segment, word)? else {
-        return Ok(false);
-    };
-    if kind::has_contents(doomed::kind_of(segment, block)) {
-        doomed::condemn(operation, block)?;
-        return Ok(true);
-    }
-    let is_large = heap::is_large(segment, block);
-    if is_large {
-        pin::retire(operation, block)?;
-    } else {
-        heap::discard(operation, block)?;
-    }
-    Ok(is_large)
-}
-
-/// Frees what a change unlinked and could not free itself.
-pub(super) fn tidy(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
-    doomed::crumble(space, participant, &mut *patience)?;
-    pin::sweep(space, participant, patience)
 }
 
 /// Where an entry stands in the order: where it says, or, if a death left that stale, where it is.
@@ -320,18 +253,18 @@ fn replace(
     match &item.value {
         Fresh::Word(word) => {
             operation.write(old.0 + VALUE, *word);
-            drop_value(operation, value)
+            value::discard(operation, value)
         }
         Fresh::Block(block) => {
             operation.write(old.0 + VALUE, block.block());
             block.pass_on(operation, 0);
-            drop_value(operation, value)
+            value::discard(operation, value)
         }
         Fresh::Bytes(..) => {
             exchange(operation, storage, slot, old, new)?;
             room.take(operation)?;
             heap::discard(operation, old.0)?;
-            drop_value(operation, value)
+            value::discard(operation, value)
         }
     }
 }

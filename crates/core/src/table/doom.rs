@@ -1,6 +1,5 @@
 //! Taking tables apart, a piece a record, and what they consist of.
 
-use super::change::drop_value;
 use super::entry::Entry;
 use super::{BLOCK, Shard, Storage, USED, entry, version};
 use crate::cell::linked;
@@ -13,6 +12,7 @@ use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::Blocks;
 use crate::sync::Ordering;
+use crate::value;
 
 /// Places of an order that one record looks at.
 const LOOKED_AT: u64 = 1024;
@@ -81,7 +81,7 @@ pub fn crumble_table(operation: &mut Operation, block: u64) -> Attempt<()> {
         if word != 0 {
             let entry = Entry::at(segment, word)?;
             heap::discard(operation, entry.0)?;
-            drop_value(operation, entry.value(segment))?;
+            value::discard(operation, entry.value(segment))?;
             break;
         }
     }
@@ -103,29 +103,7 @@ pub fn crumble_entry(operation: &mut Operation, block: u64) -> Attempt<()> {
     let value = entry.value(operation.segment);
     // Off the list before its value may come onto it.
     doomed::bury(operation, block)?;
-    drop_value(operation, value)?;
-    operation.commit();
-    Ok(())
-}
-
-/// As `crumble_cell`, of words that name blocks: how many, then the words.
-///
-/// # Errors
-/// As `crumble_cell`.
-pub fn crumble_words(operation: &mut Operation, block: u64) -> Attempt<()> {
-    let segment = operation.segment;
-    let count = heap::payload(segment, block);
-    segment.check_range(count, WORD)?;
-    let Some(last) = operation.read(count).checked_sub(1) else {
-        doomed::bury(operation, block)?;
-        operation.commit();
-        return Ok(());
-    };
-    let word = count + WORD + last.min(segment.size()) * WORD;
-    segment.check_range(word, WORD)?;
-    let value = operation.read(word);
-    operation.write(count, last);
-    drop_value(operation, value)?;
+    value::discard(operation, value)?;
     operation.commit();
     Ok(())
 }

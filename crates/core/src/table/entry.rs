@@ -6,6 +6,7 @@ use crate::layout::{WORD, align_up, block, kind};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
+use crate::value::SHORT_MOST;
 
 pub const STAMP: u64 = block::SERIAL;
 pub const VALUE: u64 = 16;
@@ -14,9 +15,6 @@ const KEY: u64 = 32;
 
 /// The tag of a value word that says that the value's bytes stand in the entry.
 const INLINE: u64 = 6;
-/// Bytes of the longest such value.
-pub const INLINE_MOST: u64 = 1024;
-
 const HAS_ORIGINAL: u64 = 1 << 31;
 const TAG_SHIFT: u32 = 26;
 
@@ -234,7 +232,7 @@ impl Entry {
             return Ok(None);
         }
         let (kind, length) = ((word >> 8) as u8, word >> 16);
-        if length > INLINE_MOST {
+        if length > SHORT_MOST {
             return Err(corrupt(format!("an entry with a value of {length} bytes")));
         }
         let at = self.value_at(segment)?;

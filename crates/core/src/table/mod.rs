@@ -42,11 +42,10 @@ mod snapshot;
 
 pub use alone::{peek, store_alone};
 pub use batch::{Batch, store_all};
-pub use change::{Fresh, Item, When, prepare, store};
-pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table, crumble_words};
-pub use entry::INLINE_MOST;
-pub use read::{Found, Token, contains, find};
-pub use removal::{Taken, clear, pop_last, remove, take};
+pub use change::{Item, When, store};
+pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table};
+pub use read::{Token, contains, find};
+pub use removal::{clear, pop_last, remove, take};
 pub use snapshot::{Pair, Want, snapshot};
 
 use crate::cell::{self, Writer};

@@ -1,21 +1,14 @@
 //! Finding an entry, without a lock or under it.
 
-use super::entry::{self, Entry, OwnOriginal};
+use super::entry::{Entry, OwnOriginal};
 use super::{DELETED, EMPTY, Key, Shard, Storage, Table};
 use crate::cell::sequence::{Read, read_under};
-use crate::cell::{Pinned, linked, pinned, shape_of};
 use crate::error::{Result, corrupt};
 use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
-
-/// A value found: in a word; copied into the caller's buffer, which it fills; or where it is.
-pub enum Found<'a> {
-    Word(u64),
-    Bytes(u8),
-    Pinned(Pinned<'a>),
-}
+use crate::value::{self, Found};
 
 /// Which state of a key's shard was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -179,15 +172,10 @@ pub fn value<'a>(
     still: &dyn Fn() -> bool,
     buffer: &mut Vec<u8>,
 ) -> Result<Option<Found<'a>>> {
-    let segment = &space.segment;
-    if !entry::is_inline(word)
-        && let Some(block) = linked(segment, word)?
-        && let Some(pinned) = pinned(space, participant, block, still)?
-    {
-        return Ok(Some(Found::Pinned(pinned)));
+    match copy_inline(&space.segment, entry, word, buffer)? {
+        Some(kind) => Ok(Some(Found::Bytes(kind))),
+        None => value::find(space, participant, word, still, buffer),
     }
-    let copied = copy(segment, entry, word, still, buffer)?;
-    Ok(copied.map(|copied| copied.map_or_else(Found::Bytes, Found::Word)))
 }
 
 /// Copies an entry's value: its word, or its kind and, into `buffer`, its bytes. None: `still` does
@@ -202,19 +190,23 @@ pub fn copy(
     still: &dyn Fn() -> bool,
     buffer: &mut Vec<u8>,
 ) -> Result<Option<std::result::Result<u64, u8>>> {
-    if let Some(inline) = entry.inline(segment, word)? {
-        buffer.resize(inline.length as usize, 0);
-        segment.copy_out(inline.at, buffer);
-        return Ok(Some(Err(inline.kind)));
+    match copy_inline(segment, entry, word, buffer)? {
+        Some(kind) => Ok(Some(Err(kind))),
+        None => value::copy(segment, word, still, buffer),
     }
-    let Some(block) = linked(segment, word)? else {
-        return Ok(Some(Ok(word)));
+}
+
+/// Copies a value that stands in its entry; its kind.
+fn copy_inline(
+    segment: &Segment,
+    entry: Entry,
+    word: u64,
+    buffer: &mut Vec<u8>,
+) -> Result<Option<u8>> {
+    let Some(inline) = entry.inline(segment, word)? else {
+        return Ok(None);
     };
-    let (kind, length, payload) = shape_of(segment, block)?;
-    if !still() {
-        return Ok(None); // before a length that means nothing is made room for
-    }
-    buffer.resize(length as usize, 0);
-    segment.copy_out(payload, buffer);
-    Ok(Some(Err(kind)))
+    buffer.resize(inline.length as usize, 0);
+    segment.copy_out(inline.at, buffer);
+    Ok(Some(inline.kind))
 }

@@ -1,10 +1,10 @@
 //! Taking keys out, one or all: each is one record.
 
-use super::change::{When, drop_value, place_of, tidy};
+use super::change::{When, place_of};
 use super::entry::{Entry, OwnOriginal};
 use super::read::{Probe, Token, plainly, probe};
 use super::{BLOCK, COUNT, DELETED, EMPTY, Key, SHARDS, Shard, Storage, Table, USED, doom};
-use crate::cell::{EVENT, Pinned, linked, pinned};
+use crate::cell::EVENT;
 use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::layout::{WORD, superblock};
@@ -14,14 +14,8 @@ use crate::pin;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
+use crate::value::{self, Taken, tidy};
 
-/// A value taken out: ours.
-pub enum Taken<'a> {
-    Word(u64),
-    Bytes(u8, Vec<u8>),
-    Block(Unfinished<'a>),
-    Pinned(Pinned<'a>),
-}
 /// Writes the entries that unlink an entry, but for what becomes of its blocks.
 pub(super) fn unlink(
     operation: &mut Operation,
@@ -82,7 +76,7 @@ pub fn remove(
             return Ok(false);
         };
         unlink(operation, shard, storage, slot, entry)?;
-        left = drop_value(operation, entry.value(segment))?;
+        left = value::discard(operation, entry.value(segment))?;
         heap::discard(operation, entry.0)?;
         operation.sequence(shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
@@ -95,8 +89,7 @@ pub fn remove(
     Ok(removed)
 }
 
-/// Writes the entries that make an entry's value ours; what it is. The last that may fail before the
-/// commit: a pin's end looks at the retired list, whose lock this operation holds.
+/// Writes the entries that make an entry's value ours; what it is: see `value::take`.
 fn detach<'a>(
     space: &'a Space,
     participant: &'a Participant,
@@ -111,24 +104,7 @@ fn detach<'a>(
         segment.copy_out(inline.at, &mut bytes);
         return Ok(Taken::Bytes(inline.kind, bytes));
     }
-    match linked(segment, word)? {
-        None => Ok(Taken::Word(word)),
-        Some(block) if heap::is_large(segment, block) => {
-            // Others may have it pinned, as we do now; it goes when nobody reads it.
-            pin::retire(operation, block)?;
-            let (kind, length, payload) = crate::cell::shape_of(segment, block)?;
-            if let Some(pinned) = pinned(space, participant, block, || true)? {
-                return Ok(Taken::Pinned(pinned));
-            }
-            let mut bytes = vec![0; length as usize];
-            segment.copy_out(payload, &mut bytes);
-            Ok(Taken::Bytes(kind, bytes))
-        }
-        Some(block) => {
-            spare.pass_on(operation, block);
-            Ok(Taken::Word(0))
-        }
-    }
+    value::take(space, participant, operation, word, spare)
 }
 
 /// Takes a key out and gives its value; None: there is none.
@@ -165,18 +141,11 @@ pub fn take<'a>(
         operation.commit();
         Ok(Some(taken))
     })?;
-    let taken = taken.map(|taken| ours(taken, spare));
+    let taken = taken.map(|taken| taken.ours(spare));
     if let Some(Taken::Bytes(..)) = taken {
         pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
     }
     Ok(taken)
-}
-
-fn ours<'a>(taken: Taken<'a>, spare: Unfinished<'a>) -> Taken<'a> {
-    match taken {
-        Taken::Word(0) => Taken::Block(spare),
-        taken => taken,
-    }
 }
 
 /// A key that was taken out, its original form, and its value.
@@ -234,7 +203,7 @@ pub fn pop_last<'a>(
         operation.commit();
         Ok(Some(((tag, bytes), original, taken)))
     })?;
-    let popped = popped.map(|(key, original, taken)| (key, original, ours(taken, spare)));
+    let popped = popped.map(|(key, original, taken)| (key, original, taken.ours(spare)));
     if let Some((.., Taken::Bytes(..))) = popped {
         pin::sweep(space, participant, patience)?; // as in `take`
     }

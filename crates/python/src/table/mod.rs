@@ -2,36 +2,26 @@
 
 mod slot;
 mod update;
-mod value;
 
 pub use slot::install;
-pub use value::View;
 
 use crate::codec::{self, Encoded, Links};
-use crate::error::{copying, waiting};
+use crate::error::waiting;
 use crate::guard::{self, CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::identity::{self, Identity, with_key};
 use crate::primitive::Primitive;
+use crate::value::{self, with_buffer, with_fresh};
 use crate::waiter::Deadline;
 use courtyard_core::cell;
 use courtyard_core::lock;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Fresh, Item, LENGTH, Pair, Token, Want, When};
+use courtyard_core::table::{self, Item, LENGTH, Pair, Token, Want, When};
 use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use std::cell::Cell;
-
-thread_local! {
-    /// Room to copy a value into; who decodes with it in hand leaves none to who comes meanwhile.
-    static BUFFER: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
-}
-
-/// More than this is given back to the system after use.
-const BUFFER_KEPT: usize = 1 << 16;
 
 /// Keys and values among processes and threads. `courtyard.Dict` is what programs use.
 #[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
@@ -52,25 +42,17 @@ impl Opened<'_> {
         py: Python<'py>,
         identity: &Identity,
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
-        let mut buffer = BUFFER.take().unwrap_or_default();
-        let participant = self.open.participant;
-        let found = waiting(py, |patience| {
-            let key = &identity.key;
-            table::find(
-                self.space,
-                participant,
-                patience,
-                self.table,
-                key,
-                &mut buffer,
-            )
-        });
-        let (found, token) = found?;
-        let value = found.map(|found| value::decode(py, self.space, participant, found, &buffer));
-        if buffer.capacity() <= BUFFER_KEPT {
-            BUFFER.set(Some(buffer));
-        }
-        Ok((value.transpose()?, token))
+        with_buffer(|buffer| {
+            let participant = self.open.participant;
+            let found = waiting(py, |patience| {
+                let key = &identity.key;
+                table::find(self.space, participant, patience, self.table, key, buffer)
+            });
+            let (found, token) = found?;
+            let value =
+                found.map(|found| value::decode(py, self.space, participant, found, buffer));
+            Ok((value.transpose()?, token))
+        })
     }
 
     /// Stores a value; false: the condition does not hold.
@@ -88,38 +70,22 @@ impl Opened<'_> {
             .map(|(kind, bytes)| (*kind, bytes.as_slice()));
         let (space, participant, table) = (self.space, self.open.participant, self.table);
         let key = identity.key;
-        match codec::encode(value, Links::Refuse)? {
-            Encoded::Word(word)
-                if when == When::Always
-                    // SAFETY: the GIL is held from before this call until after it.
-                    && unsafe {
-                        table::store_alone(&space.segment, participant, table, &key, word)
-                    } =>
-            {
-                Ok(true)
-            }
-            Encoded::Word(word) => waiting(py, |patience| {
-                let value = Fresh::Word(word);
-                let item = Item {
-                    key,
-                    original,
-                    value,
-                };
-                table::store(space, participant, patience, table, &item, when)
-            }),
-            Encoded::Block(block) => block.with_parts(|parts, length| {
-                let kind = block.kind;
-                copying(py, length, |patience| {
-                    let value = table::prepare(space, participant, &mut *patience, kind, parts)?;
-                    let item = Item {
-                        key,
-                        original,
-                        value,
-                    };
-                    table::store(space, participant, patience, table, &item, when)
-                })
-            }),
+        let encoded = codec::encode(value, Links::Refuse)?;
+        if let Encoded::Word(word) = encoded
+            && when == When::Always
+            // SAFETY: the GIL is held from before this call until after it.
+            && unsafe { table::store_alone(&space.segment, participant, table, &key, word) }
+        {
+            return Ok(true);
         }
+        with_fresh(py, space, participant, encoded, |patience, value| {
+            let item = Item {
+                key,
+                original,
+                value,
+            };
+            table::store(space, participant, patience, table, &item, when)
+        })
     }
 
     fn remove(self, py: Python<'_>, identity: &Identity, when: When) -> PyResult<bool> {

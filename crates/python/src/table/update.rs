@@ -1,11 +1,12 @@
 //! Changes that depend on what is there, and changes of many keys at once.
 
 use super::{Opened, Table, acquire, opened, release};
-use crate::codec::{self, Encoded, Links};
-use crate::error::{copying, waiting};
+use crate::codec::{self, Links};
+use crate::error::waiting;
 use crate::identity::{self, with_key};
+use crate::value::with_fresh;
 use crate::waiter::Deadline;
-use courtyard_core::table::{self, Batch, Fresh, Item, When};
+use courtyard_core::table::{self, Batch, Item, When};
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyList};
 
@@ -97,36 +98,14 @@ fn try_change_all(
                 .as_ref()
                 .map(|(kind, bytes)| (*kind, bytes.as_slice()));
             let key = identity.key;
-            match &encoded {
-                Encoded::Word(word) => waiting(py, |patience| {
-                    let value = Fresh::Word(*word);
-                    batch.add(
-                        patience,
-                        this.table,
-                        &Item {
-                            key,
-                            original,
-                            value,
-                        },
-                    )
-                }),
-                Encoded::Block(block) => block.with_parts(|parts, length| {
-                    let kind = block.kind;
-                    copying(py, length, |patience| {
-                        let value =
-                            table::prepare(space, participant, &mut *patience, kind, parts)?;
-                        batch.add(
-                            patience,
-                            this.table,
-                            &Item {
-                                key,
-                                original,
-                                value,
-                            },
-                        )
-                    })
-                }),
-            }
+            with_fresh(py, space, participant, encoded, |patience, value| {
+                let item = Item {
+                    key,
+                    original,
+                    value,
+                };
+                batch.add(patience, this.table, &item)
+            })
         })?;
     }
     waiting(py, |patience| {

@@ -7,7 +7,8 @@ use courtyard_core::layout::{LINE, superblock};
 use courtyard_core::pin::Pin;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Batch, Fresh, Item, Key, SHARDS, Taken, Want, When};
+use courtyard_core::table::{self, Batch, Item, Key, SHARDS, Want, When};
+use courtyard_core::value::{self, Found, Fresh, Taken};
 
 const KIND: u8 = 20;
 const TAG: u8 = 1;
@@ -64,7 +65,7 @@ fn value(space: &'static Space, (length, byte): (usize, u8)) -> Fresh<'static> {
     }
     let bytes: &'static [u8] = vec![byte; length].leak();
     let parts: &'static [&'static [u8]] = vec![bytes].leak();
-    table::prepare(space, me(space), &mut patient, KIND, parts).expect("a block")
+    value::prepare(space, me(space), &mut patient, KIND, parts).expect("a block")
 }
 
 fn item<'a>(name: &'a [u8], value: Fresh<'a>) -> Item<'a> {
@@ -87,7 +88,7 @@ fn store(space: &Space, made: Made, (name, (length, byte)): &Pair) {
     let parts: &[&[u8]] = &[&bytes];
     let value = match *length {
         WORD => Fresh::Word(u64::from(*byte) << 3 | 1),
-        _ => table::prepare(space, me(space), &mut patient, KIND, parts).expect("a block"),
+        _ => value::prepare(space, me(space), &mut patient, KIND, parts).expect("a block"),
     };
     put(space, made, name, value);
 }
@@ -146,9 +147,9 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
         let (there, _) =
             table::find(space, me, &mut patient, table, &key(&pair.key), &mut buffer).or_text()?;
         let length = match there.ok_or("a key that is in the order is not in the index")? {
-            table::Found::Word(_) => WORD,
-            table::Found::Bytes(_) => buffer.len(),
-            table::Found::Pinned(pinned) => pinned.length as usize,
+            Found::Word(_) => WORD,
+            Found::Bytes(_) => buffer.len(),
+            Found::Pinned(pinned) => pinned.length as usize,
         };
         if length != value.0 {
             return Err(format!(
@@ -357,7 +358,7 @@ fn pinned_by_another() -> Entry {
             let (me, table) = (me(space), writer(made));
             let name = key(&old[0].0);
             let found = table::find(space, me, &mut patient, table, &name, &mut Vec::new());
-            let Ok((Some(table::Found::Pinned(pinned)), _)) = found else {
+            let Ok((Some(Found::Pinned(pinned)), _)) = found else {
                 panic!("not found");
             };
             let block = pinned.payload - courtyard_core::layout::block::LARGE;

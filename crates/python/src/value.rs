@@ -1,15 +1,59 @@
-//! Values of a table as Python objects.
+//! Values in containers as Python objects, and Python objects as such values.
 
-use crate::codec::{self, Source};
-use crate::error::{LONG, raise};
+use crate::codec::{self, Encoded, Source};
+use crate::error::{LONG, copying, raise, waiting};
 use courtyard_core::cell::{self, Pinned};
+use courtyard_core::error::Result;
 use courtyard_core::participant::Participant;
-use courtyard_core::space::Space;
-use courtyard_core::table::{Found, Taken};
+use courtyard_core::space::{Patience, Space};
+use courtyard_core::value::{Found, Fresh, Taken, prepare};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::Arc;
+
+thread_local! {
+    /// Room to copy a value into; who decodes with it in hand leaves none to who comes meanwhile.
+    static BUFFER: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+}
+
+/// More than this is given back to the system after use.
+const BUFFER_KEPT: usize = 1 << 16;
+
+/// Runs `work` with room to copy a value into.
+pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut buffer = BUFFER.take().unwrap_or_default();
+    let result = work(&mut buffer);
+    if buffer.capacity() <= BUFFER_KEPT {
+        BUFFER.set(Some(buffer));
+    }
+    result
+}
+
+/// Makes an encoded value ready to be stored and runs `work` with it, without the GIL if that copies
+/// much.
+///
+/// # Errors
+/// `SpaceFull`; what `work` fails with.
+pub fn with_fresh<T: Send>(
+    py: Python<'_>,
+    space: &Space,
+    participant: &Participant,
+    encoded: Encoded<'_, '_>,
+    work: impl FnOnce(Patience, Fresh<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    match encoded {
+        Encoded::Word(word) => waiting(py, |patience| work(patience, Fresh::Word(word))),
+        Encoded::Block(block) => block.with_parts(|parts, length| {
+            let kind = block.kind;
+            copying(py, length, |patience| {
+                let fresh = prepare(space, participant, &mut *patience, kind, parts)?;
+                work(patience, fresh)
+            })
+        }),
+    }
+}
 
 /// Decodes a value found; short ones are in `buffer`.
 ///

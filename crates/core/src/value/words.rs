@@ -1,0 +1,84 @@
+//! Words that name blocks: how values and entries are ours before a record links them all, and
+//! still are after one that unlinked them all.
+
+use super::discard;
+use crate::doom;
+use crate::error::{Attempt, Result};
+use crate::heap;
+use crate::layout::{WORD, block, kind};
+use crate::operation::Operation;
+use crate::participant::Participant;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+
+/// A block of kind `WORDS` in our hands: how many words count, then the words. Dropping it frees
+/// what they name.
+pub struct Words<'a> {
+    segment: &'a Segment,
+    own: Unfinished<'a>,
+    pub room: u64,
+}
+
+impl<'a> Words<'a> {
+    /// Room for so many; none counts yet.
+    ///
+    /// # Errors
+    /// `Full`.
+    pub fn new(
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        room: u64,
+    ) -> Result<Words<'a>> {
+        let length = (1 + room) * WORD;
+        let own = Unfinished::allocate(space, participant, patience, length, kind::PLAIN)?;
+        let segment = &space.segment;
+        segment.zero(own.payload(), length);
+        let shape = segment.word(own.block() + block::SHAPE);
+        shape.store(length | kind::WORDS << 56, Ordering::Relaxed);
+        Ok(Words { segment, own, room })
+    }
+
+    /// The word that says how many count. Nobody but us writes it while we live.
+    pub fn count_word(&self) -> u64 {
+        self.own.payload()
+    }
+
+    pub fn count(&self) -> u64 {
+        let count = self.segment.word(self.count_word());
+        count.load(Ordering::Relaxed).min(self.room)
+    }
+
+    /// Where a word stands.
+    pub fn word(&self, index: u64) -> u64 {
+        self.own.payload() + (1 + index) * WORD
+    }
+
+    pub fn read(&self, index: u64) -> u64 {
+        self.segment.word(self.word(index)).load(Ordering::Relaxed)
+    }
+}
+
+/// Writes and commits the record that frees the next piece of a doomed block of words.
+///
+/// # Errors
+/// `Stop` as the heap has it; `Corrupt`.
+pub fn crumble_words(operation: &mut Operation, block: u64) -> Attempt<()> {
+    let segment = operation.segment;
+    let count = heap::payload(segment, block);
+    segment.check_range(count, WORD)?;
+    let Some(last) = operation.read(count).checked_sub(1) else {
+        doom::bury(operation, block)?;
+        operation.commit();
+        return Ok(());
+    };
+    let word = count + WORD + last.min(segment.size()) * WORD;
+    segment.check_range(word, WORD)?;
+    let value = operation.read(word);
+    operation.write(count, last);
+    discard(operation, value)?;
+    operation.commit();
+    Ok(())
+}
