@@ -183,9 +183,7 @@ class TestSemaphore:
 
 
 class TestCondition:
-    def wait(
-        self, c: Any, count: int, beside: int = 0
-    ) -> tuple[list[threading.Thread], list[bool]]:
+    def wait(self, c: Any, count: int) -> tuple[list[threading.Thread], list[bool]]:
         results: list[bool] = []
 
         def run() -> None:
@@ -195,7 +193,7 @@ class TestCondition:
         threads = [threading.Thread(target=run) for _ in range(count)]
         for thread in threads:
             thread.start()
-        while c._waiters < count + beside:
+        while c._waiters < count:
             time.sleep(0.005)
         return threads, results
 
@@ -284,7 +282,8 @@ class TestCondition:
         os.kill(child, signal.SIGSTOP)  # so that it cannot take its turn
         with c:
             c.notify()
-        threads, results = self.wait(c, 1, beside=1)
+        assert c._waiters == 0
+        threads, results = self.wait(c, 1)
         kill(child)
         for thread in threads:
             thread.join(20)

@@ -23,6 +23,7 @@ use crate::holding::Row;
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::roster::ObjectId;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -105,6 +106,9 @@ pub fn join(
         let index = operation.read(cell + INSIDE);
         let is_last = index.saturating_add(1) >= operation.read(cell + PARTIES);
         operation.write(cell + INSIDE, index.wrapping_add(1));
+        if planted(Bug::JoinInTwo) {
+            operation.commit();
+        }
         row.write(operation, object, 1, 0);
         if is_last {
             operation.write(cell + PHASE, ACTING);
@@ -208,7 +212,7 @@ pub fn settle(operation: &mut Operation, cell: u64) -> Attempt<()> {
     operation.lock(cell)?;
     let phase = operation.read(cell + PHASE);
     go(operation, cell, phase);
-    if matches!(phase, FILLING | ACTING) {
+    if matches!(phase, FILLING | ACTING) && !planted(Bug::PartyNotMissed) {
         operation.write(cell + PHASE, BROKEN);
     }
     operation.owe(cell + EVENT);

@@ -17,6 +17,7 @@ use crate::holding::{self, Row};
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::roster::ObjectId;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -43,6 +44,11 @@ pub struct Waiter {
 /// How many wait and took no notification yet.
 pub fn waiting(segment: &Segment, cell: u64) -> u64 {
     segment.word(cell + WAITERS).load(Ordering::Relaxed)
+}
+
+/// How many wait for whom there is no notification; beside one who takes his, perhaps one more.
+pub fn unnotified(segment: &Segment, cell: u64) -> u64 {
+    waiting(segment, cell).saturating_sub(given(segment, cell))
 }
 
 /// Notifications not taken yet.
@@ -107,6 +113,9 @@ fn take(operation: &mut Operation, waiter: Waiter) -> bool {
     operation.write(cell + GIVEN, given - 1);
     let waiting = operation.read(cell + WAITERS);
     operation.write(cell + WAITERS, waiting.saturating_sub(1));
+    if planted(Bug::NotificationInTwo) {
+        operation.commit();
+    }
     row.write(operation, object, NOTIFIED, 0);
     operation.commit();
     true
@@ -180,7 +189,9 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
     operation.lock(cell)?;
     let mut given = operation.read(cell + GIVEN);
     if operation.read(row + holding::AMOUNT) & NOTIFIED != 0 {
-        given = given.saturating_add(1);
+        if !planted(Bug::NotificationForgotten) {
+            given = given.saturating_add(1);
+        }
     } else {
         let waiting = operation.read(cell + WAITERS);
         operation.write(cell + WAITERS, waiting.saturating_sub(1));

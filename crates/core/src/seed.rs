@@ -100,6 +100,14 @@ bugs! {
     LeaseInTwo,
     /// semaphore: a permit is taken by one record and written into our row by the next.
     PermitInTwo,
+    /// condition: a notification is taken by one record and written into our row by the next.
+    NotificationInTwo,
+    /// condition: what a dead waiter was given goes to nobody.
+    NotificationForgotten,
+    /// barrier: a party is counted by one record and written into our row by the next.
+    JoinInTwo,
+    /// barrier: a dead party breaks nothing.
+    PartyNotMissed,
 }
 
 #[cfg(any(loom, feature = "seeded-bugs"))]

@@ -3,9 +3,11 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, BYTES, MUTEX, SCALAR, STORED};
+use courtyard_core::cell::{self, BYTES, CONDITION, MUTEX, SCALAR, STORED};
 use courtyard_core::check::Census;
+use courtyard_core::condition::{self, Waiter};
 use courtyard_core::crash::{self, POINTS};
+use courtyard_core::holding::Row;
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
 use courtyard_core::participant::Participant;
 use courtyard_core::pin::Pin;
@@ -167,6 +169,42 @@ fn scalar_change_dies(change: impl Fn(&Space, Made)) {
             let told = watch.take().unwrap().was_told(&space);
             assert!(told || value == 7, "{at}: nobody was told");
             add(&space, made, 1); // the lock is free
+        },
+    );
+}
+
+/// A notifier that dies on its way from the change to the wake has notified wholly, or not at all.
+#[test]
+fn notifying_a_condition() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = warm_space(&folder);
+    let made = make(&space, CONDITION, condition::LENGTH);
+    let row = Row::reserve(&space, me(&space), &mut patient).unwrap();
+    let waiter = Waiter {
+        cell: made.base,
+        object: made.object,
+        row,
+    };
+    let watch = std::cell::Cell::new(None);
+    let leave = || condition::leave(&space, me(&space), &mut patient, waiter).unwrap();
+    operation_dies(
+        &space,
+        || {
+            if watch.take().is_some() {
+                leave();
+            }
+            condition::enter(&space, me(&space), &mut patient, waiter).unwrap();
+            watch.set(Some(Watch::new(&space, made)));
+        },
+        |space| {
+            as_newcomer(space, |space| {
+                condition::notify(space, me(space), &mut patient, made.base, 1).unwrap();
+            });
+        },
+        |at| {
+            let told = watch.take().unwrap().was_told(&space);
+            assert!(leave() <= told, "{at}: notified, but nobody was told");
         },
     );
 }

@@ -77,11 +77,11 @@ impl Condition {
         })
     }
 
-    /// How many threads of all processes wait.
+    /// How many threads of all processes wait and are not notified yet.
     #[getter]
     fn _waiters(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
         handle.open(slf.py())?;
-        Ok(condition::waiting(&handle.space.segment, handle.cell))
+        Ok(condition::unnotified(&handle.space.segment, handle.cell))
     }
 }

@@ -74,6 +74,10 @@ fn caught(bug: Bug) -> Caught {
         Bug::GetInTwo => Stepped("get an item", "open"),
         Bug::LeaseInTwo => Stepped("lease an item", "belongs to nobody"),
         Bug::PermitInTwo => Stepped("acquire a semaphore", "expected 2 or 2"),
+        Bug::NotificationInTwo => Stepped("take a notification", "expected (1, 1) or (1, 1)"),
+        Bug::NotificationForgotten => Stepped("take a notification", "expected (1, 1) or (1, 1)"),
+        Bug::JoinInTwo => Stepped("join a barrier", "expected (0, 0) or (4, 0)"),
+        Bug::PartyNotMissed => Stepped("join a barrier as the last", "expected (0, 0) or (4, 0)"),
     }
 }
 

@@ -286,21 +286,25 @@ fn barriers(entries: &mut Vec<Entry>) {
         }
     };
     let phase = |space: &Space, made: Made| barrier::phase(&space.segment, made.base);
+    let waiting = move |space: &Space, made: Made| {
+        let waiting = barrier::waiting(&space.segment, made.base);
+        (phase(space, made), waiting)
+    };
     entries.push(change(
         "join a barrier",
         of(2),
         party,
         |space, _, party| assert_eq!(join(space, party), Joined::As(0)),
-        phase,
-        (FILLING, BROKEN),
+        waiting,
+        ((FILLING, 0), (BROKEN, 0)),
     ));
     entries.push(change(
         "join a barrier as the last",
         of(1),
         party,
         |space, _, party| assert_eq!(join(space, party), Joined::Last(0)),
-        phase,
-        (FILLING, BROKEN),
+        waiting,
+        ((FILLING, 0), (BROKEN, 0)),
     ));
     let advance = |space: &Space, made: Made, to| {
         let from = [ACTING];
