@@ -3,12 +3,15 @@
 What each scene promises stands in its ``close``.
 """
 
+import fcntl
 import os
 import random
+import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -492,6 +495,56 @@ def test_a_party_killed_in_its_action_breaks_the_barrier() -> None:
     assert barrier.broken
     barrier.reset()
     assert (barrier.n_waiting, barrier.broken) == (0, False)
+
+
+STATES, SLOTS, DRAINING, LIVENESS = 0x1000, 1024, 2, 1 << 40  # as the design page has them
+
+
+@contextmanager
+def settled_by_another(file: str) -> Iterator[None]:
+    """Take the place of a process that has just begun to give back what a dead one held."""
+    with open(file, "r+b") as segment:
+        states = struct.unpack(f"={SLOTS}Q", os.pread(segment.fileno(), SLOTS * 8, STATES))
+        (slot,) = [slot for slot, state in enumerate(states) if state & 3 == DRAINING]
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, LIVENESS + slot, 1, 0)
+        fcntl.fcntl(segment, fcntl.F_OFD_SETLK, lock)
+        yield
+
+
+def test_nobody_counts_on_a_party_that_died() -> None:
+    """The last to come runs no action while another process takes a dead one out."""
+    acted, broken = [], []
+    lock, ready = cy.Lock(), RawValue("i")
+    barrier = cy.Barrier(3, action=lambda: acted.append(True))
+
+    def die_inside() -> None:
+        lock.acquire()
+        ready.value = 1
+        barrier.wait()
+
+    def party() -> None:
+        try:
+            barrier.wait()
+        except threading.BrokenBarrierError as error:
+            broken.append(error)
+
+    child = fork(die_inside)
+    assert ready.wait_for(1, LIMIT)
+    while barrier.n_waiting < 1:
+        time.sleep(0.001)
+    kill(child)
+    assert lock.acquire(timeout=SOON)  # so its locks are free; its place at the barrier is not
+    with settled_by_another(ready._address()[0]):
+        parties = [threading.Thread(target=party) for _ in range(2)]
+        for thread in parties:
+            thread.start()
+        for thread in parties:
+            thread.join(0.15)
+        assert (acted, broken) == ([], [])
+    for thread in parties:
+        thread.join(SOON)
+    assert (acted, len(broken)) == ([], 2)
+    assert barrier.broken
 
 
 @pytest.mark.parametrize("kind", [cy.Semaphore, cy.BoundedSemaphore])

@@ -6,9 +6,9 @@
 //! is dead its drainer settles it with the object, under the slot's drain lock.
 
 use crate::error::Result;
-use crate::layout::{self, WORD, slot};
+use crate::layout::{self, SLOTS, WORD, slot};
 use crate::operation::Operation;
-use crate::participant::{Me, Participant};
+use crate::participant::{DRAINING, Me, Participant, State};
 use crate::roster::ObjectId;
 use crate::rows::{self, Place};
 use crate::segment::Segment;
@@ -86,6 +86,22 @@ impl Row {
     pub fn clear(self, operation: &mut Operation) {
         operation.write(self.at, 0);
     }
+}
+
+/// Whether a dead process's row still names the object: its drainer has not come to it. One whom
+/// a reaper has at hand counts as alive.
+pub fn is_owed(segment: &Segment, object: ObjectId) -> bool {
+    let named = |at: u64| {
+        let word = |offset| segment.word(at + offset).load(Ordering::Acquire); // pairs with apply
+        word(0) == object.row + 1 && word(SERIAL) == object.serial
+    };
+    (0..SLOTS)
+        .filter(|&slot| State::read(segment, slot).state == DRAINING)
+        .filter_map(|slot| {
+            let head = layout::slot_record(slot) + slot::HOLDINGS;
+            rows::each(segment, head, ROW).ok()
+        })
+        .any(|rows| rows.into_iter().any(|(_, at)| named(at)))
 }
 
 /// The object that a row names, as its drainer reads it; None in a free row.

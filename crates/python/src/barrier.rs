@@ -8,7 +8,7 @@ use courtyard_core::barrier::{
     self, ACTING, BROKEN, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
 };
 use courtyard_core::cell::{self, EVENT};
-use courtyard_core::holding::Row;
+use courtyard_core::holding::{self, Row};
 use courtyard_core::lock::PROBE;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -72,6 +72,20 @@ impl Wait<'_, '_> {
         full(Deadline::NEVER).map(|_| true) // all are here: only the action is awaited
     }
 
+    /// Sees, as the last to come, that all inside live: a death that nobody had seen, or that
+    /// another is about to settle, breaks the barrier. So it does if that takes too long.
+    fn see_all(&self, deadline: Deadline) -> PyResult<()> {
+        let (space, Party { cell, object, .. }) = (self.base.handle.space, self.party);
+        let seen = waiter::attempt(self.py, space, cell + EVENT, Some(deadline), PROBE, || {
+            waiter::look_after(self.py, space)?;
+            Ok((!holding::is_owed(&space.segment, object)).then_some(()))
+        })?;
+        if seen.is_none() {
+            self.advance(&[ACTING], BROKEN)?;
+        }
+        Ok(())
+    }
+
     fn leave(&self) -> PyResult<u64> {
         let phase = waiting(self.py, |patience| {
             barrier::leave(self.base.handle.space, self.open, patience, self.party)
@@ -131,8 +145,7 @@ impl Barrier {
         let (index, went) = match joined {
             Ok(Joined::As(index)) => (index, wait.fill(deadline)),
             Ok(Joined::Last(index)) => {
-                // One of those inside may have died unseen: then it breaks.
-                let acted = waiter::look_after(py, base.handle.space).and_then(|()| {
+                let acted = wait.see_all(deadline).and_then(|()| {
                     let may_act = !action.is_none() && barrier::phase(segment, cell) == ACTING;
                     if may_act {
                         action.call0().map(drop)
