@@ -18,6 +18,7 @@ from courtyard._array import Array, RawArray
 from courtyard._barrier import Barrier
 from courtyard._condition import Condition
 from courtyard._counter import Counter
+from courtyard._deque import Deque
 from courtyard._dict import Dict
 from courtyard._errors import (
     Closed,
@@ -31,6 +32,7 @@ from courtyard._errors import (
 )
 from courtyard._event import Event
 from courtyard._functions import check, statistics, version, wait_for
+from courtyard._list import List
 from courtyard._lock import Lock, RLock
 from courtyard._namespace import Namespace
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
@@ -56,11 +58,13 @@ __all__ = [
     "CorruptError",
     "Counter",
     "CourtyardError",
+    "Deque",
     "Dict",
     "Event",
     "JoinableQueue",
     "LayoutMismatch",
     "LifoQueue",
+    "List",
     "Lock",
     "Namespace",
     "NotFound",

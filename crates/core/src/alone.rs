@@ -15,6 +15,8 @@ pub struct Alone<'a> {
     base: u64,
     lock: u64,
     entries: u64,
+    /// Whether the lock was a dead one's.
+    pub recovered: bool,
 }
 
 impl<'a> Alone<'a> {
@@ -29,15 +31,17 @@ impl<'a> Alone<'a> {
         lock: u64,
     ) -> Option<Alone<'a>> {
         // A dead one's lock, taken over here, stays marked as recovered: nothing is lost.
-        match lock::try_acquire(segment, lock, participant.me, 0) {
-            Ok(Tried::Acquired | Tried::Recovered) => {}
+        let recovered = match lock::try_acquire(segment, lock, participant.me, 0) {
+            Ok(Tried::Acquired) => false,
+            Ok(Tried::Recovered) => true,
             _ => return None,
-        }
+        };
         Some(Alone {
             segment,
             base: participant.record(0),
             lock,
             entries: 0,
+            recovered,
         })
     }
 

@@ -202,10 +202,12 @@ pub mod kind {
     pub const WORDS: u64 = 5;
     /// A value with links to objects.
     pub const LINKED: u64 = 6;
+    /// A list's ring.
+    pub const RING: u64 = 7;
 
     /// Whether such a block names others, which go with it.
     pub const fn has_contents(kind: u64) -> bool {
-        kind >= TABLE && kind <= LINKED
+        kind >= TABLE && kind <= RING
     }
 }
 

@@ -3,7 +3,7 @@
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
 //! `alone operation recover` · `heap` · `space` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
-//! `cell` · `value` · `mutex flag semaphore condition barrier queue table fork drain` · `check folder`.
+//! `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` · `check folder`.
 
 pub mod alone;
 pub mod barrier;
@@ -24,6 +24,7 @@ pub mod heap;
 pub mod holding;
 pub mod journal;
 pub mod layout;
+pub mod list;
 pub mod lock;
 #[cfg(loom)]
 pub mod mortal;
@@ -75,6 +76,9 @@ fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {
     if kind == cell::TABLE {
         return table::condemn(operation, root, cell);
     }
+    if kind == cell::LIST {
+        return list::condemn(operation, root, cell);
+    }
     if kind != cell::QUEUE {
         return cell::dismantle(operation, root);
     }
@@ -90,10 +94,12 @@ fn crumble(_space: &Space, operation: &mut Operation, block: u64) -> Attempt<()>
         cell::KIND => match cell::at(operation.segment, block)? {
             (cell, cell::QUEUE, queue::LENGTH) => queue::crumble(operation, block, cell),
             (cell, cell::TABLE, table::LENGTH) => table::crumble_cell(operation, block, cell),
+            (cell, cell::LIST, list::LENGTH) => list::crumble_cell(operation, block, cell),
             (_, kind, _) => Err(corrupt(format!("a cell of kind {kind} is doomed")).into()),
         },
         kind::TABLE => table::crumble_table(operation, block),
         kind::ENTRY => table::crumble_entry(operation, block),
+        kind::RING => list::crumble_ring(operation, block),
         kind::WORDS => value::crumble_words(operation, block),
         kind => Err(corrupt(format!("a block of kind {kind} is doomed")).into()),
     }
@@ -119,8 +125,10 @@ fn blocks(segment: &Segment, block: u64) -> Result<space::Blocks> {
         cell::KIND => match cell::at(segment, block)? {
             (cell, cell::QUEUE, queue::LENGTH) => queue::blocks(segment, block, cell),
             (cell, cell::TABLE, table::LENGTH) => table::blocks(segment, block, Some(cell)),
+            (cell, cell::LIST, list::LENGTH) => list::blocks(segment, block, Some(cell)),
             _ => cell::blocks(segment, block),
         },
+        kind::RING => list::blocks(segment, block, None),
         _ => table::blocks(segment, block, None),
     }
 }

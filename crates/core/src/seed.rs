@@ -52,6 +52,14 @@ bugs! {
     ContentsBeforeLink,
     /// table: a doomed index does not say how many entries it still names.
     LeftNotCounted,
+    /// list: an element counts before its word is written.
+    CountedFirst,
+    /// list: the record that links a batch does not take it from its owner.
+    BatchKept,
+    /// list: what an exchange of rings drops is not in our hands after it.
+    GoneNotCounted,
+    /// list: elements are copied to a new ring before the lock is taken.
+    CopiedBeforeLock,
     /// recover: the generation is advanced before the replay.
     GenerationBeforeReplay,
     /// recover: the wakes that the dead one owed are forgotten.

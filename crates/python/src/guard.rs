@@ -3,6 +3,7 @@
 use crate::cell::{Cell, thread};
 use crate::error::{named, raise, waiting};
 use crate::handle::{Address, Handle};
+use crate::list::Sequence;
 use crate::table::{self, Table};
 use crate::vector::GuardedVector;
 use crate::waiter::Deadline;
@@ -224,9 +225,10 @@ pub enum Owner {
     Cell(Py<GuardedCell>),
     Vector(Py<GuardedVector>),
     Table(Py<Table>),
+    Sequence(Py<Sequence>),
 }
 
-/// The lock of a `Value` or an `Array`: recursive, owned by a thread of a process, free when that
+/// The lock of a `Value`, an `Array`, a `Dict` or a `List`: recursive, owned by a thread of a process, free when that
 /// dies.
 #[pyclass(frozen, weakref, module = "courtyard._native")]
 pub struct CellLock {
@@ -243,6 +245,7 @@ impl CellLock {
             Owner::Cell(cell) => &cell.bind(py).as_super().get().handle,
             Owner::Vector(vector) => &vector.bind(py).as_super().get().handle,
             Owner::Table(table) => &table.bind(py).as_super().get().handle,
+            Owner::Sequence(sequence) => &sequence.bind(py).as_super().get().handle,
         }
     }
 
@@ -265,6 +268,7 @@ impl CellLock {
             Owner::Cell(cell) => cell.bind(py).as_any(),
             Owner::Vector(vector) => vector.bind(py).as_any(),
             Owner::Table(table) => table.bind(py).as_any(),
+            Owner::Sequence(sequence) => sequence.bind(py).as_any(),
         }
     }
 }

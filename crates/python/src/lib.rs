@@ -12,6 +12,7 @@ mod guard;
 mod handle;
 mod hot;
 mod identity;
+mod list;
 mod mutex;
 mod primitive;
 mod process;
@@ -67,6 +68,8 @@ mod _native {
     use crate::hot::install;
     #[pymodule_export]
     use crate::identity::{_key_decode, _key_encode};
+    #[pymodule_export]
+    use crate::list::{Deque, List, Sequence};
     #[pymodule_export]
     use crate::mutex::{Mutex, RMutex};
     #[pymodule_export]

@@ -7,7 +7,7 @@ use crate::process;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::participant::Participant;
-use courtyard_core::{mutex, queue, table, wait};
+use courtyard_core::{list, mutex, queue, table, wait};
 use pyo3::prelude::*;
 
 /// A synchronisation primitive. `courtyard.Lock` and the others are what programs use.
@@ -99,6 +99,7 @@ impl Primitive {
                 changes(queue::ITEMS).wrapping_add(changes(queue::ROOM))
             }
             cell::TABLE => table::version(segment, cell) / 2,
+            cell::LIST => list::version(segment, cell) / 2,
             _ => wait::version(wait::observe(segment, cell + EVENT)),
         })
     }

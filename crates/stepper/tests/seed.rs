@@ -18,6 +18,7 @@ const PARTICIPANT: &str = include_str!("../../core/tests/loom_participant.rs");
 const WAIT: &str = include_str!("../../core/tests/loom_wait.rs");
 const PIN: &str = include_str!("../../core/tests/loom_pin.rs");
 const QUEUE: &str = include_str!("../../core/tests/loom_queue.rs");
+const LIST: &str = include_str!("../../core/tests/loom_list.rs");
 const HEAP: &str = include_str!("../../core/tests/loom_heap.rs");
 
 fn caught(bug: Bug) -> Caught {
@@ -44,6 +45,10 @@ fn caught(bug: Bug) -> Caught {
             "in a magazine and also in a magazine",
         ),
         Bug::LeftNotCounted => Stepped("clear a table", "belongs to nobody"),
+        Bug::CountedFirst => Stepped("push short bytes, last", "belongs to nobody"),
+        Bug::BatchKept => Stepped("extend, last", "part of an object and also"),
+        Bug::GoneNotCounted => Stepped("delete every other", "belongs to nobody"),
+        Bug::CopiedBeforeLock => Modelled(LIST, "catches_elements_copied_without_the_lock"),
         Bug::GenerationBeforeReplay => Stepped("store small over small", "recovery"),
         Bug::OwedNotRepeated => Stepped("change a scalar, watched", "nobody was told"),
         Bug::ReapBlindly => Modelled(PARTICIPANT, "catches_a_reaper_that_does_not_look_again"),

@@ -100,9 +100,12 @@ pub const QUEUE: u64 = 32;
 /// What its words mean, `table` says.
 pub const TABLE: u64 = 33;
 
+/// What its words mean, `list` says.
+pub const LIST: u64 = 34;
+
 /// Set in the owner word when an internal writer took over from a dead holder, so that the next
 /// holder of `get_lock()` still learns of it.
-const RECOVERED: u64 = 1 << 31;
+pub const RECOVERED: u64 = 1 << 31;
 
 const COUNT: u64 = RECOVERED - 1;
 
@@ -113,6 +116,7 @@ pub const fn least(kind: u64) -> u64 {
         BARRIER => 16,
         QUEUE => 136,
         TABLE => 8 * LINE,
+        LIST => LINE,
         _ => 0,
     }
 }
@@ -177,7 +181,7 @@ pub fn at(segment: &Segment, root: u64) -> Result<(u64, u64, u64)> {
     let shape = segment.word(base + SHAPE).load(Ordering::Relaxed);
     let (kind, length) = (shape & 0xFF, shape >> 8);
     segment.check_range(base, payload(base) - base + layout::align_up(length, WORD))?;
-    if !matches!(kind, SCALAR..=MUTEX | RMUTEX..=BARRIER | QUEUE | TABLE) || length < least(kind) {
+    if !matches!(kind, SCALAR..=MUTEX | RMUTEX..=BARRIER | QUEUE..=LIST) || length < least(kind) {
         return Err(corrupt(format!(
             "a cell of kind {kind} and {length} bytes, which there is none of"
         )));
@@ -195,7 +199,10 @@ pub struct Writer {
 }
 
 /// Takes the cell's lock for an operation, unless this thread holds it through `get_lock()`.
-fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
+///
+/// # Errors
+/// `Stop::Busy` if another holds it.
+pub fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
     if !writer.guarded || is_mine(operation.segment, operation.participant, writer) {
         return Ok(());
     }

@@ -5,6 +5,7 @@
 //! their native bases. Each tries the one fast path and leaves everything else, waiting and
 //! errors included, to that method. A descriptor checks the type of `self` before it calls.
 
+mod list;
 mod lock;
 mod queue;
 mod scalar;
@@ -14,6 +15,7 @@ pub use scalar::{decode, encode};
 
 use crate::cell::Cell;
 use crate::guard::GuardedCell;
+use crate::list::{Deque, List};
 use crate::mutex::{Mutex, RMutex};
 use crate::queue::Queue;
 use crate::semaphore::Semaphore;
@@ -170,6 +172,14 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     if class.is_subclass_of::<Table>()? {
         table::install(class);
         return Ok(());
+    }
+    if class.is_subclass_of::<List>()? {
+        crate::list::install(class);
+        return install_methods(class, &py.get_type::<List>(), &list::list_methods());
+    }
+    if class.is_subclass_of::<Deque>()? {
+        crate::list::install(class);
+        return install_methods(class, &py.get_type::<Deque>(), &list::deque_methods());
     }
     if class.is_subclass_of::<Vector>()? {
         vector::install(class);

@@ -5,6 +5,7 @@ mod cell;
 mod directory;
 mod heap;
 mod life;
+mod list;
 mod place;
 mod primitive;
 mod queue;
@@ -27,5 +28,6 @@ pub fn all() -> Vec<Entry> {
     queue::add(&mut entries);
     tree::add(&mut entries);
     table::add(&mut entries);
+    list::add(&mut entries);
     entries
 }

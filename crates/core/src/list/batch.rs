@@ -1,0 +1,81 @@
+//! Many values, ready to become elements at once.
+
+use crate::error::Result;
+use crate::operation::Operation;
+use crate::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::space::{Patience, Space};
+use crate::value::{Fresh, Words};
+
+/// Values about to be linked: their words; those that name blocks also stand in a block of ours.
+pub struct Batch<'a> {
+    pub(super) space: &'a Space,
+    pub(super) participant: &'a Participant,
+    pub(super) values: Vec<u64>,
+    owned: Option<Words<'a>>,
+    room: u64,
+}
+
+impl<'a> Batch<'a> {
+    /// For at most so many.
+    pub fn new(space: &'a Space, participant: &'a Participant, room: u64) -> Batch<'a> {
+        Batch {
+            space,
+            participant,
+            values: Vec::new(),
+            owned: None,
+            room,
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.values.len() as u64
+    }
+
+    /// Makes a value the batch's.
+    ///
+    /// # Errors
+    /// `Full`: the batch then has one less.
+    ///
+    /// # Crash
+    /// One record takes a block from our hands into the batch, which is ours.
+    pub fn add(&mut self, patience: Patience, value: &Fresh) -> Result<()> {
+        if let Fresh::Word(word) = value {
+            self.values.push(*word);
+            return Ok(());
+        }
+        let owned = match &self.owned {
+            Some(owned) => owned,
+            None => {
+                let words = Words::new(self.space, self.participant, &mut *patience, self.room)?;
+                self.owned.insert(words)
+            }
+        };
+        assert!(
+            owned.count() < owned.room,
+            "a batch has room for {}",
+            owned.room
+        );
+        let word = self.space.run_as(self.participant, patience, |operation| {
+            let word = value.word(operation)?;
+            let count = owned.count();
+            value.link(operation)?;
+            operation.write(owned.word(count), word);
+            operation.write(owned.count_word(), count + 1);
+            operation.commit();
+            Ok(word)
+        })?;
+        self.values.push(word);
+        Ok(())
+    }
+
+    /// Writes the entry that ends our ownership of all.
+    pub(super) fn pass_on(&self, operation: &mut Operation) {
+        if let Some(owned) = &self.owned
+            && !planted(Bug::BatchKept)
+        {
+            operation.write(owned.count_word(), 0);
+        }
+    }
+}

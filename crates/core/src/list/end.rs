@@ -1,0 +1,326 @@
+//! Both ends: what is put there and taken from there, one or many, costs the same however long the
+//! list is.
+
+use super::grow::resize;
+use super::rebuild::{Piece, rebuild};
+use super::{Batch, COUNT, List, Ring, START, Token, lock, look, most, root, sequence};
+use crate::cell::EVENT;
+use crate::error::Result;
+use crate::layout::WORD;
+use crate::participant::Participant;
+use crate::pin;
+use crate::seed::{Bug, planted};
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::unfinished::Unfinished;
+use crate::value::{self, Fresh, Taken, tidy};
+
+/// An end of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    First,
+    Last,
+}
+
+impl End {
+    pub(super) fn opposite(self) -> End {
+        match self {
+            End::First => End::Last,
+            End::Last => End::First,
+        }
+    }
+
+    /// Where a new word stands, and where the list then starts. There is room.
+    pub(super) fn next(self, ring: Ring) -> (u64, u64) {
+        match self {
+            End::First => {
+                let start = ring.turn(ring.capacity - 1);
+                (ring.words + start * WORD, start)
+            }
+            End::Last => (ring.word(ring.count), ring.start),
+        }
+    }
+
+    /// Where the word at this end stands. There is one.
+    pub(super) fn last(self, ring: Ring) -> u64 {
+        match self {
+            End::First => ring.word(0),
+            End::Last => ring.word(ring.count - 1),
+        }
+    }
+
+    /// Where the list starts without the word at this end.
+    pub(super) fn without(self, ring: Ring) -> u64 {
+        match self {
+            End::First => ring.turn(1),
+            End::Last => ring.start,
+        }
+    }
+}
+
+/// Whether a ring that large is worth exchanging for a smaller one.
+pub(super) fn is_too_large(capacity: u64, count: u64) -> bool {
+    capacity > 64 && count < capacity / 4
+}
+
+/// What an attempt came to.
+enum Done {
+    /// Whether something is left to tidy.
+    Yes(bool),
+    No,
+    Grow,
+}
+
+/// Puts an element at an end; if there are as many as there may be, the one at the other end goes.
+/// With a token, only if nothing changed since: false says that something did.
+///
+/// # Errors
+/// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// The word is written where it means nothing; one record makes it count.
+pub fn push(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    list: List,
+    end: End,
+    value: &Fresh,
+    when: Option<Token>,
+) -> Result<bool> {
+    let (segment, cell) = (&space.segment, list.cell);
+    let most = most(segment, cell).unwrap_or(u64::MAX);
+    if most == 0 {
+        return Ok(true);
+    }
+    loop {
+        let done = space.run_as(participant, &mut *patience, |operation| {
+            let new = value.word(operation)?;
+            lock(operation, list)?;
+            if when.is_some_and(|when| operation.read(sequence(cell)) != when.sequence) {
+                return Ok(Done::No);
+            }
+            let ring = Ring::read(segment, cell)?;
+            if ring.count >= ring.capacity {
+                return Ok(Done::Grow);
+            }
+            let (at, mut start) = end.next(ring);
+            if !planted(Bug::CountedFirst) {
+                segment.word(at).store(new, Ordering::Relaxed);
+            }
+            value.link(operation)?;
+            let mut left = false;
+            if ring.count >= most {
+                let other = end.opposite();
+                let old = segment.word(other.last(ring)).load(Ordering::Relaxed);
+                left = value::discard(operation, old)?;
+                start = other.without(Ring { start, ..ring });
+            } else {
+                operation.write(root(cell) + COUNT, ring.count + 1);
+            }
+            operation.write(root(cell) + START, start);
+            operation.sequence(sequence(cell));
+            operation.owe_quietly(cell + EVENT);
+            operation.commit();
+            if planted(Bug::CountedFirst) {
+                segment.word(at).store(new, Ordering::Relaxed);
+            }
+            crate::crash_point!("list.pushed");
+            Ok(Done::Yes(left))
+        })?;
+        match done {
+            Done::Yes(left) => {
+                if left {
+                    tidy(space, participant, patience)?;
+                }
+                return Ok(true);
+            }
+            Done::No => return Ok(false),
+            // That is a change of the list, too.
+            Done::Grow => resize(space, participant, &mut *patience, list, 1)?,
+        }
+    }
+}
+
+/// Takes the element at an end; None: there is none.
+///
+/// # Errors
+/// `Full` if 64 threads take values; `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record unlinks the value and makes it ours.
+pub fn pop<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    list: List,
+    end: End,
+) -> Result<Option<Taken<'a>>> {
+    let (segment, cell) = (&space.segment, list.cell);
+    let spare = Unfinished::reserve(space, participant)?;
+    let taken = space.run_as(participant, &mut *patience, |operation| {
+        lock(operation, list)?;
+        let ring = Ring::read(segment, cell)?;
+        if ring.count == 0 {
+            return Ok(None);
+        }
+        let word = segment.word(end.last(ring)).load(Ordering::Relaxed);
+        operation.write(root(cell) + START, end.without(ring));
+        operation.write(root(cell) + COUNT, ring.count - 1);
+        operation.sequence(sequence(cell));
+        operation.owe_quietly(cell + EVENT);
+        let taken = value::take(space, participant, operation, word, &spare)?;
+        operation.commit();
+        Ok(Some((taken, is_too_large(ring.capacity, ring.count - 1))))
+    })?;
+    let Some((taken, is_too_large)) = taken else {
+        return Ok(None);
+    };
+    let taken = taken.ours(spare);
+    if is_too_large {
+        // Where there is no room for a smaller ring, the large one stays.
+        let _ = resize(space, participant, &mut *patience, list, 0);
+    }
+    if let Taken::Bytes(..) = taken {
+        pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
+    }
+    Ok(Some(taken))
+}
+
+/// Puts many elements at an end, the first of them first: at `End::First` they come to stand the
+/// other way round.
+///
+/// # Errors
+/// As `push`.
+///
+/// # Crash
+/// As `push`; the same record takes them from the batch.
+pub fn extend(patience: Patience, list: List, end: End, batch: &Batch) -> Result<()> {
+    let (space, participant) = (batch.space, batch.participant);
+    let (segment, cell) = (&space.segment, list.cell);
+    let new = batch.values.len() as u64;
+    if new == 0 {
+        return Ok(());
+    }
+    let most = most(segment, cell).unwrap_or(u64::MAX);
+    loop {
+        let done = space.run_as(participant, &mut *patience, |operation| {
+            lock(operation, list)?;
+            let mut ring = Ring::read(segment, cell)?;
+            if ring.count.saturating_add(new) > most {
+                return Ok(Done::No); // some go: that is another operation
+            }
+            if ring.capacity - ring.count < new {
+                return Ok(Done::Grow);
+            }
+            for &word in &batch.values {
+                let (at, start) = end.next(ring);
+                segment.word(at).store(word, Ordering::Relaxed);
+                ring = Ring {
+                    start,
+                    count: ring.count + 1,
+                    ..ring
+                };
+            }
+            operation.write(root(cell) + START, ring.start);
+            operation.write(root(cell) + COUNT, ring.count);
+            batch.pass_on(operation);
+            operation.sequence(sequence(cell));
+            operation.owe_quietly(cell + EVENT);
+            operation.commit();
+            Ok(Done::Yes(false))
+        })?;
+        match done {
+            Done::Yes(_) => return Ok(()),
+            Done::Grow => resize(space, participant, &mut *patience, list, new)?,
+            Done::No => {
+                let token = look(space, participant, &mut *patience, list)?;
+                let kept = token.count.min(most.saturating_sub(new));
+                let first = token.count.saturating_sub(kept);
+                let pieces = match end {
+                    End::Last => [Piece::old(first, kept), Piece::new(0, new)],
+                    End::First => [Piece::new(0, new).reversed(), Piece::old(0, kept)],
+                };
+                if rebuild(&mut *patience, list, token, batch, &pieces)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Turns the elements that many steps to the right.
+///
+/// # Errors
+/// As `push`.
+///
+/// # Crash
+/// What goes round is first written beyond the end to which it goes, where it means nothing; one
+/// record moves the start. Or as `rebuild`.
+pub fn rotate(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    list: List,
+    steps: i64,
+) -> Result<()> {
+    let (segment, cell) = (&space.segment, list.cell);
+    loop {
+        let done = space.run_as(participant, &mut *patience, |operation| {
+            lock(operation, list)?;
+            let ring = Ring::read(segment, cell)?;
+            if ring.count < 2 {
+                return Ok(true);
+            }
+            let right = steps.rem_euclid(ring.count as i64) as u64;
+            let (by, end) = if right <= ring.count / 2 {
+                (right, End::First)
+            } else {
+                (ring.count - right, End::Last)
+            };
+            if by > ring.capacity - ring.count {
+                return Ok(false);
+            }
+            let mut turned = ring;
+            for index in 0..by {
+                let from = match end {
+                    End::First => ring.word(ring.count - 1 - index),
+                    End::Last => ring.word(index),
+                };
+                let word = segment.word(from).load(Ordering::Relaxed);
+                let (at, start) = end.next(turned);
+                segment.word(at).store(word, Ordering::Relaxed);
+                turned = Ring {
+                    start,
+                    count: turned.count + 1,
+                    ..turned
+                };
+            }
+            let start = match end {
+                End::First => turned.start,
+                End::Last => ring.turn(by),
+            };
+            if by != 0 {
+                operation.write(root(cell) + START, start);
+                operation.sequence(sequence(cell));
+                operation.owe_quietly(cell + EVENT);
+                operation.commit();
+            }
+            Ok(true)
+        })?;
+        if done {
+            return Ok(());
+        }
+        let token = look(space, participant, &mut *patience, list)?;
+        if token.count == 0 {
+            return Ok(());
+        }
+        let right = steps.rem_euclid(token.count as i64) as u64;
+        let left = token.count - right;
+        let batch = Batch::new(space, participant, 0);
+        let pieces = [Piece::old(left, right), Piece::old(0, left)];
+        if rebuild(&mut *patience, list, token, &batch, &pieces)? {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! A list: who reads an element without a lock finds one that was there, whoever dies while he changes
+//! it.
+//!
+//! The writer runs `push`, `pop`, `set` or the exchange of the ring as it is. The reader runs `get`. The
+//! writer dies before each of its stores; the reader meets that, and reaps him. Two writers beside
+//! each other lose nothing.
+#![cfg(loom)]
+
+use courtyard_core::cell::{self, Writer};
+use courtyard_core::layout::{self, LINE, UNIT, WORD, block, kind, slot, superblock};
+use courtyard_core::list::{self, End, List};
+use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::operation;
+use courtyard_core::participant::Participant;
+use courtyard_core::recover;
+use courtyard_core::seed;
+use courtyard_core::segment::{DATA, Segment};
+use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::sync::Ordering;
+use courtyard_core::value::{Found, Fresh, Taken};
+use loom::thread;
+use std::sync::Arc;
+
+const CELL: u64 = DATA + UNIT + block::SMALL;
+/// The ring: two words; and the block at hand for a larger one.
+const RING: u64 = DATA + 2 * UNIT + LINE;
+const CAPACITY: u64 = 2;
+const NEXT: u64 = DATA + 3 * UNIT + LINE;
+const LIST: List = Writer {
+    cell: CELL,
+    guarded: true,
+    thread: 1,
+};
+
+const fn number(number: u64) -> u64 {
+    number << 3 | 1
+}
+
+/// A list of `count` elements: 1, 2.
+fn space(count: u64) -> Arc<Space> {
+    let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
+    let own = (0..2).flat_map(|slot| {
+        let magazines = (0..slot::RECORD_COUNT).flat_map(move |index| {
+            let magazine = operation::magazine(layout::thread_record(slot, index), 0);
+            [magazine, magazine + WORD]
+        });
+        let row = layout::slot_record(slot) + slot::UNFINISHED;
+        Segment::slot(slot, 8).chain(magazines).chain([row])
+    });
+    let words = own
+        .chain(at(CELL, (cell::PAYLOAD + list::LENGTH) / WORD))
+        .chain(at(RING, 8))
+        .chain(at(NEXT, 8))
+        .chain([
+            superblock::UUID,
+            superblock::UUID + WORD,
+            superblock::BELL,
+            superblock::NEXT_SERIAL,
+            superblock::DIRECTORY_LOCK,
+            superblock::DOOMED,
+        ]);
+    let segment = Segment::new(words);
+    let set = |word: u64, value: u64| segment.word(word).store(value, Ordering::Relaxed);
+    let root = cell::payload(CELL);
+    set(root, RING);
+    set(root + 8, CAPACITY);
+    set(root + 24, count);
+    set(RING, 32 | kind::RING << 56);
+    for index in 0..count {
+        set(RING + block::SMALL + (2 + index) * WORD, number(1 + index));
+    }
+    let hooks = Hooks {
+        sweep: |_, _, _| Ok(()),
+        dismantle: |_, _, _| Ok(()),
+        // What a larger ring replaced is taken apart elsewhere.
+        crumble: |_, operation, _| {
+            operation.write(superblock::DOOMED, 0);
+            operation.commit();
+            Ok(())
+        },
+        settle: |_, _, _, _| Ok(()),
+        blocks: |_, _| Ok(courtyard_core::space::Blocks::default()),
+        adopt: |_| Ok(()),
+    };
+    Arc::new(Space::new(segment, hooks).unwrap())
+}
+
+fn join(space: &Space, slot: u64) -> Participant {
+    let claim = || {
+        Participant::claim(&space.segment, slot, false)
+            .unwrap()
+            .unwrap()
+    };
+    space.segment.live(slot, IMMORTAL, claim).unwrap()
+}
+
+fn get(space: &Space, participant: &Participant, index: i64) -> Option<u64> {
+    let mut buffer = Vec::new();
+    let found = list::get(space, participant, &mut patient, LIST, index, &mut buffer);
+    found.unwrap().0.map(|found| match found {
+        Found::Word(word) if word & 7 == 1 => word >> 3,
+        _ => panic!("a value that nobody stored"),
+    })
+}
+
+fn push(space: &Space, participant: &Participant, end: End, value: u64) {
+    let value = Fresh::Word(number(value));
+    let pushed = list::push(space, participant, &mut patient, LIST, end, &value, None);
+    assert!(pushed.unwrap());
+}
+
+fn pop(space: &Space, participant: &Participant, end: End) -> Option<u64> {
+    let popped = list::pop(space, participant, &mut patient, LIST, end);
+    popped.unwrap().map(|taken| match taken {
+        Taken::Word(word) => word >> 3,
+        _ => panic!("a value that nobody stored"),
+    })
+}
+
+fn set(space: &Space, participant: &Participant, index: i64, value: u64) {
+    let value = Fresh::Word(number(value));
+    let set = list::set(space, participant, &mut patient, LIST, index, &value);
+    assert!(set.unwrap());
+}
+
+/// What a writer does with a list of one element, 1; what stands first before and after.
+#[derive(Clone, Copy)]
+enum Change {
+    /// Replaces it by 2.
+    Set,
+    /// Puts 2 before it.
+    Push,
+    /// Takes it out, and puts 2 where it stood.
+    Turn,
+}
+
+fn change(space: &Space, participant: &Participant, change: Change) {
+    match change {
+        Change::Set => set(space, participant, 0, 2),
+        Change::Push => push(space, participant, End::First, 2),
+        Change::Turn => {
+            assert_eq!(pop(space, participant, End::First), Some(1));
+            push(space, participant, End::First, 2);
+        }
+    }
+}
+
+/// One changes, and may die; the other reads the first element.
+fn meet(what: Change, stores: u64) {
+    let space = space(1);
+    let segment = &space.segment;
+    let [writer, reader] = [join(&space, 0), join(&space, 1)];
+    let there = space.clone();
+    let changing = thread::spawn(move || {
+        let act = || change(&there, &writer, what);
+        there.segment.live(0, stores, act).is_some()
+    });
+    let reader = Arc::new(reader);
+    let (there, beside) = (space.clone(), reader.clone());
+    let looking = thread::spawn(move || {
+        let look = || get(&there, &beside, 0);
+        there.segment.live(1, IMMORTAL, look).unwrap()
+    });
+    let during = looking.join().unwrap();
+    let lives = changing.join().unwrap();
+    if !lives {
+        recover::reap_all(segment).unwrap();
+    }
+    let after = segment
+        .live(1, IMMORTAL, || get(&space, &reader, 0))
+        .unwrap();
+    let is_known = |found: Option<u64>| match what {
+        Change::Turn => matches!(found, Some(1 | 2) | None),
+        _ => matches!(found, Some(1 | 2)),
+    };
+    assert!(is_known(after), "a value that nobody stored: {after:?}");
+    assert!(is_known(during), "a value that nobody stored: {during:?}");
+    assert!(
+        during != Some(2) || after == Some(2),
+        "a value that was found is lost"
+    );
+    assert!(!lives || after == Some(2), "a value is lost");
+    let count = list::count(segment, CELL);
+    let expected = match (what, after) {
+        (Change::Push, Some(2)) => 2,
+        (_, None) => 0,
+        _ => 1,
+    };
+    assert_eq!(count, expected, "the count");
+}
+
+/// A full ring is exchanged for a larger one by a writer who puts 3 at the end; another replaces the
+/// first element by 4.
+fn grow() {
+    let space = space(2);
+    let segment = &space.segment;
+    let [first, second] = [join(&space, 0), join(&space, 1)];
+    for index in 0..slot::RECORD_COUNT {
+        let magazine = operation::magazine(layout::thread_record(0, index), 0);
+        segment.word(magazine).store(1, Ordering::Relaxed);
+        segment.word(magazine + WORD).store(NEXT, Ordering::Relaxed);
+    }
+    let there = space.clone();
+    let growing = thread::spawn(move || {
+        let act = || push(&there, &first, End::Last, 3);
+        there.segment.live(0, IMMORTAL, act).unwrap();
+    });
+    let second = Arc::new(second);
+    let (there, beside) = (space.clone(), second.clone());
+    let setting = thread::spawn(move || {
+        let act = || set(&there, &beside, 0, 4);
+        there.segment.live(1, IMMORTAL, act).unwrap();
+    });
+    growing.join().unwrap();
+    setting.join().unwrap();
+    let look = || [0, 1, 2].map(|index| get(&space, &second, index));
+    let after = segment.live(1, IMMORTAL, look).unwrap();
+    assert_eq!(after, [Some(4), Some(2), Some(3)], "a value is lost");
+}
+
+#[test]
+fn a_reader_and_a_writer() {
+    for what in [Change::Set, Change::Push, Change::Turn] {
+        mortal::explore("a reader and a writer", 2, move || meet(what, IMMORTAL));
+    }
+}
+
+#[test]
+fn the_writer_dies() {
+    for what in [Change::Set, Change::Push] {
+        let places = mortal::every_death(|stores| {
+            let name = format!("the writer dies after {stores} stores");
+            mortal::explore(&name, 1, move || meet(what, stores));
+        });
+        assert!(places > 10, "{places} places to die");
+    }
+}
+
+#[test]
+fn a_ring_grows_beside_a_writer() {
+    mortal::explore("a ring grows beside a writer", 2, grow);
+}
+
+#[test]
+#[should_panic(expected = "a value is lost")]
+fn catches_elements_copied_without_the_lock() {
+    let _planted = seed::plant(seed::Bug::CopiedBeforeLock);
+    mortal::explore("elements copied without the lock", 2, grow);
+}
+
+#[test]
+#[should_panic(expected = "a value that nobody stored")]
+fn catches_a_record_without_a_sequence() {
+    let _planted = seed::plant(seed::Bug::SequenceLeftOut);
+    mortal::explore("a record without a sequence", 3, || {
+        meet(Change::Turn, IMMORTAL);
+    });
+}

@@ -1,0 +1,418 @@
+//! `Sequence`, `List` and `Deque`: the native part of `courtyard.List` and `courtyard.Deque`.
+
+mod change;
+mod place;
+mod slot;
+
+pub use slot::{index, install};
+
+use crate::codec::{self, Encoded, Links};
+use crate::error::waiting;
+use crate::guard::{CellLock, Owner, thread_writer};
+use crate::handle::{Address, Use};
+use crate::primitive::Primitive;
+use crate::value::{self, with_buffer, with_fresh};
+use courtyard_core::cell;
+use courtyard_core::list::{self, Element, End, LENGTH, Places, Token};
+use courtyard_core::space::Space;
+use place::{Slice, index_of};
+use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PySlice};
+
+/// What lists and deques have in common.
+#[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
+pub struct Sequence;
+
+/// Values in a row among processes and threads. `courtyard.List` is what programs use.
+#[pyclass(frozen, subclass, extends = Sequence, module = "courtyard._native")]
+pub struct List;
+
+/// Values in a row, to be put in and taken out at both ends. `courtyard.Deque` is what programs use.
+#[pyclass(frozen, subclass, extends = Sequence, module = "courtyard._native")]
+pub struct Deque;
+
+/// A list in use.
+#[derive(Clone, Copy)]
+pub(super) struct Opened<'a> {
+    space: &'static Space,
+    open: &'a Use<'a>,
+    list: list::List,
+    /// What messages call it.
+    is_deque: bool,
+}
+
+impl Opened<'_> {
+    fn most(self) -> Option<u64> {
+        list::most(&self.space.segment, self.list.cell)
+    }
+
+    /// The element with that index, and which state of the list that was.
+    fn get<'py>(self, py: Python<'py>, index: i64) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
+        with_buffer(|buffer| {
+            let participant = self.open.participant;
+            let (found, token) = waiting(py, |patience| {
+                list::get(self.space, participant, patience, self.list, index, buffer)
+            })?;
+            let value =
+                found.map(|found| value::decode(py, self.space, participant, found, buffer));
+            Ok((value.transpose()?, token))
+        })
+    }
+
+    fn look(self, py: Python<'_>) -> PyResult<Token> {
+        waiting(py, |patience| {
+            list::look(self.space, self.open.participant, patience, self.list)
+        })
+    }
+
+    fn snapshot(
+        self,
+        py: Python<'_>,
+        choose: &dyn Fn(u64) -> Places,
+    ) -> PyResult<(Vec<Element>, Token)> {
+        waiting(py, |patience| {
+            let participant = self.open.participant;
+            list::snapshot(self.space, participant, patience, self.list, choose)
+        })
+    }
+
+    /// The elements that `choose` wants, as a plain list.
+    fn values<'py>(
+        self,
+        py: Python<'py>,
+        choose: &dyn Fn(u64) -> Places,
+    ) -> PyResult<(Bound<'py, PyList>, Token)> {
+        let (elements, token) = self.snapshot(py, choose)?;
+        let values: PyResult<Vec<_>> = elements.iter().map(|each| value_of(py, each)).collect();
+        Ok((PyList::new(py, values?)?, token))
+    }
+
+    /// Puts a value at an end; with a token, false says that something changed since.
+    fn push(
+        self,
+        py: Python<'_>,
+        end: End,
+        encoded: Encoded<'_, '_>,
+        when: Option<Token>,
+    ) -> PyResult<bool> {
+        let (space, participant, list) = (self.space, self.open.participant, self.list);
+        with_fresh(py, space, participant, encoded, |patience, value| {
+            list::push(space, participant, patience, list, end, &value, when)
+        })
+    }
+
+    fn append(self, py: Python<'_>, end: End, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let encoded = codec::encode(value, Links::Refuse)?;
+        self.push(py, end, encoded, None).map(drop)
+    }
+
+    /// Takes the value at an end.
+    fn pop<'py>(self, py: Python<'py>, end: End) -> PyResult<Bound<'py, PyAny>> {
+        let participant = self.open.participant;
+        let taken = waiting(py, |patience| {
+            list::pop(self.space, participant, patience, self.list, end)
+        })?;
+        match taken {
+            Some(taken) => value::decode_taken(py, self.space, participant, taken),
+            None if self.is_deque => Err(PyIndexError::new_err("pop from an empty deque")),
+            None => Err(PyIndexError::new_err("pop from empty list")),
+        }
+    }
+
+    fn out_of_range(self, what: &str) -> PyErr {
+        match self.is_deque {
+            true => PyIndexError::new_err("deque index out of range"),
+            false => PyIndexError::new_err(format!("list {what} out of range")),
+        }
+    }
+}
+
+fn value_of<'py>(py: Python<'py>, element: &Element) -> PyResult<Bound<'py, PyAny>> {
+    match element {
+        Ok(word) => codec::decode_word(py, *word),
+        Err((kind, bytes)) => codec::decode(py, *kind, bytes.as_slice(), &[]),
+    }
+}
+
+/// All elements, in their order.
+fn all(count: u64) -> Places {
+    Places {
+        first: 0,
+        step: 1,
+        count,
+    }
+}
+
+/// Runs `work` on the list, which stays open meanwhile.
+fn opened<T>(
+    slf: &Bound<'_, Sequence>,
+    work: impl FnOnce(Opened<'_>) -> PyResult<T>,
+) -> PyResult<T> {
+    let handle = &slf.as_super().get().handle;
+    let open = handle.open(slf.py())?;
+    work(Opened {
+        space: handle.space,
+        open: &open,
+        list: thread_writer(handle.cell),
+        is_deque: slf.is_instance_of::<Deque>(),
+    })
+}
+
+fn get_item<'py>(
+    slf: &Bound<'py, Sequence>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let index = index_of(slf, key)?;
+    opened(slf, |this| {
+        let found = this.get(slf.py(), index)?.0;
+        found.ok_or_else(|| this.out_of_range("index"))
+    })
+}
+
+fn set_item(
+    slf: &Bound<'_, Sequence>,
+    key: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let index = index_of(slf, key)?;
+    let encoded = codec::encode(value, Links::Refuse)?;
+    opened(slf, |this| {
+        let (space, participant, list) = (this.space, this.open.participant, this.list);
+        let set = with_fresh(slf.py(), space, participant, encoded, |patience, value| {
+            list::set(space, participant, patience, list, index, &value)
+        })?;
+        match set {
+            true => Ok(()),
+            false => Err(this.out_of_range("assignment index")),
+        }
+    })
+}
+
+#[pymethods]
+impl Sequence {
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, pyo3::types::PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let alias = cls.py().import("types")?.getattr("GenericAlias")?;
+        alias.call1((cls, item))
+    }
+
+    fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        opened(slf, |this| {
+            Ok(list::count(&this.space.segment, this.list.cell) as usize)
+        })
+    }
+
+    fn __getitem__<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        get_item(slf, key)
+    }
+
+    fn __setitem__(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        set_item(slf, key, value)
+    }
+
+    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        change::delete(slf, index_of(slf, key)?)
+    }
+
+    /// Put a value at the end. Atomic; O(1).
+    ///
+    /// The value is copied. Waits while another holds get_lock().
+    #[pyo3(signature = (value, /))]
+    fn append(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        opened(slf, |this| this.append(slf.py(), End::Last, value))
+    }
+
+    /// Put a value before the one with that index. Atomic; O(length), at the ends O(1).
+    #[pyo3(signature = (index, value, /))]
+    fn insert(slf: &Bound<'_, Self>, index: isize, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        change::insert(slf, index as i64, value)
+    }
+
+    /// Take all values out, at once. O(1), and their memory is free again when it returns.
+    ///
+    /// If this process is killed meanwhile, it is free when another next looks after the dead.
+    fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
+        opened(slf, |this| {
+            waiting(slf.py(), |patience| {
+                list::clear(this.space, this.open.participant, patience, this.list)
+            })
+        })
+    }
+
+    /// Turn the order round, at once. O(length).
+    fn reverse(slf: &Bound<'_, Self>) -> PyResult<()> {
+        change::reverse(slf)
+    }
+
+    /// All values, as they stood at one moment.
+    fn _values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        opened(slf, |this| Ok(this.values(slf.py(), &all)?.0))
+    }
+
+    /// All values, as they stood at one moment, and which moment that was.
+    fn _look<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyList>, (u64, u64))> {
+        opened(slf, |this| {
+            let (values, token) = this.values(slf.py(), &all)?;
+            Ok((values, (token.sequence, token.count)))
+        })
+    }
+
+    /// Leaves the values that were at these places at that moment, in this order; False if something
+    /// changed since.
+    fn _keep(slf: &Bound<'_, Self>, moment: (u64, u64), places: Vec<u64>) -> PyResult<bool> {
+        let (sequence, count) = moment;
+        opened(slf, |this| {
+            change::keep(this, slf.py(), Token { sequence, count }, &places)
+        })
+    }
+
+    /// Puts many values at the end, or, one after another, at the front; all, or none.
+    fn _extend(slf: &Bound<'_, Self>, values: &Bound<'_, PyList>, front: bool) -> PyResult<()> {
+        let end = if front { End::First } else { End::Last };
+        opened(slf, |this| change::extend(this, values, end))
+    }
+
+    /// Makes it as many times what it is.
+    fn _repeat(slf: &Bound<'_, Self>, times: isize) -> PyResult<()> {
+        change::repeat(slf, times)
+    }
+
+    /// Return the lock that keeps others from writing: recursive, owned by a thread of a process.
+    ///
+    /// While it is held, writes by others wait; reads do not, and may see what the holder has half
+    /// done.
+    fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
+        CellLock::new(Owner::Sequence(slf.clone().unbind()))
+    }
+}
+
+/// Makes a list with room for at most so many, or loads that of a pickle.
+fn made(
+    py: Python<'_>,
+    most: Option<u64>,
+    address: Option<&Address>,
+) -> PyResult<PyClassInitializer<Sequence>> {
+    let fill = move |segment: &_, at| list::set_most(segment, at, most);
+    let base = Primitive::make(py, cell::LIST, LENGTH, address, fill)?;
+    Ok(PyClassInitializer::from(base).add_subclass(Sequence))
+}
+
+#[pymethods]
+impl List {
+    #[new]
+    #[pyo3(signature = (address=None))]
+    fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<List>> {
+        Ok(made(py, None, address.as_ref())?.add_subclass(List))
+    }
+
+    fn __getitem__<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let slf = slf.as_super();
+        let Ok(slice) = key.cast::<PySlice>() else {
+            return get_item(slf, key);
+        };
+        let slice = Slice::unpack(slice)?;
+        opened(slf, |this| {
+            let choose = |count| slice.places(count);
+            Ok(this.values(slf.py(), &choose)?.0.into_any())
+        })
+    }
+
+    fn __setitem__(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        match key.cast::<PySlice>() {
+            Ok(slice) => change::assign(slf.as_super(), Slice::unpack(slice)?, value),
+            Err(_) => set_item(slf.as_super(), key, value),
+        }
+    }
+
+    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let slf = slf.as_super();
+        match key.cast::<PySlice>() {
+            Ok(slice) => change::delete_slice(slf, Slice::unpack(slice)?),
+            Err(_) => change::delete(slf, index_of(slf, key)?),
+        }
+    }
+
+    /// Take the value with that index out and return it. Atomic; O(length), at the ends O(1).
+    ///
+    /// Raises IndexError if there is none.
+    #[pyo3(signature = (index=-1, /), text_signature = "($self, index=-1, /)")]
+    fn pop<'py>(slf: &Bound<'py, Self>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+        change::pop(slf.as_super(), index as i64)
+    }
+}
+
+#[pymethods]
+impl Deque {
+    #[new]
+    #[pyo3(signature = (maxlen=None, address=None))]
+    fn new(
+        py: Python<'_>,
+        maxlen: Option<isize>,
+        address: Option<Address>,
+    ) -> PyResult<PyClassInitializer<Deque>> {
+        let most = maxlen.map(u64::try_from).transpose();
+        let most = most.map_err(|_| PyValueError::new_err("maxlen must be non-negative"))?;
+        Ok(made(py, most, address.as_ref())?.add_subclass(Deque))
+    }
+
+    /// How many values there may be; None for any number.
+    #[getter]
+    fn maxlen(slf: &Bound<'_, Self>) -> PyResult<Option<u64>> {
+        opened(slf.as_super(), |this| Ok(this.most()))
+    }
+
+    /// Put a value at the front. Atomic; O(1).
+    ///
+    /// The value is copied. Waits while another holds get_lock().
+    #[pyo3(signature = (value, /))]
+    fn appendleft(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        opened(slf.as_super(), |this| {
+            this.append(slf.py(), End::First, value)
+        })
+    }
+
+    /// Take the last value out and return it. Atomic; O(1).
+    ///
+    /// Raises IndexError if there is none.
+    fn pop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        opened(slf.as_super(), |this| this.pop(slf.py(), End::Last))
+    }
+
+    /// Take the first value out and return it. Atomic; O(1).
+    ///
+    /// Raises IndexError if there is none.
+    fn popleft<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        opened(slf.as_super(), |this| this.pop(slf.py(), End::First))
+    }
+
+    /// Move n values from the end to the front, or, if n is negative, from the front to the end.
+    ///
+    /// Atomic; O(n).
+    #[pyo3(signature = (n=1, /))]
+    fn rotate(slf: &Bound<'_, Self>, n: isize) -> PyResult<()> {
+        opened(slf.as_super(), |this| {
+            waiting(slf.py(), |patience| {
+                let participant = this.open.participant;
+                list::rotate(this.space, participant, patience, this.list, n as i64)
+            })
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! `x[i]` and `len(x)` in tens of nanoseconds: the slots that CPython calls, without PyO3's convention.
+//! Each tries the one fast path and leaves everything else to the methods.
+
+use super::{List, Sequence};
+use crate::codec;
+use crate::guard::thread_writer;
+use crate::hot::{Object, bound, general, held, native};
+use crate::primitive::Primitive;
+use courtyard_core::list;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use std::ffi::c_int;
+
+/// An exact int as an index.
+#[inline(always)]
+pub fn index(key: Object) -> Option<i64> {
+    // SAFETY: an argument of the running call: alive, and the GIL is held.
+    if unsafe { ffi::PyLong_CheckExact(key) } == 0 {
+        return None;
+    }
+    let mut overflow: c_int = 0;
+    // SAFETY: an exact int never raises here.
+    let index = unsafe { ffi::PyLong_AsLongLongAndOverflow(key, &raw mut overflow) };
+    (overflow == 0).then_some(index)
+}
+
+unsafe extern "C" fn subscript(slf: Object, key: Object) -> Object {
+    // SAFETY: the slot is that of a subclass of Sequence.
+    let base: &Primitive = unsafe { native(slf) };
+    if base.handle.held().is_some()
+        && let Some(index) = index(key)
+        && let Some(word) = list::peek(&base.handle.space.segment, base.handle.cell, index)
+        && let Ok(value) = codec::decode_word(held(), word)
+    {
+        return value.into_ptr();
+    }
+    general(|py| {
+        let (slf, key) = (bound(py, slf), bound(py, key));
+        match slf.cast::<List>() {
+            Ok(list) => List::__getitem__(list, &key),
+            Err(_) => Sequence::__getitem__(slf.cast()?, &key),
+        }
+        .map(Bound::unbind)
+    })
+}
+
+/// Stores a word in place of another, if nothing stands in the way.
+#[inline(always)]
+fn replace(base: &Primitive, key: Object, value: Object) -> bool {
+    let (Some(participant), Some(index)) = (base.handle.held(), index(key)) else {
+        return false;
+    };
+    let Some(word) = codec::encode_word(&bound(held(), value)) else {
+        return false;
+    };
+    let (segment, list) = (&base.handle.space.segment, thread_writer(base.handle.cell));
+    // SAFETY: the GIL is held from before this call until after it.
+    unsafe { list::set_alone(segment, participant, list, index, word) }
+}
+
+unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -> c_int {
+    // SAFETY: as in `subscript`.
+    let base: &Primitive = unsafe { native(slf) };
+    if !value.is_null() && replace(base, key, value) {
+        return 0;
+    }
+    let done = general(|py| {
+        let (slf, key) = (bound(py, slf), bound(py, key));
+        match (slf.cast::<List>(), value.is_null()) {
+            (Ok(list), true) => List::__delitem__(list, &key)?,
+            (Ok(list), false) => List::__setitem__(list, &key, &bound(py, value))?,
+            (Err(_), true) => Sequence::__delitem__(slf.cast()?, &key)?,
+            (Err(_), false) => Sequence::__setitem__(slf.cast()?, &key, &bound(py, value))?,
+        }
+        Ok(py.None())
+    });
+    if done.is_null() {
+        return -1;
+    }
+    // SAFETY: a reference of our own.
+    unsafe { ffi::Py_DECREF(done) };
+    0
+}
+
+unsafe extern "C" fn length(slf: Object) -> ffi::Py_ssize_t {
+    // SAFETY: as in `subscript`.
+    let base: &Primitive = unsafe { native(slf) };
+    if base.handle.held().is_some() {
+        return list::count(&base.handle.space.segment, base.handle.cell) as ffi::Py_ssize_t;
+    }
+    let mut count = -1;
+    let done = general(|py| {
+        count = Sequence::__len__(bound(py, slf).cast()?)? as ffi::Py_ssize_t;
+        Ok(py.None())
+    });
+    if done.is_null() {
+        return -1;
+    }
+    // SAFETY: a reference of our own.
+    unsafe { ffi::Py_DECREF(done) };
+    count
+}
+
+/// Gives a subclass of `Sequence` the slots above; its own subclasses inherit them.
+pub fn install(class: &Bound<'_, PyType>) {
+    // SAFETY: a living class.
+    let class = unsafe { &*class.as_type_ptr() };
+    // SAFETY: a class made in Python has this table within itself, and the GIL is held.
+    let mapping = unsafe { &mut *class.tp_as_mapping };
+    mapping.mp_subscript = Some(subscript);
+    mapping.mp_ass_subscript = Some(assign_subscript);
+    mapping.mp_length = Some(length);
+    // SAFETY: as above.
+    let sequence = unsafe { &mut *class.tp_as_sequence };
+    sequence.sq_length = Some(length);
+}

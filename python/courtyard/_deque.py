@@ -1,0 +1,100 @@
+"""``Deque``: a ``collections.deque`` among processes and threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import MutableSequence
+
+from courtyard import _native
+from courtyard._sequence import Row, _listed
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
+
+
+class Deque(_native.Deque["_T"], Row["_T"]):
+    """A ``collections.deque`` among processes and threads.
+
+    All of ``collections.deque``. With ``maxlen``, what goes beyond it at one end pushes out what is
+    at the other. **Values are copies**, as in ``courtyard.Dict``. What ``copy()``, ``+`` and ``*``
+    return is a plain deque.
+
+    Reading takes no lock. Each call is one change, seen whole: ``extend`` and ``rotate`` too.
+    Iteration goes over a snapshot and never raises for a change by others. ``get_lock()`` keeps
+    all other writers out for more than one call. To wait for a value, use ``courtyard.Queue``.
+
+    Both ends, and any index, cost the same however long it is.
+
+    Beyond ``deque``: ``get_lock``, ``wait_for``, ``version``.
+
+    A killed process has done a call wholly or not at all; what a call that returned has stored
+    stays. Its lock is free again.
+
+    >>> import courtyard as cy
+    >>> d = cy.Deque("abc", maxlen=3)
+    >>> d.append("d")
+    >>> d.popleft(), d[0], d
+    ('b', 'c', <courtyard.Deque: deque(['c', 'd'], maxlen=3)>)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, iterable: Iterable[Any] = (), maxlen: int | None = None) -> Any:
+        """Make an empty one; ``__init__`` fills it."""
+        return _native.Deque.__new__(cls, maxlen)
+
+    def __init__(self, iterable: Iterable[Any] = (), maxlen: int | None = None) -> None:
+        """Fill it with the values of an iterable, in place of those that are there.
+
+        >>> import courtyard as cy
+        >>> cy.Deque(range(5), maxlen=2)
+        <courtyard.Deque: deque([3, 4], maxlen=2)>
+        """
+        if self.maxlen != maxlen:
+            raise ValueError(f"maxlen was {self.maxlen} when this was made, and is not {maxlen}")
+        values = list(iterable)
+        if len(self):
+            self.clear()
+        if values:
+            self._extend(values, False)
+
+    @classmethod
+    def _load(cls, address: Any) -> Any:
+        return _native.Deque.__new__(cls, None, address)
+
+    def copy(self) -> deque[_T]:
+        """Return a plain deque of all that is here, as it stood at one moment."""
+        return deque(self._values(), self.maxlen)
+
+    __copy__ = copy
+
+    def extendleft(self, iterable: Iterable[_T], /) -> None:
+        """Put all values of an iterable at the front, one before the other, at once: all, or none.
+
+        >>> import courtyard as cy
+        >>> d = cy.Deque("c")
+        >>> d.extendleft("ba")
+        >>> "".join(d)
+        'abc'
+        """
+        self._extend(_listed(iterable), True)
+
+    def index(self, value: _T, start: int = 0, stop: int = 2**63 - 1, /) -> int:
+        """Return the first index of an equal value; O(length). Raises ValueError if there is none.
+
+        >>> import courtyard as cy
+        >>> cy.Deque("abcb").index("b", 2)
+        3
+        """
+        return self.copy().index(value, start, stop)
+
+    def _is_like(self, other: object) -> bool:
+        return isinstance(other, Deque | deque)
+
+
+MutableSequence.register(Deque)
+_native.install(Deque)

@@ -1,0 +1,146 @@
+"""What ``List`` and ``Deque`` have in common."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from courtyard import _native
+from courtyard._primitive import Shared
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, SupportsIndex, TypeVar
+
+    _T = TypeVar("_T")
+
+# How often a change is tried beside others before these are locked out.
+_PERSISTENCE = 30
+
+
+class Row(Shared, _native.Sequence["_T"]):
+    """Values in a row, which make themselves of their pickle."""
+
+    __slots__ = ()
+
+    def copy(self) -> Any:
+        """Return a plain builtin of all that is here, as it stood at one moment."""
+        raise NotImplementedError
+
+    def extend(self, iterable: Iterable[_T], /) -> None:
+        """Put all values of an iterable at the end, at once: all, or none.
+
+        Others see them together, and nothing between them. Raises what the iterable raises; then
+        nothing has changed.
+        """
+        self._extend(_listed(iterable), False)
+
+    def _insist(self, attempt: Callable[[], bool]) -> None:
+        """Attempt a change until it succeeds, at last with all others locked out."""
+        for _ in range(_PERSISTENCE):
+            if attempt():
+                return
+        with self.get_lock():
+            while not attempt():
+                pass
+
+    def remove(self, value: _T, /) -> None:
+        """Take the first value out that is equal. Atomic; O(length).
+
+        Raises ValueError if there is none, and what the comparison raises.
+        """
+
+        def attempt() -> bool:
+            values, moment = self._look()
+            places = list(range(len(values)))
+            try:
+                del places[values.index(value)]
+            except ValueError:
+                raise ValueError(f"{type(self).__name__}.remove(x): x is not here") from None
+            return self._keep(moment, places)
+
+        self._insist(attempt)
+
+    def count(self, value: _T, /) -> int:
+        """Return how many values are equal; O(length)."""
+        return self._values().count(value)
+
+    def __contains__(self, value: object) -> bool:
+        """Say whether a value is here; O(length)."""
+        return value in self._values()
+
+    def __iter__(self) -> Iterator[_T]:
+        """Iterate over a snapshot."""
+        return iter(self._values())
+
+    def __reversed__(self) -> Iterator[_T]:
+        """Iterate over a snapshot, the last value first."""
+        return reversed(self._values())
+
+    def __add__(self, other: Any) -> Any:
+        """Return a plain builtin of both."""
+        return self.copy() + _plain(other)
+
+    def __radd__(self, other: Any) -> Any:
+        """Return a plain builtin of both."""
+        return other + self.copy()
+
+    def __iadd__(self, other: Any) -> Any:
+        """Put all values of an iterable at the end, at once."""
+        self.extend(other)
+        return self
+
+    def __mul__(self, times: SupportsIndex) -> Any:
+        """Return a plain builtin of that many times what is here."""
+        return self.copy() * times
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: SupportsIndex) -> Any:
+        """Make it that many times what it is, at once."""
+        self._repeat(times)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Compare value by value with one of its kind or the builtin."""
+        return self.copy() == _plain(other) if self._is_like(other) else NotImplemented
+
+    def __lt__(self, other: Any) -> bool:
+        """Compare value by value."""
+        return self.copy() < _plain(other) if self._is_like(other) else NotImplemented
+
+    def __le__(self, other: Any) -> bool:
+        """Compare value by value."""
+        return self.copy() <= _plain(other) if self._is_like(other) else NotImplemented
+
+    def __gt__(self, other: Any) -> bool:
+        """Compare value by value."""
+        return self.copy() > _plain(other) if self._is_like(other) else NotImplemented
+
+    def __ge__(self, other: Any) -> bool:
+        """Compare value by value."""
+        return self.copy() >= _plain(other) if self._is_like(other) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _is_like(self, other: object) -> bool:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """Say what it is and what is in it."""
+        content = "closed" if self._closed else repr(self.copy())
+        return f"<courtyard.{type(self).__name__}: {content}>"
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the handle; the content is shared memory: see statistics()."""
+        return object.__sizeof__(self)
+
+
+def _listed(iterable: Iterable[Any]) -> list[Any]:
+    """Return all values of an iterable, whatever it says how many they are."""
+    return list(chain(_plain(iterable)))
+
+
+def _plain(other: Any) -> Any:
+    """Return what a shared one holds, as it stood at one moment; anything else as it is."""
+    return other.copy() if isinstance(other, Row) else other
