@@ -14,18 +14,8 @@ import pytest
 
 import courtyard as cy
 from tests.children import join, start
-from tests.test_value import (
-    SCALARS,
-    SWAPPED,
-    TYPECODES,
-    Bits,
-    Coordinates,
-    Either,
-    Nested,
-    Packed,
-    name_of,
-    outcome,
-)
+from tests.structure import Bits, Coordinates, Either, Nested, Packed
+from tests.test_value import SCALARS, SWAPPED, TYPECODES, name_of, outcome
 
 # What type checkers would rightly refuse is tried too.
 Array: Any = cy.Array

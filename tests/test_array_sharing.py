@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 import courtyard as cy
 from tests.children import join, start
-from tests.test_value import Coordinates
+from tests.structure import Coordinates
 
 Array: Any = cy.Array
 RawArray: Any = cy.RawArray

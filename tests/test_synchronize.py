@@ -227,6 +227,17 @@ class TestCondition:
         with pytest.raises(TypeError, match="expected a"):
             cy.Condition(5)  # type: ignore[arg-type]
 
+    def test_notifying_none(self) -> None:
+        c = cy.Condition()
+        threads, results = self.wait(c, 1)
+        with c:
+            c.notify(0)
+            c.notify(-1)  # as threading's
+            assert c._waiters == 1
+            c.notify()
+        threads[0].join(20)
+        assert results == [True]
+
     def test_wait_for(self) -> None:
         c, n = cy.Condition(), cy.Value("i")
 

@@ -11,7 +11,7 @@ import pytest
 
 import courtyard as cy
 from tests.children import run_script
-from tests.test_value import Bits, Coordinates, Either, Nested, Packed, Solid
+from tests.structure import Bits, Coordinates, Either, Nested, Packed, Solid
 
 Array: Any = cy.Array
 RawArray: Any = cy.RawArray

@@ -1,6 +1,6 @@
 //! `Barrier`: the native part of `courtyard.Barrier`.
 
-use crate::error::waiting;
+use crate::error::{surely, waiting};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -87,11 +87,11 @@ impl Wait<'_, '_> {
     }
 
     fn leave(&self) -> PyResult<u64> {
-        let phase = waiting(self.py, |patience| {
-            barrier::leave(self.base.handle.space, self.open, patience, self.party)
-        })?;
-        self.party.row.give(self.open);
-        Ok(phase)
+        surely(self.py, |patience| {
+            let left = barrier::leave(self.base.handle.space, self.open, patience, self.party)?;
+            self.party.row.give(self.open);
+            Ok(left)
+        })
     }
 }
 

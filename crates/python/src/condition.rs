@@ -1,6 +1,6 @@
 //! `Condition`: the native part of `courtyard.Condition`, the line of those who wait.
 
-use crate::error::waiting;
+use crate::error::{surely, waiting};
 use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -59,17 +59,19 @@ impl Condition {
             taken
         });
         // Also after Ctrl-C: a notification that came with it is then lost to this thread alone.
-        let left = waiting(py, |patience| {
-            condition::leave(space, &open, patience, waiter)
-        });
-        if left.is_ok() {
+        let left = surely(py, |patience| {
+            let left = condition::leave(space, &open, patience, waiter)?;
             row.give(&open);
-        }
+            Ok(left)
+        });
         waited?;
         left
     }
 
-    fn _notify(slf: &Bound<'_, Self>, count: u64) -> PyResult<()> {
+    fn _notify(slf: &Bound<'_, Self>, count: i64) -> PyResult<()> {
+        let Ok(count) = u64::try_from(count) else {
+            return Ok(()); // as threading has it
+        };
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
         waiting(py, |patience| {

@@ -53,6 +53,26 @@ pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> P
     result.map_err(|error| raised.take().unwrap_or_else(|| raise(py, error)))
 }
 
+/// As `waiting`, for what gives something back: it is done whatever a signal handler raises, and
+/// that is raised after it. It waits for no more than the engine's own locks.
+///
+/// # Errors
+/// As `waiting`.
+pub fn surely<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> PyResult<T> {
+    let mut raised = None;
+    let result = work(&mut |slice| {
+        py.detach(&mut *slice)?;
+        if let Err(error) = py.check_signals() {
+            raised.get_or_insert(error);
+        }
+        Ok(())
+    });
+    match raised {
+        Some(error) => Err(error),
+        None => result.map_err(|error| raise(py, error)),
+    }
+}
+
 /// Bytes from which a copy runs without the GIL.
 pub const LONG: u64 = 1 << 20;
 

@@ -1,7 +1,7 @@
 //! `Semaphore`: the native part of `courtyard.Semaphore` and `courtyard.BoundedSemaphore`.
 
 use crate::enrolment::Enrolment;
-use crate::error::waiting;
+use crate::error::{surely, waiting};
 use crate::guard::{Truth, semaphore_deadline};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
@@ -86,7 +86,7 @@ fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
     let (py, base) = (slf.py(), slf.as_super().get());
     let open = base.handle.open(py)?;
     let user = slf.get().user(py, base, &open)?;
-    let done = waiting(py, |patience| {
+    let done = surely(py, |patience| {
         semaphore::release(base.handle.space, &open, patience, user, count)
     })?;
     if done {

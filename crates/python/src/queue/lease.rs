@@ -3,7 +3,7 @@
 use super::front::tell;
 use super::item::decode_leased;
 use super::{Queue, Sorted, empty, shut_down};
-use crate::error::waiting;
+use crate::error::{surely, waiting};
 use crate::waiter::{self, Deadline};
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
@@ -71,10 +71,11 @@ impl Lease {
                 Ok(item)
             }
             Err(error) => {
-                waiting(py, |patience| {
-                    queue::give_back(space, &open, patience, queue, lease)
+                surely(py, |patience| {
+                    queue::give_back(space, &open, patience, queue, lease)?;
+                    row.give(&open);
+                    Ok(())
                 })?;
-                row.give(&open);
                 Err(error)
             }
         }
@@ -110,13 +111,16 @@ impl Lease {
             return Ok(()); // a child forked meanwhile: the lease is its parent's
         }
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        waiting(py, |patience| match done {
-            true => queue::finish(space, &open, patience, queue, lease),
-            false => queue::give_back(space, &open, patience, queue, lease),
-        })?;
-        lease.row.give(&open);
+        let ended = surely(py, |patience| {
+            match done {
+                true => queue::finish(space, &open, patience, queue, lease),
+                false => queue::give_back(space, &open, patience, queue, lease),
+            }?;
+            lease.row.give(&open);
+            Ok(())
+        });
         tell(base);
-        Ok(())
+        ended
     }
 }
 

@@ -11,7 +11,7 @@ pub use item::Piece;
 pub use lease::Lease;
 
 use crate::enrolment::Enrolment;
-use crate::error::{named, waiting};
+use crate::error::{named, surely, waiting};
 use crate::guard::{Truth, follows_multiprocessing};
 use crate::handle::{Address, Handle, Use};
 use crate::primitive::Primitive;
@@ -282,9 +282,12 @@ impl Queue {
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
-        max: usize,
+        max: isize,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyList>> {
+        let max = usize::try_from(max).map_err(|_| {
+            PyValueError::new_err(format!("expected 0 items or more, found max={max}"))
+        })?;
         let py = slf.py();
         let (this, base) = (slf.get(), slf.as_super().get());
         let items = PyList::empty(py);
@@ -364,7 +367,7 @@ impl Queue {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
         let open = base.handle.open(py)?;
         let row = this.row(py, base, &open)?;
-        let done = waiting(py, |patience| {
+        let done = surely(py, |patience| {
             queue::task_done(base.handle.space, &open, patience, Queue::queue(base), row)
         })?;
         if done {
