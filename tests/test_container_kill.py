@@ -85,6 +85,34 @@ def read_both(d: Any) -> int:
         return int(d["a"])
 
 
+def entrusted(d: Any, step: int) -> None:
+    """Count in an object that nothing but the dict keeps, and that is another each time."""
+    with held(d.get_lock()):
+        d["n"] = [cy.Value("q", d["n"][0].value + step), b"x" * sizes(step)]
+
+
+def deeply(d: Any, step: int) -> None:
+    """Keep objects that keep objects, for a while."""
+    entrusted(d, step)
+    inner: Any = cy.Dict(a=cy.Lock(), b=[cy.Value(object, {"c": cy.Condition()})] * 3)
+    first = random.randrange(5)
+    d.update({f"key {first}": inner, f"key {first ^ 1}": [inner, inner]})
+    d.pop(f"key {random.randrange(5)}", None)
+    if random.randrange(9) == 0:
+        for key in list(d):
+            if key != "n":
+                d.pop(key, None)
+
+
+def read_entrusted(d: Any) -> int:
+    for key, value in d.items():
+        if key != "n":
+            inner = value[0] if isinstance(value, list) else value
+            assert inner["b"][2].value["c"].acquire(timeout=30)
+            inner["b"][0].value["c"].release()
+    return int(d["n"][0].value)
+
+
 def append(x: Any, step: int) -> None:
     x.append(step)
 
@@ -133,6 +161,9 @@ ALL = {
     "sealed": Kind(lambda: shared("Dict")(n=sealed(0, 10)), [to_sealed], lambda d: opened(d["n"])),
     "among others": Kind(lambda: shared("Dict")(n=0), [among_others], read_among_others),
     "two keys": Kind(lambda: shared("Dict")(a=0, b=0), [set_many], read_both),
+    "objects": Kind(
+        lambda: shared("Dict")(n=[cy.Value("q", 0)]), [entrusted, deeply], read_entrusted
+    ),
     "list": Kind(lambda: shared("List")([0]), [append, extend, fold], sum, fold),
     "slices": Kind(lambda: shared("List")([0]), [grow_and_shrink], read_first),
     "deque": Kind(lambda: shared("Deque")([0]), [append, extend, at_both_ends], sum, append),

@@ -22,6 +22,7 @@ LAYERS = [
     ["unfinished"],
     ["rows"],
     ["directory", "holding"],
+    ["link"],
     ["cell"],
     ["value"],
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 
 from courtyard import _native
+from courtyard._primitive import once
 from courtyard._table import Table
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -149,12 +150,15 @@ class Dict(Table["_K", "_V"]):
         """Compare keys and values, with a Dict or any mapping."""
         if not isinstance(other, Mapping):
             return NotImplemented
+        if isinstance(other, Dict) and other._identity() == self._identity():
+            return True
         return self.copy() == dict(_plain(other))
 
     __hash__ = None  # type: ignore[assignment]
 
+    @once
     def __repr__(self) -> str:
-        """Say what it is and what is in it."""
+        """Say what it is and what is in it; of itself inside itself, ``...``."""
         content = "closed" if self._closed else repr(self.copy())
         return f"<courtyard.{type(self).__name__}: {content}>"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from courtyard._primitive import once
 from courtyard._table import Table
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -74,7 +75,8 @@ class Namespace(Table[str, object]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @once
     def __repr__(self) -> str:
-        """Say what is in it, as a Manager's does."""
+        """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
         items = ", ".join(f"{name}={value!r}" for name, value in Table._items(self))
         return f"{type(self).__name__}({items})"

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+
 from courtyard import _native
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from courtyard._statistics import ObjectStatistics
+
+
+# Of which objects this thread, and others, are making a repr.
+_shown: set[Any] = set()
+
+
+def once(show: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Make a ``__repr__`` that says ``...`` of an object inside itself, by whichever handle."""
+
+    def __repr__(self: Any) -> str:
+        key = get_ident(), self._identity()
+        if key in _shown:
+            return "..."
+        _shown.add(key)
+        try:
+            return show(self)
+        finally:
+            _shown.discard(key)
+
+    __repr__.__doc__ = show.__doc__
+    return __repr__
 
 
 class Shared:

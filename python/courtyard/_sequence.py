@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from courtyard import _native
-from courtyard._primitive import Shared
+from courtyard._primitive import Shared, once
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -103,7 +103,11 @@ class Row(Shared, _native.Sequence["_T"]):
 
     def __eq__(self, other: object) -> bool:
         """Compare value by value with one of its kind or the builtin."""
-        return self.copy() == _plain(other) if self._is_like(other) else NotImplemented
+        if not self._is_like(other):
+            return NotImplemented
+        if isinstance(other, Row) and other._identity() == self._identity():
+            return True
+        return bool(self.copy() == _plain(other))
 
     def __lt__(self, other: Any) -> bool:
         """Compare value by value."""
@@ -126,8 +130,9 @@ class Row(Shared, _native.Sequence["_T"]):
     def _is_like(self, other: object) -> bool:
         raise NotImplementedError
 
+    @once
     def __repr__(self) -> str:
-        """Say what it is and what is in it."""
+        """Say what it is and what is in it; of itself inside itself, ``...``."""
         content = "closed" if self._closed else repr(self.copy())
         return f"<courtyard.{type(self).__name__}: {content}>"
 

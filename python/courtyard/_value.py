@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from courtyard import _native
 from courtyard._declaration import describe, portable, require_lock, resolve, restored
+from courtyard._primitive import once
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -252,6 +253,7 @@ def _title(obj: Any) -> str:
     return f"{name}({describe(_declared(obj))})"
 
 
+@once
 def _represent(obj: Any) -> str:
     if _native.Cell._closed.__get__(obj):
         return f"<courtyard.{_title(obj)}, closed>"

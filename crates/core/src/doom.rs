@@ -34,13 +34,18 @@ pub fn condemn(operation: &mut Operation, block: u64) -> Attempt<()> {
     Ok(())
 }
 
-/// Writes the entries that take the first doomed block off the list and free it: it is empty.
+/// Writes the entry that takes the first doomed block off the list.
+pub fn strike(operation: &mut Operation, block: u64) {
+    let next = operation.read(block + block::SERIAL);
+    operation.write(superblock::DOOMED, next);
+}
+
+/// As `strike`, and frees it: it is empty.
 ///
 /// # Errors
 /// `Stop` as the heap has it.
 pub fn bury(operation: &mut Operation, block: u64) -> Attempt<()> {
-    let next = operation.read(block + block::SERIAL);
-    operation.write(superblock::DOOMED, next);
+    strike(operation, block);
     heap::discard(operation, block)
 }
 

@@ -3,7 +3,8 @@
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
 //! `alone operation recover` · `heap` · `space` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
-//! `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` · `check folder`.
+//! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
+//! `check folder`.
 
 pub mod alone;
 pub mod barrier;
@@ -24,6 +25,7 @@ pub mod heap;
 pub mod holding;
 pub mod journal;
 pub mod layout;
+pub mod link;
 pub mod list;
 pub mod lock;
 #[cfg(loom)]
@@ -89,7 +91,7 @@ fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {
 }
 
 /// Writes and commits the record that frees the next piece of a doomed block.
-fn crumble(_space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
+fn crumble(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
     match doom::kind_of(operation.segment, block) {
         cell::KIND => match cell::at(operation.segment, block)? {
             (cell, cell::QUEUE, queue::LENGTH) => queue::crumble(operation, block, cell),
@@ -101,6 +103,7 @@ fn crumble(_space: &Space, operation: &mut Operation, block: u64) -> Attempt<()>
         kind::ENTRY => table::crumble_entry(operation, block),
         kind::RING => list::crumble_ring(operation, block),
         kind::WORDS => value::crumble_words(operation, block),
+        kind::LINKED => link::crumble(space, operation, block),
         kind => Err(corrupt(format!("a block of kind {kind} is doomed")).into()),
     }
 }
@@ -129,6 +132,7 @@ fn blocks(segment: &Segment, block: u64) -> Result<space::Blocks> {
             _ => cell::blocks(segment, block),
         },
         kind::RING => list::blocks(segment, block, None),
+        kind::LINKED => link::blocks(segment, block),
         _ => table::blocks(segment, block, None),
     }
 }

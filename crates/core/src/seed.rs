@@ -60,6 +60,10 @@ bugs! {
     GoneNotCounted,
     /// list: elements are copied to a new ring before the lock is taken.
     CopiedBeforeLock,
+    /// link: a reference is counted by one record, the link that holds it by the next.
+    CountedInTwo,
+    /// link: a link is given up by one record, its reference taken away by the next.
+    LinkDroppedInTwo,
     /// recover: the generation is advanced before the replay.
     GenerationBeforeReplay,
     /// recover: the wakes that the dead one owed are forgotten.

@@ -6,6 +6,7 @@ use crate::heap;
 use crate::layout;
 use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::pin;
 use crate::space::{Patience, Space, briefly};
 use crate::sync::Ordering;
 
@@ -129,6 +130,7 @@ impl Drop for Unfinished<'_> {
         if let Ok(true) = freed {
             // What fails a later sweep takes apart.
             let _ = doom::crumble(self.space, self.participant, &mut briefly());
+            let _ = pin::sweep(self.space, self.participant, &mut briefly());
         }
     }
 }

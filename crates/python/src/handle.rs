@@ -3,6 +3,7 @@
 use crate::codec;
 use crate::error::{copying, named, raise, waiting};
 use crate::process;
+use crate::reference;
 use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::Result;
@@ -30,7 +31,8 @@ pub struct Handle {
     uses: AtomicU32,
 }
 
-/// What a pickle says: path, UUID, object row, serial, ticket row, ticket id.
+/// What a pickle says: path, UUID, object row, serial, ticket row, ticket id. In a stored value there is
+/// no path, and the third is a number among the value's links (`reference`).
 pub type Address = (String, u128, u64, u64, u64, u64);
 
 impl Handle {
@@ -73,6 +75,10 @@ impl Handle {
     /// `NotFound` if it is gone; `OSError`, `CorruptError`.
     pub fn load(py: Python<'_>, address: &Address, kind: u64) -> PyResult<Handle> {
         let (path, uuid, row, serial, ticket, id) = address;
+        if path.is_empty() {
+            let (space, participant, object, member) = reference::arrive(py, address)?;
+            return Handle::new(py, space, participant, object, member)?.of_kind(py, kind);
+        }
         let space = process::attached(Path::new(path), *uuid).map_err(|error| raise(py, error))?;
         let participant = space.participant().map_err(|error| raise(py, error))?;
         let object = ObjectId {
@@ -86,8 +92,12 @@ impl Handle {
         let member = waiting(py, |patience| {
             directory::receive(space, participant, patience, object, ticket)
         })?;
-        let handle = Handle::new(py, space, participant, object, member)?;
-        let (_, found, _) = cell::open(&space.segment, object).map_err(|error| raise(py, error))?;
+        Handle::new(py, space, participant, object, member)?.of_kind(py, kind)
+    }
+
+    fn of_kind(self, py: Python<'_>, kind: u64) -> PyResult<Handle> {
+        let opened = cell::open(&self.space.segment, self.object);
+        let (_, found, _) = opened.map_err(|error| raise(py, error))?;
         if found != kind {
             return Err(named(
                 py,
@@ -95,7 +105,7 @@ impl Handle {
                 format!("expected a cell of kind {kind}, found kind {found}"),
             ));
         }
-        Ok(handle)
+        Ok(self)
     }
 
     fn new(
@@ -180,6 +190,11 @@ impl Handle {
         self.object
     }
 
+    /// Which object it is: the space's UUID, row and serial.
+    pub fn identity(&self) -> (u128, u64, u64) {
+        (self.space.uuid, self.object.row, self.object.serial)
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -193,6 +208,9 @@ impl Handle {
             return Err(codec::refuse(py));
         }
         let participant = self.open(py)?;
+        if let Some(address) = reference::depart(py, self)? {
+            return Ok(address);
+        }
         let ticket = waiting(py, |patience| {
             directory::send(self.space, &participant, patience, self.object)
         })?;

@@ -18,6 +18,7 @@ mod primitive;
 mod process;
 mod queue;
 mod raw;
+mod reference;
 mod semaphore;
 mod table;
 mod value;

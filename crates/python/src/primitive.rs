@@ -130,6 +130,11 @@ impl Primitive {
         self.handle.close(py)
     }
 
+    /// Which object it is, in all processes: equal for all handles of one object.
+    fn _identity(&self) -> (u128, u64, u64) {
+        self.handle.identity()
+    }
+
     /// The name it is found by; None for an anonymous one.
     #[getter]
     fn name(&self) -> Option<String> {

@@ -5,6 +5,8 @@ use crate::cell::Cell;
 use crate::codec::{self, Encoded, Links, Source};
 use crate::error::{LONG, copying, waiting};
 use crate::format::Format;
+use crate::reference::{self, LINKED};
+use crate::value;
 use courtyard_core::cell::{self, Found, Fresh, Pinned, Stored, Token};
 use courtyard_core::participant::Participant;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -116,18 +118,34 @@ impl Cell {
 
     pub(crate) fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
         let participant = self.handle.open(py)?;
+        reference::again(py, || self.try_load_stored(py, participant.participant))
+    }
+
+    /// None: it names courtyard objects and was replaced since; again.
+    fn try_load_stored(
+        &self,
+        py: Python<'_>,
+        participant: &'static Participant,
+    ) -> PyResult<Option<(Py<PyAny>, Token)>> {
+        let space = self.handle.space;
         let (found, token) = waiting(py, |patience| {
-            let (space, participant) = (self.handle.space, participant.participant);
             cell::find(space, participant, patience, self.writer())
         })?;
         let value = match found {
-            Found::Copied(Stored::Word(word)) => codec::decode_word(py, word)?,
+            Found::Copied(Stored::Word(word)) => Some(codec::decode_word(py, word)?),
             Found::Copied(Stored::Bytes(kind, bytes)) => {
-                codec::decode(py, kind, bytes.as_slice(), &[])?
+                value::decode_copied(py, space, participant, &Err((kind, bytes)))?
             }
-            Found::Pinned(pinned) => codec::decode(py, pinned.kind, InPlace(pinned), &[])?,
+            Found::Pinned(pinned) if pinned.kind == LINKED => {
+                // Not in place: loading its objects runs code, perhaps a fork.
+                let mut bytes = vec![0; pinned.length as usize];
+                pinned.copy_out(0, &mut bytes);
+                drop(pinned);
+                value::decode_copied(py, space, participant, &Err((LINKED, bytes)))?
+            }
+            Found::Pinned(pinned) => Some(codec::decode(py, pinned.kind, InPlace(pinned), &[])?),
         };
-        Ok((value.unbind(), token))
+        Ok(value.map(|value| (value.unbind(), token)))
     }
 
     pub(crate) fn store_stored(
@@ -137,12 +155,15 @@ impl Cell {
     ) -> PyResult<bool> {
         let py = value.py();
         let participant = self.handle.open(py)?;
-        let fresh = match codec::encode(value, Links::Refuse)? {
+        let (space, me) = (self.handle.space, participant.participant);
+        let fresh = match codec::encode(value, Links::Keep)? {
             Encoded::Word(word) => Fresh::Word(word),
+            Encoded::Block(block) if !block.links.is_empty() => {
+                Fresh::Block(value::keeping(py, space, me, &block)?)
+            }
             Encoded::Block(block) => block.with_parts(|parts, length| {
-                let (space, participant) = (self.handle.space, participant.participant);
                 copying(py, length, |patience| {
-                    cell::prepare(space, participant, patience, block.kind, parts)
+                    cell::prepare(space, me, patience, block.kind, parts)
                 })
             })?,
         };

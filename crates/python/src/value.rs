@@ -1,11 +1,14 @@
 //! Values in containers as Python objects, and Python objects as such values.
 
-use crate::codec::{self, Encoded, Source};
+use crate::codec::{self, Block, Encoded, Source};
 use crate::error::{LONG, copying, raise, waiting};
+use crate::reference::{self, LINKED, gone};
 use courtyard_core::cell::{self, Pinned};
 use courtyard_core::error::Result;
+use courtyard_core::link;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::{Patience, Space};
+use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Found, Fresh, Taken, prepare};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -35,16 +38,20 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 /// much.
 ///
 /// # Errors
-/// `SpaceFull`; what `work` fails with.
+/// `SpaceFull`; `CourtyardError` for a courtyard object of another space; what `work` fails with.
 pub fn with_fresh<T: Send>(
     py: Python<'_>,
-    space: &Space,
+    space: &'static Space,
     participant: &Participant,
     encoded: Encoded<'_, '_>,
     work: impl FnOnce(Patience, Fresh<'_>) -> Result<T> + Send,
 ) -> PyResult<T> {
     match encoded {
         Encoded::Word(word) => waiting(py, |patience| work(patience, Fresh::Word(word))),
+        Encoded::Block(block) if !block.links.is_empty() => {
+            let own = keeping(py, space, participant, &block)?;
+            waiting(py, |patience| work(patience, Fresh::Block(own)))
+        }
         Encoded::Block(block) => block.with_parts(|parts, length| {
             let kind = block.kind;
             copying(py, length, |patience| {
@@ -55,7 +62,28 @@ pub fn with_fresh<T: Send>(
     }
 }
 
-/// Decodes a value found; short ones are in `buffer`.
+/// Puts an encoded value with links into a block that keeps what it links, with nothing held.
+///
+/// # Errors
+/// `SpaceFull`; `CourtyardError` for a courtyard object of another space.
+pub fn keeping<'a>(
+    py: Python<'_>,
+    space: &'static Space,
+    participant: &'a Participant,
+    block: &Block<'_, '_>,
+) -> PyResult<Unfinished<'a>> {
+    let luggage = reference::pack(py, space, block.kind, &block.links)?;
+    block.with_parts(|parts, length| {
+        let mut all = vec![luggage.bytes.as_slice()];
+        all.extend(parts);
+        copying(py, length, |patience| {
+            link::prepare(space, participant, patience, &luggage.objects, &all)
+        })
+    })
+}
+
+/// Decodes a value found; short ones are in `buffer`. None: it names courtyard objects and was replaced
+/// since; find it again.
 ///
 /// # Errors
 /// `CorruptError`; what unpickling raises.
@@ -65,10 +93,10 @@ pub fn decode<'py>(
     participant: &'static Participant,
     found: Found<'static>,
     buffer: &[u8],
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Option<Bound<'py, PyAny>>> {
     match found {
-        Found::Word(word) => codec::decode_word(py, word),
-        Found::Bytes(kind) => codec::decode(py, kind, buffer, &[]),
+        Found::Word(word) => codec::decode_word(py, word).map(Some),
+        Found::Bytes(kind) => decode_bytes(py, space, participant, kind, buffer),
         Found::Pinned(pinned) => {
             let kind = pinned.kind;
             let held = Arc::new(Held {
@@ -76,8 +104,41 @@ pub fn decode<'py>(
                 holder: participant,
                 pinned: Some(pinned),
             });
-            codec::decode(py, kind, InPlace(held), &[])
+            let source = InPlace(held);
+            match kind {
+                LINKED => reference::unpack(py, space, participant, source, || {}),
+                _ => codec::decode(py, kind, source, &[]).map(Some),
+            }
         }
+    }
+}
+
+/// As `decode`, of a value that was copied.
+///
+/// # Errors
+/// As `decode`.
+pub fn decode_copied<'py>(
+    py: Python<'py>,
+    space: &'static Space,
+    participant: &'static Participant,
+    copied: &std::result::Result<u64, (u8, Vec<u8>)>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match copied {
+        Ok(word) => codec::decode_word(py, *word).map(Some),
+        Err((kind, bytes)) => decode_bytes(py, space, participant, *kind, bytes),
+    }
+}
+
+fn decode_bytes<'py>(
+    py: Python<'py>,
+    space: &'static Space,
+    participant: &'static Participant,
+    kind: u8,
+    bytes: &[u8],
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match kind {
+        LINKED => reference::unpack(py, space, participant, bytes, || {}),
+        _ => codec::decode(py, kind, bytes, &[]).map(Some),
     }
 }
 
@@ -94,13 +155,21 @@ pub fn decode_taken<'py>(
     match taken {
         Taken::Word(word) => codec::decode_word(py, word),
         Taken::Bytes(kind, bytes) => codec::decode(py, kind, bytes.as_slice(), &[]),
-        Taken::Pinned(pinned) => decode(py, space, participant, Found::Pinned(pinned), &[]),
+        Taken::Pinned(pinned) => {
+            let found = decode(py, space, participant, Found::Pinned(pinned), &[])?;
+            found.ok_or_else(|| gone(py))
+        }
         Taken::Block(block) => {
             let segment = &space.segment;
             let (kind, length, payload) =
                 cell::shape_of(segment, block.block()).map_err(|error| raise(py, error))?;
             let mut bytes = vec![0; length as usize];
             segment.copy_out(payload, &mut bytes);
+            if kind == LINKED {
+                let release = || drop(block); // it kept its objects until they are ours
+                let found = reference::unpack(py, space, participant, &bytes[..], release)?;
+                return found.ok_or_else(|| gone(py));
+            }
             drop(block);
             codec::decode(py, kind, bytes.as_slice(), &[])
         }

@@ -49,6 +49,11 @@ fn caught(bug: Bug) -> Caught {
         Bug::BatchKept => Stepped("extend, last", "part of an object and also"),
         Bug::GoneNotCounted => Stepped("delete every other", "belongs to nobody"),
         Bug::CopiedBeforeLock => Modelled(LIST, "catches_elements_copied_without_the_lock"),
+        Bug::CountedInTwo => Stepped("keep an object", "references, 1 were found"),
+        Bug::LinkDroppedInTwo => Stepped(
+            "remove what keeps an object that another holds",
+            "references, 1 were found",
+        ),
         Bug::GenerationBeforeReplay => Stepped("store small over small", "recovery"),
         Bug::OwedNotRepeated => Stepped("change a scalar, watched", "nobody was told"),
         Bug::ReapBlindly => Modelled(PARTICIPANT, "catches_a_reaper_that_does_not_look_again"),

@@ -29,9 +29,11 @@ pub use stored::{
 };
 
 use crate::directory;
+use crate::doom;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
-use crate::layout::{self, WORD, block};
+use crate::layout::{self, WORD, block, kind};
+use crate::link;
 use crate::lock::{self, Tried};
 use crate::operation::{Operation, class_for};
 use crate::participant::Participant;
@@ -232,7 +234,11 @@ pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> 
 /// `Stop` as the heap has it.
 pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
     for block in blocks(operation.segment, root)?.blocks {
-        heap::discard(operation, block)?;
+        if kind::has_contents(doom::kind_of(operation.segment, block)) {
+            doom::condemn(operation, block)?;
+        } else {
+            heap::discard(operation, block)?;
+        }
     }
     Ok(())
 }
@@ -246,13 +252,15 @@ pub fn blocks(segment: &Segment, root: u64) -> Result<Blocks> {
     let base = heap::payload(segment, root);
     segment.check_range(base, PAYLOAD)?;
     let read = |offset| segment.word(base + offset).load(Ordering::Relaxed);
-    let mut blocks = vec![root];
-    if read(SHAPE) & 0xFF == STORED {
-        blocks.extend(linked(segment, read(DATA))?);
-    }
-    Ok(Blocks {
+    let mut found = Blocks {
         version: read(SEQUENCE),
-        blocks,
+        blocks: vec![root],
         links: Vec::new(),
-    })
+    };
+    if read(SHAPE) & 0xFF == STORED
+        && let Some(block) = linked(segment, read(DATA))?
+    {
+        link::add(segment, &mut found, block)?;
+    }
+    Ok(found)
 }

@@ -2,9 +2,10 @@
 
 use super::sequence::{Read, under_sequence};
 use super::{DATA, EVENT, SEQUENCE, Writer, guard};
+use crate::doom;
 use crate::error::Result;
 use crate::heap;
-use crate::layout::{self, WORD, block};
+use crate::layout::{self, WORD, block, kind};
 use crate::participant::Participant;
 use crate::pin::{self, Pin};
 use crate::seed::{Bug, planted};
@@ -215,8 +216,8 @@ pub fn store(
         guarded: true,
         ..writer
     };
-    let mut retired = false;
-    let stored = space.run_as(participant, patience, |operation| {
+    let mut left = false;
+    let stored = space.run_as(participant, &mut *patience, |operation| {
         guard(operation, exclusive)?;
         let old = operation.read(data);
         let now = Token {
@@ -232,11 +233,13 @@ pub fn store(
             operation.commit_with(|| segment.word(data).store(*word, Ordering::Release));
             return Ok(true);
         }
-        retired = old_block.is_some_and(|old| heap::is_large(segment, old));
         let mut instead = 0;
         if let Some(old) = old_block {
+            let has_contents = kind::has_contents(doom::kind_of(segment, old));
+            left = has_contents || heap::is_large(segment, old);
             match fresh {
-                _ if retired => pin::retire(operation, old)?,
+                _ if has_contents => doom::condemn(operation, old)?,
+                _ if left => pin::retire(operation, old)?,
                 Fresh::Block(_) => instead = old, // freed with the guard of the new one
                 Fresh::Word(_) => heap::discard(operation, old)?,
             }
@@ -255,7 +258,8 @@ pub fn store(
         operation.commit();
         Ok(true)
     })?;
-    if retired {
+    if left {
+        doom::crumble(space, participant, &mut *patience)?;
         pin::sweep(space, participant, patience)?;
     }
     Ok(stored)

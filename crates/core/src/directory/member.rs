@@ -6,6 +6,7 @@ use crate::error::{Attempt, Result};
 use crate::layout::{self, WORD, slot};
 use crate::operation::Operation;
 use crate::participant::{Me, Participant};
+use crate::pin;
 use crate::roster::ObjectId;
 use crate::rows::{self, Place};
 use crate::space::{Patience, Space};
@@ -57,7 +58,8 @@ pub fn leave(
         Ok(Ok(()))
     })?;
     space.roster.forget(member_row);
-    doom::crumble(space, participant, patience)
+    doom::crumble(space, participant, &mut *patience)?;
+    pin::sweep(space, participant, patience)
 }
 
 /// Writes the entries that empty a membership row and take its reference away.
@@ -94,7 +96,7 @@ pub fn copy_members(
 }
 
 /// Takes a membership in an empty row of ours; false if the object is gone.
-fn add_member(
+pub(super) fn add_member(
     space: &Space,
     participant: &Participant,
     patience: Patience,

@@ -2,7 +2,7 @@
 //!
 //! An object's row: `serial | root block | references | kind`; in a free row the serial is 0 and
 //! the last word is the next free row + 1. References are the memberships, the open tickets and
-//! (with the containers) the links. The row outlives the object, so that a serial is always
+//! the links of stored values. The row outlives the object, so that a serial is always
 //! checked against a serial, never against another object's data.
 //!
 //! A ticket's row: `id | object row + 1 | sender | deadline`; in a free row the id is 0 and the
@@ -24,9 +24,12 @@ macro_rules! place {
     };
 }
 
+mod link;
 mod member;
 mod ticket;
 
+pub use link::join;
+pub(crate) use link::{link, unlink};
 pub(crate) use member::drop_member;
 pub use member::{MEMBER_ROW, copy_members, is_member, leave, settle_members};
 pub use ticket::{TICKET_ROW, Ticket, expire, receive, send, tickets};

@@ -7,6 +7,7 @@ use crate::doom as doomed;
 use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::layout::{WORD, block};
+use crate::link;
 use crate::operation::Operation;
 use crate::segment::Segment;
 use crate::space::Blocks;
@@ -104,7 +105,9 @@ pub fn blocks(segment: &Segment, root: u64, cell: Option<u64>) -> Result<Blocks>
     }
     for index in 0..ring.count {
         let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
-        found.blocks.extend(linked(segment, word)?);
+        if let Some(block) = linked(segment, word)? {
+            link::add(segment, &mut found, block)?;
+        }
     }
     Ok(found)
 }

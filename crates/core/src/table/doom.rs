@@ -6,7 +6,8 @@ use crate::cell::linked;
 use crate::doom as doomed;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
-use crate::layout::{LINE, WORD, block, kind};
+use crate::layout::{LINE, WORD, kind};
+use crate::link;
 use crate::operation::Operation;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
@@ -169,8 +170,7 @@ fn add_block(segment: &Segment, found: &mut Blocks, word: u64) -> Result<()> {
     let Some(block) = linked(segment, word)? else {
         return Ok(());
     };
-    segment.check_range(block, block::SMALL)?;
-    found.blocks.push(block);
+    link::add(segment, found, block)?;
     if doomed::kind_of(segment, block) == kind::ENTRY {
         add_value(segment, found, Entry::at(segment, block)?.value(segment))?;
     }
@@ -181,7 +181,7 @@ fn add_value(segment: &Segment, found: &mut Blocks, word: u64) -> Result<()> {
     if !entry::is_inline(word)
         && let Some(block) = linked(segment, word)?
     {
-        found.blocks.push(block);
+        link::add(segment, found, block)?;
     }
     Ok(())
 }

@@ -176,7 +176,7 @@ impl<'a> Taken<'a> {
 }
 
 /// Writes the entries that make a value ours whose word the caller's unlink; what it is, but for a
-/// small block, which `spare` then names: see `Taken::ours`. The last that may fail before the
+/// small block or one with links, which `spare` then names: see `Taken::ours`. The last that may fail before the
 /// commit: a pin's end looks at the retired list, whose lock this operation holds.
 ///
 /// # Errors
@@ -191,7 +191,7 @@ pub fn take<'a>(
     let segment = operation.segment;
     match linked(segment, word)? {
         None => Ok(Taken::Word(word)),
-        Some(block) if heap::is_large(segment, block) => {
+        Some(block) if heap::is_large(segment, block) && !has_contents(segment, block) => {
             // Others may have it pinned, as we do now; it goes when nobody reads it.
             pin::retire(operation, block)?;
             let (kind, length, payload) = shape_of(segment, block)?;
@@ -209,6 +209,10 @@ pub fn take<'a>(
     }
 }
 
+fn has_contents(segment: &Segment, block: u64) -> bool {
+    kind::has_contents(doom::kind_of(segment, block))
+}
+
 /// Writes the entries that let a value's block go; whether something is left to `tidy` after.
 ///
 /// # Errors
@@ -218,7 +222,7 @@ pub fn discard(operation: &mut Operation, word: u64) -> Attempt<bool> {
     let Some(block) = linked(segment, word)? else {
         return Ok(false);
     };
-    if kind::has_contents(doom::kind_of(segment, block)) {
+    if has_contents(segment, block) {
         doom::condemn(operation, block)?;
         return Ok(true);
     }

@@ -35,13 +35,21 @@ pub fn is_storing() -> bool {
     PICKLING.with_borrow(|pickling| !matches!(pickling, Pickling::No))
 }
 
+/// Runs `work`, in which handles pickle themselves, whatever is being stored around it.
+pub fn not_storing<T>(work: impl FnOnce() -> T) -> T {
+    let before = PICKLING.replace(Pickling::No);
+    let result = work();
+    PICKLING.replace(before);
+    result
+}
+
 /// What a handle raises where it cannot be kept.
 pub fn refuse(py: Python<'_>) -> PyErr {
     named(
         py,
         "CourtyardError",
-        "a courtyard object cannot be kept inside a stored value: nothing would keep it alive; \
-         hold it in a variable, or pass it as an argument"
+        "a courtyard object cannot be part of a key: it is equal to itself alone, and nothing would \
+         keep it alive; let it be the value"
             .into(),
     )
 }

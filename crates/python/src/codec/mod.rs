@@ -29,8 +29,8 @@ pub mod tag;
 mod word;
 
 pub use hook::{_decode, _encode};
-pub use link::{is_storing, link_to, linked, refuse};
-pub use source::Source;
+pub use link::{is_storing, link_to, linked, not_storing, refuse};
+pub use source::{Source, settle};
 pub use word::NONE;
 
 use crate::error::named;
@@ -41,7 +41,6 @@ use object::Class;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat};
-use source::settle;
 use std::cell::Cell;
 
 const KIND_FLOAT: u8 = 16;
@@ -60,7 +59,7 @@ const KIND_PICKLE_BUFFERS: u8 = 27;
 /// What to do with courtyard objects in a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// Raise `CourtyardError`: nothing would keep them alive.
+    /// Raise `CourtyardError`: in a key, where nothing would keep them alive.
     Refuse,
     /// List them for the caller, who keeps them.
     Keep,

@@ -6,9 +6,11 @@ use super::{Opened, Sequence, all, opened};
 use crate::codec::{self, Links};
 use crate::error::{copying, raise, waiting};
 use crate::guard;
+use crate::reference::LINKED;
 use crate::value::with_fresh;
 use crate::waiter::Deadline;
 use courtyard_core::error::Error;
+use courtyard_core::link;
 use courtyard_core::list::{self, Batch, Element, End, Piece, Places, Token};
 use courtyard_core::value::{Fresh, prepare};
 use pyo3::exceptions::{PyIndexError, PyValueError};
@@ -71,7 +73,7 @@ fn batch<'a>(this: Opened<'a>, values: &Bound<'_, PyList>) -> PyResult<Batch<'a>
 }
 
 fn add(this: Opened<'_>, batch: &mut Batch, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let encoded = codec::encode(value, Links::Refuse)?;
+    let encoded = codec::encode(value, Links::Keep)?;
     let (space, participant) = (this.space, this.open.participant);
     with_fresh(
         value.py(),
@@ -166,7 +168,7 @@ pub fn insert(slf: &Bound<'_, Sequence>, index: i64, value: &Bound<'_, PyAny>) -
             _ => None,
         };
         if let Some(end) = end {
-            let encoded = codec::encode(value, Links::Refuse)?;
+            let encoded = codec::encode(value, Links::Keep)?;
             return Ok(this.push(py, end, encoded, Some(token))?.then_some(()));
         }
         let mut batch = Batch::new(this.space, this.open.participant, 1);
@@ -331,22 +333,34 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
         let from = total - total.min(most) + kept;
         let mut batch = Batch::new(this.space, this.open.participant, total - from);
         for number in from..total {
-            copy(this, py, &mut batch, &elements[(number % count) as usize])?;
+            if !copy(this, py, &mut batch, &elements[(number % count) as usize])? {
+                return Ok(None);
+            }
         }
         let pieces = [Piece::old(0, kept), Piece::new(0, total - from)];
         rebuild(py, this.list, token, &batch, &pieces)
     })
 }
 
-/// Adds a copy of an element.
-fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Element) -> PyResult<()> {
+/// Adds a copy of an element; false: what it links is gone by now, since it was replaced.
+fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Element) -> PyResult<bool> {
     let (space, participant) = (this.space, this.open.participant);
     match element {
-        Ok(word) => waiting(py, |patience| batch.add(patience, &Fresh::Word(*word))),
+        Ok(word) => waiting(py, |patience| batch.add(patience, &Fresh::Word(*word)))?,
+        Err((LINKED, bytes)) => {
+            return copying(py, bytes.len() as u64, |patience| {
+                match link::copy(space, participant, &mut *patience, bytes) {
+                    Ok(own) => batch.add(patience, &Fresh::Block(own)).map(|()| true),
+                    Err(Error::NotFound(_)) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            });
+        }
         Err((kind, bytes)) => copying(py, bytes.len() as u64, |patience| {
             let parts: &[&[u8]] = &[bytes];
             let fresh = prepare(space, participant, &mut *patience, *kind, parts)?;
             batch.add(patience, &fresh)
-        }),
+        })?,
     }
+    Ok(true)
 }

@@ -11,6 +11,7 @@ use crate::error::waiting;
 use crate::guard::{CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
+use crate::reference::again;
 use crate::value::{self, with_buffer, with_fresh};
 use courtyard_core::cell;
 use courtyard_core::list::{self, Element, End, LENGTH, Places, Token};
@@ -49,15 +50,18 @@ impl Opened<'_> {
 
     /// The element with that index, and which state of the list that was.
     fn get<'py>(self, py: Python<'py>, index: i64) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
-        with_buffer(|buffer| {
-            let participant = self.open.participant;
+        let participant = self.open.participant;
+        let read = |buffer: &mut Vec<u8>| {
             let (found, token) = waiting(py, |patience| {
                 list::get(self.space, participant, patience, self.list, index, buffer)
             })?;
-            let value =
-                found.map(|found| value::decode(py, self.space, participant, found, buffer));
-            Ok((value.transpose()?, token))
-        })
+            let Some(found) = found else {
+                return Ok(Some((None, token)));
+            };
+            let value = value::decode(py, self.space, participant, found, buffer)?;
+            Ok(value.map(|value| (Some(value), token)))
+        };
+        again(py, || with_buffer(read))
     }
 
     fn look(self, py: Python<'_>) -> PyResult<Token> {
@@ -83,9 +87,21 @@ impl Opened<'_> {
         py: Python<'py>,
         choose: &dyn Fn(u64) -> Places,
     ) -> PyResult<(Bound<'py, PyList>, Token)> {
-        let (elements, token) = self.snapshot(py, choose)?;
-        let values: PyResult<Vec<_>> = elements.iter().map(|each| value_of(py, each)).collect();
-        Ok((PyList::new(py, values?)?, token))
+        let read = || {
+            let (elements, token) = self.snapshot(py, choose)?;
+            let (space, participant) = (self.space, self.open.participant);
+            let decode = |each| value::decode_copied(py, space, participant, each);
+            let mut values = Vec::with_capacity(elements.len());
+            for each in &elements {
+                let Some(value) = decode(each)? else {
+                    return Ok(None);
+                };
+                values.push(value);
+            }
+            Ok(Some((values, token)))
+        };
+        let (values, token) = again(py, read)?;
+        Ok((PyList::new(py, values)?, token))
     }
 
     /// Puts a value at an end; with a token, false says that something changed since.
@@ -103,7 +119,7 @@ impl Opened<'_> {
     }
 
     fn append(self, py: Python<'_>, end: End, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let encoded = codec::encode(value, Links::Refuse)?;
+        let encoded = codec::encode(value, Links::Keep)?;
         self.push(py, end, encoded, None).map(drop)
     }
 
@@ -125,13 +141,6 @@ impl Opened<'_> {
             true => PyIndexError::new_err("deque index out of range"),
             false => PyIndexError::new_err(format!("list {what} out of range")),
         }
-    }
-}
-
-fn value_of<'py>(py: Python<'py>, element: &Element) -> PyResult<Bound<'py, PyAny>> {
-    match element {
-        Ok(word) => codec::decode_word(py, *word),
-        Err((kind, bytes)) => codec::decode(py, *kind, bytes.as_slice(), &[]),
     }
 }
 
@@ -176,7 +185,7 @@ fn set_item(
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let index = index_of(slf, key)?;
-    let encoded = codec::encode(value, Links::Refuse)?;
+    let encoded = codec::encode(value, Links::Keep)?;
     opened(slf, |this| {
         let (space, participant, list) = (this.space, this.open.participant, this.list);
         let set = with_fresh(slf.py(), space, participant, encoded, |patience, value| {

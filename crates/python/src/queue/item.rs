@@ -2,6 +2,7 @@
 
 use crate::codec::{self, Source};
 use crate::error::{copying, named, raise};
+use crate::reference;
 use courtyard_core::heap;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue;
@@ -50,7 +51,8 @@ pub fn with_links(
     parts: &[&[u8]],
 ) -> PyResult<Vec<u8>> {
     let list = PyList::new(py, links)?;
-    let pickled = py.import("pickle")?.call_method1("dumps", (list, 5))?;
+    let pickle = py.import("pickle")?;
+    let pickled = reference::apart(|| pickle.call_method1("dumps", (list, 5)))?;
     let pickled = pickled.cast::<PyBytes>()?.as_bytes();
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&(pickled.len() as u64).to_ne_bytes());

@@ -11,6 +11,7 @@ use crate::guard::{self, CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::identity::{self, Identity, with_key};
 use crate::primitive::Primitive;
+use crate::reference::again;
 use crate::value::{self, with_buffer, with_fresh};
 use crate::waiter::Deadline;
 use courtyard_core::cell;
@@ -42,17 +43,19 @@ impl Opened<'_> {
         py: Python<'py>,
         identity: &Identity,
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
-        with_buffer(|buffer| {
-            let participant = self.open.participant;
-            let found = waiting(py, |patience| {
+        let participant = self.open.participant;
+        let read = |buffer: &mut Vec<u8>| {
+            let (found, token) = waiting(py, |patience| {
                 let key = &identity.key;
                 table::find(self.space, participant, patience, self.table, key, buffer)
-            });
-            let (found, token) = found?;
-            let value =
-                found.map(|found| value::decode(py, self.space, participant, found, buffer));
-            Ok((value.transpose()?, token))
-        })
+            })?;
+            let Some(found) = found else {
+                return Ok(Some((None, token)));
+            };
+            let value = value::decode(py, self.space, participant, found, buffer)?;
+            Ok(value.map(|value| (Some(value), token)))
+        };
+        again(py, || with_buffer(read))
     }
 
     /// Stores a value; false: the condition does not hold.
@@ -70,7 +73,7 @@ impl Opened<'_> {
             .map(|(kind, bytes)| (*kind, bytes.as_slice()));
         let (space, participant, table) = (self.space, self.open.participant, self.table);
         let key = identity.key;
-        let encoded = codec::encode(value, Links::Refuse)?;
+        let encoded = codec::encode(value, Links::Keep)?;
         if let Encoded::Word(word) = encoded
             && when == When::Always
             // SAFETY: the GIL is held from before this call until after it.
@@ -93,6 +96,20 @@ impl Opened<'_> {
             let (participant, key) = (self.open.participant, &identity.key);
             table::remove(self.space, participant, patience, self.table, key, when)
         })
+    }
+
+    /// All keys and values; None: again, one of them was replaced since.
+    fn items<'py>(self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        let items = PyList::empty(py);
+        for pair in self.snapshot(py, Want::Items)? {
+            let copied = pair.value.as_ref().unwrap_or(&Ok(codec::NONE));
+            let participant = self.open.participant;
+            let Some(value) = value::decode_copied(py, self.space, participant, copied)? else {
+                return Ok(None);
+            };
+            items.append((key_of(py, &pair)?, value))?;
+        }
+        Ok(Some(items))
     }
 
     fn snapshot(self, py: Python<'_>, want: Want) -> PyResult<Vec<Pair>> {
@@ -124,14 +141,6 @@ fn key_of<'py>(py: Python<'py>, pair: &Pair) -> PyResult<Bound<'py, PyAny>> {
     let original = pair.original.as_ref();
     let original = original.map(|(kind, bytes)| (*kind, bytes.as_slice()));
     identity::decode(py, table::Key { tag, bytes }, original)
-}
-
-fn value_of<'py>(py: Python<'py>, pair: &Pair) -> PyResult<Bound<'py, PyAny>> {
-    match &pair.value {
-        Some(Ok(word)) => codec::decode_word(py, *word),
-        Some(Err((kind, bytes))) => codec::decode(py, *kind, bytes.as_slice(), &[]),
-        None => Ok(py.None().into_bound(py)),
-    }
 }
 
 /// What a missing key comes to: the class's `__missing__`, or KeyError.
@@ -336,10 +345,7 @@ impl Table {
     /// All keys and values, in their order of insertion, as they stood at one moment.
     fn _items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
-        let pairs = opened(slf, |this| this.snapshot(py, Want::Items))?;
-        let item = |pair: &Pair| Ok((key_of(py, pair)?, value_of(py, pair)?));
-        let items: PyResult<Vec<_>> = pairs.iter().map(item).collect();
-        PyList::new(py, items?)
+        opened(slf, |this| again(py, || this.items(py)))
     }
 
     /// Takes keys out and stores pairs, at once.
@@ -410,7 +416,7 @@ impl Table {
         })?;
         if !equal {
             // What cannot be stored is refused in any case.
-            codec::encode(new, Links::Refuse)?;
+            codec::encode(new, Links::Keep)?;
         }
         Ok(equal)
     }

@@ -91,7 +91,7 @@ fn try_change_all(
     }
     for pair in pairs {
         let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-        let encoded = codec::encode(&value, Links::Refuse)?;
+        let encoded = codec::encode(&value, Links::Keep)?;
         with_key(&key, |identity| {
             let original = identity::original(&key, &identity)?;
             let original = original

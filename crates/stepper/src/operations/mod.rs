@@ -5,6 +5,7 @@ mod cell;
 mod directory;
 mod heap;
 mod life;
+mod link;
 mod list;
 mod place;
 mod primitive;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Entry> {
     stored::add(&mut entries);
     directory::add(&mut entries);
     life::add(&mut entries);
+    link::add(&mut entries);
     place::add(&mut entries);
     primitive::add(&mut entries);
     queue::add(&mut entries);

@@ -1,0 +1,289 @@
+//! Values that keep objects: as long as they are stored, and no longer.
+
+mod stage;
+
+use courtyard_core::cell::{self, SCALAR, STORED, Writer};
+use courtyard_core::error::Error;
+use courtyard_core::layout::kind;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::{Space, patient};
+use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
+use courtyard_core::unfinished::Unfinished;
+use courtyard_core::value::{Fresh, Taken};
+use courtyard_core::{directory, link};
+use stage::{Folder, Made, alone, census, crashes, leave, make, me, writer};
+
+const BYTES: &[u8] = b"what the codec wrote";
+const LARGE: &[u8] = &[7; 50_000];
+
+fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> Unfinished<'a> {
+    link::prepare(space, me(space), &mut patient, objects, &[bytes]).expect("to prepare")
+}
+
+fn table(space: &Space) -> (Made, Table) {
+    let (object, row) = table::create(space, me(space), &mut patient).expect("a table");
+    let (base, ..) = cell::open(&space.segment, object).expect("the table");
+    let made = Made { object, row, base };
+    (made, writer(made))
+}
+
+fn key(name: &str) -> Key<'_> {
+    let bytes = name.as_bytes();
+    Key { tag: 1, bytes }
+}
+
+fn put(space: &Space, table: Writer, name: &str, value: Fresh) {
+    let (key, original) = (key(name), None);
+    let item = Item {
+        key,
+        original,
+        value,
+    };
+    let stored = table::store(space, me(space), &mut patient, table, &item, When::Always);
+    assert!(stored.expect("to store"));
+}
+
+/// Stores a value that keeps objects.
+fn keep(space: &Space, table: Writer, name: &str, objects: &[ObjectId], bytes: &[u8]) {
+    put(
+        space,
+        table,
+        name,
+        Fresh::Block(linked(space, objects, bytes)),
+    );
+}
+
+fn remove(space: &Space, table: Writer, name: &str) {
+    let removed = table::remove(
+        space,
+        me(space),
+        &mut patient,
+        table,
+        &key(name),
+        When::Always,
+    );
+    assert!(removed.expect("to remove"));
+}
+
+fn objects(space: &Space) -> u64 {
+    census(space).objects
+}
+
+#[test]
+fn objects_live_as_long_as_a_value_keeps_them() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, holder) = table(&space);
+    for bytes in [BYTES, LARGE] {
+        let made = make(&space, SCALAR, 0);
+        // More links than one record counts, most of them to one object.
+        let other = make(&space, SCALAR, 0);
+        let mut links = vec![other.object; 100];
+        links[50] = made.object;
+        keep(&space, holder, "k", &links, bytes);
+        leave(&space, made);
+        leave(&space, other);
+        assert_eq!(objects(&space), 3);
+        let row = directory::join(&space, me(&space), &mut patient, made.object);
+        let row = row.expect("an answer").expect("it lives");
+        put(&space, holder, "k", Fresh::Word(1));
+        assert_eq!(objects(&space), 2);
+        directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+        let gone = directory::join(&space, me(&space), &mut patient, made.object);
+        assert_eq!(gone.expect("an answer"), None);
+        assert_eq!(objects(&space), 1);
+    }
+}
+
+#[test]
+fn what_is_read_names_them() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, holder) = table(&space);
+    let made = [make(&space, SCALAR, 0), make(&space, SCALAR, 0)];
+    let named = [made[1].object, made[0].object, made[1].object];
+    keep(&space, holder, "k", &named, BYTES);
+    let pairs = table::snapshot(&space, me(&space), &mut patient, holder, Want::Items);
+    let value = pairs.expect("a snapshot").remove(0).value.expect("a value");
+    let (found, bytes) = value.expect_err("a block");
+    assert_eq!(u64::from(found), kind::LINKED);
+    let length = bytes.len() as u64;
+    let start = link::head(link::count(&bytes, length).expect("a head")) as usize;
+    assert_eq!(link::links(&bytes[..start]).collect::<Vec<_>>(), named);
+    assert_eq!(&bytes[start..], BYTES);
+    assert!(link::count(&bytes[..20], 20).is_err());
+    assert!(link::count(&[255; 64], length).is_err());
+}
+
+#[test]
+fn every_way_out_gives_them_back() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (made, holder) = table(&space);
+    let before = objects(&space);
+    let fresh = || {
+        let made = make(&space, SCALAR, 0);
+        let own = linked(&space, &[made.object], LARGE);
+        leave(&space, made);
+        own
+    };
+    drop(fresh());
+    assert_eq!(objects(&space), before);
+    let many = |names: [&str; 2]| {
+        let mut batch = Batch::new(&space, me(&space), &mut patient, 2).expect("a batch");
+        for name in names {
+            let item = Item {
+                key: key(name),
+                original: None,
+                value: Fresh::Block(fresh()),
+            };
+            batch.add(&mut patient, holder, &item).expect("to add");
+        }
+        batch
+    };
+    drop(many(["a", "b"])); // never stored
+    assert_eq!(objects(&space), before);
+    for _ in 0..2 {
+        assert!(table::store_all(&mut patient, holder, &many(["a", "b"])).expect("to store"));
+    }
+    assert_eq!(objects(&space), before + 2);
+    let taken = table::take(&space, me(&space), &mut patient, holder, &key("a"));
+    let Ok(Some(Taken::Block(block))) = taken else {
+        panic!("it comes with what it keeps");
+    };
+    assert_eq!(objects(&space), before + 2);
+    drop(block);
+    assert_eq!(objects(&space), before + 1);
+    table::clear(&space, me(&space), &mut patient, holder).expect("to clear");
+    assert_eq!(objects(&space), before);
+    put(&space, holder, "c", Fresh::Block(fresh()));
+    leave(&space, made);
+    assert_eq!(objects(&space), before - 1);
+}
+
+#[test]
+fn a_stored_cell_keeps_them_too() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let holder = make(&space, STORED, 0);
+    let store = |fresh| {
+        let done = cell::store(
+            &space,
+            me(&space),
+            &mut patient,
+            writer(holder),
+            &fresh,
+            None,
+        );
+        assert!(done.expect("to store"));
+    };
+    for bytes in [BYTES, LARGE] {
+        let made = make(&space, SCALAR, 0);
+        store(cell::Fresh::Block(linked(&space, &[made.object], bytes)));
+        leave(&space, made);
+        assert_eq!(objects(&space), 2);
+        let made = make(&space, SCALAR, 0);
+        store(cell::Fresh::Block(linked(&space, &[made.object], bytes)));
+        leave(&space, made);
+        assert_eq!(objects(&space), 2);
+        store(cell::Fresh::Word(1));
+        assert_eq!(objects(&space), 1);
+    }
+    let made = make(&space, SCALAR, 0);
+    store(cell::Fresh::Block(linked(&space, &[made.object], LARGE)));
+    leave(&space, made);
+    leave(&space, holder);
+    assert_eq!(objects(&space), 0);
+}
+
+#[test]
+fn a_cycle_lives_until_it_is_broken() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (one, first) = table(&space);
+    let (two, second) = table(&space);
+    keep(&space, first, "self", &[one.object], BYTES);
+    keep(&space, first, "other", &[two.object], BYTES);
+    keep(&space, second, "other", &[one.object], BYTES);
+    leave(&space, two);
+    assert_eq!(objects(&space), 2);
+    table::clear(&space, me(&space), &mut patient, first).expect("to clear");
+    assert_eq!(objects(&space), 1);
+    leave(&space, one);
+    assert_eq!(objects(&space), 0);
+}
+
+/// Taking apart is a loop, whatever hangs on what.
+#[test]
+fn a_long_chain_goes_piece_by_piece() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (mut last, _) = table(&space);
+    for _ in 0..5000 {
+        let (made, holder) = table(&space);
+        keep(&space, holder, "next", &[last.object], BYTES);
+        leave(&space, last);
+        last = made;
+    }
+    assert_eq!(objects(&space), 5001);
+    leave(&space, last);
+    assert_eq!(objects(&space), 0);
+}
+
+#[test]
+fn what_is_gone_is_not_kept() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (made, gone) = (make(&space, SCALAR, 0), make(&space, SCALAR, 0));
+    leave(&space, gone);
+    let links = [made.object, gone.object];
+    let kept = link::prepare(&space, me(&space), &mut patient, &links, &[BYTES]);
+    assert!(matches!(kept, Err(Error::NotFound(_))));
+    // The same row, another object.
+    let again = make(&space, SCALAR, 0);
+    assert_eq!(again.object.row, gone.object.row);
+    let joined = directory::join(&space, me(&space), &mut patient, gone.object);
+    assert_eq!(joined.expect("an answer"), None);
+    leave(&space, again);
+    leave(&space, made);
+    assert_eq!(objects(&space), 0);
+}
+
+/// Killed with some of its references counted.
+#[test]
+fn who_dies_before_storing_keeps_nothing() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    let (_, holder) = table(&space);
+    let before = objects(&space);
+    let mut skip = 0;
+    for point in ["link.counted", "journal.committed", "table.stored"] {
+        skip = 0;
+        let other = stage::attach(&space);
+        while crashes(point, skip, || {
+            let mine = make(&other, SCALAR, 0);
+            let links = [vec![made.object; 40], vec![mine.object; 40]].concat();
+            keep(&other, holder, "k", &links, LARGE);
+            remove(&other, holder, "k");
+        }) {
+            let found = objects(&space);
+            let count = table::count(&space.segment, holder.cell);
+            assert_eq!(found, before + count, "{point} {skip}");
+            if count > 0 {
+                remove(&space, holder, "k");
+            }
+            assert_eq!(objects(&space), before, "{point} {skip}");
+            skip += 1;
+        }
+    }
+    assert!(skip > 0);
+}

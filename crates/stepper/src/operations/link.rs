@@ -1,0 +1,378 @@
+//! Values that keep objects: stored, replaced, taken out, given up with what they keep.
+
+use crate::entry::{Ends, Entry, OrText, play};
+use crate::stage::{Made, is_free, leave, make, me, told_apart, warm, writer};
+use courtyard_core::cell::{self, SCALAR, STORED};
+use courtyard_core::layout::superblock;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::{Space, patient};
+use courtyard_core::table::{self, Batch, Item, Key, Want, When};
+use courtyard_core::unfinished::Unfinished;
+use courtyard_core::value::{Fresh, Taken};
+use courtyard_core::{HOOKS, directory, link};
+
+const BYTES: &[u8] = &[7; 100];
+const LARGE: &[u8] = &[7; 40_000];
+
+/// A table, and an object that others may keep.
+#[derive(Clone, Copy)]
+struct Scene {
+    holder: Made,
+    /// Held by the participant that lives on.
+    held: Made,
+}
+
+/// Keys and how many objects the value of each keeps; and how many objects there are.
+type Content = (Vec<(String, usize)>, usize);
+
+fn create(space: &Space) -> Made {
+    let made = table::create(space, me(space), &mut patient);
+    let (object, row) = made.expect("a table");
+    let (base, ..) = cell::open(&space.segment, object).expect("the table");
+    Made { object, row, base }
+}
+
+fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> Unfinished<'a> {
+    link::prepare(space, me(space), &mut patient, objects, &[bytes]).expect("a block")
+}
+
+fn key(name: &str) -> Key<'_> {
+    let bytes = name.as_bytes();
+    Key { tag: 1, bytes }
+}
+
+fn item<'a>(name: &'a str, value: Fresh<'a>) -> Item<'a> {
+    let (key, original) = (key(name), None);
+    Item {
+        key,
+        original,
+        value,
+    }
+}
+
+fn put(space: &Space, holder: Made, name: &str, value: Fresh) {
+    let (me, item) = (me(space), item(name, value));
+    let stored = table::store(space, me, &mut patient, writer(holder), &item, When::Always);
+    assert!(stored.expect("to store"));
+}
+
+fn keep(space: &Space, holder: Made, name: &str, objects: &[ObjectId], bytes: &[u8]) {
+    put(
+        space,
+        holder,
+        name,
+        Fresh::Block(linked(space, objects, bytes)),
+    );
+}
+
+/// Stores a new object that the value alone keeps.
+fn entrust(space: &Space, holder: Made, name: &str, bytes: &[u8]) {
+    let made = make(space, SCALAR, 0);
+    keep(space, holder, name, &[made.object], bytes);
+    leave(space, made.row);
+}
+
+fn remove(space: &Space, holder: Made, name: &str) {
+    let removed = table::remove(
+        space,
+        me(space),
+        &mut patient,
+        writer(holder),
+        &key(name),
+        When::Always,
+    );
+    assert!(removed.expect("to remove"));
+}
+
+fn content(space: &Space, holder: Made) -> Result<Content, String> {
+    let (me, table) = (me(space), writer(holder));
+    let mut found = Vec::new();
+    for pair in table::snapshot(space, me, &mut patient, table, Want::Items).or_text()? {
+        let kept = match pair.value.ok_or("no value")? {
+            Ok(_) => 0,
+            Err((_, bytes)) => {
+                let links = link::count(&bytes, bytes.len() as u64).or_text()?;
+                let head = link::head(links) as usize;
+                if bytes[head..] != *BYTES && bytes[head..] != *LARGE {
+                    return Err("other bytes".into());
+                }
+                links as usize
+            }
+        };
+        found.push((String::from_utf8_lossy(&pair.key).into_owned(), kept));
+    }
+    is_free(space, holder.base)?;
+    let objects = space.run(&mut patient, |operation| {
+        operation.lock(superblock::DIRECTORY_LOCK)?;
+        Ok(directory::list(operation)?.len())
+    });
+    Ok((found, objects.or_text()?))
+}
+
+fn content_of(pairs: &[(&str, usize)], objects: usize) -> Content {
+    let pairs = pairs.iter().map(|&(key, kept)| (key.to_string(), kept));
+    (pairs.collect(), objects)
+}
+
+/// An operation on a table that `fill` filled.
+fn change(
+    name: &str,
+    before: Content,
+    after: Content,
+    fill: impl Fn(&Space, Scene) + 'static,
+    act: impl Fn(&'static Space, Scene) + 'static,
+) -> Entry {
+    let ends = match before == after {
+        true => Ends::AsBefore,
+        false => Ends::Changed,
+    };
+    play(
+        name,
+        ends,
+        move |space| {
+            warm(space);
+            let (holder, held) = (create(space), make(space, SCALAR, 0));
+            // The index of a shard is there.
+            for name in ["a", "b", "c"] {
+                put(space, holder, name, Fresh::Word(1));
+                remove(space, holder, name);
+            }
+            let scene = Scene { holder, held };
+            fill(space, scene);
+            scene
+        },
+        |space, _| warm(space),
+        move |space, scene, ()| act(space, *scene),
+        move |space, scene| told_apart(&content(space, scene.holder)?, &before, &after),
+    )
+}
+
+fn storing(entries: &mut Vec<Entry>) {
+    for (name, count, bytes) in [
+        ("keep an object", 1, BYTES),
+        ("keep an object, in a large block", 1, LARGE),
+        ("keep an object many times", 40, BYTES),
+    ] {
+        entries.push(change(
+            name,
+            content_of(&[], 2),
+            content_of(&[("a", count)], 2),
+            |_, _| (),
+            move |space, scene| {
+                keep(
+                    space,
+                    scene.holder,
+                    "a",
+                    &vec![scene.held.object; count],
+                    bytes,
+                );
+            },
+        ));
+    }
+    for (name, old, new) in [
+        ("keep another object instead", BYTES, BYTES),
+        ("keep another object instead, large", LARGE, LARGE),
+    ] {
+        entries.push(change(
+            name,
+            content_of(&[("a", 1)], 3),
+            content_of(&[("a", 2)], 2),
+            move |space, scene| entrust(space, scene.holder, "a", old),
+            move |space, scene| keep(space, scene.holder, "a", &[scene.held.object; 2], new),
+        ));
+    }
+    entries.push(change(
+        "store some that keep objects",
+        content_of(&[("a", 1)], 3),
+        content_of(&[("a", 1), ("b", 2)], 2),
+        |space, scene| entrust(space, scene.holder, "a", BYTES),
+        |space, scene| {
+            let mut batch = Batch::new(space, me(space), &mut patient, 2).expect("a batch");
+            for (name, count) in [("a", 1), ("b", 2)] {
+                let own = linked(space, &vec![scene.held.object; count], BYTES);
+                let item = item(name, Fresh::Block(own));
+                let added = batch.add(&mut patient, writer(scene.holder), &item);
+                added.expect("to add");
+            }
+            let stored = table::store_all(&mut patient, writer(scene.holder), &batch);
+            assert!(stored.expect("to store"));
+        },
+    ));
+    entries.push(change(
+        "drop a value that was to keep objects",
+        content_of(&[], 2),
+        content_of(&[], 2),
+        |_, _| (),
+        |space, scene| {
+            let made = make(space, SCALAR, 0);
+            drop(linked(space, &[scene.held.object, made.object], BYTES));
+        },
+    ));
+}
+
+fn giving_up(entries: &mut Vec<Entry>) {
+    entries.push(change(
+        "replace what keeps an object by a word",
+        content_of(&[("a", 1)], 3),
+        content_of(&[("a", 0)], 2),
+        |space, scene| entrust(space, scene.holder, "a", BYTES),
+        |space, scene| put(space, scene.holder, "a", Fresh::Word(1)),
+    ));
+    entries.push(change(
+        "remove what keeps an object that another holds",
+        content_of(&[("a", 1)], 2),
+        content_of(&[], 2),
+        |space, scene| keep(space, scene.holder, "a", &[scene.held.object], BYTES),
+        |space, scene| remove(space, scene.holder, "a"),
+    ));
+    // A table that keeps an object, and itself is kept by nobody else.
+    entries.push(change(
+        "remove what keeps a table that keeps an object",
+        content_of(&[("a", 2)], 4),
+        content_of(&[], 2),
+        |space, scene| {
+            let inner = create(space);
+            entrust(space, inner, "x", LARGE);
+            keep(
+                space,
+                scene.holder,
+                "a",
+                &[inner.object, scene.held.object],
+                BYTES,
+            );
+            leave(space, inner.row);
+        },
+        |space, scene| remove(space, scene.holder, "a"),
+    ));
+    entries.push(change(
+        "take what keeps an object",
+        content_of(&[("a", 1)], 3),
+        content_of(&[], 2),
+        |space, scene| entrust(space, scene.holder, "a", BYTES),
+        |space, scene| {
+            let table = writer(scene.holder);
+            let taken = table::take(space, me(space), &mut patient, table, &key("a"));
+            let Ok(Some(Taken::Block(block))) = taken else {
+                panic!("no block");
+            };
+            drop(block);
+        },
+    ));
+    entries.push(change(
+        "clear a table whose values keep objects",
+        content_of(&[("a", 1), ("b", 1), ("c", 1)], 4),
+        content_of(&[], 2),
+        |space, scene| {
+            entrust(space, scene.holder, "a", BYTES);
+            keep(space, scene.holder, "b", &[scene.held.object], BYTES);
+            entrust(space, scene.holder, "c", LARGE);
+        },
+        |space, scene| {
+            let cleared = table::clear(space, me(space), &mut patient, writer(scene.holder));
+            cleared.expect("to clear");
+        },
+    ));
+    entries.push(change(
+        "break a cycle",
+        content_of(&[("a", 2)], 3),
+        content_of(&[], 2),
+        |space, scene| {
+            let other = create(space);
+            keep(space, other, "x", &[scene.holder.object], BYTES);
+            keep(
+                space,
+                scene.holder,
+                "a",
+                &[scene.holder.object, other.object],
+                BYTES,
+            );
+            leave(space, other.row);
+        },
+        |space, scene| remove(space, scene.holder, "a"),
+    ));
+    entries.push(change(
+        "leave a table whose values keep objects",
+        content_of(&[], 2),
+        content_of(&[], 2),
+        |_, _| (),
+        |space, scene| {
+            let mine = create(space);
+            entrust(space, mine, "a", BYTES);
+            keep(space, mine, "b", &[scene.held.object], LARGE);
+            leave(space, mine.row);
+        },
+    ));
+    entries.push(change(
+        "join an object that a value names",
+        content_of(&[("a", 1)], 3),
+        content_of(&[("a", 1)], 3),
+        |space, scene| entrust(space, scene.holder, "a", BYTES),
+        |space, scene| {
+            let table = writer(scene.holder);
+            let pairs = table::snapshot(space, me(space), &mut patient, table, Want::Items);
+            let (_, bytes) = pairs
+                .expect("a snapshot")
+                .remove(0)
+                .value
+                .expect("a value")
+                .expect_err("a block");
+            let object = link::links(&bytes[..link::head(1) as usize]).next();
+            let object = object.expect("a link");
+            let joined = directory::join(space, me(space), &mut patient, object);
+            leave(space, joined.expect("an answer").expect("it lives"));
+        },
+    ));
+}
+
+/// A stored object keeps others as values of tables do.
+fn in_a_cell(entries: &mut Vec<Entry>) {
+    fn store(space: &Space, made: Made, fresh: cell::Fresh) {
+        let done = cell::store(space, me(space), &mut patient, writer(made), &fresh, None);
+        assert!(done.expect("to store"));
+    }
+    for (name, bytes, links) in [
+        ("store a word over what keeps an object", BYTES, 0),
+        ("keep another object in a stored cell", BYTES, 1),
+        ("keep another object in a stored cell, large", LARGE, 1),
+    ] {
+        entries.push(play(
+            name,
+            Ends::Changed,
+            move |space| {
+                warm(space);
+                let (holder, held) = (make(space, STORED, 0), make(space, SCALAR, 0));
+                let made = make(space, SCALAR, 0);
+                store(
+                    space,
+                    holder,
+                    cell::Fresh::Block(linked(space, &[made.object], bytes)),
+                );
+                leave(space, made.row);
+                Scene { holder, held }
+            },
+            |space, _| warm(space),
+            move |space, scene, ()| {
+                let fresh = match links {
+                    0 => cell::Fresh::Word(1),
+                    _ => cell::Fresh::Block(linked(space, &[scene.held.object; 2], bytes)),
+                };
+                store(space, scene.holder, fresh);
+            },
+            move |space, scene| {
+                let found = (HOOKS.blocks)(&space.segment, root(space, scene.holder)?);
+                is_free(space, scene.holder.base)?;
+                told_apart(&found.or_text()?.links.len(), &1, &(2 * links))
+            },
+        ));
+    }
+}
+
+fn root(space: &Space, made: Made) -> Result<u64, String> {
+    directory::root(&space.segment, made.object).or_text()
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    storing(entries);
+    giving_up(entries);
+    in_a_cell(entries);
+}

@@ -1,1 +1,0 @@
-"""What users do with courtyard where they work: in servers, pools, shells and small machines."""
