@@ -1,0 +1,1 @@
+"""What users do with courtyard where they work: in servers, pools, shells and small machines."""
