@@ -89,22 +89,36 @@ def run_script(
     limit: float = 30,
     check: bool = True,
     env: dict[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script in a fresh interpreter: a file where ``script`` is a Path, else its text.
-
-    Past ``limit`` seconds it is killed together with its children. With ``check``, a script that
-    fails is an AssertionError that shows what it printed.
-    """
+    """Run a script in a fresh interpreter: a file where ``script`` is a Path, else its text."""
     command = [sys.executable, str(script)] if isinstance(script, Path) else [sys.executable, "-c"]
     if isinstance(script, str):
         command.append(script)
+    return run_command([*command, *args], limit=limit, check=check, env=env, cwd=cwd)
+
+
+def run_command(
+    command: list[str],
+    *,
+    limit: float = 30,
+    check: bool = True,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with nothing to read, and return what it printed.
+
+    Past ``limit`` seconds it is killed together with its children. With ``check``, a command that
+    fails is an AssertionError that shows what it printed.
+    """
     with subprocess.Popen(
-        [*command, *args],
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | (env or {}),
+        cwd=cwd,
         process_group=0,
         preexec_fn=die_with_parent,
     ) as process:
