@@ -385,3 +385,22 @@ def test_help() -> None:
     for cls in (Array, RawArray, type(Array("c", 3)), type(Array("u", 3))):
         names = [name for name in dir(cls) if not name.startswith("_")]
         assert [name for name in names if not getattr(cls, name).__doc__] == [], cls
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"abc",
+        bytearray(b"xy"),
+        memoryview(b"abcdef")[::2],
+        array.array("h", [1, 2]),
+        memoryview(array.array("i", [1, 2])),
+        memoryview(b"").cast("i"),
+    ],
+)
+def test_raw_takes_bytes_of_whatever_they_are(data: Any) -> None:
+    chars = Array("c", b"12345678")
+    chars.raw = data
+    expected = memoryview(data).tobytes()
+    assert chars.raw == expected + b"12345678"[len(expected) :]

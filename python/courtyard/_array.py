@@ -335,7 +335,9 @@ class _Chars:
 
     @raw.setter
     def raw(self, data: Any) -> None:
-        _write_all(self, memoryview(data).tobytes())  # not bytes(): that makes zeros of an int
+        view = memoryview(data)  # not bytes(): that makes zeros of an int
+        in_one_piece = view.c_contiguous and view.nbytes > 0
+        _write_all(self, view.cast("B") if in_one_piece else view.tobytes())
 
     @property
     def value(self) -> bytes:
@@ -465,7 +467,7 @@ def _as_numpy(array: Any) -> Any:
     return np.asarray(array)
 
 
-def _write_all(array: Any, data: bytes) -> None:
+def _write_all(array: Any, data: bytes | memoryview) -> None:
     if len(data) > len(array):
         raise ValueError(f"byte string too long: {len(data)} bytes for an array of {len(array)}")
     _native.Vector._write(array, 0, len(data), len(data), data)

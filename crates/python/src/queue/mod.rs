@@ -279,6 +279,8 @@ impl Queue {
     /// Take up to max items and return them in a list: waits as get() for the first one only.
     ///
     /// Small numbers and the like are taken together, in a third of the time.
+    ///
+    /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0.
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
