@@ -14,7 +14,7 @@ LAYERS = [
     ["crash", "layout", "roster"],
     ["segment"],
     ["participant"],
-    ["lock", "journal", "wait"],
+    ["lock", "journal", "wait", "waiting"],
     ["alone", "operation", "recover"],
     ["heap"],
     ["space"],
@@ -37,7 +37,8 @@ LAYERS = [
         "fork",
         "drain",
     ],
-    ["check", "folder"],
+    ["check", "inspect"],
+    ["folder"],
     ["lib"],
 ]
 # What takes a module's place in a model is that module.

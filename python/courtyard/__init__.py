@@ -31,13 +31,14 @@ from courtyard._errors import (
     WrongType,
 )
 from courtyard._event import Event
-from courtyard._functions import check, statistics, version, wait_for
+from courtyard._functions import check, close, name, space, statistics, version, wait_for
 from courtyard._list import List
 from courtyard._lock import Lock, RLock
 from courtyard._namespace import Namespace
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from courtyard._semaphore import BoundedSemaphore, Semaphore
 from courtyard._set import Set
+from courtyard._space import Space
 from courtyard._synchronized import copy, synchronized
 from courtyard._value import RawValue, Value
 
@@ -79,12 +80,16 @@ __all__ = [
     "Set",
     "ShutDown",
     "SimpleQueue",
+    "Space",
     "SpaceFull",
     "SpaceStatistics",
     "Value",
     "WrongType",
     "check",
+    "close",
     "copy",
+    "name",
+    "space",
     "statistics",
     "synchronized",
     "version",

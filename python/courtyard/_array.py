@@ -5,18 +5,21 @@ from __future__ import annotations
 from courtyard import _native
 from courtyard._declaration import describe, portable, require_lock, restored
 from courtyard._element import element_of, numpy
+from courtyard._name import Named, quoted
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ctypes import Array as CArray
     from ctypes import Structure, Union, _SimpleCData, c_char
-    from typing import Any, Literal, TypeVar, overload
+    from typing import Any, Literal, overload
+
+    from typing_extensions import TypeVar
 
     from courtyard._element import Element
     from courtyard._statistics import ObjectStatistics
 
-    _T = TypeVar("_T")
+    _T = TypeVar("_T", default=Any)
     _Bytes = Literal["c"]
     _Text = Literal["u"]
     _Integer = Literal["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"]
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     _Shape = int | tuple[int, ...] | None
 
 
-class _Elements:
+class _Elements(Named):
     """What arrays have beside their elements."""
 
     __slots__ = ()
@@ -99,6 +102,58 @@ class _Elements:
     def check(self) -> None:
         """Raise CorruptError if the array's space contradicts itself; O(space)."""
         _vector(self)._figures()
+
+    @classmethod
+    def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:
+        """Return the class of which an array is made with this lock."""
+        if lock is False and issubclass(cls, _native.GuardedVector):
+            return RawArray
+        if lock is not True and lock is not None:
+            raise TypeError("an array with a name has a lock of its own: give no other")
+        return cls
+
+    @classmethod
+    def _asked(
+        cls, type_: Any, size_or_init: Any = None, /, *, lock: Any = True, shape: Any = None
+    ) -> tuple[Any, ...]:
+        from courtyard import _described, _index
+
+        element = element_of(type_)
+        asked = _index.shape_asked(element, size_or_init, shape)
+        return _described.describe_element(type_, element.dtype), asked, element.code
+
+    def _details(self) -> tuple[Any, ...]:
+        from courtyard import _described
+
+        array = _vector(self)
+        element = element_of(array._declared)
+        declared = _described.describe_element(array._declared, element.dtype)
+        return declared, array.shape, element.code
+
+    @classmethod
+    def _agrees(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
+        from courtyard import _described
+
+        one_word = asked[2] == found[2] != "raw"
+        same = one_word or _described.agree(asked[0], found[0])
+        return same and (asked[1] is None or asked[1] == found[1])
+
+    @classmethod
+    def _shown(cls, details: tuple[Any, ...]) -> str:
+        from courtyard import _described
+
+        element, shape, _ = details
+        parts = [_described.shown(element)]
+        if shape is not None:
+            parts.append(str(shape[0] if len(shape) == 1 else shape))
+        return ", ".join(parts)
+
+    @classmethod
+    def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
+        from courtyard import _described
+
+        declared = initial[0] if initial else _described.restore(details[0])
+        return _open(cls, declared, element_of(declared), details[1], address, None)
 
     if TYPE_CHECKING:  # of arrays of characters
         value: Any
@@ -491,4 +546,4 @@ def _represent(array: Any) -> str:
     shown = " ".join(shown.split())
     shown = shown if len(shown) <= 70 else shown[:67]
     dots = "..." if len(array) > 7 or len(shown) == 67 else ""
-    return f"<courtyard.{_title(array)}: {shown}{dots}>"
+    return f"<courtyard.{_title(array)}{quoted(array)}: {shown}{dots}>"

@@ -54,6 +54,22 @@ class Barrier(Shared, _native.Barrier):
         handle, action, timeout = address
         return _native.Barrier.__new__(cls, 1, handle)._with(action, timeout)  # type: ignore[attr-defined]
 
+    @classmethod
+    def _asked(cls, parties: int, action: Any = None, timeout: Any = None) -> tuple[Any, ...]:
+        return (parties,)
+
+    def _details(self) -> tuple[Any, ...]:
+        return (self.parties,)
+
+    @classmethod
+    def _arrive(
+        cls, details: Any, address: Any, companion: Any, initial: Any, options: Any
+    ) -> Barrier:
+        """Open it with this program's own action and timeout."""
+        _, action, timeout = _arguments(*initial, **options)
+        loaded: Barrier = cls._load((address, action, timeout))
+        return loaded
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle and the action: loading it opens the same barrier."""
         reduced = _native.link_to(self)
@@ -72,3 +88,7 @@ class Barrier(Shared, _native.Barrier):
         when the barrier is or gets broken, after ``timeout`` seconds too.
         """
         return self._wait(self._action, self._timeout if timeout is None else timeout)
+
+
+def _arguments(parties: int = 0, action: Any = None, timeout: float | None = None) -> Any:
+    return parties, action, timeout

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._errors import NotOwned
-from courtyard._lock import RLock
+from courtyard._errors import NotOwned, WrongType
+from courtyard._lock import Lock, RLock
+from courtyard._name import quoted, title_of
 from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
-
-    from courtyard._lock import Lock
 
     _T = TypeVar("_T")
 
@@ -62,6 +61,33 @@ class Condition(Shared, _native.Condition):
         handle, lock = address
         return _native.Condition.__new__(cls, handle)._on(lock)  # type: ignore[attr-defined]
 
+    @classmethod
+    def _asked(cls, lock: Any = None) -> tuple[Any, ...]:
+        return (None if lock is None else title_of(type(lock)),)
+
+    def _details(self) -> tuple[Any, ...]:
+        return (title_of(type(self._lock)),)
+
+    @classmethod
+    def _companion(cls, made: Any) -> Any:
+        """Return the lock, which goes with the name."""
+        return made._lock
+
+    @classmethod
+    def _arrive(
+        cls, details: Any, address: Any, companion: Any, initial: Any, options: Any
+    ) -> Condition:
+        """Open it with its lock: the one that it was made with, for all programs."""
+        lock = {"Lock": Lock, "RLock": RLock}[details[0]]._load(companion)
+        loaded: Condition = cls._load((address, lock))
+        given = next(iter((*initial, *options.values())), None)
+        if given is not None and not _native.same_object(given, lock):
+            raise WrongType(
+                "this condition was made with another lock than the one that is given: give "
+                "none, or the same one"
+            )
+        return loaded
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle, with the lock: loading it opens the same condition."""
         reduced = _native.link_to(self)
@@ -73,7 +99,8 @@ class Condition(Shared, _native.Condition):
     def __repr__(self) -> str:
         """Say what it is, how its lock stands, and how many wait."""
         waiters = "closed" if self._closed else self._waiters
-        return f"<courtyard.{type(self).__name__}({self._lock!r}, {waiters})>"
+        name = quoted(self)
+        return f"<courtyard.{type(self).__name__}{name}({self._lock!r}, {waiters})>"
 
     def __enter__(self) -> bool:
         """Acquire the lock."""

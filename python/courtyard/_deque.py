@@ -11,9 +11,11 @@ from courtyard._sequence import Row, _listed
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, TypeVar
+    from typing import Any
 
-    _T = TypeVar("_T")
+    from typing_extensions import TypeVar
+
+    _T = TypeVar("_T", default=Any)
 
 
 class Deque(_native.Deque["_T"], Row["_T"]):
@@ -65,6 +67,13 @@ class Deque(_native.Deque["_T"], Row["_T"]):
     @classmethod
     def _load(cls, address: Any) -> Any:
         return _native.Deque.__new__(cls, None, address)
+
+    @classmethod
+    def _asked(cls, iterable: Any = (), maxlen: int | None = None) -> tuple[Any, ...]:
+        return (maxlen,)
+
+    def _details(self) -> tuple[Any, ...]:
+        return (self.maxlen,)
 
     def copy(self) -> deque[_T]:
         """Return a plain deque of all that is here, as it stood at one moment."""

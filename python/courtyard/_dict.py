@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 
 from courtyard import _native
+from courtyard._name import quoted
 from courtyard._primitive import once
 from courtyard._table import Table
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any, TypeVar
+    from typing import Any
 
-    _K = TypeVar("_K")
-    _V = TypeVar("_V")
+    from typing_extensions import TypeVar
+
+    _K = TypeVar("_K", default=Any)
+    _V = TypeVar("_V", default=Any)
 
 
 class Dict(Table["_K", "_V"]):
@@ -127,7 +130,8 @@ class Dict(Table["_K", "_V"]):
 
     def __reversed__(self) -> Iterator[Any]:
         """Iterate over a snapshot of the keys, the last put in first."""
-        return reversed(self._keys())
+        last_first: Iterator[Any] = reversed(self._keys())
+        return last_first
 
     def __or__(self, other: Any) -> dict[Any, Any]:
         """Return a plain dict of both, the values of the right one first."""
@@ -160,7 +164,7 @@ class Dict(Table["_K", "_V"]):
     def __repr__(self) -> str:
         """Say what it is and what is in it; of itself inside itself, ``...``."""
         content = "closed" if self._closed else repr(self.copy())
-        return f"<courtyard.{type(self).__name__}: {content}>"
+        return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
 
     def __sizeof__(self) -> int:
         """Return the bytes of the handle; the content is shared memory: see statistics()."""

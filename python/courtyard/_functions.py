@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from courtyard import _native
 from courtyard._array import Array, RawArray
+from courtyard._name import name_of, space_of
 from courtyard._primitive import Shared
 from courtyard._value import RawValue, Value
 
@@ -11,6 +12,7 @@ TYPE_CHECKING = False  # typing is for checkers: importing it costs more than al
 if TYPE_CHECKING:
     from typing import Any
 
+    from courtyard._space import Space
     from courtyard._statistics import ObjectStatistics
 
 _CLASSES = (Value, RawValue, Array, RawArray)
@@ -39,6 +41,12 @@ def wait_for(obj: Any, x: Any, timeout: float | None = None) -> Any:
     return _class_of(obj).wait_for(obj, x, timeout)
 
 
+def _base_of(obj: Any) -> Any:
+    _class_of(obj)
+    bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)
+    return next(base for base in bases if isinstance(obj, base))
+
+
 def version(obj: Any) -> int:
     """Return a number that changes with every change of the object.
 
@@ -47,11 +55,39 @@ def version(obj: Any) -> int:
     >>> cy.version(v) != before
     True
     """
-    _class_of(obj)
-    bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)
-    base = next(base for base in bases if isinstance(obj, base))
-    found: int = base.version.__get__(obj)
+    found: int = _base_of(obj).version.__get__(obj)
     return found
+
+
+def name(obj: Any) -> str | None:
+    """Return the name that an object is found by; None for an anonymous one.
+
+    >>> import courtyard as cy
+    >>> cy.name(cy.Lock())
+    """
+    _class_of(obj)
+    return name_of(obj)
+
+
+def space(obj: Any) -> Space:
+    """Return the space that an object lives in.
+
+    >>> import courtyard as cy
+    >>> place = cy.Space()
+    >>> cy.space(place.Namespace(x=1)) == place
+    True
+    """
+    _class_of(obj)
+    return space_of(obj)
+
+
+def close(obj: Any) -> None:
+    """Close a handle in this process; the object lives on while another holds it.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(close="mine"); cy.close(ns)
+    """
+    _base_of(obj).close(obj)
 
 
 def statistics(obj: Any) -> ObjectStatistics:

@@ -22,6 +22,22 @@ def _element(vector: _Vector) -> Element:
     return element_of(vector._declared)
 
 
+def shape_asked(element: Element, init: Any, shape: Any) -> tuple[int, ...] | None:
+    """Return the shape that an array is asked to have; None if that is left open."""
+    if init is None and shape is None:
+        return None
+    length = None if init is None else _length(init)
+    if init is None or length is None:
+        return begin(element, init, shape)[0]
+    if shape is not None:
+        return (*_as_shape(shape), *element.inner)
+    wanted = _shape_of(init, length)
+    outer = len(wanted) - len(element.inner)
+    if element.inner and outer > 0 and wanted[outer:] == element.inner:
+        return wanted
+    return (*wanted, *element.inner)
+
+
 def begin(element: Element, init: Any, shape: Any) -> tuple[tuple[int, ...], bytes]:
     """Return the shape and the first bytes (none: zero) that an array is asked to have."""
     wanted = None if shape is None else _as_shape(shape)

@@ -10,9 +10,11 @@ from courtyard._sequence import Row
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, SupportsIndex, TypeVar
+    from typing import Any, SupportsIndex
 
-    _T = TypeVar("_T")
+    from typing_extensions import TypeVar
+
+    _T = TypeVar("_T", default=Any)
 
 
 class List(_native.List["_T"], Row["_T"]):

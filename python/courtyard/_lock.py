@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from courtyard import _native
+from courtyard._name import quoted
 from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _represent(lock: Any, more: str = "") -> str:
-    what = f"courtyard.{type(lock).__name__} object{more} at {id(lock):#x}"
+    what = f"courtyard.{type(lock).__name__}{quoted(lock)} object{more} at {id(lock):#x}"
     if lock._closed:
         return f"<closed {what}>"
     return f"<{'locked' if lock.locked() else 'unlocked'} {what}>"

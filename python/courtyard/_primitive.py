@@ -5,6 +5,7 @@ from __future__ import annotations
 from _thread import get_ident
 
 from courtyard import _native
+from courtyard._name import Named, quoted
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def once(show: Callable[[Any], str]) -> Callable[[Any], str]:
     return __repr__
 
 
-class Shared:
+class Shared(Named):
     """A shared object that says what it is, and pickles as itself."""
 
     __slots__ = ()
@@ -46,6 +47,8 @@ class Shared:
         def _closed(self) -> bool: ...
         def _address(self) -> Any: ...
         def _figures(self) -> Any: ...
+        @classmethod
+        def _load(cls, address: Any) -> Any: ...
 
     def _state(self) -> str:
         """Return what repr() says beside the type."""
@@ -53,7 +56,7 @@ class Shared:
 
     def __repr__(self) -> str:
         """Say what it is and how it stands."""
-        what = f"courtyard.{_title(self)} at {id(self):#x}"
+        what = f"courtyard.{_title(self)}{quoted(self)} at {id(self):#x}"
         return f"<{what}: {'closed' if self._closed else self._state()}>"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -7,9 +7,11 @@ from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any
 
-    _T = TypeVar("_T")
+    from typing_extensions import TypeVar
+
+    _T = TypeVar("_T", default=Any)
 
 
 class Queue(Shared, _native.Queue["_T"]):
@@ -46,6 +48,13 @@ class Queue(Shared, _native.Queue["_T"]):
     @classmethod
     def _load(cls, address: Any) -> Any:
         return _native.Queue.__new__(cls, 0, cls._order, address)
+
+    @classmethod
+    def _asked(cls, maxsize: int | None = None) -> tuple[Any, ...]:
+        return (None if maxsize is None else max(0, maxsize),)
+
+    def _details(self) -> tuple[Any, ...]:
+        return (max(0, self.maxsize),)
 
     def _state(self) -> str:
         maxsize = self.maxsize
@@ -117,6 +126,10 @@ class SimpleQueue(Queue["_T"]):
     def __new__(cls) -> SimpleQueue[Any]:
         """Make a queue of any number of items."""
         return super().__new__(cls, 0)  # type: ignore[return-value]
+
+    @classmethod
+    def _asked(cls, maxsize: int | None = None) -> tuple[Any, ...]:
+        return (maxsize,)
 
 
 _native.install(Queue)

@@ -64,5 +64,12 @@ class BoundedSemaphore(Semaphore):
 
     _bounded = True
 
+    @classmethod
+    def _asked(cls, value: int | None = None) -> tuple[Any, ...]:
+        return (value,)
+
+    def _details(self) -> tuple[Any, ...]:
+        return (self._limit,)
+
 
 _native.install(Semaphore)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from itertools import chain
 
 from courtyard import _native
+from courtyard._name import quoted
 from courtyard._primitive import Shared, once
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, SupportsIndex, TypeVar
+    from typing import Any, SupportsIndex
 
-    _T = TypeVar("_T")
+    from typing_extensions import TypeVar
+
+    _T = TypeVar("_T", default=Any)
 
 # How often a change is tried beside others before these are locked out.
 _PERSISTENCE = 30
@@ -75,7 +78,8 @@ class Row(Shared, _native.Sequence["_T"]):
 
     def __reversed__(self) -> Iterator[_T]:
         """Iterate over a snapshot, the last value first."""
-        return reversed(self._values())
+        last_first: Iterator[_T] = reversed(self._values())
+        return last_first
 
     def __add__(self, other: Any) -> Any:
         """Return a plain builtin of both."""
@@ -134,7 +138,7 @@ class Row(Shared, _native.Sequence["_T"]):
     def __repr__(self) -> str:
         """Say what it is and what is in it; of itself inside itself, ``...``."""
         content = "closed" if self._closed else repr(self.copy())
-        return f"<courtyard.{type(self).__name__}: {content}>"
+        return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
 
     def __sizeof__(self) -> int:
         """Return the bytes of the handle; the content is shared memory: see statistics()."""

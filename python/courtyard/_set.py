@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import MutableSet
 from collections.abc import Set as AbstractSet
 
+from courtyard._name import quoted
 from courtyard._table import Table
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any, TypeVar
+    from typing import Any
 
-    _T = TypeVar("_T")
+    from typing_extensions import TypeVar
+
+    _T = TypeVar("_T", default=Any)
 
 
 class Set(Table["_T", None]):
@@ -221,7 +224,7 @@ class Set(Table["_T", None]):
         if self._closed:
             return f"<courtyard.{type(self).__name__}: closed>"
         content = ", ".join(map(repr, self._keys()))
-        return f"<courtyard.{type(self).__name__}: {{{content}}}>"
+        return f"<courtyard.{type(self).__name__}{quoted(self)}: {{{content}}}>"
 
     __hash__ = None  # type: ignore[assignment]
 

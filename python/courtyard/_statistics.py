@@ -16,6 +16,7 @@ class SpaceStatistics:
         live_blocks: blocks that an object or a table consists of.
         idle_blocks: blocks at hand, being filled, or waiting for a reader to leave them.
         objects: living objects.
+        names: objects that have a name.
         tickets: pickles of objects under way.
         participants: processes registered.
 
@@ -26,6 +27,7 @@ class SpaceStatistics:
     live_blocks: int
     idle_blocks: int
     objects: int
+    names: int
     tickets: int
     participants: int
 

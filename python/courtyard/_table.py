@@ -7,10 +7,12 @@ from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any
 
-    _K = TypeVar("_K")
-    _V = TypeVar("_V")
+    from typing_extensions import TypeVar
+
+    _K = TypeVar("_K", default=Any)
+    _V = TypeVar("_V", default=Any)
 
 
 class Table(Shared, _native.Table["_K", "_V"]):

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from courtyard import _native
 from courtyard._declaration import describe, portable, require_lock, resolve, restored
+from courtyard._name import Named, quoted
 from courtyard._primitive import once
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from ctypes import Array, Structure, Union, _SimpleCData, c_char
-    from typing import Any, Literal, TypeVar, overload
+    from typing import Any, Literal, overload
+
+    from typing_extensions import TypeVar
 
     from courtyard._declaration import Declaration, Declared
     from courtyard._statistics import ObjectStatistics
 
-    _T = TypeVar("_T")
+    _T = TypeVar("_T", default=Any)
     _Bytes = Literal["c"]
     _Text = Literal["u"]
     _Integer = Literal["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"]
     _Float = Literal["f", "d"]
 
 
-class _Described:
+class _Described(Named):
     """What a Value and a RawValue say of themselves."""
 
     __slots__ = ()
@@ -49,6 +52,45 @@ class _Described:
     def check(self) -> None:
         """Raise CorruptError if the value's space contradicts itself; O(space)."""
         _native.Cell._figures(_cell(self))
+
+    @classmethod
+    def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:
+        """Return the class of which a value is made with this lock."""
+        if lock is False and issubclass(cls, _native.GuardedCell):
+            return RawValue
+        if lock is not True and lock is not None:
+            raise TypeError("a value with a name has a lock of its own: give no other")
+        return cls
+
+    @classmethod
+    def _asked(cls, type_: Any, /, *_initial: Any, lock: Any = True) -> tuple[Any, ...]:
+        from courtyard import _described
+
+        resolve(type_)
+        return (_described.describe(type_),)
+
+    def _details(self) -> tuple[Any, ...]:
+        from courtyard import _described
+
+        return (_described.describe(_declared(self)),)
+
+    @classmethod
+    def _agrees(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
+        from courtyard import _described
+
+        return _described.agree(asked[0], found[0])
+
+    @classmethod
+    def _shown(cls, details: tuple[Any, ...]) -> str:
+        from courtyard import _described
+
+        return _described.shown(details[0])
+
+    @classmethod
+    def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
+        from courtyard import _described
+
+        return _make(cls, initial[0] if initial else _described.restore(details[0]), (), address)
 
     if TYPE_CHECKING:  # the fields of structures and the elements of arrays
 
@@ -258,7 +300,7 @@ def _represent(obj: Any) -> str:
     if _native.Cell._closed.__get__(obj):
         return f"<courtyard.{_title(obj)}, closed>"
     try:
-        return f"<courtyard.{_title(obj)}: {_native.Cell.get(obj)!r}>"
+        return f"<courtyard.{_title(obj)}{quoted(obj)}: {_native.Cell.get(obj)!r}>"
     except Exception as error:
         return f"<courtyard.{_title(obj)}: {type(error).__name__}>"
 

@@ -32,6 +32,8 @@ pub struct Census {
     /// Blocks at hand in magazines, unfinished, or retired.
     pub idle_blocks: u64,
     pub objects: u64,
+    /// Objects that are found by a name.
+    pub names: u64,
     pub tickets: u64,
     /// Slots that are not FREE.
     pub participants: u64,
@@ -99,13 +101,14 @@ struct Snapshot {
     tickets: Vec<u64>,
     /// What makes no sense, if it stays so.
     broken: Option<String>,
-    /// The row of each object that a value links, one a link.
+    /// The row of each object that a value or a name links, one a link.
     links: Vec<u64>,
     objects: Vec<directory::Listed>,
 }
 
 const RETIRED: &str = "retired";
 const TABLE: &str = "a table";
+const NAME: &str = "a name";
 const AT_HAND: &str = "in a magazine";
 const DOOMED: &str = "being taken apart";
 const LEASED: &str = "on a lease";
@@ -135,6 +138,12 @@ impl Snapshot {
             .extend(retired.into_iter().map(|block| (block, RETIRED)));
         snapshot.add_table(segment, superblock::OBJECTS)?;
         snapshot.add_table(segment, superblock::TICKETS)?;
+        snapshot.add_table(segment, superblock::NAMES)?;
+        let (blocks, named) = directory::held_by_names(operation)?;
+        snapshot
+            .claims
+            .extend(blocks.into_iter().map(|block| (block, NAME)));
+        snapshot.links.extend(named);
         for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
             snapshot.add_participant(space, slot)?;
         }
@@ -291,9 +300,10 @@ impl Snapshot {
                 .filter(|(block, _)| !idle.contains(block))
                 .map(|&(_, bytes)| bytes)
                 .sum(),
-            live_blocks: count(&[TABLE, OBJECT, LEASED]),
+            live_blocks: count(&[TABLE, NAME, OBJECT, LEASED]),
             idle_blocks: count(&[RETIRED, AT_HAND, UNFINISHED, DOOMED]),
             objects: self.objects.len() as u64,
+            names: count(&[NAME]),
             tickets: self.tickets.len() as u64,
             participants: self.participants,
         }

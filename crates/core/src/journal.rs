@@ -440,7 +440,7 @@ fn is_table(word: u64) -> bool {
     use layout::slot;
     let at = (word - layout::SLOT_RECORDS) % slot::STRIDE;
     match at.checked_sub(slot::RECORDS) {
-        None => at >= slot::UNFINISHED,
+        None => (slot::UNFINISHED..slot::WAITS).contains(&at),
         Some(at) => at % record::STRIDE >= record::MAGAZINES,
     }
 }

@@ -38,6 +38,8 @@ pub mod superblock {
     pub const SLOTS: u64 = 0x30;
     pub const MAX_SIZE: u64 = 0x38;
     pub const DATA: u64 = 0x40;
+    /// Of the name in `TITLE`: `bytes | CRC-32 << 32`; 0: it has none.
+    pub const TITLED: u64 = 0x48;
     pub const CRC: u64 = 0x78;
     pub const IMMUTABLE: u64 = CRC;
 
@@ -48,6 +50,11 @@ pub mod superblock {
     pub const ABANDONED: u64 = 0x90;
     /// Not 0: a record that could not be replayed was found.
     pub const DAMAGED: u64 = 0x98;
+    /// Which file it was, and in which boot of the machine, when it was last opened by somebody
+    /// who was alone in it. Anything else now: it is checked before use.
+    pub const DEVICE: u64 = 0xA0;
+    pub const INODE: u64 = 0xA8;
+    pub const BOOT: u64 = 0xB0; // two words
     pub const GROW_LOCK: u64 = 0xC0;
 
     pub const HEAP_LOCK: u64 = 0x100;
@@ -81,8 +88,19 @@ pub mod superblock {
     /// Blocks with contents that nobody holds and that are being taken apart, guarded by
     /// `DIRECTORY_LOCK`; a block's serial word leads to the next.
     pub const DOOMED: u64 = 0x4C0;
-    pub const END_OF_TABLES: u64 = 0x4C8;
-    // The rest of the page is room for names, topics, clocks.
+    /// Names: first free row + 1, rows ever used, how many there are; segments of rows; the first
+    /// row + 1 of those whose hash leads to a bucket. Guarded by `DIRECTORY_LOCK`.
+    pub const FREE_NAME: u64 = 0x4C8;
+    pub const NEXT_NAME: u64 = 0x4D0;
+    pub const LIVE_NAMES: u64 = 0x4D8;
+    pub const NAMES: u64 = 0x500; // `rows::SEGMENTS` words
+    pub const BUCKETS: u64 = 0x5C0;
+    pub const BUCKET_COUNT: u64 = 128;
+    pub const END_OF_TABLES: u64 = BUCKETS + BUCKET_COUNT * 8;
+    /// The space's own name, written before the file has one.
+    pub const TITLE: u64 = 0xA00;
+    pub const TITLE_ROOM: u64 = 0x400;
+    // The rest of the page is room for topics and clocks.
 }
 
 /// State words of the slots, one after another.
@@ -109,7 +127,11 @@ pub mod slot {
     pub const MEMBERS: u64 = 0x440; // `rows::SEGMENTS` words
     /// What this process holds of objects: permits, waits, leases: segments of rows.
     pub const HOLDINGS: u64 = 0x500; // `rows::SEGMENTS` words
-    // 0x5C0..0x1000 is room for readers.
+    /// What threads of this process have been waiting for a while.
+    pub const WAITS: u64 = 0x5C0;
+    pub const WAIT_ROWS: u64 = 64;
+    pub const WAIT_ROW: u64 = 16;
+    // 0x9C0..0x1000 is room for readers.
     pub const RECORDS: u64 = PAGE;
     pub const RECORD_COUNT: u64 = many(8, 2);
 }
@@ -254,12 +276,16 @@ pub fn layout_hash() -> u64 {
         slot::STRIDE,
         slot::MEMBERS,
         slot::HOLDINGS,
+        slot::WAITS,
         record::MAGAZINES,
         record::MAGAZINE_ROOM,
         record::ENTRY_PAIRS,
         BITMAPS,
         superblock::DIRECTORY_LOCK,
         superblock::TICKETS,
+        superblock::NAMES,
+        superblock::BUCKET_COUNT,
+        superblock::TITLE,
         chunk::BLOCKS,
         block::LARGE,
     ];
@@ -281,10 +307,15 @@ mod tests {
             assert!(record::ENTRIES + record::ENTRY_PAIRS * 16 <= record::MAGAZINES);
             assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
+            assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
             assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
         }
         assert!(superblock::PARTIAL + CLASSES.len() as u64 * 8 <= superblock::NEXT_SERIAL);
         assert_eq!(SLOT_RECORDS % PAGE, 0);
+        const {
+            assert!(superblock::END_OF_TABLES <= superblock::TITLE);
+            assert!(superblock::TITLE + superblock::TITLE_ROOM <= PAGE);
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait` ·
+//! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait waiting` ·
 //! `alone operation recover` · `heap` · `space` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
-//! `check folder`.
+//! `check inspect` · `folder`.
 
 pub mod alone;
 pub mod barrier;
@@ -23,6 +23,8 @@ pub mod folder;
 pub mod fork;
 pub mod heap;
 pub mod holding;
+#[cfg(not(loom))]
+pub mod inspect;
 pub mod journal;
 pub mod layout;
 pub mod link;
@@ -52,6 +54,7 @@ pub mod table;
 pub mod unfinished;
 pub mod value;
 pub mod wait;
+pub mod waiting;
 
 use error::{Attempt, Result, corrupt};
 use layout::kind;

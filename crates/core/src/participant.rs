@@ -99,6 +99,8 @@ pub struct Participant {
     /// Which rows of the unfinished and the pin table are taken, a bit each.
     unfinished: AtomicU64,
     pins: AtomicU64,
+    /// Which rows of the notes of waiting are taken.
+    waits: AtomicU64,
     /// Which rows of the table of holdings are taken.
     pub holdings: Roster,
 }
@@ -169,6 +171,7 @@ impl Participant {
             busy: Default::default(),
             unfinished: AtomicU64::new(0),
             pins: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
             holdings: Roster::default(),
         }))
     }
@@ -261,6 +264,15 @@ impl Participant {
 
     pub fn give_pin(&self, row: u64) {
         self.pins.fetch_and(!(1 << row), Ordering::Release);
+    }
+
+    /// A free row for a note of waiting.
+    pub fn take_wait(&self) -> Option<u64> {
+        take_bit(&self.waits, slot::WAIT_ROWS)
+    }
+
+    pub fn give_wait(&self, row: u64) {
+        self.waits.fetch_and(!(1 << row), Ordering::Release);
     }
 
     pub fn pin(&self, row: u64) -> u64 {

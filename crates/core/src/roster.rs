@@ -9,7 +9,7 @@ use crate::sync::{AtomicBool, Ordering};
 use std::cell::UnsafeCell;
 
 /// An object, exactly: a row of the directory and the serial it had.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ObjectId {
     pub row: u64,
     pub serial: u64,

@@ -94,6 +94,8 @@ bugs! {
     DrainInTwo,
     /// directory: a ticket is closed by one record, its reference taken away by the next.
     TicketInTwo,
+    /// directory: a name is given by one record, its block passed on by the next.
+    NameInTwo,
     /// cell: the new block is linked by one record, its unfinished row exchanged by the next.
     ExchangeInTwo,
     /// cell: thread and count are cleared after the unlock.

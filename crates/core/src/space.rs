@@ -13,6 +13,7 @@ use crate::roster::Roster;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicPtr, Ordering};
+use crate::waiting::Note;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
@@ -125,6 +126,37 @@ impl Space {
             me: page.cast(),
             entering: AtomicBool::new(false),
         })
+    }
+
+    /// What it is for: private, named, durable, as its superblock says.
+    pub fn kind(&self) -> u64 {
+        let word = self.segment.word(superblock::KIND);
+        word.load(Ordering::Relaxed)
+    }
+
+    /// Its own name; empty if it has none.
+    ///
+    /// # Errors
+    /// `Corrupt` if that changed since it was written.
+    pub fn title(&self) -> Result<String> {
+        let titled = self.segment.word(superblock::TITLED);
+        let titled = titled.load(Ordering::Relaxed);
+        let wrong = || {
+            corrupt(format!(
+                "{}: the name of this space is not the one that was written",
+                self.segment.path().display()
+            ))
+        };
+        let length = titled & 0xFFFF_FFFF;
+        if length > superblock::TITLE_ROOM {
+            return Err(wrong());
+        }
+        let mut bytes = vec![0; length as usize];
+        self.segment.copy_out(superblock::TITLE, &mut bytes);
+        if length > 0 && u64::from(crc32fast::hash(&bytes)) != titled >> 32 {
+            return Err(wrong());
+        }
+        String::from_utf8(bytes).map_err(|_| wrong())
     }
 
     /// Gives back what a space has of this process: when making or opening it failed.
@@ -283,6 +315,7 @@ impl Space {
     ) -> Result<T> {
         let mut contended = 0;
         let mut swept = false;
+        let mut note = None;
         loop {
             let mut operation = Operation::begin(&self.segment, participant, contended);
             let stop = loop {
@@ -305,7 +338,10 @@ impl Space {
             match stop {
                 Stop::Busy(lock) => {
                     contended = lock;
-                    self.stand(lock, patience)?;
+                    if self.stand(lock, patience)? == Stood::TimedOut {
+                        let waited = lock::PROBE;
+                        note = note.or_else(|| Note::new(&self.segment, participant, lock, waited));
+                    }
                 }
                 // First what the dead held is given back: perhaps enough, the next attempt says.
                 Stop::Grow(_) if !swept && self.may_reclaim()? => {
@@ -333,8 +369,13 @@ impl Space {
     ///
     /// # Errors
     /// `Interrupted` as `patience` says; `System`, `Corrupt`.
-    pub fn stand(&self, lock: u64, patience: Patience) -> Result<()> {
-        patience(&mut || self.stand_slice(lock, lock::PROBE))
+    pub fn stand(&self, lock: u64, patience: Patience) -> Result<Stood> {
+        let mut stood = Stood::Changed;
+        patience(&mut || {
+            stood = self.stand_slice(lock, lock::PROBE)?;
+            Ok(stood)
+        })?;
+        Ok(stood)
     }
 
     /// One slice of standing at a lock, at most `limit`.

@@ -12,7 +12,9 @@ use courtyard_core::{HOOKS, directory, folder, lock};
 use stage::{Folder, add, alone, census, held, leave, make, try_make};
 
 /// Every call of the door, as it is named there.
-const CALLS: [&str; 25] = [
+const CALLS: [&str; 27] = [
+    "fchmod",
+    "chmod",
     "open",
     "open_unnamed",
     "open_new",
@@ -109,6 +111,7 @@ const MAKING: &[&str] = &[
     "anchor",
     "dup",
     "fallocate",
+    "fchmod",
     "fstat",
     "fstatfs",
     "ftruncate",
@@ -134,6 +137,7 @@ const OPENING: &[&str] = &[
     "ofd_lock_wait",
     "ofd_query",
     "open",
+    "pread",
     "stat",
 ];
 const USING: &[&str] = &["fallocate", "fstat", "ofd_query"];
@@ -146,7 +150,7 @@ const FORKING: &[&str] = &[
     "ofd_query",
     "open",
 ];
-const MAKING_THE_FOLDER: &[&str] = &["mkdir", "stat"];
+const MAKING_THE_FOLDER: &[&str] = &["chmod", "mkdir", "stat"];
 const CLEANING: &[&str] = &[
     "fstat",
     "ofd_lock",
@@ -293,6 +297,9 @@ fn making_the_folder() {
     let _alone = alone();
     let home = Folder::new();
     let path = home.0.join("spaces");
+    // A umask that leaves nothing of what is asked for.
+    // SAFETY: a plain integer; no other test makes files meanwhile.
+    let mask = unsafe { libc::umask(0o777) };
     fail_everywhere(
         MAKING_THE_FOLDER,
         || {},
@@ -302,6 +309,8 @@ fn making_the_folder() {
             std::fs::remove_dir(&path).unwrap();
         },
     );
+    // SAFETY: as above.
+    unsafe { libc::umask(mask) };
 }
 
 #[test]

@@ -421,12 +421,12 @@ impl Cell {
 
     /// The name it is found by; None for an anonymous one.
     #[getter]
-    fn name(&self) -> Option<String> {
-        None // anonymous, as all objects of a private space
+    fn name(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        self.handle.name(py)
     }
 
     /// (bytes of the value, changes, and the census of its space).
-    fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 7])> {
+    fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 8])> {
         let version = self.version(py)?;
         let census = process::census(py, self.handle.space)?;
         let bytes = if self.is_scalar() {

@@ -6,9 +6,9 @@ use crate::handle::{Address, Handle};
 use crate::list::Sequence;
 use crate::table::{self, Table};
 use crate::vector::GuardedVector;
-use crate::waiter::Deadline;
+use crate::waiter::{Deadline, noted};
 use courtyard_core::cell::{self, Entered, Writer};
-use courtyard_core::lock::{self, PROBE};
+use courtyard_core::lock::{self, PROBE, Stood};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -116,6 +116,7 @@ fn writer(handle: &Handle) -> Writer {
 pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, writer) = (handle.space, writer(handle));
     let mut flags = lock::cpu_flags();
+    let mut note = None;
     loop {
         let participant = handle.open(py)?;
         let entered = cell::enter(&space.segment, &participant, writer, flags);
@@ -125,9 +126,16 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
+        let mut stood = Stood::Changed;
         waiting(py, |patience| {
-            patience(&mut || space.stand_slice(writer.cell, limit))
+            patience(&mut || {
+                stood = space.stand_slice(writer.cell, limit)?;
+                Ok(stood)
+            })
         })?;
+        if stood == Stood::TimedOut {
+            note = note.or_else(|| noted(space, writer.cell, limit));
+        }
         flags = lock::cpu_flags() | lock::WAITERS;
     }
 }

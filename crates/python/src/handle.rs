@@ -35,8 +35,15 @@ pub struct Handle {
 /// no path, and the third is a number among the value's links (`reference`).
 pub type Address = (String, u128, u64, u64, u64, u64);
 
+/// What a pickle says of an object of which a ticket is open.
+pub fn address(space: &Space, object: ObjectId, ticket: Ticket) -> Address {
+    let path = space.segment.path().to_string_lossy().into_owned();
+    let ObjectId { row, serial } = object;
+    (path, space.uuid, row, serial, ticket.row, ticket.id)
+}
+
 impl Handle {
-    /// Makes a new object in the private space.
+    /// Makes a new object where this thread makes them: in the private space, as a rule.
     ///
     /// # Errors
     /// `SpaceFull`, `OSError`.
@@ -63,7 +70,7 @@ impl Handle {
         make: impl FnOnce(&'static Space, &'static Participant, Patience) -> Result<(ObjectId, u64)>
         + Send,
     ) -> PyResult<Handle> {
-        let space = process::private().map_err(|error| raise(py, error))?;
+        let space = process::home(py)?;
         let participant = space.participant().map_err(|error| raise(py, error))?;
         let (object, row) = copying(py, length, |patience| make(space, participant, patience))?;
         Handle::new(py, space, participant, object, row)
@@ -79,7 +86,7 @@ impl Handle {
             let (space, participant, object, member) = reference::arrive(py, address)?;
             return Handle::new(py, space, participant, object, member)?.of_kind(py, kind);
         }
-        let space = process::attached(Path::new(path), *uuid).map_err(|error| raise(py, error))?;
+        let space = process::attached(py, Path::new(path), *uuid)?;
         let participant = space.participant().map_err(|error| raise(py, error))?;
         let object = ObjectId {
             row: *row,
@@ -199,6 +206,17 @@ impl Handle {
         self.closed.load(Ordering::Relaxed)
     }
 
+    /// The name that it is found by, if it has one.
+    ///
+    /// # Errors
+    /// `Closed`, `CorruptError`.
+    pub fn name(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let participant = self.open(py)?;
+        waiting(py, |patience| {
+            directory::name_of(self.space, &participant, patience, self.object)
+        })
+    }
+
     /// A reference for a pickle on its way.
     ///
     /// # Errors
@@ -214,9 +232,7 @@ impl Handle {
         let ticket = waiting(py, |patience| {
             directory::send(self.space, &participant, patience, self.object)
         })?;
-        let path = self.space.segment.path().to_string_lossy().into_owned();
-        let ObjectId { row, serial } = self.object;
-        Ok((path, self.space.uuid, row, serial, ticket.row, ticket.id))
+        Ok(address(self.space, self.object, ticket))
     }
 
     /// # Errors

@@ -20,6 +20,7 @@ mod queue;
 mod raw;
 mod reference;
 mod semaphore;
+mod space;
 mod table;
 mod value;
 mod vector;
@@ -58,7 +59,7 @@ mod _native {
     #[pymodule_export]
     use crate::cell::Cell;
     #[pymodule_export]
-    use crate::codec::{_decode, _encode, link_to, linked};
+    use crate::codec::{_decode, _encode, link_to, linked, peek};
     #[pymodule_export]
     use crate::condition::Condition;
     #[pymodule_export]
@@ -81,6 +82,11 @@ mod _native {
     use crate::queue::{Lease, Piece, Queue};
     #[pymodule_export]
     use crate::semaphore::Semaphore;
+    #[pymodule_export]
+    use crate::space::{
+        Space, folder_of_spaces, place_of, remove_orphan, remove_space, same_object, space_at,
+        space_path, spaces,
+    };
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

@@ -3,10 +3,14 @@
 use crate::cell::thread;
 use crate::error::{raise, waiting};
 use courtyard_core::check::{self, Census};
-use courtyard_core::error::Result;
+use courtyard_core::error::{Error, Result};
+use courtyard_core::folder::{self, DURABLE, Wish};
 use courtyard_core::space::Space;
-use courtyard_core::{HOOKS, folder, fork};
+use courtyard_core::{HOOKS, fork, os};
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
+use std::cell::Cell;
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,8 +18,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Default)]
 struct Open {
     spaces: Vec<&'static Space>,
-    /// The private space of this process: the first it made or was handed.
+    /// Where this process makes its objects if nothing else is said: the first private space that
+    /// it made for that, or was handed.
     private: Option<&'static Space>,
+    /// Whether it was said that there is no shared memory.
+    said: bool,
     /// The children that threads are about to fork: other modules' hooks may run between ours and
     /// the fork, and in them another thread that forks too.
     heirs: Heirs,
@@ -24,47 +31,193 @@ struct Open {
 static OPEN: Mutex<Open> = Mutex::new(Open {
     spaces: Vec::new(),
     private: None,
+    said: false,
     heirs: Vec::new(),
 });
+
+thread_local! {
+    /// Where this thread makes objects just now, if not in the private space.
+    static HOME: Cell<Option<&'static Space>> = const { Cell::new(None) };
+}
 
 /// Held with the GIL, for a few instructions, never while anything waits.
 fn open() -> MutexGuard<'static, Open> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn chosen_folder() -> Result<PathBuf> {
+fn chosen() -> Option<PathBuf> {
     let chosen = std::env::var_os("COURTYARD_DIR").filter(|value| !value.is_empty());
-    folder::open(chosen.as_deref().map(Path::new))
+    chosen.map(PathBuf::from)
 }
 
+fn chosen_folder() -> Result<PathBuf> {
+    folder::open(chosen().as_deref())
+}
+
+/// The folder of this user's spaces; says once if it is not in shared memory.
+///
+/// # Errors
+/// As `folder::open`.
+pub fn own_folder(py: Python<'_>) -> PyResult<PathBuf> {
+    let path = chosen_folder().map_err(|error| raise(py, error))?;
+    if chosen().is_none()
+        && !path.starts_with(folder::SHARED_MEMORY)
+        && !std::mem::replace(&mut open().said, true)
+    {
+        let text = format!(
+            "courtyard found no {} to write to, and keeps its memory in {}: slower if that is on a \
+             disk, and not found by programs that have another environment; set COURTYARD_DIR to \
+             say where",
+            folder::SHARED_MEMORY,
+            path.display()
+        );
+        let text = CString::new(text).unwrap_or_default();
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 2)?;
+    }
+    Ok(path)
+}
+
+/// Opens or makes a space, with nothing held; again after signals that mean nothing to us.
+fn entering(py: Python<'_>, enter: impl Fn() -> Result<Space> + Sync) -> PyResult<Space> {
+    loop {
+        match py.detach(&enter) {
+            Err(Error::Interrupted) => py.check_signals()?,
+            entered => return entered.map_err(|error| raise(py, error)),
+        }
+    }
+}
+
+/// Keeps a space open: this one, or, if another thread came first, that thread's.
 fn keep(space: Space) -> &'static Space {
-    let space: &'static Space = Box::leak(Box::new(space));
     let mut open = open();
+    let identity = space.segment.identity();
+    let known = |known: &&&'static Space| known.segment.identity() == identity;
+    if let Some(known) = open.spaces.iter().find(known) {
+        let known = *known;
+        drop(open);
+        space.discard();
+        return known;
+    }
+    let space: &'static Space = Box::leak(Box::new(space));
     open.spaces.push(space);
-    open.private.get_or_insert(space);
     space
 }
 
-/// The private space, made on first use.
+/// The private space of this process, made on first use.
 ///
 /// # Errors
 /// As `folder::create`.
-pub fn private() -> Result<&'static Space> {
+fn private(py: Python<'_>) -> PyResult<&'static Space> {
     if let Some(space) = open().private {
         return Ok(space);
     }
-    Ok(keep(folder::create(&chosen_folder()?, HOOKS)?))
+    let folder = own_folder(py)?;
+    let made = folder::create(&folder, HOOKS).map_err(|error| raise(py, error))?;
+    let made = keep(made);
+    Ok(open().private.get_or_insert(made))
 }
 
-/// The space that a pickle names.
+/// Where this thread makes objects now.
+///
+/// # Errors
+/// As `folder::create`.
+pub fn home(py: Python<'_>) -> PyResult<&'static Space> {
+    HOME.get().map_or_else(|| private(py), Ok)
+}
+
+/// Makes the objects of `work` in a space.
+pub fn within<T>(space: &'static Space, work: impl FnOnce() -> T) -> T {
+    struct Back(Option<&'static Space>);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            HOME.set(self.0);
+        }
+    }
+    let _back = Back(HOME.replace(Some(space)));
+    work()
+}
+
+/// Another private space.
+///
+/// # Errors
+/// As `folder::create`.
+pub fn another(py: Python<'_>, limit: u64) -> PyResult<&'static Space> {
+    let folder = own_folder(py)?;
+    let made = folder::create_limited(&folder, limit, HOOKS);
+    made.map(keep).map_err(|error| raise(py, error))
+}
+
+/// The space that is at a path now, if this process has it open.
+fn known_at(path: &Path) -> Option<&'static Space> {
+    let identity = os::status_at(path).ok()?.identity;
+    let open = open();
+    let mut known = open.spaces.iter();
+    known
+        .find(|space| space.segment.identity() == identity)
+        .copied()
+}
+
+/// Whether that space can be found at that path.
+pub fn is_at(space: &Space, path: &Path) -> bool {
+    let status = os::status_at(path);
+    status.is_ok_and(|status| status.identity == space.segment.identity())
+}
+
+fn known(path: &Path, wish: Wish) -> Option<&'static Space> {
+    let space = known_at(path)?;
+    if let Some(limit) = wish.limit {
+        folder::set_limit(space, limit);
+    }
+    Some(space)
+}
+
+/// The named space of that name.
+///
+/// # Errors
+/// As `folder::open_named`.
+pub fn named(py: Python<'_>, title: &str, wish: Wish) -> PyResult<&'static Space> {
+    let folder = own_folder(py)?;
+    let path = folder::file_name(&folder, title).map_err(|error| raise(py, error))?;
+    if let Some(space) = known(&path, wish) {
+        return Ok(space);
+    }
+    entering(py, || folder::open_named(&folder, title, wish, HOOKS)).map(keep)
+}
+
+/// The space in a file of the user's.
+///
+/// # Errors
+/// As `folder::open_durable`.
+pub fn durable(py: Python<'_>, path: &Path, wish: Wish) -> PyResult<&'static Space> {
+    if let Some(space) = known(path, wish) {
+        return Ok(space);
+    }
+    entering(py, || folder::open_durable(path, wish, HOOKS)).map(keep)
+}
+
+/// The space that a pickle names. One of a file may have a copy, of the same UUID.
 ///
 /// # Errors
 /// As `folder::attach`.
-pub fn attached(path: &Path, uuid: u128) -> Result<&'static Space> {
-    if let Some(space) = open().spaces.iter().find(|space| space.uuid == uuid) {
+pub fn attached(py: Python<'_>, path: &Path, uuid: u128) -> PyResult<&'static Space> {
+    let found = open()
+        .spaces
+        .iter()
+        .find(|space| space.uuid == uuid)
+        .copied();
+    if let Some(space) = found
+        && (space.kind() != DURABLE || known_at(path).is_none_or(|at| std::ptr::eq(at, space)))
+    {
         return Ok(space);
     }
-    Ok(keep(folder::attach(path, uuid, HOOKS)?))
+    if let Some(space) = known_at(path).filter(|space| space.uuid == uuid) {
+        return Ok(space);
+    }
+    let space = keep(entering(py, || folder::attach(path, uuid, HOOKS))?);
+    if space.kind() == folder::PRIVATE {
+        open().private.get_or_insert(space);
+    }
+    Ok(space)
 }
 
 /// Makes a place for the child in every space, before `os.fork()`. Where there is none to be had
@@ -134,7 +287,7 @@ pub fn clean() -> usize {
 ///
 /// # Errors
 /// `CorruptError` with the first contradiction.
-pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 7]> {
+pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 8]> {
     let census = waiting(py, |patience| check::check(space, patience))?;
     let Census {
         size,
@@ -142,6 +295,7 @@ pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 7]> {
         live_blocks,
         idle_blocks,
         objects,
+        names,
         tickets,
         participants,
     } = census;
@@ -151,6 +305,7 @@ pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 7]> {
         live_blocks,
         idle_blocks,
         objects,
+        names,
         tickets,
         participants,
     ])

@@ -9,6 +9,7 @@ use courtyard_core::recover;
 use courtyard_core::space::Space;
 use courtyard_core::sync::relax;
 use courtyard_core::wait;
+use courtyard_core::waiting::Note;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::Cell;
@@ -119,6 +120,7 @@ pub fn attempt<T>(
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
     let mut limit = PROBE;
+    let mut note = None;
     loop {
         let mut observed = wait::observe(&space.segment, event);
         if let Some(result) = attempt()? {
@@ -148,10 +150,18 @@ pub fn attempt<T>(
             })
         })?;
         if stood == Stood::TimedOut {
+            note = note.or_else(|| noted(space, event, limit_now));
             look_after(py, space)?;
             limit = look.mul_f64(0.75 + f64::from(os::current_cpu() % 16) / 32.0);
         }
     }
+}
+
+/// A note that we wait on a word, for people to see; made when a first slice has passed in vain.
+pub fn noted(space: &Space, word: u64, waited: Duration) -> Option<Note<'_>> {
+    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+    let participant = unsafe { space.registered().as_ref() }?;
+    Note::new(&space.segment, participant, word, waited)
 }
 
 /// Recovers those who died, so that what they held or owed comes to those who wait.

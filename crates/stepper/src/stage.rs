@@ -93,7 +93,7 @@ pub fn put(space: &Space, made: Made, bytes: &[u8]) {
     let me = me(space);
     let fresh = match bytes {
         [] => Fresh::Word(1),
-        bytes => cell::prepare(space, me, &mut patient, 7, &[bytes]).expect("a block"),
+        bytes => cell::prepare(space, me, &mut patient, 16, &[bytes]).expect("a block"),
     };
     let stored = cell::store(space, me, &mut patient, writer(made), &fresh, None);
     assert!(stored.expect("to store"));
@@ -103,7 +103,7 @@ pub fn put(space: &Space, made: Made, bytes: &[u8]) {
 pub fn take(space: &Space, made: Made) -> Result<Vec<u8>, String> {
     match cell::load(space, me(space), &mut patient, writer(made)) {
         Ok((Stored::Word(1), _)) => Ok(Vec::new()),
-        Ok((Stored::Bytes(7, bytes), _)) => Ok(bytes),
+        Ok((Stored::Bytes(16, bytes), _)) => Ok(bytes),
         Ok((Stored::Word(word), _)) => Err(format!("the word {word:#x}")),
         Ok((Stored::Bytes(kind, _), _)) => Err(format!("a block of kind {kind}")),
         Err(error) => Err(error.to_string()),

@@ -26,12 +26,16 @@ macro_rules! place {
 
 mod link;
 mod member;
+mod name;
 mod ticket;
 
 pub use link::join;
 pub(crate) use link::{link, unlink};
 pub(crate) use member::drop_member;
 pub use member::{MEMBER_ROW, copy_members, is_member, leave, settle_members};
+pub use name::{
+    Entry, LONGEST_NAME, Named, bind, count, held_by_names, lookup, name_of, names, unbind,
+};
 pub use ticket::{TICKET_ROW, Ticket, expire, receive, send, tickets};
 
 use crate::error::{Attempt, Error, Result, corrupt};
@@ -215,6 +219,7 @@ pub fn root(segment: &Segment, object: ObjectId) -> Result<u64> {
 #[derive(PartialEq, Eq)]
 pub struct Listed {
     pub row: u64,
+    pub serial: u64,
     pub kind: u64,
     pub root: u64,
     pub references: u64,
@@ -230,6 +235,7 @@ pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
     Ok(live
         .map(|(row, at)| Listed {
             row,
+            serial: operation.read(at),
             kind: operation.read(at + KIND),
             root: operation.read(at + ROOT),
             references: operation.read(at + REFERENCES),

@@ -124,7 +124,7 @@ pub fn unlink(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
-/// Which file this is: device and inode, how many names it has, its size.
+/// Which file this is: device and inode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
     pub device: u64,
@@ -135,6 +135,8 @@ pub struct Status {
     pub identity: Identity,
     pub links: u64,
     pub size: u64,
+    /// Bytes on the file system, holes not counted.
+    pub allocated: u64,
     pub owner: u32,
     pub mode: u32,
     pub folder: bool,
@@ -149,6 +151,7 @@ fn status(metadata: &std::fs::Metadata) -> Status {
         },
         links: metadata.nlink(),
         size: metadata.size(),
+        allocated: metadata.blocks().saturating_mul(512),
         owner: metadata.uid(),
         mode: metadata.mode() & 0o7777,
         folder: metadata.is_dir(),
@@ -179,6 +182,20 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     fault::check("mkdir")?;
     std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Sets the permissions of a file, whatever the umask left of those asked for.
+pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fault::check("fchmod")?;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+/// As `set_mode`, of a folder.
+pub fn set_mode_at(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fault::check("chmod")?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
 pub fn effective_user() -> u32 {

@@ -152,7 +152,7 @@ pub fn put(space: &Space, made: Made, bytes: &[u8]) {
     let fresh = if bytes.is_empty() {
         Fresh::Word(1)
     } else {
-        cell::prepare(space, me, &mut patient, 7, &[bytes]).unwrap()
+        cell::prepare(space, me, &mut patient, 16, &[bytes]).unwrap()
     };
     let stored = cell::store(space, me, &mut patient, writer(made), &fresh, None).unwrap();
     assert!(stored);
@@ -166,7 +166,7 @@ pub fn take(space: &Space, made: Made) -> Vec<u8> {
     {
         Stored::Word(_) => Vec::new(),
         Stored::Bytes(kind, bytes) => {
-            assert_eq!(kind, 7);
+            assert_eq!(kind, 16);
             bytes
         }
     }

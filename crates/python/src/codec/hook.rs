@@ -1,6 +1,6 @@
 //! The codec by itself, for its tests: they look at what is written, and read what was spoilt.
 
-use super::{Encoded, Links, Source, decode, decode_word, encode};
+use super::{Encoded, Links, Source, decode, decode_word, encode, pickle};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
@@ -71,4 +71,10 @@ impl Source for InPlace<'_, '_> {
         let range = pyo3::types::PySlice::new(py, offset as isize, (offset + length) as isize, 1);
         view.get_item(range).map(Some)
     }
+}
+
+/// Calls `look()` so that nothing is unpickled meanwhile: pickles come as what stands for them.
+#[pyfunction]
+pub fn peek<'py>(look: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    pickle::looking(|| look.call0())
 }

@@ -4,6 +4,7 @@
 use super::object::Object;
 use crate::cell::Cell;
 use crate::error::named;
+use crate::handle::Handle;
 use crate::primitive::Primitive;
 use crate::vector::Vector;
 use pyo3::prelude::*;
@@ -28,6 +29,18 @@ pub fn is_courtyard(value: Object) -> bool {
     value.is_instance_of::<Cell>()
         || value.is_instance_of::<Vector>()
         || value.is_instance_of::<Primitive>()
+}
+
+/// The handle behind a courtyard object.
+pub fn handle_of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Handle> {
+    if let Ok(primitive) = object.cast::<Primitive>() {
+        return Some(&primitive.get().handle);
+    }
+    if let Ok(cell) = object.cast::<Cell>() {
+        return Some(&cell.get().handle);
+    }
+    let vector = object.cast::<Vector>().ok()?;
+    Some(&vector.get().handle)
 }
 
 /// Whether this thread is pickling a value to be stored, so that a handle must not pickle itself.

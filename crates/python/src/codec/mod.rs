@@ -28,8 +28,8 @@ mod source;
 pub mod tag;
 mod word;
 
-pub use hook::{_decode, _encode};
-pub use link::{is_storing, link_to, linked, not_storing, refuse};
+pub use hook::{_decode, _encode, peek};
+pub use link::{handle_of, is_storing, link_to, linked, not_storing, refuse};
 pub use source::{Source, settle};
 pub use word::NONE;
 
@@ -55,6 +55,11 @@ const KIND_NATIVE: u8 = 24;
 const KIND_NATIVE_BUFFERS: u8 = 25;
 const KIND_PICKLE: u8 = 26;
 const KIND_PICKLE_BUFFERS: u8 = 27;
+
+/// Whether a payload of this kind runs code when it is decoded.
+pub fn is_pickle(kind: u8) -> bool {
+    matches!(kind, KIND_PICKLE | KIND_PICKLE_BUFFERS)
+}
 
 /// What to do with courtyard objects in a value.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -37,6 +37,9 @@ pub fn decode<'py>(
         (0, Err(_)) => return Err(corrupt(py, "a word has 8 bytes")),
         _ => codec::decode(py, kind, payload, &[])?,
     };
+    if pickle::is_looking() && codec::is_pickle(kind) {
+        return Ok(object); // what stands for the key is another one
+    }
     let is_same = with_key(&object, |identity| {
         Ok(identity.key == key || !identity.is_plain && identity.key.tag == key.tag)
     });

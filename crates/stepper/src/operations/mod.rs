@@ -7,6 +7,7 @@ mod heap;
 mod life;
 mod link;
 mod list;
+mod name;
 mod place;
 mod primitive;
 mod queue;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Entry> {
     array::add(&mut entries);
     stored::add(&mut entries);
     directory::add(&mut entries);
+    name::add(&mut entries);
     life::add(&mut entries);
     link::add(&mut entries);
     place::add(&mut entries);

@@ -5,8 +5,10 @@ use crate::image::Place;
 use crate::stage::{make, me, warm};
 use crate::tracee::Mark;
 use courtyard_core::cell::SCALAR;
+use courtyard_core::folder::{self, Wish};
 use courtyard_core::os::fault;
-use courtyard_core::{HOOKS, folder, participant};
+use courtyard_core::space::Space;
+use courtyard_core::{HOOKS, participant};
 use std::path::{Path, PathBuf};
 
 fn files(place: &Place) -> Result<Vec<PathBuf>, String> {
@@ -29,8 +31,7 @@ fn look(place: &Place) -> Result<Judged, String> {
         figures: [0; 5],
     };
     for path in &spaces {
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        let uuid = u128::from_str_radix(stem.unwrap_or_default(), 16).or_text()?;
+        let uuid = folder::read(path).or_text()?.uuid;
         let (folder, path) = (place.folder.clone(), path.clone());
         let place = Place { folder, path, uuid };
         // In a process of its own, so that it is dead when the cleaner comes.
@@ -53,13 +54,37 @@ fn look(place: &Place) -> Result<Judged, String> {
         };
     }
     folder::clean(&place.folder);
+    for path in &spaces {
+        // One that has a name outlives its processes.
+        let named = path.file_stem().is_some_and(|stem| stem == NAME);
+        if named && !folder::remove(path, None, false).or_text()? {
+            return Err("a named space that nobody uses cannot be removed".into());
+        }
+    }
     match files(place)?.as_slice() {
         [] => Ok(judged),
         left => Err(format!("a cleaner left {left:?}")),
     }
 }
 
-fn create(name: &str, draft: bool) -> Entry {
+const NAME: &str = "named";
+
+/// Makes a space in a folder.
+type Make = fn(&Path) -> courtyard_core::error::Result<Space>;
+
+fn named(folder: &Path) -> courtyard_core::error::Result<Space> {
+    let wish = Wish {
+        create: true,
+        limit: None,
+    };
+    folder::open_named(folder, NAME, wish, HOOKS)
+}
+
+fn private(folder: &Path) -> courtyard_core::error::Result<Space> {
+    folder::create(folder, HOOKS)
+}
+
+fn create(name: &str, draft: bool, make: Make) -> Entry {
     Entry {
         name: name.into(),
         ends: Ends::Changed,
@@ -70,7 +95,7 @@ fn create(name: &str, draft: bool) -> Entry {
                         fault::arm("open_unnamed", 0, libc::EOPNOTSUPP, true);
                     }
                     mark(None);
-                    let space = folder::create(&place.folder, HOOKS).or_text()?;
+                    let space = make(&place.folder).or_text()?;
                     std::mem::forget(space);
                     Ok(())
                 }),
@@ -94,12 +119,12 @@ fn create(name: &str, draft: bool) -> Entry {
 
 /// A space that nobody holds any more, or `act`'s process alone, is removed: it is there and
 /// whole, or gone.
-fn remove(name: &str, act: fn(&Place, Mark) -> Result<bool, String>) -> Entry {
+fn remove(name: &str, make: Make, act: fn(&Place, Mark) -> Result<bool, String>) -> Entry {
     Entry {
         name: name.into(),
         ends: Ends::Changed,
         stage: Box::new(move |path: &Path| {
-            let space = folder::create(path, HOOKS).or_text()?;
+            let space = make(path).or_text()?;
             warm(&space);
             let uuid = space.uuid;
             space.discard();
@@ -131,16 +156,27 @@ fn remove(name: &str, act: fn(&Place, Mark) -> Result<bool, String>) -> Entry {
 }
 
 pub fn add(entries: &mut Vec<Entry>) {
-    entries.push(create("create a space", false));
-    entries.push(create("create a space by a draft", true));
-    entries.push(remove("remove a space", |place, mark| {
+    entries.push(create("create a space", false, private));
+    entries.push(create("create a space by a draft", true, private));
+    entries.push(create("create a named space", false, named));
+    entries.push(create("create a named space by a draft", true, named));
+    entries.push(remove("remove a space", private, |place, mark| {
         mark(None);
         folder::remove_if_dead(&place.path, None).or_text()
     }));
-    entries.push(remove("leave a space, its last process", |place, mark| {
-        let space = enter(place)?;
-        make(space, SCALAR, 0);
-        mark(Some(&space.segment));
-        folder::remove_if_dead(&place.path, Some(me(space).me.slot)).or_text()
+    entries.push(remove("destroy a named space", named, |place, mark| {
+        mark(None);
+        let path = folder::file_name(&place.folder, NAME).or_text()?;
+        folder::remove(&path, None, false).or_text()
     }));
+    entries.push(remove(
+        "leave a space, its last process",
+        private,
+        |place, mark| {
+            let space = enter(place)?;
+            make(space, SCALAR, 0);
+            mark(Some(&space.segment));
+            folder::remove_if_dead(&place.path, Some(me(space).me.slot)).or_text()
+        },
+    ));
 }

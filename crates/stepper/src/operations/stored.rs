@@ -159,9 +159,8 @@ pub fn add(entries: &mut Vec<Entry>) {
                 let me = me(space);
                 let fresh = match to {
                     0 => cell::Fresh::Word(1),
-                    _ => {
-                        cell::prepare(space, me, &mut patient, 7, &[&vec![2; to]]).expect("a block")
-                    }
+                    _ => cell::prepare(space, me, &mut patient, 16, &[&vec![2; to]])
+                        .expect("a block"),
                 };
                 let writer = writer(made);
                 let stored = cell::store(space, me, &mut patient, writer, &fresh, Some(token));

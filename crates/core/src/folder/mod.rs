@@ -1,0 +1,151 @@
+//! Where spaces are: a folder of segment files for one user, or a file where the user says.
+//!
+//! A space is built in an unnamed file and linked in whole once its creator's liveness is
+//! locked. An attacher holds the gate's lock until it is registered, one of a space that outlives
+//! its processes alone; who removes a file holds it exclusively and finds nobody registered. So
+//! nobody meets a space half born or gone, and of those who come after all others ended, one is
+//! first and alone.
+
+mod attach;
+mod build;
+mod list;
+mod remove;
+mod title;
+
+pub use attach::{Wish, attach, limit_of, open_durable, open_named, set_limit};
+pub use build::{create, create_limited};
+pub use list::{Listed, list, read};
+pub use remove::{clean, clean_beside, remove, remove_if_dead};
+pub use title::{LONGEST_TITLE, file_name};
+
+use crate::error::{Error, Result};
+use crate::os;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What a space is for; part of its superblock. A private one goes with its last process.
+pub const PRIVATE: u64 = 1;
+/// Found by its name in the folder; goes when it is removed.
+pub const NAMED: u64 = 2;
+/// A file where the user says; goes when it is removed.
+pub const DURABLE: u64 = 3;
+
+const SUFFIX: &str = "cy1";
+/// Of a file that is being built, where the file system has no unnamed ones.
+const DRAFT: &str = "new";
+
+/// File systems whose locks or mappings are not shared memory: NFS, SMB, CIFS, SMB2, FUSE, 9p.
+const REFUSED: [u64; 6] = [
+    0x6969,
+    0x517B,
+    0xFF53_4D42,
+    0xFE53_4D42,
+    0x6573_5546,
+    0x0102_1997,
+];
+
+fn system(call: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::System {
+        call,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Refuses a file system that is not of this machine's memory or disks.
+fn require_local(file: &os::File, path: &Path) -> Result<os::FileSystem> {
+    let found = os::file_system(file).map_err(|e| system("fstatfs", path, e))?;
+    if REFUSED.contains(&found.magic) {
+        return Err(Error::Refused(format!(
+            "{}: a network or user-space file system (type {:#x}) cannot hold shared memory; set \
+             COURTYARD_DIR to a local one",
+            path.display(),
+            found.magic
+        )));
+    }
+    Ok(found)
+}
+
+/// The folder of this user's spaces, made and examined: `chosen`, or one in /dev/shm, or where
+/// there is none, in `$XDG_RUNTIME_DIR` or the temporary folder.
+///
+/// # Errors
+/// `Refused` if it is not ours alone; `System`.
+pub fn open(chosen: Option<&Path>) -> Result<PathBuf> {
+    let user = os::effective_user();
+    if let Some(path) = chosen {
+        return make(path, user).map(|()| path.to_owned());
+    }
+    let name = format!("courtyard-{user}");
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+    let parents = [
+        Some(PathBuf::from(SHARED_MEMORY)),
+        runtime.map(PathBuf::from),
+        Some(std::env::temp_dir()),
+    ];
+    let mut failure = None;
+    for path in parents.into_iter().flatten().map(|path| path.join(&name)) {
+        match make(&path, user) {
+            Ok(()) => return Ok(path),
+            Err(error @ Error::Refused(_)) => return Err(error),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| Error::Refused("there is no folder for shared memory".into())))
+}
+
+/// The file system that `open` uses if it is there.
+pub const SHARED_MEMORY: &str = "/dev/shm";
+
+fn make(path: &Path, user: u32) -> Result<()> {
+    let made = match os::make_folder(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(system("mkdir", path, error));
+        }
+        made => made.is_ok(),
+    };
+    let mut status = os::status_at(path).map_err(|e| system("stat", path, e))?;
+    // A umask may have taken bits away: from us, or from whoever made it a moment ago.
+    if status.folder && status.owner == user && (made || status.mode == 0) && status.mode != 0o700 {
+        os::set_mode_at(path, 0o700).map_err(|e| system("chmod", path, e))?;
+        status = os::status_at(path).map_err(|e| system("stat", path, e))?;
+    }
+    let refuse = |what: String| {
+        Err(Error::Refused(format!(
+            "{}: {what}; expected a folder of user {user} with mode 0700: move it away, or set \
+             COURTYARD_DIR to another",
+            path.display()
+        )))
+    };
+    if !status.folder {
+        return refuse("not a folder".into());
+    }
+    if status.owner != user {
+        return refuse(format!("owned by user {}", status.owner));
+    }
+    if status.mode & 0o077 != 0 {
+        return refuse(format!("mode {:04o}", status.mode));
+    }
+    Ok(())
+}
+
+/// The file of a private space.
+pub fn private_path(folder: &Path, uuid: u128) -> PathBuf {
+    folder.join(format!("{uuid:032x}.{SUFFIX}"))
+}
+
+fn is_linked(file: &os::File, path: &Path) -> bool {
+    let here = os::status_of(file).ok().filter(|status| status.links > 0);
+    let there = os::status_at(path).ok();
+    matches!((here, there), (Some(here), Some(there)) if here.identity == there.identity)
+}
+
+/// A word of a superblock, read as a file: 0 if it is no space's.
+fn word_of(file: &os::File, path: &Path, offset: u64) -> Result<u64> {
+    let mut word = [0; 8];
+    match os::read_at(file, &mut word, offset) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        Err(error) => Err(system("pread", path, error)),
+        Ok(()) => Ok(u64::from_ne_bytes(word)),
+    }
+}

@@ -1,0 +1,122 @@
+//! How a space goes, and what the dead left with it.
+
+use super::build::folder_of;
+use super::{DRAFT, DURABLE, NAMED, SUFFIX, is_linked, system, word_of};
+use crate::error::Result;
+use crate::layout::{self, GATE_BYTE, superblock};
+use crate::os::{self, Claim, File};
+use crate::participant::any_alive;
+use std::path::Path;
+
+/// Seconds that a space without processes waits for its open tickets.
+const GRACE: u64 = 60;
+
+/// Removes the file of a private space that no process holds (but us, if `own` is our slot), or a
+/// draft. True: it is gone.
+///
+/// # Errors
+/// `System`; callers that tidy up may ignore it.
+///
+/// # Crash
+/// The gate's lock falls with us; the next one begins again.
+pub fn remove_if_dead(path: &Path, own: Option<u64>) -> Result<bool> {
+    let file = os::open(path).map_err(|e| system("open", path, e))?;
+    if outlives_its_processes(&file, path)? && !has_extension(path, DRAFT) {
+        return Ok(false);
+    }
+    let claimed = os::claim(&file, Claim::Write, GATE_BYTE, 1);
+    if !claimed.map_err(|e| system("fcntl", path, e))? || !is_linked(&file, path) {
+        return Ok(false);
+    }
+    let alive = any_alive(&file, own).map_err(|e| system("fcntl", path, e))?;
+    if alive || tickets_pending(&file, path)? {
+        return Ok(false);
+    }
+    os::unlink(path).map_err(|e| system("unlink", path, e))?;
+    Ok(true)
+}
+
+fn outlives_its_processes(file: &File, path: &Path) -> Result<bool> {
+    let is_space = word_of(file, path, superblock::MAGIC)? == layout::MAGIC;
+    let kind = word_of(file, path, superblock::KIND)?;
+    Ok(is_space && (kind == NAMED || kind == DURABLE))
+}
+
+/// Removes the file of a space of any kind; false: other processes than ours (`own` is its slot)
+/// use it. With `force` it goes all the same: they keep what they have, and who comes later finds
+/// another space, or none.
+///
+/// # Errors
+/// `System`.
+///
+/// # Crash
+/// It is there, or gone.
+pub fn remove(path: &Path, own: Option<u64>, force: bool) -> Result<bool> {
+    let file = os::open(path).map_err(|e| system("open", path, e))?;
+    if !force {
+        let claimed = os::claim(&file, Claim::Write, GATE_BYTE, 1);
+        if !claimed.map_err(|e| system("fcntl", path, e))?
+            || any_alive(&file, own).map_err(|e| system("fcntl", path, e))?
+        {
+            return Ok(false);
+        }
+    }
+    if is_linked(&file, path) {
+        os::unlink(path).map_err(|e| system("unlink", path, e))?;
+    }
+    Ok(true)
+}
+
+/// Whether pickles of a dead space's objects may still be under way. Its superblock is read and
+/// written as a file, and only believed as far as that: a deadline at most `GRACE` ahead.
+fn tickets_pending(file: &File, path: &Path) -> Result<bool> {
+    let read = |offset| word_of(file, path, offset);
+    if read(superblock::MAGIC)? != layout::MAGIC || read(superblock::OPEN_TICKETS)? == 0 {
+        return Ok(false);
+    }
+    let now = os::boot_clock().as_secs().max(1);
+    let since = read(superblock::ABANDONED)?;
+    if since == 0 || since > now {
+        let _ = os::write_at(file, &now.to_ne_bytes(), superblock::ABANDONED);
+        return Ok(true);
+    }
+    Ok(now - since <= GRACE)
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == wanted)
+}
+
+/// Removes the private spaces in `folder` that no process holds, and drafts left by the dead.
+/// What cannot be looked at is left alone.
+pub fn clean(folder: &Path) -> usize {
+    let paths = os::entries(folder).unwrap_or_default();
+    let ours = paths
+        .into_iter()
+        .filter(|path| has_extension(path, SUFFIX) || has_extension(path, DRAFT));
+    ours.filter(|path| matches!(remove_if_dead(path, None), Ok(true)))
+        .count()
+}
+
+/// Removes the drafts of a file of the user's that were left beside it by the dead.
+pub fn clean_beside(path: &Path) -> usize {
+    let Some(name) = path.file_name() else {
+        return 0;
+    };
+    let start = format!(".{}.", name.to_string_lossy());
+    let is_draft = |found: &Path| {
+        let digits = found.file_name().and_then(|name| {
+            let name = name.to_str()?;
+            name.strip_prefix(&start)?.strip_suffix(".new")
+        });
+        digits.is_some_and(|digits| {
+            digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    let paths = os::entries(folder_of(path)).unwrap_or_default();
+    let drafts = paths.into_iter().filter(|path| is_draft(path));
+    drafts
+        .filter(|path| matches!(remove_if_dead(path, None), Ok(true)))
+        .count()
+}

@@ -1,0 +1,200 @@
+//! What a space holds, as people ask: which objects, who uses, holds and awaits them.
+
+use crate::cell::{self, OWNER};
+use crate::directory;
+use crate::error::Result;
+use crate::heap;
+use crate::holding;
+use crate::layout::{self, SLOTS, slot};
+use crate::lock;
+use crate::operation::Operation;
+use crate::participant::{self, FREE, LIVE, State};
+use crate::roster::ObjectId;
+use crate::rows;
+use crate::segment::Segment;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::waiting::{self, Wait};
+use crate::{flag, list, queue, semaphore, table};
+use std::collections::HashMap;
+
+/// A process that is registered, or was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Process {
+    pub slot: u64,
+    /// Its number in its own PID namespace.
+    pub process_id: u64,
+    /// The boot clock when it registered, in nanoseconds.
+    pub started: u64,
+    pub alive: bool,
+    /// How many handles it holds.
+    pub handles: u64,
+}
+
+/// Who holds an object's lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holder {
+    pub slot: u64,
+    /// Our own number of its thread; 0 for a lock that does not know.
+    pub thread: u64,
+}
+
+/// Something that a process has of an object: permits, items taken, a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holding {
+    pub slot: u64,
+    pub amount: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Object {
+    pub object: ObjectId,
+    /// The kind of its cell, and its bytes in place.
+    pub kind: u64,
+    pub length: u64,
+    /// Bytes of all its blocks, and how many these are.
+    pub bytes: u64,
+    pub blocks: u64,
+    /// Entries, items, permits: where its kind counts something.
+    pub count: Option<u64>,
+    pub references: u64,
+    /// The slots of those who have handles, one entry a handle.
+    pub users: Vec<u64>,
+    pub holder: Option<Holder>,
+    pub holdings: Vec<Holding>,
+    pub waits: Vec<Wait>,
+    pub name: Option<directory::Entry>,
+}
+
+/// All of it, as it stood at one moment as far as the directory goes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct View {
+    pub processes: Vec<Process>,
+    pub objects: Vec<Object>,
+}
+
+/// Looks at all objects and processes. The dead are told of, not recovered.
+///
+/// # Errors
+/// `Corrupt`, `Interrupted`, `System`.
+pub fn view(space: &Space, patience: Patience) -> Result<View> {
+    let names = directory::names(space, space.participant()?, &mut *patience)?;
+    let mut named: HashMap<ObjectId, directory::Entry> = HashMap::new();
+    for entry in names {
+        named.insert(entry.named.object, entry);
+    }
+    let mut view = space.run(patience, |operation| {
+        operation.lock(crate::layout::superblock::DIRECTORY_LOCK)?;
+        let walk = heap::walk(operation)?;
+        let sizes: HashMap<u64, u64> = walk.blocks.into_iter().collect();
+        Ok(collect(space, operation, &sizes)?)
+    })?;
+    for object in &mut view.objects {
+        object.name = named.remove(&object.object);
+    }
+    Ok(view)
+}
+
+fn collect(space: &Space, operation: &Operation, sizes: &HashMap<u64, u64>) -> Result<View> {
+    let segment = &space.segment;
+    let mut view = View::default();
+    let mut users: HashMap<u64, Vec<u64>> = HashMap::new();
+    let mut holdings: HashMap<ObjectId, Vec<Holding>> = HashMap::new();
+    for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
+        let process = process(segment, slot, &mut users, &mut holdings)?;
+        view.processes.push(process);
+    }
+    let waits = waiting::waits(segment);
+    for listed in directory::list(operation)? {
+        let Ok((cell, kind, length)) = cell::at(segment, listed.root) else {
+            continue; // check tells of it
+        };
+        // What changes meanwhile is counted as far as it was found.
+        let blocks =
+            (space.hooks.blocks)(segment, listed.root).map_or(Vec::new(), |found| found.blocks);
+        let size = |block: &u64| sizes.get(block).copied().unwrap_or(0);
+        let end = listed.root + size(&listed.root);
+        let object = ObjectId {
+            row: listed.row,
+            serial: listed.serial,
+        };
+        view.objects.push(Object {
+            object,
+            kind,
+            length,
+            bytes: blocks.iter().map(size).sum(),
+            blocks: blocks.len() as u64,
+            count: count(segment, cell, kind),
+            references: listed.references,
+            users: users.remove(&listed.row).unwrap_or_default(),
+            holder: holder(segment, cell)?,
+            holdings: holdings.remove(&object).unwrap_or_default(),
+            waits: waits
+                .iter()
+                .filter(|wait| (listed.root..end).contains(&wait.word))
+                .copied()
+                .collect(),
+            name: None,
+        });
+    }
+    Ok(view)
+}
+
+fn process(
+    segment: &Segment,
+    slot: u64,
+    users: &mut HashMap<u64, Vec<u64>>,
+    holdings: &mut HashMap<ObjectId, Vec<Holding>>,
+) -> Result<Process> {
+    let base = layout::slot_record(slot);
+    let read = |offset| segment.word(offset).load(Ordering::Relaxed);
+    let mut handles = 0;
+    for (_, at) in rows::each(segment, base + slot::MEMBERS, directory::MEMBER_ROW)? {
+        if let Some(row) = read(at).checked_sub(1) {
+            users.entry(row).or_default().push(slot);
+            handles += 1;
+        }
+    }
+    for (_, at) in rows::each(segment, base + slot::HOLDINGS, holding::ROW)? {
+        if let Some(row) = read(at).checked_sub(1) {
+            let serial = read(at + holding::SERIAL);
+            let amount = read(at + holding::AMOUNT);
+            let of = holdings.entry(ObjectId { row, serial }).or_default();
+            of.push(Holding { slot, amount });
+        }
+    }
+    let alive = State::read(segment, slot).state == LIVE
+        && participant::is_alive(segment, slot)
+            .map_err(|e| participant::system("fcntl", segment, e))?;
+    Ok(Process {
+        slot,
+        process_id: read(base + slot::PROCESS_ID),
+        started: read(base + slot::STARTED),
+        alive,
+        handles,
+    })
+}
+
+/// Who holds the lock that a cell begins with.
+fn holder(segment: &Segment, cell: u64) -> Result<Option<Holder>> {
+    let word = segment.word(cell).load(Ordering::Acquire); // as `lock::is_held` needs
+    if word == 0 || !lock::is_held(segment, word)? {
+        return Ok(None);
+    }
+    let owner = segment.word(cell + OWNER).load(Ordering::Relaxed);
+    Ok(lock::owner(word)?.map(|me| Holder {
+        slot: me.slot,
+        thread: owner >> 32,
+    }))
+}
+
+fn count(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {
+    match kind {
+        cell::TABLE => Some(table::count(segment, cell)),
+        cell::LIST => Some(list::count(segment, cell)),
+        cell::QUEUE => Some(queue::counts(segment, cell).0),
+        cell::SEMAPHORE => Some(semaphore::value(segment, cell)),
+        cell::FLAG => Some(u64::from(flag::is_set(flag::word(segment, cell)))),
+        _ => None,
+    }
+}

@@ -1,0 +1,395 @@
+//! `Space`: a place where objects live, as Python has it.
+
+use crate::codec::{self, Encoded, Links};
+use crate::error::{named, raise, waiting};
+use crate::handle::{Address, address};
+use crate::process;
+use courtyard_core::directory;
+use courtyard_core::error::Error;
+use courtyard_core::folder::{self, Wish};
+use courtyard_core::inspect;
+use courtyard_core::participant::Participant;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::path::PathBuf;
+
+/// A space that this process has open. `courtyard.Space` is what programs use.
+#[pyclass(frozen, weakref, module = "courtyard._native")]
+pub struct Space {
+    pub space: &'static space::Space,
+}
+
+/// What a description is encoded as, and back: a plain tuple.
+fn describe(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    match codec::encode(value, Links::Refuse)? {
+        Encoded::Block(block) if !codec::is_pickle(block.kind) => {
+            Ok(block.with_parts(|parts, _| {
+                let mut bytes = vec![block.kind];
+                parts.iter().for_each(|part| bytes.extend_from_slice(part));
+                bytes
+            }))
+        }
+        _ => Err(PyTypeError::new_err(format!(
+            "a description is a tuple of plain values, found {value:?}"
+        ))),
+    }
+}
+
+fn described<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    match bytes.split_first() {
+        Some((&kind, payload)) if !codec::is_pickle(kind) => codec::decode(py, kind, payload, &[]),
+        _ => Err(named(
+            py,
+            "CorruptError",
+            "a name's description is no plain value".into(),
+        )),
+    }
+}
+
+/// What a name leads to: what it was declared as, its row and serial, and its companion's.
+type Found<'py> = (Bound<'py, PyAny>, (u64, u64), Option<(u64, u64)>);
+
+/// Slot, PID, boot clock at its start, whether it lives, handles.
+type Process = (u64, u64, u64, bool, u64);
+
+/// Its row and serial, name, description; kind and length; bytes, blocks and count; references
+/// and users' slots; its lock's holder and thread; what slots have of it; which wait since when.
+type Object<'py> = (
+    (u64, u64),
+    Option<String>,
+    Option<Bound<'py, PyAny>>,
+    (u64, u64),
+    (u64, u64, Option<u64>),
+    (u64, Vec<u64>),
+    Option<(u64, u64)>,
+    Vec<(u64, u64)>,
+    Vec<(u64, u64)>,
+);
+
+/// What the files of a folder say: path, kind, name, whether somebody holds it, whether it is a
+/// draft, bytes, objects, names, tickets.
+type Listed = (PathBuf, u64, String, bool, bool, u64, u64, u64, u64);
+
+/// The spaces in the folder of this user, and drafts of spaces.
+#[pyfunction]
+pub fn spaces(py: Python<'_>) -> PyResult<Vec<Listed>> {
+    let folder = process::own_folder(py)?;
+    let listed = folder::list(&folder).map_err(|error| raise(py, error))?;
+    Ok(listed.into_iter().map(listed_as).collect())
+}
+
+/// What one file says.
+#[pyfunction]
+pub fn space_at(py: Python<'_>, path: PathBuf) -> PyResult<Listed> {
+    let listed = folder::read(&path).map_err(|error| raise(py, error))?;
+    Ok(listed_as(listed))
+}
+
+fn listed_as(listed: folder::Listed) -> Listed {
+    (
+        listed.path,
+        listed.kind,
+        listed.title,
+        listed.alive,
+        listed.draft,
+        listed.bytes,
+        listed.objects,
+        listed.names,
+        listed.tickets,
+    )
+}
+
+/// Removes the file of a space; False: it is in use.
+#[pyfunction]
+pub fn remove_space(py: Python<'_>, path: PathBuf, force: bool) -> PyResult<bool> {
+    folder::remove(&path, None, force).map_err(|error| raise(py, error))
+}
+
+/// Removes a private space or a draft that nobody holds; False: it stays.
+#[pyfunction]
+pub fn remove_orphan(py: Python<'_>, path: PathBuf) -> PyResult<bool> {
+    folder::remove_if_dead(&path, None).map_err(|error| raise(py, error))
+}
+
+/// The file of a named space.
+#[pyfunction]
+pub fn space_path(py: Python<'_>, title: &str) -> PyResult<PathBuf> {
+    let folder = process::own_folder(py)?;
+    folder::file_name(&folder, title).map_err(|error| raise(py, error))
+}
+
+/// The folder of this user's spaces.
+#[pyfunction]
+pub fn folder_of_spaces(py: Python<'_>) -> PyResult<PathBuf> {
+    process::own_folder(py)
+}
+
+impl Space {
+    fn participant(&self, py: Python<'_>) -> PyResult<&'static Participant> {
+        self.space.participant().map_err(|error| raise(py, error))
+    }
+
+    /// The object behind a handle of this space.
+    fn object_of(&self, object: &Bound<'_, PyAny>) -> PyResult<ObjectId> {
+        let handle = codec::handle_of(object).ok_or_else(|| {
+            PyTypeError::new_err(format!("expected a courtyard object, found {object:?}"))
+        })?;
+        if !std::ptr::eq(handle.space, self.space) {
+            return Err(PyValueError::new_err(
+                "the object is of another space than the name: make it in this one",
+            ));
+        }
+        handle.open(object.py())?;
+        Ok(handle.object())
+    }
+}
+
+#[pymethods]
+impl Space {
+    /// The space that a pickle names.
+    #[staticmethod]
+    fn attached(py: Python<'_>, path: PathBuf, uuid: u128) -> PyResult<Space> {
+        let space = process::attached(py, &path, uuid)?;
+        Ok(Space { space })
+    }
+
+    /// A private space of its own.
+    #[staticmethod]
+    #[pyo3(signature = (limit=None))]
+    fn private(py: Python<'_>, limit: Option<u64>) -> PyResult<Space> {
+        let space = process::another(py, limit.unwrap_or(0))?;
+        Ok(Space { space })
+    }
+
+    /// The named space of that name.
+    #[staticmethod]
+    fn named(py: Python<'_>, title: &str, create: bool, limit: Option<u64>) -> PyResult<Space> {
+        let space = process::named(py, title, Wish { create, limit })?;
+        Ok(Space { space })
+    }
+
+    /// The space in a file.
+    #[staticmethod]
+    fn durable(py: Python<'_>, path: PathBuf, create: bool, limit: Option<u64>) -> PyResult<Space> {
+        let space = process::durable(py, &path, Wish { create, limit })?;
+        Ok(Space { space })
+    }
+
+    /// 1: private, 2: named, 3: durable.
+    #[getter]
+    fn kind(&self) -> u64 {
+        self.space.kind()
+    }
+
+    /// Its name; empty if it has none.
+    #[getter]
+    fn title(&self, py: Python<'_>) -> PyResult<String> {
+        self.space.title().map_err(|error| raise(py, error))
+    }
+
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.space.segment.path()
+    }
+
+    #[getter]
+    fn uuid(&self) -> u128 {
+        self.space.uuid
+    }
+
+    /// What makes it the same space as another.
+    #[getter]
+    fn identity(&self) -> (u64, u64) {
+        let identity = self.space.segment.identity();
+        (identity.device, identity.inode)
+    }
+
+    /// Calls `make(*arguments, **keywords)` so that the objects it makes are of this space.
+    fn call<'py>(
+        &self,
+        make: &Bound<'py, PyAny>,
+        arguments: &Bound<'py, PyTuple>,
+        keywords: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        process::within(self.space, || make.call(arguments, Some(keywords)))
+    }
+
+    /// What a name leads to: what it was declared as, its object, and that object's companion;
+    /// None if there is no such name.
+    fn lookup<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Found<'py>>> {
+        let participant = self.participant(py)?;
+        let found = waiting(py, |patience| {
+            directory::lookup(self.space, participant, patience, name)
+        })?;
+        found
+            .map(|found| {
+                let description = described(py, &found.description)?;
+                let companion = found.companion.map(|object| (object.row, object.serial));
+                Ok((
+                    description,
+                    (found.object.row, found.object.serial),
+                    companion,
+                ))
+            })
+            .transpose()
+    }
+
+    /// An address of an object, to be loaded; None if it is gone.
+    fn ticket(&self, py: Python<'_>, object: (u64, u64)) -> PyResult<Option<Address>> {
+        let participant = self.participant(py)?;
+        let object = ObjectId {
+            row: object.0,
+            serial: object.1,
+        };
+        waiting(py, |patience| {
+            match directory::send(self.space, participant, patience, object) {
+                Ok(ticket) => Ok(Some(address(self.space, object, ticket))),
+                Err(Error::NotFound(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    /// Gives an object a name; False if that is taken.
+    #[pyo3(signature = (name, description, object, companion=None))]
+    fn bind(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        description: &Bound<'_, PyAny>,
+        object: &Bound<'_, PyAny>,
+        companion: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let participant = self.participant(py)?;
+        let description = describe(description)?;
+        let object = self.object_of(object)?;
+        let companion = companion.map(|object| self.object_of(object)).transpose()?;
+        waiting(py, |patience| {
+            let space = self.space;
+            directory::bind(
+                space,
+                participant,
+                patience,
+                name,
+                &description,
+                object,
+                companion,
+            )
+        })
+    }
+
+    /// Takes a name away; False if there is none.
+    fn unbind(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        let participant = self.participant(py)?;
+        waiting(py, |patience| {
+            directory::unbind(self.space, participant, patience, name)
+        })
+    }
+
+    /// All names, in no order.
+    fn names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let participant = self.participant(py)?;
+        let entries = waiting(py, |patience| {
+            directory::names(self.space, participant, patience)
+        })?;
+        Ok(entries.into_iter().map(|entry| entry.name).collect())
+    }
+
+    /// How many names there are.
+    fn count(&self) -> u64 {
+        directory::count(&self.space.segment)
+    }
+
+    /// Checks the whole space; what it holds.
+    fn census(&self, py: Python<'_>) -> PyResult<[u64; 8]> {
+        process::census(py, self.space)
+    }
+
+    /// Who uses what: `(processes, objects)`, as `courtyard._inspect` makes classes of them.
+    fn view<'py>(&self, py: Python<'py>) -> PyResult<(Vec<Process>, Vec<Object<'py>>)> {
+        let view = waiting(py, |patience| inspect::view(self.space, patience))?;
+        let processes = view.processes.iter().map(|process| {
+            (
+                process.slot,
+                process.process_id,
+                process.started,
+                process.alive,
+                process.handles,
+            )
+        });
+        let object = |object: &inspect::Object| {
+            let name = object.name.as_ref();
+            let described = name
+                .map(|entry| described(py, &entry.named.description))
+                .transpose()?;
+            let waits = object.waits.iter().map(|wait| (wait.slot, wait.since));
+            let holdings = object.holdings.iter();
+            Ok((
+                (object.object.row, object.object.serial),
+                name.map(|entry| entry.name.clone()),
+                described,
+                (object.kind, object.length),
+                (object.bytes, object.blocks, object.count),
+                (object.references, object.users.clone()),
+                object.holder.map(|holder| (holder.slot, holder.thread)),
+                holdings.map(|held| (held.slot, held.amount)).collect(),
+                waits.collect(),
+            ))
+        };
+        let objects: PyResult<Vec<_>> = view.objects.iter().map(object).collect();
+        Ok((processes.collect(), objects?))
+    }
+
+    /// The user's limit in bytes; None: there is none.
+    #[getter]
+    fn limit(&self) -> Option<u64> {
+        let limit = folder::limit_of(self.space);
+        (limit > 0).then_some(limit)
+    }
+
+    /// Removes its file; False: others use it.
+    fn remove(&self, py: Python<'_>, force: bool) -> PyResult<bool> {
+        let own = self.participant(py)?.me.slot;
+        let path = self.space.segment.path();
+        if !process::is_at(self.space, &path) {
+            return Ok(true); // removed by another
+        }
+        folder::remove(&path, Some(own), force).map_err(|error| raise(py, error))
+    }
+
+    /// Which of its participants we are.
+    #[getter]
+    fn slot(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.participant(py)?.me.slot)
+    }
+
+    /// Whether its file can still be found where it was.
+    #[getter]
+    fn linked(&self) -> bool {
+        process::is_at(self.space, &self.space.segment.path())
+    }
+}
+
+/// The space that an object lives in.
+#[pyfunction]
+pub fn place_of(object: &Bound<'_, PyAny>) -> PyResult<Space> {
+    match codec::handle_of(object) {
+        Some(handle) => Ok(Space {
+            space: handle.space,
+        }),
+        None => Err(PyTypeError::new_err(format!(
+            "expected a courtyard object, found {object:?}"
+        ))),
+    }
+}
+
+/// Whether two handles are of one object.
+#[pyfunction]
+pub fn same_object(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
+    let (one, other) = (codec::handle_of(one), codec::handle_of(other));
+    matches!((one, other), (Some(one), Some(other))
+        if std::ptr::eq(one.space, other.space) && one.object() == other.object())
+}

@@ -1,0 +1,437 @@
+"""What there is to see of spaces: which there are, what is in them, who uses, holds and awaits it.
+
+For tools (the command line is written on it); nothing of it is public. Looking changes nothing: the
+dead are told of, not recovered, and nothing that was pickled is loaded.
+
+``spaces()`` lists the files of this user's folder without entering them. ``survey(space)`` looks at
+all objects and processes of one space at one moment; ``peek`` at the contents of one object.
+``remove`` and ``remove_orphans`` take files away.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from courtyard import _native
+from courtyard._errors import CourtyardError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from courtyard._space import Space
+
+_KINDS = {1: "private", 2: "named", 3: "durable"}
+# What an object without a name is, as far as its cell says.
+_TYPES = {
+    1: "Value",
+    2: "Array",
+    3: "Value",
+    4: "Lock",
+    16: "RLock",
+    17: "Event",
+    18: "Semaphore",
+    19: "Condition",
+    20: "Barrier",
+    32: "Queue",
+    33: "Dict",
+    34: "List",
+}
+_BYTES, _EVENT, _SEMAPHORE = 2, 17, 18
+
+
+@dataclass(frozen=True)
+class SpaceInfo:
+    """A file in this user's folder.
+
+    Attributes:
+        path: the file.
+        kind: ``"private"``, ``"named"``, ``"durable"``; ``"draft"`` for one that is being built, or
+            was when its maker was killed; ``"unknown"`` for another layout, or no space at all.
+        name: its name; None if it has none.
+        in_use: whether a process is registered there.
+        orphaned: whether it is private, or a draft, and nobody is left: ``remove_orphans`` takes
+            it. One whose pickles may still be under way is left alone for a minute.
+        nbytes: what the file takes, holes not counted.
+        objects, names: how many objects live there, and how many have a name.
+
+    """
+
+    path: Path
+    kind: str
+    name: str | None
+    in_use: bool
+    orphaned: bool
+    nbytes: int
+    objects: int
+    names: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """Something that a process has of an object: its lock, or so many permits, items, places."""
+
+    pid: int
+    object: str
+    what: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """A thread that has been waiting, for more than a tenth of a second, for ``seconds`` by now."""
+
+    pid: int
+    object: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds an object's lock.
+
+    Attributes:
+        pid: its process, by its number in its own PID namespace.
+        thread: courtyard's number of the thread in that process, from 1 on; None for a ``Lock``,
+            which does not know it.
+        alive: False: it died, and the lock is free for who comes next.
+        seconds: for how long at least, as its first waiter noted; None if nobody has been waiting.
+
+    """
+
+    pid: int
+    thread: int | None
+    alive: bool
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """An object of a space.
+
+    Attributes:
+        key: what makes it this one, in its space.
+        name: its name; None if it has none.
+        type: courtyard's class; of an object without a name the base that its memory shows (a Set
+            or a Counter without one is a ``"Dict"``).
+        declared: what its name says that it was declared as: ``"i"``, ``"float32, (2, 3)"``,
+            ``"100"``; empty if there is nothing to say.
+        length: elements of an array, entries of a dict, items of a queue; None for others.
+        value: permits that a semaphore has; 1 or 0 of an event; None for others.
+        nbytes, blocks: what it takes of the space.
+        references: handles, names, links and pickles under way.
+        users: the processes that have handles, each once.
+        holder: who holds its lock; None: it is free.
+        holdings: what processes have of it otherwise.
+        waiters: who has been waiting for it, the longest first.
+
+    """
+
+    key: tuple[int, int]
+    name: str | None
+    type: str
+    declared: str
+    length: int | None
+    value: int | None
+    nbytes: int
+    blocks: int
+    references: int
+    users: tuple[int, ...]
+    holder: Holder | None
+    holdings: tuple[Held, ...]
+    waiters: tuple[Waiter, ...]
+
+    @property
+    def label(self) -> str:
+        """Its name, or what stands for one."""
+        return self.name if self.name is not None else f"#{self.key[0]}"
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """A process that is registered in a space.
+
+    Attributes:
+        pid: its number in its own PID namespace.
+        alive: False: it died, and what it held goes back when the next one looks.
+        started: when it registered, in seconds since the epoch.
+        handles: how many handles on objects it has.
+        is_self: whether it is the one that asks.
+        holds: the locks that it holds, and what else it has of objects.
+        awaits: what its threads have been waiting for.
+
+    """
+
+    pid: int
+    alive: bool
+    started: float
+    handles: int
+    is_self: bool
+    holds: tuple[Held, ...]
+    awaits: tuple[Waiter, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A space at one moment."""
+
+    processes: tuple[ProcessInfo, ...]
+    objects: tuple[ObjectInfo, ...]
+
+    def find(self, name: str) -> ObjectInfo:
+        """Return the object of that name. Raises NotFound if there is none."""
+        for found in self.objects:
+            if found.name == name:
+                return found
+        raise NotFound(f"there is no {name!r} in this space")
+
+
+def spaces() -> list[SpaceInfo]:
+    """Return the spaces of this user's folder, and drafts, by name; private ones last."""
+    found = [_space_info(*listed) for listed in _native.spaces()]
+    return sorted(found, key=lambda info: (info.name is None, info.name or "", str(info.path)))
+
+
+def folder() -> Path:
+    """Return the folder of this user's spaces."""
+    return _native.folder_of_spaces()
+
+
+def _space_info(
+    path: Path,
+    kind: int,
+    title: str,
+    alive: bool,
+    draft: bool,
+    nbytes: int,
+    objects: int,
+    names: int,
+    tickets: int,
+) -> SpaceInfo:
+    what = "draft" if draft else _KINDS.get(kind, "unknown")
+    orphaned = not alive and what in ("draft", "private")
+    return SpaceInfo(path, what, title or None, alive, orphaned, nbytes, objects, names)
+
+
+def enter(info: SpaceInfo) -> Space:
+    """Open a space of the list, a private one too."""
+    from courtyard._space import Space
+
+    if info.kind == "named" and info.name is not None:
+        return Space(info.name, create=False)
+    if info.kind == "durable":
+        return Space(info.path.absolute().as_uri(), create=False)
+    if info.kind != "private":
+        raise CourtyardError(f"{info.path}: not a space that this version can enter ({info.kind})")
+    return Space._of(_native.Space.attached(info.path, int(info.path.stem, 16)))
+
+
+def survey(space: Space, glob: str | None = None) -> Survey:
+    """Look at a space's objects, or those whose names match, and its processes; O(space)."""
+    native = space._opened()
+    processes, objects = native.view()
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    slots = {process[0]: process for process in processes}
+    infos = tuple(_object_info(found, slots, now) for found in objects)
+    holds: dict[int, list[Held]] = {}
+    awaits: dict[int, list[Waiter]] = {}
+    for info, found in zip(infos, objects, strict=True):
+        label = info.label
+        if found[6] is not None and info.holder is not None:
+            holds.setdefault(found[6][0], []).append(Held(info.holder.pid, label, "lock", 1))
+        for (slot, _), held in zip(_real(found[7]), info.holdings, strict=True):
+            holds.setdefault(slot, []).append(held)
+        for slot, since in found[8]:
+            seconds = (now - since) / 1e9
+            awaits.setdefault(slot, []).append(Waiter(slots[slot][1], label, seconds))
+    own = native.slot
+    shown = tuple(
+        ProcessInfo(
+            pid,
+            alive,
+            time.time() - (now - started) / 1e9,
+            handles,
+            slot == own,
+            tuple(holds.get(slot, ())),
+            tuple(awaits.get(slot, ())),
+        )
+        for slot, pid, started, alive, handles in processes
+    )
+    if glob is not None:
+        infos = tuple(
+            info for info in infos if info.name is not None and fnmatchcase(info.name, glob)
+        )
+    named_first = sorted(infos, key=lambda info: (info.name is None, info.name or "", info.key))
+    return Survey(shown, tuple(named_first))
+
+
+def _real(holdings: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [(slot, amount) for slot, amount in holdings if amount > 0]
+
+
+def _object_info(found: Any, slots: dict[int, Any], now: int) -> ObjectInfo:
+    key, name, described, (kind, bytes_in_place), sizes, (references, users), held, has, waits = (
+        found
+    )
+    nbytes, blocks, count = sizes
+    type_ = described[0] if described else _TYPES.get(kind, "unknown")
+    label = name if name is not None else f"#{key[0]}"
+    declared, length = "", count
+    if described:
+        import courtyard
+
+        cls = getattr(courtyard, type_, None)
+        declared = cls._shown(tuple(described[1:])) if cls is not None else ""
+        if type_ in ("Array", "RawArray"):
+            length = 1
+            for size in described[2]:
+                length *= size
+    elif kind == _BYTES:
+        length = bytes_in_place
+    value = count if kind in (_SEMAPHORE, _EVENT) else None
+    if value is not None:
+        length = None
+
+    def pid(slot: int) -> int:
+        return slots[slot][1] if slot in slots else 0
+
+    waiters = sorted(
+        (Waiter(pid(slot), label, (now - since) / 1e9) for slot, since in waits),
+        key=lambda waiter: -waiter.seconds,
+    )
+    holder = None
+    if held is not None:
+        slot, thread = held
+        alive = slot in slots and slots[slot][3]
+        longest = waiters[0].seconds if waiters else None
+        holder = Holder(pid(slot), thread or None, alive, longest)
+    what = {18: "permits", 19: "places in line", 20: "places", 32: "items taken"}.get(kind, "held")
+    return ObjectInfo(
+        key,
+        name,
+        type_,
+        declared,
+        length,
+        value,
+        nbytes,
+        blocks,
+        references,
+        tuple(sorted({pid(slot) for slot in users})),
+        holder,
+        tuple(Held(pid(slot), label, what, amount) for slot, amount in _real(has)),
+        tuple(waiters),
+    )
+
+
+class Opaque:
+    """What stands for a value that is a pickle: it is not loaded."""
+
+    __slots__ = ("nbytes",)
+
+    def __init__(self, nbytes: int) -> None:
+        """Stand for a pickle of so many bytes."""
+        self.nbytes = nbytes
+
+    def __repr__(self) -> str:
+        """Say what it stands for."""
+        return f"<pickle, {self.nbytes} bytes>"
+
+
+def peek(space: Space, name: str, count: int = 10) -> list[Any]:
+    """Return up to ``count`` entries of the object of that name, decoded without unpickling.
+
+    Of a dict pairs of key and value, of a list, a set or an array elements, of a value the value
+    itself; of a queue, a lock or the like nothing. A pickle, as value or key, comes as ``Opaque``.
+    A class of the program's own (a ``Value(Point)``) is not imported: its bytes come instead.
+    """
+    return _native.peek(lambda: _entries(space, name, count))
+
+
+def _entries(space: Space, name: str, count: int) -> list[Any]:
+    from itertools import islice
+
+    import courtyard as cy
+
+    native = space._opened()
+    found = native.lookup(name)
+    if found is None:
+        raise NotFound(f"there is no {name!r} in {space!r}")
+    described = found[0]
+    foreign = len(described) > 1 and _is_foreign(described[1])
+    obj: Any = _plainly(native, found) if foreign else space[name]
+    if isinstance(obj, _native.Cell):
+        if foreign and found[0][1][3:] != ("",):
+            return [_native.Cell._bytes(obj)]
+        return [_native.Cell.get(obj)]
+    if isinstance(obj, _native.Vector):
+        return list(islice(iter(obj), count))
+    if isinstance(obj, cy.List | cy.Deque):
+        return obj._values()[:count]
+    if isinstance(obj, cy.Set):
+        return _native.Table._keys(obj)[:count]
+    if isinstance(obj, _native.Table):
+        return _native.Table._items(obj)[:count]
+    return []
+
+
+def _is_foreign(described: Any) -> bool:
+    """Say whether a class has to be imported to read it."""
+    if isinstance(described, tuple) and described[0] == "class":
+        return True
+    return isinstance(described, tuple) and described[0] == "array" and _is_foreign(described[1])
+
+
+def _plainly(native: Any, found: Any) -> Any:
+    """Open a value or an array of a program's own class: as its bytes, or as any object."""
+    import ctypes
+    from math import prod
+
+    from courtyard import _value
+
+    address = native.ticket(found[1])
+    if address is None:
+        raise NotFound("the object is gone")
+    described = found[0][1]
+    count = prod(found[0][2]) if len(found[0]) > 2 else 1
+    while described[0] == "array":
+        described, count = described[1], count * described[2]
+    layout = described[3]
+    if not layout:
+        return _value._make(_value.RawValue, object, (), address)
+    nbytes = int(layout.partition(":")[0]) * count
+    return _value._make(_value.RawValue, ctypes.c_char * nbytes, (), address)
+
+
+def remove(url: str, *, force: bool = False) -> bool:
+    """Remove a named space or a file; return False if others use it. ``force``: all the same.
+
+    It is not entered, so one of another layout goes too. Raises NotFound if there is none.
+    """
+    path = _space_path(url)
+    if not path.exists():
+        raise NotFound(f"there is no space {url!r}")
+    return _native.remove_space(path, force)
+
+
+def _space_path(url: str) -> Path:
+    from pathlib import Path
+
+    from courtyard._space import _path_of
+
+    if url.startswith("file:"):
+        return Path(_path_of(url))
+    return _native.space_path(url)
+
+
+def remove_orphans(*, dry_run: bool = False) -> list[SpaceInfo]:
+    """Remove what killed programs left: private spaces and drafts that nobody holds; return them.
+
+    With ``dry_run`` they are only named. Those with pickles under way stay for a minute.
+    """
+    orphans = [info for info in spaces() if info.orphaned]
+    if dry_run:
+        return orphans
+    return [info for info in orphans if _native.remove_orphan(info.path)]

@@ -1,0 +1,233 @@
+"""Names: how an object is found again by any program of the same user.
+
+A name leads to an object and says what that was declared as: a tuple of plain values, the type's
+name first. What a type has to say of itself is in a few methods of its class, described in
+``Named``; nothing else here knows the types.
+"""
+
+from __future__ import annotations
+
+from courtyard import _native
+from courtyard._errors import NotFound, WrongType
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from courtyard._space import Space
+
+LONGEST = 255
+
+
+def check_name(name: Any) -> str:
+    """Return the name of an object; TypeError or ValueError says what is wrong with it."""
+    if not isinstance(name, str):
+        raise TypeError(f"a name is a str, found {type(name).__name__}")
+    wrong = None
+    if not name:
+        wrong = "it is empty"
+    elif len(name) > LONGEST:
+        wrong = f"it has {len(name)} characters"
+    elif "\0" in name:
+        wrong = "it contains NUL"
+    elif not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+        wrong = "it contains a lone surrogate, which no other program could write"
+    if wrong is not None:
+        raise ValueError(f"the name {name!r}: {wrong}; expected 1 to {LONGEST} characters")
+    return name
+
+
+class Named:
+    """An object that may have a name.
+
+    What a class says of itself, where it has options:
+
+    - ``_named_as``: the class that it makes of such arguments;
+    - ``_asked``: what it is asked to be, for the arguments of ``named``: a tuple, with None for
+      what is left open;
+    - ``_details``: what an object of it is: the same tuple, with nothing left open;
+    - ``_agrees``: whether both are the same;
+    - ``_shown``: how a person would write either;
+    - ``_arrive``: the object behind an address, for the details that its name has and the
+      arguments of ``named``.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def named(cls, name: str, /, *initial: Any, space: Space | None = None, **options: Any) -> Self:
+        """Find the object of this name, or make it: get-or-create, atomic among programs.
+
+        ``initial`` and ``options`` are the type's own arguments. They count if the object is made
+        now; of several programs that race to make it one does, and all get that one. ``space``
+        is where to look: by default ``Space("default")``, which all programs of this user share.
+        The object stays, with nobody there, until its name is deleted (``del space[name]``).
+
+        Some tens of microseconds. Raises WrongType, which says both, if the name is that of
+        another type, or of another element type, shape or maxsize than those given; ValueError for
+        what cannot be a name; SpaceFull. A process killed meanwhile has made the object whole, or
+        not at all.
+
+        >>> import courtyard as cy
+        >>> cy.Dict.named("colours", {"sky": "blue"})
+        <courtyard.Dict 'colours': {'sky': 'blue'}>
+        >>> cy.Dict.named("colours", {"sky": "grey"})["sky"]
+        'blue'
+        >>> cy.Queue.named("colours")
+        Traceback (most recent call last):
+        courtyard.WrongType: 'colours' is a Dict in courtyard.Space('default'), not a Queue: ...
+        >>> del cy.Space("default")["colours"]
+        """
+        found: Self = obtain(cls, name, initial, options, space)
+        return found
+
+    @property
+    def space(self) -> Space:
+        """The space that it lives in."""
+        return space_of(self)
+
+    @classmethod
+    def _named_as(cls, *_initial: Any, **_options: Any) -> Any:
+        return cls
+
+    @classmethod
+    def _asked(cls, *_initial: Any, **_options: Any) -> tuple[Any, ...]:
+        return ()
+
+    def _details(self) -> tuple[Any, ...]:
+        return ()
+
+    @classmethod
+    def _agrees(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
+        same = [want is None or want == have for want, have in zip(asked, found, strict=False)]
+        return len(asked) == len(found) and all(same)
+
+    @classmethod
+    def _shown(cls, details: tuple[Any, ...]) -> str:
+        return ", ".join(str(detail) for detail in details if detail is not None)
+
+    @classmethod
+    def _arrive(
+        cls,
+        details: tuple[Any, ...],
+        address: Any,
+        companion: Any,
+        initial: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> Any:
+        return cls._load(address)  # type: ignore[attr-defined]
+
+    @classmethod
+    def _companion(cls, _made: Any) -> Any:
+        """Return another object that this one cannot do without."""
+        return None
+
+
+def title_of(cls: type) -> str:
+    """Return the name of courtyard's own class: the same for a program's subclass of it."""
+    found = next(base for base in cls.__mro__ if base.__module__ == "courtyard")
+    return found.__name__
+
+
+def space_of(obj: Any) -> Space:
+    """Return the space that an object lives in."""
+    from courtyard._space import Space
+
+    return Space._of(_native.place_of(obj))
+
+
+def name_of(obj: Any) -> str | None:
+    """Return an object's name, whatever its own attributes are called."""
+    bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)
+    base = next(base for base in bases if isinstance(obj, base))
+    found: str | None = base.name.__get__(obj)
+    return found
+
+
+def quoted(obj: Any) -> str:
+    """Return an object's name as reprs have it, after a space; nothing if it has none."""
+    try:
+        name = name_of(obj)
+    except Exception:  # a repr that fails helps nobody
+        return ""
+    return "" if name is None else f" {name!r}"
+
+
+def obtain(
+    cls: Any, name: str, initial: tuple[Any, ...], options: dict[str, Any], space: Space | None
+) -> Any:
+    """Return the object of that name, made if need be."""
+    from courtyard import _space
+
+    check_name(name)
+    if space is None:
+        space = _space.default()
+    elif not isinstance(space, _space.Space):
+        raise TypeError(f"space: expected a courtyard.Space, found {space!r}")
+    native = space._opened()
+    make, cls = cls, cls._named_as(*initial, **options)
+    asked = (title_of(cls), *cls._asked(*initial, **options))
+    while True:
+        found = native.lookup(name)
+        if found is None:
+            made = native.call(make, initial, options)
+            declared = (asked[0], *cls._details(made))
+            if native.bind(name, declared, made, cls._companion(made)):
+                return made
+            continue  # another made it meanwhile; ours goes
+        declared = found[0]
+        if declared[0] != asked[0] or not cls._agrees(asked[1:], declared[1:]):
+            raise WrongType(
+                f"{name!r} is {_article(declared)} in {space!r}, not {_article(asked)}: use "
+                "another name, or delete this one first (del space[name])"
+            )
+        arrived = _load(cls, native, found, initial, options)
+        if arrived is not None:
+            return arrived
+
+
+def open_named(native: _native.Space, name: str, where: str) -> Any:
+    """Return the object of that name, of whatever type it is."""
+    import courtyard
+
+    check_name(name)
+    while True:
+        found = native.lookup(name)
+        if found is None:
+            raise NotFound(
+                f"there is no {name!r} in {where}: courtyard.Dict.named({name!r}) or the like "
+                "makes it"
+            )
+        title = found[0][0]
+        cls: Any = getattr(courtyard, title, None)
+        if not (isinstance(cls, type) and issubclass(cls, Named)):
+            raise WrongType(
+                f"{name!r} is of the type {title}, which this version of courtyard does not know"
+            )
+        arrived = _load(cls, native, found, (), {})
+        if arrived is not None:
+            return arrived
+
+
+def _load(cls: Any, native: _native.Space, found: Any, initial: Any, options: Any) -> Any:
+    """Return a handle on what a name leads to; None if it is gone by now."""
+    declared, key, companion_key = found
+    address, companion = native.ticket(key), None
+    if address is not None and companion_key is not None:
+        companion = native.ticket(companion_key)
+        if companion is None:
+            return None
+    if address is None:
+        return None
+    return cls._arrive(declared[1:], address, companion, initial, options)
+
+
+def _article(declared: tuple[Any, ...]) -> str:
+    """Return what a description says, as a person would write it."""
+    import courtyard
+
+    title, *details = declared
+    cls: Any = getattr(courtyard, title, Named)
+    shown = cls._shown(tuple(details))
+    article = "an" if title[0] in "AEIOU" else "a"
+    return f"{article} {title}" + (f"({shown})" if shown else "")

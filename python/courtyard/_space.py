@@ -1,0 +1,320 @@
+"""``Space``: a place where shared objects live, found by its name or its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from courtyard import _native
+from courtyard._errors import Closed, CourtyardError, NotFound
+from courtyard._factories import Factories
+from courtyard._name import check_name, open_named
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, TypeVar
+
+    from courtyard._statistics import SpaceStatistics
+
+    _T = TypeVar("_T")
+
+_PRIVATE, _NAMED, _DURABLE = 1, 2, 3
+
+
+class Space(Factories, Mapping):  # type: ignore[type-arg]
+    """A place where shared objects live, and a mapping of those that have a name.
+
+    ``Space()`` is private: a new one, shared with whoever gets an object of it, gone with its last
+    holder. ``Space("myapp")`` is found by every program of this user under that name (up to 255
+    characters of any script). ``Space("file:///var/lib/myapp.cy")`` is in that file, and its named
+    objects survive a restart of all programs, killed ones too. (A failing machine is another
+    matter: what was not on the disk yet is lost, and the file is checked before it is used again.)
+
+    ``pickle=False``: this process neither stores nor loads pickled values there; NotTrusted.
+    ``size_limit``: at most so many bytes, for all its processes, from now on; the file itself takes
+    a little more. ``create=False``: NotFound if there is no such space.
+
+    ``space["x"]`` is the object of that name, whatever its type; ``"x" in space``, ``len``,
+    iteration, ``names("jobs-*")`` and ``del space["x"]`` are about names. ``space.named("x",
+    cy.Dict)`` finds or makes one. With SyncManager's methods (``space.dict()``, ``space.Lock()``,
+    ``space.Queue()``, ...) it makes anonymous objects, so ``with Space() as manager:`` does what
+    ``with Manager() as manager:`` did, without a server.
+
+    A named space and a file stay until ``destroy()``, or ``courtyard rm``: no process takes them
+    along, however it ends. What a killed process held is free again when the next one looks.
+
+    Raises ValueError for what cannot be a name, CourtyardError for a folder or file of another
+    user, LayoutMismatch for a file of another version or of something else, SpaceFull, OSError.
+
+    >>> import courtyard as cy
+    >>> with cy.Space("shop") as space:
+    ...     stock = space.named("stock", cy.Counter, apples=3)
+    ...     space.names("st*"), space["stock"]["apples"]
+    (['stock'], 3)
+    >>> cy.Space("shop").destroy()
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_here")
+
+    _here: _native.Space
+    _closed: bool
+
+    def __new__(
+        cls,
+        url: str | None = None,
+        *,
+        pickle: bool = True,
+        size_limit: int | None = None,
+        create: bool = True,
+    ) -> Space:
+        """Open the space, or make it."""
+        if size_limit is not None:
+            size_limit = _checked_limit(size_limit)
+        return cls._of(_open(url, create, size_limit))
+
+    @classmethod
+    def _of(cls, native: _native.Space) -> Space:
+        made: Space = object.__new__(cls)
+        made._here, made._closed = native, False
+        return made
+
+    def _opened(self) -> _native.Space:
+        if self._closed:
+            raise Closed(f"{self!r} was closed in this process: open it again")
+        return self._here
+
+    @property
+    def name(self) -> str | None:
+        """Its name; None for a private space or a file."""
+        return self._here.title or None
+
+    @property
+    def url(self) -> str | None:
+        """What Space() opens it by; None for a private one."""
+        if self._here.kind == _DURABLE:
+            return self._here.path.absolute().as_uri()
+        return self.name
+
+    @property
+    def size_limit(self) -> int | None:
+        """The most bytes that its objects may take; None: what the file system holds."""
+        return self._opened().limit
+
+    # Names.
+
+    def named(self, name: str, type_: type[_T], /, *initial: Any, **options: Any) -> _T:
+        """Find the object of this name here, or make it: as ``type_.named`` does.
+
+        >>> import courtyard as cy
+        >>> space = cy.Space()
+        >>> space.named("jobs", cy.Queue, maxsize=10).maxsize
+        10
+        """
+        return type_.named(name, *initial, space=self, **options)  # type: ignore[attr-defined,no-any-return]
+
+    def names(self, glob: str | None = None, /) -> list[str]:
+        """Return the names, sorted; those that match a pattern of ``*``, ``?`` and ``[...]``.
+
+        >>> import courtyard as cy
+        >>> space = cy.Space()
+        >>> made = [space.named(name, cy.Lock) for name in ("b", "a-2", "a-1")]
+        >>> space.names(), space.names("a-*")
+        (['a-1', 'a-2', 'b'], ['a-1', 'a-2'])
+        """
+        names = sorted(self._opened().names())
+        if glob is not None:
+            from fnmatch import fnmatchcase
+
+            names = [name for name in names if fnmatchcase(name, glob)]
+        return names
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return the object of that name. Raises NotFound if there is none."""
+        return open_named(self._opened(), name, repr(self))
+
+    def __contains__(self, name: object, /) -> bool:
+        """Say whether there is an object of that name."""
+        native = self._opened()
+        if not isinstance(name, str):
+            return False
+        try:
+            return native.lookup(check_name(name)) is not None
+        except ValueError:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over a snapshot of the names."""
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        """Return how many names there are."""
+        return self._opened().count()
+
+    def __delitem__(self, name: str, /) -> None:
+        """Delete a name. Who holds the object keeps it; with its last holder it goes.
+
+        Raises NotFound if there is no such name.
+        """
+        if not self._opened().unbind(check_name(name)):
+            raise NotFound(f"there is no {name!r} in {self!r} to delete")
+
+    def __eq__(self, other: object) -> bool:
+        """Say whether both are the same space."""
+        if not isinstance(other, Space):
+            return NotImplemented
+        return self._here.identity == other._here.identity
+
+    def __hash__(self) -> int:
+        """Hash the space, not its names."""
+        return hash(self._here.identity)
+
+    def __bool__(self) -> bool:
+        """Be true, also without names."""
+        return True
+
+    # Factories.
+
+    def _make(self, kind: str, *arguments: Any, **keywords: Any) -> Any:
+        import courtyard
+
+        return self._opened().call(getattr(courtyard, kind), arguments, keywords)
+
+    def shutdown(self) -> None:
+        """Close it, as ``close()`` does: for programs written for a Manager."""
+        self.close()
+
+    # What it says of itself.
+
+    def statistics(self) -> SpaceStatistics:
+        """Return what the space holds, frozen; O(space). Gives back first what the dead held."""
+        from courtyard._statistics import SpaceStatistics
+
+        return SpaceStatistics(*self._opened().census())
+
+    def check(self) -> None:
+        """Raise CorruptError if the space contradicts itself; O(space)."""
+        self._opened().census()
+
+    # Its end.
+
+    def close(self) -> None:
+        """Close it in this process; closing twice is allowed.
+
+        The objects that this process holds go on working. A named space and a file stay; a private
+        space ends with the last holder of an object in it.
+        """
+        self._closed = True
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Remove the space with all in it.
+
+        Raises CourtyardError while other processes use it. With ``force`` it goes all the same:
+        they keep what they have, and whoever opens the name later makes another space. Destroying
+        what is gone already does nothing.
+
+        >>> import courtyard as cy
+        >>> space = cy.Space("old")
+        >>> space.destroy()
+        >>> cy.Space("old", create=False)
+        Traceback (most recent call last):
+        courtyard.NotFound: there is no space "old": ...
+        """
+        if not self._opened().remove(force):
+            raise CourtyardError(
+                f"{self!r} is used by other processes: end them first, or destroy it with "
+                "force=True; they then keep what they have"
+            )
+        self._closed = True
+
+    def __enter__(self) -> Space:
+        """Return the space."""
+        self._opened()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close it in this process."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send where it is: loading it opens the same space."""
+        native = self._opened()
+        return _rebuild, (type(self), str(native.path), native.uuid)
+
+    def __repr__(self) -> str:
+        """Say which space it is."""
+        url = self.url
+        return "courtyard.Space()" if url is None else f"courtyard.Space({url!r})"
+
+
+def _rebuild(cls: Any, path: str, uuid: int) -> Any:
+    return cls._of(_native.Space.attached(path, uuid))
+
+
+def default() -> Space:
+    """Return the space of ``named`` where none is given."""
+    return Space("default")
+
+
+def _checked_limit(size_limit: Any) -> int:
+    import operator
+
+    limit = operator.index(size_limit)
+    if not 0 < limit < 1 << 62:
+        raise ValueError(f"size_limit is in bytes, at least 1; found {limit}")
+    return limit
+
+
+def _open(url: Any, create: bool, limit: int | None) -> _native.Space:
+    if url is None:
+        return _native.Space.private(limit)
+    if not isinstance(url, str):
+        raise TypeError(f"the URL of a space is a str or None, found {type(url).__name__}")
+    if any("\ud800" <= letter <= "\udfff" for letter in url):
+        raise ValueError(f"the URL of a space contains a lone surrogate: {url!r}")
+    if url.startswith("file:"):
+        return _native.Space.durable(_path_of(url), create, limit)
+    scheme, colon, _ = url.partition("://")
+    if colon and scheme == "redis":
+        raise NotImplementedError(
+            "spaces on a Redis server are not there yet; use a name, as Space('myapp'), or a file, "
+            "as Space('file:///var/lib/myapp.cy')"
+        )
+    if colon:
+        raise ValueError(
+            f"{url!r}: expected a name, or a URL of file:///; no other kind of space is known"
+        )
+    wrong = _wrong_name(url)
+    if wrong is not None:
+        raise ValueError(
+            f"the name {url!r} of a space: {wrong}; expected 1 to 255 characters, none of them '/' "
+            "or NUL"
+        )
+    return _native.Space.named(url, create, limit)
+
+
+def _wrong_name(name: str) -> str | None:
+    if not name:
+        return "it is empty"
+    if len(name) > 255:
+        return f"it has {len(name)} characters"
+    if name in (".", ".."):
+        return "it names a folder"
+    return "it contains '/' or NUL" if "/" in name or "\0" in name else None
+
+
+def _path_of(url: str) -> str:
+    from urllib.parse import unquote
+
+    path = url.removeprefix("file:")
+    if path.startswith("//"):
+        host, slash, rest = path[2:].partition("/")
+        if host not in ("", "localhost"):
+            raise ValueError(
+                f"{url!r} names the host {host!r}: a space is a file of this machine; expected "
+                "file:///an/absolute/path"
+            )
+        path = slash + rest
+    path = unquote(path)
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise ValueError(f"{url!r}: expected file:///an/absolute/path of a file")
+    return path
