@@ -112,3 +112,80 @@ def test_counting_in_depth_is_exact(ctx: BaseContext) -> None:
     assert len(d["a"]["l"]) == 150
     assert all(d[f"of {number}"]["n"] == number for number in range(50))
     d.check()
+
+
+def test_one_dict_in_several_places_and_in_itself() -> None:
+    one: dict[str, Any] = {"n": 1}
+    loop: list[Any] = [one]
+    loop.append(loop)
+    d = NestedDict(a=one, b=[one, loop])
+    d["a"]["n"] = 2
+    assert d["b"][0]["n"] == d["b"][1][0]["n"] == d["b"][1][1][1][0]["n"] == 2
+    assert "..." in repr(d)
+    d["b"][1].clear()
+    d["top"] = d
+    assert d["top"]["top"]["a"]["n"] == 2
+    del d["top"]
+    d.check()
+
+
+def test_what_fails_leaves_nothing_of_a_cycle() -> None:
+    d = NestedDict()
+    loop: list[Any] = []
+    loop += [{"loop": loop}, Unpicklable()]
+    with unchanged(d, ZeroDivisionError):
+        d["a"] = loop
+    loop.pop()
+    with unchanged(d, TypeError):
+        d[[]] = loop
+    with unchanged(d, ZeroDivisionError):
+        d.mutate("a", lambda _: [loop, Unpicklable()], None)
+
+
+def test_lists_in_it() -> None:
+    d = NestedDict(l=[])
+    x = d["l"]
+    x.append({"n": 1})
+    x.insert(0, [1])
+    x.extend([{"n": 2}, 3])
+    x += [[{"n": 3}]]
+    x[3:4] = ([4], {"n": 4})
+    x[-1] = {"n": 5}
+    assert unshared(d) == {"l": [[1], {"n": 1}, {"n": 2}, [4], {"n": 4}, {"n": 5}]}
+    for each in x:
+        if isinstance(each, NestedDict):
+            each.increment("n", 10)
+        else:
+            each.append({})
+            each[-1]["n"] = 0
+    assert unshared(x) == [
+        *([1, {"n": 0}], {"n": 11}, {"n": 12}, [4, {"n": 0}], {"n": 14}, {"n": 15})
+    ]
+    x.sort(key=repr)
+    x *= 2
+    x[0].clear()
+    assert (len(x[0]), len(x[6])) == (0, 0)  # one object in two places
+    d.check()
+
+
+def test_atomic_changes_of_what_is_nested() -> None:
+    d = NestedDict(a={"n": 1}, l=[1])
+    assert d.compare_exchange("a", {"n": 1}, {"n": {"m": 2}})
+    assert not d.compare_exchange("a", {"n": 1}, {})
+    d["a"]["n"].increment("m")
+    assert d.increment("l", [2]) == [1, 2]
+    assert d.mutate("new", lambda value: [*value, {"x": 1}], []) == [{"x": 1}]
+    d["new"][0]["x"] = 2
+    assert unshared(d) == {"a": {"n": {"m": 3}}, "l": [1, 2], "new": [{"x": 2}]}
+    assert NestedDict.fromkeys("ab", [])["a"] == []
+
+
+def store_nested(outer: Any) -> None:
+    outer["theirs"] = {"deep": [{"n": 0}]}
+
+
+def test_what_a_child_stored_outlives_it(ctx: BaseContext) -> None:
+    d = NestedDict()
+    join(start(ctx, store_nested, d))
+    assert d["theirs"]["deep"][0].increment("n") == 1
+    d.check()

@@ -35,6 +35,7 @@ from courtyard._functions import check, close, name, space, statistics, version,
 from courtyard._list import List
 from courtyard._lock import Lock, RLock
 from courtyard._namespace import Namespace
+from courtyard._nested import NestedDict
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from courtyard._semaphore import BoundedSemaphore, Semaphore
 from courtyard._set import Set
@@ -68,6 +69,7 @@ __all__ = [
     "List",
     "Lock",
     "Namespace",
+    "NestedDict",
     "NotFound",
     "NotTrusted",
     "ObjectStatistics",

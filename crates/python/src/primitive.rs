@@ -130,6 +130,11 @@ impl Primitive {
         self.handle.close(py)
     }
 
+    /// Calls `make`, so that the objects that it makes are of this one's space.
+    fn _beside<'py>(&self, make: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        process::within(self.handle.space, || make.call0())
+    }
+
     /// Which object it is, in all processes: equal for all handles of one object.
     fn _identity(&self) -> (u128, u64, u64) {
         self.handle.identity()

@@ -85,6 +85,15 @@ pub fn looking<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// What stands for a pickle of so many bytes that is not loaded.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn opaque(py: Python<'_>, length: usize) -> PyResult<Bound<'_, PyAny>> {
+    let module = py.import("courtyard._inspect")?;
+    module.call_method1("Opaque", (length,))
+}
+
 /// # Errors
 /// What unpickling raises.
 pub fn load<'py>(
@@ -95,8 +104,7 @@ pub fn load<'py>(
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = main.py();
     if is_looking() {
-        let module = py.import("courtyard._inspect")?;
-        return module.call_method1("Opaque", (main.len()?,));
+        return opaque(py, main.len()?);
     }
     let loads = function(py, &LOADS, "loads")?;
     let options = match buffers {
