@@ -15,6 +15,14 @@ from benchmarks.operation import PINNINGS, Setting
 QUICK = {"rounds": 3, "seconds": 0.05, "limit": 10.0, "minutes": 4.0, "pinnings": 1}
 
 
+def key(text: str) -> str:
+    """Return the name of an operation that there is, such as ``value/read``."""
+    for name in workload.NAMES:
+        if text in (f"{name}/{operation.name}" for operation in workload.operations(name)):
+            return text
+    raise argparse.ArgumentTypeError(f"there is no operation {text!r}")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -32,8 +40,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--pinnings", type=int, choices=(1, 2), help="1: the first one only")
     run.add_argument("--workload", action="append", choices=workload.NAMES, help="this one only")
     run.add_argument("--peer", action="append", help="this one only; a dotted name is a module")
+    run.add_argument("--operation", action="append", type=key, help="such as value/read; only it")
     report = commands.add_parser("report", help="write Markdown and SVG anew from the JSON")
     report.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="the folder")
+    common = commands.add_parser("common", help="print a line a peer of what was measured")
+    common.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="the folder")
     cell = commands.add_parser("cell", help="measure one cell in this process")
     cell.add_argument("operation", help="such as value/read")
     cell.add_argument("peer")
@@ -71,12 +82,16 @@ def run(arguments: argparse.Namespace) -> None:
     signal.signal(signal.SIGTERM, end)
     options = {name: getattr(arguments, name) for name in QUICK}
     given = {name: value for name, value in options.items() if value is not None}
+    operations = tuple(arguments.operation or ())
+    named = dict.fromkeys(name.partition("/")[0] for name in operations)
     plan = Plan(
         **((QUICK if arguments.quick else {}) | given),
-        workloads=tuple(arguments.workload or workload.NAMES),
+        workloads=tuple(arguments.workload or named or workload.NAMES),
+        operations=operations,
         peers=tuple(arguments.peer or ()),
+        quick=arguments.quick,
     )
-    reasons = install.install_all() if arguments.install else {}
+    reasons = install.install_all(plan.names()) if arguments.install else {}
     found = machine.describe()  # before we make the machine busy
     results = report.sum_up(plan, found, *run_all(plan, reasons))
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -93,6 +108,10 @@ def main() -> None:
         run(arguments)
     elif arguments.command == "report":
         write(arguments.out)
+    elif arguments.command == "common":
+        from benchmarks import table
+
+        print(table.common(json.loads((arguments.out / "results.json").read_text("utf-8"))))
     else:
         from benchmarks import cell
 

@@ -6,7 +6,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+
+from benchmarks import peer
 
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 LIMIT = 120.0  # seconds for one of them
@@ -34,11 +37,17 @@ def install(requirement: str) -> str:
     return (lines or [f"pip failed with exit code {done.returncode}"])[-1]
 
 
-def install_all() -> dict[str, str]:
-    """Install what can be; return the reasons for the rest, by distribution."""
-    reasons = {}
+def install_all(peers: Iterable[str]) -> dict[str, str]:
+    """Install what can be of what these need; return the reasons for the rest, by distribution."""
+    reasons, left_out = (
+        {},
+        {peer.distribution(n) for n in peer.names()} - {peer.distribution(n) for n in peers},
+    )
     for requirement in requirements():
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        if name in left_out:
+            continue
         if reason := install(requirement):
             print(f"{requirement} was not installed: {reason}", file=sys.stderr)
-            reasons[re.split(r"[^\w.-]", requirement, maxsplit=1)[0]] = reason
+            reasons[name] = reason
     return reasons

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import multiprocessing
 import os
+import signal
+import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,6 +122,20 @@ Offer = Statement | Critical | Signal | Line | Table | Script | Parcel
 # By name; what follows a colon tells several of one peer apart: "signal", "signal:Condition".
 Offers = dict[str, Callable[[], Any]]
 
+PR_SET_PDEATHSIG = 1
+
+
+def serve(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+    """Start a server that the kernel kills when this process ends, however it ends."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def end_with_parent() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    return subprocess.Popen(command, text=True, preexec_fn=end_with_parent, **quiet | options)
+
+
 _numbers = itertools.count()
 _polls = itertools.count(1)
 
@@ -135,3 +152,9 @@ def path() -> str:
     """Return a new path in shared memory; what is there goes with the cell."""
     folder = os.environ.get("COURTYARD_DIR") or tempfile.gettempdir()
     return os.path.join(folder, f"peer-{os.getpid()}-{next(_numbers)}")
+
+
+def name() -> str:
+    """Return a new name; what shared memory has a name that begins so goes with the cell too."""
+    folder = os.path.basename(os.environ.get("COURTYARD_DIR") or "peer")
+    return f"{folder}-{os.getpid()}-{next(_numbers)}"

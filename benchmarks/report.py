@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks import workload
-from benchmarks.operation import Goal, Operation
+from benchmarks.operation import Goal
 from benchmarks.run import Cell, Plan
 
 OURS, FLOOR, BEST = "courtyard", "floor", "best"
@@ -123,11 +123,7 @@ def sum_up(
     """Return the report, of plain types only."""
     summaries = [summary(cell) for cell in cells]
     mark(summaries)
-    operations: list[tuple[str, Operation]] = [
-        (f"{name}/{operation.name}", operation)
-        for name in plan.workloads
-        for operation in workload.operations(name)
-    ]
+    operations = plan.wanted()
     goals = []
     for key, operation in operations:
         for pinning in operation.pinnings:

@@ -36,6 +36,21 @@ class Plan:
     pinnings: int = 2  # ways of placing processes: the operation's first, or all
     workloads: tuple[str, ...] = workload.NAMES
     peers: tuple[str, ...] = ()  # all, if none is named
+    operations: tuple[str, ...] = ()  # of these workloads; all, if none is named
+    quick: bool = False  # without those that take long to start, unless they are named
+
+    def names(self) -> list[str]:
+        """Return the names of the peers that are measured."""
+        return list(self.peers) or [n for n in peer.names() if not (self.quick and peer.start(n))]
+
+    def wanted(self) -> list[tuple[str, Operation]]:
+        """Return the operations that are measured, by their keys."""
+        every = [
+            (f"{name}/{operation.name}", operation)
+            for name in self.workloads
+            for operation in workload.operations(name)
+        ]
+        return [pair for pair in every if not self.operations or pair[0] in self.operations]
 
 
 @dataclass
@@ -56,12 +71,13 @@ class Cell:
         """Say whether the cell is to be measured in this round."""
         if self.skipped or sum(text.startswith("hung") for text in self.failures) >= PATIENCE:
             return False
-        return self.operation.rounds is None or number < self.operation.rounds
+        rounds = 1 if peer.start(self.peer) else self.operation.rounds
+        return rounds is None or number < rounds
 
     def measure(self, plan: Plan) -> None:
         """Measure once and keep what came of it."""
         arguments = [self.key, self.peer, self.variant, self.pinning, str(plan.seconds)]
-        facts, failure = call("cell", arguments, plan.limit)
+        facts, failure = call("cell", arguments, plan.limit + peer.start(self.peer))
         self.what = facts.pop("what", self.what)
         self.skipped = facts.pop("skipped", "")
         if failure:
@@ -101,6 +117,8 @@ def call(command: str, arguments: list[str], limit: float) -> tuple[dict[str, An
     finally:
         end(process)
         shutil.rmtree(folder, ignore_errors=True)
+        for left in Path(SHARED_MEMORY).glob(f"{Path(folder).name}-*"):
+            left.unlink(missing_ok=True)
     return said(output), failed
 
 
@@ -149,9 +167,8 @@ def probe(names: Iterable[str], reasons: dict[str, str]) -> dict[str, dict[str, 
 def cells(plan: Plan, peers: dict[str, dict[str, Any]]) -> list[Cell]:
     """Return all cells, those of one operation next to each other."""
     return [
-        Cell(f"{name}/{operation.name}", operation, who, offer.partition(":")[2], pinning)
-        for name in plan.workloads
-        for operation in workload.operations(name)
+        Cell(key, operation, who, offer.partition(":")[2], pinning)
+        for key, operation in plan.wanted()
         for pinning in operation.pinnings[: plan.pinnings]
         for who, facts in peers.items()
         for offer in facts["offers"]
@@ -166,7 +183,7 @@ def run(plan: Plan, reasons: dict[str, str]) -> tuple[dict[str, dict[str, Any]],
     """
     begun, longest = time.monotonic(), 0.0
     deadline = begun + plan.minutes * 60
-    peers = probe(plan.peers or peer.names(), reasons)
+    peers = probe(plan.names(), reasons)
     order = list(peers)
     table = cells(plan, peers)
     for number in range(plan.rounds):

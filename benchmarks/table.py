@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from benchmarks.operation import PINNINGS
-from benchmarks.report import BEST, OURS, Report, Summary
+from benchmarks.report import BEST, OURS, Report, Summary, least, sound
 
 UNITS = {"ns": (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0)), "bytes": (("B", 1.0),)}
 
@@ -200,3 +200,30 @@ def hows(report: Report, workload: str) -> Iterator[str]:
         by_how.setdefault(operation["how"], []).append(operation["title"])
     for how, titles in by_how.items():
         yield f"- {'; '.join(titles)}: {how}."
+
+
+# What a program does most, and the operations that are it: the first one that a peer offers.
+COMMON = {
+    "read a value": ("value/read", "value/read-raw"),
+    "add 1, exactly": ("value/increment", "value/increment-raw"),
+    "get of a dict": ("dict/get-int",),
+    "set of a dict": ("dict/set-int",),
+    "put and get, two processes": ("queue/int",),
+}
+
+
+def common(report: Report) -> str:
+    """Return a row a peer: the fastest of its ways that did what it was asked to, or a dash."""
+
+    def figures(peer: str) -> Iterator[str]:
+        yield report["peers"][peer]["title"]
+        for keys in COMMON.values():
+            ways = [
+                [c for c in report["cells"] if (c["peer"], c["operation"]) == (peer, key)]
+                for key in keys
+            ]
+            best = next(filter(None, (least(filter(sound, found)) for found in ways)), None)
+            yield "—" if best is None else figure(best["median"], "ns")
+
+    peers = [name for name in report["peers"] if "reason" not in report["peers"][name]]
+    return "\n".join(rows(("", *COMMON), map(figures, peers)))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks import install, peer, report, run, table, workload
-from benchmarks.__main__ import write
+from benchmarks.__main__ import parser, write
 from benchmarks.offer import Signal
 from benchmarks.operation import Goal, Setting
 from benchmarks.workload import wake
@@ -53,6 +53,15 @@ OFFERS = {
 """,
     "missing": """
 import no_such_package
+""",
+    "slow": """
+from benchmarks.offer import Statement, name
+TITLE = "slow"
+START = 7.5
+def leave():
+    open(f"/dev/shm/{name()}", "w").close()
+    return Statement("pass")
+OFFERS = {"read": leave}
 """,
 }
 
@@ -155,6 +164,37 @@ def test_a_peer_that_is_not_installed_is_left_out(results: Path) -> None:
     assert "left out: ModuleNotFoundError: No module named 'no_such_package'" in line
 
 
+def test_one_that_starts_slowly(fakes: Path) -> None:
+    cell = run.Cell("value/read", workload.operation("value/read"), "fakes.slow", "", "unpinned")
+    assert (cell.due(0), cell.due(1)) == (True, False)
+    everyone = set(run.Plan().names())
+    assert everyone - set(run.Plan(quick=True).names()) == {"ray"}
+    assert run.Plan(quick=True, peers=("fakes.slow",)).names() == ["fakes.slow"]
+    before = set(os.listdir(run.SHARED_MEMORY))
+    cell.measure(run.Plan(seconds=0.005, limit=20))
+    assert (len(cell.figures), cell.failures) == (1, [])
+    left = set(os.listdir(run.SHARED_MEMORY)) - before
+    assert not any(name.startswith("courtyard-bench-") for name in left)
+
+
+def test_a_line_for_each_peer(results: Path) -> None:
+    lines = table.common(json.loads((results / "results.json").read_text("utf-8"))).splitlines()
+    assert lines[0].startswith("|  | read a value | add 1, exactly |")
+    # What loses updates does not add exactly, though it is fast where it is alone.
+    assert lines[2:] == ["| loses | — | — | — | — | — |", "| fails | — | — | — | — | — |"]
+    sound = {"peer": "p", "operation": "value/read-raw", "median": 1500.0, "failures": []}
+    found = {"peers": {"p": {"title": "P"}}, "cells": [sound | {"unsafe": False}]}
+    assert table.common(found).splitlines()[2] == "| P | 1.50 µs | — | — | — | — |"
+
+
+def test_single_operations_are_chosen() -> None:
+    plan = run.Plan(workloads=("value", "dict"), operations=("value/read", "dict/get-int"))
+    assert [key for key, _ in plan.wanted()] == ["value/read", "dict/get-int"]
+    assert len(run.Plan().wanted()) > 40
+    with pytest.raises(SystemExit):
+        parser().parse_args(["run", "--operation", "value/no-such"])
+
+
 def test_the_tables_can_be_written_anew(results: Path) -> None:
     before = (results / "table.md").read_text("utf-8")
     assert "| read | fails | `1 / 0` |" in before
@@ -228,10 +268,14 @@ def test_the_cpu_of_a_waiter_is_seen() -> None:
     assert sleeping < 0.05 < spinning
 
 
-@pytest.mark.parametrize("name", ["floor", "courtyard", "multiprocessing", "manager"])
+@pytest.mark.parametrize("name", peer.names())
 def test_what_is_offered_is_wanted(name: str) -> None:
+    facts, failure = run.call("probe", [name], 50)
+    if "ImportError" in failure or "ModuleNotFoundError" in failure:
+        pytest.skip(f"{name} is a peer that is not installed: {failure}")
+    assert failure == ""
     wanted = {o.offer for found in workload.NAMES for o in workload.operations(found)}
-    offered = {offer.partition(":")[0] for offer in peer.adapter(name).OFFERS}
+    offered = {offer.partition(":")[0] for offer in facts["offers"]}
     assert offered <= wanted
 
 

@@ -1,4 +1,8 @@
-"""One module a peer: its TITLE, its OFFERS and, if it is installed, its DISTRIBUTION."""
+"""One module a peer: its TITLE, its OFFERS and, if it is installed, its DISTRIBUTION.
+
+One that takes seconds to start says in START how many at worst: its cells may take so much longer,
+are measured in one round only, and are left out of quick runs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 def names() -> list[str]:
@@ -27,13 +32,23 @@ def adapter(name: str) -> ModuleType:
     return import_module(path(name))
 
 
-def distribution(name: str) -> str:
-    """Return which distribution an adapter needs, without importing it; empty if none."""
+def constant(name: str, which: str) -> Any:
+    """Return a constant of an adapter without importing it, which may need what is not there."""
     spec = find_spec(path(name))
     if spec is None or spec.origin is None:
-        return ""
+        return None
     for line in ast.parse(Path(spec.origin).read_text("utf-8")).body:
         match line:
-            case ast.Assign([ast.Name("DISTRIBUTION")], ast.Constant(str(found))):
-                return found
-    return ""
+            case ast.Assign([ast.Name(found)], ast.Constant(value)) if found == which:
+                return value
+    return None
+
+
+def distribution(name: str) -> str:
+    """Return which distribution an adapter needs; empty if none."""
+    return str(constant(name, "DISTRIBUTION") or "")
+
+
+def start(name: str) -> float:
+    """Return how many seconds it takes to start at worst, if that is worth telling."""
+    return float(constant(name, "START") or 0)
