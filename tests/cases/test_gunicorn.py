@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.children import die_with_parent
+import courtyard as cy
+from tests.children import die_with_parent, run_script
 from tests.test_memory import folder
 
 ROOT = Path(__file__).parent.parent.parent
@@ -165,4 +166,22 @@ def test_objects_made_before_the_fork(tmp_path: Path) -> None:
         clients.run()
         state = json.loads(ask(path, "/state") or "nothing")
     check(clients, state, REQUESTS, clients.asked)
+    assert os.listdir(made) == []
+
+
+@pytest.mark.skipif(not hasattr(cy.Lock, "named"), reason="courtyard has no names yet")
+@pytest.mark.limit(60 + REQUESTS / 25)
+def test_objects_found_by_name(tmp_path: Path) -> None:
+    """Each worker imports the application by itself; and the server is started twice."""
+    pytest.importorskip("gunicorn", reason="it comes with the extra `test`")
+    made, path, asked = folder(tmp_path), tmp_path / "web.sock", 0
+    env = {"COURTYARD_DIR": str(made), "WEB_BY_NAME": "yes"}
+    for start in range(2):
+        with serve(path, *RECYCLED, **env) as server:
+            clients = Clients(path, server.pid, start * REQUESTS)
+            clients.run()
+            asked += clients.asked
+            state = json.loads(ask(path, "/state") or "nothing")
+        check(clients, state, (start + 1) * REQUESTS, asked)
+    run_script('import courtyard as cy; cy.Space("default").destroy()', env=env)
     assert os.listdir(made) == []

@@ -8,9 +8,15 @@ from typing import Any
 
 import courtyard as cy
 
-seen: Any = cy.Dict()  # number of a request -> pid of the worker that counted it
-counts: Any = cy.Counter()
-lock: Any = cy.Lock()
+
+def make(kind: Any, name: str) -> Any:
+    """Return what all workers share: made before they are forked, or found by its name."""
+    return kind.named(name) if "WEB_BY_NAME" in os.environ else kind()
+
+
+seen = make(cy.Dict, "seen")  # number of a request -> pid of the worker that counted it
+counts = make(cy.Counter, "counts")
+lock = make(cy.Lock, "lock")
 
 
 def count(number: int, die: bool = False) -> None:

@@ -1,0 +1,82 @@
+"""Programs that a shell starts, and that know nothing of each other but a name."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.children import die_with_parent
+from tests.test_memory import folder
+
+ROUNDS = 200
+
+# The file is read and written: what another writes in between is lost.
+COUNT = """
+import os, sys
+import courtyard as cy
+
+lock, ready = cy.Lock.named("turnstile"), cy.Value.named("ready", "i")
+path, rounds, programs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+ready.increment()
+assert ready.wait_for(lambda number: number >= programs, 30)
+for _ in range(rounds):
+    with lock:
+        with open(path) as file:
+            number = int(file.read())
+        with open(path, "w") as file:
+            file.write(str(number + 1))
+"""
+# Dies with the lock in hand, when it has said so; the next one is told.
+DIE = """
+import os, signal
+import courtyard as cy
+
+lock = cy.Lock.named("turnstile")
+assert lock.acquire(timeout=30)
+print("held", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+NEXT = """
+import courtyard as cy
+
+lock = cy.Lock.named("turnstile")
+assert lock.acquire(timeout=30)
+print("recovered" if lock.recovered else "free")
+lock.release()
+"""
+named: Any = getattr(cy.Lock, "named", None)
+
+
+def shell(command: str, **env: str) -> str:
+    """Run a shell's command; return what it printed."""
+    done = subprocess.run(
+        ["sh", "-c", command],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        preexec_fn=die_with_parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(named is None, reason="courtyard has no names yet")
+def test_two_programs_exclude_each_other(tmp_path: Path) -> None:
+    made, count = folder(tmp_path), tmp_path / "count"
+    for name, text in (("count", COUNT), ("die", DIE), ("next", NEXT)):
+        (tmp_path / f"{name}.py").write_text(text, "utf-8")
+    count.write_text("0")
+    python, where = sys.executable, {"COURTYARD_DIR": str(made)}
+    one = f"{python} {tmp_path}/count.py {count} {ROUNDS} 2"
+    shell(f"{one} & first=$!; {one} || exit 1; wait $first", **where)
+    assert count.read_text() == str(2 * ROUNDS)
+    after = f"{python} {tmp_path}/next.py"
+    assert shell(after, **where) == "free\n"
+    assert shell(f"{python} {tmp_path}/die.py; {after}", **where) == "held\nrecovered\n"
+    shell(f"{python} -c 'import courtyard as cy; cy.Space(\"default\").destroy()'", **where)
+    assert os.listdir(made) == []
