@@ -10,6 +10,10 @@ release = version = version_of("courtyard")
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "object, Exception, BaseException, MemoryError",
+}
 autodoc_member_order = "groupwise"
 autodoc_typehints = "description"
 

@@ -203,3 +203,16 @@ def test_among_processes(ctx: BaseContext) -> None:
     join(*[start(ctx, add_and_take, s, 1000 * n) for n in range(3)])
     expected = {1000 * n + number for n in range(3) for number in range(150)}
     assert plain(s) == expected | {"same", -1}
+
+
+def test_a_set_is_no_dict() -> None:
+    s = Set("ab")
+    for name in ("get", "setdefault", "popitem", "increment", "compare_exchange", "mutate"):
+        assert not hasattr(s, name) and not hasattr(Set, name)
+    with pytest.raises(TypeError, match="'Set' object"):
+        s["a"]
+    with pytest.raises(TypeError, match="'Set' object"):
+        s["a"] = 1
+    with pytest.raises(TypeError, match="'Set' object"):
+        del s["a"]
+    assert s == {"a", "b"}

@@ -38,7 +38,11 @@ class Condition(Shared, _native.Condition):
     False
     """
 
-    __slots__ = ("_lock", "acquire", "release")
+    __slots__ = {
+        "_lock": None,
+        "acquire": "Acquire the condition's lock, as that does.",
+        "release": "Release the condition's lock, as that does.",
+    }
 
     _lock: Lock | RLock
     acquire: Callable[..., bool]

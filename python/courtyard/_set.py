@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     _T = TypeVar("_T", default=Any)
 
 
+class _Absent:
+    """A method of a table that a set has not."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError(f"{owner.__name__} has elements and no values to get or change")
+
+
 class Set(Table["_T", None]):
     """A set among processes and threads.
 
@@ -36,6 +45,9 @@ class Set(Table["_T", None]):
 
     __slots__ = ()
 
+    if not TYPE_CHECKING:
+        get = setdefault = popitem = increment = compare_exchange = mutate = _Absent()
+
     def __init__(self, iterable: Iterable[Any] = (), /) -> None:
         """Fill it with the elements of an iterable, in place of those that are there."""
         if len(self):
@@ -44,7 +56,7 @@ class Set(Table["_T", None]):
 
     def add(self, element: Any, /) -> None:
         """Put an element in, unless it is there."""
-        self.setdefault(element)
+        Table.setdefault(self, element)
 
     def discard(self, element: Any, /) -> None:
         """Take an element out, if it is there."""
@@ -60,7 +72,7 @@ class Set(Table["_T", None]):
     def pop(self) -> Any:  # type: ignore[override]
         """Take out the element that was put in last, and return it. Raises KeyError if empty."""
         try:
-            return self.popitem()[0]
+            return Table.popitem(self)[0]
         except KeyError:
             raise KeyError("pop from an empty set") from None
 
@@ -210,6 +222,18 @@ class Set(Table["_T", None]):
     def copy(self) -> set[_T]:
         """Return a plain set of all that is here, as it stood at one moment."""
         return self._plain()
+
+    def __getitem__(self, key: Any) -> Any:
+        """Raise TypeError, as ``set`` does."""
+        raise TypeError(f"{type(self).__name__!r} object is not subscriptable")
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Raise TypeError, as ``set`` does."""
+        raise TypeError(f"{type(self).__name__!r} object does not support item assignment")
+
+    def __delitem__(self, key: Any) -> None:
+        """Raise TypeError, as ``set`` does."""
+        raise TypeError(f"{type(self).__name__!r} object doesn't support item deletion")
 
     def __contains__(self, element: object) -> bool:
         """Say whether an element is here."""

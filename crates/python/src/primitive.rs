@@ -106,7 +106,11 @@ impl Primitive {
 
     /// Wait until a condition holds; return what it returned, or False after timeout seconds.
     ///
-    /// x is called with the object. It sleeps without using the CPU and is woken by a change.
+    /// x is called with the object if it can be called, else the object must equal it. Sleeps without
+    /// using the CPU and is woken by a change; a change undone at once may be missed. Ctrl-C works at
+    /// once. The death of a process strands nobody.
+    ///
+    /// Raises what x raises; ValueError for a timeout of NaN.
     ///
     /// >>> import courtyard as cy
     /// >>> cy.Lock().wait_for(lambda lock: not lock.locked())
@@ -126,6 +130,8 @@ impl Primitive {
     }
 
     /// Close this handle in this process; the object lives on while another holds it.
+    ///
+    /// What is done with the handle from then on raises Closed; closing twice is allowed.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.handle.close(py)
     }

@@ -182,8 +182,9 @@ impl Semaphore {
         ))
     }
 
-    /// Whether a permit that this process holds came back from a dead one: look after what that
-    /// left half done.
+    /// Whether a permit that this process holds came back from a dead one.
+    ///
+    /// If so, look after what that one left half done. False again when it has released all.
     #[getter]
     fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, base) = (slf.py(), slf.as_super().get());

@@ -371,10 +371,9 @@ impl Table {
         update::exclusively(slf, || opened(slf, |this| update::add_all(this, pairs)))
     }
 
-    /// Add n to the value of a key atomically and return the new value; a missing key counts as
-    /// default.
+    /// Add n to the value of a key atomically and return the new value.
     ///
-    /// Any value that `+` takes will do. Waits while another holds get_lock().
+    /// A missing key counts as default. Any value that `+` takes will do. Waits while another holds get_lock().
     ///
     /// Raises what the addition raises; then nothing has changed.
     #[pyo3(signature = (key, n=None, default=None))]
