@@ -54,14 +54,16 @@ def ask(path: Path, question: str) -> str | None:
 
 
 @contextmanager
-def serve(path: Path, *options: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+def serve(
+    path: Path, *options: str, cwd: Path = ROOT, app: str = "tests.cases.web:app", **env: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run gunicorn at a socket, and see that it ends when it is told to."""
     log = path.with_suffix(".log")
     command = [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), *options]
     command += ["--bind", f"unix:{path}", "--log-file", str(log), "--no-control-socket"]
     server = subprocess.Popen(
-        [*command, "tests.cases.web:app"],
-        cwd=ROOT,
+        [*command, app],
+        cwd=cwd,
         env=os.environ | env,
         stdin=subprocess.DEVNULL,
         preexec_fn=die_with_parent,
