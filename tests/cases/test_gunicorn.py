@@ -177,7 +177,7 @@ def test_objects_found_by_name(tmp_path: Path) -> None:
     """Each worker imports the application by itself; and the server is started twice."""
     pytest.importorskip("gunicorn", reason="it comes with the extra `test`")
     made, path, asked = folder(tmp_path), tmp_path / "web.sock", 0
-    env = {"COURTYARD_DIR": str(made), "WEB_BY_NAME": "yes"}
+    env: dict[str, Any] = {"COURTYARD_DIR": str(made), "WEB_BY_NAME": "yes"}
     for start in range(2):
         with serve(path, *RECYCLED, **env) as server:
             clients = Clients(path, server.pid, start * REQUESTS)
