@@ -5,7 +5,7 @@ use crate::primitive::order;
 use crate::random::Random;
 use crate::state::Known;
 use courtyard_core::cell::{
-    self, BYTES, FLAG, Fresh, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
+    self, BYTES, FLAG, Fresh, LIST, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
 };
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::{Error, Result};
@@ -175,6 +175,7 @@ impl<'a> Session<'a> {
             BYTES => self.use_bytes(writer, length, holds),
             STORED => self.use_stored(writer, holds),
             TABLE => self.use_table(cell, holds),
+            LIST => self.use_list(cell, holds),
             _ => self.use_primitive(object, cell, kind, order(holds)),
         }
         self.use_lock(writer);
@@ -341,6 +342,7 @@ impl<'a> Session<'a> {
         }
         if !self.is_stuck() {
             self.make_table();
+            self.make_list();
         }
     }
 

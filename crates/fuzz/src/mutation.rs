@@ -1,6 +1,7 @@
 //! What is changed in a valid file, decided by a seed.
 
 use crate::image::Image;
+use crate::list;
 use crate::random::Random;
 use crate::structure;
 use crate::table;
@@ -19,7 +20,7 @@ pub enum Edit {
 type Change = fn(&mut Draft);
 
 /// Kinds of mutations, by the name that a failure is reported with.
-const KINDS: [(&str, Change); 17] = [
+const KINDS: [(&str, Change); 18] = [
     ("bits", bits),
     ("bytes", scribble),
     ("words", words),
@@ -37,6 +38,7 @@ const KINDS: [(&str, Change); 17] = [
     ("directory", structure::directory),
     ("cells and locks", structure::cells),
     ("keys", table::spoil),
+    ("elements", list::spoil),
 ];
 
 /// The changes of one image, being chosen.

@@ -2,6 +2,7 @@
 
 use crate::exercise::Session;
 use crate::image::Image;
+use crate::list;
 use crate::primitive::{LENGTHS, order};
 use crate::system::{self, End};
 use crate::table;
@@ -37,7 +38,7 @@ pub struct Known {
 type Fill = fn(&Space) -> Vec<Known>;
 
 /// How spaces come to be in the states that are mutated.
-const STATES: [(&str, Fill); 15] = [
+const STATES: [(&str, Fill); 18] = [
     ("empty", |_| Vec::new()),
     ("values", values),
     ("primitives", primitives),
@@ -53,6 +54,9 @@ const STATES: [(&str, Fill); 15] = [
     ("keys, a record that chains", table::chained),
     ("keys, a new index", table::grown),
     ("keys, doomed", table::doomed),
+    ("elements", list::elements),
+    ("elements, exchanged", list::exchanged),
+    ("elements, doomed", list::doomed),
 ];
 
 /// Builds a space in each state and takes its file's bytes.

@@ -13,6 +13,8 @@ pub struct Batch<'a> {
     pub(super) participant: &'a Participant,
     pub(super) values: Vec<u64>,
     owned: Option<Words<'a>>,
+    /// How many of them stand there: known here, for memory there is anybody's to scribble on.
+    linked: u64,
     room: u64,
 }
 
@@ -24,6 +26,7 @@ impl<'a> Batch<'a> {
             participant,
             values: Vec::new(),
             owned: None,
+            linked: 0,
             room,
         }
     }
@@ -52,21 +55,18 @@ impl<'a> Batch<'a> {
                 self.owned.insert(words)
             }
         };
-        assert!(
-            owned.count() < owned.room,
-            "a batch has room for {}",
-            owned.room
-        );
+        let linked = self.linked;
+        assert!(linked < owned.room, "a batch has room for {}", owned.room);
         let word = self.space.run_as(self.participant, patience, |operation| {
             let word = value.word(operation)?;
-            let count = owned.count();
             value.link(operation)?;
-            operation.write(owned.word(count), word);
-            operation.write(owned.count_word(), count + 1);
+            operation.write(owned.word(linked), word);
+            operation.write(owned.count_word(), linked + 1);
             operation.commit();
             Ok(word)
         })?;
         self.values.push(word);
+        self.linked += 1;
         Ok(())
     }
 
