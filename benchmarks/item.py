@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks.offer import Line, Offers, Table
+from benchmarks.offer import Line, Offers, Statement, Table
 
 NUMBER = 7
 BYTES = b"x" * 100
@@ -85,3 +85,34 @@ def fill(names: dict[str, Any], keys: list[str], value: Any) -> None:
 def tables(make: Callable[[str], Table], kinds: tuple[str, ...] = KINDS + MORE) -> Offers:
     """Return what a peer offers whose ``make`` gives a table for each kind of value."""
     return {f"dict-{kind}": partial(make, kind) for kind in kinds}
+
+
+MANY = list(range(100))
+# What is done with a list ``x`` or a deque ``d`` of 1,000 numbers.
+LISTS = {
+    "get": "x[500]",
+    "set": "x[500] = 7",
+    "end": "x.append(7); x.pop()",
+    "text": "x.append(text); x.pop()",
+    "insert": "x.insert(500, 7); del x[500]",
+    "many": "e.extend(many); del e[:]",
+    "line": "d.append(7); d.popleft()",
+    "bounded": "b.extend(many)",
+}
+
+
+def lists(
+    make: Callable[[], Callable[..., Any]], deque: Callable[[], Callable[..., Any]] | None = None
+) -> Offers:
+    """Return what a peer offers of lists made by what ``make`` returns, and perhaps of deques."""
+
+    def statement(kind: str) -> Statement:
+        names: dict[str, Any] = {"many": MANY, "text": "x" * 100}
+        if kind in ("line", "bounded") and deque is not None:
+            names["d"], names["b"] = deque()(range(1000)), deque()(range(1000), 1000)
+        else:
+            names["x"], names["e"] = make()(range(1000)), make()()
+        return Statement(LISTS[kind], names)
+
+    kinds = [kind for kind in LISTS if deque is not None or kind not in ("line", "bounded")]
+    return {f"list-{kind}": partial(statement, kind) for kind in kinds}

@@ -93,6 +93,7 @@ MAKE = {"Value": Value}
 OFFERS: Offers = {
     **item.offers(line),
     **item.tables(table),
+    **item.lists(lambda: courtyard.List, lambda: courtyard.Deque),
     "queue-int:maxsize=1000": full,
     "queue-shared": line,
     "queue-batch": lambda: Line(

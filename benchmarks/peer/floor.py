@@ -87,6 +87,7 @@ def futex() -> Signal:
 OFFERS: Offers = {
     **item.tables(table, ("int", "str", "nested", "large", "texts", "huge")),
     **item.tables(copy, ("bytes", "array")),
+    **item.lists(lambda: list, lambda: deque),
     "read-raw": lambda: shared("view[0]"),
     "write-raw": lambda: shared("view[0] = 7"),
     "increment-raw": lambda: shared("view[0] += 1"),

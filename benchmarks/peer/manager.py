@@ -61,6 +61,7 @@ def first() -> Script:
 
 OFFERS: Offers = {
     **item.tables(table, (*item.KINDS, "shared")),
+    **item.lists(lambda: manager().list),
     "read-raw": lambda: value("v.value"),
     "write-raw": lambda: value("v.value = 7"),
     "increment-raw": lambda: value("v.value += 1"),

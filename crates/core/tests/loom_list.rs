@@ -7,7 +7,7 @@
 #![cfg(loom)]
 
 use courtyard_core::cell::{self, Writer};
-use courtyard_core::layout::{self, LINE, UNIT, WORD, block, kind, slot, superblock};
+use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::list::{self, End, List};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::operation;
@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 const CELL: u64 = DATA + UNIT + block::SMALL;
 /// The ring: two words; and the block at hand for a larger one.
-const RING: u64 = DATA + 2 * UNIT + LINE;
+const RING: u64 = CHUNK + chunk::BLOCKS;
+const CHUNK: u64 = DATA + 2 * UNIT;
 const CAPACITY: u64 = 2;
 const NEXT: u64 = DATA + 3 * UNIT + LINE;
 const LIST: List = Writer {
@@ -56,8 +57,9 @@ fn space(count: u64) -> Arc<Space> {
             superblock::UUID + WORD,
             superblock::BELL,
             superblock::NEXT_SERIAL,
-            superblock::DIRECTORY_LOCK,
-            superblock::DOOMED,
+            superblock::FRONTIER,
+            layout::bitmap_pair(0),
+            CHUNK + chunk::SHAPE,
         ]);
     let segment = Segment::new(words);
     let set = |word: u64, value: u64| segment.word(word).store(value, Ordering::Relaxed);
@@ -66,18 +68,17 @@ fn space(count: u64) -> Arc<Space> {
     set(root + 8, CAPACITY);
     set(root + 24, count);
     set(RING, 32 | kind::RING << 56);
+    // The ring is a block of a chunk, and goes into a magazine.
+    set(superblock::FRONTIER, 8);
+    set(layout::bitmap_pair(0), 1 << 2);
+    set(CHUNK + chunk::SHAPE, 255 << 8 | chunk::TAG);
     for index in 0..count {
         set(RING + block::SMALL + (2 + index) * WORD, number(1 + index));
     }
     let hooks = Hooks {
         sweep: |_, _, _| Ok(()),
         dismantle: |_, _, _| Ok(()),
-        // What a larger ring replaced is taken apart elsewhere.
-        crumble: |_, operation, _| {
-            operation.write(superblock::DOOMED, 0);
-            operation.commit();
-            Ok(())
-        },
+        crumble: |_, _, _| Ok(()),
         settle: |_, _, _, _| Ok(()),
         blocks: |_, _| Ok(courtyard_core::space::Blocks::default()),
         adopt: |_| Ok(()),

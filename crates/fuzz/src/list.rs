@@ -133,7 +133,7 @@ fn rebuild(space: &Space, patience: Patience, list: List) -> Result<bool> {
 
 /// The ring was exchanged, and who did it died with what was dropped in his hands.
 pub fn exchanged(space: &Space) -> Vec<Known> {
-    let all = vec![filled(space, 30, None), filled(space, 40, None)];
+    let all = [filled(space, 30, None), filled(space, 40, None)];
     die(space, &all[1], ("list.rebuilt", 0), |space, list, arm| {
         arm();
         rebuild(space, &mut patient, list).expect("rebuilt");

@@ -4,8 +4,9 @@
 use super::grow::resize;
 use super::rebuild::{Piece, rebuild};
 use super::{Batch, COUNT, List, Ring, START, Token, lock, look, most, root, sequence};
-use crate::cell::EVENT;
+use crate::cell::{EVENT, linked};
 use crate::error::Result;
+use crate::heap;
 use crate::layout::WORD;
 use crate::participant::Participant;
 use crate::pin;
@@ -13,7 +14,7 @@ use crate::seed::{Bug, planted};
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
-use crate::value::{self, Fresh, Taken, tidy};
+use crate::value::{self, Fresh, SHORT_MOST, Taken, tidy};
 
 /// An end of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -158,6 +159,8 @@ pub fn pop<'a>(
 ) -> Result<Option<Taken<'a>>> {
     let (segment, cell) = (&space.segment, list.cell);
     let spare = Unfinished::reserve(space, participant)?;
+    let mut room = Vec::with_capacity(SHORT_MOST as usize);
+    let mut is_retired = false;
     let taken = space.run_as(participant, &mut *patience, |operation| {
         lock(operation, list)?;
         let ring = Ring::read(segment, cell)?;
@@ -169,7 +172,8 @@ pub fn pop<'a>(
         operation.write(root(cell) + COUNT, ring.count - 1);
         operation.sequence(sequence(cell));
         operation.owe_quietly(cell + EVENT);
-        let taken = value::take(space, participant, operation, word, &spare)?;
+        is_retired = linked(segment, word)?.is_some_and(|block| heap::is_large(segment, block));
+        let taken = value::take(space, participant, operation, word, &spare, &mut room)?;
         operation.commit();
         Ok(Some((taken, is_too_large(ring.capacity, ring.count - 1))))
     })?;
@@ -181,7 +185,9 @@ pub fn pop<'a>(
         // Where there is no room for a smaller ring, the large one stays.
         let _ = resize(space, participant, &mut *patience, list, 0);
     }
-    if let Taken::Bytes(..) = taken {
+    if let Taken::Bytes(..) = taken
+        && is_retired
+    {
         pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
     }
     Ok(Some(taken))
@@ -207,9 +213,22 @@ pub fn extend(patience: Patience, list: List, end: End, batch: &Batch) -> Result
         let done = space.run_as(participant, &mut *patience, |operation| {
             lock(operation, list)?;
             let mut ring = Ring::read(segment, cell)?;
-            if ring.count.saturating_add(new) > most {
-                return Ok(Done::No); // some go: that is another operation
+            let drops = (ring.count + new).saturating_sub(most);
+            let goes = |index| match end {
+                End::First => ring.word(ring.count - 1 - index),
+                End::Last => ring.word(index),
+            };
+            let is_word = |index| {
+                let word = segment.word(goes(index)).load(Ordering::Relaxed);
+                matches!(linked(segment, word), Ok(None))
+            };
+            if drops > ring.count || !(0..drops).all(is_word) {
+                return Ok(Done::No); // blocks go: that is another operation
             }
+            let start = match end {
+                End::First => None,
+                End::Last => Some(ring.turn(drops)),
+            };
             if ring.capacity - ring.count < new {
                 return Ok(Done::Grow);
             }
@@ -222,8 +241,8 @@ pub fn extend(patience: Patience, list: List, end: End, batch: &Batch) -> Result
                     ..ring
                 };
             }
-            operation.write(root(cell) + START, ring.start);
-            operation.write(root(cell) + COUNT, ring.count);
+            operation.write(root(cell) + START, start.unwrap_or(ring.start));
+            operation.write(root(cell) + COUNT, ring.count - drops);
             batch.pass_on(operation);
             operation.sequence(sequence(cell));
             operation.owe_quietly(cell + EVENT);

@@ -36,8 +36,7 @@ impl<'a> Aside<'a> {
         };
         let own = Unfinished::allocate(space, participant, patience, length, kind::PLAIN)?;
         let segment = &space.segment;
-        // Its pages are there before anything is locked.
-        segment.zero(own.payload(), length);
+        segment.zero(own.payload(), HEAD);
         let capacity = (length - HEAD) / WORD;
         let words = words_of(segment, own.block(), capacity)?;
         // From here on it counts as what has contents: none, since nothing is left in it.
@@ -50,8 +49,14 @@ impl<'a> Aside<'a> {
         })
     }
 
-    /// Writes the entries that make it the list's, but for where it starts; the old one is ours.
-    pub fn link(&self, operation: &mut Operation, cell: u64, old: Ring) {
+    /// Writes the entries that make it the list's, but for where it starts. The old one is ours, and,
+    /// if its elements are not, a block without contents.
+    pub fn link(&self, operation: &mut Operation, cell: u64, old: Ring, keeps: bool) {
+        if old.block != 0 && keeps {
+            let shape = operation.read(old.block + block::SHAPE);
+            let plain = shape & ((1 << 56) - 1) | kind::PLAIN << 56;
+            operation.write(old.block + block::SHAPE, plain);
+        }
         operation.write(root(cell) + BLOCK, self.own.block());
         operation.write(root(cell) + CAPACITY, self.capacity);
         self.own.pass_on(operation, old.block);
@@ -87,6 +92,8 @@ pub(super) fn resize(
         &mut *patience,
         room(seen.saturating_add(more)),
     )?;
+    // Its pages are there before anything is locked.
+    segment.zero(fresh.words, fresh.capacity * WORD);
     if planted(Bug::CopiedBeforeLock) {
         copy(space, list, &fresh)?;
     }
@@ -103,7 +110,7 @@ pub(super) fn resize(
         if !planted(Bug::CopiedBeforeLock) {
             copy(space, list, &fresh)?;
         }
-        fresh.link(operation, cell, ring);
+        fresh.link(operation, cell, ring, true);
         operation.write(root(cell) + START, 0);
         operation.sequence(sequence(cell));
         operation.commit();

@@ -6,7 +6,7 @@ use super::{
     BLOCK, Batch, CAPACITY, COUNT, FIRST, HEAD, LEFT, List, Places, Ring, START, Token, lock, root,
     sequence,
 };
-use crate::cell::{EVENT, linked};
+use crate::cell::{BLOCK_TAG, EVENT, TAG_MASK};
 use crate::doom;
 use crate::error::{Attempt, Result, corrupt};
 use crate::layout::{WORD, superblock};
@@ -122,24 +122,21 @@ pub fn rebuild(
     let Some((seen, old)) = words(segment, list, token)? else {
         return Ok(false);
     };
-    let mut kept = vec![false; old.len()];
+    let is_block = |word: &u64| *word != 0 && word & TAG_MASK == BLOCK_TAG;
+    let matters = old.iter().any(is_block);
+    let mut kept = vec![false; if matters { old.len() } else { 0 }];
     let mut new = Vec::new();
     for piece in pieces {
-        for index in 0..piece.places.count {
-            let place = piece.places.at(index) as usize;
-            let from = if piece.is_new { &batch.values } else { &old };
-            let word = from
-                .get(place)
-                .ok_or_else(|| corrupt("a place beyond a list's end"))?;
-            new.push(*word);
-            if !piece.is_new {
-                kept[place] = true;
+        let from = if piece.is_new { &batch.values } else { &old };
+        collect(&mut new, from, piece.places)?;
+        if matters && !piece.is_new {
+            for index in 0..piece.places.count {
+                kept[piece.places.at(index) as usize] = true;
             }
         }
     }
-    let is_block = |word: &u64| !matches!(linked(segment, *word), Ok(None));
     let dropped = || (old.iter().zip(&kept)).filter(|(word, kept)| !**kept && is_block(word));
-    let keeps = kept.contains(&true);
+    let keeps = !matters || kept.contains(&true);
     let gone = match dropped().count() as u64 {
         count if keeps && count > 1 => {
             let gone = Words::new(space, participant, &mut *patience, count)?;
@@ -187,7 +184,7 @@ pub fn rebuild(
             value::discard(operation, word)?;
         }
         match &aside {
-            Some(aside) => aside.link(operation, cell, ring),
+            Some(aside) => aside.link(operation, cell, ring, keeps),
             None => unlink(operation, cell, ring)?,
         }
         operation.write(root(cell) + START, 0);
@@ -204,6 +201,22 @@ pub fn rebuild(
         tidy(space, participant, patience)?;
     }
     Ok(done)
+}
+
+/// Appends the words at these places.
+fn collect(to: &mut Vec<u64>, from: &[u64], places: Places) -> Result<()> {
+    let beyond = || corrupt("a place beyond a list's end");
+    if places.step == 1 {
+        let end = places.first.checked_add(places.count).ok_or_else(beyond)?;
+        let run = from.get(places.first as usize..end as usize);
+        to.extend_from_slice(run.ok_or_else(beyond)?);
+        return Ok(());
+    }
+    for index in 0..places.count {
+        let word = from.get(places.at(index) as usize);
+        to.push(*word.ok_or_else(beyond)?);
+    }
+    Ok(())
 }
 
 /// Writes the entries by which a ring, once it is nobody's, still names all elements.

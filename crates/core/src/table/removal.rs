@@ -104,7 +104,7 @@ fn detach<'a>(
         segment.copy_out(inline.at, &mut bytes);
         return Ok(Taken::Bytes(inline.kind, bytes));
     }
-    value::take(space, participant, operation, word, spare)
+    value::take(space, participant, operation, word, spare, &mut Vec::new())
 }
 
 /// Takes a key out and gives its value; None: there is none.

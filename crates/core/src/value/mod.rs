@@ -176,8 +176,9 @@ impl<'a> Taken<'a> {
 }
 
 /// Writes the entries that make a value ours whose word the caller's unlink; what it is, but for a
-/// small block or one with links, which `spare` then names: see `Taken::ours`. The last that may fail before the
-/// commit: a pin's end looks at the retired list, whose lock this operation holds.
+/// small block or one with links, which `spare` then names: see `Taken::ours`. Short bytes for which
+/// `room` has room come there, and their block is free. The last that may fail before the commit: a
+/// pin's end looks at the retired list, whose lock this operation holds.
 ///
 /// # Errors
 /// `Stop` as the retired list has it; `Corrupt`.
@@ -187,6 +188,7 @@ pub fn take<'a>(
     operation: &mut Operation,
     word: u64,
     spare: &Unfinished,
+    room: &mut Vec<u8>,
 ) -> Attempt<Taken<'a>> {
     let segment = operation.segment;
     match linked(segment, word)? {
@@ -203,6 +205,13 @@ pub fn take<'a>(
             Ok(Taken::Bytes(kind, bytes))
         }
         Some(block) => {
+            let (kind, length, payload) = shape_of(segment, block)?;
+            if length <= room.capacity() as u64 && !has_contents(segment, block) {
+                room.resize(length as usize, 0);
+                segment.copy_out(payload, room);
+                heap::discard(operation, block)?;
+                return Ok(Taken::Bytes(kind, std::mem::take(room)));
+            }
             spare.pass_on(operation, block);
             Ok(Taken::Word(0))
         }

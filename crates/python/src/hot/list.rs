@@ -7,6 +7,7 @@ use crate::list::{Deque, List, Sequence, index};
 use crate::primitive::Primitive;
 use courtyard_core::list::{self, End};
 use pyo3::ffi;
+use pyo3::prelude::*;
 use std::ptr;
 
 /// Puts a word at an end, if nothing stands in the way.
@@ -29,14 +30,20 @@ unsafe extern "C" fn append(slf: Object, value: Object) -> Object {
     if push(slf, value, End::Last) {
         return none();
     }
-    base_call::<Sequence>(slf, c"append", &raw const value, 1, ptr::null_mut())
+    general(|py| {
+        Sequence::append(bound(py, slf).cast()?, &bound(py, value))?;
+        Ok(py.None())
+    })
 }
 
 unsafe extern "C" fn appendleft(slf: Object, value: Object) -> Object {
     if push(slf, value, End::First) {
         return none();
     }
-    base_call::<Deque>(slf, c"appendleft", &raw const value, 1, ptr::null_mut())
+    general(|py| {
+        Deque::appendleft(bound(py, slf).cast()?, &bound(py, value))?;
+        Ok(py.None())
+    })
 }
 
 /// The word at an end, taken out, if nothing stands in the way.
@@ -59,28 +66,33 @@ unsafe extern "C" fn list_pop(
     arguments: *mut Object,
     count: ffi::Py_ssize_t,
 ) -> Object {
-    let end = match count {
-        0 => Some(End::Last),
+    let place = match count {
+        0 => Some(-1),
         // SAFETY: the interpreter passes `count` arguments.
-        1 => match index(unsafe { *arguments }) {
-            Some(0) => Some(End::First),
-            Some(-1) => Some(End::Last),
-            _ => None,
-        },
+        1 => index(unsafe { *arguments }),
         _ => None,
     };
-    end.and_then(|end| take(slf, end))
-        .unwrap_or_else(|| base_call::<List>(slf, c"pop", arguments, count, ptr::null_mut()))
+    let Some(place) = place else {
+        return base_call::<List>(slf, c"pop", arguments, count, ptr::null_mut());
+    };
+    let end = match place {
+        0 => Some(End::First),
+        -1 => Some(End::Last),
+        _ => None,
+    };
+    end.and_then(|end| take(slf, end)).unwrap_or_else(|| {
+        general(|py| List::pop(bound(py, slf).cast()?, place as isize).map(Bound::unbind))
+    })
 }
 
 unsafe extern "C" fn deque_pop(slf: Object, _: Object) -> Object {
     take(slf, End::Last)
-        .unwrap_or_else(|| base_call::<Deque>(slf, c"pop", ptr::null(), 0, ptr::null_mut()))
+        .unwrap_or_else(|| general(|py| Deque::pop(bound(py, slf).cast()?).map(Bound::unbind)))
 }
 
 unsafe extern "C" fn deque_popleft(slf: Object, _: Object) -> Object {
     take(slf, End::First)
-        .unwrap_or_else(|| base_call::<Deque>(slf, c"popleft", ptr::null(), 0, ptr::null_mut()))
+        .unwrap_or_else(|| general(|py| Deque::popleft(bound(py, slf).cast()?).map(Bound::unbind)))
 }
 
 const APPEND: Fast = Fast {

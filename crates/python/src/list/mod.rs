@@ -238,7 +238,7 @@ impl Sequence {
     ///
     /// The value is copied. Waits while another holds get_lock().
     #[pyo3(signature = (value, /))]
-    fn append(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn append(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         opened(slf, |this| this.append(slf.py(), End::Last, value))
     }
 
@@ -363,7 +363,7 @@ impl List {
     ///
     /// Raises IndexError if there is none.
     #[pyo3(signature = (index=-1, /), text_signature = "($self, index=-1, /)")]
-    fn pop<'py>(slf: &Bound<'py, Self>, index: isize) -> PyResult<Bound<'py, PyAny>> {
+    pub fn pop<'py>(slf: &Bound<'py, Self>, index: isize) -> PyResult<Bound<'py, PyAny>> {
         change::pop(slf.as_super(), index as i64)
     }
 }
@@ -392,7 +392,7 @@ impl Deque {
     ///
     /// The value is copied. Waits while another holds get_lock().
     #[pyo3(signature = (value, /))]
-    fn appendleft(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn appendleft(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         opened(slf.as_super(), |this| {
             this.append(slf.py(), End::First, value)
         })
@@ -401,14 +401,14 @@ impl Deque {
     /// Take the last value out and return it. Atomic; O(1).
     ///
     /// Raises IndexError if there is none.
-    fn pop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    pub fn pop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         opened(slf.as_super(), |this| this.pop(slf.py(), End::Last))
     }
 
     /// Take the first value out and return it. Atomic; O(1).
     ///
     /// Raises IndexError if there is none.
-    fn popleft<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+    pub fn popleft<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         opened(slf.as_super(), |this| this.pop(slf.py(), End::First))
     }
 

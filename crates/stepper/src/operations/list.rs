@@ -436,10 +436,15 @@ fn extending(entries: &mut Vec<Entry>) {
             ));
         }
     }
-    for (end, place) in ENDS {
+    let sizes = [(WORD, "words"), (SHORT, "blocks")];
+    for ((end, place), (size, what)) in ENDS
+        .into_iter()
+        .zip(sizes)
+        .chain(ENDS.into_iter().zip(sizes.into_iter().rev()))
+    {
         let start = Start {
             most: Some(4),
-            ..Start::new(contents(4, &[SHORT, SMALL]))
+            ..Start::new(contents(4, &[size]))
         };
         let mut after = start.holds.clone();
         for content in new() {
@@ -450,7 +455,7 @@ fn extending(entries: &mut Vec<Entry>) {
             End::Last => after = after[3..].to_vec(),
         }
         entries.push(change(
-            format!("extend, {place}, and drop some at the other end"),
+            format!("extend, {place}, and drop {what} at the other end"),
             start,
             after,
             move |space, _| batch(space, &new()),
