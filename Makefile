@@ -26,8 +26,8 @@ unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 20
 
-demo: $(VENV)/native ## build, install and show a value shared by two processes
-	$(PY) examples/demo.py
+demo: $(VENV)/extra-cli ## build, install and run the demonstration: courtyard demo
+	$(VENV)/bin/courtyard demo
 
 test: $(VENV)/extra-test ## run all tests
 	cargo test -p courtyard-core --features crash-points,faults

@@ -1,0 +1,122 @@
+"""``courtyard inspect``: one object, in detail."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+import courtyard as cy
+from courtyard import _inspect
+from courtyard.cli.output import (
+    AsJson,
+    OneSpace,
+    console,
+    print_json,
+    refusals,
+    refuse,
+    row,
+    shown,
+    since,
+    size,
+    table,
+)
+
+
+def names(incomplete: str) -> list[str]:
+    """Return the names of the default space, to complete a word with."""
+    try:
+        return cy.Space("default", create=False).names(f"{incomplete}*")
+    except (cy.CourtyardError, OSError):
+        return []
+
+
+def inspect(
+    name: Annotated[
+        str,
+        typer.Argument(help="The object's name, or a glob.", autocompletion=names),
+    ],
+    space: OneSpace = "default",
+    peek: Annotated[int, typer.Option(min=0, metavar="N", help="Show up to N of its entries.")] = 0,
+    unpickle: Annotated[
+        bool,
+        typer.Option("--unpickle", help="Load pickled entries: this runs what their pickles say."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show an object: its layout, who holds it, who waits for it, and what is in it.
+
+    Entries are decoded without unpickling: a pickle is shown by its size.
+
+    Example: courtyard inspect sessions --peek 3
+    """
+    with refusals():
+        place = cy.Space(space, create=False)
+        objects = list(_inspect.survey(place, name).objects)
+        if not objects and name in place:  # what looks like a glob is a name
+            objects = [_inspect.survey(place).find(name)]
+        if not objects:
+            refuse(f"no name matches {name!r} in {place!r}: `courtyard ls` shows what there is")
+        contents = [_entries(place, obj, peek, unpickle) if peek else [] for obj in objects]
+    if as_json:
+        print_json(
+            [
+                {"object": obj} | ({"entries": [repr(entry) for entry in entries]} if peek else {})
+                for obj, entries in zip(objects, contents, strict=True)
+            ]
+        )
+        return
+    for obj, entries in zip(objects, contents, strict=True):
+        _print(obj, entries)
+
+
+def _entries(place: cy.Space, obj: _inspect.ObjectInfo, count: int, unpickle: bool) -> list[Any]:
+    if not unpickle:
+        return _inspect.peek(place, obj.label, count)
+    found = place[obj.label]
+    if isinstance(found, cy.Dict):
+        return list(islice(found.items(), count))
+    if hasattr(found, "__iter__"):
+        return list(islice(found, count))
+    return [found.value] if hasattr(found, "value") else []
+
+
+def _print(obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
+    lines = table("", "")
+    lines.show_header = False
+    row(lines, "name", obj.label)
+    row(lines, "type", f"{obj.type}({obj.declared})" if obj.declared else obj.type)
+    if obj.length is not None:
+        row(lines, "length", f"{obj.length:,}")
+    if obj.value is not None:
+        row(lines, "value", obj.value)
+    row(lines, "memory", f"{size(obj.nbytes)} in {obj.blocks:,} blocks")
+    row(lines, "references", obj.references)
+    row(lines, "users", ", ".join(f"pid {pid}" for pid in obj.users) or "nobody")
+    row(lines, "holder", _holder(obj.holder))
+    for held in obj.holdings:
+        row(lines, "", f"pid {held.pid}: {held.amount} {held.what}")
+    for waiter in obj.waiters:
+        row(lines, "waiter", f"pid {waiter.pid}, for {since(waiter.seconds)}")
+    out = console()
+    out.print(lines)
+    for entry in entries:
+        out.print(f"  {shown(_pair(entry, obj.type))}", markup=False)
+
+
+def _pair(entry: Any, kind: str) -> str:
+    if kind in ("Dict", "NestedDict", "Counter", "Namespace") and isinstance(entry, tuple):
+        return f"{entry[0]!r}: {entry[1]!r}"
+    return repr(entry)
+
+
+def _holder(holder: _inspect.Holder | None) -> str:
+    if holder is None:
+        return "nobody"
+    text = f"pid {holder.pid}"
+    if holder.thread is not None:
+        text += f", thread {holder.thread}"
+    if holder.seconds is not None:
+        text += f", for {since(holder.seconds)} at least"
+    return text if holder.alive else f"{text}: it died; the next one to come gets the lock"

@@ -1,0 +1,154 @@
+"""What the commands have in common: where they look, how they print, how they refuse."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+import courtyard as cy
+from courtyard import _inspect
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+OneSpace = Annotated[
+    str,
+    typer.Option(
+        "--space", metavar="URL", help="The space: a name, or file:///a/path.", show_default=True
+    ),
+]
+AnySpace = Annotated[
+    str | None,
+    typer.Option(
+        "--space",
+        metavar="URL",
+        help="This space only: a name, or file:///a/path. All of this user's if not given.",
+        show_default=False,
+    ),
+]
+
+
+def console() -> Console:
+    """Return where to print; lines are not broken for what is no terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn an expected error into its text and exit status 1."""
+    try:
+        yield
+    except (cy.CourtyardError, OSError, ValueError) as error:
+        # A KeyError shows its text in quotes.
+        text = error.args[0] if isinstance(error, KeyError) else error
+        refuse(str(text))
+
+
+def refuse(text: str) -> NoReturn:
+    """Say why not, and exit with 1."""
+    typer.echo(f"courtyard: {text}", err=True)
+    raise typer.Exit(1)
+
+
+def places(url: str | None, private: bool = False) -> list[tuple[_inspect.SpaceInfo, cy.Space]]:
+    """Open one space, or all of this user's; what cannot be opened is told of and left out."""
+    if url is not None:
+        space = cy.Space(url, create=False)
+        return [(info_of(space), space)]
+    found = []
+    for info in _inspect.spaces():
+        if info.kind in ("draft", "unknown") or (info.kind == "private" and not private):
+            continue
+        try:
+            found.append((info, _inspect.enter(info)))
+        except cy.NotFound:
+            continue  # its last process has just left
+        except (cy.CourtyardError, OSError) as error:
+            typer.echo(f"courtyard: {info.path}: {error}", err=True)
+    return found
+
+
+def info_of(space: cy.Space) -> _inspect.SpaceInfo:
+    """Return what the folder says of an open space; a durable one is elsewhere."""
+    path = space._opened().path
+    for info in _inspect.spaces():
+        if info.path == path:
+            return info
+    figures = space.statistics()
+    return _inspect.SpaceInfo(
+        path, "durable", None, True, False, path.stat().st_blocks * 512, figures.objects, len(space)
+    )
+
+
+def title(info: _inspect.SpaceInfo) -> str:
+    """Return how a space is called."""
+    if info.name is not None:
+        return info.name
+    return info.path.as_uri() if info.kind == "durable" else info.path.name
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Return an empty table."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(
+            column, justify="right" if column in right else "left", overflow="fold", no_wrap=False
+        )
+    return made
+
+
+def row(made: Table, *cells: object) -> None:
+    """Add a row of plain texts: what stands in a name is no markup, and moves no cursor."""
+    made.add_row(*(Text(shown(cell)) for cell in cells))
+
+
+def shown(cell: object) -> str:
+    """Return a cell's text; None is a dash."""
+    text = "-" if cell is None else str(cell)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def size(nbytes: int) -> str:
+    """Return so many bytes as people read them."""
+    return decimal(nbytes)
+
+
+def since(seconds: float) -> str:
+    """Return a time as people read it."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return (
+        f"{days} d {hours} h"
+        if days
+        else f"{hours} h {minutes} m"
+        if hours
+        else f"{minutes} m {rest} s"
+    )
+
+
+def pids(numbers: Iterable[int]) -> str:
+    """Return PIDs in a cell."""
+    return " ".join(map(str, numbers)) or "-"
+
+
+def print_json(found: Any) -> None:
+    """Print dataclasses, and lists and dicts of them, as JSON."""
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return str(value) if isinstance(value, Path) else repr(value)
+
+    typer.echo(json.dumps(found, default=plain, indent=2))

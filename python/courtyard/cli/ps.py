@@ -1,0 +1,69 @@
+"""``courtyard ps``: which processes there are, and what they hold and await."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from courtyard import _inspect
+from courtyard.cli.output import (
+    AnySpace,
+    AsJson,
+    console,
+    places,
+    print_json,
+    refusals,
+    row,
+    since,
+    table,
+    title,
+)
+
+
+def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
+    """List the processes that share something: what each holds, and what it waits for.
+
+    PIDs are those of the process's own PID namespace. Private spaces are looked at too.
+
+    Example: courtyard ps --space shop
+    """
+    with refusals():
+        found = [
+            (info, [process for process in _inspect.survey(place).processes if not process.is_self])
+            for info, place in places(space, private=True)
+        ]
+    if as_json:
+        print_json([{"space": title(info), "processes": seen} for info, seen in found])
+        return
+    out = console()
+    listing = table(
+        "PID", "SPACE", "SINCE", "HANDLES", "HOLDS", "AWAITS", "COMMAND", right=("PID",)
+    )
+    for info, processes in found:
+        for process in processes:
+            row(
+                listing,
+                process.pid,
+                title(info),
+                f"{since(time.time() - process.started)}" if process.alive else "dead",
+                process.handles,
+                ", ".join(_held(held) for held in process.holds) or None,
+                ", ".join(f"{w.object} ({since(w.seconds)})" for w in process.awaits) or None,
+                _command(process.pid) if process.alive else None,
+            )
+    if listing.row_count:
+        out.print(listing)
+    else:
+        out.print("No process shares anything.")
+
+
+def _held(held: _inspect.Held) -> str:
+    return held.object if held.what == "lock" else f"{held.object} ({held.amount} {held.what})"
+
+
+def _command(pid: int) -> str | None:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None  # in another PID namespace, or gone
+    return " ".join(word.decode(errors="replace") for word in words if word)[:120]

@@ -1,0 +1,235 @@
+"""The commands that look and remove: what they say is so, and what they refuse stays."""
+
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.children import run_script
+from tests.cli.command import COMMAND, command, program
+
+SHOP = """
+import signal
+import courtyard as cy
+space = cy.Space("shop")
+till = space.named("till", cy.Lock)
+till.acquire()
+stock = space.named("stock", cy.Dict, {"apples": 3, "pears": {"green": 2}})
+jobs = space.named("jobs [all]", cy.Queue, maxsize=10)
+jobs.put(1)
+cells = space.named("cells", cy.Array, "d", 5)
+gate = space.named("gate", cy.Semaphore, 3)
+gate.acquire()
+private = cy.Dict(a=1)
+print("ready", flush=True)
+signal.pause()
+"""
+WAITER = """
+import signal
+import courtyard as cy
+till = cy.Space("shop")["till"]
+print("ready", flush=True)
+till.acquire()
+signal.pause()
+"""
+PICKLED = """
+import courtyard as cy
+class Bomb:
+    def __reduce__(self):
+        return print, ("it was loaded",)
+cy.Dict.named("trap")["k"] = Bomb()
+cy.Dict.named("trap")["plain"] = 5
+"""
+
+
+def listed(folder: Path, *args: str) -> dict[str, dict[str, Any]]:
+    """Return what `ls --json` lists, by name."""
+    spaces = json.loads(command("ls", "--json", *args, folder=folder).stdout)
+    return {obj["name"]: obj for space in spaces for obj in space["objects"]}
+
+
+def test_ls_lists_names_and_users(folder: Path) -> None:
+    with program(SHOP, folder) as shop:
+        said = command("ls", folder=folder).stdout
+        assert re.search(r"^named space shop \(.*, in use\)$", said, re.M)
+        assert re.search(rf"^cells +Array\(d, 5\) +5 +\d+ bytes +{shop.pid} *$", said, re.M)
+        assert re.search(rf"^jobs \[all\] +Queue\(10\) +1 +\S+ kB +{shop.pid} *$", said, re.M)
+        assert re.search(r"^stock +Dict +2 ", said, re.M)
+        assert "private" not in said
+        everything = command("ls", "--all", folder=folder).stdout
+        assert "private space" in everything and re.search(r"^#0 +Dict +1 ", everything, re.M)
+        found = listed(folder)
+        assert set(found) == {"till", "stock", "jobs [all]", "cells", "gate"}
+        assert found["stock"]["length"] == 2 and found["stock"]["users"] == [shop.pid]
+        assert set(listed(folder, "[st]t*", "gate")) == {"stock", "gate"}
+        refused = command("ls", "x*", folder=folder, status=1)
+        assert refused.stderr == "courtyard: no name matches 'x*'\n"
+    assert listed(folder)["stock"]["users"] == []
+
+
+def test_ls_of_nothing(folder: Path) -> None:
+    assert command("ls", folder=folder).stdout == f"There are no spaces in {folder}.\n"
+    assert command("ls", "--json", folder=folder).stdout == "[]\n"
+    refused = command("ls", "--space", "none", folder=folder, status=1)
+    assert 'there is no space "none"' in refused.stderr
+
+
+def test_holders_and_waiters_are_seen(folder: Path) -> None:
+    with program(SHOP, folder) as shop, program(WAITER, folder) as waiter:
+
+        def till() -> Any:
+            said = command("inspect", "till", "--space", "shop", "--json", folder=folder)
+            return json.loads(said.stdout)[0]["object"]
+
+        while not (found := till())["waiters"]:  # it shows after a tenth of a second
+            assert waiter.poll() is None
+        assert found["holder"]["pid"] == shop.pid and found["holder"]["alive"]
+        assert found["waiters"][0]["pid"] == waiter.pid
+        said = command("inspect", "till", "--space", "shop", folder=folder).stdout
+        assert re.search(
+            rf"^holder +pid {shop.pid}, for [\d.]+ s at least$", said.replace(" \n", "\n"), re.M
+        )
+        assert re.search(rf"^waiter +pid {waiter.pid}, for ", said, re.M)
+        seen = command("ps", folder=folder).stdout
+        assert re.search(rf"^ *{shop.pid}  shop .*till.*gate \(1 permits\)", seen, re.M)
+        assert re.search(rf"^ *{waiter.pid}  shop .* - +till \([\d.]+ s\)", seen, re.M)
+        assert f"{sys.executable} -c" in seen
+
+
+def test_a_dead_holder_is_told_of(folder: Path) -> None:
+    with program(SHOP, folder) as shop:
+        os.kill(shop.pid, signal.SIGKILL)
+        shop.wait()
+        said = command("inspect", "till", "--space", "shop", folder=folder).stdout
+        assert "it died; the next one to come gets the lock" in said or "holder      nobody" in said
+        again = run_script(
+            "import courtyard as cy; lock = cy.Space('shop')['till']; "
+            "print(lock.acquire(timeout=10), lock.recovered)",
+            env={"COURTYARD_DIR": str(folder)},
+        )
+        assert again.stdout == "True True\n"
+
+
+def test_peek_never_unpickles_unless_told(folder: Path) -> None:
+    run_script(PICKLED, env={"COURTYARD_DIR": str(folder)})
+    said = command("inspect", "trap", "--peek", "5", folder=folder).stdout
+    assert "'plain': 5" in said and re.search(r"'k': <pickle, \d+ bytes>", said)
+    assert "it was loaded" not in said
+    one = command("inspect", "trap", "--peek", "1", "--json", folder=folder).stdout
+    assert len(json.loads(one)[0]["entries"]) == 1
+    told = command("inspect", "trap", "--peek", "5", "--unpickle", folder=folder).stdout
+    assert "it was loaded" in told
+
+
+def test_inspect_of_what_is_not_there(folder: Path) -> None:
+    assert "there is no space" in command("inspect", "x", folder=folder, status=1).stderr
+    run_script("import courtyard as cy; cy.Lock.named('a')", env={"COURTYARD_DIR": str(folder)})
+    refused = command("inspect", "x*", folder=folder, status=1)
+    assert "no name matches 'x*'" in refused.stderr and "courtyard ls" in refused.stderr
+
+
+def test_rm_refuses_what_is_used(folder: Path) -> None:
+    with program(SHOP, folder) as shop:
+        refused = command("rm", "cells", "till", "--space", "shop", folder=folder, status=1)
+        assert f"is used by {shop.pid}: nothing was removed" in refused.stderr
+        assert len(listed(folder)) == 5
+        dry = command("rm", "t*", "-n", "--force", "--space", "shop", folder=folder)
+        assert dry.stdout == "would remove Lock till\n" and len(listed(folder)) == 5
+        forced = command("rm", "t*", "--force", "--space", "shop", folder=folder)
+        assert forced.stdout == "removed Lock till\n" and "till" not in listed(folder)
+        whole = command("rm", "--whole-space", "--space", "shop", folder=folder, status=1)
+        assert "is used by others" in whole.stderr
+    assert command("rm", "jobs [all]", "--space", "shop", folder=folder).stdout == (
+        "removed Queue jobs [all]\n"
+    )
+    missing = command("rm", "gate", "nothing", "--space", "shop", folder=folder, status=1)
+    assert "no name matches 'nothing'" in missing.stderr and "gate" in listed(folder)
+    command("rm", "--whole-space", "--space", "shop", folder=folder)
+    assert not list(folder.iterdir())
+    again = command("rm", "--whole-space", "--space", "shop", folder=folder, status=1)
+    assert "there is no space 'shop'" in again.stderr
+
+
+def test_rm_takes_what_killed_programs_left(folder: Path) -> None:
+    with program(
+        "import courtyard as cy, signal; d = cy.Dict(a=1); print('ready', flush=True); "
+        "signal.pause()",
+        folder,
+    ) as killed:
+        assert command("rm", "--orphans", folder=folder).stdout == "nothing to remove\n"
+        assert len(list(folder.glob("*.cy1"))) == 1
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait()
+    sick = command("doctor", folder=folder, status=None)
+    if list(folder.glob("*.cy1")):  # whoever looks may have taken it already
+        assert "courtyard rm --orphans" in sick.stdout
+    dry = command("rm", "--orphans", "--dry-run", folder=folder).stdout
+    assert "would remove private space" in dry or dry == "nothing to remove\n"
+    command("rm", "--orphans", folder=folder)
+    assert not list(folder.glob("*.cy1"))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["rm"],
+        ["rm", "x", "--orphans"],
+        ["rm", "--nonsense"],
+        ["inspect"],
+        ["inspect", "x", "--peek", "-1"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_usage(args: list[str], folder: Path) -> None:
+    said = command(*args, folder=folder, status=2)
+    assert "Error" in said.stderr
+
+
+def test_doctor_says_what_to_do(folder: Path) -> None:
+    well = command("doctor", folder=folder)
+    assert re.search(r"^ok +permissions +.* mode 0700", well.stdout, re.M)
+    folder.chmod(0o755)
+    sick = command("doctor", folder=folder, status=1)
+    assert "!!" in sick.stdout and "0700" in sick.stdout
+    findings = json.loads(command("doctor", "--json", folder=folder, status=1).stdout)
+    assert any(not finding["well"] and finding["advice"] for finding in findings)
+    folder.chmod(0o700)
+
+
+def test_hostile_names_are_shown_plainly(folder: Path) -> None:
+    run_script(
+        r"import courtyard as cy; cy.Lock.named('[red]x\x1b[31m\n')",
+        env={"COURTYARD_DIR": str(folder)},
+    )
+    said = command("ls", folder=folder).stdout
+    assert r"[red]x\x1b[31m\n" in said and "\x1b" not in said
+
+
+@pytest.mark.parametrize("name", ["", "demo", "ls", "inspect", "ps", "doctor", "rm"])
+def test_each_help_has_an_example(name: str, folder: Path) -> None:
+    said = command(*name.split(), "--help", folder=folder).stdout
+    assert "Usage: courtyard" in said and "Example" in said
+    assert not list(folder.iterdir())
+
+
+def test_names_are_completed(folder: Path) -> None:
+    run_script(
+        "import courtyard as cy; cy.Lock.named('alpha'), cy.Lock.named('beta')",
+        env={"COURTYARD_DIR": str(folder)},
+    )
+    said = run_script(
+        f"import sys; sys.argv = ['courtyard']; {COMMAND}",
+        check=False,
+        env={
+            "COURTYARD_DIR": str(folder),
+            "_COURTYARD_COMPLETE": "complete_bash",
+            "COMP_WORDS": "courtyard inspect al",
+            "COMP_CWORD": "2",
+        },
+    )
+    assert said.stdout.split() == ["alpha"]
