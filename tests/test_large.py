@@ -212,3 +212,25 @@ def test_readers_see_whole_values_while_they_are_replaced() -> None:
     finally:
         kill(child)
     d.check()
+
+
+@pytest.mark.parametrize("end", ["del", "pop", "popitem"])
+def test_the_index_of_a_dict_shrinks_with_it(end: str) -> None:
+    probe = Value("i")
+    Dict({n: n for n in range(20_000)}).clear()  # the space's own tables have grown
+    before = space_of(probe).used
+    d = Dict({n: n for n in range(20_000)})
+    full = space_of(probe).used - before
+    for number in reversed(range(500, 20_000)):
+        if end == "del":
+            del d[number]
+        elif end == "pop":
+            d.pop(number)
+        else:
+            d.popitem()
+    assert space_of(probe).used - before < full / 20
+    assert plain(d) == {n: n for n in range(500)}
+    for number in range(500):
+        del d[number]
+    assert space_of(probe).used - before < 8000
+    d.check()

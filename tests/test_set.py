@@ -105,6 +105,26 @@ CHANGES: list[Operation] = [
 ]
 
 
+def test_it_has_what_a_set_has_and_what_shared_objects_have() -> None:
+    ours = {
+        "check",
+        "close",
+        "get_lock",
+        "name",
+        "named",
+        "space",
+        "statistics",
+        "version",
+        "wait_for",
+    }
+    names = {name for name in dir(Set) if not name.startswith("_")}
+    assert names == {name for name in dir(set) if not name.startswith("_")} | ours
+    with pytest.raises(TypeError):
+        Set("a")["a"]
+    with pytest.raises(TypeError):
+        Set("a")["a"] = 1
+
+
 def test_changes() -> None:
     compare(Set(), set(), CHANGES)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     _V = TypeVar("_V", default=Any)
 
 
-class Dict(Table["_K", "_V"]):
+class Dict(Table, _native.Map["_K", "_V"]):
     """A dict among processes and threads.
 
     All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys

@@ -372,8 +372,8 @@ def _entries(space: Space, name: str, count: int) -> list[Any]:
         return obj._values()[:count]
     if isinstance(obj, cy.Set):
         return _native.Table._keys(obj)[:count]
-    if isinstance(obj, _native.Table):
-        return _native.Table._items(obj)[:count]
+    if isinstance(obj, _native.Map):
+        return _native.Map._items(obj)[:count]
     return []
 
 

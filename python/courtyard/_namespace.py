@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from courtyard import _native
 from courtyard._primitive import once
 from courtyard._table import Table
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Namespace(Table[str, object]):
+class Namespace(Table, _native.Map[str, object]):
     """Attributes among processes and threads, as those of a Manager's Namespace.
 
     Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and
@@ -35,14 +36,14 @@ class Namespace(Table[str, object]):
     def __init__(self, /, **attributes: Any) -> None:
         """Set the attributes that are given as keywords."""
         if attributes:
-            Table._change_all(self, list(attributes.items()), [])
+            _native.Map._change_all(self, list(attributes.items()), [])
 
     def __getattribute__(self, name: str) -> Any:
         """Return a shared attribute; names with an underscore are the object's own."""
         if name.startswith("_"):
-            return Table.__getattribute__(self, name)
+            return _native.Map.__getattribute__(self, name)
         try:
-            return Table.__getitem__(self, name)
+            return _native.Map.__getitem__(self, name)
         except KeyError:
             raise AttributeError(name) from None
 
@@ -51,7 +52,7 @@ class Namespace(Table[str, object]):
         if name.startswith("_"):
             object.__setattr__(self, name, value)
         else:
-            Table.__setitem__(self, name, value)
+            _native.Map.__setitem__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         """Delete a shared attribute. Raises AttributeError if there is none."""
@@ -59,24 +60,24 @@ class Namespace(Table[str, object]):
             object.__delattr__(self, name)
             return
         try:
-            Table.__delitem__(self, name)
+            _native.Map.__delitem__(self, name)
         except KeyError:
             raise AttributeError(name) from None
 
     def __dir__(self) -> list[str]:
         """Name the shared attributes."""
-        return sorted(Table._keys(self))
+        return sorted(_native.Map._keys(self))
 
     def __eq__(self, other: object) -> bool:
         """Compare attributes with another Namespace's."""
         if not isinstance(other, Namespace):
             return NotImplemented
-        return dict(Table._items(self)) == dict(Table._items(other))
+        return dict(_native.Map._items(self)) == dict(_native.Map._items(other))
 
     __hash__ = None  # type: ignore[assignment]
 
     @once
     def __repr__(self) -> str:
         """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
-        items = ", ".join(f"{name}={value!r}" for name, value in Table._items(self))
+        items = ", ".join(f"{name}={value!r}" for name, value in _native.Map._items(self))
         return f"{type(self).__name__}({items})"

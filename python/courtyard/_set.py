@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableSet
 from collections.abc import Set as AbstractSet
 
+from courtyard import _native
 from courtyard._name import quoted
 from courtyard._table import Table
 
@@ -18,16 +19,7 @@ if TYPE_CHECKING:
     _T = TypeVar("_T", default=Any)
 
 
-class _Absent:
-    """A method of a table that a set has not."""
-
-    __slots__ = ()
-
-    def __get__(self, instance: object, owner: type) -> Any:
-        raise AttributeError(f"{owner.__name__} has elements and no values to get or change")
-
-
-class Set(Table["_T", None]):
+class Set(Table, _native.Table["_T"]):
     """A set among processes and threads.
 
     All of ``set``; what is the same element, ``courtyard.Dict`` says of its keys. Changes of many
@@ -45,9 +37,6 @@ class Set(Table["_T", None]):
 
     __slots__ = ()
 
-    if not TYPE_CHECKING:
-        get = setdefault = popitem = increment = compare_exchange = mutate = _Absent()
-
     def __init__(self, iterable: Iterable[Any] = (), /) -> None:
         """Fill it with the elements of an iterable, in place of those that are there."""
         if len(self):
@@ -56,25 +45,20 @@ class Set(Table["_T", None]):
 
     def add(self, element: Any, /) -> None:
         """Put an element in, unless it is there."""
-        Table.setdefault(self, element)
+        self._put(element)
 
     def discard(self, element: Any, /) -> None:
         """Take an element out, if it is there."""
-        Table.pop(self, _frozen(element), None)
+        self._remove(_frozen(element))
 
     def remove(self, element: Any, /) -> None:
         """Take an element out. Raises KeyError if it is not there."""
-        try:
-            Table.__delitem__(self, _frozen(element))
-        except KeyError:
-            raise KeyError(element) from None
+        if not self._remove(_frozen(element)):
+            raise KeyError(element)
 
-    def pop(self) -> Any:  # type: ignore[override]
+    def pop(self) -> Any:
         """Take out the element that was put in last, and return it. Raises KeyError if empty."""
-        try:
-            return Table.popitem(self)[0]
-        except KeyError:
-            raise KeyError("pop from an empty set") from None
+        return self._pop_last()
 
     def update(self, *others: Iterable[Any]) -> None:
         """Put in the elements of all iterables, at once."""
@@ -223,21 +207,9 @@ class Set(Table["_T", None]):
         """Return a plain set of all that is here, as it stood at one moment."""
         return self._plain()
 
-    def __getitem__(self, key: Any) -> Any:
-        """Raise TypeError, as ``set`` does."""
-        raise TypeError(f"{type(self).__name__!r} object is not subscriptable")
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Raise TypeError, as ``set`` does."""
-        raise TypeError(f"{type(self).__name__!r} object does not support item assignment")
-
-    def __delitem__(self, key: Any) -> None:
-        """Raise TypeError, as ``set`` does."""
-        raise TypeError(f"{type(self).__name__!r} object doesn't support item deletion")
-
     def __contains__(self, element: object) -> bool:
         """Say whether an element is here."""
-        return Table.__contains__(self, _frozen(element))
+        return super().__contains__(_frozen(element))
 
     def __iter__(self) -> Iterator[_T]:
         """Iterate over a snapshot, in the order of insertion."""

@@ -61,6 +61,27 @@ impl<'a> Alone<'a> {
         self.entries += 1;
     }
 
+    /// Whether there is room for so many bytes, and a word more.
+    #[inline(always)]
+    pub fn has_room(&self, bytes: u64) -> bool {
+        bytes.div_ceil(WORD) < record::ENTRY_PAIRS - self.entries
+    }
+
+    /// As `write`, of the words that consist of these bytes; the rest of the last one becomes zero.
+    ///
+    /// # Panics
+    /// Where `has_room` says no.
+    #[inline(always)]
+    pub fn write_bytes(&mut self, word: u64, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = (!rest.is_empty()).then_some(&last);
+        for (bytes, index) in words.iter().chain(last).zip(0..) {
+            self.write(word + index * WORD, u64::from_ne_bytes(*bytes));
+        }
+    }
+
     /// Commits, applies, unlocks, and tells those who wait on `event`.
     ///
     /// # Crash

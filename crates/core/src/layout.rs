@@ -10,6 +10,8 @@ pub const VERSION: u64 = 1;
 
 pub const WORD: u64 = 8;
 pub const LINE: u64 = 64;
+/// Every block starts at a multiple of this.
+pub const GRAIN: u64 = 32;
 pub const PAGE: u64 = 4096;
 /// What the heap deals in: runs of whole units.
 pub const UNIT: u64 = 16 << 10;
@@ -169,8 +171,8 @@ pub mod record {
 pub const BITMAPS: u64 = SLOT_RECORDS + SLOTS * slot::STRIDE;
 
 /// Sizes of small blocks, header included. Larger ones are runs of units.
-pub const CLASSES: [u64; 18] = [
-    64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384,
+pub const CLASSES: [u64; 19] = [
+    64, 128, 160, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384,
     24576, 32768,
 ];
 pub const LARGEST_CLASS: u64 = CLASSES[CLASSES.len() - 1];
@@ -323,6 +325,7 @@ mod tests {
         for (class, size) in CLASSES.iter().enumerate() {
             let blocks = (chunk_units(class) * UNIT - chunk::BLOCKS) / size;
             assert!((1..=256).contains(&blocks), "class {class}: {blocks}");
+            assert!(size.is_multiple_of(GRAIN) && chunk::BLOCKS.is_multiple_of(GRAIN));
         }
     }
 }

@@ -12,6 +12,8 @@ pub mod cell;
 #[cfg(not(loom))]
 pub mod check;
 pub mod condition;
+#[cfg(not(loom))]
+mod copy;
 pub mod crash;
 pub mod directory;
 pub mod doom;

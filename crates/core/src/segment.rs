@@ -4,6 +4,7 @@
 //! pages appear in it as the file grows. So nothing moves, nothing is unmapped while attached,
 //! and a reference is good as soon as the published size covers it.
 
+use crate::copy;
 use crate::error::{Error, Result, corrupt};
 use crate::layout::{self, PAGE, WORD, superblock};
 use crate::os::{self, Identity, Woken};
@@ -49,6 +50,18 @@ impl Cell for AtomicU8 {}
 impl Cell for AtomicU16 {}
 impl Cell for AtomicU32 {}
 impl Cell for AtomicU64 {}
+
+/// The last `count` bytes, at most 7, as the low end of a word.
+#[inline(always)]
+fn last_word(bytes: &[u8], count: usize) -> u64 {
+    match bytes.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last) >> (8 * (8 - count)),
+        None => bytes
+            .iter()
+            .rev()
+            .fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
 
 /// Of bytes at an offset: their place in its word, the next word, how many come before that.
 fn head_of(offset: u64, length: usize) -> (usize, u64, usize) {
@@ -256,17 +269,25 @@ impl Segment {
         self.size.fetch_max(size, Ordering::Relaxed);
     }
 
-    #[inline]
+    #[inline(always)]
     fn covers(&self, offset: u64, length: u64) -> bool {
-        let covered = |size: u64| offset.checked_add(length).is_some_and(|end| end <= size);
-        covered(self.size.load(Ordering::Relaxed)) || covered(self.size())
+        match offset.checked_add(length) {
+            Some(end) => end <= self.size.load(Ordering::Relaxed) || self.reaches(end),
+            None => false,
+        }
+    }
+
+    /// Whether the file has grown so far by now.
+    #[cold]
+    fn reaches(&self, end: u64) -> bool {
+        end <= self.size()
     }
 
     /// The word at an offset that this process computed or checked before.
     ///
     /// # Panics
     /// On an offset outside the segment: a bug here, not bad data; data is read through `at`.
-    #[inline]
+    #[inline(always)]
     pub fn word(&self, offset: u64) -> &AtomicU64 {
         self.cell(offset)
     }
@@ -275,7 +296,7 @@ impl Segment {
     ///
     /// # Panics
     /// As `word`.
-    #[inline]
+    #[inline(always)]
     pub fn cell<T: Cell>(&self, offset: u64) -> &T {
         let header = offset < layout::BITMAPS; // always mapped and in the file
         assert!(
@@ -308,14 +329,20 @@ impl Segment {
     ///
     /// # Errors
     /// `Corrupt` if it is not.
+    #[inline(always)]
     pub fn check_range(&self, offset: u64, length: u64) -> Result<()> {
         if offset.is_multiple_of(WORD) && offset >= self.data && self.covers(offset, length) {
             return Ok(());
         }
-        Err(corrupt(format!(
+        Err(self.outside(offset, length))
+    }
+
+    #[cold]
+    fn outside(&self, offset: u64, length: u64) -> Error {
+        corrupt(format!(
             "{}: offset {offset:#x} + {length} lies outside the data area",
             self.path().display()
-        )))
+        ))
     }
 
     /// The address of an offset, for views whose lifetime the caller keeps.
@@ -328,6 +355,7 @@ impl Segment {
     ///
     /// # Panics
     /// As `word`.
+    #[inline(always)]
     fn words(&self, offset: u64, count: u64) -> &[AtomicU64] {
         if count == 0 {
             return &[];
@@ -348,10 +376,7 @@ impl Segment {
             head.copy_from_slice(&word.to_ne_bytes()[lead..lead + rest]);
         }
         let (chunks, tail) = to.as_chunks_mut::<8>();
-        let words = self.words(offset, chunks.len() as u64);
-        for (chunk, word) in chunks.iter_mut().zip(words) {
-            *chunk = word.load(Ordering::Relaxed).to_ne_bytes();
-        }
+        copy::out(self.words(offset, chunks.len() as u64), chunks);
         if !tail.is_empty() {
             let word = self.word(offset + chunks.len() as u64 * WORD);
             tail.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes()[..tail.len()]);
@@ -369,10 +394,7 @@ impl Segment {
             word.store(u64::from_ne_bytes(first), Ordering::Relaxed);
         }
         let (chunks, tail) = from.as_chunks::<8>();
-        let words = self.words(offset, chunks.len() as u64);
-        for (chunk, word) in chunks.iter().zip(words) {
-            word.store(u64::from_ne_bytes(*chunk), Ordering::Relaxed);
-        }
+        copy::into(chunks, self.words(offset, chunks.len() as u64));
         if !tail.is_empty() {
             let mut last = [0; 8];
             last[..tail.len()].copy_from_slice(tail);
@@ -390,10 +412,7 @@ impl Segment {
         };
         self.copy_pieces(from, to, head);
         let count = (length - head) / WORD;
-        let (source, target) = (self.words(from + head, count), self.words(to + head, count));
-        for (from, to) in source.iter().zip(target) {
-            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+        copy::within(self.words(from + head, count), self.words(to + head, count));
         let done = head + count * WORD;
         self.copy_pieces(from + done, to + done, length - done);
     }
@@ -433,14 +452,22 @@ impl Segment {
     }
 
     /// Whether the bytes there are these; copies nothing, so it may run under a lock.
+    #[inline(always)]
     pub fn reads(&self, offset: u64, expected: &[u8]) -> bool {
-        expected
-            .chunks(WORD as usize)
-            .zip(0..)
-            .all(|(chunk, index)| {
-                let word = self.word(offset + index * WORD).load(Ordering::Relaxed);
-                word.to_ne_bytes()[..chunk.len()] == *chunk
-            })
+        let (chunks, rest) = expected.as_chunks::<8>();
+        let words = self.words(offset, chunks.len() as u64);
+        let is_same = |(chunk, word): (&[u8; 8], &AtomicU64)| {
+            u64::from_ne_bytes(*chunk) == word.load(Ordering::Relaxed)
+        };
+        if !chunks.iter().zip(words).all(is_same) {
+            return false;
+        }
+        if rest.is_empty() {
+            return true;
+        }
+        let word = self.word(offset + chunks.len() as u64 * WORD);
+        let ends = 8 * (8 - rest.len());
+        (word.load(Ordering::Relaxed).to_le() ^ last_word(expected, rest.len())) << ends == 0
     }
 
     /// Sleeps while the low half of the word at `offset` equals that of `expected`.

@@ -56,6 +56,19 @@ pub struct Hooks {
     pub adopt: fn(&Space) -> Result<()>,
 }
 
+#[cfg(loom)]
+impl Hooks {
+    /// Those of a model, where nothing above the space is at work.
+    pub const MODEL: Hooks = Hooks {
+        sweep: |_, _, _| Ok(()),
+        dismantle: |_, _, _| Ok(()),
+        crumble: |_, _, _| Ok(()),
+        settle: |_, _, _, _| Ok(()),
+        blocks: |_, _| Ok(Blocks::default()),
+        adopt: |_| Ok(()),
+    };
+}
+
 /// How to wait: the caller runs the slice it is given (at most a tenth of a second) in whatever
 /// way suits it (without the GIL), and fails if it was told to stop meanwhile.
 pub type Patience<'p> = &'p mut dyn FnMut(&mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()>;

@@ -75,15 +75,7 @@ fn space(count: u64) -> Arc<Space> {
     for index in 0..count {
         set(RING + block::SMALL + (2 + index) * WORD, number(1 + index));
     }
-    let hooks = Hooks {
-        sweep: |_, _, _| Ok(()),
-        dismantle: |_, _, _| Ok(()),
-        crumble: |_, _, _| Ok(()),
-        settle: |_, _, _, _| Ok(()),
-        blocks: |_, _| Ok(courtyard_core::space::Blocks::default()),
-        adopt: |_| Ok(()),
-    };
-    Arc::new(Space::new(segment, hooks).unwrap())
+    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
 }
 
 fn join(space: &Space, slot: u64) -> Participant {

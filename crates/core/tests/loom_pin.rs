@@ -66,15 +66,7 @@ fn space() -> Arc<Space> {
     for (word, value) in start {
         segment.word(word).store(value, Ordering::Relaxed);
     }
-    let hooks = Hooks {
-        sweep: |_, _, _| Ok(()),
-        dismantle: |_, _, _| Ok(()),
-        crumble: |_, _, _| Ok(()),
-        settle: |_, _, _, _| Ok(()),
-        blocks: |_, _| Ok(courtyard_core::space::Blocks::default()),
-        adopt: |_| Ok(()),
-    };
-    Arc::new(Space::new(segment, hooks).unwrap())
+    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
 }
 
 fn join(space: &Space, slot: u64) -> Participant {

@@ -72,15 +72,7 @@ fn space(first: u64, items: u64) -> Arc<Space> {
         let named = segment.word(row(slot).at);
         named.store(QUEUE.object.row + 1, Ordering::Relaxed);
     }
-    let hooks = Hooks {
-        sweep: |_, _, _| Ok(()),
-        dismantle: |_, _, _| Ok(()),
-        crumble: |_, _, _| Ok(()),
-        settle: |_, _, _, _| Ok(()),
-        blocks: |_, _| Ok(courtyard_core::space::Blocks::default()),
-        adopt: |_| Ok(()),
-    };
-    Arc::new(Space::new(segment, hooks).unwrap())
+    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
 }
 
 fn join(space: &Space, slot: u64) -> Participant {

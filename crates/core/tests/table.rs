@@ -4,8 +4,10 @@ mod stage;
 
 use courtyard_core::cell::{self, Writer};
 use courtyard_core::directory;
+use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
 use courtyard_core::value::{self, Found, Fresh, Taken};
 use proptest::prelude::*;
@@ -284,6 +286,75 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
     census(&space);
     directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
     census(&space);
+}
+
+#[test]
+fn an_index_shrinks_with_what_is_taken_out() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, _, table) = make(&space);
+    let slots = || {
+        let shards = (0..table::SHARDS).map(|shard| cell::payload(table.cell) + shard * LINE);
+        let words = shards.map(|shard| space.segment.word(shard + 16));
+        words
+            .map(|word| 1u64 << (word.load(Ordering::Relaxed) % GRAIN))
+            .sum::<u64>()
+    };
+    let name = |number: u64| number.to_string().into_bytes();
+    fn key(bytes: &[u8]) -> Key<'_> {
+        Key { tag: 1, bytes }
+    }
+    let remove = |number| {
+        let name = name(number);
+        let removed = table::remove(
+            &space,
+            me(&space),
+            &mut patient,
+            table,
+            &key(&name),
+            When::Always,
+        );
+        assert!(removed.expect("to remove"));
+    };
+    for round in 0..3 {
+        for number in 0..8000 {
+            let (name, value) = (name(number), Fresh::Word(number << 3 | 1));
+            let item = Item {
+                key: key(&name),
+                original: None,
+                value,
+            };
+            let stored = table::store(&space, me(&space), &mut patient, table, &item, When::Always);
+            assert!(stored.expect("to store"));
+        }
+        assert!(slots() >= 8000);
+        (40..7000).for_each(remove);
+        assert!(slots() <= 4 * 2000, "{} slots for 1040 keys", slots());
+        match round {
+            0 => (7000..8000).for_each(remove),
+            1 => (7000..8000).rev().for_each(|number| {
+                let popped = table::pop_last(&space, me(&space), &mut patient, table);
+                let ((_, bytes), ..) = popped.expect("to pop").expect("a key");
+                assert_eq!(bytes, name(number));
+            }),
+            _ => {
+                let batch = Batch::new(&space, me(&space), &mut patient, 1000);
+                let mut batch = batch.expect("a batch");
+                (7000..8000).for_each(|number| batch.remove(&key(&name(number))));
+                assert!(table::store_all(&mut patient, table, &batch).expect("to store"));
+            }
+        }
+        assert!(slots() <= 256, "{} slots for 40 keys", slots());
+        let keys = table::snapshot(&space, me(&space), &mut patient, table, Want::Keys);
+        let found: Vec<_> = keys
+            .expect("keys")
+            .into_iter()
+            .map(|pair| pair.key)
+            .collect();
+        assert_eq!(found, (0..40).map(name).collect::<Vec<_>>());
+        census(&space);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
 use crate::state::{Death, Known, death, deaths, known_as, me};
 use courtyard_core::cell::{self, TABLE, Writer};
-use courtyard_core::layout::{LINE, UNIT, WORD, block, kind, superblock};
+use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
 use courtyard_core::space::{Patience, Space, patient};
 use courtyard_core::table::{self, Batch, Item, Key, SHARDS, Table, Token, Want, When};
 use courtyard_core::value::{self, Fresh};
@@ -269,8 +269,13 @@ impl Session<'_> {
                 (number, length),
                 when
             ));
-            // SAFETY: this process has one thread.
-            unsafe { table::store_alone(&space.segment, me, table, &key(&name(number)), 9) };
+            let bytes = vec![9; length.min(300)];
+            let parts: &[&[u8]] = &[&bytes];
+            for value in [Fresh::Word(9), Fresh::Bytes(KIND, parts)] {
+                let (segment, cell, name) = (&space.segment, table.cell, name(number));
+                // SAFETY: this process has one thread.
+                unsafe { table::store_alone(segment, me, cell, &key(&name), &value) };
+            }
         }
         for number in [1, 2, LONG, 99] {
             if self.is_stuck() {
@@ -342,7 +347,7 @@ pub fn spoil(draft: &mut Draft) {
             }
             2 | 3 if root != 0 => {
                 // A word of the index or of the order.
-                let storage = draft.image.word(shard + 2 * WORD) / LINE * LINE;
+                let storage = draft.image.word(shard + 2 * WORD) / GRAIN * GRAIN;
                 let is_large = storage.wrapping_sub(draft.image.data).is_multiple_of(UNIT);
                 let head = if is_large { block::LARGE } else { block::SMALL };
                 let at = storage + head + draft.random.below(64) * WORD;

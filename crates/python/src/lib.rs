@@ -88,7 +88,7 @@ mod _native {
         space_path, spaces,
     };
     #[pymodule_export]
-    use crate::table::Table;
+    use crate::table::{Map, Table};
     #[pymodule_export]
     use crate::value::View;
     #[pymodule_export]

@@ -21,7 +21,8 @@ use std::rc::Rc;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Outcome {
     Before,
-    /// Of an operation that first makes room in a table, in a record of its own: that is done.
+    /// Of an operation that first makes room in a table, in a record of its own, or gives some back
+    /// last: the first of the two is done.
     Prepared,
     After,
 }

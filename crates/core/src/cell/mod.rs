@@ -71,7 +71,8 @@ fn room(length: u64) -> Result<u64> {
     if length >> 56 != 0 {
         return Err(Error::Full(format!("{length} bytes fit nowhere")));
     }
-    let small = layout::align_up(PAYLOAD + length, WORD);
+    // Whole lines, so that it is a block that starts on one.
+    let small = layout::align_up(block::SMALL + PAYLOAD + length, LINE) - block::SMALL;
     let large = LINE + layout::align_up(length, WORD);
     Ok(class_for(small).map_or(large, |_| small))
 }

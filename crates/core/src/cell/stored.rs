@@ -269,6 +269,7 @@ pub fn store(
 ///
 /// # Errors
 /// `Corrupt` if no block can be there.
+#[inline(always)]
 pub fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
     if word == 0 || word & TAG_MASK != BLOCK_TAG {
         return Ok(None);

@@ -32,11 +32,13 @@ use chunk::chunk_of;
 use unit::{Units, unit_offset};
 
 /// What a block is, by its offset alone.
+#[inline(always)]
 pub fn is_large(segment: &Segment, block: u64) -> bool {
     block.wrapping_sub(segment.data()).is_multiple_of(UNIT)
 }
 
 /// Where the payload of a block starts.
+#[inline(always)]
 pub fn payload(segment: &Segment, block: u64) -> u64 {
     let head = if is_large(segment, block) {
         block::LARGE

@@ -1,38 +1,96 @@
-//! The shortest changes, by the one thread that nothing stands in the way of.
+//! The shortest looks and changes, by the one thread that nothing stands in the way of.
 
-use super::entry;
+use super::entry::{self, Entry, Inline};
 use super::read::{Probe, plainly, probe};
-use super::{Key, Shard, Table};
+use super::{Key, Shard};
 use crate::alone::Alone;
 use crate::cell::{EVENT, linked};
 use crate::participant::Participant;
 use crate::segment::Segment;
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
+use crate::value::Fresh;
 
-/// The value of a key, if it is a word, and if one look without a lock finds it.
-#[inline]
-pub fn peek(segment: &Segment, cell: u64, key: &Key) -> Option<u64> {
-    let hash = key.hash();
-    let shard = Shard::of(cell, hash);
-    let sequence = segment.word(shard.sequence());
-    let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
-    if before & 1 != 0 {
-        return None;
-    }
-    let storage = shard.store(segment).ok()??;
-    let Ok(Probe::There(_, entry)) = probe(segment, plainly(segment), storage, key, hash) else {
-        return None;
-    };
-    let word = entry.value(segment);
-    if entry::is_inline(word) || !matches!(linked(segment, word), Ok(None)) {
-        return None;
-    }
-    fence(Ordering::Acquire); // pairs with apply's Release fence after odd
-    (sequence.load(Ordering::Relaxed) == before).then_some(word)
+/// What one look at a shard without a lock found.
+struct Look<'a> {
+    sequence: &'a AtomicU64,
+    before: u64,
+    entry: Option<Entry>,
 }
 
-/// Stores a value word under a key whose value is no block, if nothing stands in the way: false says
-/// that `store` is due, and nothing has changed.
+impl<'a> Look<'a> {
+    /// None: somebody is at work there.
+    #[inline(always)]
+    fn new(segment: &'a Segment, cell: u64, key: &Key) -> Option<Look<'a>> {
+        let hash = key.hash();
+        let shard = Shard::of(cell, hash);
+        let sequence = segment.word(shard.sequence());
+        let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
+        if before & 1 != 0 {
+            return None;
+        }
+        let entry = match shard.store(segment).ok()? {
+            None => None,
+            Some(storage) => match probe(segment, plainly(segment), storage, key, hash).ok()? {
+                Probe::There(_, entry) => Some(entry),
+                Probe::Vacant(_) => None,
+            },
+        };
+        Some(Look {
+            sequence,
+            before,
+            entry,
+        })
+    }
+
+    #[inline(always)]
+    fn holds(&self) -> bool {
+        fence(Ordering::Acquire); // pairs with apply's Release fence after odd
+        self.sequence.load(Ordering::Relaxed) == self.before
+    }
+}
+
+/// A value that is in its word or in its entry, as one look found it.
+pub struct Glimpse<'a> {
+    pub value: Seen,
+    look: Look<'a>,
+}
+
+pub enum Seen {
+    Word(u64),
+    Inline(Inline),
+}
+
+impl Glimpse<'_> {
+    /// Whether what was read so far is right.
+    #[inline(always)]
+    pub fn holds(&self) -> bool {
+        self.look.holds()
+    }
+}
+
+/// Whether there is such a key, if one look without a lock tells.
+#[inline]
+pub fn is_known(segment: &Segment, cell: u64, key: &Key) -> Option<bool> {
+    let look = Look::new(segment, cell, key)?;
+    look.holds().then_some(look.entry.is_some())
+}
+
+/// The value of a key, if it is no block, and if one look without a lock finds it.
+#[inline]
+pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Glimpse<'a>> {
+    let look = Look::new(segment, cell, key)?;
+    let entry = look.entry?;
+    let word = entry.value(segment);
+    let value = match entry.inline(segment, word).ok()? {
+        Some(inline) => Seen::Inline(inline),
+        None if linked(segment, word).ok()?.is_none() => Seen::Word(word),
+        None => return None,
+    };
+    Some(Glimpse { value, look })
+}
+
+/// Stores a value that is no block under a key whose value is none, where it is, if there is room
+/// and nothing stands in the way: false says that `store` is due, and nothing has changed.
 ///
 /// # Safety
 /// As `Alone::begin`.
@@ -43,12 +101,12 @@ pub fn peek(segment: &Segment, cell: u64, key: &Key) -> Option<u64> {
 pub unsafe fn store_alone(
     segment: &Segment,
     participant: &Participant,
-    table: Table,
+    cell: u64,
     key: &Key,
-    word: u64,
+    value: &Fresh,
 ) -> bool {
     let hash = key.hash();
-    let shard = Shard::of(table.cell, hash);
+    let shard = Shard::of(cell, hash);
     // SAFETY: as the caller promised.
     let Some(mut alone) = (unsafe { Alone::begin(segment, participant, shard.0) }) else {
         return false;
@@ -57,7 +115,7 @@ pub unsafe fn store_alone(
         // Lock, then look: pairs with `quiesce`. On x86 taking the lock is that fence.
         fence(Ordering::SeqCst);
     }
-    if segment.word(table.cell).load(Ordering::Acquire) != 0 {
+    if segment.word(cell).load(Ordering::Acquire) != 0 {
         return false;
     }
     let Ok(Some(storage)) = shard.store(segment) else {
@@ -70,7 +128,37 @@ pub unsafe fn store_alone(
     if !entry::is_inline(old) && !matches!(linked(segment, old), Ok(None)) {
         return false;
     }
+    let word = match value {
+        Fresh::Word(word) => Some(*word),
+        Fresh::Bytes(kind, parts) => write_inline(segment, &mut alone, entry, *kind, parts),
+        Fresh::Block(_) => None,
+    };
+    let Some(word) = word else {
+        return false;
+    };
     alone.write(entry.0 + entry::VALUE, word);
-    alone.commit_under(shard.sequence(), table.cell + EVENT);
+    alone.commit_under(shard.sequence(), cell + EVENT);
     true
+}
+
+/// Writes a value's bytes over those in an entry, as entries of the record; the value word that says
+/// so. None: there is no room, in the entry or in the record.
+#[inline]
+fn write_inline(
+    segment: &Segment,
+    alone: &mut Alone,
+    entry: Entry,
+    kind: u8,
+    parts: &[&[u8]],
+) -> Option<u64> {
+    let length = parts.iter().map(|part| part.len() as u64).sum();
+    if !alone.has_room(length) {
+        return None;
+    }
+    let mut at = entry.room_for(segment, length)?;
+    for part in parts {
+        alone.write_bytes(at, part);
+        at += part.len() as u64;
+    }
+    Some(entry::inline_word(kind, length))
 }

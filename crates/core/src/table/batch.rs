@@ -2,7 +2,7 @@
 
 use super::change::{Item, exchange, insert};
 use super::entry::{self, Entry};
-use super::grow::grow;
+use super::grow::{grow, shrink};
 use super::read::{Probe, original_of, probe};
 use super::removal::unlink;
 use super::{Key, Shard, Table};
@@ -188,6 +188,9 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool
             return Ok(false);
         };
         let Some(shard) = full else {
+            for hash in &gone {
+                shrink(space, participant, table, Shard::of(table.cell, *hash));
+            }
             tidy(space, participant, patience)?;
             return Ok(true);
         };

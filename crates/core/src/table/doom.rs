@@ -6,7 +6,7 @@ use crate::cell::linked;
 use crate::doom as doomed;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
-use crate::layout::{LINE, WORD, kind};
+use crate::layout::{GRAIN, LINE, WORD, kind};
 use crate::link;
 use crate::operation::Operation;
 use crate::seed::{Bug, planted};
@@ -59,7 +59,7 @@ pub fn crumble_cell(operation: &mut Operation, root: u64, cell: u64) -> Attempt<
 /// The storage in a block that is doomed, or in nobody's hands yet: its shape says how large.
 fn storage_in(segment: &Segment, block: u64) -> Result<Storage> {
     let (_, length, _) = crate::cell::shape_of(segment, block)?;
-    let log = (2..40).find(|&log| super::bytes(1 << log) == length);
+    let log = (2..GRAIN).find(|&log| super::bytes(1 << log) == length);
     let storage = match log {
         Some(log) => Storage::new(segment, block | log)?,
         None => None,

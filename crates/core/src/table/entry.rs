@@ -2,7 +2,8 @@
 
 use super::{KEY_MOST, Key};
 use crate::error::{Error, Result, corrupt};
-use crate::layout::{WORD, align_up, block, kind};
+use crate::layout::{CLASSES, WORD, align_up, block, kind};
+use crate::operation::class_for;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
@@ -15,6 +16,9 @@ const KEY: u64 = 32;
 
 /// The tag of a value word that says that the value's bytes stand in the entry.
 const INLINE: u64 = 6;
+/// Of a block's shape.
+const LENGTH_MASK: u64 = (1 << 56) - 1;
+
 const HAS_ORIGINAL: u64 = 1 << 31;
 const TAG_SHIFT: u32 = 26;
 
@@ -47,11 +51,13 @@ impl Entry {
     ///
     /// # Errors
     /// `Corrupt`.
+    #[inline(always)]
     pub fn at(segment: &Segment, offset: u64) -> Result<Entry> {
         segment.check_range(offset, KEY)?;
         Ok(Entry(offset))
     }
 
+    #[inline(always)]
     fn read(self, segment: &Segment, offset: u64) -> u64 {
         segment.word(self.0 + offset).load(Ordering::Relaxed)
     }
@@ -114,7 +120,17 @@ impl Entry {
             at += part.len() as u64;
             length += part.len() as u64;
         }
-        Ok(INLINE | u64::from(kind) << 8 | length << 16)
+        Ok(inline_word(kind, length))
+    }
+
+    /// Where a value of so many bytes goes in place of the one that is there; None: the entry's block
+    /// has no room for it.
+    pub fn room_for(self, segment: &Segment, length: u64) -> Option<u64> {
+        let at = self.value_at(segment).ok()?;
+        let size = self.read(segment, block::SHAPE) & LENGTH_MASK;
+        let end = self.0 + CLASSES[class_for(size)?];
+        let length = align_up(length, WORD);
+        (at + length <= end && segment.check_range(at, length).is_ok()).then_some(at)
     }
 
     pub fn set_value(self, segment: &Segment, word: u64) {
@@ -125,6 +141,7 @@ impl Entry {
         self.read(segment, STAMP)
     }
 
+    #[inline(always)]
     pub fn value(self, segment: &Segment) -> u64 {
         segment.word(self.0 + VALUE).load(Ordering::Acquire)
     }
@@ -139,6 +156,7 @@ impl Entry {
     }
 
     /// Whether the key is this one.
+    #[inline(always)]
     pub fn is(self, segment: &Segment, key: &Key) -> bool {
         let meta = self.read(segment, META) & 0xFFFF_FFFF & !HAS_ORIGINAL;
         meta == (key.bytes.len() as u64 | u64::from(key.tag) << TAG_SHIFT)
@@ -212,6 +230,7 @@ impl Entry {
     }
 
     /// Where a value in the entry begins: behind key and original.
+    #[inline(always)]
     fn value_at(self, segment: &Segment) -> Result<u64> {
         let meta = self.read(segment, META);
         let at = self.0 + align_up(KEY + (meta & KEY_MOST as u64), WORD);
@@ -227,13 +246,14 @@ impl Entry {
     ///
     /// # Errors
     /// `Corrupt`.
+    #[inline(always)]
     pub fn inline(self, segment: &Segment, word: u64) -> Result<Option<Inline>> {
         if !is_inline(word) {
             return Ok(None);
         }
         let (kind, length) = ((word >> 8) as u8, word >> 16);
         if length > SHORT_MOST {
-            return Err(corrupt(format!("an entry with a value of {length} bytes")));
+            return Err(too_long(length));
         }
         let at = self.value_at(segment)?;
         segment.check_range(at, align_up(length, WORD))?;
@@ -241,7 +261,17 @@ impl Entry {
     }
 }
 
+#[cold]
+fn too_long(length: u64) -> Error {
+    corrupt(format!("an entry with a value of {length} bytes"))
+}
+
+pub fn inline_word(kind: u8, length: u64) -> u64 {
+    INLINE | u64::from(kind) << 8 | length << 16
+}
+
 /// Whether a value word says that the value stands in its entry.
+#[inline(always)]
 pub fn is_inline(word: u64) -> bool {
     word & crate::cell::TAG_MASK == INLINE
 }

@@ -1,9 +1,9 @@
-//! Building a shard's index and order anew, with room.
+//! Building a shard's index and order anew: with more room, or with less.
 
 use super::entry::{self, Entry};
 use super::read::{fingerprint, first_slot};
-use super::{BLOCK, EMPTY, Key, Shard, Storage, Table, USED, bytes, room};
-use crate::error::{Result, corrupt};
+use super::{BLOCK, COUNT, EMPTY, Key, Shard, Storage, Table, USED, bytes, room};
+use crate::error::{Error, Result, corrupt};
 use crate::layout::{block, kind};
 use crate::participant::Participant;
 use crate::segment::Segment;
@@ -13,14 +13,21 @@ use crate::unfinished::Unfinished;
 
 const FEWEST: u64 = 8;
 
-/// Slots for so many entries, and a third more.
-fn slots_for(entries: u64) -> u64 {
-    let want = entries + entries / 3;
+/// Slots for so many entries, for a third of them again, lest changes build it anew too often, and
+/// for `more`.
+fn slots_for(entries: u64, more: u64) -> u64 {
+    let want = entries + entries / 3 + more;
     let mut slots = FEWEST;
     while room(slots) < want {
         slots *= 2;
     }
     slots
+}
+
+/// Whether so few entries are left in so large an index that a smaller one is due: one that in turn
+/// is far from full and from sparse, so that many changes pay for each that is built.
+fn is_sparse(storage: Storage, count: u64) -> bool {
+    storage.slots > FEWEST && count <= storage.slots / 4
 }
 
 /// Gives a shard room for `more` entries, unless it has that by now.
@@ -29,8 +36,7 @@ fn slots_for(entries: u64) -> u64 {
 /// `Full`, with nothing changed.
 ///
 /// # Crash
-/// The new block is unfinished until one record exchanges it for the old one; a death after that
-/// may leave entries that say their old place, which nobody believes unseen.
+/// As `rebuild`.
 pub(super) fn grow(
     space: &Space,
     participant: &Participant,
@@ -45,7 +51,49 @@ pub(super) fn grow(
         let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
         (0..storage.room()).filter(|&place| at(place) != 0).count() as u64
     });
-    let slots = slots_for(count + more);
+    let slots = slots_for(count, more);
+    rebuild(space, participant, patience, table, shard, slots, |old| {
+        let used = segment.word(shard.0 + USED).load(Ordering::Relaxed);
+        old.is_none_or(|old| used.saturating_add(more) > old.room())
+    })
+}
+
+/// Gives a shard whose index is sparse a smaller one: after taking keys out. That was done already,
+/// so nothing is waited for and nothing raised: what fails, the next one taken out does.
+///
+/// # Crash
+/// As `rebuild`.
+pub(super) fn shrink(space: &Space, participant: &Participant, table: Table, shard: Shard) {
+    let segment = &space.segment;
+    let count = || segment.word(shard.0 + COUNT).load(Ordering::Relaxed);
+    let is_sparse = |old: Option<Storage>| old.is_some_and(|old| is_sparse(old, count()));
+    if !shard.store(segment).is_ok_and(is_sparse) {
+        return;
+    }
+    let slots = slots_for(count(), 0);
+    let hasty: Patience = &mut |_| Err(Error::Interrupted);
+    let _ = rebuild(space, participant, hasty, table, shard, slots, is_sparse);
+}
+
+/// Gives a shard index and order of so many slots, if `is_due` still holds under its lock, and if
+/// all entries find room there.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// The new block is unfinished until one record exchanges it for the old one; a death after that
+/// may leave entries that say their old place, which nobody believes unseen.
+fn rebuild(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    shard: Shard,
+    slots: u64,
+    is_due: impl Fn(Option<Storage>) -> bool,
+) -> Result<()> {
+    let segment = &space.segment;
     let length = bytes(slots);
     let fresh = Unfinished::allocate(space, participant, &mut *patience, length, kind::PLAIN)?;
     segment.zero(fresh.payload(), length);
@@ -60,16 +108,13 @@ pub(super) fn grow(
     space.run_as(participant, patience, |operation| {
         shard.lock(operation, table)?;
         let old = shard.store(segment)?;
-        let used = operation.read(shard.0 + USED);
-        if let Some(old) = old
-            && used.saturating_add(more) <= old.room()
-        {
-            return Ok(()); // another made room
+        if !is_due(old) {
+            return Ok(()); // another was here
         }
         let mut filled = 0;
         if let Some(old) = old {
             segment.zero(new.index, slots * 8); // an earlier attempt may have been cut short
-            for place in 0..used.min(old.room()) {
+            for place in 0..operation.read(shard.0 + USED).min(old.room()) {
                 let word = segment.word(old.place(place)).load(Ordering::Relaxed);
                 if word == 0 {
                     continue;

@@ -16,8 +16,9 @@
 //! index: `entry << 16 | fingerprint`; `EMPTY` was never used, `DELETED` was. A word of the order:
 //! an entry, or 0.
 //!
-//! An entry is a block of its own. It never moves, and but for its value word and its place it never
-//! changes: another value that lies in the entry comes with another entry.
+//! An entry is a block of its own. It never moves, and but for its value and its place it never
+//! changes. Another value in the entry comes with another entry, or in place of the old one under the
+//! sequence, where there is room.
 //!
 //! | at | word  | meaning                                                                       |
 //! | -- | ----- | ----------------------------------------------------------------------------- |
@@ -40,10 +41,11 @@ mod read;
 mod removal;
 mod snapshot;
 
-pub use alone::{peek, store_alone};
+pub use alone::{Glimpse, Seen, is_known, peek, store_alone};
 pub use batch::{Batch, store_all};
 pub use change::{Item, When, store};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table};
+pub use entry::Inline;
 pub use read::{Token, contains, find};
 pub use removal::{clear, pop_last, remove, take};
 pub use snapshot::{Pair, Want, snapshot};
@@ -51,7 +53,7 @@ pub use snapshot::{Pair, Want, snapshot};
 use crate::cell::{self, Writer};
 use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::heap;
-use crate::layout::{LINE, WORD};
+use crate::layout::{GRAIN, LINE, WORD};
 use crate::lock;
 use crate::operation::Operation;
 use crate::participant::Participant;
@@ -86,6 +88,7 @@ pub const KEY_MOST: usize = (1 << 26) - 1;
 
 impl Key<'_> {
     /// Which shard it belongs to, `hash % SHARDS`, and where it stands there.
+    #[inline]
     pub fn hash(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64_with_seed(self.bytes, u64::from(self.tag))
     }
@@ -142,6 +145,7 @@ impl Shard {
     }
 
     /// What it has for storage now; the lock is held, or what comes of it is checked after.
+    #[inline(always)]
     fn store(self, segment: &Segment) -> Result<Option<Storage>> {
         Storage::new(
             segment,
@@ -166,13 +170,14 @@ const HEAD: u64 = WORD;
 
 impl Storage {
     /// As a shard's word names it: data of a peer.
+    #[inline(always)]
     fn new(segment: &Segment, word: u64) -> Result<Option<Storage>> {
         if word == 0 {
             return Ok(None);
         }
-        let (block, log) = (word / LINE * LINE, word % LINE);
+        let (block, log) = (word / GRAIN * GRAIN, word % GRAIN);
         segment.check_range(block, LINE)?;
-        if !(2..40).contains(&log) {
+        if log < 2 {
             return Err(corrupt(format!("a table has 2^{log} slots")));
         }
         let payload = heap::payload(segment, block);
@@ -195,7 +200,7 @@ impl Storage {
     }
 
     fn slot(self, number: u64) -> u64 {
-        self.index + number % self.slots * WORD
+        self.index + (number & (self.slots - 1)) * WORD
     }
 
     /// How many entries it takes: more, and the index would be slow.

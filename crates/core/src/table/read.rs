@@ -34,7 +34,7 @@ pub fn first_slot(hash: u64) -> u64 {
 ///
 /// # Errors
 /// `Corrupt`; without the lock, also for what was read while it changed.
-#[inline]
+#[inline(always)]
 pub fn probe(
     segment: &Segment,
     read: impl Fn(u64) -> u64,

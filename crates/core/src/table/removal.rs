@@ -2,6 +2,7 @@
 
 use super::change::{When, place_of};
 use super::entry::{Entry, OwnOriginal};
+use super::grow::shrink;
 use super::read::{Probe, Token, plainly, probe};
 use super::{BLOCK, COUNT, DELETED, EMPTY, Key, SHARDS, Shard, Storage, Table, USED, doom};
 use crate::cell::EVENT;
@@ -83,6 +84,9 @@ pub fn remove(
         operation.commit();
         Ok(true)
     })?;
+    if removed {
+        shrink(space, participant, table, shard);
+    }
     if left {
         tidy(space, participant, patience)?;
     }
@@ -142,6 +146,7 @@ pub fn take<'a>(
         Ok(Some(taken))
     })?;
     let taken = taken.map(|taken| taken.ours(spare));
+    shrink(space, participant, table, shard);
     if let Some(Taken::Bytes(..)) = taken {
         pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
     }
@@ -201,9 +206,12 @@ pub fn pop_last<'a>(
         operation.sequence(shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
         operation.commit();
-        Ok(Some(((tag, bytes), original, taken)))
+        Ok(Some((shard, ((tag, bytes), original, taken))))
     })?;
-    let popped = popped.map(|(key, original, taken)| (key, original, taken.ours(spare)));
+    let popped = popped.map(|(shard, (key, original, taken))| {
+        shrink(space, participant, table, shard);
+        (key, original, taken.ours(spare))
+    });
     if let Some((.., Taken::Bytes(..))) = popped {
         pin::sweep(space, participant, patience)?; // as in `take`
     }

@@ -168,6 +168,41 @@ pub fn encode_word(value: &Bound<'_, PyAny>) -> Option<u64> {
     word::encode(object, object::class(object))
 }
 
+/// The kind of a text's block.
+#[inline(always)]
+fn kind_of(text: &object::Text) -> u8 {
+    match (text.is_ascii, text.width) {
+        (true, _) => KIND_ASCII,
+        (_, 1) => KIND_LATIN,
+        (_, 2) => KIND_WIDE_2,
+        _ => KIND_WIDE_4,
+    }
+}
+
+/// An object that takes no encoding: a word, or the kind and the content of a text or of bytes.
+pub enum Flat<'a> {
+    Word(u64),
+    Content(u8, &'a [u8]),
+}
+
+/// None: the object is none of these.
+#[inline(always)]
+pub fn encode_flat<'a>(value: &'a Bound<'_, PyAny>) -> Option<Flat<'a>> {
+    let object = value.as_borrowed();
+    let class = object::class(object);
+    if let Some(word) = word::encode(object, class) {
+        return Some(Flat::Word(word));
+    }
+    match class {
+        Class::Text => {
+            let text = object::text(object)?;
+            Some(Flat::Content(kind_of(&text), text.units))
+        }
+        Class::Bytes => Some(Flat::Content(KIND_BYTES, object::bytes(object))),
+        _ => None,
+    }
+}
+
 /// Encodes an object; what is large in it stays where it is until the block is filled.
 ///
 /// # Errors
@@ -183,13 +218,7 @@ pub fn encode<'a, 'py>(value: &'a Bound<'py, PyAny>, links: Links) -> PyResult<E
         Class::Float => Block::new(KIND_FLOAT, Main::Short(object::float(object).to_ne_bytes())),
         Class::Text => {
             let text = object::text(object).ok_or_else(|| PyErr::fetch(value.py()))?;
-            let kind = match (text.is_ascii, text.width) {
-                (true, _) => KIND_ASCII,
-                (_, 1) => KIND_LATIN,
-                (_, 2) => KIND_WIDE_2,
-                _ => KIND_WIDE_4,
-            };
-            Block::new(kind, Main::Value(text.units))
+            Block::new(kind_of(&text), Main::Value(text.units))
         }
         Class::Bytes => Block::new(KIND_BYTES, Main::Value(object::bytes(object))),
         Class::ByteArray => Block::new(KIND_BYTEARRAY, Main::View(buffer::View::new(value)?)),
@@ -238,6 +267,29 @@ fn corrupt(py: Python<'_>, what: String) -> PyErr {
 pub fn decode_word(py: Python<'_>, word: u64) -> PyResult<Bound<'_, PyAny>> {
     word::decode(py, word)?
         .ok_or_else(|| corrupt(py, format!("the stored word {word:#x} has no meaning")))
+}
+
+/// Makes a text or bytes of so many bytes, which `fill` writes where they stay; what comes of bytes
+/// that change meanwhile is not to be shown. None: it is of another kind, or the bytes are no such text.
+///
+/// # Errors
+/// `MemoryError`.
+#[inline(always)]
+pub fn decode_flat<'py>(
+    py: Python<'py>,
+    kind: u8,
+    length: usize,
+    fill: impl FnOnce(&mut [u8]),
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let tag = match kind {
+        KIND_ASCII => tag::ASCII,
+        KIND_LATIN => tag::LATIN,
+        KIND_WIDE_2 => tag::WIDE_2,
+        KIND_WIDE_4 => tag::WIDE_4,
+        KIND_BYTES => return create::bytes(py, length, fill).map(Some),
+        _ => return Ok(None),
+    };
+    create::text(py, tag, length, fill)
 }
 
 /// Decodes a payload; `links` are the objects that stand in its list of links.

@@ -19,7 +19,7 @@ use crate::list::{Deque, List};
 use crate::mutex::{Mutex, RMutex};
 use crate::queue::Queue;
 use crate::semaphore::Semaphore;
-use crate::table::{self, Table};
+use crate::table::{self, Map};
 use crate::vector::{self, Vector};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -85,7 +85,7 @@ pub fn bound<'py>(py: Python<'py>, object: Object) -> Bound<'py, PyAny> {
 
 /// Calls the native base's method of that name.
 #[cold]
-fn base_call<T: pyo3::PyTypeInfo>(
+pub fn base_call<T: pyo3::PyTypeInfo>(
     slf: Object,
     name: &std::ffi::CStr,
     arguments: *const Object,
@@ -124,10 +124,10 @@ fn truth() -> Object {
 }
 
 /// A method of the base and the fast function that stands before it.
-struct Fast {
-    name: &'static str,
-    method: ffi::PyMethodDefPointer,
-    flags: c_int,
+pub struct Fast {
+    pub name: &'static str,
+    pub method: ffi::PyMethodDefPointer,
+    pub flags: c_int,
 }
 
 /// A C string that lives as long as the process, as method definitions need.
@@ -144,7 +144,11 @@ fn documentation(base: &Bound<'_, PyType>, name: &str) -> PyResult<String> {
     Ok(signature.unwrap_or_default() + &text.unwrap_or_default())
 }
 
-fn install_methods(
+/// Gives a class these methods, with the base's signatures and documentation.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn install_methods(
     class: &Bound<'_, PyType>,
     base: &Bound<'_, PyType>,
     methods: &[Fast],
@@ -169,9 +173,8 @@ fn install_methods(
 #[pyfunction]
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     let py = class.py();
-    if class.is_subclass_of::<Table>()? {
-        table::install(class);
-        return Ok(());
+    if class.is_subclass_of::<Map>()? {
+        return table::install(class);
     }
     if class.is_subclass_of::<List>()? {
         crate::list::install(class);

@@ -53,6 +53,17 @@ pub fn with_key<T>(
     work(identity)
 }
 
+/// The key that a text is; None: the object is no text.
+#[inline(always)]
+pub fn text_key<'a>(object: &'a Bound<'_, PyAny>) -> Option<Key<'a>> {
+    let object = object.as_borrowed();
+    match object::class(object) {
+        Class::Text => text(object).ok().map(|identity| identity.key),
+        _ => None,
+    }
+    .filter(|key| key.bytes.len() <= LONGEST)
+}
+
 /// What has to be kept beside a new key, because its canonical form would not give this object back:
 /// a kind and a payload of the codec's, of kind 0 a word.
 ///

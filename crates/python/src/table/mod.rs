@@ -1,8 +1,10 @@
 //! `Table`: the native part of `courtyard.Dict` and its kin.
 
+mod map;
 mod slot;
 mod update;
 
+pub use map::Map;
 pub use slot::install;
 
 use crate::codec::{self, Encoded, Links};
@@ -19,12 +21,12 @@ use courtyard_core::lock;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Item, LENGTH, Pair, Token, Want, When};
+use courtyard_core::value::{Fresh, SHORT_MOST};
 use pyo3::exceptions::PyKeyError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::PyList;
 
-/// Keys and values among processes and threads. `courtyard.Dict` is what programs use.
+/// Keys among processes and threads: what `courtyard.Dict` and `courtyard.Set` have in common.
 #[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
 pub struct Table;
 
@@ -74,11 +76,19 @@ impl Opened<'_> {
         let (space, participant, table) = (self.space, self.open.participant, self.table);
         let key = identity.key;
         let encoded = codec::encode(value, Links::Keep)?;
-        if let Encoded::Word(word) = encoded
-            && when == When::Always
+        let alone = |value: &Fresh| {
             // SAFETY: the GIL is held from before this call until after it.
-            && unsafe { table::store_alone(&space.segment, participant, table, &key, word) }
-        {
+            unsafe { table::store_alone(&space.segment, participant, table.cell, &key, value) }
+        };
+        let done = match &encoded {
+            _ if when != When::Always => false,
+            Encoded::Word(word) => alone(&Fresh::Word(*word)),
+            Encoded::Block(block) if !block.links.is_empty() => false,
+            Encoded::Block(block) => block.with_parts(|parts, length| {
+                length <= SHORT_MOST && alone(&Fresh::Bytes(block.kind, parts))
+            }),
+        };
+        if done {
             return Ok(true);
         }
         with_fresh(py, space, participant, encoded, |patience, value| {
@@ -88,6 +98,13 @@ impl Opened<'_> {
                 value,
             };
             table::store(space, participant, patience, table, &item, when)
+        })
+    }
+
+    fn contains(self, py: Python<'_>, identity: &Identity) -> PyResult<bool> {
+        waiting(py, |patience| {
+            let (participant, key) = (self.open.participant, &identity.key);
+            table::contains(self.space, participant, patience, self.table, key)
         })
     }
 
@@ -143,14 +160,39 @@ fn key_of<'py>(py: Python<'py>, pair: &Pair) -> PyResult<Bound<'py, PyAny>> {
     identity::decode(py, table::Key { tag, bytes }, original)
 }
 
-/// What a missing key comes to: the class's `__missing__`, or KeyError.
-fn missing<'py>(slf: &Bound<'py, Table>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+/// What is raised for a key that is not there.
+fn absent(key: &Bound<'_, PyAny>) -> PyErr {
+    PyKeyError::new_err((key.clone().unbind(),))
+}
+
+/// Takes out the key that was put in last, with its value. None: the table is empty.
+fn pop_last<'py>(
+    slf: &Bound<'py, Table>,
+) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
     let py = slf.py();
-    let class = slf.get_type();
-    if class.hasattr(intern!(py, "__missing__"))? {
-        return slf.call_method1(intern!(py, "__missing__"), (key,));
+    opened(slf, |this| {
+        let participant = this.open.participant;
+        let popped = waiting(py, |patience| {
+            table::pop_last(this.space, participant, patience, this.table)
+        })?;
+        let Some(((tag, bytes), original, taken)) = popped else {
+            return Ok(None);
+        };
+        let value = value::decode_taken(py, this.space, participant, taken)?;
+        let original = original
+            .as_ref()
+            .map(|(kind, bytes)| (*kind, bytes.as_slice()));
+        let bytes = bytes.as_slice();
+        let key = identity::decode(py, table::Key { tag, bytes }, original)?;
+        Ok(Some((key, value)))
+    })
+}
+
+impl Table {
+    fn make(py: Python<'_>, address: Option<&Address>) -> PyResult<PyClassInitializer<Table>> {
+        let base = Primitive::make(py, cell::TABLE, LENGTH, address, |_, _| {})?;
+        Ok(PyClassInitializer::from(base).add_subclass(Table))
     }
-    Err(PyKeyError::new_err((key.clone().unbind(),)))
 }
 
 #[pymethods]
@@ -158,8 +200,7 @@ impl Table {
     #[new]
     #[pyo3(signature = (address=None))]
     fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Table>> {
-        let base = Primitive::make(py, cell::TABLE, LENGTH, address.as_ref(), |_, _| {})?;
-        Ok(PyClassInitializer::from(base).add_subclass(Table))
+        Table::make(py, address.as_ref())
     }
 
     #[classmethod]
@@ -179,146 +220,7 @@ impl Table {
 
     fn __contains__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         opened(slf, |this| {
-            with_key(key, |identity| {
-                waiting(slf.py(), |patience| {
-                    let (participant, key) = (this.open.participant, &identity.key);
-                    table::contains(this.space, participant, patience, this.table, key)
-                })
-            })
-        })
-    }
-
-    fn __getitem__<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let found = opened(slf, |this| {
-            with_key(key, |identity| Ok(this.find(py, &identity)?.0))
-        })?;
-        found.map_or_else(|| missing(slf, key), Ok)
-    }
-
-    fn __setitem__(
-        slf: &Bound<'_, Self>,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        opened(slf, |this| {
-            with_key(key, |identity| {
-                this.store(slf.py(), key, &identity, value, When::Always)
-            })
-        })
-        .map(drop)
-    }
-
-    fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        let removed = opened(slf, |this| {
-            with_key(key, |identity| {
-                this.remove(slf.py(), &identity, When::Always)
-            })
-        })?;
-        if removed {
-            Ok(())
-        } else {
-            Err(PyKeyError::new_err((key.clone().unbind(),)))
-        }
-    }
-
-    /// Return the value of a key, or default.
-    ///
-    /// The value is a copy. Never waits for a lock.
-    #[pyo3(signature = (key, default=None, /))]
-    fn get<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let found = opened(slf, |this| {
-            with_key(key, |identity| Ok(this.find(py, &identity)?.0))
-        })?;
-        Ok(found
-            .or(default)
-            .unwrap_or_else(|| py.None().into_bound(py)))
-    }
-
-    /// Return the value of a key; store default there first if there is none. Atomic.
-    #[pyo3(signature = (key, default=None, /))]
-    fn setdefault<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let default = default.unwrap_or_else(|| py.None().into_bound(py));
-        opened(slf, |this| {
-            with_key(key, |identity| {
-                loop {
-                    if let Some(value) = this.find(py, &identity)?.0 {
-                        return Ok(value);
-                    }
-                    if this.store(py, key, &identity, &default, When::Absent)? {
-                        return Ok(default.clone());
-                    }
-                }
-            })
-        })
-    }
-
-    /// Remove a key and return its value, or default if there is none. Atomic.
-    ///
-    /// Raises KeyError if there is neither.
-    #[pyo3(signature = (key, /, *default))]
-    fn pop<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-        default: &Bound<'py, PyTuple>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        if default.len() > 1 {
-            let count = default.len() + 1;
-            let message = format!("pop expected at most 2 arguments, got {count}");
-            return Err(pyo3::exceptions::PyTypeError::new_err(message));
-        }
-        let taken = opened(slf, |this| {
-            with_key(key, |identity| {
-                let participant = this.open.participant;
-                let taken = waiting(py, |patience| {
-                    table::take(this.space, participant, patience, this.table, &identity.key)
-                })?;
-                let decode = |taken| value::decode_taken(py, this.space, participant, taken);
-                taken.map(decode).transpose()
-            })
-        })?;
-        match taken {
-            Some(value) => Ok(value),
-            None if default.len() == 1 => default.get_item(0),
-            None => Err(PyKeyError::new_err((key.clone().unbind(),))),
-        }
-    }
-
-    /// Remove the key that was put in last; return it and its value. Atomic.
-    ///
-    /// Raises KeyError if there is none.
-    fn popitem<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let py = slf.py();
-        let empty = || PyKeyError::new_err("popitem(): dictionary is empty");
-        opened(slf, |this| {
-            let participant = this.open.participant;
-            let popped = waiting(py, |patience| {
-                table::pop_last(this.space, participant, patience, this.table)
-            })?;
-            let ((tag, bytes), original, taken) = popped.ok_or_else(empty)?;
-            let value = value::decode_taken(py, this.space, participant, taken)?;
-            let original = original
-                .as_ref()
-                .map(|(kind, bytes)| (*kind, bytes.as_slice()));
-            let bytes = bytes.as_slice();
-            Ok((
-                identity::decode(py, table::Key { tag, bytes }, original)?,
-                value,
-            ))
+            with_key(key, |identity| this.contains(slf.py(), &identity))
         })
     }
 
@@ -334,18 +236,41 @@ impl Table {
         })
     }
 
+    /// Puts a key in, of the value None, unless it is there.
+    fn _put(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        opened(slf, |this| {
+            with_key(key, |identity| {
+                if !this.contains(py, &identity)? {
+                    let none = py.None().into_bound(py);
+                    this.store(py, key, &identity, &none, When::Absent)?;
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Takes a key out; whether it was there.
+    fn _remove(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        opened(slf, |this| {
+            with_key(key, |identity| {
+                this.remove(slf.py(), &identity, When::Always)
+            })
+        })
+    }
+
+    /// Takes out the key that was put in last. Raises KeyError if there is none.
+    fn _pop_last<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let popped = pop_last(slf)?.map(|(key, _)| key);
+        popped.ok_or_else(|| PyKeyError::new_err("pop from an empty set"))
+    }
+
     /// All keys, in their order of insertion, as they stood at one moment.
     fn _keys<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let pairs = opened(slf, |this| this.snapshot(py, Want::Keys))?;
         let keys: PyResult<Vec<_>> = pairs.iter().map(|pair| key_of(py, pair)).collect();
         PyList::new(py, keys?)
-    }
-
-    /// All keys and values, in their order of insertion, as they stood at one moment.
-    fn _items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        let py = slf.py();
-        opened(slf, |this| again(py, || this.items(py)))
     }
 
     /// Takes keys out and stores pairs, at once.
@@ -355,101 +280,6 @@ impl Table {
         gone: &Bound<'_, PyList>,
     ) -> PyResult<()> {
         opened(slf, |this| update::change_all(this, pairs, gone))
-    }
-
-    /// The values of those of the keys that there are, as they stood at one moment: as pairs.
-    fn _find_all<'py>(
-        slf: &Bound<'py, Self>,
-        keys: &Bound<'py, PyList>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let pairs = opened(slf, |this| update::find_all(this, slf, keys))?;
-        PyList::new(slf.py(), pairs)
-    }
-
-    /// Adds to the values of many keys, at once: pairs of a key and what to add.
-    fn _add_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
-        update::exclusively(slf, || opened(slf, |this| update::add_all(this, pairs)))
-    }
-
-    /// Add n to the value of a key atomically and return the new value.
-    ///
-    /// A missing key counts as default. Any value that `+` takes will do. Waits while another holds get_lock().
-    ///
-    /// Raises what the addition raises; then nothing has changed.
-    #[pyo3(signature = (key, n=None, default=None))]
-    fn increment<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-        n: Option<Bound<'py, PyAny>>,
-        default: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let number = |n: i32| n.into_pyobject(py).map(Bound::into_any);
-        let n = n.map_or_else(|| number(1), Ok)?;
-        let default = default.map_or_else(|| number(0), Ok)?;
-        let mut sum = None;
-        update::update(slf, key, |value| {
-            let new = value.unwrap_or_else(|| default.clone()).add(&n)?;
-            sum = Some(new.clone());
-            Ok(Some(new))
-        })?;
-        sum.ok_or_else(|| PyKeyError::new_err((key.clone().unbind(),)))
-    }
-
-    /// Store a new value under a key if its value equals what is expected; return whether it did.
-    ///
-    /// A missing key equals nothing. Atomic; raises what the comparison raises.
-    fn compare_exchange<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-        expected: &Bound<'py, PyAny>,
-        new: &Bound<'py, PyAny>,
-    ) -> PyResult<bool> {
-        let mut equal = false;
-        update::update(slf, key, |value| {
-            equal = match value {
-                Some(value) => codec::equal(&value, expected)?,
-                None => false,
-            };
-            Ok(equal.then(|| new.clone()))
-        })?;
-        if !equal {
-            // What cannot be stored is refused in any case.
-            codec::encode(new, Links::Keep)?;
-        }
-        Ok(equal)
-    }
-
-    /// Replace the value of a key by fn(value) and return that; a missing key has the default.
-    ///
-    /// Atomic: fn is called again if another changed the value meanwhile, with nothing held. So it
-    /// should have no other effects.
-    ///
-    /// Raises KeyError if there is neither value nor default; what fn raises changes nothing.
-    #[pyo3(signature = (key, r#fn, *default), text_signature = "($self, key, fn, default=<none>)")]
-    fn mutate<'py>(
-        slf: &Bound<'py, Self>,
-        key: &Bound<'py, PyAny>,
-        r#fn: &Bound<'py, PyAny>,
-        default: &Bound<'py, PyTuple>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if default.len() > 1 {
-            let count = default.len() + 2;
-            let message = format!("mutate expected at most 3 arguments, got {count}");
-            return Err(pyo3::exceptions::PyTypeError::new_err(message));
-        }
-        let mut made = None;
-        update::update(slf, key, |value| {
-            let value = match value {
-                Some(value) => value,
-                None if default.len() == 1 => default.get_item(0)?,
-                None => return Err(PyKeyError::new_err((key.clone().unbind(),))),
-            };
-            let new = r#fn.call1((value,))?;
-            made = Some(new.clone());
-            Ok(Some(new))
-        })?;
-        made.ok_or_else(|| PyKeyError::new_err((key.clone().unbind(),)))
     }
 
     /// Return the lock that keeps others from writing: recursive, owned by a thread of a process.

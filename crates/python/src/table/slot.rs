@@ -1,61 +1,143 @@
-//! `d[k]` in tens of nanoseconds: the slots that CPython calls for a key, without PyO3's convention.
+//! `d[k]`, `d.get(k)` and `k in d` in tens of nanoseconds: the slots that CPython calls for a key, without PyO3's convention.
 //! Each tries the one fast path and leaves everything else to the methods.
 
-use super::Table;
-use crate::codec;
-use crate::guard::thread_writer;
-use crate::hot::{Object, bound, general, held, native};
-use crate::identity::with_key;
+use super::{Map, Table};
+use crate::codec::{self, Flat};
+use crate::hot::{Fast, Object, base_call, bound, general, held, install_methods, native};
+use crate::identity::{text_key, with_key};
 use crate::primitive::Primitive;
-use courtyard_core::table;
+use courtyard_core::table::{self, Key, Seen};
+use courtyard_core::value::Fresh;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyBool, PyType};
 use std::ffi::c_int;
 
-/// The value of a key that is a word, if nothing stands in the way.
+/// Runs `work` on a key; None: what the key raises, the general way raises again.
 #[inline(always)]
-fn word_of(base: &Primitive, key: Object) -> Option<u64> {
+fn with_plain_key<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key) -> Option<T>) -> Option<T> {
+    match text_key(key) {
+        Some(text) => work(&text),
+        None => with_key(key, |identity| Ok(work(&identity.key))).ok()?,
+    }
+}
+
+/// The value of a key that is a word, a short text or short bytes, if nothing stands in the way.
+#[inline(always)]
+fn find(base: &Primitive, key: Object) -> Option<Object> {
     base.handle.held()?;
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-    let key = bound(held(), key);
-    // What a key raises, the general way raises again.
-    with_key(&key, |identity| {
-        Ok(table::peek(segment, cell, &identity.key))
+    let (segment, cell, py) = (&base.handle.space.segment, base.handle.cell, held());
+    with_plain_key(&bound(py, key), |key| {
+        let found = table::peek(segment, cell, key)?;
+        let value = match &found.value {
+            &Seen::Word(word) => {
+                return found
+                    .holds()
+                    .then(|| codec::decode_word(py, word).ok())?
+                    .map(Bound::into_ptr);
+            }
+            Seen::Inline(inline) => {
+                let length = inline.length as usize;
+                let fill = |to: &mut [u8]| segment.copy_out(inline.at, to);
+                codec::decode_flat(py, inline.kind, length, fill).ok()?
+            }
+        };
+        value.filter(|_| found.holds()).map(Bound::into_ptr)
     })
-    .ok()?
 }
 
 unsafe extern "C" fn subscript(slf: Object, key: Object) -> Object {
-    // SAFETY: the slot is that of a subclass of Table.
+    // SAFETY: the slot is that of a subclass of Map.
     let base: &Primitive = unsafe { native(slf) };
-    if let Some(word) = word_of(base, key)
-        && let Ok(value) = codec::decode_word(held(), word)
-    {
-        return value.into_ptr();
+    if let Some(value) = find(base, key) {
+        return value;
     }
     general(|py| {
         let slf = bound(py, slf);
-        Table::__getitem__(slf.cast()?, &bound(py, key)).map(Bound::unbind)
+        Map::__getitem__(slf.cast()?, &bound(py, key)).map(Bound::unbind)
     })
 }
 
-/// Stores a word in place of another, if nothing stands in the way.
+/// Whether there is such a key, if nothing stands in the way.
+#[inline(always)]
+fn is_known(base: &Primitive, key: Object) -> Option<bool> {
+    base.handle.held()?;
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    with_plain_key(&bound(held(), key), |key| {
+        table::is_known(segment, cell, key)
+    })
+}
+
+/// `get(key, default=None)`.
+unsafe extern "C" fn get(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let base: &Primitive = unsafe { native(slf) };
+    if matches!(count, 1 | 2) && names.is_null() {
+        // SAFETY: the interpreter passes `count` arguments.
+        let key = unsafe { *arguments };
+        if let Some(value) = find(base, key) {
+            return value;
+        }
+        if is_known(base, key) == Some(false) {
+            let default = match count {
+                // SAFETY: as above.
+                2 => bound(held(), unsafe { *arguments.wrapping_add(1) }),
+                _ => held().None().into_bound(held()),
+            };
+            return default.into_ptr();
+        }
+    }
+    base_call::<Map>(slf, c"get", arguments, count, names)
+}
+
+unsafe extern "C" fn contains(slf: Object, key: Object) -> c_int {
+    // SAFETY: as in `subscript`.
+    let base: &Primitive = unsafe { native(slf) };
+    if let Some(known) = is_known(base, key) {
+        return c_int::from(known);
+    }
+    let found = general(|py| {
+        let slf = bound(py, slf);
+        let known = Table::__contains__(slf.cast()?, &bound(py, key))?;
+        Ok(PyBool::new(py, known).to_owned().into_any().unbind())
+    });
+    if found.is_null() {
+        return -1;
+    }
+    // SAFETY: a singleton, of which we have a reference.
+    let known = found == unsafe { ffi::Py_True() };
+    // SAFETY: a reference of our own.
+    unsafe { ffi::Py_DECREF(found) };
+    c_int::from(known)
+}
+
+/// Stores a value that takes no encoding in place of another, if nothing stands in the way.
 #[inline(always)]
 fn replace(base: &Primitive, key: Object, value: Object) -> bool {
     let (Some(participant), py) = (base.handle.held(), held()) else {
         return false;
     };
-    let Some(word) = codec::encode_word(&bound(py, value)) else {
+    let (key, value) = (bound(py, key), bound(py, value));
+    let Some(flat) = codec::encode_flat(&value) else {
         return false;
     };
-    let (segment, table) = (&base.handle.space.segment, thread_writer(base.handle.cell));
-    let stored = with_key(&bound(py, key), |identity| {
-        let key = &identity.key;
-        // SAFETY: the GIL is held from before this call until after it.
-        Ok(unsafe { table::store_alone(segment, participant, table, key, word) })
-    });
-    stored.unwrap_or(false)
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let store = |value: &Fresh| {
+        let stored = with_plain_key(&key, |key| {
+            // SAFETY: the GIL is held from before this call until after it.
+            Some(unsafe { table::store_alone(segment, participant, cell, key, value) })
+        });
+        stored.unwrap_or(false)
+    };
+    match flat {
+        Flat::Word(word) => store(&Fresh::Word(word)),
+        Flat::Content(kind, bytes) => store(&Fresh::Bytes(kind, &[bytes])),
+    }
 }
 
 unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -> c_int {
@@ -68,9 +150,9 @@ unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -
         let slf = bound(py, slf);
         let (slf, key) = (slf.cast()?, bound(py, key));
         if value.is_null() {
-            Table::__delitem__(slf, &key)?;
+            Map::__delitem__(slf, &key)?;
         } else {
-            Table::__setitem__(slf, &key, &bound(py, value))?;
+            Map::__setitem__(slf, &key, &bound(py, value))?;
         }
         Ok(py.None())
     });
@@ -82,12 +164,27 @@ unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -
     0
 }
 
-/// Gives a subclass of `Table` the slots above; its own subclasses inherit them.
-pub fn install(class: &Bound<'_, PyType>) {
+/// Gives a subclass of `Map` the slots and the method above; its own subclasses inherit them.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let method = Fast {
+        name: "get",
+        method: ffi::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: get,
+        },
+        flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+    };
+    install_methods(class, &class.py().get_type::<Map>(), &[method])?;
     // SAFETY: a living class.
     let class = unsafe { &*class.as_type_ptr() };
     // SAFETY: a class made in Python has this table within itself, and the GIL is held.
     let mapping = unsafe { &mut *class.tp_as_mapping };
     mapping.mp_subscript = Some(subscript);
     mapping.mp_ass_subscript = Some(assign_subscript);
+    // SAFETY: as above.
+    let sequence = unsafe { &mut *class.tp_as_sequence };
+    sequence.sq_contains = Some(contains);
+    Ok(())
 }

@@ -1,0 +1,255 @@
+//! `Map`: a table with values: what `courtyard.Dict` has and `courtyard.Set` has not.
+
+use super::{Table, absent, opened, pop_last, update};
+use crate::codec::{self, Links};
+use crate::error::waiting;
+use crate::handle::Address;
+use crate::identity::with_key;
+use crate::reference::again;
+use crate::value;
+use courtyard_core::table::{self, When};
+use pyo3::exceptions::PyKeyError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+/// Keys and values among processes and threads. `courtyard.Dict` is what programs use.
+#[pyclass(frozen, subclass, extends = Table, module = "courtyard._native")]
+pub struct Map;
+
+/// What a missing key comes to: the class's `__missing__`, or KeyError.
+fn missing<'py>(slf: &Bound<'py, Map>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = slf.py();
+    let class = slf.get_type();
+    if class.hasattr(intern!(py, "__missing__"))? {
+        return slf.call_method1(intern!(py, "__missing__"), (key,));
+    }
+    Err(absent(key))
+}
+
+#[pymethods]
+impl Map {
+    #[new]
+    #[pyo3(signature = (address=None))]
+    fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Map>> {
+        Ok(Table::make(py, address.as_ref())?.add_subclass(Map))
+    }
+
+    pub(super) fn __getitem__<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let found = opened(slf.as_super(), |this| {
+            with_key(key, |identity| Ok(this.find(py, &identity)?.0))
+        })?;
+        found.map_or_else(|| missing(slf, key), Ok)
+    }
+
+    pub(super) fn __setitem__(
+        slf: &Bound<'_, Self>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        opened(slf.as_super(), |this| {
+            with_key(key, |identity| {
+                this.store(slf.py(), key, &identity, value, When::Always)
+            })
+        })
+        .map(drop)
+    }
+
+    pub(super) fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let removed = opened(slf.as_super(), |this| {
+            with_key(key, |identity| {
+                this.remove(slf.py(), &identity, When::Always)
+            })
+        })?;
+        if removed { Ok(()) } else { Err(absent(key)) }
+    }
+
+    /// Return the value of a key, or default.
+    ///
+    /// The value is a copy. Never waits for a lock.
+    #[pyo3(signature = (key, default=None, /))]
+    fn get<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let found = opened(slf.as_super(), |this| {
+            with_key(key, |identity| Ok(this.find(py, &identity)?.0))
+        })?;
+        Ok(found
+            .or(default)
+            .unwrap_or_else(|| py.None().into_bound(py)))
+    }
+
+    /// Return the value of a key; store default there first if there is none. Atomic.
+    #[pyo3(signature = (key, default=None, /))]
+    fn setdefault<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let default = default.unwrap_or_else(|| py.None().into_bound(py));
+        opened(slf.as_super(), |this| {
+            with_key(key, |identity| {
+                loop {
+                    if let Some(value) = this.find(py, &identity)?.0 {
+                        return Ok(value);
+                    }
+                    if this.store(py, key, &identity, &default, When::Absent)? {
+                        return Ok(default.clone());
+                    }
+                }
+            })
+        })
+    }
+
+    /// Remove a key and return its value, or default if there is none. Atomic.
+    ///
+    /// Raises KeyError if there is neither.
+    #[pyo3(signature = (key, /, *default))]
+    fn pop<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        default: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if default.len() > 1 {
+            let count = default.len() + 1;
+            let message = format!("pop expected at most 2 arguments, got {count}");
+            return Err(pyo3::exceptions::PyTypeError::new_err(message));
+        }
+        let taken = opened(slf.as_super(), |this| {
+            with_key(key, |identity| {
+                let participant = this.open.participant;
+                let taken = waiting(py, |patience| {
+                    table::take(this.space, participant, patience, this.table, &identity.key)
+                })?;
+                let decode = |taken| value::decode_taken(py, this.space, participant, taken);
+                taken.map(decode).transpose()
+            })
+        })?;
+        match taken {
+            Some(value) => Ok(value),
+            None if default.len() == 1 => default.get_item(0),
+            None => Err(absent(key)),
+        }
+    }
+
+    /// Remove the key that was put in last; return it and its value. Atomic.
+    ///
+    /// Raises KeyError if there is none.
+    fn popitem<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        pop_last(slf.as_super())?
+            .ok_or_else(|| PyKeyError::new_err("popitem(): dictionary is empty"))
+    }
+
+    /// All keys and values, in their order of insertion, as they stood at one moment.
+    fn _items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        opened(slf.as_super(), |this| again(py, || this.items(py)))
+    }
+
+    /// The values of those of the keys that there are, as they stood at one moment: as pairs.
+    fn _find_all<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyList>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let table = slf.as_super();
+        let pairs = opened(table, |this| update::find_all(this, table, keys))?;
+        PyList::new(slf.py(), pairs)
+    }
+
+    /// Adds to the values of many keys, at once: pairs of a key and what to add.
+    fn _add_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
+        update::exclusively(slf.as_super(), || {
+            opened(slf.as_super(), |this| update::add_all(this, pairs))
+        })
+    }
+
+    /// Add n to the value of a key atomically and return the new value.
+    ///
+    /// A missing key counts as default. Any value that `+` takes will do. Waits while another holds get_lock().
+    ///
+    /// Raises what the addition raises; then nothing has changed.
+    #[pyo3(signature = (key, n=None, default=None))]
+    fn increment<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        n: Option<Bound<'py, PyAny>>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let number = |n: i32| n.into_pyobject(py).map(Bound::into_any);
+        let n = n.map_or_else(|| number(1), Ok)?;
+        let default = default.map_or_else(|| number(0), Ok)?;
+        let mut sum = None;
+        update::update(slf.as_super(), key, |value| {
+            let new = value.unwrap_or_else(|| default.clone()).add(&n)?;
+            sum = Some(new.clone());
+            Ok(Some(new))
+        })?;
+        sum.ok_or_else(|| absent(key))
+    }
+
+    /// Store a new value under a key if its value equals what is expected; return whether it did.
+    ///
+    /// A missing key equals nothing. Atomic; raises what the comparison raises.
+    fn compare_exchange<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        expected: &Bound<'py, PyAny>,
+        new: &Bound<'py, PyAny>,
+    ) -> PyResult<bool> {
+        let mut equal = false;
+        update::update(slf.as_super(), key, |value| {
+            equal = match value {
+                Some(value) => codec::equal(&value, expected)?,
+                None => false,
+            };
+            Ok(equal.then(|| new.clone()))
+        })?;
+        if !equal {
+            // What cannot be stored is refused in any case.
+            codec::encode(new, Links::Keep)?;
+        }
+        Ok(equal)
+    }
+
+    /// Replace the value of a key by fn(value) and return that; a missing key has the default.
+    ///
+    /// Atomic: fn is called again if another changed the value meanwhile, with nothing held. So it
+    /// should have no other effects.
+    ///
+    /// Raises KeyError if there is neither value nor default; what fn raises changes nothing.
+    #[pyo3(signature = (key, r#fn, *default), text_signature = "($self, key, fn, default=<none>)")]
+    fn mutate<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        r#fn: &Bound<'py, PyAny>,
+        default: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if default.len() > 1 {
+            let count = default.len() + 2;
+            let message = format!("mutate expected at most 3 arguments, got {count}");
+            return Err(pyo3::exceptions::PyTypeError::new_err(message));
+        }
+        let mut made = None;
+        update::update(slf.as_super(), key, |value| {
+            let value = match value {
+                Some(value) => value,
+                None if default.len() == 1 => default.get_item(0)?,
+                None => return Err(absent(key)),
+            };
+            let new = r#fn.call1((value,))?;
+            made = Some(new.clone());
+            Ok(Some(new))
+        })?;
+        made.ok_or_else(|| absent(key))
+    }
+}

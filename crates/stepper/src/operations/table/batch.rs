@@ -1,0 +1,125 @@
+//! Many keys at once.
+
+use super::{
+    LARGE, Pair, ROOM, SHORT, SMALL, WORD, change, changed, create, item, key, pairs, remove,
+    spread, store, value, with, without,
+};
+use crate::entry::Entry;
+use crate::stage::{Made, me, writer};
+use courtyard_core::space::{Space, patient};
+use courtyard_core::table::{self, Batch};
+
+fn batch(space: &'static Space, made: Made, pairs: &[Pair]) -> Batch<'static> {
+    let room = 1 + pairs.len() as u64;
+    let mut batch = Batch::new(space, me(space), &mut patient, room).expect("a batch");
+    for (name, content) in pairs {
+        let item = item(name, value(space, *content));
+        batch
+            .add(&mut patient, writer(made), &item)
+            .expect("to add");
+    }
+    batch
+}
+
+/// A table whose shards all have an index; nothing is in it.
+fn roomy(space: &Space) -> Made {
+    let made = create(space);
+    let all = spread(150, &[WORD]);
+    all.iter().for_each(|pair| store(space, made, pair));
+    all.iter().for_each(|(name, _)| remove(space, made, name));
+    made
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    let lengths = [WORD, SHORT, SMALL];
+    for (name, old, count) in [
+        ("store many", 0, 30),
+        ("store many, some of them known", 10, 30),
+        ("store a few", 2, 4),
+    ] {
+        let before = spread(old, &[SHORT, SMALL, WORD]);
+        let new = spread(count, &lengths);
+        let mut after = before.clone();
+        for pair in &new {
+            after = with(&after, pair.clone());
+        }
+        let first = before.clone();
+        entries.push(changed(
+            name,
+            before,
+            after,
+            move |space| {
+                let made = roomy(space);
+                first.iter().for_each(|pair| store(space, made, pair));
+                made
+            },
+            move |space, made| batch(space, made, &new),
+            |_, made, batch| {
+                assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+            },
+        ));
+    }
+    let before = pairs(ROOM - 1, SHORT);
+    let new = pairs(ROOM + 3, SMALL)[ROOM - 2..].to_vec();
+    let mut after = before.clone();
+    for pair in &new {
+        after = with(&after, pair.clone());
+    }
+    entries.push(change(
+        "store some where the index must grow",
+        before,
+        after,
+        move |space, made| batch(space, made, &new),
+        |_, made, batch| {
+            assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+        },
+    ));
+    let twice = pairs(1, SMALL);
+    let again = vec![twice[0].clone(), (twice[0].0.clone(), (SHORT, 2))];
+    entries.push(change(
+        "store a key twice at once",
+        pairs(1, SHORT),
+        vec![again[1].clone()],
+        move |space, made| batch(space, made, &again),
+        |_, made, batch| {
+            assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+        },
+    ));
+    let before = pairs(2, SHORT);
+    entries.push(change(
+        "drop a batch that was never stored",
+        before.clone(),
+        before,
+        |_, _| (),
+        |space, made, ()| drop(batch(space, made, &spread(3, &[WORD, SHORT, SMALL]))),
+    ));
+    // Of three in the batch one is new, one replaces, one goes.
+    let before = spread(4, &[SHORT, SMALL, WORD, LARGE]);
+    let new = vec![
+        (before[0].0.clone(), (SMALL, 2)),
+        (b"another".to_vec(), (SHORT, 2)),
+    ];
+    let mut after = without(&before, 1);
+    for pair in &new {
+        after = with(&after, pair.clone());
+    }
+    let (first, gone) = (before.clone(), before[1].0.clone());
+    entries.push(changed(
+        "store some and take another out",
+        before,
+        after,
+        move |space| {
+            let made = roomy(space);
+            first.iter().for_each(|pair| store(space, made, pair));
+            made
+        },
+        move |space, made| {
+            let mut batch = batch(space, made, &new);
+            batch.remove(&key(&gone));
+            batch
+        },
+        |_, made, batch| {
+            assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+        },
+    ));
+}

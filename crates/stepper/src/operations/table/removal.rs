@@ -1,0 +1,121 @@
+//! Keys taken out, one or all.
+
+use super::{
+    LARGE, ROOM, SHORT, SMALL, Scene, WORD, change, contents, create, key, pairs, remove, slots,
+    spread, store, without,
+};
+use crate::entry::{Ends, Entry, Outcome, play};
+use crate::stage::{announce, me, told_apart, warm, with_wake, writer};
+use courtyard_core::cell;
+use courtyard_core::space::{Space, patient};
+use courtyard_core::table;
+use courtyard_core::value::Taken;
+
+fn is_taken(space: &Space, taken: Taken, length: usize) {
+    let found = match taken {
+        Taken::Word(word) => return assert_eq!((length, word), (WORD, 1 << 3 | 1)),
+        Taken::Bytes(_, bytes) => bytes,
+        Taken::Pinned(pinned) => vec![1; pinned.length as usize],
+        Taken::Block(block) => {
+            let shape = cell::shape_of(&space.segment, block.block());
+            let (_, length, payload) = shape.expect("a block");
+            let mut bytes = vec![0; length as usize];
+            space.segment.copy_out(payload, &mut bytes);
+            bytes
+        }
+    };
+    assert!(found == vec![1; length]);
+}
+
+/// A key is taken out; then the index, which is sparse by now, is made smaller.
+fn shrinking() -> Entry {
+    let full = pairs(2 * ROOM, SHORT);
+    let (first, before) = full.split_at(full.len() - 5);
+    let (first, before) = (first.to_vec(), before.to_vec());
+    let (after, gone) = (without(&before, 2), before[2].0.clone());
+    play(
+        "remove where the index must shrink",
+        Ends::Changed,
+        move |space| {
+            warm(space);
+            let made = create(space);
+            full.iter().for_each(|pair| store(space, made, pair));
+            first.iter().for_each(|(name, _)| remove(space, made, name));
+            Scene {
+                made,
+                flagged: Some(announce(space, made)),
+                slots: slots(space, made),
+            }
+        },
+        |space, _| warm(space),
+        move |space, scene, ()| remove(space, scene.made, &gone),
+        move |space, scene| {
+            let outcome = told_apart(&contents(space, scene.made)?, &before, &after)?;
+            match with_wake(outcome, space, scene.made, scene.flagged)? {
+                Outcome::After if slots(space, scene.made) == scene.slots => Ok(Outcome::Prepared),
+                outcome => Ok(outcome),
+            }
+        },
+    )
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    entries.push(shrinking());
+    for (length, what) in [
+        (WORD, "a word"),
+        (SHORT, "short bytes"),
+        (SMALL, "a block"),
+        (LARGE, "a large block"),
+    ] {
+        for (at, which) in [(1, ""), (2, ", the last")] {
+            let before = pairs(3, length);
+            let name = before[at].0.clone();
+            entries.push(change(
+                format!("remove {what} from a table{which}"),
+                before.clone(),
+                without(&before, at),
+                |_, _| (),
+                move |space, made, ()| remove(space, made, &name),
+            ));
+        }
+        let before = pairs(3, length);
+        let name = before[1].0.clone();
+        entries.push(change(
+            format!("take {what} from a table"),
+            before.clone(),
+            without(&before, 1),
+            |_, _| (),
+            move |space, made, ()| {
+                let (me, table) = (me(space), writer(made));
+                let taken = table::take(space, me, &mut patient, table, &key(&name));
+                is_taken(space, taken.expect("to take").expect("the key"), length);
+            },
+        ));
+        let before = spread(5, &[length]);
+        entries.push(change(
+            format!("pop {what} from a table"),
+            before.clone(),
+            without(&before, 4),
+            |_, _| (),
+            move |space, made, ()| {
+                let popped = table::pop_last(space, me(space), &mut patient, writer(made));
+                let (.., taken) = popped.expect("to pop").expect("a key");
+                is_taken(space, taken, length);
+            },
+        ));
+    }
+    for (name, before) in [
+        ("clear an empty table", Vec::new()),
+        ("clear a table", spread(12, &[WORD, SHORT, SMALL, LARGE])),
+    ] {
+        entries.push(change(
+            name,
+            before,
+            Vec::new(),
+            |_, _| (),
+            |space, made, ()| {
+                table::clear(space, me(space), &mut patient, writer(made)).expect("to clear");
+            },
+        ));
+    }
+}

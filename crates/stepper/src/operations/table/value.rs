@@ -1,0 +1,191 @@
+//! A value under a key: new, or in place of another.
+
+use super::Pair;
+use super::{
+    LARGE, ROOM, SHORT, SMALL, WORD, change, changed, contents, create, filled, item, key, keys,
+    pairs, put, remove, store, value, with,
+};
+use crate::entry::Outcome;
+use crate::entry::{Ends, Entry, play};
+use crate::stage::{Made, me, told_apart, warm, writer};
+use courtyard_core::cell;
+use courtyard_core::layout::superblock;
+use courtyard_core::pin::Pin;
+use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
+use courtyard_core::table::{self, When};
+use courtyard_core::value::Found;
+
+/// A value is stored that was made ready before.
+fn stored(
+    name: impl Into<String>,
+    before: Vec<Pair>,
+    pair: Pair,
+    setup: impl Fn(&Space) -> Made + 'static,
+) -> Entry {
+    let after = with(&before, pair.clone());
+    let (key, content) = pair;
+    changed(
+        name,
+        before,
+        after,
+        setup,
+        move |space, _| value(space, content),
+        move |space, made, value| put(space, made, &key, value),
+    )
+}
+
+/// A value in place of another in the same entry, by the GIL's holder: what stood there first has made
+/// room.
+fn alone(first: usize, old: usize, new: usize) -> Entry {
+    let (room, before) = (pairs(2, first), pairs(2, old));
+    let name = before[0].0.clone();
+    let after = with(&before, (name.clone(), (new, 2)));
+    let pairs = before.clone();
+    changed(
+        format!("replace {old} bytes by {new}, alone, in an entry of {first}"),
+        before,
+        after,
+        move |space| {
+            let made = create(space);
+            let all = room.iter().chain(&pairs);
+            all.for_each(|pair| store(space, made, pair));
+            made
+        },
+        move |space, _| value(space, (new, 2)),
+        move |space, made, value| {
+            let (segment, me, cell) = (&space.segment, me(space), made.base);
+            // SAFETY: the processes here have one thread.
+            let done = unsafe { table::store_alone(segment, me, cell, &key(&name), &value) };
+            assert!(done);
+        },
+    )
+}
+
+/// What slot 0 reads in place stays where it is, though its key has another value.
+fn pinned_by_another() -> Entry {
+    let before = pairs(1, LARGE);
+    let pair = (before[0].0.clone(), (LARGE, 2));
+    let (old, after, name) = (before.clone(), vec![pair.clone()], pair.0.clone());
+    play(
+        "replace a large block pinned by another",
+        Ends::Changed,
+        move |space| {
+            warm(space);
+            let made = create(space);
+            store(space, made, &old[0]);
+            let (me, table) = (me(space), writer(made));
+            let name = key(&old[0].0);
+            let found = table::find(space, me, &mut patient, table, &name, &mut Vec::new());
+            let Ok((Some(Found::Pinned(pinned)), _)) = found else {
+                panic!("not found");
+            };
+            let block = pinned.payload - courtyard_core::layout::block::LARGE;
+            std::mem::forget(Pin::new(space, me, block, || true));
+            (made, block)
+        },
+        move |space, _| {
+            warm(space);
+            value(space, pair.1)
+        },
+        move |space, (made, _), value| put(space, *made, &name, value),
+        move |space, &(made, block)| {
+            let outcome = told_apart(&contents(space, made)?, &before, &after)?;
+            let retired = space.segment.word(superblock::RETIRED);
+            let kept = retired.load(Ordering::Relaxed) == block;
+            if outcome == Outcome::After && !kept {
+                return Err("the pinned block was freed".into());
+            }
+            Ok(outcome)
+        },
+    )
+}
+
+pub fn add(entries: &mut Vec<Entry>) {
+    for (name, count, length) in [
+        ("insert into an empty table", 0, SHORT),
+        ("insert a word into a table", 2, WORD),
+        ("insert short bytes into a table", 2, SHORT),
+        ("insert a block into a table", 2, SMALL),
+        ("insert a large block into a table", 2, LARGE),
+        ("insert where the index must grow", ROOM, SHORT),
+    ] {
+        let before = pairs(count, SHORT);
+        let pair = (keys(count + 1).remove(count), (length, 1));
+        entries.push(stored(name, before.clone(), pair, filled(before)));
+    }
+    let sizes = [
+        (WORD, "a word"),
+        (SHORT, "short bytes"),
+        (SMALL, "a block"),
+        (LARGE, "a large block"),
+    ];
+    for (from, old) in sizes {
+        for (to, new) in sizes {
+            let before = pairs(3, from);
+            let pair = (before[1].0.clone(), (to, 2));
+            let name = format!("replace {old} by {new}");
+            entries.push(stored(name, before.clone(), pair, filled(before)));
+        }
+    }
+    // A key whose entry is a large block of its own.
+    let long = (vec![b'k'; LARGE], (SMALL, 2));
+    for (name, known) in [
+        ("insert a block under a very long key", false),
+        ("replace a block under a very long key", true),
+    ] {
+        let mut before = pairs(2, SHORT);
+        if known {
+            before.insert(1, (long.0.clone(), (SMALL, 1)));
+        }
+        let (first, pair) = (before.clone(), long.clone());
+        entries.push(stored(name, before, long.clone(), move |space| {
+            let made = create(space); // the index of its shard is there already
+            store(space, made, &pair);
+            remove(space, made, &pair.0);
+            first.iter().for_each(|pair| store(space, made, pair));
+            made
+        }));
+    }
+    let before = pairs(3, SMALL);
+    let known = before[1].0.clone();
+    entries.push(change(
+        "insert a key that is known",
+        before.clone(),
+        before,
+        |space, _| value(space, (SMALL, 2)),
+        move |space, made, value| {
+            let (me, table, item) = (me(space), writer(made), item(&known, value));
+            let stored = table::store(space, me, &mut patient, table, &item, When::Absent);
+            assert!(!stored.expect("an answer"));
+        },
+    ));
+    for (first, old, new) in [
+        (WORD, WORD, WORD),
+        (SHORT, SHORT, SHORT),
+        (SHORT, SHORT, SHORT + 3),
+        (SHORT, SHORT, 1),
+        (SHORT, SHORT, WORD),
+        (SHORT, WORD, SHORT),
+    ] {
+        entries.push(alone(first, old, new));
+    }
+    entries.push(pinned_by_another());
+    let before = pairs(2, SHORT);
+    let pair = (before[0].0.clone(), (SMALL, 2));
+    let after = with(&before, pair.clone());
+    entries.push(change(
+        "replace under get_lock()",
+        before,
+        after,
+        |_, _| (),
+        move |space, made, ()| {
+            let (me, table) = (me(space), writer(made));
+            let entered = cell::enter(&space.segment, me, table, 0).expect("an answer");
+            assert_eq!(entered, cell::Entered::Yes);
+            table::quiesce(space, me, &mut patient, made.base).expect("to be quiet");
+            store(space, made, &pair);
+            assert!(cell::exit(&space.segment, me, table));
+        },
+    ));
+}
