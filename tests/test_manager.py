@@ -1,9 +1,12 @@
 """The drop-in's Manager: SyncManager's methods on a private space, with no server."""
 
+import ctypes
 import queue
 from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from typing import Any
+
+import pytest
 
 import courtyard.multiprocessing as multiprocessing
 from tests.children import join, start
@@ -116,3 +119,43 @@ def square(number: int) -> int:
 def test_its_pool() -> None:
     with multiprocessing.Manager() as manager, manager.Pool(2) as pool:
         assert pool.map(square, range(10)) == [n * n for n in range(10)]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_pools_of_a_context(method: str) -> None:
+    context = multiprocessing.get_context(method)
+    with context.Manager() as manager, manager.Pool(1) as pool:
+        assert pool.apply(multiprocessing.get_start_method) == method
+        done = manager.list()
+        pool.map(done.append, range(10))
+        assert sorted(done) == list(range(10))
+
+
+def test_values_of_types_that_no_value_has() -> None:
+    """SyncManager only passes the type along."""
+    with multiprocessing.Manager() as manager:
+        text = manager.Value(ctypes.c_char_p, "some text")
+        text.value += "!"
+        number = manager.Value("whatever", 1)
+        assert (text.value, number.value) == ("some text!", 1)
+
+
+def test_all_may_be_stored_in_all() -> None:
+    """What two managers make, and what is made without one."""
+    one, two = multiprocessing.Manager(), multiprocessing.Manager()
+    d = one.dict(l=two.list([1]), lock=multiprocessing.Lock(), v=shared("Value")("i", 1))
+    one.shutdown()
+    two.shutdown()
+    two.join()
+    d["l"].append(d["v"])
+    with d["lock"]:
+        d["l"][1].value += 1
+    assert d["v"].value == 2
+
+
+def test_a_namespaces_own_attributes() -> None:
+    names: Any = multiprocessing.Manager().Namespace(x=1)
+    names._mine = 2
+    assert (names._mine, names.x, str(names)) == (2, 1, "Namespace(x=1)")
+    with pytest.raises(AttributeError):
+        assert names._other

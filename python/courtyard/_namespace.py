@@ -31,7 +31,7 @@ class Namespace(Table, _native.Map[str, object]):
     AttributeError: x
     """
 
-    __slots__ = ()
+    __slots__ = ("__dict__",)  # names with an underscore: this handle's own
 
     def __init__(self, /, **attributes: Any) -> None:
         """Set the attributes that are given as keywords."""

@@ -2,8 +2,8 @@
 
 ``import courtyard.multiprocessing as multiprocessing`` instead of ``import multiprocessing``:
 all names, contexts and submodules of it are here. Locks, values, arrays and queues are
-courtyard's, with multiprocessing's signatures; processes, pools, pipes, connections and
-``shared_memory`` are the standard ones, and so is ``Manager()`` until courtyard has containers.
+courtyard's, with multiprocessing's signatures, and ``Manager()`` makes courtyard's containers, with
+no server; processes, pools, pipes, connections and ``shared_memory`` are the standard ones.
 
 >>> import courtyard.multiprocessing as multiprocessing
 >>> context = multiprocessing.get_context("spawn")

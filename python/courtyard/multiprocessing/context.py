@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import courtyard
+    from courtyard.multiprocessing._manager import Manager
 
 # They read the pipe that a standard SimpleQueue consists of.
 _PIPE_READERS = frozenset(["concurrent.futures.process", "multiprocessing.pool"])
@@ -109,6 +110,12 @@ class _SharedTypes(_standard.BaseContext):
         from courtyard.multiprocessing import sharedctypes
 
         return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock)
+
+    def Manager(self) -> Manager:  # type: ignore[override]
+        """Return what makes shared objects with SyncManager's methods, with no server."""
+        from courtyard.multiprocessing import _manager
+
+        return _manager.Manager(self)
 
     def get_context(self, method: str | None = None) -> Any:
         """Return the context of a start method, or this one."""

@@ -1,0 +1,75 @@
+"""``Manager()``: SyncManager's methods, with no server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import courtyard
+from courtyard._declaration import resolve
+from courtyard._factories import Factories
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class Manager(Factories):
+    """What ``multiprocessing.Manager()`` returns: makes shared objects of this process's space.
+
+    They are courtyard's own, in shared memory: there is no server process, nothing to start and
+    nothing to end. They may be stored in each other, together with all else that this process
+    makes, and live as long as anybody has them, also after ``shutdown()``.
+
+    A process that is killed loses what it alone held; its locks are free again.
+
+    >>> import courtyard.multiprocessing as multiprocessing
+    >>> with multiprocessing.Manager() as manager:
+    ...     shared = manager.dict(done=manager.list())
+    ...     shared["done"].append(1)
+    ...     shared["done"]
+    <courtyard.List: [1]>
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Any) -> None:
+        """Make its pools by this context."""
+        self._context = context
+
+    def Pool(
+        self,
+        processes: int | None = None,
+        initializer: Any = None,
+        initargs: Any = (),
+        maxtasksperchild: int | None = None,
+    ) -> Any:
+        """Make a pool of processes, which are started as the manager's context has it."""
+        return self._context.Pool(processes, initializer, initargs, maxtasksperchild)
+
+    def _make(self, kind: str, *arguments: Any, **keywords: Any) -> Any:
+        return getattr(courtyard, kind)(*arguments, **keywords)
+
+    def Value(self, typecode: Any, *args: Any, lock: Any = True) -> courtyard.Value[Any]:
+        """Make a Value; where no value can be of that type, as of ``c_char_p``, one of any object.
+
+        SyncManager only passes the type along.
+        """
+        try:
+            resolve(typecode)
+        except TypeError:
+            typecode = object
+        return super().Value(typecode, *args, lock=lock)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Return at once: there is no server to wait for."""
+
+    def __enter__(self) -> Manager:
+        """Return it."""
+        return self
+
+    def __exit__(
+        self,
+        class_: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Do nothing: what it made is its holders'."""
