@@ -182,8 +182,9 @@ def test_a_line_for_each_peer(results: Path) -> None:
     assert lines[0].startswith("|  | read a value | add 1, exactly |")
     # What loses updates does not add exactly, though it is fast where it is alone.
     assert lines[2:] == ["| loses | — | — | — | — | — |", "| fails | — | — | — | — | — |"]
-    sound = {"peer": "p", "operation": "value/read-raw", "median": 1500.0, "failures": []}
-    found = {"peers": {"p": {"title": "P"}}, "cells": [sound | {"unsafe": False}]}
+    sound = {"peer": "p", "operation": "value/read-raw", "failures": [], "unsafe": False}
+    rounds = {"median": 1600.0, "rounds": [{"value": value} for value in (1600.0, 1700.0, 1500.0)]}
+    found = {"peers": {"p": {"title": "P"}}, "cells": [sound | rounds]}
     assert table.common(found).splitlines()[2] == "| P | 1.50 µs | — | — | — | — |"
 
 
