@@ -84,8 +84,9 @@ class Barrier(Shared, _native.Barrier):
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the others; return a number from 0 to parties - 1, another to each.
 
-        Ctrl-C works while waiting, and takes this party out again. Raises BrokenBarrierError
-        when the barrier is or gets broken, after ``timeout`` seconds too.
+        Ctrl-C works while waiting, and takes this party out again. Raises BrokenBarrierError when
+        the barrier is or gets broken: after ``timeout`` seconds, by ``reset()`` or ``abort()``, or
+        when one who would be waited for is killed; and what the action raises.
         """
         return self._wait(self._action, self._timeout if timeout is None else timeout)
 

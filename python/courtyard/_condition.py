@@ -141,7 +141,8 @@ class Condition(Shared, _native.Condition):
         """Give the lock up, sleep until notified, take the lock again; return whether notified.
 
         False after ``timeout`` seconds, with the lock held again as in every case. Ctrl-C works
-        while asleep. Raises RuntimeError without the lock.
+        while asleep. If one that was notified is killed before it wakes, another is woken in its
+        place. Raises RuntimeError without the lock.
         """
         if not self._is_owned():
             raise NotOwned("cannot wait on un-acquired lock")

@@ -34,7 +34,15 @@ class SpaceStatistics:
 
 @dataclass(frozen=True)
 class ObjectStatistics:
-    """What an object holds: its type, its value's bytes, its changes, and its space."""
+    """What an object holds.
+
+    Attributes:
+        type: what it is, as its repr says it.
+        nbytes: bytes of a value, of an array's elements, of anything else's fixed part.
+        version: as its ``version``, which changes with every change.
+        space: what the space holds that it lives in.
+
+    """
 
     type: str
     nbytes: int
