@@ -7,6 +7,7 @@
 
 mod exercise;
 mod image;
+mod link;
 mod list;
 mod live;
 mod mutation;

@@ -1,6 +1,7 @@
 //! What is changed in a valid file, decided by a seed.
 
 use crate::image::Image;
+use crate::link;
 use crate::list;
 use crate::random::Random;
 use crate::structure;
@@ -20,7 +21,7 @@ pub enum Edit {
 type Change = fn(&mut Draft);
 
 /// Kinds of mutations, by the name that a failure is reported with.
-const KINDS: [(&str, Change); 18] = [
+const KINDS: [(&str, Change); 19] = [
     ("bits", bits),
     ("bytes", scribble),
     ("words", words),
@@ -39,6 +40,7 @@ const KINDS: [(&str, Change); 18] = [
     ("cells and locks", structure::cells),
     ("keys", table::spoil),
     ("elements", list::spoil),
+    ("links", link::spoil),
 ];
 
 /// The changes of one image, being chosen.

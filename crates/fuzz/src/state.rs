@@ -2,6 +2,7 @@
 
 use crate::exercise::Session;
 use crate::image::Image;
+use crate::link;
 use crate::list;
 use crate::primitive::{LENGTHS, order};
 use crate::system::{self, End};
@@ -38,7 +39,7 @@ pub struct Known {
 type Fill = fn(&Space) -> Vec<Known>;
 
 /// How spaces come to be in the states that are mutated.
-const STATES: [(&str, Fill); 18] = [
+const STATES: [(&str, Fill); 20] = [
     ("empty", |_| Vec::new()),
     ("values", values),
     ("primitives", primitives),
@@ -57,6 +58,8 @@ const STATES: [(&str, Fill); 18] = [
     ("elements", list::elements),
     ("elements, exchanged", list::exchanged),
     ("elements, doomed", list::doomed),
+    ("kept", link::kept),
+    ("kept, doomed", link::doomed),
 ];
 
 /// Builds a space in each state and takes its file's bytes.

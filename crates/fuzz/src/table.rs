@@ -7,6 +7,7 @@ use courtyard_core::cell::{self, TABLE, Writer};
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
 use courtyard_core::space::{Patience, Space, patient};
 use courtyard_core::table::{self, Batch, Item, Key, SHARDS, Table, Token, Want, When};
+use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{self, Fresh};
 use courtyard_core::{crash, error::Result};
 use std::cell::Cell;
@@ -61,6 +62,18 @@ fn store(
     })
 }
 
+/// Stores a filled block under the key of that number.
+pub fn put(space: &Space, table: Table, number: u64, own: Unfinished) {
+    let name = name(number);
+    let item = Item {
+        key: key(&name),
+        original: number.is_multiple_of(3).then_some((KIND, &b"original"[..])),
+        value: Fresh::Block(own),
+    };
+    let stored = table::store(space, me(space), &mut patient, table, &item, When::Always);
+    assert!(stored.expect("stored"));
+}
+
 fn remove(space: &Space, patience: Patience, table: Table, number: u64) -> Result<bool> {
     let (me, name) = (space.participant()?, name(number));
     table::remove(space, me, patience, table, &key(&name), When::Always)
@@ -96,7 +109,7 @@ fn writer(cell: u64) -> Writer {
     }
 }
 
-fn table_of(space: &Space, known: &Known) -> Table {
+pub fn table_of(space: &Space, known: &Known) -> Table {
     writer(
         cell::open(&space.segment, known.object)
             .expect("the table")
@@ -130,7 +143,7 @@ pub fn keys(space: &Space) -> Vec<Known> {
 }
 
 /// Does it once, and dies in it the second time, at the `skip`th point of that name.
-fn die(
+pub fn die(
     space: &Space,
     known: &Known,
     (point, skip): (&'static str, u32),
