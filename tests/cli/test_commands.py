@@ -72,6 +72,19 @@ def test_ls_lists_names_and_users(folder: Path) -> None:
     assert listed(folder)["stock"]["users"] == []
 
 
+def test_ls_does_not_count_itself(folder: Path, tmp_path: Path) -> None:
+    for url in ("default", (tmp_path / "shop.cy").as_uri()):
+        user = f"""
+import time, courtyard as cy
+gate = cy.Lock.named("gate", space=cy.Space({url!r}))
+print("ready", flush=True)
+time.sleep(60)
+"""
+        with program(user, folder):
+            assert "in use)" in command("ls", "--space", url, folder=folder).stdout
+        assert "nobody uses it)" in command("ls", "--space", url, folder=folder).stdout
+
+
 def test_ls_of_nothing(folder: Path) -> None:
     assert command("ls", folder=folder).stdout == f"There are no spaces in {folder}.\n"
     assert command("ls", "--json", folder=folder).stdout == "[]\n"

@@ -78,14 +78,15 @@ def places(url: str | None, private: bool = False) -> list[tuple[_inspect.SpaceI
 
 
 def info_of(space: cy.Space) -> _inspect.SpaceInfo:
-    """Return what the folder says of an open space; a durable one is elsewhere."""
-    path = space._opened().path
+    """Return what there is to say of an open space; this process does not use it."""
+    path, figures = space._opened().path, space.statistics()
+    in_use = figures.participants > 1
     for info in _inspect.spaces():
         if info.path == path:
-            return info
-    figures = space.statistics()
+            return dataclasses.replace(info, in_use=in_use)
+    size = path.stat().st_blocks * 512  # a durable one is elsewhere
     return _inspect.SpaceInfo(
-        path, "durable", None, True, False, path.stat().st_blocks * 512, figures.objects, len(space)
+        path, "durable", None, in_use, False, size, figures.objects, len(space)
     )
 
 
