@@ -173,6 +173,8 @@ def test_a_peek_unpickles_nothing(space: cy.Space) -> None:
     assert entries[:3] == [("a", 1), ("b", [1, (2, "x")]), ((1, 2), b"z")]
     assert entries[3][0] == "p" and repr(entries[3][1]).startswith("<pickle, ")
     assert repr(entries[4][0]).startswith("<pickle, ") and entries[4][1] == "by class"
+    d["lock"] = [space.Lock()]
+    assert repr(_inspect.peek(space, "d")[5][1]).startswith("<pickle, "), "handles are pickles"
     assert _inspect.peek(space, "d", 2) == entries[:2]
     with pytest.raises(AssertionError, match="unpickled"):
         d["p"]
