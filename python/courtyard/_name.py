@@ -212,6 +212,13 @@ def open_named(native: _native.Space, name: str, where: str) -> Any:
 def _load(cls: Any, native: _native.Space, found: Any, initial: Any, options: Any) -> Any:
     """Return a handle on what a name leads to; None if it is gone by now."""
     declared, key, companion_key = found
+    if native.distrusted and not initial and _needs_a_class(declared):
+        from courtyard._errors import NotTrusted
+
+        raise NotTrusted(
+            "this was declared as a class of a program's own, and in a space opened with "
+            "pickle=False none is imported: open it by Value.named() with that class"
+        )
     address, companion = native.ticket(key), None
     if address is not None and companion_key is not None:
         companion = native.ticket(companion_key)
@@ -231,3 +238,10 @@ def _article(declared: tuple[Any, ...]) -> str:
     shown = cls._shown(tuple(details))
     article = "an" if title[0] in "AEIOU" else "a"
     return f"{article} {title}" + (f"({shown})" if shown else "")
+
+
+def _needs_a_class(declared: Any) -> bool:
+    """Say whether a description names a class that has to be imported."""
+    return isinstance(declared, tuple) and (
+        declared[:1] == ("class",) or any(_needs_a_class(part) for part in declared)
+    )

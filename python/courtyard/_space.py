@@ -30,7 +30,8 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
     objects survive a restart of all programs, killed ones too. (A failing machine is another
     matter: what was not on the disk yet is lost, and the file is checked before it is used again.)
 
-    ``pickle=False``: this process neither stores nor loads pickled values there; NotTrusted.
+    ``pickle=False``: this process neither stores nor loads pickles there (NotTrusted), nor keys or
+    courtyard objects, which are pickled too; give it where the process opens the space first.
     ``size_limit``: at most so many bytes, for all its processes, from now on; the file itself takes
     a little more. ``create=False``: NotFound if there is no such space.
 
@@ -70,7 +71,7 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
         """Open the space, or make it."""
         if size_limit is not None:
             size_limit = _checked_limit(size_limit)
-        return cls._of(_open(url, create, size_limit))
+        return cls._of(_open(url, create, size_limit, bool(pickle)))
 
     @classmethod
     def _of(cls, native: _native.Space) -> Space:
@@ -264,15 +265,15 @@ def _checked_limit(size_limit: Any) -> int:
     return limit
 
 
-def _open(url: Any, create: bool, limit: int | None) -> _native.Space:
+def _open(url: Any, create: bool, limit: int | None, pickle: bool) -> _native.Space:
     if url is None:
-        return _native.Space.private(limit)
+        return _native.Space.private(limit, pickle)
     if not isinstance(url, str):
         raise TypeError(f"the URL of a space is a str or None, found {type(url).__name__}")
     if any("\ud800" <= letter <= "\udfff" for letter in url):
         raise ValueError(f"the URL of a space contains a lone surrogate: {url!r}")
     if url.startswith("file:"):
-        return _native.Space.durable(_path_of(url), create, limit)
+        return _native.Space.durable(_path_of(url), create, limit, pickle)
     scheme, colon, _ = url.partition("://")
     if colon and scheme == "redis":
         raise NotImplementedError(
@@ -289,7 +290,7 @@ def _open(url: Any, create: bool, limit: int | None) -> _native.Space:
             f"the name {url!r} of a space: {wrong}; expected 1 to 255 characters, none of them '/' "
             "or NUL"
         )
-    return _native.Space.named(url, create, limit)
+    return _native.Space.named(url, create, limit, pickle)
 
 
 def _wrong_name(name: str) -> str | None:

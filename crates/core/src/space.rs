@@ -103,6 +103,8 @@ pub struct Space {
     /// On a page that reads as zero in a forked child, so that it cannot act in our name.
     me: NonNull<AtomicPtr<Participant>>,
     entering: AtomicBool,
+    /// A mark for the layers above: they load nothing from here that runs code.
+    pub distrusted: AtomicBool,
 }
 
 // SAFETY: `me` is a page of our own, only reached as an atomic.
@@ -138,6 +140,7 @@ impl Space {
             hooks,
             me: page.cast(),
             entering: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
         })
     }
 

@@ -4,6 +4,7 @@ use crate::codec;
 use crate::error::{copying, named, raise, waiting};
 use crate::process;
 use crate::reference;
+use crate::trust;
 use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::Result;
@@ -125,10 +126,12 @@ impl Handle {
         let opened = cell::open(&space.segment, object);
         let (cell, _, length) = opened.map_err(|error| raise(py, error))?;
         let holder = AtomicPtr::default();
-        holder.store(
-            std::ptr::from_ref(participant).cast_mut(),
-            Ordering::Relaxed,
-        );
+        if !trust::is_distrusted(space) {
+            holder.store(
+                std::ptr::from_ref(participant).cast_mut(),
+                Ordering::Relaxed,
+            );
+        }
         let (views, uses) = (AtomicU32::new(0), AtomicU32::new(0));
         Ok(Handle {
             space,
@@ -164,6 +167,7 @@ impl Handle {
         Ok(Use {
             handle: self,
             participant,
+            before: trust::enter(self.space),
         })
     }
 
@@ -186,10 +190,13 @@ impl Handle {
                     .into(),
             ));
         }
-        self.holder.store(
-            std::ptr::from_ref(participant).cast_mut(),
-            Ordering::Relaxed,
-        );
+        // With no holder known every use comes here, and then says what it may do.
+        if !trust::is_distrusted(self.space) {
+            self.holder.store(
+                std::ptr::from_ref(participant).cast_mut(),
+                Ordering::Relaxed,
+            );
+        }
         Ok(participant)
     }
 
@@ -315,6 +322,7 @@ impl Drop for Handle {
 pub struct Use<'a> {
     handle: &'a Handle,
     pub participant: &'static Participant,
+    before: trust::Before,
 }
 
 impl std::ops::Deref for Use<'_> {
@@ -327,6 +335,7 @@ impl std::ops::Deref for Use<'_> {
 
 impl Drop for Use<'_> {
     fn drop(&mut self) {
+        trust::leave(self.before);
         self.handle.give_up();
     }
 }

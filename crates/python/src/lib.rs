@@ -22,6 +22,7 @@ mod reference;
 mod semaphore;
 mod space;
 mod table;
+mod trust;
 mod value;
 mod vector;
 mod waiter;

@@ -1,7 +1,8 @@
 //! The spaces that this process has open, and what becomes of them at forks and at exit.
 
 use crate::cell::thread;
-use crate::error::{raise, waiting};
+use crate::error::{named as named_error, raise, waiting};
+use crate::trust;
 use courtyard_core::check::{self, Census};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
@@ -141,10 +142,14 @@ pub fn within<T>(space: &'static Space, work: impl FnOnce() -> T) -> T {
 ///
 /// # Errors
 /// As `folder::create`.
-pub fn another(py: Python<'_>, limit: u64) -> PyResult<&'static Space> {
+pub fn another(py: Python<'_>, limit: u64, pickle: bool) -> PyResult<&'static Space> {
     let folder = own_folder(py)?;
     let made = folder::create_limited(&folder, limit, HOOKS);
-    made.map(keep).map_err(|error| raise(py, error))
+    let made = made.map_err(|error| raise(py, error))?;
+    if !pickle {
+        trust::distrust(&made);
+    }
+    Ok(keep(made))
 }
 
 /// The space that is at a path now, if this process has it open.
@@ -163,36 +168,67 @@ pub fn is_at(space: &Space, path: &Path) -> bool {
     status.is_ok_and(|status| status.identity == space.segment.identity())
 }
 
-fn known(path: &Path, wish: Wish) -> Option<&'static Space> {
-    let space = known_at(path)?;
+fn known(
+    py: Python<'_>,
+    path: &Path,
+    wish: Wish,
+    pickle: bool,
+) -> PyResult<Option<&'static Space>> {
+    let Some(space) = known_at(path) else {
+        return Ok(None);
+    };
+    agreed(py, space, pickle)?;
     if let Some(limit) = wish.limit {
         folder::set_limit(space, limit);
     }
-    Some(space)
+    Ok(Some(space))
+}
+
+/// What was opened with trust may have handles by which pickles were loaded: that is not undone.
+fn agreed(py: Python<'_>, space: &'static Space, pickle: bool) -> PyResult<&'static Space> {
+    if pickle || trust::is_distrusted(space) {
+        return Ok(space);
+    }
+    let message = format!(
+        "{}: this process has the space open with pickle=True: give pickle=False where it is opened \
+         first",
+        space.segment.path().display()
+    );
+    Err(named_error(py, "CourtyardError", message))
+}
+
+/// Keeps a space that was opened just now.
+fn admitted(py: Python<'_>, space: Space, pickle: bool) -> PyResult<&'static Space> {
+    if !pickle {
+        trust::distrust(&space);
+    }
+    agreed(py, keep(space), pickle)
 }
 
 /// The named space of that name.
 ///
 /// # Errors
 /// As `folder::open_named`.
-pub fn named(py: Python<'_>, title: &str, wish: Wish) -> PyResult<&'static Space> {
+pub fn named(py: Python<'_>, title: &str, wish: Wish, pickle: bool) -> PyResult<&'static Space> {
     let folder = own_folder(py)?;
     let path = folder::file_name(&folder, title).map_err(|error| raise(py, error))?;
-    if let Some(space) = known(&path, wish) {
+    if let Some(space) = known(py, &path, wish, pickle)? {
         return Ok(space);
     }
-    entering(py, || folder::open_named(&folder, title, wish, HOOKS)).map(keep)
+    let space = entering(py, || folder::open_named(&folder, title, wish, HOOKS))?;
+    admitted(py, space, pickle)
 }
 
 /// The space in a file of the user's.
 ///
 /// # Errors
 /// As `folder::open_durable`.
-pub fn durable(py: Python<'_>, path: &Path, wish: Wish) -> PyResult<&'static Space> {
-    if let Some(space) = known(path, wish) {
+pub fn durable(py: Python<'_>, path: &Path, wish: Wish, pickle: bool) -> PyResult<&'static Space> {
+    if let Some(space) = known(py, path, wish, pickle)? {
         return Ok(space);
     }
-    entering(py, || folder::open_durable(path, wish, HOOKS)).map(keep)
+    let space = entering(py, || folder::open_durable(path, wish, HOOKS))?;
+    admitted(py, space, pickle)
 }
 
 /// The space that a pickle names. One of a file may have a copy, of the same UUID.

@@ -11,6 +11,7 @@
 use crate::codec::{self, Source, pickle, settle};
 use crate::error::{named, raise, waiting};
 use crate::handle::{Address, Handle};
+use crate::trust;
 use courtyard_core::directory;
 use courtyard_core::layout::{LINE, align_up, kind};
 use courtyard_core::link;
@@ -140,6 +141,7 @@ pub fn pack(
     kind: u8,
     links: &[Py<PyAny>],
 ) -> PyResult<Luggage> {
+    trust::require(py)?;
     let list = PyList::new(py, links)?;
     let dumps = py.import("pickle")?.getattr("dumps")?;
     let travel = Travel::Out(space, Vec::new());
@@ -197,6 +199,7 @@ pub fn unpack<'py>(
     if codec::pickle::is_looking() {
         return codec::pickle::opaque(py, length as usize).map(Some);
     }
+    trust::require(py)?;
     let pickled = read(start, start + end);
     let mut party = Party {
         space,

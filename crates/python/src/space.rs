@@ -4,6 +4,7 @@ use crate::codec::{self, Encoded, Links};
 use crate::error::{named, raise, waiting};
 use crate::handle::{Address, address};
 use crate::process;
+use crate::trust;
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::folder::{self, Wish};
@@ -158,23 +159,34 @@ impl Space {
 
     /// A private space of its own.
     #[staticmethod]
-    #[pyo3(signature = (limit=None))]
-    fn private(py: Python<'_>, limit: Option<u64>) -> PyResult<Space> {
-        let space = process::another(py, limit.unwrap_or(0))?;
+    fn private(py: Python<'_>, limit: Option<u64>, pickle: bool) -> PyResult<Space> {
+        let space = process::another(py, limit.unwrap_or(0), pickle)?;
         Ok(Space { space })
     }
 
     /// The named space of that name.
     #[staticmethod]
-    fn named(py: Python<'_>, title: &str, create: bool, limit: Option<u64>) -> PyResult<Space> {
-        let space = process::named(py, title, Wish { create, limit })?;
+    fn named(
+        py: Python<'_>,
+        title: &str,
+        create: bool,
+        limit: Option<u64>,
+        pickle: bool,
+    ) -> PyResult<Space> {
+        let space = process::named(py, title, Wish { create, limit }, pickle)?;
         Ok(Space { space })
     }
 
     /// The space in a file.
     #[staticmethod]
-    fn durable(py: Python<'_>, path: PathBuf, create: bool, limit: Option<u64>) -> PyResult<Space> {
-        let space = process::durable(py, &path, Wish { create, limit })?;
+    fn durable(
+        py: Python<'_>,
+        path: PathBuf,
+        create: bool,
+        limit: Option<u64>,
+        pickle: bool,
+    ) -> PyResult<Space> {
+        let space = process::durable(py, &path, Wish { create, limit }, pickle)?;
         Ok(Space { space })
     }
 
@@ -364,6 +376,12 @@ impl Space {
     #[getter]
     fn slot(&self, py: Python<'_>) -> PyResult<u64> {
         Ok(self.participant(py)?.me.slot)
+    }
+
+    /// Whether this process refuses pickles there.
+    #[getter]
+    fn distrusted(&self) -> bool {
+        trust::is_distrusted(self.space)
     }
 
     /// Whether its file can still be found where it was.

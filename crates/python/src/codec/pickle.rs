@@ -2,6 +2,7 @@
 
 use super::buffer::{Piece, Pieces, View, WRITABLE};
 use super::{create, link};
+use crate::trust;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyBytes, PyList};
@@ -31,6 +32,7 @@ pub struct Pickle<'py> {
 pub fn dump<'py>(value: &Bound<'py, PyAny>, keep: bool) -> PyResult<Pickle<'py>> {
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
+    trust::require(py)?;
     let dumps = function(py, &DUMPS, "dumps")?;
     let buffers = PyList::empty(py);
     // What returns nothing takes a buffer over.
@@ -106,6 +108,7 @@ pub fn load<'py>(
     if is_looking() {
         return opaque(py, main.len()?);
     }
+    trust::require(py)?;
     let loads = function(py, &LOADS, "loads")?;
     let options = match buffers {
         Some(buffers) => Some([("buffers", buffers)].into_py_dict(py)?),

@@ -3,6 +3,7 @@
 use super::{LONGEST, too_long};
 use crate::codec::buffer::View;
 use crate::codec::{link, pickle};
+use crate::trust;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,6 +28,7 @@ impl Sink {
 /// What pickling raises; `ValueError` for what is too long.
 pub fn dump(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let py = value.py();
+    trust::require(py)?;
     // An object met twice is written twice: equal keys may or may not share their parts, as texts
     // that are literals do. What contains itself, or too much of the same, needs references.
     link::gather(false, || match dump_as(value, true) {

@@ -185,6 +185,7 @@ fn set_item(
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let index = index_of(slf, key)?;
+    let _open = slf.as_super().get().handle.open(slf.py())?;
     let encoded = codec::encode(value, Links::Keep)?;
     opened(slf, |this| {
         let (space, participant, list) = (this.space, this.open.participant, this.list);

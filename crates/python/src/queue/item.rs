@@ -3,6 +3,7 @@
 use crate::codec::{self, Source};
 use crate::error::{copying, named, raise};
 use crate::reference;
+use crate::trust;
 use courtyard_core::heap;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue;
@@ -37,6 +38,7 @@ pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8]) -> PyResult<Py<PyAny
     let (Some(pickled), Some(main)) = (pickled, main) else {
         return Err(corrupt());
     };
+    trust::require(py)?;
     let loads = py.import("pickle")?.getattr("loads")?;
     let links: Vec<Py<PyAny>> = loads.call1((PyBytes::new(py, pickled),))?.extract()?;
     // Aligned anew: buffers in it lie at multiples of 64 from its start.
@@ -50,6 +52,7 @@ pub fn with_links(
     links: &[Py<PyAny>],
     parts: &[&[u8]],
 ) -> PyResult<Vec<u8>> {
+    trust::require(py)?;
     let list = PyList::new(py, links)?;
     let pickle = py.import("pickle")?;
     let pickled = reference::apart(|| pickle.call_method1("dumps", (list, 5)))?;

@@ -57,6 +57,7 @@ pub fn put(
     item: &Bound<'_, PyAny>,
     wait: Option<Deadline>,
 ) -> PyResult<()> {
+    let _open = slf.as_super().get().handle.open(slf.py())?;
     match codec::encode(item, Links::Keep)? {
         Encoded::Word(word) if slf.get().order == Order::Lifo => {
             put_parts(slf, item, queue::VALUE_WORD, &[&word.to_ne_bytes()], wait)

@@ -268,8 +268,10 @@ impl Table {
     /// All keys, in their order of insertion, as they stood at one moment.
     fn _keys<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
-        let pairs = opened(slf, |this| this.snapshot(py, Want::Keys))?;
-        let keys: PyResult<Vec<_>> = pairs.iter().map(|pair| key_of(py, pair)).collect();
+        let keys: PyResult<Vec<_>> = opened(slf, |this| {
+            let pairs = this.snapshot(py, Want::Keys)?;
+            Ok(pairs.iter().map(|pair| key_of(py, pair)).collect())
+        })?;
         PyList::new(py, keys?)
     }
 
