@@ -86,12 +86,16 @@ unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -
 unsafe extern "C" fn length(slf: Object) -> ffi::Py_ssize_t {
     // SAFETY: as in `subscript`.
     let base: &Primitive = unsafe { native(slf) };
-    if base.handle.held().is_some() {
-        return list::count(&base.handle.space.segment, base.handle.cell) as ffi::Py_ssize_t;
+    // A number that is none of a list's the general way refuses.
+    if base.handle.held().is_some()
+        && let count = list::count(&base.handle.space.segment, base.handle.cell)
+        && let Ok(count) = ffi::Py_ssize_t::try_from(count)
+    {
+        return count;
     }
-    let mut count = -1;
+    let mut count: ffi::Py_ssize_t = -1;
     let done = general(|py| {
-        count = Sequence::__len__(bound(py, slf).cast()?)? as ffi::Py_ssize_t;
+        count = Sequence::__len__(bound(py, slf).cast()?)?.try_into()?;
         Ok(py.None())
     });
     if done.is_null() {
