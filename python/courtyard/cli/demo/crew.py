@@ -25,9 +25,9 @@ class Crew:
         """Start more workers."""
         for _ in range(count):
             process = SPAWN.Process(target=self.target, args=self.args, daemon=True)
-            with undisturbed():
+            with undisturbed():  # until it is known: Ctrl-C ends those that are
                 process.start()
-            self.processes.append(process)
+                self.processes.append(process)
 
     def kill_one(self) -> int:
         """Kill the first worker with SIGKILL; return its PID."""
