@@ -53,6 +53,12 @@ def ask(path: Path, question: str) -> str | None:
     return answer.decode()
 
 
+def listens(path: Path) -> bool:
+    """Say whether a server answers there; its socket is there before that."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def serve(
     path: Path, *options: str, cwd: Path = ROOT, app: str = "tests.cases.web:app", **env: str
@@ -69,7 +75,7 @@ def serve(
         preexec_fn=die_with_parent,
     )
     try:
-        while not path.exists():
+        while not listens(path):
             assert server.poll() is None, log.read_text()
             with suppress(subprocess.TimeoutExpired):
                 server.wait(0.01)
