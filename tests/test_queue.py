@@ -151,6 +151,26 @@ def test_a_comparison_that_uses_its_queue_is_refused() -> None:
     Meddler.queue = None
 
 
+def test_who_waits_for_a_queue_is_woken_when_an_item_is_done() -> None:
+    """At once, not at the next look that a waiter takes by itself, half a second later."""
+    q: cy.Queue[int] = cy.Queue()
+    told, waits = [0.0], []
+
+    def finish() -> None:
+        told[0] = time.monotonic()
+        q.task_done()
+
+    for number in range(5):
+        q.put(number)
+        q.get()
+        done = threading.Timer(0.3, finish)
+        done.start()
+        assert q.wait_for(lambda q: q.unfinished_tasks == 0, 20)
+        waits.append(time.monotonic() - told[0])
+        done.join()
+    assert min(waits) < 0.2, waits
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_task_done_and_join(kind: Any) -> None:
     q = kind()

@@ -61,7 +61,7 @@ impl Queue {
     }
 }
 
-/// Tells `wait_for` of an item taken: it sleeps where items are told of.
+/// Tells `wait_for` of an item taken or done with: it sleeps where items are told of.
 pub fn tell(base: &Primitive) {
     let (segment, event) = (&base.handle.space.segment, base.handle.cell + ITEMS);
     if courtyard_core::wait::observe(segment, event) & courtyard_core::wait::SLEEPER != 0 {

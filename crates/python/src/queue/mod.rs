@@ -25,7 +25,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use front::{get, with_buffer};
+use front::{get, tell, with_buffer};
 use order::Sorted;
 use tail::{put, put_one, spare};
 
@@ -373,6 +373,7 @@ impl Queue {
             queue::task_done(base.handle.space, &open, patience, Queue::queue(base), row)
         })?;
         if done {
+            tell(base);
             return Ok(());
         }
         Err(PyValueError::new_err("task_done() called too many times"))
