@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from courtyard.cli.demo.wake import wake
 from courtyard.cli.demo.words import Index, alone, by_manager, files_of, together
 
-MANAGER_SECONDS = 30
+MANAGER_SECONDS = 60
 
 NEXT = """\
 [bold]What to try next[/]
