@@ -445,12 +445,15 @@ def test_what_pickle_refuses_changes_nothing() -> None:
     assert value.value == "after"
 
 
-def test_a_handle_does_not_go_into_an_object() -> None:
+def test_an_object_may_hold_handles() -> None:
     value, other = Value(object, "before"), Value("i")
-    for refused in (other, [other], cy.Lock(), value):
-        with pytest.raises(cy.CourtyardError):
-            value.value = refused
-    assert value.value == "before"
+    value.value = [other, "text"]
+    value.value[0].increment(5)
+    assert other.value == 5
+    value.value = value
+    value.value.value = "after"
+    assert value.value == "after"
+    value.check()
 
 
 @pytest.mark.parametrize(
