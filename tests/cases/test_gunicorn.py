@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-import courtyard as cy
 from tests.children import die_with_parent, run_script
 from tests.test_memory import folder
 
@@ -177,7 +176,6 @@ def test_objects_made_before_the_fork(tmp_path: Path) -> None:
     assert os.listdir(made) == []
 
 
-@pytest.mark.skipif(not hasattr(cy.Lock, "named"), reason="courtyard has no names yet")
 @pytest.mark.limit(60 + REQUESTS / 25)
 def test_objects_found_by_name(tmp_path: Path) -> None:
     """Each worker imports the application by itself; and the server is started twice."""

@@ -117,7 +117,6 @@ def figures(
         "files": ours.files,
         "words": len(ours.words),
         "total": ours.words.total(),
-        "same_as_single_process": True,
         "alone_seconds": single.seconds,
         "courtyard_seconds": ours.seconds,
         "manager_seconds": theirs.seconds,
