@@ -202,9 +202,10 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
         """Close it in this process; closing twice is allowed.
 
         The objects that this process holds go on working. A named space and a file stay; a private
-        space ends with the last holder of an object in it.
+        space ends with the last holder of an object in it, and gives its memory back.
         """
         self._closed = True
+        self._here.close()
 
     def destroy(self, *, force: bool = False) -> None:
         """Remove the space with all in it.
@@ -225,7 +226,7 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
                 f"{self!r} is used by other processes: end them first, or destroy it with "
                 "force=True; they then keep what they have"
             )
-        self._closed = True
+        self.close()
 
     def __enter__(self) -> Space:
         """Return the space."""

@@ -24,6 +24,10 @@ pub const FREE: u64 = 0;
 pub const LIVE: u64 = 1;
 pub const DRAINING: u64 = 2;
 
+/// Records above our own that the file has room for from now on, so that when it cannot grow any
+/// more a few processes can still come: to take things out, or to see what is there.
+const RESERVE: u64 = 4;
+
 /// Who acts: what lock words and tickets name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Me {
@@ -162,6 +166,12 @@ impl Participant {
         crate::crash_point!("participant.zeroed");
         State::write(segment, slot, LIVE, free.generation);
         crate::crash_point!("participant.published");
+        let ahead = (slot + 1 + RESERVE).min(SLOTS);
+        let (from, to) = (layout::slot_record(slot + 1), layout::slot_record(ahead));
+        if from < to {
+            // Without it the next one asks for its own, and is told what is full.
+            let _ = segment.allocate(from, to);
+        }
         Ok(Some(Participant {
             me: Me {
                 slot,
@@ -195,6 +205,22 @@ impl Participant {
             // SAFETY: the anchor is used by nobody but us.
             Anchor::Page(page) => unsafe { os::unmap(page, os::PAGE) },
             Anchor::Descriptor(file) => drop(file),
+        }
+    }
+
+    /// Whether no thread is inside an operation, and no block is ours, or read by a view of ours.
+    pub fn is_idle(&self) -> bool {
+        let rows = [&self.unfinished, &self.pins, &self.waits];
+        rows.iter().all(|rows| rows.load(Ordering::Relaxed) == 0)
+            && !self.busy.iter().any(|busy| busy.load(Ordering::Relaxed))
+    }
+
+    /// As `release_anchor`, of one that other threads may still read: at the end of its space.
+    pub fn let_go(&self) {
+        match &self.anchor {
+            // SAFETY: nobody reads or writes the page, and its space ends once.
+            Anchor::Page(page) => unsafe { os::unmap(*page, os::PAGE) },
+            Anchor::Descriptor(_) => {} // it stays until this process ends
         }
     }
 

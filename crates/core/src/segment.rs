@@ -177,6 +177,22 @@ impl Segment {
         drop(ManuallyDrop::into_inner(self.adopt_descriptor()));
     }
 
+    /// Gives back the file's memory, and the addresses beyond its size, which nobody follows: after
+    /// the end of a private space. Who still has its address finds zeros, never a hole.
+    pub fn vanish(&self) {
+        let size = layout::align_up(self.size.load(Ordering::Relaxed), PAGE);
+        // SAFETY: our own mapping; a word of it that is zero says that nothing is there.
+        if unsafe { os::replace_by_zeros(self.base, size as usize) }.is_err() {
+            return; // it stays until this process ends
+        }
+        // SAFETY: within the window.
+        let rest = unsafe { self.base.add(size as usize) };
+        // SAFETY: every offset is checked against the size before it is followed.
+        unsafe { os::unmap(rest, (self.window - size) as usize) };
+        drop(ManuallyDrop::into_inner(self.adopt_descriptor()));
+        self.descriptor.store(-1, Ordering::Relaxed);
+    }
+
     fn adopt_descriptor(&self) -> ManuallyDrop<File> {
         let descriptor = self.descriptor.load(Ordering::Relaxed);
         // SAFETY: never dropped but by `discard`, which owns the segment.

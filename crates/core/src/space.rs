@@ -12,7 +12,7 @@ use crate::recover;
 use crate::roster::Roster;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::sync::{AtomicBool, AtomicPtr, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use crate::waiting::Note;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
@@ -105,6 +105,8 @@ pub struct Space {
     entering: AtomicBool,
     /// A mark for the layers above: they load nothing from here that runs code.
     pub distrusted: AtomicBool,
+    /// And a count of theirs: what may still make objects here.
+    pub users: AtomicU64,
 }
 
 // SAFETY: `me` is a page of our own, only reached as an atomic.
@@ -141,6 +143,7 @@ impl Space {
             me: page.cast(),
             entering: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
+            users: AtomicU64::new(0),
         })
     }
 

@@ -276,6 +276,7 @@ impl Handle {
         };
         if directory::is_member(self.space, participant, self.row, self.object) {
             directory::leave(self.space, participant, patience, self.row)?;
+            process::end_if_over(self.space);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use courtyard_core::check::{self, Census};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
 use courtyard_core::space::Space;
+use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, fork, os};
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
@@ -15,7 +16,8 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Spaces are never closed: handles, views and other threads may use them until the process ends.
+/// Spaces are never closed, as handles, views and other threads may use them until the process ends;
+/// but for private ones that hold nothing, and where nothing can be made.
 #[derive(Default)]
 struct Open {
     spaces: Vec<&'static Space>,
@@ -41,7 +43,7 @@ thread_local! {
     static HOME: Cell<Option<&'static Space>> = const { Cell::new(None) };
 }
 
-/// Held with the GIL, for a few instructions, never while anything waits.
+/// Held with the GIL, for a few instructions or calls of the system, never while anything waits.
 fn open() -> MutexGuard<'static, Open> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -128,14 +130,45 @@ pub fn home(py: Python<'_>) -> PyResult<&'static Space> {
 
 /// Makes the objects of `work` in a space.
 pub fn within<T>(space: &'static Space, work: impl FnOnce() -> T) -> T {
-    struct Back(Option<&'static Space>);
+    struct Back(&'static Space, Option<&'static Space>);
     impl Drop for Back {
         fn drop(&mut self) {
-            HOME.set(self.0);
+            HOME.set(self.1);
+            exit(self.0);
         }
     }
-    let _back = Back(HOME.replace(Some(space)));
+    enter(space);
+    let _back = Back(space, HOME.replace(Some(space)));
     work()
+}
+
+/// Notes that objects may be made in a space, until `exit`.
+pub fn enter(space: &Space) {
+    space.users.fetch_add(1, Ordering::Relaxed);
+}
+
+pub fn exit(space: &'static Space) {
+    space.users.fetch_add(u64::MAX, Ordering::Relaxed);
+    end_if_over(space);
+}
+
+/// Ends a private space in which no object is left and where none will be made; but not the one
+/// where objects are made if nothing else is said, nor one that other processes hold: that ends
+/// with them, or with us.
+pub fn end_if_over(space: &'static Space) {
+    if space.users.load(Ordering::Relaxed) > 0 || space.kind() != folder::PRIVATE {
+        return;
+    }
+    let is_it = |other: &&'static Space| std::ptr::eq(*other, space);
+    let mut open = open();
+    if open.private.as_ref().is_some_and(is_it)
+        || !open.spaces.iter().any(|other| std::ptr::eq(*other, space))
+    {
+        return;
+    }
+    if matches!(folder::end(space), Ok(true)) {
+        open.spaces.retain(|other| !is_it(other));
+    }
 }
 
 /// Another private space.

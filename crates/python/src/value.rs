@@ -2,6 +2,7 @@
 
 use crate::codec::{self, Block, Encoded, Source};
 use crate::error::{LONG, copying, raise, waiting};
+use crate::process;
 use crate::reference::{self, LINKED, gone};
 use courtyard_core::cell::{self, Pinned};
 use courtyard_core::error::Result;
@@ -189,6 +190,8 @@ impl Drop for Held {
         if !std::ptr::eq(self.space.registered(), self.holder) {
             std::mem::forget(self.pinned.take());
         }
+        drop(self.pinned.take());
+        process::end_if_over(self.space);
     }
 }
 

@@ -15,7 +15,7 @@ mod title;
 pub use attach::{Wish, attach, limit_of, open_durable, open_named, set_limit};
 pub use build::{create, create_limited};
 pub use list::{Listed, list, read};
-pub use remove::{clean, clean_beside, remove, remove_if_dead};
+pub use remove::{clean, clean_beside, end, remove, remove_if_dead};
 pub use title::{LONGEST_TITLE, file_name};
 
 use crate::error::{Error, Result};

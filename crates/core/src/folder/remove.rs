@@ -1,11 +1,13 @@
 //! How a space goes, and what the dead left with it.
 
 use super::build::folder_of;
-use super::{DRAFT, DURABLE, NAMED, SUFFIX, is_linked, system, word_of};
+use super::{DRAFT, DURABLE, NAMED, PRIVATE, SUFFIX, is_linked, system, word_of};
 use crate::error::Result;
 use crate::layout::{self, GATE_BYTE, superblock};
 use crate::os::{self, Claim, File};
 use crate::participant::any_alive;
+use crate::space::Space;
+use crate::sync::Ordering;
 use std::path::Path;
 
 /// Seconds that a space without processes waits for its open tickets.
@@ -33,6 +35,39 @@ pub fn remove_if_dead(path: &Path, own: Option<u64>) -> Result<bool> {
         return Ok(false);
     }
     os::unlink(path).map_err(|e| system("unlink", path, e))?;
+    Ok(true)
+}
+
+/// Ends a private space that holds nothing and that no other process holds: its file and its memory
+/// go. False: it is not over. To be called once more only if it said so.
+///
+/// # Errors
+/// As `remove_if_dead`.
+///
+/// # Crash
+/// The file is there, a private space that nobody holds, or gone.
+pub fn end(space: &Space) -> Result<bool> {
+    let is_zero = |word| space.segment.word(word).load(Ordering::Relaxed) == 0;
+    let nothing = [
+        superblock::LIVE_OBJECTS,
+        superblock::LIVE_NAMES,
+        superblock::OPEN_TICKETS,
+        superblock::RETIRED,
+        superblock::DOOMED,
+    ];
+    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+    let Some(participant) = (unsafe { space.registered().as_ref() }) else {
+        return Ok(false);
+    };
+    let holds_nothing = participant.is_idle() && nothing.into_iter().all(is_zero);
+    if space.kind() != PRIVATE || !holds_nothing {
+        return Ok(false);
+    }
+    if !remove_if_dead(&space.segment.path(), Some(participant.me.slot))? {
+        return Ok(false);
+    }
+    participant.let_go();
+    space.segment.vanish();
     Ok(true)
 }
 

@@ -293,6 +293,24 @@ pub unsafe fn unmap(at: NonNull<u8>, length: usize) {
     unsafe { libc::munmap(at.as_ptr().cast(), length) };
 }
 
+/// Puts private memory that reads as zero in the place of a mapping, in one step.
+///
+/// # Errors
+/// `ENOMEM`: the mapping is as it was.
+///
+/// # Safety
+/// The range is a mapping made here, and whatever still reads it is content with zeros.
+pub unsafe fn replace_by_zeros(at: NonNull<u8>, length: usize) -> io::Result<()> {
+    let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the caller's promise; the range is a mapping of ours.
+    let mapped = unsafe { libc::mmap(at.as_ptr().cast(), length, access, flags, -1, 0) };
+    if mapped == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Maps the first page of an open file description without access: it keeps the description,
 /// and with it the description's locks, alive without a descriptor.
 pub fn map_anchor(file: &File) -> io::Result<NonNull<u8>> {

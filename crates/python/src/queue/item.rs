@@ -2,6 +2,7 @@
 
 use crate::codec::{self, Source};
 use crate::error::{copying, named, raise};
+use crate::process;
 use crate::reference;
 use crate::trust;
 use courtyard_core::heap;
@@ -84,6 +85,8 @@ impl Drop for Held {
         if self.space.registered() != self.holder {
             std::mem::forget(self.block.take());
         }
+        drop(self.block.take());
+        process::end_if_over(self.space);
     }
 }
 
