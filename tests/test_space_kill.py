@@ -94,3 +94,21 @@ def test_spaces_beside_kills() -> None:
     for name in ours - {kept}:
         assert _inspect.remove(name)
     assert not [info for info in _inspect.spaces() if info.name and info.name.startswith(mark)]
+
+
+def test_killed_between_a_name_and_its_object() -> None:
+    title = f"torture {os.getpid()} {time.monotonic_ns()} found"
+    space = cy.Space(title)
+    condition = space.named("condition", cy.Condition)
+
+    def killed() -> None:
+        cy.Condition._load = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore
+        cy.Space(title)["condition"]
+
+    child = fork(killed)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    space.check()
+    assert space.statistics().tickets == 0
+    assert condition.acquire(timeout=5)
+    condition.release()
+    space.destroy()

@@ -391,18 +391,15 @@ def _plainly(native: Any, found: Any) -> Any:
 
     from courtyard import _value
 
-    address = native.ticket(found[1])
-    if address is None:
-        raise NotFound("the object is gone")
     described = found[0][1]
     count = prod(found[0][2]) if len(found[0]) > 2 else 1
     while described[0] == "array":
         described, count = described[1], count * described[2]
     layout = described[3]
     if not layout:
-        return _value._make(_value.RawValue, object, (), address)
+        return _value._make(_value.RawValue, object, (), found[1])
     nbytes = int(layout.partition(":")[0]) * count
-    return _value._make(_value.RawValue, ctypes.c_char * nbytes, (), address)
+    return _value._make(_value.RawValue, ctypes.c_char * nbytes, (), found[1])
 
 
 def remove(url: str, *, force: bool = False) -> bool:

@@ -211,7 +211,7 @@ def open_named(native: _native.Space, name: str, where: str) -> Any:
 
 def _load(cls: Any, native: _native.Space, found: Any, initial: Any, options: Any) -> Any:
     """Return a handle on what a name leads to; None if it is gone by now."""
-    declared, key, companion_key = found
+    declared, address, companion = found
     if native.distrusted and not initial and _needs_a_class(declared):
         from courtyard._errors import NotTrusted
 
@@ -219,14 +219,10 @@ def _load(cls: Any, native: _native.Space, found: Any, initial: Any, options: An
             "this was declared as a class of a program's own, and in a space opened with "
             "pickle=False none is imported: open it by Value.named() with that class"
         )
-    address, companion = native.ticket(key), None
-    if address is not None and companion_key is not None:
-        companion = native.ticket(companion_key)
-        if companion is None:
-            return None
-    if address is None:
+    try:
+        return cls._arrive(declared[1:], address, companion, initial, options)
+    except NotFound:  # its name was deleted meanwhile, and nobody else had it
         return None
-    return cls._arrive(declared[1:], address, companion, initial, options)
 
 
 def _article(declared: tuple[Any, ...]) -> str:

@@ -200,17 +200,23 @@ def fill_queue() -> None:
     print(f"{counts} items")
 
 
-def get_one(q: Any) -> None:
-    assert q.get(timeout=20)[:2] == (0, 0)
+def get_one(q: Any, number: int) -> None:
+    assert q.get(timeout=20)[:2] == (0, number)
 
 
 def fill_before_others_come() -> None:
     q: Any = cy.Queue()
     count = fill_up(q)
-    child = fork(get_one, q)
+    child = fork(get_one, q, 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert q.qsize() == count - 1
-    print("it took one")
+    script = "import sys, pickle; from tests.cases.test_small_machine import get_one; "
+    script += "get_one(pickle.loads(bytes.fromhex(sys.argv[1])), int(sys.argv[2]))"
+    for number in (1, 2):
+        command = [sys.executable, "-c", script, pickle.dumps(q).hex(), str(number)]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=40)
+    assert q.qsize() == count - 3
+    q.check()
+    print("they took three")
 
 
 def run(function: str) -> str:
@@ -230,9 +236,5 @@ def test_filled_to_the_brim_and_used_again(what: str) -> None:
 
 
 @needs_a_namespace
-@pytest.mark.xfail(
-    reason="a process registers in 40 KB of the file, which a full file system does not have: it "
-    "can neither read nor take out, though that needs no room"
-)
 def test_who_comes_when_all_is_full() -> None:
     print(run("fill_before_others_come"))

@@ -58,6 +58,8 @@ pub struct Object {
     /// Entries, items, permits: where its kind counts something.
     pub count: Option<u64>,
     pub references: u64,
+    /// How often somebody has had to wait for it.
+    pub contention: u64,
     /// The slots of those who have handles, one entry a handle.
     pub users: Vec<u64>,
     pub holder: Option<Holder>,
@@ -126,6 +128,7 @@ fn collect(space: &Space, operation: &Operation, sizes: &HashMap<u64, u64>) -> R
             blocks: blocks.len() as u64,
             count: count(segment, cell, kind),
             references: listed.references,
+            contention: listed.waits,
             users: users.remove(&listed.row).unwrap_or_default(),
             holder: holder(segment, cell)?,
             holdings: holdings.remove(&object).unwrap_or_default(),

@@ -440,7 +440,10 @@ fn is_table(word: u64) -> bool {
     use layout::slot;
     let at = (word - layout::SLOT_RECORDS) % slot::STRIDE;
     match at.checked_sub(slot::RECORDS) {
-        None => (slot::UNFINISHED..slot::WAITS).contains(&at),
+        None => {
+            (slot::UNFINISHED..slot::WAITS).contains(&at)
+                || (slot::FIRST_MEMBERS..slot::END_OF_MEMBERS).contains(&at)
+        }
         Some(at) => at % record::STRIDE >= record::MAGAZINES,
     }
 }

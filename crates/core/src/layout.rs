@@ -111,6 +111,9 @@ pub const SLOT_STATES: u64 = PAGE;
 pub const DRAIN_LOCKS: u64 = SLOT_STATES + SLOTS * WORD;
 pub const SLOT_RECORDS: u64 = DRAIN_LOCKS + SLOTS * WORD;
 
+/// Rows of a table's first segment; each further one has twice as many as that before it.
+pub const FIRST_ROWS: u64 = 64;
+
 /// A slot's record: a page of tables, then a page for each thread inside an operation.
 pub mod slot {
     use super::{PAGE, many};
@@ -133,7 +136,10 @@ pub mod slot {
     pub const WAITS: u64 = 0x5C0;
     pub const WAIT_ROWS: u64 = 64;
     pub const WAIT_ROW: u64 = 16;
-    // 0x9C0..0x1000 is room for readers.
+    /// The first segment of `MEMBERS`: who comes when a file system is full finds it there.
+    pub const FIRST_MEMBERS: u64 = 0x9C0;
+    pub const END_OF_MEMBERS: u64 = FIRST_MEMBERS + super::FIRST_ROWS * 8;
+    // 0xBC0..0x1000 is room for readers.
     pub const RECORDS: u64 = PAGE;
     pub const RECORD_COUNT: u64 = many(8, 2);
 }
@@ -277,6 +283,7 @@ pub fn layout_hash() -> u64 {
         SLOTS,
         slot::STRIDE,
         slot::MEMBERS,
+        slot::FIRST_MEMBERS,
         slot::HOLDINGS,
         slot::WAITS,
         record::MAGAZINES,

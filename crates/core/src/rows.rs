@@ -1,10 +1,11 @@
 //! Growing tables of fixed rows: segments that double, so that a row never moves.
 //!
 //! A table's head is `SEGMENTS` words, each the payload of a block with the rows of one segment,
-//! or 0. A segment is linked once, under the directory's lock, and stays.
+//! or 0. A segment is linked once, under the directory's lock, and stays. The first segment of a
+//! participant's members stands in its slot; its word stays 0.
 
 use crate::error::Result;
-use crate::layout::{self, WORD, superblock};
+use crate::layout::{self, FIRST_ROWS, WORD, slot, superblock};
 use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
@@ -12,7 +13,6 @@ use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
 
 pub const SEGMENTS: u64 = 24;
-const FIRST: u64 = 64;
 
 /// The kind byte of blocks that hold rows.
 pub const KIND: u64 = layout::kind::ROWS;
@@ -24,12 +24,18 @@ pub enum Place {
 }
 
 fn rows_in(part: u64) -> u64 {
-    FIRST << part
+    FIRST_ROWS << part
 }
 
 /// Rows below this one are in earlier segments.
 pub fn first_row(part: u64) -> u64 {
-    FIRST * ((1 << part) - 1)
+    FIRST_ROWS * ((1 << part) - 1)
+}
+
+/// Where the rows of a first segment are that is no block.
+fn built_in(head: u64) -> Option<u64> {
+    let in_slot = head.checked_sub(layout::SLOT_RECORDS)? % slot::STRIDE;
+    (in_slot == slot::MEMBERS).then_some(head - slot::MEMBERS + slot::FIRST_MEMBERS)
 }
 
 /// Finds a row of a table whose rows have `size` bytes.
@@ -37,11 +43,16 @@ pub fn first_row(part: u64) -> u64 {
 /// # Errors
 /// `Corrupt` if the table's words lead outside the data area.
 pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place> {
-    let part = u64::from((row / FIRST + 1).ilog2());
+    let part = u64::from((row / FIRST_ROWS + 1).ilog2());
     if part >= SEGMENTS {
         return Err(crate::error::corrupt(format!(
             "row {row} is beyond any table"
         )));
+    }
+    if part == 0
+        && let Some(base) = built_in(head)
+    {
+        return Ok(Place::At(base + row * size));
     }
     let base = segment.word(head + part * WORD).load(Ordering::Acquire); // pairs with apply
     if base == 0 {
@@ -100,7 +111,8 @@ pub fn extend(
 pub fn each(segment: &Segment, head: u64, size: u64) -> Result<Vec<(u64, u64)>> {
     let mut rows = Vec::new();
     for part in 0..SEGMENTS {
-        if segment.word(head + part * WORD).load(Ordering::Acquire) == 0 {
+        let is_linked = segment.word(head + part * WORD).load(Ordering::Acquire) != 0;
+        if !is_linked && (part > 0 || built_in(head).is_none()) {
             continue;
         }
         for row in first_row(part)..first_row(part) + rows_in(part) {

@@ -349,7 +349,7 @@ proptest! {
         }
         census(&space);
         directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
-        prop_assert_eq!(census(&space).live_blocks, 2); // the tables of objects and memberships
+        prop_assert_eq!(census(&space).live_blocks, 1); // the table of objects
         space.discard();
     }
 }

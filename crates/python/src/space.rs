@@ -5,13 +5,13 @@ use crate::error::{named, raise, waiting};
 use crate::handle::{Address, address};
 use crate::process;
 use crate::trust;
-use courtyard_core::directory;
-use courtyard_core::error::Error;
+use courtyard_core::directory::{self, Ticket};
 use courtyard_core::folder::{self, Wish};
 use courtyard_core::inspect;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space;
+use courtyard_core::sync::{AtomicBool, Ordering};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -21,6 +21,7 @@ use std::path::PathBuf;
 #[pyclass(frozen, weakref, module = "courtyard._native")]
 pub struct Space {
     pub space: &'static space::Space,
+    closed: AtomicBool,
 }
 
 /// What a description is encoded as, and back: a plain tuple.
@@ -50,8 +51,8 @@ fn described<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> 
     }
 }
 
-/// What a name leads to: what it was declared as, its row and serial, and its companion's.
-type Found<'py> = (Bound<'py, PyAny>, (u64, u64), Option<(u64, u64)>);
+/// What a name leads to: what it was declared as, its object's address, and its companion's.
+type Found<'py> = (Bound<'py, PyAny>, Address, Option<Address>);
 
 /// Slot, PID, boot clock at its start, whether it lives, handles.
 type Process = (u64, u64, u64, bool, u64);
@@ -128,7 +129,21 @@ pub fn folder_of_spaces(py: Python<'_>) -> PyResult<PathBuf> {
     process::own_folder(py)
 }
 
+impl Drop for Space {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Space {
+    fn on(space: &'static space::Space) -> Space {
+        process::enter(space);
+        Space {
+            space,
+            closed: AtomicBool::new(false),
+        }
+    }
+
     fn participant(&self, py: Python<'_>) -> PyResult<&'static Participant> {
         self.space.participant().map_err(|error| raise(py, error))
     }
@@ -154,14 +169,14 @@ impl Space {
     #[staticmethod]
     fn attached(py: Python<'_>, path: PathBuf, uuid: u128) -> PyResult<Space> {
         let space = process::attached(py, &path, uuid)?;
-        Ok(Space { space })
+        Ok(Space::on(space))
     }
 
     /// A private space of its own.
     #[staticmethod]
     fn private(py: Python<'_>, limit: Option<u64>, pickle: bool) -> PyResult<Space> {
         let space = process::another(py, limit.unwrap_or(0), pickle)?;
-        Ok(Space { space })
+        Ok(Space::on(space))
     }
 
     /// The named space of that name.
@@ -174,7 +189,7 @@ impl Space {
         pickle: bool,
     ) -> PyResult<Space> {
         let space = process::named(py, title, Wish { create, limit }, pickle)?;
-        Ok(Space { space })
+        Ok(Space::on(space))
     }
 
     /// The space in a file.
@@ -187,7 +202,14 @@ impl Space {
         pickle: bool,
     ) -> PyResult<Space> {
         let space = process::durable(py, &path, Wish { create, limit }, pickle)?;
-        Ok(Space { space })
+        Ok(Space::on(space))
+    }
+
+    /// Does not lead there any more. A private space ends with the last that does, and its objects.
+    fn close(&self) {
+        if !self.closed.swap(true, Ordering::Relaxed) {
+            process::exit(self.space);
+        }
     }
 
     /// 1: private, 2: named, 3: durable.
@@ -229,8 +251,8 @@ impl Space {
         process::within(self.space, || make.call(arguments, Some(keywords)))
     }
 
-    /// What a name leads to: what it was declared as, its object, and that object's companion;
-    /// None if there is no such name.
+    /// What a name leads to: what it was declared as, where its object is, to be loaded, and where
+    /// that object's companion is; None if there is no such name.
     fn lookup<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Found<'py>>> {
         let participant = self.participant(py)?;
         let found = waiting(py, |patience| {
@@ -239,30 +261,15 @@ impl Space {
         found
             .map(|found| {
                 let description = described(py, &found.description)?;
-                let companion = found.companion.map(|object| (object.row, object.serial));
+                // No ticket is sent for them: killed before it has loaded them, we leave nothing.
+                let address = |object| address(self.space, object, Ticket::NONE);
                 Ok((
                     description,
-                    (found.object.row, found.object.serial),
-                    companion,
+                    address(found.object),
+                    found.companion.map(address),
                 ))
             })
             .transpose()
-    }
-
-    /// An address of an object, to be loaded; None if it is gone.
-    fn ticket(&self, py: Python<'_>, object: (u64, u64)) -> PyResult<Option<Address>> {
-        let participant = self.participant(py)?;
-        let object = ObjectId {
-            row: object.0,
-            serial: object.1,
-        };
-        waiting(py, |patience| {
-            match directory::send(self.space, participant, patience, object) {
-                Ok(ticket) => Ok(Some(address(self.space, object, ticket))),
-                Err(Error::NotFound(_)) => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
     }
 
     /// Gives an object a name; False if that is taken.
@@ -395,9 +402,7 @@ impl Space {
 #[pyfunction]
 pub fn place_of(object: &Bound<'_, PyAny>) -> PyResult<Space> {
     match codec::handle_of(object) {
-        Some(handle) => Ok(Space {
-            space: handle.space,
-        }),
+        Some(handle) => Ok(Space::on(handle.space)),
         None => Err(PyTypeError::new_err(format!(
             "expected a courtyard object, found {object:?}"
         ))),

@@ -56,7 +56,14 @@ const ROOT: u64 = 8;
 
 const REFERENCES: u64 = 16;
 
+/// `kind + (waits << 8)`: what it is, and how often somebody had to wait for it.
 const KIND: u64 = 24;
+
+const A_WAIT: u64 = 1 << 8;
+
+fn kind_in(word: u64) -> u64 {
+    word % A_WAIT
+}
 
 /// A segment of a table that an attempt found missing.
 #[derive(Clone, Copy)]
@@ -124,9 +131,22 @@ fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
 /// `Stop::Busy` on the directory: the object stays while its lock is held.
 pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Option<(u64, u64)>> {
     operation.lock(superblock::DIRECTORY_LOCK)?;
-    Ok(living(operation, object)
-        .ok()
-        .map(|at| (operation.read(at + KIND), operation.read(at + ROOT))))
+    Ok(living(operation, object).ok().map(|at| {
+        (
+            kind_in(operation.read(at + KIND)),
+            operation.read(at + ROOT),
+        )
+    }))
+}
+
+/// Counts that somebody who holds the object has to wait for it: for people, nothing depends on it.
+/// Never journaled, so one that is made or goes meanwhile is the caller's to prevent.
+pub fn count_wait(segment: &Segment, object: ObjectId) {
+    if let Ok(at) = object_at(segment, object.row)
+        && segment.word(at).load(Ordering::Relaxed) == object.serial
+    {
+        segment.word(at + KIND).fetch_add(A_WAIT, Ordering::Relaxed);
+    }
 }
 
 /// Makes an object of a filled root block, and of `parts` that it links, held by this process. Returns the object and the
@@ -192,7 +212,10 @@ fn unreference(space: &Space, operation: &mut Operation, row: u64) -> Attempt<()
     if references > 1 {
         return Ok(());
     }
-    let (kind, root) = (operation.read(at + KIND), operation.read(at + ROOT));
+    let (kind, root) = (
+        kind_in(operation.read(at + KIND)),
+        operation.read(at + ROOT),
+    );
     (space.hooks.dismantle)(operation, kind, root)?;
     let free = operation.read(superblock::FREE_OBJECT);
     operation.write(at, 0);
@@ -223,6 +246,7 @@ pub struct Listed {
     pub kind: u64,
     pub root: u64,
     pub references: u64,
+    pub waits: u64,
 }
 
 /// All live objects. The directory lock is held.
@@ -236,9 +260,10 @@ pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
         .map(|(row, at)| Listed {
             row,
             serial: operation.read(at),
-            kind: operation.read(at + KIND),
+            kind: kind_in(operation.read(at + KIND)),
             root: operation.read(at + ROOT),
             references: operation.read(at + REFERENCES),
+            waits: operation.read(at + KIND) / A_WAIT,
         })
         .collect())
 }

@@ -31,6 +31,11 @@ pub struct Ticket {
     pub id: u64,
 }
 
+impl Ticket {
+    /// None was sent: who receives takes a reference of its own, while the object lives.
+    pub const NONE: Ticket = Ticket { row: 0, id: 0 };
+}
+
 /// Records a reference for a pickle about to leave this process.
 ///
 /// # Errors
@@ -103,7 +108,9 @@ pub fn receive(
         let at = living(operation, object)?;
         let member = place!(segment, members(participant.me), member_row, MEMBER_ROW);
         let open = match rows::place(segment, superblock::TICKETS, ticket.row, TICKET_ROW)? {
-            Place::At(place) if operation.read(place) == ticket.id => Some(place),
+            Place::At(place) if ticket != Ticket::NONE && operation.read(place) == ticket.id => {
+                Some(place)
+            }
             _ => None,
         };
         if let Some(place) = open {

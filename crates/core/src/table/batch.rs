@@ -25,6 +25,8 @@ pub struct Batch<'a> {
     space: &'a Space,
     participant: &'a Participant,
     words: Words<'a>,
+    /// How many there are: what the block says of it may be scribbled on.
+    count: u64,
     /// Keys to take out.
     removed: Vec<(u8, Vec<u8>)>,
 }
@@ -45,6 +47,7 @@ impl<'a> Batch<'a> {
             space,
             participant,
             words,
+            count: 0,
             removed: Vec::new(),
         })
     }
@@ -81,7 +84,12 @@ impl<'a> Batch<'a> {
             Fresh::Bytes(kind, parts) => entry.fill_inline(segment, *kind, parts)?,
         };
         entry.set_value(segment, word);
-        let count = self.words.count();
+        let count = self.count;
+        assert!(
+            count < self.words.room,
+            "a batch has room for {}",
+            self.words.room
+        );
         let place = self.words.word(count);
         space.run_as(self.participant, patience, |operation| {
             operation.write(own.block() + block::SHAPE, size | kind::ENTRY << 56);
@@ -93,7 +101,9 @@ impl<'a> Batch<'a> {
             }
             operation.commit();
             Ok(())
-        })
+        })?;
+        self.count += 1;
+        Ok(())
     }
 }
 
@@ -110,7 +120,7 @@ pub fn store_all(patience: Patience, table: Table, batch: &Batch) -> Result<bool
     let segment = &space.segment;
     let mut hashes = Vec::new();
     let mut buffer = Vec::new();
-    for index in 0..batch.words.count() {
+    for index in 0..batch.count {
         let tag = batch.entry(index)?.copy_key(segment, &mut buffer)?;
         let key = Key {
             tag,

@@ -46,11 +46,6 @@ impl<'a> Words<'a> {
         self.own.payload()
     }
 
-    pub fn count(&self) -> u64 {
-        let count = self.segment.word(self.count_word());
-        count.load(Ordering::Relaxed).min(self.room)
-    }
-
     /// Where a word stands.
     pub fn word(&self, index: u64) -> u64 {
         self.own.payload() + (1 + index) * WORD
