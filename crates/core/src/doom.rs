@@ -34,10 +34,12 @@ pub fn condemn(operation: &mut Operation, block: u64) -> Attempt<()> {
     Ok(())
 }
 
-/// Writes the entry that takes the first doomed block off the list.
+/// Writes the entries that take the first doomed block off the list. It leads nowhere then: a list
+/// that was scribbled into a circle has an end.
 pub fn strike(operation: &mut Operation, block: u64) {
     let next = operation.read(block + block::SERIAL);
     operation.write(superblock::DOOMED, next);
+    operation.write(block + block::SERIAL, 0);
 }
 
 /// As `strike`, and frees it: it is empty.

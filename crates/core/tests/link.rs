@@ -4,9 +4,10 @@ mod stage;
 
 use courtyard_core::cell::{self, SCALAR, STORED, Writer};
 use courtyard_core::error::Error;
-use courtyard_core::layout::kind;
+use courtyard_core::layout::{block, kind, superblock};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Fresh, Taken};
@@ -286,4 +287,29 @@ fn who_dies_before_storing_keeps_nothing() {
         }
     }
     assert!(skip > 0);
+}
+
+#[test]
+fn doomed_blocks_in_a_circle_come_to_an_end() {
+    let _alone = alone();
+    let folder = Folder::new();
+    for circle in 1..4 {
+        let space = folder.space();
+        let own: Vec<Unfinished> = (0..circle).map(|_| linked(&space, &[], LARGE)).collect();
+        let word = |at: u64, value| space.segment.word(at).store(value, Ordering::Relaxed);
+        for (at, block) in own.iter().enumerate() {
+            let next = &own[(at + 1) % own.len()];
+            word(block.block() + block::SERIAL, next.block());
+        }
+        word(superblock::DOOMED, own[0].block());
+        std::mem::forget(own);
+        let swept = space.sweep(&mut patient);
+        assert!(
+            matches!(swept, Ok(()) | Err(Error::Corrupt(_))),
+            "{swept:?}"
+        );
+        let doomed = space.segment.word(superblock::DOOMED);
+        assert_eq!(doomed.load(Ordering::Relaxed), 0);
+        space.discard();
+    }
 }

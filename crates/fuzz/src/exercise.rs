@@ -59,8 +59,6 @@ impl From<&Error> for Outcome {
 /// Slices that are stood at held locks, in all: in a mutated file they may name the living.
 const PATIENCE: u32 = 3;
 
-const NONE: Ticket = Ticket { row: 0, id: 0 };
-
 pub struct Session<'a> {
     pub space: &'a Space,
     pub me: &'a Participant,
@@ -156,7 +154,7 @@ impl<'a> Session<'a> {
             let sent = tried!(self, |patience| directory::send(
                 space, me, patience, object
             ));
-            known.ticket = sent.unwrap_or(NONE);
+            known.ticket = sent.unwrap_or(Ticket::NONE);
         }
         if !self.is_stuck() {
             tried!(self, |patience| directory::leave(space, me, patience, row));
@@ -335,9 +333,13 @@ impl<'a> Session<'a> {
                 object,
                 kind,
                 holds,
-                ticket: ticket.unwrap_or(NONE),
+                ticket: ticket.unwrap_or(Ticket::NONE),
             };
+            // What a new one of stored objects holds is its maker's affair.
+            let first = self.first;
+            self.first &= kind != STORED;
             self.use_object(&mut known, false);
+            self.first = first;
             tried!(self, |patience| directory::leave(space, me, patience, row));
         }
         if !self.is_stuck() {
@@ -379,6 +381,9 @@ pub fn session(
         }
     }
     if !session.is_stuck() && random.one_in(2) {
+        session.use_names(random.below(20));
+    }
+    if !session.is_stuck() && random.one_in(2) {
         session.make();
     }
     for _ in 0..4 {
@@ -391,7 +396,7 @@ pub fn session(
             object,
             kind: SCALAR,
             holds: Vec::new(),
-            ticket: NONE,
+            ticket: Ticket::NONE,
         };
         let before = session.worst;
         (session.first, session.tell) = (false, false);

@@ -11,6 +11,7 @@ mod link;
 mod list;
 mod live;
 mod mutation;
+mod name;
 mod primitive;
 mod random;
 mod state;

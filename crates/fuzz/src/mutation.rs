@@ -3,6 +3,7 @@
 use crate::image::Image;
 use crate::link;
 use crate::list;
+use crate::name;
 use crate::random::Random;
 use crate::structure;
 use crate::table;
@@ -21,7 +22,7 @@ pub enum Edit {
 type Change = fn(&mut Draft);
 
 /// Kinds of mutations, by the name that a failure is reported with.
-const KINDS: [(&str, Change); 19] = [
+const KINDS: [(&str, Change); 20] = [
     ("bits", bits),
     ("bytes", scribble),
     ("words", words),
@@ -41,6 +42,7 @@ const KINDS: [(&str, Change); 19] = [
     ("keys", table::spoil),
     ("elements", list::spoil),
     ("links", link::spoil),
+    ("names", name::spoil),
 ];
 
 /// The changes of one image, being chosen.
@@ -80,8 +82,11 @@ pub fn apply(edits: &[Edit], file: &File) -> std::io::Result<()> {
 }
 
 impl Draft<'_> {
+    /// A word becomes another; what was read where no such structure is may lead out of the file.
     pub fn set(&mut self, at: u64, value: u64) {
-        self.edits.push(Edit::Word(at, value));
+        if at < self.image.length {
+            self.edits.push(Edit::Word(at, value));
+        }
     }
 
     /// What a word may be changed to.

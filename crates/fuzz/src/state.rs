@@ -4,6 +4,7 @@ use crate::exercise::Session;
 use crate::image::Image;
 use crate::link;
 use crate::list;
+use crate::name;
 use crate::primitive::{LENGTHS, order};
 use crate::system::{self, End};
 use crate::table;
@@ -39,7 +40,7 @@ pub struct Known {
 type Fill = fn(&Space) -> Vec<Known>;
 
 /// How spaces come to be in the states that are mutated.
-const STATES: [(&str, Fill); 20] = [
+const STATES: [(&str, Fill); 22] = [
     ("empty", |_| Vec::new()),
     ("values", values),
     ("primitives", primitives),
@@ -60,6 +61,8 @@ const STATES: [(&str, Fill); 20] = [
     ("elements, doomed", list::doomed),
     ("kept", link::kept),
     ("kept, doomed", link::doomed),
+    ("names", name::names),
+    ("names, half given", name::halves),
 ];
 
 /// Builds a space in each state and takes its file's bytes.

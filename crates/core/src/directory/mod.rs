@@ -34,7 +34,8 @@ pub(crate) use link::{link, unlink};
 pub(crate) use member::drop_member;
 pub use member::{MEMBER_ROW, copy_members, is_member, leave, settle_members};
 pub use name::{
-    Entry, LONGEST_NAME, Named, bind, count, held_by_names, lookup, name_of, names, unbind,
+    Entry, LONGEST_NAME, NAME_ROW, Named, bind, count, held_by_names, lookup, name_of, names,
+    unbind,
 };
 pub use ticket::{TICKET_ROW, Ticket, expire, receive, send, tickets};
 

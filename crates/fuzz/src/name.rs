@@ -1,0 +1,169 @@
+//! Names: the states of them that are mutated, what is changed in them, and what is done with them.
+
+use crate::exercise::{Session, tried};
+use crate::mutation::Draft;
+use crate::state::{Death, Known, deaths, me};
+use courtyard_core::cell::{self, SCALAR};
+use courtyard_core::directory::{self, NAME_ROW, Ticket};
+use courtyard_core::layout::{WORD, block, superblock};
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::{Space, patient};
+use courtyard_core::sync::Ordering;
+use std::cell::Cell;
+
+/// More than there are buckets, so that lists of them are longer than one.
+const COUNT: u64 = 300;
+
+/// A name of each length, and of more than one script.
+fn name(number: u64) -> String {
+    format!("{number} {}", "字x".repeat(number as usize % 90))
+}
+
+fn description(number: u64) -> Vec<u8> {
+    vec![number as u8; (number * 37 % 2000) as usize]
+}
+
+fn named(space: &Space, number: u64, companion: Option<ObjectId>) -> Known {
+    let made = cell::create(space, me(space), &mut patient, SCALAR, 0, |_| {});
+    let (object, row) = made.expect("an object");
+    let (at, ..) = cell::open(&space.segment, object).expect("the cell");
+    let word = space.segment.word(at + cell::DATA);
+    word.store(number, Ordering::Release);
+    let (name, description) = (name(number), description(number));
+    let bound = directory::bind(
+        space,
+        me(space),
+        &mut patient,
+        &name,
+        &description,
+        object,
+        companion,
+    );
+    assert!(bound.expect("named"));
+    directory::leave(space, me(space), &mut patient, row).expect("left");
+    Known {
+        object,
+        kind: SCALAR,
+        holds: number.to_ne_bytes().into(),
+        ticket: Ticket::NONE,
+    }
+}
+
+/// Objects that nobody holds but their names; some names are free again.
+pub fn names(space: &Space) -> Vec<Known> {
+    let mut all: Vec<Known> = Vec::new();
+    for number in 0..COUNT {
+        let companion = all.last().filter(|_| number % 3 == 0);
+        all.push(named(space, number, companion.map(|known| known.object)));
+    }
+    for number in (0..COUNT).step_by(7) {
+        let gone = directory::unbind(space, me(space), &mut patient, &name(number));
+        assert!(gone.expect("deleted"));
+    }
+    let kept = all.into_iter().enumerate().filter(|(at, _)| at % 7 != 0);
+    kept.map(|(_, known)| known).collect()
+}
+
+/// Killed while they name an object, and while they delete a name.
+pub fn halves(space: &Space) -> Vec<Known> {
+    let all = [0..5, 5..7, 7..20].map(|numbers| {
+        let named = numbers.map(|number| named(space, number, None));
+        named.collect::<Vec<Known>>()
+    });
+    // Each works twice, and dies the second time.
+    let dying = |skip, first: u64, work: fn(&Space, u64)| {
+        let next = Cell::new(first);
+        Death {
+            point: "journal.applying",
+            skip,
+            work: Box::new(move |space| work(space, next.replace(next.get() + 1))),
+        }
+    };
+    let unbind = |space: &Space, number| {
+        let gone = directory::unbind(space, me(space), &mut patient, &name(number));
+        assert!(gone.expect("deleted"));
+    };
+    let bind = |space: &Space, number| drop(named(space, number, None));
+    deaths(space, vec![dying(2, 5, unbind), dying(20, 100, bind)]);
+    let [first, _, last] = all; // those between have lost their names
+    [first, last].concat()
+}
+
+/// Rows, their lists, and the blocks with the texts.
+pub fn spoil(draft: &mut Draft) {
+    let rows = draft.image.word(superblock::NAMES);
+    for _ in 0..1 + draft.random.below(4) {
+        if rows == 0 {
+            let at = superblock::BUCKETS + draft.random.below(superblock::BUCKET_COUNT) * WORD;
+            draft.set_any(at);
+            continue;
+        }
+        let row = rows + draft.random.below(64) * NAME_ROW;
+        let text = draft.image.word(row).wrapping_add(block::SMALL);
+        match draft.random.below(5) {
+            0 => {
+                let (bucket, first) = (
+                    draft.random.below(superblock::BUCKET_COUNT),
+                    draft.random.below(2 * COUNT),
+                );
+                draft.set(superblock::BUCKETS + bucket * WORD, first);
+            }
+            1 => {
+                // A list that leads to itself, or into another.
+                let next = draft.random.below(70);
+                draft.set(row + 3 * WORD, next);
+            }
+            2 => {
+                let (word, object) = (1 + draft.random.below(2), draft.random.below(2 * COUNT));
+                draft.set(row + word * WORD, object);
+            }
+            3 => {
+                let (name, description) = (draft.random.below(1100), draft.random.below(3000));
+                draft.set(text + WORD, name | description << 32);
+            }
+            _ => {
+                let at = text + draft.random.below(12) * WORD;
+                draft.set_any(at);
+            }
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Finds, lists, gives and deletes names.
+    pub fn use_names(&mut self, number: u64) {
+        let (space, me) = (self.space, self.me);
+        tried!(self, |patience| directory::names(space, me, patience));
+        let name = name(number);
+        let found = tried!(self, |patience| directory::lookup(
+            space, me, patience, &name
+        ));
+        if let Some(Some(found)) = found {
+            self.compare("a description", found.description == description(number));
+            let (object, none) = (found.object, Ticket::NONE);
+            let row = tried!(self, |patience| directory::receive(
+                space, me, patience, object, none
+            ));
+            if let Some(row) = row {
+                tried!(self, |patience| directory::name_of(
+                    space, me, patience, object
+                ));
+                tried!(self, |patience| directory::bind(
+                    space,
+                    me,
+                    patience,
+                    "another",
+                    b"",
+                    object,
+                    Some(object)
+                ));
+                tried!(self, |patience| directory::leave(space, me, patience, row));
+            }
+        }
+        if !self.is_stuck() {
+            tried!(self, |patience| directory::unbind(
+                space, me, patience, &name
+            ));
+        }
+    }
+}
