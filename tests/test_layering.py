@@ -18,6 +18,7 @@ LAYERS = [
     ["alone", "operation", "recover"],
     ["heap"],
     ["space"],
+    ["growth"],
     ["doom", "pin"],
     ["unfinished"],
     ["rows"],

@@ -2,7 +2,7 @@
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait waiting` ·
-//! `alone operation recover` · `heap` · `space` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
+//! `alone operation recover` · `heap` · `space` · `growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `check inspect` · `folder`.
 
@@ -23,6 +23,7 @@ pub mod flag;
 #[cfg(not(loom))]
 pub mod folder;
 pub mod fork;
+mod growth;
 pub mod heap;
 pub mod holding;
 #[cfg(not(loom))]

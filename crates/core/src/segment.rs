@@ -178,12 +178,13 @@ impl Segment {
     }
 
     /// Gives back the file's memory, and the addresses beyond its size, which nobody follows: after
-    /// the end of a private space. Who still has its address finds zeros, never a hole.
-    pub fn vanish(&self) {
+    /// the end of a private space. Who still has its address finds zeros, never a hole. False: all
+    /// stays until this process ends.
+    pub fn vanish(&self) -> bool {
         let size = layout::align_up(self.size.load(Ordering::Relaxed), PAGE);
         // SAFETY: our own mapping; a word of it that is zero says that nothing is there.
         if unsafe { os::replace_by_zeros(self.base, size as usize) }.is_err() {
-            return; // it stays until this process ends
+            return false;
         }
         // SAFETY: within the window.
         let rest = unsafe { self.base.add(size as usize) };
@@ -191,6 +192,7 @@ impl Segment {
         unsafe { os::unmap(rest, (self.window - size) as usize) };
         drop(ManuallyDrop::into_inner(self.adopt_descriptor()));
         self.descriptor.store(-1, Ordering::Relaxed);
+        true
     }
 
     fn adopt_descriptor(&self) -> ManuallyDrop<File> {

@@ -162,12 +162,25 @@ const CLEANING: &[&str] = &[
     "stat",
     "unlink",
 ];
+const ENDING: &[&str] = &[
+    "fstat",
+    "mmap",
+    "ofd_lock",
+    "ofd_query",
+    "open",
+    "pread",
+    "stat",
+    "unlink",
+];
 const CONTENDING: &[&str] = &["fstat", "futex_wait", "futex_wake", "ofd_query"];
 
 /// The lists above together are the door: nothing in it goes untested.
 #[test]
 fn every_call_is_among_them() {
-    let source = include_str!("../src/os/linux.rs");
+    let source = concat!(
+        include_str!("../src/os/linux/mod.rs"),
+        include_str!("../src/os/linux/memory.rs")
+    );
     let names = |before: &str| -> Vec<&str> {
         let parts = source.split(before).skip(1);
         parts.filter_map(|part| part.split('"').next()).collect()
@@ -186,6 +199,7 @@ fn every_call_is_among_them() {
         USING,
         FORKING,
         CLEANING,
+        ENDING,
         CONTENDING,
     ];
     let mut tested: Vec<&str> = lists.concat();
@@ -347,6 +361,32 @@ fn cleaning() {
             space.discard();
             while folder::clean(&folder.0) > 0 {}
             assert_eq!(folder.files().len(), 0, "{at}");
+            assert_eq!(belongings(&folder), before, "{at}");
+        },
+    );
+}
+
+/// A private space that holds nothing ends, or is there as before.
+#[test]
+fn ending() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let before = belongings(&folder);
+    fail_everywhere(
+        ENDING,
+        || folder.space(),
+        folder::end,
+        |at, space, ended| {
+            if matches!(ended, Ok(true)) {
+                assert_eq!(folder.files().len(), 0, "{at}");
+                if at.starts_with("mmap 0") {
+                    space.discard(); // its memory stayed
+                }
+            } else {
+                works(&space, at);
+                space.discard();
+                assert_eq!(folder::clean(&folder.0), 1, "{at}");
+            }
             assert_eq!(belongings(&folder), before, "{at}");
         },
     );

@@ -66,8 +66,9 @@ pub fn end(space: &Space) -> Result<bool> {
     if !remove_if_dead(&space.segment.path(), Some(participant.me.slot))? {
         return Ok(false);
     }
-    participant.let_go();
-    space.segment.vanish();
+    if space.segment.vanish() {
+        participant.let_go();
+    }
     Ok(true)
 }
 

@@ -1,5 +1,9 @@
 //! Linux, 4.18 and later. Every function here is one system call, or one with its fallback.
 
+mod memory;
+
+pub use memory::*;
+
 use super::fault;
 use std::ffi::CString;
 pub use std::fs::File;
@@ -7,7 +11,6 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 pub const PAGE: usize = 4096;
@@ -262,89 +265,6 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
         at += step;
     }
     Ok(())
-}
-
-/// Maps `length` bytes of `file` from 0, also beyond its end: pages appear there as it grows.
-pub fn map_shared(file: &File, length: usize) -> io::Result<NonNull<u8>> {
-    fault::check("mmap")?;
-    map(
-        length,
-        libc::PROT_READ | libc::PROT_WRITE,
-        libc::MAP_SHARED | libc::MAP_NORESERVE,
-        file.as_raw_fd(),
-    )
-}
-
-fn map(length: usize, protection: i32, flags: i32, fd: i32) -> io::Result<NonNull<u8>> {
-    // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
-    let at = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, fd, 0) };
-    if at == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    NonNull::new(at.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
-}
-
-/// Removes a mapping made here.
-///
-/// # Safety
-/// Nobody uses these addresses any more.
-pub unsafe fn unmap(at: NonNull<u8>, length: usize) {
-    // SAFETY: the caller's promise; the range is a mapping of ours.
-    unsafe { libc::munmap(at.as_ptr().cast(), length) };
-}
-
-/// Puts private memory that reads as zero in the place of a mapping, in one step.
-///
-/// # Errors
-/// `ENOMEM`: the mapping is as it was.
-///
-/// # Safety
-/// The range is a mapping made here, and whatever still reads it is content with zeros.
-pub unsafe fn replace_by_zeros(at: NonNull<u8>, length: usize) -> io::Result<()> {
-    let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: the caller's promise; the range is a mapping of ours.
-    let mapped = unsafe { libc::mmap(at.as_ptr().cast(), length, access, flags, -1, 0) };
-    if mapped == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
-/// Maps the first page of an open file description without access: it keeps the description,
-/// and with it the description's locks, alive without a descriptor.
-pub fn map_anchor(file: &File) -> io::Result<NonNull<u8>> {
-    fault::check("mmap")?;
-    if fault::check("anchor").is_err() {
-        // As on the file systems whose mappings keep another description than ours.
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        return map(PAGE, libc::PROT_NONE, flags, -1);
-    }
-    map(PAGE, libc::PROT_NONE, libc::MAP_SHARED, file.as_raw_fd())
-}
-
-fn advise(at: NonNull<u8>, advice: libc::c_int) -> io::Result<()> {
-    fault::check("madvise")?;
-    // SAFETY: the callers pass one whole page mapped here; the advice only concerns forks.
-    checked(unsafe { libc::madvise(at.as_ptr().cast(), PAGE, advice) }).map(drop)
-}
-
-/// A forked child does not inherit this page.
-pub fn keep_from_children(at: NonNull<u8>) -> io::Result<()> {
-    advise(at, libc::MADV_DONTFORK)
-}
-
-/// A private page that reads as zero in a forked child (`MADV_WIPEONFORK`, Linux 4.14).
-pub fn map_wiped_on_fork() -> io::Result<NonNull<u8>> {
-    fault::check("mmap")?;
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    let page = map(PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1)?;
-    if let Err(error) = advise(page, libc::MADV_WIPEONFORK) {
-        // SAFETY: mapped just above, used by nobody.
-        unsafe { unmap(page, PAGE) };
-        return Err(error);
-    }
-    Ok(page)
 }
 
 /// What an OFD lock on a byte range is asked for.

@@ -1,0 +1,117 @@
+//! Growth: how a space's file becomes longer.
+
+use crate::error::{Error, Result};
+use crate::layout::{self, PAGE, UNIT, superblock};
+use crate::os;
+use crate::participant::{Participant, full};
+use crate::seed::{Bug, planted};
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+/// A quarter of what the file has, within these.
+const SMALLEST: u64 = 256 << 10;
+const LARGEST: u64 = 64 << 20;
+
+impl Space {
+    /// Makes room for a run of `bytes` at the frontier.
+    ///
+    /// # Crash
+    /// Pages beyond the published size belong to nobody; the next growth allocates them again.
+    ///
+    /// # Errors
+    /// `Full`, with nothing changed.
+    pub(crate) fn grow(
+        &self,
+        participant: &Participant,
+        bytes: u64,
+        patience: Patience,
+    ) -> Result<()> {
+        let segment = &self.segment;
+        let before = segment.size();
+        self.run_as(participant, patience, |operation| {
+            operation.lock(superblock::GROW_LOCK)?;
+            let size = segment.size();
+            if size != before {
+                return Ok(()); // somebody else grew it meanwhile
+            }
+            let used = segment.word(superblock::FRONTIER).load(Ordering::Relaxed) * UNIT;
+            let need = segment
+                .data()
+                .saturating_add(used)
+                .saturating_add(bytes)
+                .max(size);
+            let step = ((size - segment.data()) / 4).clamp(SMALLEST, LARGEST);
+            let wish = need.max(layout::align_up(size + step, UNIT));
+            let limit = self.limit();
+            if need > limit {
+                return Err(self.over_limit(need, limit).into());
+            }
+            self.extend(size, wish.min(limit))
+                .or_else(|_| self.extend(size, need))?;
+            Ok(())
+        })
+    }
+
+    /// Allocates the file and its bitmaps up to `to`, and publishes that.
+    fn extend(&self, from: u64, to: u64) -> Result<()> {
+        let segment = &self.segment;
+        let unit = |offset: u64| (offset - segment.data()) / UNIT;
+        let bitmap = |offset: u64| layout::bitmap_pair(unit(offset)) / PAGE * PAGE;
+        let bitmaps = (bitmap(from), bitmap(to) + PAGE);
+        if planted(Bug::SizeBeforeAllocate) {
+            segment.publish_size(to);
+        }
+        let ready = segment
+            .allocate(bitmaps.0, bitmaps.1.min(segment.data()))
+            .and_then(|()| segment.allocate(from, to));
+        if let Err(error) = ready {
+            if let Ok(file) = segment.file() {
+                let _ = os::set_length(&file, from); // what was allocated in part
+            }
+            return Err(full(segment, to - from, &error));
+        }
+        crate::crash_point!("heap.published");
+        segment.publish_size(to);
+        Ok(())
+    }
+
+    /// The first extent of a new space, before anybody else knows it.
+    ///
+    /// # Errors
+    /// `Full`.
+    pub fn extend_new(&self) -> Result<()> {
+        self.extend(self.segment.data(), self.segment.data() + SMALLEST)
+    }
+
+    fn limit(&self) -> u64 {
+        let word = |offset| self.segment.word(offset).load(Ordering::Relaxed);
+        let limit = match word(superblock::SIZE_LIMIT) {
+            0 => u64::MAX,
+            limit => self.segment.data().saturating_add(limit),
+        };
+        let most = self.segment.data() + word(superblock::MAX_SIZE);
+        limit.min(most).min(self.segment.window()) / UNIT * UNIT
+    }
+
+    fn over_limit(&self, need: u64, limit: u64) -> Error {
+        let data = self.segment.data();
+        let path = self.segment.path();
+        let reason = match self
+            .segment
+            .word(superblock::SIZE_LIMIT)
+            .load(Ordering::Relaxed)
+        {
+            0 => format!(
+                "the space {} can hold at most {}",
+                path.display(),
+                limit - data
+            ),
+            limit => format!("the size_limit of {} is {limit}", path.display()),
+        };
+        Error::Full(format!(
+            "{} bytes are needed and {reason} bytes; drop some objects, or make a space with a \
+             larger size_limit, or point COURTYARD_DIR at a larger file system",
+            need - data
+        ))
+    }
+}
