@@ -56,7 +56,7 @@ def test_objects_of_every_type(space: cy.Space) -> None:
 
     def shown(name: str) -> Any:
         info = by_name[name]
-        return info.type, info.declared, info.length, info.value
+        return info.type, info.declared, info.entries, info.value
 
     assert shown("dict") == ("Dict", "", 7, None)
     assert shown("array") == ("Array", "d, (2, 3)", 6, None)
@@ -67,7 +67,7 @@ def test_objects_of_every_type(space: cy.Space) -> None:
     anonymous = by_name[None]
     assert (anonymous.type, anonymous.label) == ("Lock", f"#{anonymous.key[0]}")
     for info in survey.objects:
-        assert info.users == (os.getpid(),) and info.nbytes > 0 and info.blocks > 0
+        assert info.participants == (os.getpid(),) and info.nbytes > 0 and info.blocks > 0
         assert info.references == (1 if info.name is None else 2)
         assert info.holder is None and info.waiters == ()
     assert by_name["dict"].nbytes > by_name["value"].nbytes
@@ -75,7 +75,7 @@ def test_objects_of_every_type(space: cy.Space) -> None:
     (process,) = survey.processes
     assert (process.pid, process.alive, process.is_self) == (os.getpid(), True, True)
     assert process.handles == len(made) and abs(process.started - time.time()) < 3600
-    assert survey.find("queue").length == 3
+    assert survey.find("queue").entries == 3
     with pytest.raises(cy.NotFound, match="no 'nothing'"):
         survey.find("nothing")
 
@@ -129,7 +129,7 @@ def test_holders_and_waiters(space: cy.Space) -> None:
     assert sorted(each.object for each in mine.awaits) == ["event", "lock", "queue", "value"]
     locks = [each.object for each in theirs.holds if each.what == "lock"]
     assert sorted(locks) == ["lock", "rlock", "value"]
-    assert survey.find("lock").users == tuple(sorted((os.getpid(), child)))
+    assert survey.find("lock").participants == tuple(sorted((os.getpid(), child)))
     kill(child)
     event.set()
     space["queue"].put(2)
@@ -195,6 +195,70 @@ def test_a_peek_unpickles_nothing(space: cy.Space) -> None:
         _inspect.peek(space, "nothing")
 
 
+def test_a_peek_into_queues(space: cy.Space) -> None:
+    items = [
+        ("page", 1),
+        [2, {"k": b"v"}],
+        Pickled(),
+        "x" * 5000,
+        space.Lock(),
+        7,
+        b"y" * (2 << 20),
+    ]
+    shown = [repr(item) for item in (items[0], items[1], items[3], 7)]
+    for cls in (cy.Queue, cy.JoinableQueue, cy.SimpleQueue, cy.LifoQueue):
+        queue: Any = space.named(cls.__name__, cls)
+        queue.put_many(items)
+        seen = [repr(item) for item in _inspect.peek(space, cls.__name__, 20)]
+        if cls is cy.LifoQueue:
+            seen.reverse()
+        assert [seen[0], seen[1], seen[3], seen[5]] == shown
+        assert all(seen[place].startswith("<pickle, ") for place in (2, 4))
+        assert seen[6].startswith(f"<pickle, {2 << 20}"), "too long to be copied under a lock"
+        first = _inspect.peek(space, cls.__name__, 1)
+        assert [repr(item) for item in first] == [seen[-1] if cls is cy.LifoQueue else seen[0]]
+        assert queue.qsize() == len(items) == queue.unfinished_tasks
+    least = space.named("least", cy.PriorityQueue)
+    least.put_many([5, 3, 8, 1, 9, 2])
+    assert _inspect.peek(space, "least", 1) == [1]
+    assert sorted(_inspect.peek(space, "least", 10)) == [1, 2, 3, 5, 8, 9]
+    with least.lease() as item:
+        assert item == 1 and _inspect.peek(space, "least", 1) == [2]
+    assert _inspect.peek(space, "least", 0) == []
+
+
+def trade(queue: Any, end: float) -> None:
+    while time.monotonic() < end:
+        queue.put(("item", b"z" * 600))
+        queue.put("large" * 1000)
+        queue.get()
+        queue.get()
+
+
+@pytest.mark.parametrize("cls", [cy.Queue, cy.LifoQueue, cy.PriorityQueue])
+def test_a_peek_beside_those_who_put_and_get(space: cy.Space, cls: Any) -> None:
+    queue = space.named("busy", cls)
+    if cls is not cy.PriorityQueue:
+        queue.put_many(["first", ("second", 2)])
+    whole = {repr(("item", b"z" * 600)), repr("large" * 1000), "'first'", "('second', 2)"}
+    end = time.monotonic() + 1.5
+    child = fork(trade, queue if cls is not cy.PriorityQueue else Texts(queue), end)
+    looks, seen = 0, set()
+    while time.monotonic() < end:
+        seen |= {repr(item) for item in _inspect.peek(space, "busy", 10)}
+        looks += 1
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert looks > 20 and seen and seen <= whole
+
+
+class Texts:
+    """A queue of what can be compared."""
+
+    def __init__(self, queue: Any) -> None:
+        self.get = queue.get
+        self.put = lambda item: queue.put(item) if isinstance(item, str) else queue.put("first")
+
+
 def test_a_peek_imports_nothing(space: cy.Space) -> None:
     script = f"""
 import ctypes, courtyard as cy
@@ -210,7 +274,7 @@ cy.Value.named("o", Own, space=space)
     assert _inspect.peek(space, "p") == [bytes(Point(3, 4.0))]
     assert _inspect.peek(space, "a") == [bytes(32)]
     assert repr(_inspect.peek(space, "o")).startswith("[<pickle, ")
-    assert _inspect.survey(space).find("a").length == 2
+    assert _inspect.survey(space).find("a").entries == 2
 
 
 def test_spaces_and_their_removal(space: cy.Space) -> None:

@@ -35,6 +35,9 @@ def test_attributes() -> None:
 def test_repr_and_comparison_are_managers() -> None:
     n = Namespace(b=1, a="x")
     assert repr(n) == "Namespace(a='x', b=1)" or ("Namespace" in repr(n) and "b=1" in repr(n))
+    place = cy.Space()
+    named = place.named("settings", Namespace, x=1)
+    assert repr(named) == "Namespace 'settings'(x=1)"
     assert n == Namespace(b=1, a="x")
     assert n != Namespace(b=2)
     assert n != 5

@@ -161,9 +161,10 @@ def test_versions() -> None:
 
 def test_statistics() -> None:
     found = Value(ctypes.c_char * 100).statistics()
-    assert (found.type, found.nbytes) == ("Value(c_char_Array_100)", 100)
+    assert (found.type, found.entries) == ("Value(c_char_Array_100)", None)
+    assert 100 <= found.nbytes <= 256
     assert RawValue("h").statistics().type == "RawValue(h)"
-    assert RawValue("h").statistics().nbytes == 2
+    assert 48 <= RawValue("h").statistics().nbytes <= 128
     assert 0 < found.space.used <= found.space.size
     assert found.space.participants >= 1
     with pytest.raises(AttributeError):

@@ -45,7 +45,7 @@ from courtyard._value import RawValue, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from courtyard._statistics import ObjectStatistics, SpaceStatistics
+    from courtyard._statistics import Held, Holder, ObjectStatistics, SpaceStatistics, Waiter
 
     class ShutDown(Exception):
         """Raised by put and get of a queue that was shut down."""
@@ -63,6 +63,8 @@ __all__ = [
     "Deque",
     "Dict",
     "Event",
+    "Held",
+    "Holder",
     "JoinableQueue",
     "LayoutMismatch",
     "LifoQueue",
@@ -86,6 +88,7 @@ __all__ = [
     "SpaceFull",
     "SpaceStatistics",
     "Value",
+    "Waiter",
     "WrongType",
     "check",
     "close",
@@ -99,7 +102,8 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-_LATER = ("ObjectStatistics", "ShutDown", "SpaceStatistics")  # they take longer than all the rest
+# They take longer than all the rest.
+_LATER = ("Held", "Holder", "ObjectStatistics", "ShutDown", "SpaceStatistics", "Waiter")
 
 for _name in __all__:  # one public home per name
     if _name not in _LATER:

@@ -94,14 +94,16 @@ class _Elements(Named):
         return 1, 0
 
     def statistics(self) -> ObjectStatistics:
-        """Return the array's and its space's figures; O(space)."""
+        """Return the array's figures, who uses it, and its space's figures; O(space)."""
         from courtyard._statistics import object_statistics
 
-        return object_statistics(_vector(self), _title(self))
+        array = _vector(self)
+        count = array.nbytes // array.itemsize
+        return object_statistics(array, _title(self), count)
 
     def check(self) -> None:
         """Raise CorruptError if the array's space contradicts itself; O(space)."""
-        _vector(self)._figures()
+        _native.figures(self)
 
     @classmethod
     def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:

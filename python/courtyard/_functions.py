@@ -91,11 +91,18 @@ def close(obj: Any) -> None:
 
 
 def statistics(obj: Any) -> ObjectStatistics:
-    """Return an object's figures and those of its space, frozen; O(space).
+    """Return an object's figures, who uses it, and its space's figures, frozen; O(space).
 
-    >>> import courtyard as cy
-    >>> cy.statistics(cy.Value("i")).nbytes
-    4
+    It walks the space, whose locks others wait for meanwhile: some milliseconds for each 100,000
+    blocks. Nothing is waited for, and nobody is disturbed else. What the dead held is given back
+    first. Raises CorruptError if the space contradicts itself.
+
+    >>> import courtyard as cy, os
+    >>> d = cy.Dict(a=1, b=2)
+    >>> with d.get_lock():
+    ...     found = cy.statistics(d)
+    >>> found.entries, found.holder.pid == os.getpid(), found.waiters, found.contention
+    (2, True, (), 0)
     """
     found: ObjectStatistics = _class_of(obj).statistics(obj)
     return found

@@ -13,34 +13,28 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from courtyard import _native
 from courtyard._errors import CourtyardError, NotFound
+from courtyard._statistics import (
+    VALUED,
+    Held,
+    ObjectFigures,
+    Waiter,
+    boot_clock,
+    figures,
+    holdings_of,
+    label_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from courtyard._space import Space
 
 _KINDS = {1: "private", 2: "named", 3: "durable"}
-# What an object without a name is, as far as its cell says.
-_TYPES = {
-    1: "Value",
-    2: "Array",
-    3: "Value",
-    4: "Lock",
-    16: "RLock",
-    17: "Event",
-    18: "Semaphore",
-    19: "Condition",
-    20: "Barrier",
-    32: "Queue",
-    33: "Dict",
-    34: "List",
-}
-_BYTES, _EVENT, _SEMAPHORE = 2, 17, 18
 
 
 @dataclass(frozen=True)
@@ -71,83 +65,28 @@ class SpaceInfo:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Something that a process has of an object: its lock, or so many permits, items, places."""
+class ObjectInfo(ObjectFigures):
+    """An object of a space: what its statistics say, and how it is found there.
 
-    pid: int
-    object: str
-    what: str
-    amount: int
-
-
-@dataclass(frozen=True)
-class Waiter:
-    """A thread that has been waiting, for more than a tenth of a second, for ``seconds`` by now."""
-
-    pid: int
-    object: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who holds an object's lock.
-
-    Attributes:
-        pid: its process, by its number in its own PID namespace.
-        thread: courtyard's number of the thread in that process, from 1 on; None for a ``Lock``,
-            which does not know it.
-        alive: False: it died, and the lock is free for who comes next.
-        seconds: for how long at least, as its first waiter noted; None if nobody has been waiting.
-
-    """
-
-    pid: int
-    thread: int | None
-    alive: bool
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class ObjectInfo:
-    """An object of a space.
+    Its ``type`` is courtyard's class; of an object without a name the base that its memory shows
+    (a Set or a Counter without one is a ``"Dict"``, and of an ``"Array"`` the entries are bytes).
 
     Attributes:
         key: what makes it this one, in its space.
-        name: its name; None if it has none.
-        type: courtyard's class; of an object without a name the base that its memory shows (a Set
-            or a Counter without one is a ``"Dict"``).
         declared: what its name says that it was declared as: ``"i"``, ``"float32, (2, 3)"``,
             ``"100"``; empty if there is nothing to say.
-        length: elements of an array, entries of a dict, items of a queue; None for others.
         value: permits that a semaphore has; 1 or 0 of an event; None for others.
-        nbytes, blocks: what it takes of the space.
-        references: handles, names, links and pickles under way.
-        users: the processes that have handles, each once.
-        holder: who holds its lock; None: it is free.
-        holdings: what processes have of it otherwise.
-        waiters: who has been waiting for it, the longest first.
 
     """
 
     key: tuple[int, int]
-    name: str | None
-    type: str
     declared: str
-    length: int | None
     value: int | None
-    nbytes: int
-    blocks: int
-    references: int
-    users: tuple[int, ...]
-    holder: Holder | None
-    holdings: tuple[Held, ...]
-    waiters: tuple[Waiter, ...]
 
     @property
     def label(self) -> str:
         """Its name, or what stands for one."""
-        return self.name if self.name is not None else f"#{self.key[0]}"
+        return label_of(self.key, self.name)
 
 
 @dataclass(frozen=True)
@@ -233,20 +172,20 @@ def survey(space: Space, glob: str | None = None) -> Survey:
     """Look at a space's objects, or those whose names match, and its processes; O(space)."""
     native = space._opened()
     processes, objects = native.view()
-    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    now = boot_clock()
     slots = {process[0]: process for process in processes}
-    infos = tuple(_object_info(found, slots, now) for found in objects)
+    infos = tuple(_object_info(found, processes, now) for found in objects)
     holds: dict[int, list[Held]] = {}
     awaits: dict[int, list[Waiter]] = {}
     for info, found in zip(infos, objects, strict=True):
-        label = info.label
-        if found[6] is not None and info.holder is not None:
-            holds.setdefault(found[6][0], []).append(Held(info.holder.pid, label, "lock", 1))
-        for (slot, _), held in zip(_real(found[7]), info.holdings, strict=True):
+        if info.holder is not None:
+            slot, _thread = found["holder"]
+            holds.setdefault(slot, []).append(Held(info.holder.pid, info.label, "lock", 1))
+        for (slot, _), held in zip(holdings_of(found), info.holdings, strict=True):
             holds.setdefault(slot, []).append(held)
-        for slot, since in found[8]:
-            seconds = (now - since) / 1e9
-            awaits.setdefault(slot, []).append(Waiter(slots[slot][1], label, seconds))
+        for slot, since in found["waits"]:
+            waiter = Waiter(slots[slot][1], info.label, (now - since) / 1e9)
+            awaits.setdefault(slot, []).append(waiter)
     own = native.slot
     shown = tuple(
         ProcessInfo(
@@ -268,62 +207,24 @@ def survey(space: Space, glob: str | None = None) -> Survey:
     return Survey(shown, tuple(named_first))
 
 
-def _real(holdings: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(slot, amount) for slot, amount in holdings if amount > 0]
-
-
-def _object_info(found: Any, slots: dict[int, Any], now: int) -> ObjectInfo:
-    key, name, described, (kind, bytes_in_place), sizes, (references, users), held, has, waits = (
-        found
-    )
-    nbytes, blocks, count = sizes
-    type_ = described[0] if described else _TYPES.get(kind, "unknown")
-    label = name if name is not None else f"#{key[0]}"
-    declared, length = "", count
+def _object_info(found: Any, processes: list[Any], now: int) -> ObjectInfo:
+    base, described = found["base"], found["described"]
+    type_, declared, entries = base, "", None
     if described:
         import courtyard
 
+        type_ = described[0]
         cls = getattr(courtyard, type_, None)
         declared = cls._shown(tuple(described[1:])) if cls is not None else ""
         if type_ in ("Array", "RawArray"):
-            length = 1
-            for size in described[2]:
-                length *= size
-    elif kind == _BYTES:
-        length = bytes_in_place
-    value = count if kind in (_SEMAPHORE, _EVENT) else None
-    if value is not None:
-        length = None
-
-    def pid(slot: int) -> int:
-        return slots[slot][1] if slot in slots else 0
-
-    waiters = sorted(
-        (Waiter(pid(slot), label, (now - since) / 1e9) for slot, since in waits),
-        key=lambda waiter: -waiter.seconds,
-    )
-    holder = None
-    if held is not None:
-        slot, thread = held
-        alive = slot in slots and slots[slot][3]
-        longest = waiters[0].seconds if waiters else None
-        holder = Holder(pid(slot), thread or None, alive, longest)
-    what = {18: "permits", 19: "places in line", 20: "places", 32: "items taken"}.get(kind, "held")
-    return ObjectInfo(
-        key,
-        name,
-        type_,
-        declared,
-        length,
-        value,
-        nbytes,
-        blocks,
-        references,
-        tuple(sorted({pid(slot) for slot in users})),
-        holder,
-        tuple(Held(pid(slot), label, what, amount) for slot, amount in _real(has)),
-        tuple(waiters),
-    )
+            entries = prod(described[2])
+    elif base == "Array":
+        entries = found["length"]
+    fields = figures(found, processes, now, type_)
+    if entries is not None:
+        fields["entries"] = entries
+    value = found["count"] if base in VALUED else None
+    return ObjectInfo(**fields, key=found["key"], declared=declared, value=value)
 
 
 class Opaque:
@@ -344,8 +245,11 @@ def peek(space: Space, name: str, count: int = 10) -> list[Any]:
     """Return up to ``count`` entries of the object of that name, decoded without unpickling.
 
     Of a dict pairs of key and value, of a list, a set or an array elements, of a value the value
-    itself; of a queue, a lock or the like nothing. A pickle, as value or key, comes as ``Opaque``.
-    A class of the program's own (a ``Value(Point)``) is not imported: its bytes come instead.
+    itself; of a lock or the like nothing. Of a queue the first items, in the order in which they
+    would be taken; of a PriorityQueue the first is the next, and the others follow as they stand in
+    its heap. Who gets from a queue waits meanwhile. A pickle, as value or key, comes as ``Opaque``,
+    and so does an item of more than 1 MiB. A class of the program's own (a ``Value(Point)``) is not
+    imported: its bytes come instead.
     """
     return _native.peek(lambda: _entries(space, name, count))
 
@@ -370,6 +274,8 @@ def _entries(space: Space, name: str, count: int) -> list[Any]:
         return list(islice(iter(obj), count))
     if isinstance(obj, cy.List | cy.Deque):
         return obj._values()[:count]
+    if isinstance(obj, _native.Queue):
+        return obj._peek(count)
     if isinstance(obj, cy.Set):
         return _native.Table._keys(obj)[:count]
     if isinstance(obj, _native.Map):
@@ -387,7 +293,6 @@ def _is_foreign(described: Any) -> bool:
 def _plainly(native: Any, found: Any) -> Any:
     """Open a value or an array of a program's own class: as its bytes, or as any object."""
     import ctypes
-    from math import prod
 
     from courtyard import _value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from courtyard import _native
+from courtyard._name import quoted
 from courtyard._primitive import once
 from courtyard._table import Table
 
@@ -80,4 +81,4 @@ class Namespace(Table, _native.Map[str, object]):
     def __repr__(self) -> str:
         """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
         items = ", ".join(f"{name}={value!r}" for name, value in _native.Map._items(self))
-        return f"{type(self).__name__}({items})"
+        return f"{type(self).__name__}{quoted(self)}({items})"

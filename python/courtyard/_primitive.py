@@ -46,7 +46,6 @@ class Shared(Named):
         @property
         def _closed(self) -> bool: ...
         def _address(self) -> Any: ...
-        def _figures(self) -> Any: ...
         @classmethod
         def _load(cls, address: Any) -> Any: ...
 
@@ -64,14 +63,14 @@ class Shared(Named):
         return _native.link_to(self) or (_rebuild, (type(self), self._address()))
 
     def statistics(self) -> ObjectStatistics:
-        """Return the object's and its space's figures; O(space)."""
+        """Return the object's figures, who uses it, and its space's figures; O(space)."""
         from courtyard._statistics import object_statistics
 
         return object_statistics(self, _title(self))
 
     def check(self) -> None:
         """Raise CorruptError if the object's space contradicts itself; O(space)."""
-        self._figures()
+        _native.figures(self)
 
 
 def _title(obj: object) -> str:

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
+
+from courtyard import _native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What a process has of an object, by the class that the object's memory shows.
+_HELD = {
+    "Semaphore": "permits",
+    "Condition": "places in line",
+    "Barrier": "places",
+    "Queue": "items taken",
+}
+# Of these the count is no number of entries, but a value: free permits; whether it is set.
+VALUED = ("Semaphore", "Event")
 
 
 @dataclass(frozen=True)
@@ -33,30 +49,162 @@ class SpaceStatistics:
 
 
 @dataclass(frozen=True)
-class ObjectStatistics:
-    """What an object holds.
+class Held:
+    """Something that a process has of an object.
 
     Attributes:
-        type: what it is, as its repr says it.
-        nbytes: bytes of a value, of an array's elements, of anything else's fixed part.
-        version: as its ``version``, which changes with every change.
-        space: what the space holds that it lives in.
+        pid: the process, by its number in its own PID namespace.
+        object: the object's name, or ``#`` and a number.
+        what: ``"permits"`` of a semaphore, ``"items taken"`` of a queue and not called done,
+            ``"places in line"`` of a condition, ``"places"`` of a barrier; ``"lock"``.
+        amount: how many.
 
     """
 
+    pid: int
+    object: str
+    what: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """A thread that has been waiting, for more than a tenth of a second.
+
+    Attributes:
+        pid: its process, by its number in its own PID namespace.
+        object: the name of what it waits for, or ``#`` and a number.
+        seconds: for how long.
+
+    """
+
+    pid: int
+    object: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds an object's lock.
+
+    Attributes:
+        pid: its process, by its number in its own PID namespace.
+        thread: courtyard's number of the thread in that process, from 1 on; None for a ``Lock``,
+            which does not know it.
+        alive: False: it died, and the lock is free for who comes next.
+        seconds: for how long at least, as its first waiter noted; None if nobody has been waiting.
+
+    """
+
+    pid: int
+    thread: int | None
+    alive: bool
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class ObjectFigures:
+    """What an object is, what it takes, and who uses it: see ``ObjectStatistics``."""
+
     type: str
+    name: str | None
     nbytes: int
+    blocks: int
+    entries: int | None
     version: int
+    references: int
+    participants: tuple[int, ...]
+    holder: Holder | None
+    holdings: tuple[Held, ...]
+    waiters: tuple[Waiter, ...]
+    contention: int
+
+
+@dataclass(frozen=True)
+class ObjectStatistics(ObjectFigures):
+    """What an object holds, and who uses it.
+
+    Attributes:
+        type: what it is, as its repr says it.
+        name: the name it is found by; None for an anonymous one.
+        nbytes: bytes that it takes of its space, in all its blocks: each is as large as its class.
+        blocks: how many these are.
+        entries: elements of an array, keys of a dict, items of a queue; None where nothing counts.
+        version: as its ``version``, which changes with every change.
+        references: handles, its name, values that hold it, and pickles under way.
+        participants: PIDs of the processes that have handles, each once.
+        holder: who holds its lock, a ``Holder``; None: it is free.
+        holdings: what processes have of it otherwise, each a ``Held``: permits, items taken.
+        waiters: who has been waiting for it for more than a tenth of a second, the longest first,
+            each a ``Waiter``.
+        contention: how often a thread had to sleep in a call on it, since it was made: for its
+            lock, for an item, a permit or the like, or while another changed it.
+        space: what the space holds that it lives in.
+
+    The census of the space comes first, then the object with who uses it, each as of one moment.
+
+    """
+
     space: SpaceStatistics
 
 
-class Described(Protocol):
-    """An object that knows its figures."""
+def figures(found: Any, processes: Iterable[Any], now: int, type_: str) -> dict[str, Any]:
+    """Make of what the engine saw of an object the fields of its ``ObjectFigures``.
 
-    def _figures(self) -> tuple[int, int, list[int]]: ...
+    ``processes`` are those that it saw, ``now`` is the boot clock in nanoseconds.
+    """
+    slots = {process[0]: process for process in processes}
+    name, base = found["name"], found["base"]
+    label = label_of(found["key"], name)
+
+    def pid(slot: int) -> int:
+        return slots[slot][1] if slot in slots else 0
+
+    waits = [Waiter(pid(slot), label, (now - since) / 1e9) for slot, since in found["waits"]]
+    waits.sort(key=lambda waiter: -waiter.seconds)
+    holder = None
+    if found["holder"] is not None:
+        slot, thread = found["holder"]
+        alive = slot in slots and slots[slot][3]
+        holder = Holder(pid(slot), thread or None, alive, waits[0].seconds if waits else None)
+    what = _HELD.get(base, "held")
+    return {
+        "type": type_,
+        "name": name,
+        "nbytes": found["nbytes"],
+        "blocks": found["blocks"],
+        "entries": None if base in VALUED else found["count"],
+        "version": found["version"],
+        "references": found["references"],
+        "participants": tuple(sorted({pid(slot) for slot in found["users"]})),
+        "holder": holder,
+        "holdings": tuple(
+            Held(pid(slot), label, what, amount) for slot, amount in holdings_of(found)
+        ),
+        "waiters": tuple(waits),
+        "contention": found["contention"],
+    }
 
 
-def object_statistics(obj: Described, name: str) -> ObjectStatistics:
-    """Make the statistics of an object out of its native figures."""
-    nbytes, version, census = obj._figures()
-    return ObjectStatistics(name, nbytes, version, SpaceStatistics(*census))
+def label_of(key: tuple[int, int], name: str | None) -> str:
+    """Return an object's name, or what stands for one."""
+    return name if name is not None else f"#{key[0]}"
+
+
+def holdings_of(found: Any) -> list[tuple[int, int]]:
+    """Return who has something of an object: slots and amounts."""
+    return [(slot, amount) for slot, amount in found["holdings"] if amount > 0]
+
+
+def boot_clock() -> int:
+    """Return the clock that the engine notes times by, in nanoseconds."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def object_statistics(obj: Any, type_: str, entries: int | None = None) -> ObjectStatistics:
+    """Make the statistics of an object; ``entries`` where the engine does not know them."""
+    census, processes, found = _native.figures(obj)
+    fields = figures(found, processes, boot_clock(), type_)
+    if entries is not None:
+        fields["entries"] = entries
+    return ObjectStatistics(**fields, space=SpaceStatistics(*census))

@@ -46,12 +46,12 @@ class _Described(Named):
         )
 
     def statistics(self) -> ObjectStatistics:
-        """Return the value's and its space's figures; O(space)."""
+        """Return the value's figures, who uses it, and its space's figures; O(space)."""
         return _statistics(self)
 
     def check(self) -> None:
         """Raise CorruptError if the value's space contradicts itself; O(space)."""
-        _native.Cell._figures(_cell(self))
+        _native.figures(self)
 
     @classmethod
     def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:

@@ -65,11 +65,11 @@ def test_ls_lists_names_and_users(folder: Path) -> None:
         assert "private space" in everything and re.search(r"^#0 +Dict +1 ", everything, re.M)
         found = listed(folder)
         assert set(found) == {"till", "stock", "jobs [all]", "cells", "gate"}
-        assert found["stock"]["length"] == 2 and found["stock"]["users"] == [shop.pid]
+        assert found["stock"]["entries"] == 2 and found["stock"]["participants"] == [shop.pid]
         assert set(listed(folder, "[st]t*", "gate")) == {"stock", "gate"}
         refused = command("ls", "x*", folder=folder, status=1)
         assert refused.stderr == "courtyard: no name matches 'x*'\n"
-    assert listed(folder)["stock"]["users"] == []
+    assert listed(folder)["stock"]["participants"] == []
 
 
 def test_ls_does_not_count_itself(folder: Path, tmp_path: Path) -> None:
@@ -89,7 +89,9 @@ def test_ls_of_nothing(folder: Path) -> None:
     assert command("ls", folder=folder).stdout == f"There are no spaces in {folder}.\n"
     assert command("ls", "--json", folder=folder).stdout == "[]\n"
     refused = command("ls", "--space", "none", folder=folder, status=1)
-    assert 'there is no space "none"' in refused.stderr
+    assert refused.stderr == (
+        "courtyard: there is no space 'none': `courtyard ls` shows what there is\n"
+    )
 
 
 def test_holders_and_waiters_are_seen(folder: Path) -> None:
@@ -103,11 +105,18 @@ def test_holders_and_waiters_are_seen(folder: Path) -> None:
             assert waiter.poll() is None
         assert found["holder"]["pid"] == shop.pid and found["holder"]["alive"]
         assert found["waiters"][0]["pid"] == waiter.pid
+        assert found["contention"] >= 1
         said = command("inspect", "till", "--space", "shop", folder=folder).stdout
         assert re.search(
             rf"^holder +pid {shop.pid}, for [\d.]+ s at least$", said.replace(" \n", "\n"), re.M
         )
         assert re.search(rf"^waiter +pid {waiter.pid}, for ", said, re.M)
+        assert re.search(r"^contention +\d+ waits? so far *$", said, re.M)
+        assert (
+            "contention" not in command("inspect", "stock", "--space", "shop", folder=folder).stdout
+        )
+        jobs = command("inspect", "jobs*", "--space", "shop", "--peek", "3", folder=folder).stdout
+        assert jobs.splitlines()[-1].startswith("  "), "the first item"
         seen = command("ps", folder=folder).stdout
         assert re.search(rf"^ *{shop.pid}  shop .*till.*gate \(1 permits\)", seen, re.M)
         assert re.search(rf"^ *{waiter.pid}  shop .* - +till \([\d.]+ s\)", seen, re.M)

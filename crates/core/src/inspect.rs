@@ -1,6 +1,6 @@
 //! What a space holds, as people ask: which objects, who uses, holds and awaits them.
 
-use crate::cell::{self, OWNER};
+use crate::cell::{self, EVENT, OWNER};
 use crate::directory;
 use crate::error::Result;
 use crate::heap;
@@ -15,7 +15,7 @@ use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::waiting::{self, Wait};
-use crate::{flag, list, queue, semaphore, table};
+use crate::{flag, list, mutex, queue, semaphore, table, wait};
 use std::collections::HashMap;
 
 /// A process that is registered, or was.
@@ -57,8 +57,9 @@ pub struct Object {
     pub blocks: u64,
     /// Entries, items, permits: where its kind counts something.
     pub count: Option<u64>,
+    pub version: u64,
     pub references: u64,
-    /// How often somebody has had to wait for it.
+    /// How often somebody has had to sleep for it.
     pub contention: u64,
     /// The slots of those who have handles, one entry a handle.
     pub users: Vec<u64>,
@@ -75,21 +76,21 @@ pub struct View {
     pub objects: Vec<Object>,
 }
 
-/// Looks at all objects and processes. The dead are told of, not recovered.
+/// Looks at all objects, or `only` that one, and all processes. The dead are told of, not
+/// recovered. An object costs as much as it has blocks.
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
-pub fn view(space: &Space, patience: Patience) -> Result<View> {
+pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result<View> {
     let names = directory::names(space, space.participant()?, &mut *patience)?;
     let mut named: HashMap<ObjectId, directory::Entry> = HashMap::new();
     for entry in names {
         named.insert(entry.named.object, entry);
     }
     let mut view = space.run(patience, |operation| {
-        operation.lock(crate::layout::superblock::DIRECTORY_LOCK)?;
-        let walk = heap::walk(operation)?;
-        let sizes: HashMap<u64, u64> = walk.blocks.into_iter().collect();
-        Ok(collect(space, operation, &sizes)?)
+        operation.lock(layout::superblock::DIRECTORY_LOCK)?;
+        operation.lock(layout::superblock::HEAP_LOCK)?;
+        Ok(collect(space, operation, only)?)
     })?;
     for object in &mut view.objects {
         object.name = named.remove(&object.object);
@@ -97,7 +98,8 @@ pub fn view(space: &Space, patience: Patience) -> Result<View> {
     Ok(view)
 }
 
-fn collect(space: &Space, operation: &Operation, sizes: &HashMap<u64, u64>) -> Result<View> {
+/// The locks of the directory and of the heap are held.
+fn collect(space: &Space, operation: &mut Operation, only: Option<ObjectId>) -> Result<View> {
     let segment = &space.segment;
     let mut view = View::default();
     let mut users: HashMap<u64, Vec<u64>> = HashMap::new();
@@ -108,27 +110,31 @@ fn collect(space: &Space, operation: &Operation, sizes: &HashMap<u64, u64>) -> R
     }
     let waits = waiting::waits(segment);
     for listed in directory::list(operation)? {
+        let object = ObjectId {
+            row: listed.row,
+            serial: listed.serial,
+        };
+        if only.is_some_and(|only| only != object) {
+            continue;
+        }
         let Ok((cell, kind, length)) = cell::at(segment, listed.root) else {
             continue; // check tells of it
         };
         // What changes meanwhile is counted as far as it was found.
         let blocks =
             (space.hooks.blocks)(segment, listed.root).map_or(Vec::new(), |found| found.blocks);
-        let size = |block: &u64| sizes.get(block).copied().unwrap_or(0);
-        let end = listed.root + size(&listed.root);
-        let object = ObjectId {
-            row: listed.row,
-            serial: listed.serial,
-        };
+        let mut size = |block| heap::size(operation, block).unwrap_or(0);
+        let end = listed.root + size(listed.root);
         view.objects.push(Object {
             object,
             kind,
             length,
-            bytes: blocks.iter().map(size).sum(),
+            bytes: blocks.iter().map(|&block| size(block)).sum(),
             blocks: blocks.len() as u64,
             count: count(segment, cell, kind),
+            version: version(segment, cell, kind),
             references: listed.references,
-            contention: listed.waits,
+            contention: directory::waits(segment, listed.row),
             users: users.remove(&listed.row).unwrap_or_default(),
             holder: holder(segment, cell)?,
             holdings: holdings.remove(&object).unwrap_or_default(),
@@ -189,6 +195,18 @@ fn holder(segment: &Segment, cell: u64) -> Result<Option<Holder>> {
         slot: me.slot,
         thread: owner >> 32,
     }))
+}
+
+/// A number that changes with every change of an object.
+pub fn version(segment: &Segment, cell: u64, kind: u64) -> u64 {
+    let changes = |event| wait::version(wait::observe(segment, cell + event));
+    match kind {
+        cell::MUTEX | cell::RMUTEX => mutex::version(segment, cell),
+        cell::QUEUE => changes(queue::ITEMS).wrapping_add(changes(queue::ROOM)),
+        cell::TABLE => table::version(segment, cell) / 2,
+        cell::LIST => list::version(segment, cell) / 2,
+        _ => changes(EVENT),
+    }
 }
 
 fn count(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {

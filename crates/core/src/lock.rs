@@ -143,12 +143,31 @@ pub fn is_held(segment: &Segment, word: u64) -> Result<bool> {
 /// What a waiter saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stood {
-    /// Worth another attempt.
+    /// Worth another attempt; nobody slept.
     Changed,
+    /// As that, after a sleep.
+    Woken,
     /// The holder is dead: run phase (a) of its recovery, then try again.
     Dead(Me),
     TimedOut,
     Interrupted,
+}
+
+impl Stood {
+    /// Whether the waiter slept.
+    pub fn slept(self) -> bool {
+        matches!(self, Stood::Woken | Stood::TimedOut | Stood::Interrupted)
+    }
+}
+
+impl From<Woken> for Stood {
+    fn from(woken: Woken) -> Stood {
+        match woken {
+            Woken::Changed => Stood::Woken,
+            Woken::TimedOut => Stood::TimedOut,
+            Woken::Interrupted => Stood::Interrupted,
+        }
+    }
 }
 
 /// Waits, with nothing held, until the lock may be free; at most `limit`, which callers keep
@@ -194,9 +213,5 @@ pub fn stand(segment: &Segment, lock: u64, limit: Duration) -> Result<Stood> {
     {
         return Ok(Stood::Changed);
     }
-    Ok(match segment.sleep(lock, flagged, limit) {
-        Woken::Changed => Stood::Changed,
-        Woken::TimedOut => Stood::TimedOut,
-        Woken::Interrupted => Stood::Interrupted,
-    })
+    Ok(segment.sleep(lock, flagged, limit).into())
 }

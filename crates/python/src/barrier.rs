@@ -1,6 +1,5 @@
 //! `Barrier`: the native part of `courtyard.Barrier`.
 
-use crate::error::{surely, waiting};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -36,7 +35,7 @@ struct Wait<'a, 'py> {
 impl Wait<'_, '_> {
     fn advance(&self, from: &[u64], to: u64) -> PyResult<bool> {
         let (space, cell) = (self.base.handle.space, self.party.cell);
-        waiting(self.py, |patience| {
+        self.base.handle.waiting(self.py, |patience| {
             barrier::advance(space, self.open, patience, cell, from, to)
         })
     }
@@ -45,8 +44,8 @@ impl Wait<'_, '_> {
     fn join(&self) -> PyResult<Joined> {
         let (space, event) = (self.base.handle.space, self.party.cell + EVENT);
         let deadline = Some(Deadline::NEVER);
-        let joined = waiter::attempt(self.py, space, event, deadline, PROBE, || {
-            let joined = waiting(self.py, |patience| {
+        let joined = waiter::attempt(self.py, &self.base.handle, event, deadline, PROBE, || {
+            let joined = self.base.handle.waiting(self.py, |patience| {
                 barrier::join(space, self.open, patience, self.party)
             })?;
             Ok((joined != Joined::NotYet).then_some(joined))
@@ -58,10 +57,17 @@ impl Wait<'_, '_> {
     fn fill(&self, deadline: Deadline) -> PyResult<bool> {
         let (space, cell) = (self.base.handle.space, self.party.cell);
         let full = |deadline| {
-            waiter::attempt(self.py, space, cell + EVENT, Some(deadline), PROBE, || {
-                let phase = barrier::phase(&space.segment, cell);
-                Ok((!matches!(phase, FILLING | ACTING)).then_some(()))
-            })
+            waiter::attempt(
+                self.py,
+                &self.base.handle,
+                cell + EVENT,
+                Some(deadline),
+                PROBE,
+                || {
+                    let phase = barrier::phase(&space.segment, cell);
+                    Ok((!matches!(phase, FILLING | ACTING)).then_some(()))
+                },
+            )
         };
         if full(deadline)?.is_some() {
             return Ok(true);
@@ -76,10 +82,17 @@ impl Wait<'_, '_> {
     /// another is about to settle, breaks the barrier. So it does if that takes too long.
     fn see_all(&self, deadline: Deadline) -> PyResult<()> {
         let (space, Party { cell, object, .. }) = (self.base.handle.space, self.party);
-        let seen = waiter::attempt(self.py, space, cell + EVENT, Some(deadline), PROBE, || {
-            waiter::look_after(self.py, space)?;
-            Ok((!holding::is_owed(&space.segment, object)).then_some(()))
-        })?;
+        let seen = waiter::attempt(
+            self.py,
+            &self.base.handle,
+            cell + EVENT,
+            Some(deadline),
+            PROBE,
+            || {
+                waiter::look_after(self.py, space)?;
+                Ok((!holding::is_owed(&space.segment, object)).then_some(()))
+            },
+        )?;
         if seen.is_none() {
             self.advance(&[ACTING], BROKEN)?;
         }
@@ -87,7 +100,7 @@ impl Wait<'_, '_> {
     }
 
     fn leave(&self) -> PyResult<u64> {
-        surely(self.py, |patience| {
+        self.base.handle.surely(self.py, |patience| {
             let left = barrier::leave(self.base.handle.space, self.open, patience, self.party)?;
             self.party.row.give(self.open);
             Ok(left)
@@ -129,7 +142,7 @@ impl Barrier {
         let (py, base) = (slf.py(), slf.as_super().get());
         let deadline = Deadline::from_timeout(timeout)?;
         let open = base.handle.open(py)?;
-        let row = waiting(py, |patience| {
+        let row = base.handle.waiting(py, |patience| {
             Row::reserve(base.handle.space, &open, patience)
         })?;
         let (cell, object) = (base.handle.cell, base.handle.object());
@@ -177,7 +190,7 @@ impl Barrier {
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
-        waiting(py, |patience| {
+        handle.waiting(py, |patience| {
             barrier::reset(handle.space, &open, patience, handle.cell)
         })
     }
@@ -187,10 +200,11 @@ impl Barrier {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
         let any = [FILLING, ACTING, DRAINING, RESETTING, BROKEN];
-        waiting(py, |patience| {
-            barrier::advance(handle.space, &open, patience, handle.cell, &any, BROKEN)
-        })
-        .map(drop)
+        handle
+            .waiting(py, |patience| {
+                barrier::advance(handle.space, &open, patience, handle.cell, &any, BROKEN)
+            })
+            .map(drop)
     }
 
     /// How many go on together.

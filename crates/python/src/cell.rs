@@ -1,10 +1,9 @@
 //! `Cell`: one shared value, with or without a lock of its own.
 
 use crate::codec;
-use crate::error::{named, waiting};
+use crate::error::named;
 use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
-use crate::process;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, DATA, EVENT, Writer};
 use courtyard_core::sync::{AtomicU32, Ordering};
@@ -99,7 +98,7 @@ impl Cell {
     #[inline]
     fn change<T>(&self, py: Python<'_>, change: impl FnMut() -> T) -> PyResult<T> {
         let participant = self.handle.open(py)?;
-        waiting(py, |patience| {
+        self.handle.waiting(py, |patience| {
             cell::change(
                 self.handle.space,
                 &participant,
@@ -345,7 +344,7 @@ impl Cell {
         let deadline = Deadline::from_timeout(timeout)?;
         let _open = this.handle.open(py)?;
         let event = this.handle.cell + EVENT;
-        waiter::wait_until(py, this.handle.space, event, deadline, || {
+        waiter::wait_until(py, &this.handle, event, deadline, || {
             waiter::test(x, this.get(py)?.into_bound(py))
         })
     }
@@ -423,18 +422,6 @@ impl Cell {
     #[getter]
     fn name(&self, py: Python<'_>) -> PyResult<Option<String>> {
         self.handle.name(py)
-    }
-
-    /// (bytes of the value, changes, and the census of its space).
-    fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 8])> {
-        let version = self.version(py)?;
-        let census = process::census(py, self.handle.space)?;
-        let bytes = if self.is_scalar() {
-            u64::from(self.format.width())
-        } else {
-            self.handle.length
-        };
-        Ok((bytes, version, census))
     }
 
     /// Which object it is, in all processes: equal for all handles of one object.

@@ -1,6 +1,5 @@
 //! `Condition`: the native part of `courtyard.Condition`, the line of those who wait.
 
-use crate::error::{surely, waiting};
 use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -36,10 +35,10 @@ impl Condition {
         let deadline = Deadline::from_timeout(timeout)?;
         let (space, cell) = (handle.space, handle.cell);
         let open = handle.open(py)?;
-        let row = waiting(py, |patience| Row::reserve(space, &open, patience))?;
+        let row = handle.waiting(py, |patience| Row::reserve(space, &open, patience))?;
         let object = handle.object();
         let waiter = Waiter { cell, object, row };
-        let entered = waiting(py, |patience| {
+        let entered = handle.waiting(py, |patience| {
             condition::enter(space, &open, patience, waiter)
         });
         if let Err(error) = entered {
@@ -49,8 +48,8 @@ impl Condition {
         let waited = release.call0().and_then(|saved| {
             let event = cell + EVENT;
             let look = wait::LOOK_AGAIN;
-            let taken = waiter::attempt(py, space, event, Some(deadline), look, || {
-                let taken = waiting(py, |patience| {
+            let taken = waiter::attempt(py, handle, event, Some(deadline), look, || {
+                let taken = handle.waiting(py, |patience| {
                     condition::try_take(space, &open, patience, waiter)
                 })?;
                 Ok(taken.then_some(()))
@@ -59,7 +58,7 @@ impl Condition {
             taken
         });
         // Also after Ctrl-C: a notification that came with it is then lost to this thread alone.
-        let left = surely(py, |patience| {
+        let left = handle.surely(py, |patience| {
             let left = condition::leave(space, &open, patience, waiter)?;
             row.give(&open);
             Ok(left)
@@ -74,7 +73,7 @@ impl Condition {
         };
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
-        waiting(py, |patience| {
+        handle.waiting(py, |patience| {
             condition::notify(handle.space, &open, patience, handle.cell, count)
         })
     }

@@ -1,6 +1,5 @@
 //! `Flag`: the native part of `courtyard.Event`.
 
-use crate::error::waiting;
 use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -24,7 +23,7 @@ fn turn(slf: &Bound<'_, Flag>, on: bool) -> PyResult<()> {
     };
     match done {
         Some(()) => Ok(()),
-        None => waiting(py, |patience| {
+        None => handle.waiting(py, |patience| {
             flag::change(handle.space, &open, patience, cell, on)
         }),
     }
@@ -71,7 +70,7 @@ impl Flag {
         let (space, cell) = (handle.space, handle.cell);
         let before = flag::word(&space.segment, cell);
         let event = cell + EVENT;
-        let set = waiter::attempt(py, space, event, Some(deadline), wait::LOOK_AGAIN, || {
+        let set = waiter::attempt(py, handle, event, Some(deadline), wait::LOOK_AGAIN, || {
             let now = flag::word(&space.segment, cell);
             Ok(flag::was_set(before, now).then_some(()))
         })?;

@@ -1,14 +1,14 @@
 //! `GuardedCell`: a cell that its user may lock for more than one operation.
 
 use crate::cell::{Cell, thread};
-use crate::error::{named, raise, waiting};
+use crate::error::{named, raise};
 use crate::handle::{Address, Handle};
 use crate::list::Sequence;
 use crate::table::{self, Table};
 use crate::vector::GuardedVector;
-use crate::waiter::{Deadline, noted};
+use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell::{self, Entered, Writer};
-use courtyard_core::lock::{self, PROBE, Stood};
+use courtyard_core::lock::{self, PROBE};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -116,7 +116,7 @@ fn writer(handle: &Handle) -> Writer {
 pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, writer) = (handle.space, writer(handle));
     let mut flags = lock::cpu_flags();
-    let mut note = None;
+    let mut wait = Wait::new(handle, writer.cell);
     loop {
         let participant = handle.open(py)?;
         let entered = cell::enter(&space.segment, &participant, writer, flags);
@@ -126,16 +126,7 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
-        let mut stood = Stood::Changed;
-        waiting(py, |patience| {
-            patience(&mut || {
-                stood = space.stand_slice(writer.cell, limit)?;
-                Ok(stood)
-            })
-        })?;
-        if stood == Stood::TimedOut {
-            note = note.or_else(|| noted(space, writer.cell, limit));
-        }
+        wait.stand(py, limit, || space.stand_slice(writer.cell, limit))?;
         flags = lock::cpu_flags() | lock::WAITERS;
     }
 }

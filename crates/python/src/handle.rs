@@ -1,13 +1,14 @@
 //! What every handle has: which object it holds, as whom, and until when.
 
 use crate::codec;
-use crate::error::{copying, named, raise, waiting};
+use crate::error::{copying, named, raise, surely, waiting};
 use crate::process;
 use crate::reference;
 use crate::trust;
 use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::Result;
+use courtyard_core::lock::Stood;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Patience, Space, briefly};
@@ -204,6 +205,55 @@ impl Handle {
         self.object
     }
 
+    /// As `error::waiting`; if it sleeps, that is a wait for this object.
+    ///
+    /// # Errors
+    /// As `error::waiting`.
+    #[inline]
+    pub fn waiting<T>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(Patience) -> Result<T>,
+    ) -> PyResult<T> {
+        waiting(py, self.counted(work))
+    }
+
+    /// As `error::surely`, and counted as `waiting` is.
+    ///
+    /// # Errors
+    /// As `error::surely`.
+    pub fn surely<T>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(Patience) -> Result<T>,
+    ) -> PyResult<T> {
+        surely(py, self.counted(work))
+    }
+
+    /// As `error::copying`, and counted as `waiting` is.
+    ///
+    /// # Errors
+    /// As `error::copying`.
+    pub fn copying<T: Send>(
+        &self,
+        py: Python<'_>,
+        bytes: u64,
+        work: impl FnOnce(Patience) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        copying(py, bytes, self.counted(work))
+    }
+
+    #[inline]
+    fn counted<T, W: FnOnce(Patience) -> Result<T>>(
+        &self,
+        work: W,
+    ) -> impl FnOnce(Patience) -> Result<T> + use<'_, T, W> {
+        move |patience| {
+            let mut count = Count::of(self);
+            work(&mut |slice| patience(&mut || Ok(count.after(slice()?))))
+        }
+    }
+
     /// Which object it is: the space's UUID, row and serial.
     pub fn identity(&self) -> (u128, u64, u64) {
         (self.space.uuid, self.object.row, self.object.serial)
@@ -319,9 +369,30 @@ impl Drop for Handle {
     }
 }
 
+/// One wait for an object, counted when it first sleeps: `contention` in its statistics.
+pub struct Count<'a> {
+    handle: &'a Handle,
+    slept: bool,
+}
+
+impl<'a> Count<'a> {
+    pub fn of(handle: &'a Handle) -> Count<'a> {
+        let slept = false;
+        Count { handle, slept }
+    }
+
+    /// Takes note of what a slice came to, and returns it.
+    pub fn after(&mut self, stood: Stood) -> Stood {
+        if stood.slept() && !std::mem::replace(&mut self.slept, true) {
+            directory::count_wait(&self.handle.space.segment, self.handle.object);
+        }
+        stood
+    }
+}
+
 /// A handle in use: its object stays while this lives.
 pub struct Use<'a> {
-    handle: &'a Handle,
+    pub handle: &'a Handle,
     pub participant: &'static Participant,
     before: trust::Before,
 }

@@ -12,6 +12,7 @@ mod guard;
 mod handle;
 mod hot;
 mod identity;
+mod inspect;
 mod list;
 mod mutex;
 mod primitive;
@@ -71,6 +72,8 @@ mod _native {
     use crate::hot::install;
     #[pymodule_export]
     use crate::identity::{_key_decode, _key_encode};
+    #[pymodule_export]
+    use crate::inspect::figures;
     #[pymodule_export]
     use crate::list::{Deque, List, Sequence};
     #[pymodule_export]

@@ -1,12 +1,12 @@
 //! `Mutex` and `RMutex`: the native parts of `courtyard.Lock` and `courtyard.RLock`.
 
-use crate::error::{named, raise, waiting};
+use crate::error::{named, raise};
 use crate::guard::{Truth, acquire_deadline, thread_writer};
 use crate::handle::Address;
 use crate::primitive::Primitive;
-use crate::waiter::{Deadline, noted};
+use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell;
-use courtyard_core::lock::{self, PROBE, Stood};
+use courtyard_core::lock::{self, PROBE};
 use courtyard_core::mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -15,7 +15,7 @@ use pyo3::types::PyTuple;
 fn acquire(py: Python<'_>, primitive: &Primitive, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, word) = (primitive.handle.space, primitive.handle.cell);
     let mut flags = lock::cpu_flags();
-    let mut note = None;
+    let mut wait = Wait::new(&primitive.handle, word);
     loop {
         let participant = primitive.handle.open(py)?;
         let acquired = primitive.try_acquire(&participant, flags);
@@ -25,16 +25,7 @@ fn acquire(py: Python<'_>, primitive: &Primitive, deadline: Option<Deadline>) ->
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
-        let mut stood = Stood::Changed;
-        waiting(py, |patience| {
-            patience(&mut || {
-                stood = space.stand_slice(word, limit)?;
-                Ok(stood)
-            })
-        })?;
-        if stood == Stood::TimedOut {
-            note = note.or_else(|| noted(space, word, limit));
-        }
+        wait.stand(py, limit, || space.stand_slice(word, limit))?;
         flags = lock::cpu_flags() | lock::WAITERS;
     }
 }

@@ -7,7 +7,7 @@ use crate::process;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::participant::Participant;
-use courtyard_core::{list, mutex, queue, table, wait};
+use courtyard_core::{inspect, mutex};
 use pyo3::prelude::*;
 
 /// A synchronisation primitive. `courtyard.Lock` and the others are what programs use.
@@ -92,16 +92,7 @@ impl Primitive {
     fn version(&self, py: Python<'_>) -> PyResult<u64> {
         self.handle.open(py)?;
         let (segment, cell) = (&self.handle.space.segment, self.handle.cell);
-        Ok(match self.kind {
-            cell::MUTEX | cell::RMUTEX => mutex::version(segment, cell),
-            cell::QUEUE => {
-                let changes = |event| wait::version(wait::observe(segment, cell + event));
-                changes(queue::ITEMS).wrapping_add(changes(queue::ROOM))
-            }
-            cell::TABLE => table::version(segment, cell) / 2,
-            cell::LIST => list::version(segment, cell) / 2,
-            _ => wait::version(wait::observe(segment, cell + EVENT)),
-        })
+        Ok(inspect::version(segment, cell, self.kind))
     }
 
     /// Wait until a condition holds; return what it returned, or False after timeout seconds.
@@ -124,7 +115,7 @@ impl Primitive {
         let (py, handle) = (slf.py(), &slf.get().handle);
         let deadline = Deadline::from_timeout(timeout)?;
         let _open = handle.open(py)?;
-        waiter::wait_until(py, handle.space, handle.cell + EVENT, deadline, || {
+        waiter::wait_until(py, handle, handle.cell + EVENT, deadline, || {
             waiter::test(x, slf.clone().into_any())
         })
     }
@@ -150,13 +141,6 @@ impl Primitive {
     #[getter]
     fn name(&self, py: Python<'_>) -> PyResult<Option<String>> {
         self.handle.name(py)
-    }
-
-    /// (bytes, changes, and the census of its space).
-    fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 8])> {
-        let version = self.version(py)?;
-        let census = process::census(py, self.handle.space)?;
-        Ok((8 + self.handle.length, version, census))
     }
 
     #[getter]

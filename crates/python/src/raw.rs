@@ -3,7 +3,7 @@
 
 use crate::cell::Cell;
 use crate::codec::{self, Encoded, Links, Source};
-use crate::error::{LONG, copying, waiting};
+use crate::error::LONG;
 use crate::format::Format;
 use crate::reference::{self, LINKED};
 use crate::value;
@@ -29,7 +29,7 @@ impl Cell {
         participant: &Participant,
     ) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; self.handle.length as usize];
-        copying(py, self.handle.length, |patience| {
+        self.handle.copying(py, self.handle.length, |patience| {
             let space = self.handle.space;
             cell::read_bytes(space, participant, patience, self.writer(), &mut bytes)
         })?;
@@ -47,7 +47,7 @@ impl Cell {
         if offset.saturating_add(bytes.len() as u64) > self.handle.length {
             return Err(PyValueError::new_err("the bytes reach beyond the value"));
         }
-        copying(py, bytes.len() as u64, |patience| {
+        self.handle.copying(py, bytes.len() as u64, |patience| {
             let (space, writer) = (self.handle.space, self.writer());
             cell::write_bytes(
                 space,
@@ -128,7 +128,7 @@ impl Cell {
         participant: &'static Participant,
     ) -> PyResult<Option<(Py<PyAny>, Token)>> {
         let space = self.handle.space;
-        let (found, token) = waiting(py, |patience| {
+        let (found, token) = self.handle.waiting(py, |patience| {
             cell::find(space, participant, patience, self.writer())
         })?;
         let value = match found {
@@ -159,15 +159,15 @@ impl Cell {
         let fresh = match codec::encode(value, Links::Keep)? {
             Encoded::Word(word) => Fresh::Word(word),
             Encoded::Block(block) if !block.links.is_empty() => {
-                Fresh::Block(value::keeping(py, space, me, &block)?)
+                Fresh::Block(value::keeping(py, &participant, &block)?)
             }
             Encoded::Block(block) => block.with_parts(|parts, length| {
-                copying(py, length, |patience| {
+                self.handle.copying(py, length, |patience| {
                     cell::prepare(space, me, patience, block.kind, parts)
                 })
             })?,
         };
-        waiting(py, |patience| {
+        self.handle.waiting(py, |patience| {
             let (space, writer) = (self.handle.space, self.writer());
             cell::store(space, &participant, patience, writer, &fresh, expected)
         })

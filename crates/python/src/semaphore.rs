@@ -1,7 +1,6 @@
 //! `Semaphore`: the native part of `courtyard.Semaphore` and `courtyard.BoundedSemaphore`.
 
 use crate::enrolment::Enrolment;
-use crate::error::{surely, waiting};
 use crate::guard::{Truth, semaphore_deadline};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
@@ -32,7 +31,7 @@ impl Semaphore {
 
     fn user(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<User> {
         let make = || {
-            waiting(py, |patience| {
+            base.handle.waiting(py, |patience| {
                 Row::reserve(base.handle.space, open.participant, patience)
             })
         };
@@ -73,8 +72,8 @@ fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<b
     let (space, event) = (base.handle.space, base.handle.cell + EVENT);
     let open = base.handle.open(py)?;
     let user = slf.get().user(py, base, &open)?;
-    let taken = waiter::attempt(py, space, event, deadline, PROBE, || {
-        let taken = waiting(py, |patience| {
+    let taken = waiter::attempt(py, &base.handle, event, deadline, PROBE, || {
+        let taken = base.handle.waiting(py, |patience| {
             semaphore::try_acquire(space, &open, patience, user)
         })?;
         Ok(taken.then_some(()))
@@ -86,7 +85,7 @@ fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
     let (py, base) = (slf.py(), slf.as_super().get());
     let open = base.handle.open(py)?;
     let user = slf.get().user(py, base, &open)?;
-    let done = surely(py, |patience| {
+    let done = base.handle.surely(py, |patience| {
         semaphore::release(base.handle.space, &open, patience, user, count)
     })?;
     if done {

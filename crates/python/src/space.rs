@@ -2,12 +2,12 @@
 
 use crate::codec::{self, Encoded, Links};
 use crate::error::{named, raise, waiting};
-use crate::handle::{Address, address};
+use crate::handle::{Address, Handle, address};
+use crate::inspect::{View, view};
 use crate::process;
 use crate::trust;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::folder::{self, Wish};
-use courtyard_core::inspect;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space;
@@ -40,7 +40,11 @@ fn describe(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     }
 }
 
-fn described<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+/// The plain tuple.
+///
+/// # Errors
+/// `CorruptError` if it is none.
+pub fn described<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match bytes.split_first() {
         Some((&kind, payload)) if !codec::is_pickle(kind) => codec::decode(py, kind, payload, &[]),
         _ => Err(named(
@@ -53,23 +57,6 @@ fn described<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> 
 
 /// What a name leads to: what it was declared as, its object's address, and its companion's.
 type Found<'py> = (Bound<'py, PyAny>, Address, Option<Address>);
-
-/// Slot, PID, boot clock at its start, whether it lives, handles.
-type Process = (u64, u64, u64, bool, u64);
-
-/// Its row and serial, name, description; kind and length; bytes, blocks and count; references
-/// and users' slots; its lock's holder and thread; what slots have of it; which wait since when.
-type Object<'py> = (
-    (u64, u64),
-    Option<String>,
-    Option<Bound<'py, PyAny>>,
-    (u64, u64),
-    (u64, u64, Option<u64>),
-    (u64, Vec<u64>),
-    Option<(u64, u64)>,
-    Vec<(u64, u64)>,
-    Vec<(u64, u64)>,
-);
 
 /// What the files of a folder say: path, kind, name, whether somebody holds it, whether it is a
 /// draft, bytes, objects, names, tickets.
@@ -150,9 +137,7 @@ impl Space {
 
     /// The object behind a handle of this space.
     fn object_of(&self, object: &Bound<'_, PyAny>) -> PyResult<ObjectId> {
-        let handle = codec::handle_of(object).ok_or_else(|| {
-            PyTypeError::new_err(format!("expected a courtyard object, found {object:?}"))
-        })?;
+        let handle = handle_of(object)?;
         if !std::ptr::eq(handle.space, self.space) {
             return Err(PyValueError::new_err(
                 "the object is of another space than the name: make it in this one",
@@ -327,39 +312,9 @@ impl Space {
         process::census(py, self.space)
     }
 
-    /// Who uses what: `(processes, objects)`, as `courtyard._inspect` makes classes of them.
-    fn view<'py>(&self, py: Python<'py>) -> PyResult<(Vec<Process>, Vec<Object<'py>>)> {
-        let view = waiting(py, |patience| inspect::view(self.space, patience))?;
-        let processes = view.processes.iter().map(|process| {
-            (
-                process.slot,
-                process.process_id,
-                process.started,
-                process.alive,
-                process.handles,
-            )
-        });
-        let object = |object: &inspect::Object| {
-            let name = object.name.as_ref();
-            let described = name
-                .map(|entry| described(py, &entry.named.description))
-                .transpose()?;
-            let waits = object.waits.iter().map(|wait| (wait.slot, wait.since));
-            let holdings = object.holdings.iter();
-            Ok((
-                (object.object.row, object.object.serial),
-                name.map(|entry| entry.name.clone()),
-                described,
-                (object.kind, object.length),
-                (object.bytes, object.blocks, object.count),
-                (object.references, object.users.clone()),
-                object.holder.map(|holder| (holder.slot, holder.thread)),
-                holdings.map(|held| (held.slot, held.amount)).collect(),
-                waits.collect(),
-            ))
-        };
-        let objects: PyResult<Vec<_>> = view.objects.iter().map(object).collect();
-        Ok((processes.collect(), objects?))
+    /// Who uses what: all objects.
+    fn view<'py>(&self, py: Python<'py>) -> PyResult<View<'py>> {
+        view(py, self.space, None)
     }
 
     /// The user's limit in bytes; None: there is none.
@@ -401,12 +356,15 @@ impl Space {
 /// The space that an object lives in.
 #[pyfunction]
 pub fn place_of(object: &Bound<'_, PyAny>) -> PyResult<Space> {
-    match codec::handle_of(object) {
-        Some(handle) => Ok(Space::on(handle.space)),
-        None => Err(PyTypeError::new_err(format!(
-            "expected a courtyard object, found {object:?}"
-        ))),
-    }
+    Ok(Space::on(handle_of(object)?.space))
+}
+
+/// # Errors
+/// `TypeError` for what is no courtyard object.
+pub fn handle_of<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a Handle> {
+    codec::handle_of(object).ok_or_else(|| {
+        PyTypeError::new_err(format!("expected a courtyard object, found {object:?}"))
+    })
 }
 
 /// Whether two handles are of one object.

@@ -1,7 +1,8 @@
 //! Values in containers as Python objects, and Python objects as such values.
 
 use crate::codec::{self, Block, Encoded, Source};
-use crate::error::{LONG, copying, raise, waiting};
+use crate::error::{LONG, raise};
+use crate::handle::Use;
 use crate::process;
 use crate::reference::{self, LINKED, gone};
 use courtyard_core::cell::{self, Pinned};
@@ -42,20 +43,20 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 /// `SpaceFull`; `CourtyardError` for a courtyard object of another space; what `work` fails with.
 pub fn with_fresh<T: Send>(
     py: Python<'_>,
-    space: &'static Space,
-    participant: &Participant,
+    open: &Use<'_>,
     encoded: Encoded<'_, '_>,
     work: impl FnOnce(Patience, Fresh<'_>) -> Result<T> + Send,
 ) -> PyResult<T> {
+    let (handle, space, participant) = (open.handle, open.handle.space, open.participant);
     match encoded {
-        Encoded::Word(word) => waiting(py, |patience| work(patience, Fresh::Word(word))),
+        Encoded::Word(word) => handle.waiting(py, |patience| work(patience, Fresh::Word(word))),
         Encoded::Block(block) if !block.links.is_empty() => {
-            let own = keeping(py, space, participant, &block)?;
-            waiting(py, |patience| work(patience, Fresh::Block(own)))
+            let own = keeping(py, open, &block)?;
+            handle.waiting(py, |patience| work(patience, Fresh::Block(own)))
         }
         Encoded::Block(block) => block.with_parts(|parts, length| {
             let kind = block.kind;
-            copying(py, length, |patience| {
+            handle.copying(py, length, |patience| {
                 let fresh = prepare(space, participant, &mut *patience, kind, parts)?;
                 work(patience, fresh)
             })
@@ -67,17 +68,17 @@ pub fn with_fresh<T: Send>(
 ///
 /// # Errors
 /// `SpaceFull`; `CourtyardError` for a courtyard object of another space.
-pub fn keeping<'a>(
+pub fn keeping(
     py: Python<'_>,
-    space: &'static Space,
-    participant: &'a Participant,
+    open: &Use<'_>,
     block: &Block<'_, '_>,
-) -> PyResult<Unfinished<'a>> {
+) -> PyResult<Unfinished<'static>> {
+    let (handle, space, participant) = (open.handle, open.handle.space, open.participant);
     let luggage = reference::pack(py, space, block.kind, &block.links)?;
     block.with_parts(|parts, length| {
         let mut all = vec![luggage.bytes.as_slice()];
         all.extend(parts);
-        copying(py, length, |patience| {
+        handle.copying(py, length, |patience| {
             link::prepare(space, participant, patience, &luggage.objects, &all)
         })
     })

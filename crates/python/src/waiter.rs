@@ -2,9 +2,10 @@
 
 use crate::codec;
 use crate::error::{raise, waiting};
+use crate::handle::{Count, Handle};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::{PROBE, Stood};
-use courtyard_core::os::{self, Woken};
+use courtyard_core::os;
 use courtyard_core::recover;
 use courtyard_core::space::Space;
 use courtyard_core::sync::relax;
@@ -94,11 +95,54 @@ fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Sto
         hope => hope + if hope > 0 { -1 } else { 1 },
     };
     HOPE.set(less);
-    Ok(match wait::sleep(&space.segment, event, flagged, limit) {
-        Woken::Changed => Stood::Changed,
-        Woken::TimedOut => Stood::TimedOut,
-        Woken::Interrupted => Stood::Interrupted,
-    })
+    Ok(wait::sleep(&space.segment, event, flagged, limit).into())
+}
+
+/// A wait for an object at one of its words: counted, and noted for people when a first slice of
+/// it has passed in vain.
+pub struct Wait<'a> {
+    count: Count<'a>,
+    space: &'a Space,
+    word: u64,
+    note: Option<Note<'a>>,
+}
+
+impl<'a> Wait<'a> {
+    pub fn new(handle: &'a Handle, word: u64) -> Wait<'a> {
+        Wait {
+            count: Count::of(handle),
+            space: handle.space,
+            word,
+            note: None,
+        }
+    }
+
+    /// Runs a slice of at most `limit` without the GIL, signal handlers after.
+    ///
+    /// # Errors
+    /// Those of the slice; what a signal handler raises.
+    pub fn stand(
+        &mut self,
+        py: Python<'_>,
+        limit: Duration,
+        mut slice: impl FnMut() -> Result<Stood> + Send,
+    ) -> PyResult<Stood> {
+        let (count, mut stood) = (&mut self.count, Stood::Changed);
+        waiting(py, |patience| {
+            patience(&mut || {
+                stood = count.after(slice()?);
+                Ok(stood)
+            })
+        })?;
+        if stood == Stood::TimedOut && self.note.is_none() {
+            // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+            let participant = unsafe { self.space.registered().as_ref() };
+            self.note = participant.and_then(|participant| {
+                Note::new(&self.space.segment, participant, self.word, limit)
+            });
+        }
+        Ok(stood)
+    }
 }
 
 /// Attempts something until it succeeds; None when the deadline has passed, at once if that is
@@ -113,14 +157,15 @@ fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Sto
 /// What the attempt or a signal handler raises.
 pub fn attempt<T>(
     py: Python<'_>,
-    space: &Space,
+    handle: &Handle,
     event: u64,
     deadline: Option<Deadline>,
     look: Duration,
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
+    let space = handle.space;
     let mut limit = PROBE;
-    let mut note = None;
+    let mut wait = Wait::new(handle, event);
     loop {
         let mut observed = wait::observe(&space.segment, event);
         if let Some(result) = attempt()? {
@@ -142,26 +187,12 @@ pub fn attempt<T>(
         let Some(limit_now) = deadline.left(limit) else {
             return Ok(None);
         };
-        let mut stood = Stood::Changed;
-        waiting(py, |patience| {
-            patience(&mut || {
-                stood = slice(space, event, observed, limit_now)?;
-                Ok(stood)
-            })
-        })?;
+        let stood = wait.stand(py, limit_now, || slice(space, event, observed, limit_now))?;
         if stood == Stood::TimedOut {
-            note = note.or_else(|| noted(space, event, limit_now));
             look_after(py, space)?;
             limit = look.mul_f64(0.75 + f64::from(os::current_cpu() % 16) / 32.0);
         }
     }
-}
-
-/// A note that we wait on a word, for people to see; made when a first slice has passed in vain.
-pub fn noted(space: &Space, word: u64, waited: Duration) -> Option<Note<'_>> {
-    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-    let participant = unsafe { space.registered().as_ref() }?;
-    Note::new(&space.segment, participant, word, waited)
 }
 
 /// Recovers those who died, so that what they held or owed comes to those who wait.
@@ -182,12 +213,12 @@ pub fn look_after(py: Python<'_>, space: &Space) -> PyResult<()> {
 /// What `test` or a signal handler raises.
 pub fn wait_until<'py>(
     py: Python<'py>,
-    space: &Space,
+    handle: &Handle,
     event: u64,
     deadline: Deadline,
     mut test: impl FnMut() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attempt(py, space, event, Some(deadline), wait::LOOK_AGAIN, || {
+    let found = attempt(py, handle, event, Some(deadline), wait::LOOK_AGAIN, || {
         let result = test()?;
         Ok(result.is_truthy()?.then_some(result))
     })?;

@@ -9,10 +9,12 @@ import typer
 
 import courtyard as cy
 from courtyard import _inspect
+from courtyard._statistics import Holder
 from courtyard.cli.output import (
     AsJson,
     OneSpace,
     console,
+    opened,
     print_json,
     refusals,
     refuse,
@@ -45,14 +47,14 @@ def inspect(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show an object: its layout, who holds it, who waits for it, and what is in it.
+    """Show an object: its memory, who holds it, who waits for it, and what is in it.
 
     Entries are decoded without unpickling: a pickle is shown by its size.
 
     Example: courtyard inspect sessions --peek 3
     """
     with refusals():
-        place = cy.Space(space, create=False)
+        place = opened(space)
         objects = list(_inspect.survey(place, name).objects)
         if not objects and name in place:  # what looks like a glob is a name
             objects = [_inspect.survey(place).find(name)]
@@ -87,16 +89,22 @@ def _print(obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
     lines.show_header = False
     row(lines, "name", obj.label)
     row(lines, "type", f"{obj.type}({obj.declared})" if obj.declared else obj.type)
-    if obj.length is not None:
-        row(lines, "length", f"{obj.length:,}")
+    if obj.entries is not None:
+        row(lines, "length", f"{obj.entries:,}")
     if obj.value is not None:
         row(lines, "value", obj.value)
     row(lines, "memory", f"{size(obj.nbytes)} in {obj.blocks:,} blocks")
     row(lines, "references", obj.references)
-    row(lines, "users", ", ".join(f"pid {pid}" for pid in obj.users) or "nobody")
+    row(lines, "users", ", ".join(f"pid {pid}" for pid in obj.participants) or "nobody")
     row(lines, "holder", _holder(obj.holder))
     for held in obj.holdings:
         row(lines, "", f"pid {held.pid}: {held.amount} {held.what}")
+    if obj.contention:
+        row(
+            lines,
+            "contention",
+            f"{obj.contention:,} wait{'s' if obj.contention > 1 else ''} so far",
+        )
     for waiter in obj.waiters:
         row(lines, "waiter", f"pid {waiter.pid}, for {since(waiter.seconds)}")
     out = console()
@@ -111,7 +119,7 @@ def _pair(entry: Any, kind: str) -> str:
     return repr(entry)
 
 
-def _holder(holder: _inspect.Holder | None) -> str:
+def _holder(holder: Holder | None) -> str:
     if holder is None:
         return "nobody"
     text = f"pid {holder.pid}"

@@ -67,8 +67,8 @@ def ls(
             listing = table("NAME", "TYPE", "LENGTH", "BYTES", "USERS", right=("LENGTH", "BYTES"))
             for obj in objects:
                 kind = f"{obj.type}({obj.declared})" if obj.declared else obj.type
-                count = obj.length if obj.length is not None else obj.value
-                row(listing, obj.label, kind, count, size(obj.nbytes), pids(obj.users))
+                count = obj.entries if obj.entries is not None else obj.value
+                row(listing, obj.label, kind, count, size(obj.nbytes), pids(obj.participants))
             if objects:
                 out.print(listing)
         if not found and not globs:

@@ -59,10 +59,18 @@ def refuse(text: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def opened(url: str) -> cy.Space:
+    """Open a space that there is, or refuse."""
+    try:
+        return cy.Space(url, create=False)
+    except cy.NotFound:
+        refuse(f"there is no space {url!r}: `courtyard ls` shows what there is")
+
+
 def places(url: str | None, private: bool = False) -> list[tuple[_inspect.SpaceInfo, cy.Space]]:
     """Open one space, or all of this user's; what cannot be opened is told of and left out."""
     if url is not None:
-        space = cy.Space(url, create=False)
+        space = opened(url)
         return [(info_of(space), space)]
     found = []
     for info in _inspect.spaces():

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from courtyard import _inspect
+from courtyard._statistics import Held
 from courtyard.cli.output import (
     AnySpace,
     AsJson,
@@ -57,7 +58,7 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
         out.print("No process shares anything.")
 
 
-def _held(held: _inspect.Held) -> str:
+def _held(held: Held) -> str:
     return held.object if held.what == "lock" else f"{held.object} ({held.amount} {held.what})"
 
 

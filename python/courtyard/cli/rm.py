@@ -13,6 +13,7 @@ from courtyard.cli.inspect import names
 from courtyard.cli.output import (
     AsJson,
     OneSpace,
+    opened,
     pids,
     print_json,
     refusals,
@@ -79,7 +80,7 @@ def rm(
 
 def _whole(url: str, dry_run: bool, force: bool) -> list[str]:
     if dry_run:
-        processes = _inspect.survey(cy.Space(url, create=False)).processes
+        processes = _inspect.survey(opened(url)).processes
         used = any(process.alive and not process.is_self for process in processes)
     else:
         used = not _inspect.remove(url, force=force)
@@ -92,7 +93,7 @@ def _whole(url: str, dry_run: bool, force: bool) -> list[str]:
 
 
 def _names(url: str, globs: list[str], dry_run: bool, force: bool) -> list[str]:
-    place = cy.Space(url, create=False)
+    place = opened(url)
     chosen: dict[str, _inspect.ObjectInfo] = {}
     for glob in globs:
         found = _inspect.survey(place, glob).objects
@@ -102,7 +103,7 @@ def _names(url: str, globs: list[str], dry_run: bool, force: bool) -> list[str]:
             refuse(f"no name matches {glob!r} in {place!r}: nothing was removed")
         chosen |= {obj.label: obj for obj in found}
     for obj in chosen.values():
-        others = [pid for pid in obj.users if pid != os.getpid()]
+        others = [pid for pid in obj.participants if pid != os.getpid()]
         if others and not force:
             refuse(
                 f"{obj.label!r} is used by {pids(others)}: nothing was removed; "

@@ -140,14 +140,21 @@ pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Optio
     }))
 }
 
-/// Counts that somebody who holds the object has to wait for it: for people, nothing depends on it.
-/// Never journaled, so one that is made or goes meanwhile is the caller's to prevent.
+/// Counts that somebody who holds the object has had to sleep for it: for people, nothing depends
+/// on it. Never journaled, so one that is made or goes meanwhile is the caller's to prevent.
 pub fn count_wait(segment: &Segment, object: ObjectId) {
     if let Ok(at) = object_at(segment, object.row)
         && segment.word(at).load(Ordering::Relaxed) == object.serial
     {
         segment.word(at + KIND).fetch_add(A_WAIT, Ordering::Relaxed);
     }
+}
+
+/// How often somebody has had to sleep for an object.
+pub fn waits(segment: &Segment, row: u64) -> u64 {
+    object_at(segment, row).map_or(0, |at| {
+        segment.word(at + KIND).load(Ordering::Relaxed) / A_WAIT
+    })
 }
 
 /// Makes an object of a filled root block, and of `parts` that it links, held by this process. Returns the object and the
@@ -247,7 +254,6 @@ pub struct Listed {
     pub kind: u64,
     pub root: u64,
     pub references: u64,
-    pub waits: u64,
 }
 
 /// All live objects. The directory lock is held.
@@ -264,7 +270,6 @@ pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
             kind: kind_in(operation.read(at + KIND)),
             root: operation.read(at + ROOT),
             references: operation.read(at + REFERENCES),
-            waits: operation.read(at + KIND) / A_WAIT,
         })
         .collect())
 }

@@ -29,7 +29,7 @@ use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
 use chunk::chunk_of;
-use unit::{Units, unit_offset};
+use unit::{Units, unit_at, unit_offset};
 
 /// What a block is, by its offset alone.
 #[inline(always)]
@@ -46,6 +46,21 @@ pub fn payload(segment: &Segment, block: u64) -> u64 {
         block::SMALL
     };
     block.wrapping_add(head)
+}
+
+/// How many bytes a used block takes.
+///
+/// # Errors
+/// `Stop::Busy` on the heap lock; `Corrupt` if no block can start there.
+pub fn size(operation: &mut Operation, block: u64) -> Attempt<u64> {
+    operation.lock(superblock::HEAP_LOCK)?;
+    operation.segment.check_range(block, block::SMALL)?;
+    if !is_large(operation.segment, block) {
+        return Ok(CLASSES[chunk_of(operation, block)?.1]);
+    }
+    let unit = unit_at(operation.segment, block);
+    let end = Units::new(operation)?.end(unit);
+    Ok(end.saturating_sub(unit) * UNIT)
 }
 
 /// The block whose payload starts at `payload`, checked as data of a peer.

@@ -37,6 +37,7 @@ mod front;
 mod item;
 mod lease;
 mod page;
+mod peek;
 mod tail;
 mod tree;
 
@@ -46,6 +47,7 @@ pub use front::{get, get_alone, task_done};
 pub use item::{Fresh, Got, Put, contents, prepare};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, lay_out};
+pub use peek::{LONGEST_SEEN, Seen, peek};
 pub use tail::{put, put_alone};
 pub use tree::{Sift, block_of, end_turn, filled, insert, try_turn, turn, word};
 

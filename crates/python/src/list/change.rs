@@ -4,7 +4,7 @@
 use super::place::{Slice, ascending};
 use super::{Opened, Sequence, all, opened};
 use crate::codec::{self, Links};
-use crate::error::{copying, raise, waiting};
+use crate::error::raise;
 use crate::guard;
 use crate::reference::LINKED;
 use crate::value::with_fresh;
@@ -49,15 +49,15 @@ fn insist<T>(
 /// Exchanges the ring; None: something changed since.
 fn rebuild(
     py: Python<'_>,
-    list: list::List,
+    this: Opened<'_>,
     token: Token,
     batch: &Batch,
     pieces: &[Piece],
 ) -> PyResult<Option<()>> {
     // What is as long as to be copied for milliseconds is copied without the GIL.
     let bytes = (token.count + batch.count()) * 8;
-    let done = copying(py, bytes, |patience| {
-        list::rebuild(patience, list, token, batch, pieces)
+    let done = this.open.handle.copying(py, bytes, |patience| {
+        list::rebuild(patience, this.list, token, batch, pieces)
     });
     Ok(done?.then_some(()))
 }
@@ -74,14 +74,9 @@ fn batch<'a>(this: Opened<'a>, values: &Bound<'_, PyList>) -> PyResult<Batch<'a>
 
 fn add(this: Opened<'_>, batch: &mut Batch, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let encoded = codec::encode(value, Links::Keep)?;
-    let (space, participant) = (this.space, this.open.participant);
-    with_fresh(
-        value.py(),
-        space,
-        participant,
-        encoded,
-        |patience, value| batch.add(patience, &value),
-    )
+    with_fresh(value.py(), this.open, encoded, |patience, value| {
+        batch.add(patience, &value)
+    })
 }
 
 /// Where an index is in a list so long; None: nowhere.
@@ -112,7 +107,7 @@ pub fn delete(slf: &Bound<'_, Sequence>, index: i64) -> PyResult<()> {
         let participant = this.open.participant;
         let missing = || Err(this.out_of_range("assignment index"));
         if let Some(end) = end {
-            let taken = waiting(py, |patience| {
+            let taken = this.open.handle.waiting(py, |patience| {
                 list::pop(this.space, participant, patience, this.list, end)
             })?;
             return taken.map_or_else(missing, |_| Ok(Some(())));
@@ -122,7 +117,7 @@ pub fn delete(slf: &Bound<'_, Sequence>, index: i64) -> PyResult<()> {
             return missing();
         };
         let nothing = Batch::new(this.space, participant, 0);
-        rebuild(py, this.list, token, &nothing, &without(place, token.count))
+        rebuild(py, this, token, &nothing, &without(place, token.count))
     })
 }
 
@@ -144,7 +139,7 @@ pub fn pop<'py>(slf: &Bound<'py, Sequence>, index: i64) -> PyResult<Bound<'py, P
         };
         let nothing = Batch::new(this.space, this.open.participant, 0);
         let pieces = without(place, token.count);
-        let done = rebuild(py, this.list, token, &nothing, &pieces)?;
+        let done = rebuild(py, this, token, &nothing, &pieces)?;
         Ok(done.map(|()| value))
     })
 }
@@ -178,7 +173,7 @@ pub fn insert(slf: &Bound<'_, Sequence>, index: i64, value: &Bound<'_, PyAny>) -
             Piece::new(0, 1),
             Piece::old(place, count - place),
         ];
-        rebuild(py, this.list, token, &batch, &pieces)
+        rebuild(py, this, token, &batch, &pieces)
     })
 }
 
@@ -209,7 +204,7 @@ pub fn delete_slice(slf: &Bound<'_, Sequence>, slice: Slice) -> PyResult<()> {
         }
         let nothing = Batch::new(this.space, this.open.participant, 0);
         let pieces = around(token.count, places, |_| None);
-        rebuild(py, this.list, token, &nothing, &pieces)
+        rebuild(py, this, token, &nothing, &pieces)
     })
 }
 
@@ -246,7 +241,7 @@ pub fn assign(slf: &Bound<'_, Sequence>, slice: Slice, values: &Bound<'_, PyAny>
                     Some(Piece::new(number(index), 1))
                 })
             };
-            rebuild(py, this.list, token, &batch, &pieces)
+            rebuild(py, this, token, &batch, &pieces)
         })
     })
 }
@@ -281,7 +276,7 @@ pub fn keep(this: Opened<'_>, py: Python<'_>, token: Token, places: &[u64]) -> P
         .map(|(first, count)| Piece::old(first, count))
         .collect();
     let nothing = Batch::new(this.space, this.open.participant, 0);
-    Ok(rebuild(py, this.list, token, &nothing, &pieces)?.is_some())
+    Ok(rebuild(py, this, token, &nothing, &pieces)?.is_some())
 }
 
 /// `x.reverse()`.
@@ -293,7 +288,7 @@ pub fn reverse(slf: &Bound<'_, Sequence>) -> PyResult<()> {
         }
         let nothing = Batch::new(this.space, this.open.participant, 0);
         let pieces = [Piece::old(0, token.count).reversed()];
-        rebuild(slf.py(), this.list, token, &nothing, &pieces)
+        rebuild(slf.py(), this, token, &nothing, &pieces)
     })
 }
 
@@ -302,7 +297,7 @@ pub fn extend(this: Opened<'_>, values: &Bound<'_, PyList>, end: End) -> PyResul
     let (py, count) = (values.py(), values.len());
     let most = this.most().map_or(count, |most| count.min(most as usize));
     let batch = batch(this, &values.get_slice(count - most, count))?;
-    copying(py, batch.count() * 8, |patience| {
+    this.open.handle.copying(py, batch.count() * 8, |patience| {
         list::extend(patience, this.list, end, &batch)
     })
 }
@@ -313,7 +308,7 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
     insist(slf, |this| {
         if times < 1 {
             let participant = this.open.participant;
-            return waiting(py, |patience| {
+            return this.open.handle.waiting(py, |patience| {
                 list::clear(this.space, participant, patience, this.list).map(Some)
             });
         }
@@ -338,7 +333,7 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
             }
         }
         let pieces = [Piece::old(0, kept), Piece::new(0, total - from)];
-        rebuild(py, this.list, token, &batch, &pieces)
+        rebuild(py, this, token, &batch, &pieces)
     })
 }
 
@@ -346,21 +341,30 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
 fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Element) -> PyResult<bool> {
     let (space, participant) = (this.space, this.open.participant);
     match element {
-        Ok(word) => waiting(py, |patience| batch.add(patience, &Fresh::Word(*word)))?,
+        Ok(word) => this
+            .open
+            .handle
+            .waiting(py, |patience| batch.add(patience, &Fresh::Word(*word)))?,
         Err((LINKED, bytes)) => {
-            return copying(py, bytes.len() as u64, |patience| {
-                match link::copy(space, participant, &mut *patience, bytes) {
-                    Ok(own) => batch.add(patience, &Fresh::Block(own)).map(|()| true),
-                    Err(Error::NotFound(_)) => Ok(false),
-                    Err(error) => Err(error),
-                }
-            });
+            return this
+                .open
+                .handle
+                .copying(py, bytes.len() as u64, |patience| {
+                    match link::copy(space, participant, &mut *patience, bytes) {
+                        Ok(own) => batch.add(patience, &Fresh::Block(own)).map(|()| true),
+                        Err(Error::NotFound(_)) => Ok(false),
+                        Err(error) => Err(error),
+                    }
+                });
         }
-        Err((kind, bytes)) => copying(py, bytes.len() as u64, |patience| {
-            let parts: &[&[u8]] = &[bytes];
-            let fresh = prepare(space, participant, &mut *patience, *kind, parts)?;
-            batch.add(patience, &fresh)
-        })?,
+        Err((kind, bytes)) => this
+            .open
+            .handle
+            .copying(py, bytes.len() as u64, |patience| {
+                let parts: &[&[u8]] = &[bytes];
+                let fresh = prepare(space, participant, &mut *patience, *kind, parts)?;
+                batch.add(patience, &fresh)
+            })?,
     }
     Ok(true)
 }

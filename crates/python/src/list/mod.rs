@@ -7,7 +7,6 @@ mod slot;
 pub use slot::{index, install};
 
 use crate::codec::{self, Encoded, Links};
-use crate::error::waiting;
 use crate::guard::{CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
@@ -52,7 +51,7 @@ impl Opened<'_> {
     fn get<'py>(self, py: Python<'py>, index: i64) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
         let participant = self.open.participant;
         let read = |buffer: &mut Vec<u8>| {
-            let (found, token) = waiting(py, |patience| {
+            let (found, token) = self.open.handle.waiting(py, |patience| {
                 list::get(self.space, participant, patience, self.list, index, buffer)
             })?;
             let Some(found) = found else {
@@ -65,7 +64,7 @@ impl Opened<'_> {
     }
 
     fn look(self, py: Python<'_>) -> PyResult<Token> {
-        waiting(py, |patience| {
+        self.open.handle.waiting(py, |patience| {
             list::look(self.space, self.open.participant, patience, self.list)
         })
     }
@@ -75,7 +74,7 @@ impl Opened<'_> {
         py: Python<'_>,
         choose: &dyn Fn(u64) -> Places,
     ) -> PyResult<(Vec<Element>, Token)> {
-        waiting(py, |patience| {
+        self.open.handle.waiting(py, |patience| {
             let participant = self.open.participant;
             list::snapshot(self.space, participant, patience, self.list, choose)
         })
@@ -113,7 +112,7 @@ impl Opened<'_> {
         when: Option<Token>,
     ) -> PyResult<bool> {
         let (space, participant, list) = (self.space, self.open.participant, self.list);
-        with_fresh(py, space, participant, encoded, |patience, value| {
+        with_fresh(py, self.open, encoded, |patience, value| {
             list::push(space, participant, patience, list, end, &value, when)
         })
     }
@@ -126,7 +125,7 @@ impl Opened<'_> {
     /// Takes the value at an end.
     fn pop<'py>(self, py: Python<'py>, end: End) -> PyResult<Bound<'py, PyAny>> {
         let participant = self.open.participant;
-        let taken = waiting(py, |patience| {
+        let taken = self.open.handle.waiting(py, |patience| {
             list::pop(self.space, participant, patience, self.list, end)
         })?;
         match taken {
@@ -189,7 +188,7 @@ fn set_item(
     let encoded = codec::encode(value, Links::Keep)?;
     opened(slf, |this| {
         let (space, participant, list) = (this.space, this.open.participant, this.list);
-        let set = with_fresh(slf.py(), space, participant, encoded, |patience, value| {
+        let set = with_fresh(slf.py(), this.open, encoded, |patience, value| {
             list::set(space, participant, patience, list, index, &value)
         })?;
         match set {
@@ -254,7 +253,7 @@ impl Sequence {
     /// If this process is killed meanwhile, it is free when another next looks after the dead.
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         opened(slf, |this| {
-            waiting(slf.py(), |patience| {
+            this.open.handle.waiting(slf.py(), |patience| {
                 list::clear(this.space, this.open.participant, patience, this.list)
             })
         })
@@ -419,7 +418,7 @@ impl Deque {
     #[pyo3(signature = (n=1, /))]
     fn rotate(slf: &Bound<'_, Self>, n: isize) -> PyResult<()> {
         opened(slf.as_super(), |this| {
-            waiting(slf.py(), |patience| {
+            this.open.handle.waiting(slf.py(), |patience| {
                 let participant = this.open.participant;
                 list::rotate(this.space, participant, patience, this.list, n as i64)
             })

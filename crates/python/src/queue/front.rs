@@ -2,14 +2,14 @@
 
 use super::item::{decode_block, decode_bytes};
 use super::{Queue, Sorted, empty, shut_down};
-use crate::codec;
-use crate::error::waiting;
+use crate::codec::{self, pickle};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::lock::PROBE;
-use courtyard_core::queue::{self, Got, INLINE, ITEMS, Order};
+use courtyard_core::queue::{self, Got, INLINE, ITEMS, Order, Seen};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use std::cell::Cell;
 
 thread_local! {
@@ -80,41 +80,71 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
     let row = this.row(py, base, &open)?;
     let participant = open.participant;
     let segment = &space.segment;
-    let got = waiter::attempt(py, space, base.handle.cell + ITEMS, wait, PROBE, || {
-        let was_closing = queue::is_closing(segment, queue.cell);
-        if let Some(Some(item)) = this.quick_get(py, base) {
-            return Ok(Some(item?));
-        }
-        let sorted = Sorted::take(slf, wait)?;
-        let sift = sorted.as_ref().map(|sorted| sorted.least(py));
-        let sift = sift.transpose()?.flatten();
-        let got = with_buffer(|buffer| {
-            let got = waiting(py, |patience| {
-                queue::get(
-                    space,
-                    participant,
-                    patience,
-                    queue,
-                    row,
-                    sift.as_ref(),
-                    buffer,
-                )
-            })?;
-            drop(sorted); // decoding may run any code
-            match got {
-                None => Ok(None),
-                Some(Got::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
-                Some(Got::Bytes(kind, length)) => {
-                    decode_bytes(py, kind, &buffer[..length]).map(Some)
-                }
-                Some(Got::Block(block)) => decode_block(py, space, participant, block).map(Some),
+    let got = waiter::attempt(
+        py,
+        &base.handle,
+        base.handle.cell + ITEMS,
+        wait,
+        PROBE,
+        || {
+            let was_closing = queue::is_closing(segment, queue.cell);
+            if let Some(Some(item)) = this.quick_get(py, base) {
+                return Ok(Some(item?));
             }
-        })?;
-        if got.is_none() && was_closing {
-            return Err(shut_down(py));
-        }
-        Ok(got)
-    })?;
+            let sorted = Sorted::take(slf, wait)?;
+            let sift = sorted.as_ref().map(|sorted| sorted.least(py));
+            let sift = sift.transpose()?.flatten();
+            let got = with_buffer(|buffer| {
+                let got = base.handle.waiting(py, |patience| {
+                    queue::get(
+                        space,
+                        participant,
+                        patience,
+                        queue,
+                        row,
+                        sift.as_ref(),
+                        buffer,
+                    )
+                })?;
+                drop(sorted); // decoding may run any code
+                match got {
+                    None => Ok(None),
+                    Some(Got::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
+                    Some(Got::Bytes(kind, length)) => {
+                        decode_bytes(py, kind, &buffer[..length]).map(Some)
+                    }
+                    Some(Got::Block(block)) => {
+                        decode_block(py, space, participant, block).map(Some)
+                    }
+                }
+            })?;
+            if got.is_none() && was_closing {
+                return Err(shut_down(py));
+            }
+            Ok(got)
+        },
+    )?;
     tell(base);
     got.ok_or_else(|| empty(py))
+}
+
+/// The first items, at most so many, decoded without taking them; nothing is unpickled.
+///
+/// # Errors
+/// What decoding raises.
+pub fn peek<'py>(slf: &Bound<'py, Queue>, most: usize) -> PyResult<Bound<'py, PyList>> {
+    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    let open = handle.open(py)?;
+    let seen = handle.waiting(py, |patience| {
+        queue::peek(handle.space, &open, patience, handle.cell, most)
+    })?;
+    let decode = |item: Seen| match item {
+        Seen::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
+        Seen::Bytes(kind, bytes) => decode_bytes(py, kind, &bytes),
+        Seen::Long(length) => Ok(pickle::opaque(py, length as usize)?.unbind()),
+    };
+    pickle::looking(|| {
+        let items: PyResult<Vec<_>> = seen.into_iter().map(decode).collect();
+        PyList::new(py, items?)
+    })
 }

@@ -3,7 +3,6 @@
 use super::front::tell;
 use super::item::decode_leased;
 use super::{Queue, Sorted, empty, shut_down};
-use crate::error::{surely, waiting};
 use crate::waiter::{self, Deadline};
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
@@ -31,10 +30,12 @@ impl Lease {
         let base = slf.as_super().get();
         let open = base.handle.open(py)?;
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        let row = waiting(py, |patience| Row::reserve(space, &open, patience))?;
+        let row = base
+            .handle
+            .waiting(py, |patience| Row::reserve(space, &open, patience))?;
         let leased = waiter::attempt(
             py,
-            space,
+            &base.handle,
             base.handle.cell + ITEMS,
             self.wait,
             PROBE,
@@ -43,7 +44,7 @@ impl Lease {
                 let sorted = Sorted::take(slf, self.wait)?;
                 let sift = sorted.as_ref().map(|sorted| sorted.least(py));
                 let sift = sift.transpose()?.flatten();
-                let leased = waiting(py, |patience| {
+                let leased = base.handle.waiting(py, |patience| {
                     queue::lease(space, &open, patience, queue, row, sift.as_ref())
                 })?;
                 if leased.is_none() && was_closing {
@@ -71,7 +72,7 @@ impl Lease {
                 Ok(item)
             }
             Err(error) => {
-                surely(py, |patience| {
+                base.handle.surely(py, |patience| {
                     queue::give_back(space, &open, patience, queue, lease)?;
                     row.give(&open);
                     Ok(())
@@ -111,7 +112,7 @@ impl Lease {
             return Ok(()); // a child forked meanwhile: the lease is its parent's
         }
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        let ended = surely(py, |patience| {
+        let ended = base.handle.surely(py, |patience| {
             match done {
                 true => queue::finish(space, &open, patience, queue, lease),
                 false => queue::give_back(space, &open, patience, queue, lease),

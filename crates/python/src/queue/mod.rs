@@ -11,7 +11,7 @@ pub use item::Piece;
 pub use lease::Lease;
 
 use crate::enrolment::Enrolment;
-use crate::error::{named, surely, waiting};
+use crate::error::named;
 use crate::guard::{Truth, follows_multiprocessing};
 use crate::handle::{Address, Handle, Use};
 use crate::primitive::Primitive;
@@ -25,7 +25,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use front::{get, tell, with_buffer};
+use front::{get, peek, tell, with_buffer};
 use order::Sorted;
 use tail::{put, put_one, spare};
 
@@ -99,14 +99,14 @@ impl Queue {
     fn row(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<Row> {
         let (space, participant) = (base.handle.space, open.participant);
         let make = || {
-            waiting(py, |patience| {
+            base.handle.waiting(py, |patience| {
                 let row = Row::reserve(space, participant, &mut *patience)?;
                 let queue = Queue::queue(base);
                 queue::enroll(space, participant, patience, queue, row).map(|()| row)
             })
         };
         let unmake = |row: Row| {
-            waiting(py, |patience| {
+            base.handle.waiting(py, |patience| {
                 let queue = Queue::queue(base);
                 if queue::withdraw(space, participant, patience, queue, row)? {
                     row.give(participant);
@@ -350,7 +350,7 @@ impl Queue {
         let (py, base) = (slf.py(), slf.as_super().get());
         let open = base.handle.open(py)?;
         let maximum = u64::try_from(maxsize).unwrap_or(0);
-        waiting(py, |patience| {
+        base.handle.waiting(py, |patience| {
             queue::set_maximum(
                 base.handle.space,
                 &open,
@@ -369,7 +369,7 @@ impl Queue {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
         let open = base.handle.open(py)?;
         let row = this.row(py, base, &open)?;
-        let done = surely(py, |patience| {
+        let done = base.handle.surely(py, |patience| {
             queue::task_done(base.handle.space, &open, patience, Queue::queue(base), row)
         })?;
         if done {
@@ -385,7 +385,7 @@ impl Queue {
         let _open = base.handle.open(py)?;
         let (space, cell) = (base.handle.space, base.handle.cell);
         let forever = Some(Deadline::NEVER);
-        waiter::attempt(py, space, cell + FINISHED, forever, PROBE, || {
+        waiter::attempt(py, &base.handle, cell + FINISHED, forever, PROBE, || {
             Ok((queue::unfinished(&space.segment, cell) == 0).then_some(()))
         })
         .map(drop)
@@ -411,7 +411,7 @@ impl Queue {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
         let open = base.handle.open(py)?;
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        waiting(py, |patience| {
+        base.handle.waiting(py, |patience| {
             queue::shut_down(space, &open, patience, queue)
         })?;
         let row = this.row(py, base, &open)?;
@@ -422,7 +422,7 @@ impl Queue {
             let sorted = Sorted::take(slf, Some(Deadline::NEVER))?;
             let sift = sorted.as_ref().map(|sorted| sorted.last());
             let taken = with_buffer(|buffer| {
-                waiting(py, |patience| {
+                base.handle.waiting(py, |patience| {
                     let sift = sift.as_ref().and_then(Option::as_ref);
                     let got = queue::get(space, &open, &mut *patience, queue, row, sift, buffer)?;
                     if got.is_some() {
@@ -435,6 +435,11 @@ impl Queue {
                 return Ok(());
             }
         }
+    }
+
+    /// The first items, as far as they can be decoded without unpickling: none is taken.
+    fn _peek<'py>(slf: &Bound<'py, Self>, most: usize) -> PyResult<Bound<'py, PyList>> {
+        peek(slf, most)
     }
 
     #[classmethod]

@@ -4,9 +4,9 @@ use super::item::decode_leased;
 use super::{Queue, is_least};
 use crate::cell::thread;
 use crate::codec;
-use crate::error::{raise, waiting};
+use crate::error::raise;
 use crate::primitive::Primitive;
-use crate::waiter::Deadline;
+use crate::waiter::{Deadline, Wait};
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, Sift};
 use courtyard_core::sync::Ordering;
@@ -37,6 +37,7 @@ impl<'a> Sorted<'a> {
         let (space, cell) = (base.handle.space, base.handle.cell);
         // Also without waiting for items: others hold the turn for the time of some comparisons.
         let deadline = wait.unwrap_or(Deadline::NEVER);
+        let mut wait = Wait::new(&base.handle, queue::turn(cell));
         loop {
             let open = base.handle.open(py)?;
             let taken = queue::try_turn(&space.segment, &open, cell);
@@ -45,9 +46,7 @@ impl<'a> Sorted<'a> {
                 return Ok(Some(Sorted { owner, base }));
             }
             let limit = deadline.left(PROBE).unwrap_or(PROBE);
-            waiting(py, |patience| {
-                patience(&mut || space.stand_slice(queue::turn(cell), limit))
-            })?;
+            wait.stand(py, limit, || space.stand_slice(queue::turn(cell), limit))?;
         }
     }
 

@@ -3,7 +3,6 @@
 use super::item::{KIND_LINKED, with_links};
 use super::{Queue, Sorted, raise_named, shut_down};
 use crate::codec::{self, Encoded, Links};
-use crate::error::{copying, waiting};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::lock::PROBE;
@@ -90,8 +89,8 @@ fn put_parts(
     let (space, participant) = (base.handle.space, open.participant);
     // A full space is like a full queue while a `get` could make room.
     let event = base.handle.cell + ROOM;
-    let fresh = waiter::attempt(py, space, event, wait, PROBE, || {
-        let fresh = copying(py, length, |patience| {
+    let fresh = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
+        let fresh = base.handle.copying(py, length, |patience| {
             queue::prepare(space, participant, patience, kind, parts)
         });
         if_room(base, wait, fresh.map(Some))
@@ -126,11 +125,11 @@ fn put_fresh(
     let open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
     let event = base.handle.cell + ROOM;
-    let done = waiter::attempt(py, space, event, wait, PROBE, || {
+    let done = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
         let sorted = Sorted::take(slf, wait)?;
         let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
         let sift = sift.transpose()?;
-        let done = waiting(py, |patience| match &sift {
+        let done = base.handle.waiting(py, |patience| match &sift {
             Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
             None => queue::put(space, &open, patience, queue, fresh),
         });

@@ -2,7 +2,6 @@
 
 use super::{Table, absent, opened, pop_last, update};
 use crate::codec::{self, Links};
-use crate::error::waiting;
 use crate::handle::Address;
 use crate::identity::with_key;
 use crate::reference::again;
@@ -127,7 +126,7 @@ impl Map {
         let taken = opened(slf.as_super(), |this| {
             with_key(key, |identity| {
                 let participant = this.open.participant;
-                let taken = waiting(py, |patience| {
+                let taken = this.open.handle.waiting(py, |patience| {
                     table::take(this.space, participant, patience, this.table, &identity.key)
                 })?;
                 let decode = |taken| value::decode_taken(py, this.space, participant, taken);

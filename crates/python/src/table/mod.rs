@@ -8,7 +8,6 @@ pub use map::Map;
 pub use slot::install;
 
 use crate::codec::{self, Encoded, Links};
-use crate::error::waiting;
 use crate::guard::{self, CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::identity::{self, Identity, with_key};
@@ -47,7 +46,7 @@ impl Opened<'_> {
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
         let participant = self.open.participant;
         let read = |buffer: &mut Vec<u8>| {
-            let (found, token) = waiting(py, |patience| {
+            let (found, token) = self.open.handle.waiting(py, |patience| {
                 let key = &identity.key;
                 table::find(self.space, participant, patience, self.table, key, buffer)
             })?;
@@ -91,7 +90,7 @@ impl Opened<'_> {
         if done {
             return Ok(true);
         }
-        with_fresh(py, space, participant, encoded, |patience, value| {
+        with_fresh(py, self.open, encoded, |patience, value| {
             let item = Item {
                 key,
                 original,
@@ -102,14 +101,14 @@ impl Opened<'_> {
     }
 
     fn contains(self, py: Python<'_>, identity: &Identity) -> PyResult<bool> {
-        waiting(py, |patience| {
+        self.open.handle.waiting(py, |patience| {
             let (participant, key) = (self.open.participant, &identity.key);
             table::contains(self.space, participant, patience, self.table, key)
         })
     }
 
     fn remove(self, py: Python<'_>, identity: &Identity, when: When) -> PyResult<bool> {
-        waiting(py, |patience| {
+        self.open.handle.waiting(py, |patience| {
             let (participant, key) = (self.open.participant, &identity.key);
             table::remove(self.space, participant, patience, self.table, key, when)
         })
@@ -130,7 +129,7 @@ impl Opened<'_> {
     }
 
     fn snapshot(self, py: Python<'_>, want: Want) -> PyResult<Vec<Pair>> {
-        waiting(py, |patience| {
+        self.open.handle.waiting(py, |patience| {
             table::snapshot(
                 self.space,
                 self.open.participant,
@@ -172,7 +171,7 @@ fn pop_last<'py>(
     let py = slf.py();
     opened(slf, |this| {
         let participant = this.open.participant;
-        let popped = waiting(py, |patience| {
+        let popped = this.open.handle.waiting(py, |patience| {
             table::pop_last(this.space, participant, patience, this.table)
         })?;
         let Some(((tag, bytes), original, taken)) = popped else {
@@ -230,7 +229,7 @@ impl Table {
     /// another next looks after the dead.
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         opened(slf, |this| {
-            waiting(slf.py(), |patience| {
+            this.open.handle.waiting(slf.py(), |patience| {
                 table::clear(this.space, this.open.participant, patience, this.table)
             })
         })
@@ -301,7 +300,7 @@ pub fn acquire(slf: &Bound<'_, Table>, deadline: Option<Deadline>) -> PyResult<b
         return Ok(false);
     }
     let quiet = handle.open(py).and_then(|open| {
-        waiting(py, |patience| {
+        handle.waiting(py, |patience| {
             table::quiesce(handle.space, &open, patience, handle.cell)
         })
     });

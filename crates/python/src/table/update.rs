@@ -2,7 +2,6 @@
 
 use super::{Opened, Table, acquire, opened, release};
 use crate::codec::{self, Links};
-use crate::error::waiting;
 use crate::identity::{self, with_key};
 use crate::value::with_fresh;
 use crate::waiter::Deadline;
@@ -79,7 +78,7 @@ fn try_change_all(
 ) -> PyResult<bool> {
     let py = pairs.py();
     let (space, participant) = (this.space, this.open.participant);
-    let mut batch = waiting(py, |patience| {
+    let mut batch = this.open.handle.waiting(py, |patience| {
         let room = (pairs.len() + gone.len()) as u64;
         Batch::new(space, participant, patience, room)
     })?;
@@ -98,7 +97,7 @@ fn try_change_all(
                 .as_ref()
                 .map(|(kind, bytes)| (*kind, bytes.as_slice()));
             let key = identity.key;
-            with_fresh(py, space, participant, encoded, |patience, value| {
+            with_fresh(py, this.open, encoded, |patience, value| {
                 let item = Item {
                     key,
                     original,
@@ -108,7 +107,7 @@ fn try_change_all(
             })
         })?;
     }
-    waiting(py, |patience| {
+    this.open.handle.waiting(py, |patience| {
         table::store_all(patience, this.table, &batch)
     })
 }

@@ -1,7 +1,6 @@
 //! Elements and slices: in and out as Python objects.
 
 use super::{Vector, slot};
-use crate::error::{copying, waiting};
 use crate::format::{self, Format};
 use crate::hot;
 use courtyard_core::cell::{self, Pieces};
@@ -140,7 +139,7 @@ fn encode(this: &Vector, value: &Bound<'_, PyAny>) -> PyResult<u64> {
 fn store(this: &Vector, py: Python<'_>, at: u64, bits: u64) -> PyResult<()> {
     let participant = this.handle.open(py)?;
     let space = this.handle.space;
-    waiting(py, |patience| {
+    this.handle.waiting(py, |patience| {
         cell::change(space, &participant, patience, this.writer(), || {
             format::store(&space.segment, at, this.width, bits);
             if this.guarded {
@@ -152,7 +151,7 @@ fn store(this: &Vector, py: Python<'_>, at: u64, bits: u64) -> PyResult<()> {
 
 fn read_range(this: &Vector, py: Python<'_>, offset: u64, bytes: &mut [u8]) -> PyResult<()> {
     let participant = this.handle.open(py)?;
-    copying(py, bytes.len() as u64, |patience| {
+    this.handle.copying(py, bytes.len() as u64, |patience| {
         let space = this.handle.space;
         cell::read_range(space, &participant, patience, this.writer(), offset, bytes)
     })
@@ -212,11 +211,12 @@ pub fn write(
         count,
         stride,
     };
-    copying(py, data.len() as u64, |patience| {
-        let (space, writer) = (this.handle.space, this.writer());
-        cell::write_pieces(space, &participant, patience, writer, pieces, data, None)
-    })
-    .map(drop)
+    this.handle
+        .copying(py, data.len() as u64, |patience| {
+            let (space, writer) = (this.handle.space, this.writer());
+            cell::write_pieces(space, &participant, patience, writer, pieces, data, None)
+        })
+        .map(drop)
 }
 
 /// One element's bits in a copy of the bytes.

@@ -9,10 +9,9 @@ pub use guard::GuardedVector;
 pub use slot::install;
 
 use crate::cell::thread;
-use crate::error::{named, waiting};
+use crate::error::named;
 use crate::format::Format;
 use crate::handle::{Address, Handle};
-use crate::process;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT, Writer};
 use courtyard_core::sync::{AtomicBool, Ordering};
@@ -207,7 +206,7 @@ impl Vector {
         let deadline = Deadline::from_timeout(timeout)?;
         let _open = handle.open(py)?;
         let event = handle.cell + EVENT;
-        waiter::wait_until(py, handle.space, event, deadline, || {
+        waiter::wait_until(py, handle, event, deadline, || {
             if x.is_callable() {
                 x.call1((slf,))
             } else {
@@ -276,13 +275,6 @@ impl Vector {
         self.handle.name(py)
     }
 
-    /// (bytes of the elements, changes, and the census of its space).
-    fn _figures(&self, py: Python<'_>) -> PyResult<(u64, u64, [u64; 8])> {
-        let version = self.version(py)?;
-        let census = process::census(py, self.handle.space)?;
-        Ok((self.bytes(), version, census))
-    }
-
     #[getter]
     fn _closed(&self) -> bool {
         self.handle.is_closed()
@@ -347,7 +339,7 @@ impl Vector {
     fn _touch(&self, py: Python<'_>) -> PyResult<()> {
         let participant = self.handle.open(py)?;
         let space = self.handle.space;
-        waiting(py, |patience| {
+        self.handle.waiting(py, |patience| {
             cell::change(space, &participant, patience, self.writer(), || {
                 if self.guarded {
                     cell::touch(&space.segment, self.handle.cell);
