@@ -39,6 +39,16 @@ impl<'py> View<'py> {
         Ok(view)
     }
 
+    /// Whether its elements lie in C's order.
+    pub fn is_in_order(&self) -> bool {
+        // SAFETY: filled by `new`.
+        unsafe { ffi::PyBuffer_IsContiguous(&*self.view, b'C' as _) != 0 }
+    }
+
+    pub fn is_writable(&self) -> bool {
+        self.view.readonly == 0
+    }
+
     pub fn bytes(&self) -> &[u8] {
         if self.view.len == 0 {
             return &[];
@@ -89,7 +99,7 @@ impl<'py> Piece<'py> {
 
     fn word(&self) -> u64 {
         match self {
-            Piece::View(view) if view.view.readonly == 0 => view.view.len as u64 | WRITABLE,
+            Piece::View(view) if view.is_writable() => view.view.len as u64 | WRITABLE,
             piece => piece.bytes().len() as u64,
         }
     }

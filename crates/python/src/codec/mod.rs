@@ -21,6 +21,7 @@ pub mod integer;
 mod key;
 pub mod link;
 mod memo;
+mod ndarray;
 pub mod object;
 pub mod pickle;
 pub mod short;

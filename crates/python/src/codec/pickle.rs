@@ -1,6 +1,7 @@
 //! All that the native form has no word for: pickle, protocol 5, large buffers beside it.
 
 use super::buffer::{Piece, Pieces, View, WRITABLE};
+use super::ndarray::Array;
 use super::{create, link};
 use crate::trust;
 use pyo3::prelude::*;
@@ -33,17 +34,24 @@ pub fn dump<'py>(value: &Bound<'py, PyAny>, keep: bool) -> PyResult<Pickle<'py>>
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
     trust::require(py)?;
+    let array = match Array::of(value).map(Array::recall) {
+        Some(Ok(pickle)) => return Ok(pickle),
+        Some(Err(array)) => Some(array),
+        None => None,
+    };
     let dumps = function(py, &DUMPS, "dumps")?;
     let buffers = PyList::empty(py);
     // What returns nothing takes a buffer over.
     let options = [("buffer_callback", buffers.getattr("append")?)].into_py_dict(py)?;
     let (main, linked) = link::gather(keep, || dumps.call((value, 5), Some(&options)))?;
     let view = |buffer: Bound<'py, PyAny>| View::new(&buffer).map(Piece::View);
-    Ok(Pickle {
+    let pickle = Pickle {
         main: main.cast_into()?,
         buffers: buffers.iter().map(view).collect::<PyResult<_>>()?,
         linked,
-    })
+    };
+    array.map_or(Ok(()), |array| array.learn(&pickle))?;
+    Ok(pickle)
 }
 
 /// The buffers of a pickle: where they are if the source can hand them out, else copied.
