@@ -10,7 +10,7 @@ NATIVE_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/
     $(wildcard Cargo.toml Cargo.lock) pyproject.toml
 
 # The models of the engine's own code, built as models.
-LOOM := RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --release --test 'loom*' --target-dir target/loom
+LOOM := RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --profile loom --test 'loom*' --target-dir target/loom
 
 # One interpreter for maturin and clippy, so that neither undoes the other's build.
 export VIRTUAL_ENV := $(abspath $(VENV))
