@@ -1,6 +1,7 @@
 """A folder of its own for the shared memory of a test run, and a watchdog over it."""
 
 import atexit
+import gc
 import multiprocessing
 import os
 import resource
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -95,3 +97,25 @@ def ctx(request: pytest.FixtureRequest) -> BaseContext:
     """Each of multiprocessing's start methods in turn."""
     context: BaseContext = multiprocessing.get_context(request.param)
     return context
+
+
+@pytest.fixture
+def title() -> Iterator[str]:
+    """Give the name of a space of this test's own, destroyed after it."""
+    import courtyard as cy  # the folder is to be known before
+
+    title = f"test {os.getpid()} {time.monotonic_ns()}"
+    yield title
+    gc.collect()
+    try:
+        space = cy.Space(title, create=False)
+    except cy.NotFound:
+        return
+    space.check()
+    space.destroy(force=True)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """Give the URL of a file of this test's own."""
+    return (tmp_path / "space.cy").as_uri()

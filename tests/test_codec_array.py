@@ -1,4 +1,4 @@
-"""NumPy arrays whose pickle is remembered come back as what they are, whatever was stored before."""
+"""NumPy arrays whose pickle is remembered come back as what they are, whatever came before."""
 
 import pickle
 import random

@@ -79,8 +79,9 @@ impl<'py> Array<'py> {
 
 /// Whether it is one of NumPy's own arrays. Its class is no heap type, as any class made in Python is.
 fn is_ndarray(value: &Bound<'_, PyAny>) -> bool {
+    let class = value.get_type_ptr();
     // SAFETY: an object's class is alive as long as it is.
-    let class = unsafe { &*ffi::Py_TYPE(value.as_ptr()) };
+    let class = unsafe { &*class };
     if class.tp_flags & ffi::Py_TPFLAGS_HEAPTYPE != 0 || class.tp_name.is_null() {
         return false;
     }
