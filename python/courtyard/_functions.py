@@ -94,8 +94,8 @@ def statistics(obj: Any) -> ObjectStatistics:
     """Return an object's figures, who uses it, and its space's figures, frozen; O(space).
 
     It walks the space, whose locks others wait for meanwhile: some milliseconds for each 100,000
-    blocks. Nothing is waited for, and nobody is disturbed else. What the dead held is given back
-    first. Raises CorruptError if the space contradicts itself.
+    blocks. What the dead held is given back first. Raises CorruptError if the space contradicts
+    itself.
 
     >>> import courtyard as cy, os
     >>> d = cy.Dict(a=1, b=2)

@@ -4,11 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-import courtyard as cy
 from tests.children import die_with_parent
 from tests.test_memory import folder
 
@@ -48,7 +44,6 @@ assert lock.acquire(timeout=30)
 print("recovered" if lock.recovered else "free")
 lock.release()
 """
-named: Any = getattr(cy.Lock, "named", None)
 
 
 def shell(command: str, **env: str) -> str:
@@ -65,7 +60,6 @@ def shell(command: str, **env: str) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(named is None, reason="courtyard has no names yet")
 def test_two_programs_exclude_each_other(tmp_path: Path) -> None:
     made, count = folder(tmp_path), tmp_path / "count"
     for name, text in (("count", COUNT), ("die", DIE), ("next", NEXT)):
