@@ -148,6 +148,14 @@ def at_both_ends(x: Any, step: int) -> None:
     x.rotate(random.randrange(9))
 
 
+def gather(x: Any, step: int) -> None:
+    """Put one item in the place of all, in many calls: only the judge does, whom nobody kills."""
+    with held(x.get_lock()):
+        x.append(sum(x) + step)
+        for _ in range(len(x) - 1):
+            x.popleft()
+
+
 def count(c: Any, step: int) -> None:
     c.update({"n": step, "other": 0})
 
@@ -166,7 +174,7 @@ ALL = {
     ),
     "list": Kind(lambda: shared("List")([0]), [append, extend, fold], sum, fold),
     "slices": Kind(lambda: shared("List")([0]), [grow_and_shrink], read_first),
-    "deque": Kind(lambda: shared("Deque")([0]), [append, extend, at_both_ends], sum, append),
+    "deque": Kind(lambda: shared("Deque")([0]), [append, extend, at_both_ends], sum, gather),
     "counter": Kind(
         lambda: shared("Counter")(n=0),
         [count, lambda c, step: c.increment("n", step)],

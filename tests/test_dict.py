@@ -2,6 +2,7 @@
 
 import collections
 import collections.abc
+import inspect
 import pickle
 import threading
 from multiprocessing.context import BaseContext
@@ -324,10 +325,46 @@ def test_mutate_tries_again_when_the_value_changes_under_it() -> None:
     assert (calls, d["a"]) == ([1, 10], 11)
 
 
-def test_mutate_takes_one_default() -> None:
+def test_mutate_takes_one_default_by_place_or_name_and_none_is_one() -> None:
+    for d in (Dict(a=1), shared("NestedDict")(a=1)):
+        with unchanged(d, TypeError):
+            d.mutate("a", abs, 1, 2)
+        with unchanged(d, KeyError):
+            d.mutate("no", str)
+        assert d.mutate("x", str, None) == "None"
+        assert d.mutate("y", lambda n: n + 1, default=1) == 2
+        assert d.mutate(key="y", fn=lambda n: n + 1) == 3
+
+
+def test_none_is_no_number_to_add() -> None:
     d = Dict(a=1)
     with unchanged(d, TypeError):
-        d.mutate("a", abs, 1, 2)
+        d.increment("a", None)
+    with unchanged(d, TypeError):
+        d.increment("new", 1, None)
+    value = cy.Value("i", 1)
+    with pytest.raises(TypeError):
+        value.increment(None)
+    with pytest.raises(TypeError):
+        value.increment(n=None)
+    assert value.value == 1
+    objects = cy.Value(object, 1)
+    with pytest.raises(TypeError):
+        objects.increment(None)
+    assert (value.increment(), objects.increment(n=2)) == (2, 3)
+
+
+def test_every_method_says_what_it_takes() -> None:
+    """What help() and editors show: a signature, with the defaults that there are."""
+    for name in ("Dict", "NestedDict", "Counter", "List", "Deque", "Set"):
+        for member in dir(getattr(cy, name)):
+            method = getattr(getattr(cy, name), member)
+            if callable(method) and not member.startswith("_"):
+                inspect.signature(method)
+    for class_ in (cy.Dict, cy.NestedDict, cy.Counter):
+        assert [
+            (p.name, p.default) for p in inspect.signature(class_.increment).parameters.values()
+        ][2:] == [("n", 1), ("default", 0)]
 
 
 def test_a_closed_one_says_so() -> None:

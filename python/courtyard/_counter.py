@@ -9,8 +9,9 @@ from courtyard._dict import Dict
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+    from typing import Any, Self, overload
 
+    from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import TypeVar
 
     _T = TypeVar("_T", default=Any)
@@ -33,11 +34,27 @@ class Counter(Dict["_T", int]):
 
     __slots__ = ()
 
-    def __init__(self, iterable: Any = None, /, **kwargs: int) -> None:
-        """Count the elements of an iterable, or take the counts of a mapping, and keywords."""
-        counted = _counted(iterable, kwargs)
-        if counted:
-            self._change_all(list(counted.items()), [])
+    if TYPE_CHECKING:  # what it counts says what its keys are
+
+        @overload
+        def __init__(self, iterable: None = None, /) -> None: ...
+        @overload
+        def __init__(self: Counter[str], iterable: None = None, /, **kwargs: int) -> None: ...
+        @overload
+        def __init__(self, mapping: SupportsKeysAndGetItem[_T, int], /) -> None: ...
+        @overload
+        def __init__(self, iterable: Iterable[_T], /) -> None: ...
+        @overload
+        def __init__(self: Counter[str], iterable: Iterable[str], /, **kwargs: int) -> None: ...
+        def __init__(self, iterable: Any = None, /, **kwargs: int) -> None: ...
+
+    else:
+
+        def __init__(self, iterable=None, /, **kwargs):
+            """Count the elements of an iterable, or take the counts of a mapping, and keywords."""
+            counted = _counted(iterable, kwargs)
+            if counted:
+                self._change_all(list(counted.items()), [])
 
     def __missing__(self, key: Any) -> int:
         """Return 0: what was never counted."""
@@ -49,13 +66,29 @@ class Counter(Dict["_T", int]):
         return collections.Counter.fromkeys(iterable, v)
 
     def update(self, iterable: Any = None, /, **kwargs: int) -> None:
-        """Add the counts of an iterable or a mapping, at once."""
+        """Add the counts of an iterable or a mapping, and the keywords, at once: all, or none.
+
+        Atomic: of any number of processes no count is lost. Holds ``get_lock()`` meanwhile. Raises
+        what the argument and the additions raise, and SpaceFull; then nothing has changed. A
+        process killed meanwhile has added all, or none. As collections.Counter.update.
+
+        >>> import courtyard as cy
+        >>> c = cy.Counter("ab")
+        >>> c.update("aa", z=5); c["a"], c["z"]
+        (3, 5)
+        """
         counted = _counted(iterable, kwargs)
         if counted:
             self._add_all(list(counted.items()))
 
     def subtract(self, iterable: Any = None, /, **kwargs: int) -> None:
-        """Take the counts of an iterable or a mapping off, at once."""
+        """Take the counts of an iterable or a mapping off, at once; else as ``update``.
+
+        >>> import courtyard as cy
+        >>> c = cy.Counter("ab")
+        >>> c.subtract("aa"); c["a"]
+        -1
+        """
         counted = _counted(iterable, kwargs)
         if counted:
             self._add_all([(key, -count) for key, count in counted.items()])
@@ -70,16 +103,26 @@ class Counter(Dict["_T", int]):
         dict.update(made, self._items())
         return made
 
-    def elements(self) -> Iterator[Any]:
+    def elements(self) -> Iterator[_T]:
         """Iterate over each thing as often as it was counted."""
         return self.copy().elements()
 
-    def most_common(self, n: int | None = None) -> list[tuple[Any, int]]:
-        """Return the n things counted most, and how often; all of them if n is None."""
+    def most_common(self, n: int | None = None) -> list[tuple[_T, int]]:
+        """Return the n things counted most, and how often, at one moment; all if n is None.
+
+        >>> import courtyard as cy
+        >>> cy.Counter("abcaa").most_common(1)
+        [('a', 3)]
+        """
         return self.copy().most_common(n)
 
     def total(self) -> int:
-        """Return the sum of all counts."""
+        """Return the sum of all counts, at one moment.
+
+        >>> import courtyard as cy
+        >>> cy.Counter("abc").total()
+        3
+        """
         return sum(self.values())
 
     def __delitem__(self, key: Any) -> None:
@@ -102,11 +145,11 @@ class Counter(Dict["_T", int]):
         """Return a plain Counter of the differences that are positive."""
         return _plain(other).__sub__(self.copy()) if _is_counter(other) else NotImplemented
 
-    def __or__(self, other: Any) -> collections.Counter[Any]:
+    def __or__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
         """Return a plain Counter of the larger counts."""
         return self.copy().__or__(_plain(other))
 
-    def __ror__(self, other: Any) -> collections.Counter[Any]:
+    def __ror__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
         """Return a plain Counter of the larger counts."""
         return _plain(other).__or__(self.copy()) if _is_counter(other) else NotImplemented
 
@@ -118,34 +161,34 @@ class Counter(Dict["_T", int]):
         """Return a plain Counter of the smaller counts."""
         return _plain(other).__and__(self.copy()) if _is_counter(other) else NotImplemented
 
-    def __pos__(self) -> collections.Counter[Any]:
+    def __pos__(self) -> collections.Counter[_T]:
         """Return a plain Counter of the counts that are positive."""
         return +self.copy()
 
-    def __neg__(self) -> collections.Counter[Any]:
+    def __neg__(self) -> collections.Counter[_T]:
         """Return a plain Counter of the counts below zero, without their sign."""
         return -self.copy()
 
-    def _become(self, change: Any) -> Counter[Any]:
+    def _become(self, change: Any) -> Self:
         with self.get_lock():
             old = self.copy()
             new = change(old)
             self._change_all(list(new.items()), [key for key in old if key not in new])
         return self
 
-    def __iadd__(self, other: Any) -> Counter[Any]:
+    def __iadd__(self, other: Any) -> Self:
         """Add counts, and keep those that are positive, at once."""
         return self._become(lambda own: own + _plain(other))
 
-    def __isub__(self, other: Any) -> Counter[Any]:
+    def __isub__(self, other: Any) -> Self:
         """Take counts off, and keep those that are positive, at once."""
         return self._become(lambda own: own - _plain(other))
 
-    def __ior__(self, other: Any) -> Counter[Any]:  # type: ignore[override]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override]
         """Keep the larger counts, at once."""
         return self._become(lambda own: own | _plain(other))
 
-    def __iand__(self, other: Any) -> Counter[Any]:
+    def __iand__(self, other: Any) -> Self:
         """Keep the smaller counts, at once."""
         return self._become(lambda own: own & _plain(other))
 

@@ -11,14 +11,20 @@ from courtyard._sequence import Row, _listed
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, Self
 
     from typing_extensions import TypeVar
 
     _T = TypeVar("_T", default=Any)
 
+    class _Native(_native.Deque[_T], MutableSequence[_T]):  # type: ignore[misc]
+        """What it is registered as, below."""
 
-class Deque(_native.Deque["_T"], Row["_T"]):
+else:
+    _Native = _native.Deque
+
+
+class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
     """A ``collections.deque`` among processes and threads.
 
     All of ``collections.deque``. With ``maxlen``, what goes beyond it at one end pushes out what is
@@ -45,11 +51,11 @@ class Deque(_native.Deque["_T"], Row["_T"]):
 
     __slots__ = ()
 
-    def __new__(cls, iterable: Iterable[Any] = (), maxlen: int | None = None) -> Any:
+    def __new__(cls, iterable: Iterable[_T] = (), maxlen: int | None = None) -> Self:
         """Make an empty one; ``__init__`` fills it."""
         return _native.Deque.__new__(cls, maxlen)
 
-    def __init__(self, iterable: Iterable[Any] = (), maxlen: int | None = None) -> None:
+    def __init__(self, iterable: Iterable[_T] = (), maxlen: int | None = None) -> None:
         """Fill it with the values of an iterable, in place of those that are there.
 
         >>> import courtyard as cy
@@ -76,13 +82,20 @@ class Deque(_native.Deque["_T"], Row["_T"]):
         return (self.maxlen,)
 
     def copy(self) -> deque[_T]:
-        """Return a plain deque of all that is here, as it stood at one moment."""
+        """Return a plain deque of all that is here, as it stood at one moment; O(length).
+
+        >>> import courtyard as cy
+        >>> cy.Deque("ab").copy()
+        deque(['a', 'b'])
+        """
         return deque(self._values(), self.maxlen)
 
     __copy__ = copy
 
     def extendleft(self, iterable: Iterable[_T], /) -> None:
         """Put all values of an iterable at the front, one before the other, at once: all, or none.
+
+        Else as ``extend``. As collections.deque.extendleft.
 
         >>> import courtyard as cy
         >>> d = cy.Deque("c")

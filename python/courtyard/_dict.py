@@ -12,15 +12,24 @@ from courtyard._table import Table
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+    from typing import Any, Self, overload
 
+    from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import TypeVar
 
     _K = TypeVar("_K", default=Any)
     _V = TypeVar("_V", default=Any)
+    _OtherK = TypeVar("_OtherK")
+    _OtherV = TypeVar("_OtherV")
+
+    class _Native(_native.Map[_K, _V], MutableMapping[_K, _V]):
+        """What it is registered as, below."""
+
+else:
+    _Native = _native.Map
 
 
-class Dict(Table, _native.Map["_K", "_V"]):
+class Dict(Table, _Native["_K", "_V"]):
     """A dict among processes and threads.
 
     All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys
@@ -53,28 +62,66 @@ class Dict(Table, _native.Map["_K", "_V"]):
 
     __slots__ = ()
 
-    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
-        """Fill it as ``dict`` does: from a mapping or pairs, and keywords."""
-        if len(args) > 1:
-            raise TypeError(f"{type(self).__name__} expected at most 1 argument, got {len(args)}")
-        self.update(*args, **kwargs)
+    if TYPE_CHECKING:  # what it is filled with says what it holds, as in dict
 
-    @classmethod
-    def fromkeys(cls, iterable: Iterable[Any], value: Any = None, /) -> Dict[Any, Any]:
-        """Make a Dict with these keys, all of one value.
+        @overload
+        def __init__(self, /) -> None: ...
+        @overload
+        def __init__(self: Dict[str, _V], /, **kwargs: _V) -> None: ...
+        @overload
+        def __init__(self, mapping: SupportsKeysAndGetItem[_K, _V], /) -> None: ...
+        @overload
+        def __init__(
+            self: Dict[str, _V], mapping: SupportsKeysAndGetItem[str, _V], /, **kwargs: _V
+        ) -> None: ...
+        @overload
+        def __init__(self, pairs: Iterable[tuple[_K, _V]], /) -> None: ...
+        @overload
+        def __init__(
+            self: Dict[str, _V], pairs: Iterable[tuple[str, _V]], /, **kwargs: _V
+        ) -> None: ...
+        def __init__(self, /, *args: Any, **kwargs: Any) -> None: ...
 
-        >>> import courtyard as cy
-        >>> cy.Dict.fromkeys("ab", 0)
-        <courtyard.Dict: {'a': 0, 'b': 0}>
-        """
-        made: Dict[Any, Any] = cls()
-        made.update(dict.fromkeys(iterable, value))
-        return made
+        @classmethod
+        @overload
+        def fromkeys(
+            cls, iterable: Iterable[_OtherK], value: None = None, /
+        ) -> Dict[_OtherK, Any | None]: ...
+        @classmethod
+        @overload
+        def fromkeys(
+            cls, iterable: Iterable[_OtherK], value: _OtherV, /
+        ) -> Dict[_OtherK, _OtherV]: ...
+        @classmethod
+        def fromkeys(cls, iterable: Any, value: Any = None, /) -> Dict[Any, Any]: ...
+
+    else:
+
+        def __init__(self, /, *args, **kwargs):
+            """Fill it as ``dict`` does: from a mapping or pairs, and keywords."""
+            if len(args) > 1:
+                name = type(self).__name__
+                raise TypeError(f"{name} expected at most 1 argument, got {len(args)}")
+            self.update(*args, **kwargs)
+
+        @classmethod
+        def fromkeys(cls, iterable, value=None, /):
+            """Make a Dict with these keys, all of one value.
+
+            >>> import courtyard as cy
+            >>> cy.Dict.fromkeys("ab", 0)
+            <courtyard.Dict: {'a': 0, 'b': 0}>
+            """
+            made = cls()
+            made.update(dict.fromkeys(iterable, value))
+            return made
 
     def update(self, other: Any = (), /, **kwargs: Any) -> None:
         """Store what a mapping or an iterable of pairs has, and the keywords: all, or nothing.
 
-        Others see all of it at once. Raises what the argument raises; then nothing has changed.
+        Others see all of it at once. Waits while another holds ``get_lock()``. Raises what the
+        argument raises, what pickling a value raises, and SpaceFull; then nothing has changed. A
+        process killed meanwhile has stored all, or nothing. As dict.update.
 
         >>> import courtyard as cy
         >>> d = cy.Dict(a=1)
@@ -89,7 +136,7 @@ class Dict(Table, _native.Map["_K", "_V"]):
             self._change_all(pairs, [])
 
     def set_many(self, mapping: Any, /) -> None:
-        """Store the values of many keys at once, as ``update`` does.
+        """Store the values of many keys at once, all or none, as ``update`` does.
 
         >>> import courtyard as cy
         >>> d = cy.Dict()
@@ -99,8 +146,11 @@ class Dict(Table, _native.Map["_K", "_V"]):
         """
         self.update(mapping)
 
-    def get_many(self, keys: Iterable[Any], /) -> dict[Any, Any]:
+    def get_many(self, keys: Iterable[_K], /) -> dict[_K, _V]:
         """Return the values of those of the keys that there are, as they stood at one moment.
+
+        Reads them again if others changed the dict meanwhile; if they did 30 times, it holds
+        ``get_lock()`` for the next. Raises TypeError for a key that cannot be hashed.
 
         >>> import courtyard as cy
         >>> cy.Dict(a=1, b=2, c=3).get_many(["c", "a", "z"])
@@ -109,43 +159,66 @@ class Dict(Table, _native.Map["_K", "_V"]):
         return dict(self._find_all(list(keys)))
 
     def keys(self) -> KeysView[_K]:
-        """Return a view of the keys: set-like, live; its iteration is over a snapshot."""
+        """Return a view of the keys: set-like, live; its iteration is over a snapshot.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict(a=1)
+        >>> keys = d.keys(); d["b"] = 2; sorted(keys), keys & {"b", "c"}
+        (['a', 'b'], {'b'})
+        """
         return _Keys(self)
 
     def values(self) -> ValuesView[_V]:
-        """Return a view of the values; its iteration is over a snapshot."""
+        """Return a view of the values; its iteration is over a snapshot.
+
+        >>> import courtyard as cy
+        >>> sum(cy.Dict(a=1, b=2).values())
+        3
+        """
         return _Values(self)
 
     def items(self) -> ItemsView[_K, _V]:
-        """Return a view of keys and values: set-like, live; its iteration is over a snapshot."""
+        """Return a view of keys and values: set-like, live; its iteration is over a snapshot.
+
+        Keys and values are together as they stood at one moment.
+
+        >>> import courtyard as cy
+        >>> list(cy.Dict(a=1, b=2).items())
+        [('a', 1), ('b', 2)]
+        """
         return _Items(self)
 
     def copy(self) -> dict[_K, _V]:
-        """Return a plain dict of all that is here, as it stood at one moment."""
+        """Return a plain dict of all that is here, as it stood at one moment; O(length).
+
+        >>> import courtyard as cy
+        >>> cy.Dict(a=1).copy()
+        {'a': 1}
+        """
         return dict(self._items())
 
     def __iter__(self) -> Iterator[_K]:
         """Iterate over a snapshot of the keys."""
         return iter(self._keys())
 
-    def __reversed__(self) -> Iterator[Any]:
+    def __reversed__(self) -> Iterator[_K]:
         """Iterate over a snapshot of the keys, the last put in first."""
-        last_first: Iterator[Any] = reversed(self._keys())
+        last_first: Iterator[_K] = reversed(self._keys())
         return last_first
 
-    def __or__(self, other: Any) -> dict[Any, Any]:
+    def __or__(self, other: Mapping[_OtherK, _OtherV]) -> dict[_K | _OtherK, _V | _OtherV]:
         """Return a plain dict of both, the values of the right one first."""
         if not isinstance(other, Mapping):
             return NotImplemented
-        return self.copy() | dict(_plain(other))
+        return self.copy() | dict(_plain(other))  # type: ignore[return-value]
 
-    def __ror__(self, other: Any) -> dict[Any, Any]:
+    def __ror__(self, other: Mapping[_OtherK, _OtherV]) -> dict[_K | _OtherK, _V | _OtherV]:
         """Return a plain dict of both, the values of this one first."""
         if not isinstance(other, Mapping):
             return NotImplemented
         return dict(_plain(other)) | self.copy()
 
-    def __ior__(self, other: Any) -> Dict[_K, _V]:
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
         """Store what a mapping or pairs have, all at once."""
         self.update(other)
         return self

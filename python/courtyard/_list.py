@@ -10,14 +10,20 @@ from courtyard._sequence import Row
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any, SupportsIndex
+    from typing import Any, Self, SupportsIndex
 
     from typing_extensions import TypeVar
 
     _T = TypeVar("_T", default=Any)
 
+    class _Native(_native.List[_T], MutableSequence[_T]):
+        """What it is registered as, below."""
 
-class List(_native.List["_T"], Row["_T"]):
+else:
+    _Native = _native.List
+
+
+class List(_Native["_T"], Row["_T"]):
     """A list among processes and threads.
 
     All of ``list``: slices and their assignment, ``sort`` with a key, comparison. **Values are
@@ -47,11 +53,11 @@ class List(_native.List["_T"], Row["_T"]):
 
     __slots__ = ()
 
-    def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Any:
+    def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Self:
         """Make an empty one; ``__init__`` fills it."""
         return _native.List.__new__(cls)
 
-    def __init__(self, iterable: Iterable[Any] = (), /) -> None:
+    def __init__(self, iterable: Iterable[_T] = (), /) -> None:
         """Fill it with the values of an iterable, in place of those that are there."""
         values = list(iterable)
         if len(self):
@@ -64,7 +70,12 @@ class List(_native.List["_T"], Row["_T"]):
         return _native.List.__new__(cls, address)
 
     def copy(self) -> list[_T]:
-        """Return a plain list of all that is here, as it stood at one moment."""
+        """Return a plain list of all that is here, as it stood at one moment; O(length).
+
+        >>> import courtyard as cy
+        >>> cy.List("ab").copy()
+        ['a', 'b']
+        """
         return self._values()
 
     def index(self, value: _T, start: SupportsIndex = 0, stop: SupportsIndex = 2**63 - 1, /) -> int:
@@ -80,7 +91,8 @@ class List(_native.List["_T"], Row["_T"]):
         """Sort it, stably, at once.
 
         Keys are made and compared with nothing locked, on a copy: again if another changes the list
-        meanwhile. Raises what they raise; then nothing has changed.
+        meanwhile; if others did 30 times, ``get_lock()`` is held for the next. Raises what they
+        raise; then nothing has changed. Others see the list as it was, or sorted. As list.sort.
 
         >>> import courtyard as cy
         >>> x = cy.List(["bb", "a", "ccc"])

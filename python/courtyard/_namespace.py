@@ -11,8 +11,10 @@ TYPE_CHECKING = False  # typing is for checkers: importing it costs more than al
 if TYPE_CHECKING:
     from typing import Any
 
+_Map: Any = _native.Map
 
-class Namespace(Table, _native.Map[str, object]):
+
+class Namespace(Table, _Map):  # type: ignore[misc]
     """Attributes among processes and threads, as those of a Manager's Namespace.
 
     Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and
@@ -34,17 +36,23 @@ class Namespace(Table, _native.Map[str, object]):
 
     __slots__ = ("__dict__",)  # names with an underscore: this handle's own
 
+    if TYPE_CHECKING:  # they are the user's, as all others
+        check: Any
+        name: Any
+        space: Any
+        statistics: Any
+
     def __init__(self, /, **attributes: Any) -> None:
         """Set the attributes that are given as keywords."""
         if attributes:
-            _native.Map._change_all(self, list(attributes.items()), [])
+            _Map._change_all(self, list(attributes.items()), [])
 
     def __getattribute__(self, name: str) -> Any:
         """Return a shared attribute; names with an underscore are the object's own."""
         if name.startswith("_"):
-            return _native.Map.__getattribute__(self, name)
+            return _Map.__getattribute__(self, name)
         try:
-            return _native.Map.__getitem__(self, name)
+            return _Map.__getitem__(self, name)
         except KeyError:
             raise AttributeError(name) from None
 
@@ -53,7 +61,7 @@ class Namespace(Table, _native.Map[str, object]):
         if name.startswith("_"):
             object.__setattr__(self, name, value)
         else:
-            _native.Map.__setitem__(self, name, value)
+            _Map.__setitem__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         """Delete a shared attribute. Raises AttributeError if there is none."""
@@ -61,24 +69,24 @@ class Namespace(Table, _native.Map[str, object]):
             object.__delattr__(self, name)
             return
         try:
-            _native.Map.__delitem__(self, name)
+            _Map.__delitem__(self, name)
         except KeyError:
             raise AttributeError(name) from None
 
     def __dir__(self) -> list[str]:
         """Name the shared attributes."""
-        return sorted(_native.Map._keys(self))
+        return sorted(_Map._keys(self))
 
     def __eq__(self, other: object) -> bool:
         """Compare attributes with another Namespace's."""
         if not isinstance(other, Namespace):
             return NotImplemented
-        return dict(_native.Map._items(self)) == dict(_native.Map._items(other))
+        return dict(_Map._items(self)) == dict(_Map._items(other))
 
     __hash__ = None  # type: ignore[assignment]
 
     @once
     def __repr__(self) -> str:
         """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
-        items = ", ".join(f"{name}={value!r}" for name, value in _native.Map._items(self))
+        items = ", ".join(f"{name}={value!r}" for name, value in _Map._items(self))
         return f"{type(self).__name__}{quoted(self)}({items})"

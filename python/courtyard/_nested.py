@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     _V = TypeVar("_V")
     _T = TypeVar("_T")
 
-_ABSENT: Any = object()
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "..."  # in signatures
+
+
+_ABSENT: Any = _Absent()
 
 
 class NestedDict(Dict["_K", "_V"]):
@@ -63,21 +69,22 @@ class NestedDict(Dict["_K", "_V"]):
         with _Sharing(self) as share:
             return Dict.setdefault(self, key, share(default))
 
-    def increment(self, key: _K, n: Any = 1, default: Any = 0) -> Any:
+    def increment(self, key: _K, n: Any = 1, default: Any = 0) -> _V:
         """Add n to the value of a key atomically and return the new value, as ``Dict`` does."""
         if type(n) not in _KINDS:
             return Dict.increment(self, key, n, default)
-        return self.mutate(key, lambda value: value + n, default)
+        return self.mutate(key, lambda value: value + n, default)  # type: ignore[no-any-return]
 
     def compare_exchange(self, key: _K, expected: Any, new: Any) -> bool:
-        """Store a new value if that of a key equals what is expected; say whether it did."""
+        """Store a new value if that of a key equals what is expected, as ``Dict`` does."""
         with _Sharing(self) as share:
             return Dict.compare_exchange(self, key, expected, share(new))
 
-    def mutate(self, key: _K, fn: Callable[[Any], Any], *default: Any) -> Any:
+    def mutate(self, key: _K, fn: Callable[[Any], Any], default: Any = _ABSENT) -> Any:
         """Replace the value of a key by fn(value) and return that, as ``Dict`` does."""
+        given = () if default is _ABSENT else (default,)
         with _Sharing(self) as share:
-            return Dict.mutate(self, key, lambda value: share(fn(value)), *default)
+            return Dict.mutate(self, key, lambda value: share(fn(value)), *given)
 
     def _change_all(self, pairs: list[Any], gone: list[Any]) -> None:
         with _Sharing(self) as share:

@@ -7,7 +7,7 @@ from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
 
     from typing_extensions import TypeVar
 
@@ -41,9 +41,9 @@ class Queue(Shared, _native.Queue["_T"]):
 
     _order = 0
 
-    def __new__(cls, maxsize: int = 0) -> Queue[Any]:
+    def __new__(cls, maxsize: int = 0) -> Self:
         """Make a queue of at most ``maxsize`` items."""
-        return super().__new__(cls, maxsize, cls._order)  # type: ignore[return-value]
+        return super().__new__(cls, maxsize, cls._order)
 
     @classmethod
     def _load(cls, address: Any) -> Any:
@@ -123,9 +123,9 @@ class SimpleQueue(Queue["_T"]):
 
     __slots__ = ()
 
-    def __new__(cls) -> SimpleQueue[Any]:
+    def __new__(cls) -> Self:
         """Make a queue of any number of items."""
-        return super().__new__(cls, 0)  # type: ignore[return-value]
+        return super().__new__(cls, 0)
 
     @classmethod
     def _asked(cls, maxsize: int | None = None) -> tuple[Any, ...]:

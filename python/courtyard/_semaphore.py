@@ -7,7 +7,7 @@ from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
 
 
 class Semaphore(Shared, _native.Semaphore):
@@ -38,9 +38,9 @@ class Semaphore(Shared, _native.Semaphore):
 
     _bounded = False
 
-    def __new__(cls, value: int = 1) -> Semaphore:
+    def __new__(cls, value: int = 1) -> Self:
         """Make a semaphore with ``value`` permits."""
-        return super().__new__(cls, value, cls._bounded)  # type: ignore[return-value]
+        return super().__new__(cls, value, cls._bounded)
 
     @classmethod
     def _load(cls, address: Any) -> Any:

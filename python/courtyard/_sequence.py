@@ -33,8 +33,14 @@ class Row(Shared, _native.Sequence["_T"]):
     def extend(self, iterable: Iterable[_T], /) -> None:
         """Put all values of an iterable at the end, at once: all, or none.
 
-        Others see them together, and nothing between them. Raises what the iterable raises; then
-        nothing has changed.
+        Others see them together, and nothing between them. Waits while another holds
+        ``get_lock()``. Raises what the iterable raises, what pickling a value raises, and
+        SpaceFull; then nothing has changed. A process killed meanwhile has put all there, or none.
+
+        >>> import courtyard as cy
+        >>> x = cy.List("a")
+        >>> x.extend("bc"); "".join(x)
+        'abc'
         """
         self._extend(_listed(iterable), False)
 
@@ -50,7 +56,14 @@ class Row(Shared, _native.Sequence["_T"]):
     def remove(self, value: _T, /) -> None:
         """Take the first value out that is equal. Atomic; O(length).
 
-        Raises ValueError if there is none, and what the comparison raises.
+        Values are compared on a copy, with nothing locked: again if others changed it meanwhile; if
+        they did 30 times, ``get_lock()`` is held for the next. Raises ValueError if there is none,
+        and what the comparison raises; then nothing has changed.
+
+        >>> import courtyard as cy
+        >>> x = cy.List("aba")
+        >>> x.remove("a"); "".join(x)
+        'ba'
         """
 
         def attempt() -> bool:
@@ -59,13 +72,18 @@ class Row(Shared, _native.Sequence["_T"]):
             try:
                 del places[values.index(value)]
             except ValueError:
-                raise ValueError(f"{type(self).__name__}.remove(x): x is not here") from None
+                raise ValueError(f"{type(self).__name__}.remove(x): x not in it") from None
             return self._keep(moment, places)
 
         self._insist(attempt)
 
     def count(self, value: _T, /) -> int:
-        """Return how many values are equal; O(length)."""
+        """Return how many values are equal, at one moment; O(length).
+
+        >>> import courtyard as cy
+        >>> cy.List("aba").count("a")
+        2
+        """
         return self._values().count(value)
 
     def __contains__(self, value: object) -> bool:

@@ -12,14 +12,21 @@ from courtyard._table import Table
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     from typing_extensions import TypeVar
 
     _T = TypeVar("_T", default=Any)
+    _Other = TypeVar("_Other")
+
+    class _Native(_native.Table[_T], MutableSet[_T]):
+        """What it is registered as, below."""
+
+else:
+    _Native = _native.Table
 
 
-class Set(Table, _native.Table["_T"]):
+class Set(Table, _Native["_T"]):
     """A set among processes and threads.
 
     All of ``set``; what is the same element, ``courtyard.Dict`` says of its keys. Changes of many
@@ -37,31 +44,72 @@ class Set(Table, _native.Table["_T"]):
 
     __slots__ = ()
 
-    def __init__(self, iterable: Iterable[Any] = (), /) -> None:
+    def __init__(self, iterable: Iterable[_T] = (), /) -> None:
         """Fill it with the elements of an iterable, in place of those that are there."""
         if len(self):
             self.clear()
         self.update(iterable)
 
-    def add(self, element: Any, /) -> None:
-        """Put an element in, unless it is there."""
+    def add(self, element: _T, /) -> None:
+        """Put an element in, unless it is there.
+
+        Atomic; waits while another holds ``get_lock()``. Raises TypeError for what cannot be hashed
+        or pickled, and SpaceFull; then nothing has changed.
+
+        >>> import courtyard as cy
+        >>> s = cy.Set()
+        >>> s.add("a"); s.add("a"); s
+        <courtyard.Set: {'a'}>
+        """
         self._put(element)
 
-    def discard(self, element: Any, /) -> None:
-        """Take an element out, if it is there."""
+    def discard(self, element: _T, /) -> None:
+        """Take an element out, if it is there. Atomic; waits while another holds ``get_lock()``.
+
+        >>> import courtyard as cy
+        >>> s = cy.Set("ab")
+        >>> s.discard("a"); s.discard("z"); s
+        <courtyard.Set: {'b'}>
+        """
         self._remove(_frozen(element))
 
-    def remove(self, element: Any, /) -> None:
-        """Take an element out. Raises KeyError if it is not there."""
+    def remove(self, element: _T, /) -> None:
+        """Take an element out. Raises KeyError if it is not there.
+
+        Atomic: of many processes that call it one takes it out. Waits while another holds
+        ``get_lock()``.
+
+        >>> import courtyard as cy
+        >>> s = cy.Set("ab")
+        >>> s.remove("a"); s
+        <courtyard.Set: {'b'}>
+        """
         if not self._remove(_frozen(element)):
             raise KeyError(element)
 
-    def pop(self) -> Any:
-        """Take out the element that was put in last, and return it. Raises KeyError if empty."""
+    def pop(self) -> _T:
+        """Take out the element that was put in last, and return it. Raises KeyError if empty.
+
+        Atomic: one of many processes gets it; it is gone with one that is killed meanwhile. Waits
+        while another holds ``get_lock()``.
+
+        >>> import courtyard as cy
+        >>> cy.Set("ab").pop()
+        'b'
+        """
         return self._pop_last()
 
-    def update(self, *others: Iterable[Any]) -> None:
-        """Put in the elements of all iterables, at once."""
+    def update(self, *others: Iterable[_T]) -> None:
+        """Put in the elements of all iterables, at once: all, or none.
+
+        Raises what the iterables raise, TypeError for an element that cannot be hashed, SpaceFull;
+        then nothing has changed. A process killed meanwhile has put in all of them, or none.
+
+        >>> import courtyard as cy
+        >>> s = cy.Set("a")
+        >>> s.update("b", ["c", "d"]); len(s)
+        4
+        """
         new = dict.fromkeys(element for other in others for element in other)
         known = self._plain() if new else set()
         pairs = [(element, None) for element in new if element not in known]
@@ -81,102 +129,157 @@ class Set(Table, _native.Table["_T"]):
             self._change_all(come, gone)
 
     def difference_update(self, *others: Iterable[Any]) -> None:
-        """Take out the elements of all iterables, at once."""
+        """Take out the elements of all iterables, at once; holds ``get_lock()`` meanwhile.
+
+        >>> import courtyard as cy
+        >>> s = cy.Set("abc")
+        >>> s.difference_update("ab"); s
+        <courtyard.Set: {'c'}>
+        """
         plain = [set(_plain(other)) for other in others]
         self._become(lambda own: own.difference(*plain))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
-        """Take out what is not in all of the iterables, at once."""
+        """Take out what is not in all of the iterables, at once; holds ``get_lock()`` meanwhile.
+
+        >>> import courtyard as cy
+        >>> s = cy.Set("abc")
+        >>> s.intersection_update("bcd", "cde"); s
+        <courtyard.Set: {'c'}>
+        """
         plain = [set(_plain(other)) for other in others]
         self._become(lambda own: own.intersection(*plain))
 
-    def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
-        """Put in what is only in the other, take out what is in both, at once."""
+    def symmetric_difference_update(self, other: Iterable[_T], /) -> None:
+        """Put in what is only in the other, take out what is in both, at once.
+
+        Holds ``get_lock()`` meanwhile.
+
+        >>> import courtyard as cy
+        >>> s = cy.Set("ab")
+        >>> s.symmetric_difference_update("bc"); sorted(s)
+        ['a', 'c']
+        """
         plain = set(_plain(other))
         self._become(lambda own: own.symmetric_difference(plain))
 
-    def union(self, *others: Iterable[Any]) -> set[Any]:
-        """Return a plain set of all elements of all."""
+    def union(self, *others: Iterable[_Other]) -> set[_T | _Other]:
+        """Return a plain set of all elements of all; O(length), as all that compares sets.
+
+        >>> import courtyard as cy
+        >>> sorted(cy.Set("ab").union("bc"))
+        ['a', 'b', 'c']
+        """
         return self._plain().union(*map(_plain, others))
 
-    def intersection(self, *others: Iterable[Any]) -> set[Any]:
-        """Return a plain set of the elements that are in all."""
+    def intersection(self, *others: Iterable[Any]) -> set[_T]:
+        """Return a plain set of the elements that are in all.
+
+        >>> import courtyard as cy
+        >>> cy.Set("ab").intersection("bc")
+        {'b'}
+        """
         return self._plain().intersection(*map(_plain, others))
 
-    def difference(self, *others: Iterable[Any]) -> set[Any]:
-        """Return a plain set of the elements that are in none of the others."""
+    def difference(self, *others: Iterable[Any]) -> set[_T]:
+        """Return a plain set of the elements that are in none of the others.
+
+        >>> import courtyard as cy
+        >>> cy.Set("ab").difference("bc")
+        {'a'}
+        """
         return self._plain().difference(*map(_plain, others))
 
-    def symmetric_difference(self, other: Iterable[Any], /) -> set[Any]:
-        """Return a plain set of the elements that are in one of both."""
+    def symmetric_difference(self, other: Iterable[_Other], /) -> set[_T | _Other]:
+        """Return a plain set of the elements that are in one of both.
+
+        >>> import courtyard as cy
+        >>> sorted(cy.Set("ab").symmetric_difference("bc"))
+        ['a', 'c']
+        """
         return self._plain().symmetric_difference(_plain(other))
 
     def isdisjoint(self, other: Iterable[Any], /) -> bool:
-        """Say whether no element is in both."""
+        """Say whether no element is in both.
+
+        >>> import courtyard as cy
+        >>> cy.Set("ab").isdisjoint("cd")
+        True
+        """
         return self._plain().isdisjoint(_plain(other))
 
     def issubset(self, other: Iterable[Any], /) -> bool:
-        """Say whether the other has all elements of this one."""
+        """Say whether the other has all elements of this one.
+
+        >>> import courtyard as cy
+        >>> cy.Set("ab").issubset("abc")
+        True
+        """
         return self._plain().issubset(_plain(other))
 
     def issuperset(self, other: Iterable[Any], /) -> bool:
-        """Say whether this one has all elements of the other."""
+        """Say whether this one has all elements of the other.
+
+        >>> import courtyard as cy
+        >>> cy.Set("abc").issuperset("ab")
+        True
+        """
         return self._plain().issuperset(_plain(other))
 
-    def __or__(self, other: Any) -> set[Any]:
+    def __or__(self, other: AbstractSet[_Other]) -> set[_T | _Other]:
         """Return a plain set of the elements of both."""
         return self._plain() | _plain(other) if _is_set(other) else NotImplemented
 
-    def __ror__(self, other: Any) -> set[Any]:
+    def __ror__(self, other: AbstractSet[_Other]) -> set[_T | _Other]:  # type: ignore[misc]
         """As the operator, of the other and this one."""
         return _plain(other) | self._plain() if _is_set(other) else NotImplemented
 
-    def __and__(self, other: Any) -> set[Any]:
+    def __and__(self, other: AbstractSet[Any]) -> set[_T]:
         """Return a plain set of the elements in both."""
         return self._plain() & _plain(other) if _is_set(other) else NotImplemented
 
-    def __rand__(self, other: Any) -> set[Any]:
+    def __rand__(self, other: AbstractSet[Any]) -> set[_T]:
         """As the operator, of the other and this one."""
         return _plain(other) & self._plain() if _is_set(other) else NotImplemented
 
-    def __xor__(self, other: Any) -> set[Any]:
+    def __xor__(self, other: AbstractSet[_Other]) -> set[_T | _Other]:
         """Return a plain set of the elements in one of both."""
         return self._plain() ^ _plain(other) if _is_set(other) else NotImplemented
 
-    def __rxor__(self, other: Any) -> set[Any]:
+    def __rxor__(self, other: AbstractSet[_Other]) -> set[_T | _Other]:  # type: ignore[misc]
         """As the operator, of the other and this one."""
         return _plain(other) ^ self._plain() if _is_set(other) else NotImplemented
 
-    def __sub__(self, other: Any) -> set[Any]:
+    def __sub__(self, other: AbstractSet[Any]) -> set[_T]:
         """Return a plain set of the elements that the other has not."""
         return self._plain() - _plain(other) if _is_set(other) else NotImplemented
 
-    def __rsub__(self, other: Any) -> set[Any]:
+    def __rsub__(self, other: AbstractSet[_Other]) -> set[_Other]:  # type: ignore[misc]
         """Return a plain set of the other's elements that are not here."""
         return _plain(other) - self._plain() if _is_set(other) else NotImplemented
 
-    def __ior__(self, other: Any) -> Set[Any]:
+    def __ior__(self, other: AbstractSet[_T]) -> Self:  # type: ignore[misc,override]
         """Put in the elements of another set, at once."""
         if not _is_set(other):
             return NotImplemented
         self.update(_plain(other))
         return self
 
-    def __iand__(self, other: Any) -> Set[Any]:
+    def __iand__(self, other: AbstractSet[Any]) -> Self:
         """Take out what is not in another set, at once."""
         if not _is_set(other):
             return NotImplemented
         self.intersection_update(_plain(other))
         return self
 
-    def __isub__(self, other: Any) -> Set[Any]:
+    def __isub__(self, other: AbstractSet[Any]) -> Self:
         """Take out the elements of another set, at once."""
         if not _is_set(other):
             return NotImplemented
         self.difference_update(_plain(other))
         return self
 
-    def __ixor__(self, other: Any) -> Set[Any]:
+    def __ixor__(self, other: AbstractSet[_T]) -> Self:  # type: ignore[misc,override]
         """Put in what is only in another set, take out what is in both, at once."""
         if not _is_set(other):
             return NotImplemented
@@ -204,7 +307,12 @@ class Set(Table, _native.Table["_T"]):
         return self._plain() > _plain(other) if _is_set(other) else NotImplemented
 
     def copy(self) -> set[_T]:
-        """Return a plain set of all that is here, as it stood at one moment."""
+        """Return a plain set of all that is here, as it stood at one moment; O(length).
+
+        >>> import courtyard as cy
+        >>> cy.Set("a").copy()
+        {'a'}
+        """
         return self._plain()
 
     def __contains__(self, element: object) -> bool:

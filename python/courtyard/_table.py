@@ -6,7 +6,7 @@ from courtyard._primitive import Shared
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Self
 
 
 class Table(Shared):
@@ -14,7 +14,7 @@ class Table(Shared):
 
     __slots__ = ()
 
-    def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Any:
+    def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Self:
         """Make an empty one; ``__init__`` fills it."""
         return super().__new__(cls)
 

@@ -1,5 +1,6 @@
 //! `Cell`: one shared value, with or without a lock of its own.
 
+use crate::argument::Given;
 use crate::codec;
 use crate::error::named;
 use crate::format::{self, Format, overflow};
@@ -220,18 +221,14 @@ impl Cell {
     /// >>> import courtyard as cy
     /// >>> cy.Value("i", 40).increment(2)
     /// 42
-    #[pyo3(signature = (n=None))]
-    fn increment<'py>(
-        &self,
-        py: Python<'py>,
-        n: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let format = self.format;
+    #[pyo3(signature = (n=Given(None)), text_signature = "($self, /, n=1)")]
+    fn increment<'py>(&self, py: Python<'py>, n: Given<'py>) -> PyResult<Py<PyAny>> {
+        let (format, n) = (self.format, n.0);
         if format == Format::Stored {
             let one = 1i32.into_pyobject(py)?.into_any();
             let mut sum = None;
             self.update(py, |value| {
-                let new = value.add(n.unwrap_or(&one))?;
+                let new = value.add(n.as_ref().unwrap_or(&one))?;
                 sum = Some(new.clone().unbind());
                 Ok(Some(new))
             })?;
@@ -240,7 +237,7 @@ impl Cell {
         if !format.counts() {
             return Err(self.no_count());
         }
-        let step = match (n, format) {
+        let step = match (&n, format) {
             (Some(n), _) => format.encode(n)?,
             (None, Format::Float { width: 4 }) => u64::from(1f32.to_bits()),
             (None, Format::Float { .. }) => 1f64.to_bits(),

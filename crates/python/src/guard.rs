@@ -1,5 +1,6 @@
 //! `GuardedCell`: a cell that its user may lock for more than one operation.
 
+use crate::argument::Truth;
 use crate::cell::{Cell, thread};
 use crate::error::{named, raise};
 use crate::handle::{Address, Handle};
@@ -15,17 +16,6 @@ use pyo3::prelude::*;
 
 /// `threading.TIMEOUT_MAX`, in seconds.
 const TIMEOUT_MAX: f64 = 9_223_372_036.0;
-
-/// An argument of which only the truth counts, as Python's locks take theirs: 1 is True.
-pub struct Truth(pub bool);
-
-impl FromPyObject<'_, '_> for Truth {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Truth> {
-        object.is_truthy().map(Truth)
-    }
-}
 
 /// Whether an object's class follows multiprocessing's rules, not threading's: the drop-in's do.
 /// Looked up only where they differ.

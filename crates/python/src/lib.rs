@@ -1,5 +1,6 @@
 //! `courtyard._native`: the hot classes, the GIL, signals and exceptions over the engine.
 
+mod argument;
 mod barrier;
 mod cell;
 mod codec;

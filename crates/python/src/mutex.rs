@@ -1,7 +1,8 @@
 //! `Mutex` and `RMutex`: the native parts of `courtyard.Lock` and `courtyard.RLock`.
 
+use crate::argument::Truth;
 use crate::error::{named, raise};
-use crate::guard::{Truth, acquire_deadline, thread_writer};
+use crate::guard::{acquire_deadline, thread_writer};
 use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{Deadline, Wait};

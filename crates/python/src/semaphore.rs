@@ -1,7 +1,8 @@
 //! `Semaphore`: the native part of `courtyard.Semaphore` and `courtyard.BoundedSemaphore`.
 
+use crate::argument::Truth;
 use crate::enrolment::Enrolment;
-use crate::guard::{Truth, semaphore_deadline};
+use crate::guard::semaphore_deadline;
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};

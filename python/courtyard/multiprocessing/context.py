@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing.context as _standard
 import sys
-from multiprocessing import context as _standard
 from multiprocessing.context import *
 from typing import TYPE_CHECKING, Any
 

@@ -234,23 +234,49 @@ impl Sequence {
         change::delete(slf, index_of(slf, key)?)
     }
 
-    /// Put a value at the end. Atomic; O(1).
+    /// Put a value at the end.
     ///
-    /// The value is copied. Waits while another holds get_lock().
+    /// Atomic; O(1), some 150 ns for a number. The value is copied. Waits while another holds
+    /// get_lock().
+    ///
+    /// Raises what pickling the value raises, and SpaceFull; then nothing has changed. A process
+    /// killed meanwhile has put it there, or not. As list.append.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> x = cy.List()
+    /// >>> x.append([1]); x.append("b"); x.copy()
+    /// [[1], 'b']
     #[pyo3(signature = (value, /))]
     pub fn append(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         opened(slf, |this| this.append(slf.py(), End::Last, value))
     }
 
-    /// Put a value before the one with that index. Atomic; O(length), at the ends O(1).
+    /// Put a value before the one with that index.
+    ///
+    /// Atomic; O(length), at the ends O(1). Waits while another holds get_lock().
+    ///
+    /// Raises what pickling the value raises, SpaceFull, and, for a Deque with maxlen values,
+    /// IndexError; then nothing has changed. As list.insert.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> x = cy.List("ac")
+    /// >>> x.insert(1, "b"); "".join(x)
+    /// 'abc'
     #[pyo3(signature = (index, value, /))]
     fn insert(slf: &Bound<'_, Self>, index: isize, value: &Bound<'_, PyAny>) -> PyResult<()> {
         change::insert(slf, index as i64, value)
     }
 
-    /// Take all values out, at once. O(1), and their memory is free again when it returns.
+    /// Take all values out, at once.
     ///
-    /// If this process is killed meanwhile, it is free when another next looks after the dead.
+    /// Others see all of them, or none. Waits while another holds get_lock(). Their memory is free
+    /// again when it returns, or, if this process is killed meanwhile, when another next looks
+    /// after the dead.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> x = cy.List("ab")
+    /// >>> x.clear(); len(x)
+    /// 0
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         opened(slf, |this| {
             this.open.handle.waiting(slf.py(), |patience| {
@@ -259,7 +285,14 @@ impl Sequence {
         })
     }
 
-    /// Turn the order round, at once. O(length).
+    /// Turn the order round, at once; O(length).
+    ///
+    /// Waits while another holds get_lock().
+    ///
+    /// >>> import courtyard as cy
+    /// >>> x = cy.List("abc")
+    /// >>> x.reverse(); "".join(x)
+    /// 'cba'
     fn reverse(slf: &Bound<'_, Self>) -> PyResult<()> {
         change::reverse(slf)
     }
@@ -300,7 +333,13 @@ impl Sequence {
     /// Return the lock that keeps others from writing: recursive, owned by a thread of a process.
     ///
     /// While it is held, writes by others wait; reads do not, and may see what the holder has half
-    /// done.
+    /// done. `lock.recovered` is true if the last holder died with it, half way through what it
+    /// had to do.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> x = cy.List([1, 2])
+    /// >>> with x.get_lock():
+    /// ...     x[0] += 1
     fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
         CellLock::new(Owner::Sequence(slf.clone().unbind()))
     }
@@ -359,9 +398,18 @@ impl List {
         }
     }
 
-    /// Take the value with that index out and return it. Atomic; O(length), at the ends O(1).
+    /// Take the value with that index out and return it.
     ///
-    /// Raises IndexError if there is none.
+    /// Atomic: one of many processes gets it. O(length), at the ends O(1). Waits while another holds
+    /// get_lock(); never for a value.
+    ///
+    /// Raises IndexError if there is none. A process killed meanwhile has taken the value out, or
+    /// not; what it took is gone with it. As list.pop.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> x = cy.List("abc")
+    /// >>> x.pop(), x.pop(0), x.copy()
+    /// ('c', 'a', ['b'])
     #[pyo3(signature = (index=-1, /), text_signature = "($self, index=-1, /)")]
     pub fn pop<'py>(slf: &Bound<'py, Self>, index: isize) -> PyResult<Bound<'py, PyAny>> {
         change::pop(slf.as_super(), index as i64)
@@ -388,9 +436,12 @@ impl Deque {
         opened(slf.as_super(), |this| Ok(this.most()))
     }
 
-    /// Put a value at the front. Atomic; O(1).
+    /// Put a value at the front; else as append(). As collections.deque.appendleft.
     ///
-    /// The value is copied. Waits while another holds get_lock().
+    /// >>> import courtyard as cy
+    /// >>> d = cy.Deque("b")
+    /// >>> d.appendleft("a"); "".join(d)
+    /// 'ab'
     #[pyo3(signature = (value, /))]
     pub fn appendleft(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         opened(slf.as_super(), |this| {
@@ -398,23 +449,38 @@ impl Deque {
         })
     }
 
-    /// Take the last value out and return it. Atomic; O(1).
+    /// Take the last value out and return it.
     ///
-    /// Raises IndexError if there is none.
+    /// Atomic: one of many processes gets it; O(1). Waits while another holds get_lock(); never for
+    /// a value: courtyard.Queue does.
+    ///
+    /// Raises IndexError if there is none. A process killed meanwhile has taken the value out, or
+    /// not; what it took is gone with it. As collections.deque.pop.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Deque("ab").pop()
+    /// 'b'
     pub fn pop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         opened(slf.as_super(), |this| this.pop(slf.py(), End::Last))
     }
 
-    /// Take the first value out and return it. Atomic; O(1).
+    /// Take the first value out and return it; else as pop(). As collections.deque.popleft.
     ///
-    /// Raises IndexError if there is none.
+    /// >>> import courtyard as cy
+    /// >>> cy.Deque("ab").popleft()
+    /// 'a'
     pub fn popleft<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         opened(slf.as_super(), |this| this.pop(slf.py(), End::First))
     }
 
     /// Move n values from the end to the front, or, if n is negative, from the front to the end.
     ///
-    /// Atomic; O(n).
+    /// One change; O(n). Waits while another holds get_lock(). As collections.deque.rotate.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> d = cy.Deque("abc")
+    /// >>> d.rotate(); "".join(d)
+    /// 'cab'
     #[pyo3(signature = (n=1, /))]
     fn rotate(slf: &Bound<'_, Self>, n: isize) -> PyResult<()> {
         opened(slf.as_super(), |this| {

@@ -10,9 +10,10 @@ mod tail;
 pub use item::Piece;
 pub use lease::Lease;
 
+use crate::argument::Truth;
 use crate::enrolment::Enrolment;
 use crate::error::named;
-use crate::guard::{Truth, follows_multiprocessing};
+use crate::guard::follows_multiprocessing;
 use crate::handle::{Address, Handle, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};

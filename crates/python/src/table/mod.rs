@@ -223,10 +223,16 @@ impl Table {
         })
     }
 
-    /// Remove all keys, at once.
+    /// Remove all keys, at once; O(length).
     ///
-    /// Their memory is free again when it returns, or, if this process is killed meanwhile, when
-    /// another next looks after the dead.
+    /// Others see all keys, or none. Waits while another holds get_lock(). Their memory is free again
+    /// when it returns, or, if this process is killed meanwhile, when another next looks after the
+    /// dead.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> d = cy.Dict(a=1)
+    /// >>> d.clear(); len(d)
+    /// 0
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         opened(slf, |this| {
             this.open.handle.waiting(slf.py(), |patience| {
@@ -286,7 +292,13 @@ impl Table {
     /// Return the lock that keeps others from writing: recursive, owned by a thread of a process.
     ///
     /// While it is held, writes by others wait, those of increment() and the like too; reads do
-    /// not, and may see what the holder has half done.
+    /// not, and may see what the holder has half done. `lock.recovered` is true if the last
+    /// holder died with it, half way through what it had to do.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> d = cy.Dict(a=1, b=2)
+    /// >>> with d.get_lock():
+    /// ...     d["a"], d["b"] = d["b"], d["a"]
     fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
         CellLock::new(Owner::Table(slf.clone().unbind()))
     }

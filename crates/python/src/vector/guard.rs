@@ -1,7 +1,8 @@
 //! `GuardedVector`: elements that their user may lock for more than one operation.
 
 use super::{Plan, Vector};
-use crate::guard::{CellLock, Owner, Truth, acquire, acquire_deadline, release};
+use crate::argument::Truth;
+use crate::guard::{CellLock, Owner, acquire, acquire_deadline, release};
 use crate::handle::Address;
 use crate::waiter::Deadline;
 use pyo3::prelude::*;
