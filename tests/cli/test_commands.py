@@ -107,6 +107,7 @@ def test_holders_and_waiters_are_seen(folder: Path) -> None:
         assert found["waiters"][0]["pid"] == waiter.pid
         assert found["contention"] >= 1
         said = command("inspect", "till", "--space", "shop", folder=folder).stdout
+        assert re.search(r"^ *memory +\S+ bytes in 1 block *$", said, re.M), said
         assert re.search(
             rf"^holder +pid {shop.pid}, for [\d.]+ s at least$", said.replace(" \n", "\n"), re.M
         )

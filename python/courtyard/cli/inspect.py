@@ -93,24 +93,24 @@ def _print(obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
         row(lines, "length", f"{obj.entries:,}")
     if obj.value is not None:
         row(lines, "value", obj.value)
-    row(lines, "memory", f"{size(obj.nbytes)} in {obj.blocks:,} blocks")
+    row(lines, "memory", f"{size(obj.nbytes)} in {_counted(obj.blocks, 'block')}")
     row(lines, "references", obj.references)
     row(lines, "users", ", ".join(f"pid {pid}" for pid in obj.participants) or "nobody")
     row(lines, "holder", _holder(obj.holder))
     for held in obj.holdings:
         row(lines, "", f"pid {held.pid}: {held.amount} {held.what}")
     if obj.contention:
-        row(
-            lines,
-            "contention",
-            f"{obj.contention:,} wait{'s' if obj.contention > 1 else ''} so far",
-        )
+        row(lines, "contention", f"{_counted(obj.contention, 'wait')} so far")
     for waiter in obj.waiters:
         row(lines, "waiter", f"pid {waiter.pid}, for {since(waiter.seconds)}")
     out = console()
     out.print(lines)
     for entry in entries:
         out.print(f"  {shown(_pair(entry, obj.type))}", markup=False)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _pair(entry: Any, kind: str) -> str:
