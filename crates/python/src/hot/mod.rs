@@ -24,7 +24,7 @@ use crate::vector::{self, Vector};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyType};
-use std::ffi::{CString, c_int};
+use std::ffi::{CString, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
@@ -169,6 +169,45 @@ pub fn install_methods(
     Ok(())
 }
 
+unsafe extern "C" {
+    /// Of CPython's `cpython/descrobject.h`, and not in pyo3-ffi.
+    fn PyDescr_NewWrapper(
+        class: *mut ffi::PyTypeObject,
+        base: *mut ffi::wrapperbase,
+        function: *mut c_void,
+    ) -> Object;
+}
+
+/// Gives a class these functions in the place of those that its base's special methods wrap. CPython
+/// calls them from the slot without a detour, for subclasses too that define no such method.
+///
+/// # Errors
+/// `TypeError` if the base's method is none of a slot; `MemoryError`.
+///
+/// # Safety
+/// Each function is of the signature that the slot has.
+pub unsafe fn install_slots(
+    class: &Bound<'_, PyType>,
+    functions: &[(&str, *mut c_void)],
+) -> PyResult<()> {
+    let py = class.py();
+    for &(name, function) in functions {
+        let method = class.getattr(name)?;
+        if method.get_type().as_type_ptr() != &raw mut ffi::PyWrapperDescr_Type {
+            let what = format!("{name} of {class} is no method of a slot");
+            return Err(pyo3::exceptions::PyTypeError::new_err(what));
+        }
+        // SAFETY: its type says that it is one; what it refers to lives as long as the interpreter.
+        let base = unsafe { (*method.as_ptr().cast::<ffi::PyWrapperDescrObject>()).d_base };
+        // SAFETY: the class is alive, the base a slot's, the function as the caller promised.
+        let made = unsafe { PyDescr_NewWrapper(class.as_type_ptr(), base, function) };
+        // SAFETY: a new reference, or null with an exception set.
+        let descriptor = unsafe { Bound::from_owned_ptr_or_err(py, made) }?;
+        class.setattr(name, descriptor)?;
+    }
+    Ok(())
+}
+
 /// Gives a subclass of a native class with fast methods these.
 #[pyfunction]
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
@@ -177,16 +216,15 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
         return table::install(class);
     }
     if class.is_subclass_of::<List>()? {
-        crate::list::install(class);
+        crate::list::install(class)?;
         return install_methods(class, &py.get_type::<List>(), &list::list_methods());
     }
     if class.is_subclass_of::<Deque>()? {
-        crate::list::install(class);
+        crate::list::install(class)?;
         return install_methods(class, &py.get_type::<Deque>(), &list::deque_methods());
     }
     if class.is_subclass_of::<Vector>()? {
-        vector::install(class);
-        return Ok(());
+        return vector::install(class);
     }
     if class.is_subclass_of::<Mutex>()? {
         return install_methods(class, &py.get_type::<Mutex>(), &lock::methods());

@@ -4,13 +4,13 @@
 use super::{List, Sequence};
 use crate::codec;
 use crate::guard::thread_writer;
-use crate::hot::{Object, bound, general, held, native};
+use crate::hot::{Object, bound, general, held, install_slots, native};
 use crate::primitive::Primitive;
 use courtyard_core::list;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 /// An exact int as an index.
 #[inline(always)]
@@ -107,15 +107,20 @@ unsafe extern "C" fn length(slf: Object) -> ffi::Py_ssize_t {
 }
 
 /// Gives a subclass of `Sequence` the slots above; its own subclasses inherit them.
-pub fn install(class: &Bound<'_, PyType>) {
-    // SAFETY: a living class.
-    let class = unsafe { &*class.as_type_ptr() };
-    // SAFETY: a class made in Python has this table within itself, and the GIL is held.
-    let mapping = unsafe { &mut *class.tp_as_mapping };
-    mapping.mp_subscript = Some(subscript);
-    mapping.mp_ass_subscript = Some(assign_subscript);
-    mapping.mp_length = Some(length);
-    // SAFETY: as above.
-    let sequence = unsafe { &mut *class.tp_as_sequence };
-    sequence.sq_length = Some(length);
+///
+/// # Errors
+/// `MemoryError`.
+pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
+    // SAFETY: their signatures are those of the slots.
+    unsafe {
+        install_slots(
+            class,
+            &[
+                ("__getitem__", subscript as *mut c_void),
+                ("__setitem__", assign_subscript as *mut c_void),
+                ("__delitem__", assign_subscript as *mut c_void),
+                ("__len__", length as *mut c_void),
+            ],
+        )
+    }
 }

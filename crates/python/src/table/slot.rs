@@ -3,7 +3,9 @@
 
 use super::{Map, Table};
 use crate::codec::{self, Flat};
-use crate::hot::{Fast, Object, base_call, bound, general, held, install_methods, native};
+use crate::hot::{
+    Fast, Object, base_call, bound, general, held, install_methods, install_slots, native,
+};
 use crate::identity::{text_key, with_key};
 use crate::primitive::Primitive;
 use courtyard_core::table::{self, Key, Seen};
@@ -11,7 +13,7 @@ use courtyard_core::value::Fresh;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyType};
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 /// Runs `work` on a key; None: what the key raises, the general way raises again.
 #[inline(always)]
@@ -177,14 +179,16 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
         flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
     };
     install_methods(class, &class.py().get_type::<Map>(), &[method])?;
-    // SAFETY: a living class.
-    let class = unsafe { &*class.as_type_ptr() };
-    // SAFETY: a class made in Python has this table within itself, and the GIL is held.
-    let mapping = unsafe { &mut *class.tp_as_mapping };
-    mapping.mp_subscript = Some(subscript);
-    mapping.mp_ass_subscript = Some(assign_subscript);
-    // SAFETY: as above.
-    let sequence = unsafe { &mut *class.tp_as_sequence };
-    sequence.sq_contains = Some(contains);
-    Ok(())
+    // SAFETY: their signatures are those of the slots.
+    unsafe {
+        install_slots(
+            class,
+            &[
+                ("__getitem__", subscript as *mut c_void),
+                ("__setitem__", assign_subscript as *mut c_void),
+                ("__delitem__", assign_subscript as *mut c_void),
+                ("__contains__", contains as *mut c_void),
+            ],
+        )
+    }
 }

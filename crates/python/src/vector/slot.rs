@@ -3,12 +3,12 @@
 
 use super::{Vector, item};
 use crate::format::{self, Format};
-use crate::hot::{self, Object, bound, general, held, native};
+use crate::hot::{self, Object, bound, general, held, install_slots, native};
 use courtyard_core::cell::{change_alone, touch};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 /// The place of an element, counted from the end if negative; None if it has none.
@@ -156,16 +156,27 @@ unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -
     0
 }
 
-/// Gives a subclass of `Vector` the slots above. Its own subclasses get PyO3's again, which do
-/// the same a little later.
-pub fn install(class: &Bound<'_, PyType>) {
+/// Gives a subclass of `Vector` the slots above; its own subclasses inherit them, but for that of
+/// iteration: theirs is PyO3's, which does the same a little later.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
+    // SAFETY: their signatures are those of the slots.
+    unsafe {
+        install_slots(
+            class,
+            &[
+                ("__getitem__", subscript as *mut c_void),
+                ("__setitem__", assign_subscript as *mut c_void),
+                ("__delitem__", assign_subscript as *mut c_void),
+            ],
+        )?;
+    }
     // SAFETY: a living class.
     let class = unsafe { &*class.as_type_ptr() };
-    // SAFETY: a class made in Python has these tables within itself, and the GIL is held.
-    let mapping = unsafe { &mut *class.tp_as_mapping };
-    mapping.mp_subscript = Some(subscript);
-    mapping.mp_ass_subscript = Some(assign_subscript);
-    // SAFETY: as above.
+    // SAFETY: a class made in Python has this table within itself, and the GIL is held.
     let sequence = unsafe { &mut *class.tp_as_sequence };
     sequence.sq_item = Some(sequence_item);
+    Ok(())
 }
