@@ -261,7 +261,7 @@ SECONDS = {"small": 20.0, "full": 60.0}.get(SIZE, 2.0)
 PROCESSES = 20
 
 
-def soak(objects: Any, place: int, stop: Any, done: Any) -> None:
+def soak(objects: Any, place: int, stop: Any, warm: Any, done: Any) -> None:
     d, x, q, c = objects
     chance, turns = random.Random(place), 0
     while not stop.is_set():
@@ -280,6 +280,8 @@ def soak(objects: Any, place: int, stop: Any, done: Any) -> None:
         q.appendleft(sealed(number, 1500))
         opened(q.pop())
         c.update(a=1, b=2)
+        if turns == 20:
+            warm.increment()
 
     done.increment(turns)
 
@@ -289,13 +291,16 @@ def soak(objects: Any, place: int, stop: Any, done: Any) -> None:
 def test_a_soak() -> None:
     """Many processes write at once: nobody reads what nobody wrote, and memory stays flat."""
     objects = [shared(name)() for name in ("Dict", "List", "Deque", "Counter")]
-    done, stop = cy.Value("q"), cy.Event()
+    done, warm, stop = cy.Value("q"), cy.Value("i"), cy.Event()
     for key in range(100):
         objects[0][f"key {key}"] = sealed(key, 30_000)
     samples: list[int] = []
-    children = [fork(soak, objects, place, stop, done) for place in range(PROCESSES)]
-    end = time.monotonic() + SECONDS
+    children = [fork(soak, objects, place, stop, warm, done) for place in range(PROCESSES)]
     try:
+        assert warm.wait_for(
+            PROCESSES, timeout=30
+        )  # each has the memory at hand that it works with
+        end = time.monotonic() + SECONDS
         # On a busy machine a sample may take longer than all of them should.
         while len(samples) < 4 or time.monotonic() < end:
             time.sleep(SECONDS / 20)

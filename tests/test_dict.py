@@ -336,6 +336,29 @@ def test_mutate_takes_one_default_by_place_or_name_and_none_is_one() -> None:
         assert d.mutate(key="y", fn=lambda n: n + 1) == 3
 
 
+@pytest.mark.parametrize("value", [0, -7, 2**60 - 1, -(2**60), 2**63, True, 1.5, "a", None])
+@pytest.mark.parametrize("n", [1, -1, 0, 2**60, -(2**63), 2**64, True, 0.5, "b", None])
+def test_an_increment_is_an_addition(value: Any, n: Any) -> None:
+    try:
+        expected: Any = value + n
+    except TypeError:
+        expected = TypeError
+    d = Dict(a=value)
+    for key, content in (("a", value), ("new", value), (("a", 1), value)):
+        d[key] = content
+        if expected is TypeError:
+            with unchanged(d, TypeError):
+                d.increment(key, n)
+        else:
+            got = d.increment(key, n)
+            assert (got, type(got), d[key]) == (expected, type(expected), expected)
+            with d.get_lock():
+                d[key] = value
+                assert d.increment(key, n, 0) == expected
+    if expected is not TypeError:
+        assert d.increment("missing", n, value) == expected == d["missing"]
+
+
 def test_none_is_no_number_to_add() -> None:
     d = Dict(a=1)
     with unchanged(d, TypeError):

@@ -288,6 +288,8 @@ impl Session<'_> {
                 let (segment, cell, name) = (&space.segment, table.cell, name(number));
                 // SAFETY: this process has one thread.
                 unsafe { table::store_alone(segment, me, cell, &key(&name), &value) };
+                // SAFETY: as above.
+                unsafe { table::change_alone(segment, me, cell, &key(&name), |old| Some(old ^ 8)) };
             }
         }
         for number in [1, 2, LONG, 99] {

@@ -105,40 +105,71 @@ pub unsafe fn store_alone(
     key: &Key,
     value: &Fresh,
 ) -> bool {
+    let next = |alone: &mut Alone, entry, _| match value {
+        Fresh::Word(word) => Some(*word),
+        Fresh::Bytes(kind, parts) => write_inline(segment, alone, entry, *kind, parts),
+        Fresh::Block(_) => None,
+    };
+    // SAFETY: as the caller promised.
+    unsafe { replace_alone(segment, participant, cell, key, next) }.is_some()
+}
+
+/// Stores what `next` makes of the value of a key, both of them a word and no block, under the same
+/// conditions; that word. None, of `next` as well: nothing has changed.
+///
+/// # Safety
+/// As `Alone::begin`.
+///
+/// # Crash
+/// As `store`.
+#[inline]
+pub unsafe fn change_alone(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    key: &Key,
+    next: impl FnOnce(u64) -> Option<u64>,
+) -> Option<u64> {
+    let next = |_: &mut Alone, _, old| (!entry::is_inline(old)).then(|| next(old))?;
+    // SAFETY: as the caller promised.
+    unsafe { replace_alone(segment, participant, cell, key, next) }
+}
+
+/// Lets `next` say which value word comes in the place of a key's, or None.
+///
+/// # Safety
+/// As `Alone::begin`.
+#[inline(always)]
+unsafe fn replace_alone(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    key: &Key,
+    next: impl FnOnce(&mut Alone, Entry, u64) -> Option<u64>,
+) -> Option<u64> {
     let hash = key.hash();
     let shard = Shard::of(cell, hash);
     // SAFETY: as the caller promised.
-    let Some(mut alone) = (unsafe { Alone::begin(segment, participant, shard.0) }) else {
-        return false;
-    };
+    let mut alone = unsafe { Alone::begin(segment, participant, shard.0) }?;
     if cfg!(not(target_arch = "x86_64")) {
         // Lock, then look: pairs with `quiesce`. On x86 taking the lock is that fence.
         fence(Ordering::SeqCst);
     }
     if segment.word(cell).load(Ordering::Acquire) != 0 {
-        return false;
+        return None;
     }
-    let Ok(Some(storage)) = shard.store(segment) else {
-        return false;
-    };
-    let Ok(Probe::There(_, entry)) = probe(segment, plainly(segment), storage, key, hash) else {
-        return false;
+    let storage = shard.store(segment).ok()??;
+    let Probe::There(_, entry) = probe(segment, plainly(segment), storage, key, hash).ok()? else {
+        return None;
     };
     let old = entry.value(segment);
-    if !entry::is_inline(old) && !matches!(linked(segment, old), Ok(None)) {
-        return false;
+    if !entry::is_inline(old) && linked(segment, old).ok()?.is_some() {
+        return None;
     }
-    let word = match value {
-        Fresh::Word(word) => Some(*word),
-        Fresh::Bytes(kind, parts) => write_inline(segment, &mut alone, entry, *kind, parts),
-        Fresh::Block(_) => None,
-    };
-    let Some(word) = word else {
-        return false;
-    };
+    let word = next(&mut alone, entry, old)?;
     alone.write(entry.0 + entry::VALUE, word);
     alone.commit_under(shard.sequence(), cell + EVENT);
-    true
+    Some(word)
 }
 
 /// Writes a value's bytes over those in an entry, as entries of the record; the value word that says

@@ -41,7 +41,7 @@ mod read;
 mod removal;
 mod snapshot;
 
-pub use alone::{Glimpse, Seen, is_known, peek, store_alone};
+pub use alone::{Glimpse, Seen, change_alone, is_known, peek, store_alone};
 pub use batch::{Batch, store_all};
 pub use change::{Item, When, store};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table};

@@ -32,7 +32,7 @@ mod word;
 pub use hook::{_decode, _encode, peek};
 pub use link::{handle_of, is_storing, link_to, linked, not_storing, refuse};
 pub use source::{Source, settle};
-pub use word::NONE;
+pub use word::{NONE, add as add_word};
 
 use crate::error::named;
 use buffer::{Layout, Piece, Pieces};

@@ -83,6 +83,14 @@ pub fn encode(value: Object, class: Class) -> Option<u64> {
     }
 }
 
+/// The word of an integer that is that much more than a word's. None: it is no integer, or the sum
+/// does not fit one.
+#[inline(always)]
+pub fn add(word: u64, step: i64) -> Option<u64> {
+    let sum = (word as i64 >> 3).checked_add(step)?;
+    (word & TAG_MASK == INTEGER && sum << 3 >> 3 == sum).then_some((sum as u64) << 3 | INTEGER)
+}
+
 /// The object that a word stands for. None: no word of ours.
 ///
 /// # Errors

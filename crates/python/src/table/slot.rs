@@ -7,6 +7,7 @@ use crate::hot::{
     Fast, Object, base_call, bound, general, held, install_methods, install_slots, native,
 };
 use crate::identity::{text_key, with_key};
+use crate::list::index;
 use crate::primitive::Primitive;
 use courtyard_core::table::{self, Key, Seen};
 use courtyard_core::value::Fresh;
@@ -142,6 +143,46 @@ fn replace(base: &Primitive, key: Object, value: Object) -> bool {
     }
 }
 
+/// Adds an int to one that is a word, if nothing stands in the way; the sum.
+#[inline(always)]
+fn add(base: &Primitive, key: Object, n: Option<Object>) -> Option<Object> {
+    let (participant, py) = (base.handle.held()?, held());
+    let step = n.map_or(Some(1), index)?;
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let sum = with_plain_key(&bound(py, key), |key| {
+        let next = |word| codec::add_word(word, step);
+        // SAFETY: the GIL is held from before this call until after it.
+        unsafe { table::change_alone(segment, participant, cell, key, next) }
+    })?;
+    // A word of ours, and an int: there is no reason but memory why it should not be made.
+    match codec::decode_word(py, sum) {
+        Ok(sum) => Some(sum.into_ptr()),
+        Err(error) => {
+            error.restore(py);
+            Some(std::ptr::null_mut())
+        }
+    }
+}
+
+/// `increment(key, n=1, default=0)`.
+unsafe extern "C" fn increment(
+    slf: Object,
+    arguments: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let base: &Primitive = unsafe { native(slf) };
+    if matches!(count, 1..=3) && names.is_null() {
+        // SAFETY: the interpreter passes `count` arguments; the third is for missing keys.
+        let (key, n) = unsafe { (*arguments, (count > 1).then(|| *arguments.add(1))) };
+        if let Some(sum) = add(base, key, n) {
+            return sum;
+        }
+    }
+    base_call::<Map>(slf, c"increment", arguments, count, names)
+}
+
 unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -> c_int {
     // SAFETY: as in `subscript`.
     let base: &Primitive = unsafe { native(slf) };
@@ -166,19 +207,21 @@ unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -
     0
 }
 
-/// Gives a subclass of `Map` the slots and the method above; its own subclasses inherit them.
+/// Gives a subclass of `Map` the slots and the methods above; its own subclasses inherit them.
 ///
 /// # Errors
 /// `MemoryError`.
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
-    let method = Fast {
-        name: "get",
+    let flags = ffi::METH_FASTCALL | ffi::METH_KEYWORDS;
+    let method = |name, function| Fast {
+        name,
         method: ffi::PyMethodDefPointer {
-            PyCFunctionFastWithKeywords: get,
+            PyCFunctionFastWithKeywords: function,
         },
-        flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        flags,
     };
-    install_methods(class, &class.py().get_type::<Map>(), &[method])?;
+    let methods = [method("get", get), method("increment", increment)];
+    install_methods(class, &class.py().get_type::<Map>(), &methods)?;
     // SAFETY: their signatures are those of the slots.
     unsafe {
         install_slots(

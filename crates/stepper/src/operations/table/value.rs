@@ -14,7 +14,7 @@ use courtyard_core::pin::Pin;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, When};
-use courtyard_core::value::Found;
+use courtyard_core::value::{Found, Fresh};
 
 /// A value is stored that was made ready before.
 fn stored(
@@ -58,6 +58,30 @@ fn alone(first: usize, old: usize, new: usize) -> Entry {
             // SAFETY: the processes here have one thread.
             let done = unsafe { table::store_alone(segment, me, cell, &key(&name), &value) };
             assert!(done);
+        },
+    )
+}
+
+/// A word made of another, by the GIL's holder.
+fn changed_alone() -> Entry {
+    let before = pairs(3, WORD);
+    let pair = (before[1].0.clone(), (WORD, 2));
+    let (after, name) = (with(&before, pair.clone()), pair.0.clone());
+    changed(
+        "change a word, alone",
+        before.clone(),
+        after,
+        filled(before),
+        move |space, _| match value(space, pair.1) {
+            Fresh::Word(word) => word,
+            _ => panic!("a word is no word"),
+        },
+        move |space, made, word| {
+            let (segment, me, cell) = (&space.segment, me(space), made.base);
+            let next = |old: u64| (old != word).then_some(word);
+            // SAFETY: the processes here have one thread.
+            let done = unsafe { table::change_alone(segment, me, cell, &key(&name), next) };
+            assert_eq!(done, Some(word));
         },
     )
 }
@@ -170,6 +194,7 @@ pub fn add(entries: &mut Vec<Entry>) {
     ] {
         entries.push(alone(first, old, new));
     }
+    entries.push(changed_alone());
     entries.push(pinned_by_another());
     let before = pairs(2, SHORT);
     let pair = (before[0].0.clone(), (SMALL, 2));
