@@ -15,6 +15,9 @@ from benchmarks.operation import Figure, Setting
 REPEATS = 20  # short ones: the more of them, the likelier that one goes undisturbed
 BATCH = 0.001  # seconds that a process works between two looks at the clock
 ALONE = f"one at a time in a loop; the best of {REPEATS} repeats, less that of the empty loop"
+TOGETHER = (
+    "{} processes at once; elapsed time by increments of all; what is missing at the end is lost"
+)
 
 
 def calibrate(timer: timeit.Timer, seconds: float) -> int:

@@ -59,6 +59,12 @@ def bulk(code: str) -> Statement:
     return Statement(code, {"a": a, "x": item.array(), "asarray": numpy.asarray})
 
 
+def counts() -> Statement:
+    """Return a statement on a Dict of numbers."""
+    d: Any = courtyard.Dict.fromkeys(["key", "other"], 0)
+    return Statement("d.increment('key')", {"d": d}, lambda: int(d["key"]))
+
+
 def line(kind: str = "int") -> Line:
     """Return a queue."""
     q: Any = courtyard.Queue(16 if kind == "array" else 0)
@@ -94,6 +100,7 @@ OFFERS: Offers = {
     **item.offers(line),
     **item.tables(table),
     **item.lists(lambda: courtyard.List, lambda: courtyard.Deque),
+    "dict-increment": counts,
     "queue-int:maxsize=1000": full,
     "queue-shared": line,
     "queue-batch": lambda: Line(

@@ -91,6 +91,7 @@ OFFERS: Offers = {
     "read-raw": lambda: shared("view[0]"),
     "write-raw": lambda: shared("view[0] = 7"),
     "increment-raw": lambda: shared("view[0] += 1"),
+    "dict-increment": lambda: Statement("d['key'] += 1", {"d": {"key": 0}}),
     "increment-raw:call": lambda: Statement(CALL, {"text": ""}),
     "read": lambda: Statement(CALL, {"text": ""}),
     "write": lambda: Statement(CALL, {"text": ""}),

@@ -30,6 +30,13 @@ def value(code: str) -> Statement:
     return Statement(code, {"v": v, "lock": manager().Lock()}, lambda: int(v.value))
 
 
+def counts() -> Statement:
+    """Return a statement on a dict of numbers and a lock beside it."""
+    d: Any = manager().dict(key=0, other=0)
+    names = {"d": d, "lock": manager().Lock()}
+    return Statement("with lock: d['key'] += 1", names, lambda: int(d["key"]))
+
+
 def event() -> Signal:
     """Return an Event, cleared by the waiter."""
     event = manager().Event()
@@ -62,6 +69,7 @@ def first() -> Script:
 OFFERS: Offers = {
     **item.tables(table, (*item.KINDS, "shared")),
     **item.lists(lambda: manager().list),
+    "dict-increment": counts,
     "read-raw": lambda: value("v.value"),
     "write-raw": lambda: value("v.value = 7"),
     "increment-raw": lambda: value("v.value += 1"),

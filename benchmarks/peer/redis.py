@@ -67,6 +67,13 @@ def value(code: str) -> Statement:
     return Statement(code, {"r": r}, lambda: int(r.get("v")))
 
 
+def counts() -> Statement:
+    """Return a statement on a hash of numbers."""
+    r = client()
+    r.hset("counts", mapping={"key": 0, "other": 0})
+    return Statement("r.hincrby('counts', 'key')", {"r": r}, lambda: int(r.hget("counts", "key")))
+
+
 CODECS = {
     "str": ("value", "str(r.hget('d', key), 'utf-8')"),
     "memory": ("value", "str(r.hget('d', key), 'utf-8')"),
@@ -117,5 +124,6 @@ OFFERS: Offers = {
     "read-raw": lambda: value("int(r.get('v'))"),
     "write-raw": lambda: value("r.set('v', 7)"),
     "increment-raw": lambda: value("r.incr('v')"),
+    "dict-increment": counts,
     "import": lambda: Script("import redis"),
 }

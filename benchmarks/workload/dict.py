@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from benchmarks import item
+from benchmarks import call, item
 from benchmarks.offer import Table
 from benchmarks.operation import Figure, Goal, Operation, Setting
 from benchmarks.workload.wake import child, watch
@@ -253,6 +253,14 @@ OPERATIONS = (
         goals=(Goal(1, own="dict/set-int"),),
         pinnings=("pinned",),
         rounds=3,
+    ),
+    Operation("increment", "add 1 to a number, exactly", "dict-increment", call.alone, call.ALONE),
+    Operation(
+        "increment-2",
+        "add 1 to a number, exactly, two processes",
+        "dict-increment",
+        call.together(2),
+        call.TOGETHER.format("two"),
     ),
     Operation(
         "memory",

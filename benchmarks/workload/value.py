@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.call import ALONE, alone, together
+from benchmarks.call import ALONE, TOGETHER, alone, together
 from benchmarks.operation import Goal, Operation
 
 TITLE = "Value"
 
-TOGETHER = (
-    "{} processes at once; elapsed time by increments of all; what is missing at the end is lost"
-)
 OPERATIONS = (
     Operation(
         "read-raw", "read, lock=False", "read-raw", alone, ALONE, goals=(Goal(1.5, "floor"),)

@@ -236,7 +236,7 @@ impl Sequence {
 
     /// Put a value at the end.
     ///
-    /// Atomic; O(1), some 150 ns for a number. The value is copied. Waits while another holds
+    /// Atomic; O(1), some 100 ns for a number. The value is copied. Waits while another holds
     /// get_lock().
     ///
     /// Raises what pickling the value raises, and SpaceFull; then nothing has changed. A process

@@ -70,7 +70,7 @@ impl Map {
 
     /// Return the value of a key, or default.
     ///
-    /// The value is a copy, whole, as somebody stored it. Waits for nobody; some 50 ns for a number,
+    /// The value is a copy, whole, as somebody stored it. Waits for nobody; some 70 ns for a number,
     /// and one copy of a large one. A NumPy array comes as a read-only view, with no copy.
     ///
     /// Raises TypeError for a key that cannot be hashed. As dict.get.
@@ -210,7 +210,7 @@ impl Map {
     ///
     /// Atomic: of any number of processes no count is lost. A missing key counts as default. Any
     /// values that `+` takes will do; those written in Python are added as mutate() calls fn. Waits
-    /// while another holds get_lock(). Some 200 ns for a number.
+    /// while another holds get_lock(). Some 100 ns for an int.
     ///
     /// Raises what the addition raises; then nothing has changed. A killed process has added, or
     /// not.
