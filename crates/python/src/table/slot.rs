@@ -175,7 +175,9 @@ unsafe extern "C" fn increment(
     let base: &Primitive = unsafe { native(slf) };
     if matches!(count, 1..=3) && names.is_null() {
         // SAFETY: the interpreter passes `count` arguments; the third is for missing keys.
-        let (key, n) = unsafe { (*arguments, (count > 1).then(|| *arguments.add(1))) };
+        let key = unsafe { *arguments };
+        // SAFETY: as above.
+        let n = (count > 1).then(|| unsafe { *arguments.wrapping_add(1) });
         if let Some(sum) = add(base, key, n) {
             return sum;
         }
