@@ -208,6 +208,24 @@ pub unsafe fn install_slots(
     Ok(())
 }
 
+/// As `install_slots`, the methods of items.
+///
+/// # Errors
+/// As `install_slots`.
+pub fn install_items(
+    class: &Bound<'_, PyType>,
+    subscript: ffi::binaryfunc,
+    assign: ffi::objobjargproc,
+) -> PyResult<()> {
+    let functions = [
+        ("__getitem__", subscript as *mut c_void),
+        ("__setitem__", assign as *mut c_void),
+        ("__delitem__", assign as *mut c_void),
+    ];
+    // SAFETY: their types are those of the slots.
+    unsafe { install_slots(class, &functions) }
+}
+
 /// Gives a subclass of a native class with fast methods these.
 #[pyfunction]
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {

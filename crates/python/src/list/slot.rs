@@ -4,7 +4,7 @@
 use super::{List, Sequence};
 use crate::codec;
 use crate::guard::thread_writer;
-use crate::hot::{Object, bound, general, held, install_slots, native};
+use crate::hot::{Object, bound, general, held, install_items, install_slots, native};
 use crate::primitive::Primitive;
 use courtyard_core::list;
 use pyo3::ffi;
@@ -111,16 +111,7 @@ unsafe extern "C" fn length(slf: Object) -> ffi::Py_ssize_t {
 /// # Errors
 /// `MemoryError`.
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
-    // SAFETY: their signatures are those of the slots.
-    unsafe {
-        install_slots(
-            class,
-            &[
-                ("__getitem__", subscript as *mut c_void),
-                ("__setitem__", assign_subscript as *mut c_void),
-                ("__delitem__", assign_subscript as *mut c_void),
-                ("__len__", length as *mut c_void),
-            ],
-        )
-    }
+    install_items(class, subscript, assign_subscript)?;
+    // SAFETY: its signature is that of the slot.
+    unsafe { install_slots(class, &[("__len__", length as *mut c_void)]) }
 }

@@ -4,7 +4,8 @@
 use super::{Map, Table};
 use crate::codec::{self, Flat};
 use crate::hot::{
-    Fast, Object, base_call, bound, general, held, install_methods, install_slots, native,
+    Fast, Object, base_call, bound, general, held, install_items, install_methods, install_slots,
+    native,
 };
 use crate::identity::{text_key, with_key};
 use crate::list::index;
@@ -224,16 +225,7 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     };
     let methods = [method("get", get), method("increment", increment)];
     install_methods(class, &class.py().get_type::<Map>(), &methods)?;
-    // SAFETY: their signatures are those of the slots.
-    unsafe {
-        install_slots(
-            class,
-            &[
-                ("__getitem__", subscript as *mut c_void),
-                ("__setitem__", assign_subscript as *mut c_void),
-                ("__delitem__", assign_subscript as *mut c_void),
-                ("__contains__", contains as *mut c_void),
-            ],
-        )
-    }
+    install_items(class, subscript, assign_subscript)?;
+    // SAFETY: its signature is that of the slot.
+    unsafe { install_slots(class, &[("__contains__", contains as *mut c_void)]) }
 }

@@ -3,12 +3,12 @@
 
 use super::{Vector, item};
 use crate::format::{self, Format};
-use crate::hot::{self, Object, bound, general, held, install_slots, native};
+use crate::hot::{self, Object, bound, general, held, install_items, native};
 use courtyard_core::cell::{change_alone, touch};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::ptr;
 
 /// The place of an element, counted from the end if negative; None if it has none.
@@ -162,17 +162,7 @@ unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -
 /// # Errors
 /// `MemoryError`.
 pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
-    // SAFETY: their signatures are those of the slots.
-    unsafe {
-        install_slots(
-            class,
-            &[
-                ("__getitem__", subscript as *mut c_void),
-                ("__setitem__", assign_subscript as *mut c_void),
-                ("__delitem__", assign_subscript as *mut c_void),
-            ],
-        )?;
-    }
+    install_items(class, subscript, assign_subscript)?;
     // SAFETY: a living class.
     let class = unsafe { &*class.as_type_ptr() };
     // SAFETY: a class made in Python has this table within itself, and the GIL is held.
