@@ -1,6 +1,6 @@
 //! `List` and `Deque`.
 
-use super::{Fast, Object, base_call, bound, general, held, native, none};
+use super::{Fast, Object, base_call, bound, general, guarded, held, native, none};
 use crate::codec;
 use crate::guard::thread_writer;
 use crate::list::{Deque, List, Sequence, index};
@@ -27,22 +27,26 @@ fn push(slf: Object, value: Object, end: End) -> bool {
 }
 
 unsafe extern "C" fn append(slf: Object, value: Object) -> Object {
-    if push(slf, value, End::Last) {
-        return none();
-    }
-    general(|py| {
-        Sequence::append(bound(py, slf).cast()?, &bound(py, value))?;
-        Ok(py.None())
+    guarded(|| {
+        if push(slf, value, End::Last) {
+            return none();
+        }
+        general(|py| {
+            Sequence::append(bound(py, slf).cast()?, &bound(py, value))?;
+            Ok(py.None())
+        })
     })
 }
 
 unsafe extern "C" fn appendleft(slf: Object, value: Object) -> Object {
-    if push(slf, value, End::First) {
-        return none();
-    }
-    general(|py| {
-        Deque::appendleft(bound(py, slf).cast()?, &bound(py, value))?;
-        Ok(py.None())
+    guarded(|| {
+        if push(slf, value, End::First) {
+            return none();
+        }
+        general(|py| {
+            Deque::appendleft(bound(py, slf).cast()?, &bound(py, value))?;
+            Ok(py.None())
+        })
     })
 }
 
@@ -66,33 +70,40 @@ unsafe extern "C" fn list_pop(
     arguments: *mut Object,
     count: ffi::Py_ssize_t,
 ) -> Object {
-    let place = match count {
-        0 => Some(-1),
-        // SAFETY: the interpreter passes `count` arguments.
-        1 => index(unsafe { *arguments }),
-        _ => None,
-    };
-    let Some(place) = place else {
-        return base_call::<List>(slf, c"pop", arguments, count, ptr::null_mut());
-    };
-    let end = match place {
-        0 => Some(End::First),
-        -1 => Some(End::Last),
-        _ => None,
-    };
-    end.and_then(|end| take(slf, end)).unwrap_or_else(|| {
-        general(|py| List::pop(bound(py, slf).cast()?, place as isize).map(Bound::unbind))
+    guarded(|| {
+        let place = match count {
+            0 => Some(-1),
+            // SAFETY: the interpreter passes `count` arguments.
+            1 => index(unsafe { *arguments }),
+            _ => None,
+        };
+        let Some(place) = place else {
+            return base_call::<List>(slf, c"pop", arguments, count, ptr::null_mut());
+        };
+        let end = match place {
+            0 => Some(End::First),
+            -1 => Some(End::Last),
+            _ => None,
+        };
+        end.and_then(|end| take(slf, end)).unwrap_or_else(|| {
+            general(|py| List::pop(bound(py, slf).cast()?, place as isize).map(Bound::unbind))
+        })
     })
 }
 
 unsafe extern "C" fn deque_pop(slf: Object, _: Object) -> Object {
-    take(slf, End::Last)
-        .unwrap_or_else(|| general(|py| Deque::pop(bound(py, slf).cast()?).map(Bound::unbind)))
+    guarded(|| {
+        take(slf, End::Last)
+            .unwrap_or_else(|| general(|py| Deque::pop(bound(py, slf).cast()?).map(Bound::unbind)))
+    })
 }
 
 unsafe extern "C" fn deque_popleft(slf: Object, _: Object) -> Object {
-    take(slf, End::First)
-        .unwrap_or_else(|| general(|py| Deque::popleft(bound(py, slf).cast()?).map(Bound::unbind)))
+    guarded(|| {
+        take(slf, End::First).unwrap_or_else(|| {
+            general(|py| Deque::popleft(bound(py, slf).cast()?).map(Bound::unbind))
+        })
+    })
 }
 
 const APPEND: Fast = Fast {

@@ -1,6 +1,6 @@
 //! `Lock` and `RLock`.
 
-use super::{Fast, Object, base_call, native, none, truth};
+use super::{Fast, Object, base_call, guarded, native, none, truth};
 use crate::mutex::{Mutex, RMutex};
 use crate::primitive::Primitive;
 use pyo3::ffi;
@@ -28,35 +28,43 @@ unsafe extern "C" fn mutex_acquire(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let mutex: &Primitive = unsafe { native(slf) };
-    if count == 0 && names.is_null() && mutex.quick_acquire() {
-        return truth();
-    }
-    lock_call(mutex, slf, c"acquire", arguments, count, names)
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let mutex: &Primitive = unsafe { native(slf) };
+        if count == 0 && names.is_null() && mutex.quick_acquire() {
+            return truth();
+        }
+        lock_call(mutex, slf, c"acquire", arguments, count, names)
+    })
 }
 
 unsafe extern "C" fn mutex_enter(slf: Object, _: Object) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let mutex: &Primitive = unsafe { native(slf) };
-    if mutex.quick_acquire() {
-        return truth();
-    }
-    lock_call(mutex, slf, c"__enter__", ptr::null(), 0, ptr::null_mut())
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let mutex: &Primitive = unsafe { native(slf) };
+        if mutex.quick_acquire() {
+            return truth();
+        }
+        lock_call(mutex, slf, c"__enter__", ptr::null(), 0, ptr::null_mut())
+    })
 }
 
 unsafe extern "C" fn mutex_release(slf: Object, _: Object) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let mutex: &Primitive = unsafe { native(slf) };
-    if mutex.quick_release() {
-        return none();
-    }
-    lock_call(mutex, slf, c"release", ptr::null(), 0, ptr::null_mut())
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let mutex: &Primitive = unsafe { native(slf) };
+        if mutex.quick_release() {
+            return none();
+        }
+        lock_call(mutex, slf, c"release", ptr::null(), 0, ptr::null_mut())
+    })
 }
 
 unsafe extern "C" fn mutex_exit(slf: Object, _: *mut Object, _: ffi::Py_ssize_t) -> Object {
-    // SAFETY: as a method without arguments.
-    unsafe { mutex_release(slf, ptr::null_mut()) }
+    guarded(|| {
+        // SAFETY: as a method without arguments.
+        unsafe { mutex_release(slf, ptr::null_mut()) }
+    })
 }
 
 pub fn methods() -> [Fast; 4] {

@@ -48,23 +48,53 @@ pub unsafe fn native<'a, T: pyo3::PyClass<Frozen = pyo3::pyclass::boolean_struct
     unsafe { &*native }
 }
 
+/// What CPython takes for a failure, with an exception set.
+pub trait Failure {
+    const FAILURE: Self;
+}
+
+impl Failure for Object {
+    const FAILURE: Object = ptr::null_mut();
+}
+
+impl Failure for c_int {
+    const FAILURE: c_int = -1;
+}
+
+impl Failure for ffi::Py_ssize_t {
+    const FAILURE: ffi::Py_ssize_t = -1;
+}
+
+/// Runs the whole of a function that CPython calls: a panic becomes an exception, as nothing may
+/// unwind through C.
+#[inline(always)]
+pub fn guarded<T: Failure>(work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| panicked())
+}
+
+#[cold]
+fn panicked<T: Failure>() -> T {
+    let message = c"courtyard panicked; please report it";
+    // SAFETY: set with the interpreter.
+    let class = unsafe { ffi::PyExc_RuntimeError };
+    // SAFETY: whoever calls a method holds the GIL, and the text ends with a zero.
+    unsafe { ffi::PyErr_SetString(class, message.as_ptr()) };
+    T::FAILURE
+}
+
 /// Runs the general method; its result or exception becomes CPython's.
 #[cold]
 pub fn general(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Object {
-    Python::attach(|py| {
-        let result = catch_unwind(AssertUnwindSafe(|| work(py))).unwrap_or_else(|_| {
-            Err(pyo3::exceptions::PyRuntimeError::new_err(
-                "courtyard panicked; please report it",
-            ))
-        });
-        match result {
-            Ok(object) => object.into_ptr(),
-            Err(error) => {
-                error.restore(py);
-                ptr::null_mut()
-            }
+    let work = |py: Python<'_>| match work(py) {
+        Ok(object) => object.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            ptr::null_mut()
         }
-    })
+    };
+    // SAFETY: only called from methods, which the interpreter calls with the GIL. So also while it
+    // ends and runs `__del__` and `finally`, where `attach` would panic.
+    unsafe { Python::attach_unchecked(work) }
 }
 
 /// The GIL, which whoever calls a method holds.

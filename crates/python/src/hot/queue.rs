@@ -1,6 +1,6 @@
 //! `Queue` and its kin.
 
-use super::{Fast, Object, base_call, bound, general, held, native, none};
+use super::{Fast, Object, base_call, bound, general, guarded, held, native, none};
 use crate::primitive::Primitive;
 use crate::queue::Queue;
 use courtyard_core::queue::Put;
@@ -26,25 +26,29 @@ unsafe extern "C" fn queue_put(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let (own, base) = unsafe { queue(slf) };
-    if count == 1 && names.is_null() {
-        // SAFETY: the interpreter passes `count` arguments.
-        let item = bound(held(), unsafe { *arguments });
-        if own.quick_put(base, &item) == Some(Put::Done) {
-            return none();
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let (own, base) = unsafe { queue(slf) };
+        if count == 1 && names.is_null() {
+            // SAFETY: the interpreter passes `count` arguments.
+            let item = bound(held(), unsafe { *arguments });
+            if own.quick_put(base, &item) == Some(Put::Done) {
+                return none();
+            }
         }
-    }
-    base_call::<Queue>(slf, c"put", arguments, count, names)
+        base_call::<Queue>(slf, c"put", arguments, count, names)
+    })
 }
 
 unsafe extern "C" fn queue_put_nowait(slf: Object, item: Object) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let (own, base) = unsafe { queue(slf) };
-    if own.quick_put(base, &bound(held(), item)) == Some(Put::Done) {
-        return none();
-    }
-    base_call::<Queue>(slf, c"put_nowait", &raw const item, 1, ptr::null_mut())
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let (own, base) = unsafe { queue(slf) };
+        if own.quick_put(base, &bound(held(), item)) == Some(Put::Done) {
+            return none();
+        }
+        base_call::<Queue>(slf, c"put_nowait", &raw const item, 1, ptr::null_mut())
+    })
 }
 
 /// What a fast `get` found, for CPython; None: the general way is due.
@@ -65,18 +69,23 @@ unsafe extern "C" fn queue_get(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    if count == 0
-        && names.is_null()
-        && let Some(item) = queue_take(slf)
-    {
-        return item;
-    }
-    base_call::<Queue>(slf, c"get", arguments, count, names)
+    guarded(|| {
+        if count == 0
+            && names.is_null()
+            && let Some(item) = queue_take(slf)
+        {
+            return item;
+        }
+        base_call::<Queue>(slf, c"get", arguments, count, names)
+    })
 }
 
 unsafe extern "C" fn queue_get_nowait(slf: Object, _: Object) -> Object {
-    queue_take(slf)
-        .unwrap_or_else(|| base_call::<Queue>(slf, c"get_nowait", ptr::null(), 0, ptr::null_mut()))
+    guarded(|| {
+        queue_take(slf).unwrap_or_else(|| {
+            base_call::<Queue>(slf, c"get_nowait", ptr::null(), 0, ptr::null_mut())
+        })
+    })
 }
 
 pub fn methods() -> [Fast; 4] {

@@ -1,6 +1,6 @@
 //! `Value` and `RawValue` of the formats met most.
 
-use super::{Fast, Object, base_call, bound, forever, general, native, none};
+use super::{Fast, Object, base_call, bound, forever, general, guarded, native, none};
 use crate::cell::Cell;
 use crate::format::{self, Format};
 use courtyard_core::cell::{DATA, change_alone};
@@ -73,21 +73,25 @@ impl Cell {
 }
 
 unsafe extern "C" fn cell_get(slf: Object, _: Object) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let cell: &Cell = unsafe { native(slf) };
-    let width = cell.format.width();
-    if width >= 4 && cell.handle.held().is_some() {
-        let bits = format::load(&cell.handle.space.segment, cell.handle.cell + DATA, width);
-        if let Some(object) = decode(cell.format, bits) {
-            return object;
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let cell: &Cell = unsafe { native(slf) };
+        let width = cell.format.width();
+        if width >= 4 && cell.handle.held().is_some() {
+            let bits = format::load(&cell.handle.space.segment, cell.handle.cell + DATA, width);
+            if let Some(object) = decode(cell.format, bits) {
+                return object;
+            }
         }
-    }
-    general(|py| cell.get(py))
+        general(|py| cell.get(py))
+    })
 }
 
 unsafe extern "C" fn cell_get_value(slf: Object, _: *mut c_void) -> Object {
-    // SAFETY: as a method without arguments.
-    unsafe { cell_get(slf, ptr::null_mut()) }
+    guarded(|| {
+        // SAFETY: as a method without arguments.
+        unsafe { cell_get(slf, ptr::null_mut()) }
+    })
 }
 
 #[inline(always)]
@@ -101,32 +105,36 @@ fn set(cell: &Cell, value: Object) -> bool {
 }
 
 unsafe extern "C" fn cell_set(slf: Object, value: Object) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let cell: &Cell = unsafe { native(slf) };
-    if set(cell, value) {
-        return none();
-    }
-    general(|py| cell.set(&bound(py, value)).map(|()| py.None()))
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let cell: &Cell = unsafe { native(slf) };
+        if set(cell, value) {
+            return none();
+        }
+        general(|py| cell.set(&bound(py, value)).map(|()| py.None()))
+    })
 }
 
 unsafe extern "C" fn cell_set_value(slf: Object, value: Object, _: *mut c_void) -> c_int {
-    if value.is_null() {
-        let refuse = || pyo3::exceptions::PyAttributeError::new_err("value cannot be deleted");
-        general(|_| Err(refuse()));
-        return -1;
-    }
-    // SAFETY: the descriptor checked the type of `slf`.
-    let cell: &Cell = unsafe { native(slf) };
-    if set(cell, value) {
-        return 0;
-    }
-    let done = general(|py| cell.set(&bound(py, value)).map(|()| py.None()));
-    if done.is_null() {
-        return -1;
-    }
-    // SAFETY: a reference of our own.
-    unsafe { ffi::Py_DECREF(done) };
-    0
+    guarded(|| {
+        if value.is_null() {
+            let refuse = || pyo3::exceptions::PyAttributeError::new_err("value cannot be deleted");
+            general(|_| Err(refuse()));
+            return -1;
+        }
+        // SAFETY: the descriptor checked the type of `slf`.
+        let cell: &Cell = unsafe { native(slf) };
+        if set(cell, value) {
+            return 0;
+        }
+        let done = general(|py| cell.set(&bound(py, value)).map(|()| py.None()));
+        if done.is_null() {
+            return -1;
+        }
+        // SAFETY: a reference of our own.
+        unsafe { ffi::Py_DECREF(done) };
+        0
+    })
 }
 
 /// `increment(n=1)` with at most one positional argument; keywords go the general way.
@@ -136,33 +144,35 @@ unsafe extern "C" fn cell_increment(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let cell: &Cell = unsafe { native(slf) };
-    let format = cell.format;
-    let argument = if count == 1 {
-        // SAFETY: the interpreter passes `count` arguments.
-        unsafe { *arguments }
-    } else {
-        ptr::null_mut()
-    };
-    if names.is_null() && count <= 1 && matches!(format, Format::Integer { width: 4.., .. }) {
-        let step = if count == 0 {
-            Some(1)
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let cell: &Cell = unsafe { native(slf) };
+        let format = cell.format;
+        let argument = if count == 1 {
+            // SAFETY: the interpreter passes `count` arguments.
+            unsafe { *arguments }
         } else {
-            encode(format, argument)
+            ptr::null_mut()
         };
-        let segment = &cell.handle.space.segment;
-        let added = step.and_then(|step| {
-            let old = cell.quick(|at| format::fetch_add(segment, at, format.width(), step))?;
-            Some(old.wrapping_add(step))
-        });
-        match added.map(|bits| decode(format, bits).ok_or(bits)) {
-            Some(Ok(object)) => return object,
-            Some(Err(bits)) => return general(|py| format.decode(py, bits)),
-            None => {}
+        if names.is_null() && count <= 1 && matches!(format, Format::Integer { width: 4.., .. }) {
+            let step = if count == 0 {
+                Some(1)
+            } else {
+                encode(format, argument)
+            };
+            let segment = &cell.handle.space.segment;
+            let added = step.and_then(|step| {
+                let old = cell.quick(|at| format::fetch_add(segment, at, format.width(), step))?;
+                Some(old.wrapping_add(step))
+            });
+            match added.map(|bits| decode(format, bits).ok_or(bits)) {
+                Some(Ok(object)) => return object,
+                Some(Err(bits)) => return general(|py| format.decode(py, bits)),
+                None => {}
+            }
         }
-    }
-    base_call::<Cell>(slf, c"increment", arguments, count, names)
+        base_call::<Cell>(slf, c"increment", arguments, count, names)
+    })
 }
 
 pub fn methods() -> [Fast; 3] {

@@ -1,6 +1,6 @@
 //! `Semaphore` and `BoundedSemaphore`.
 
-use super::{Fast, Object, base_call, native, none, truth};
+use super::{Fast, Object, base_call, guarded, native, none, truth};
 use crate::primitive::Primitive;
 use crate::semaphore::Semaphore;
 use pyo3::ffi;
@@ -25,17 +25,21 @@ unsafe extern "C" fn semaphore_acquire(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let (own, base) = unsafe { semaphore(slf) };
-    if count == 0 && names.is_null() && own.quick_acquire(base) {
-        return truth();
-    }
-    base_call::<Semaphore>(slf, c"acquire", arguments, count, names)
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let (own, base) = unsafe { semaphore(slf) };
+        if count == 0 && names.is_null() && own.quick_acquire(base) {
+            return truth();
+        }
+        base_call::<Semaphore>(slf, c"acquire", arguments, count, names)
+    })
 }
 
 unsafe extern "C" fn semaphore_enter(slf: Object, _: Object) -> Object {
-    // SAFETY: as above.
-    unsafe { semaphore_acquire(slf, ptr::null(), 0, ptr::null_mut()) }
+    guarded(|| {
+        // SAFETY: as above.
+        unsafe { semaphore_acquire(slf, ptr::null(), 0, ptr::null_mut()) }
+    })
 }
 
 unsafe extern "C" fn semaphore_release(
@@ -44,17 +48,21 @@ unsafe extern "C" fn semaphore_release(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    // SAFETY: as above.
-    let (own, base) = unsafe { semaphore(slf) };
-    if count == 0 && names.is_null() && own.quick_release(base) {
-        return none();
-    }
-    base_call::<Semaphore>(slf, c"release", arguments, count, names)
+    guarded(|| {
+        // SAFETY: as above.
+        let (own, base) = unsafe { semaphore(slf) };
+        if count == 0 && names.is_null() && own.quick_release(base) {
+            return none();
+        }
+        base_call::<Semaphore>(slf, c"release", arguments, count, names)
+    })
 }
 
 unsafe extern "C" fn semaphore_exit(slf: Object, _: *mut Object, _: ffi::Py_ssize_t) -> Object {
-    // SAFETY: as above.
-    unsafe { semaphore_release(slf, ptr::null(), 0, ptr::null_mut()) }
+    guarded(|| {
+        // SAFETY: as above.
+        unsafe { semaphore_release(slf, ptr::null(), 0, ptr::null_mut()) }
+    })
 }
 
 pub fn methods() -> [Fast; 4] {

@@ -4,7 +4,7 @@
 use super::{List, Sequence};
 use crate::codec;
 use crate::guard::thread_writer;
-use crate::hot::{Object, bound, general, held, install_items, install_slots, native};
+use crate::hot::{Object, bound, general, guarded, held, install_items, install_slots, native};
 use crate::primitive::Primitive;
 use courtyard_core::list;
 use pyo3::ffi;
@@ -26,22 +26,24 @@ pub fn index(key: Object) -> Option<i64> {
 }
 
 unsafe extern "C" fn subscript(slf: Object, key: Object) -> Object {
-    // SAFETY: the slot is that of a subclass of Sequence.
-    let base: &Primitive = unsafe { native(slf) };
-    if base.handle.held().is_some()
-        && let Some(index) = index(key)
-        && let Some(word) = list::peek(&base.handle.space.segment, base.handle.cell, index)
-        && let Ok(value) = codec::decode_word(held(), word)
-    {
-        return value.into_ptr();
-    }
-    general(|py| {
-        let (slf, key) = (bound(py, slf), bound(py, key));
-        match slf.cast::<List>() {
-            Ok(list) => List::__getitem__(list, &key),
-            Err(_) => Sequence::__getitem__(slf.cast()?, &key),
+    guarded(|| {
+        // SAFETY: the slot is that of a subclass of Sequence.
+        let base: &Primitive = unsafe { native(slf) };
+        if base.handle.held().is_some()
+            && let Some(index) = index(key)
+            && let Some(word) = list::peek(&base.handle.space.segment, base.handle.cell, index)
+            && let Ok(value) = codec::decode_word(held(), word)
+        {
+            return value.into_ptr();
         }
-        .map(Bound::unbind)
+        general(|py| {
+            let (slf, key) = (bound(py, slf), bound(py, key));
+            match slf.cast::<List>() {
+                Ok(list) => List::__getitem__(list, &key),
+                Err(_) => Sequence::__getitem__(slf.cast()?, &key),
+            }
+            .map(Bound::unbind)
+        })
     })
 }
 
@@ -60,50 +62,54 @@ fn replace(base: &Primitive, key: Object, value: Object) -> bool {
 }
 
 unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -> c_int {
-    // SAFETY: as in `subscript`.
-    let base: &Primitive = unsafe { native(slf) };
-    if !value.is_null() && replace(base, key, value) {
-        return 0;
-    }
-    let done = general(|py| {
-        let (slf, key) = (bound(py, slf), bound(py, key));
-        match (slf.cast::<List>(), value.is_null()) {
-            (Ok(list), true) => List::__delitem__(list, &key)?,
-            (Ok(list), false) => List::__setitem__(list, &key, &bound(py, value))?,
-            (Err(_), true) => Sequence::__delitem__(slf.cast()?, &key)?,
-            (Err(_), false) => Sequence::__setitem__(slf.cast()?, &key, &bound(py, value))?,
+    guarded(|| {
+        // SAFETY: as in `subscript`.
+        let base: &Primitive = unsafe { native(slf) };
+        if !value.is_null() && replace(base, key, value) {
+            return 0;
         }
-        Ok(py.None())
-    });
-    if done.is_null() {
-        return -1;
-    }
-    // SAFETY: a reference of our own.
-    unsafe { ffi::Py_DECREF(done) };
-    0
+        let done = general(|py| {
+            let (slf, key) = (bound(py, slf), bound(py, key));
+            match (slf.cast::<List>(), value.is_null()) {
+                (Ok(list), true) => List::__delitem__(list, &key)?,
+                (Ok(list), false) => List::__setitem__(list, &key, &bound(py, value))?,
+                (Err(_), true) => Sequence::__delitem__(slf.cast()?, &key)?,
+                (Err(_), false) => Sequence::__setitem__(slf.cast()?, &key, &bound(py, value))?,
+            }
+            Ok(py.None())
+        });
+        if done.is_null() {
+            return -1;
+        }
+        // SAFETY: a reference of our own.
+        unsafe { ffi::Py_DECREF(done) };
+        0
+    })
 }
 
 unsafe extern "C" fn length(slf: Object) -> ffi::Py_ssize_t {
-    // SAFETY: as in `subscript`.
-    let base: &Primitive = unsafe { native(slf) };
-    // A number that is none of a list's the general way refuses.
-    if base.handle.held().is_some()
-        && let count = list::count(&base.handle.space.segment, base.handle.cell)
-        && let Ok(count) = ffi::Py_ssize_t::try_from(count)
-    {
-        return count;
-    }
-    let mut count: ffi::Py_ssize_t = -1;
-    let done = general(|py| {
-        count = Sequence::__len__(bound(py, slf).cast()?)?.try_into()?;
-        Ok(py.None())
-    });
-    if done.is_null() {
-        return -1;
-    }
-    // SAFETY: a reference of our own.
-    unsafe { ffi::Py_DECREF(done) };
-    count
+    guarded(|| {
+        // SAFETY: as in `subscript`.
+        let base: &Primitive = unsafe { native(slf) };
+        // A number that is none of a list's the general way refuses.
+        if base.handle.held().is_some()
+            && let count = list::count(&base.handle.space.segment, base.handle.cell)
+            && let Ok(count) = ffi::Py_ssize_t::try_from(count)
+        {
+            return count;
+        }
+        let mut count: ffi::Py_ssize_t = -1;
+        let done = general(|py| {
+            count = Sequence::__len__(bound(py, slf).cast()?)?.try_into()?;
+            Ok(py.None())
+        });
+        if done.is_null() {
+            return -1;
+        }
+        // SAFETY: a reference of our own.
+        unsafe { ffi::Py_DECREF(done) };
+        count
+    })
 }
 
 /// Gives a subclass of `Sequence` the slots above; its own subclasses inherit them.

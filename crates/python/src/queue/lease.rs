@@ -128,7 +128,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // Entered and never exited, as by a generator thrown away: the item goes back.
-        Python::attach(|py| {
+        // Where there is no GIL to be had the interpreter ends: it goes back with this process.
+        Python::try_attach(|py| {
             let _ = self.end(py, false);
         });
     }

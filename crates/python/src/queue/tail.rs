@@ -93,7 +93,7 @@ fn put_parts(
         let fresh = base.handle.copying(py, length, |patience| {
             queue::prepare(space, participant, patience, kind, parts)
         });
-        if_room(base, wait, fresh.map(Some))
+        if_room(py, base, wait, fresh.map(Some))
     })?;
     match fresh {
         Some(fresh) => put_fresh(slf, item, &fresh, wait),
@@ -103,13 +103,14 @@ fn put_parts(
 
 /// None instead of `SpaceFull` where waiting may help.
 fn if_room<T>(
+    py: Python<'_>,
     base: &Primitive,
     wait: Option<Deadline>,
     done: PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
     let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
     done.or_else(|error| {
-        let is_full = Python::attach(|py| error.is_instance_of::<PyMemoryError>(py));
+        let is_full = error.is_instance_of::<PyMemoryError>(py);
         let helps = wait.is_some() && is_full && queue::counts(segment, cell).0 > 0;
         if helps { Ok(None) } else { Err(error) }
     })
@@ -134,7 +135,7 @@ fn put_fresh(
             None => queue::put(space, &open, patience, queue, fresh),
         });
         let done = done.map(|put| (put != Put::Full).then_some(put));
-        if_room(base, wait, done)
+        if_room(py, base, wait, done)
     })?;
     match done {
         Some(Put::Done) => Ok(()),

@@ -4,8 +4,8 @@
 use super::{Map, Table};
 use crate::codec::{self, Flat};
 use crate::hot::{
-    Fast, Object, base_call, bound, general, held, install_items, install_methods, install_slots,
-    native,
+    Fast, Object, base_call, bound, general, guarded, held, install_items, install_methods,
+    install_slots, native,
 };
 use crate::identity::{text_key, with_key};
 use crate::list::index;
@@ -51,14 +51,16 @@ fn find(base: &Primitive, key: Object) -> Option<Object> {
 }
 
 unsafe extern "C" fn subscript(slf: Object, key: Object) -> Object {
-    // SAFETY: the slot is that of a subclass of Map.
-    let base: &Primitive = unsafe { native(slf) };
-    if let Some(value) = find(base, key) {
-        return value;
-    }
-    general(|py| {
-        let slf = bound(py, slf);
-        Map::__getitem__(slf.cast()?, &bound(py, key)).map(Bound::unbind)
+    guarded(|| {
+        // SAFETY: the slot is that of a subclass of Map.
+        let base: &Primitive = unsafe { native(slf) };
+        if let Some(value) = find(base, key) {
+            return value;
+        }
+        general(|py| {
+            let slf = bound(py, slf);
+            Map::__getitem__(slf.cast()?, &bound(py, key)).map(Bound::unbind)
+        })
     })
 }
 
@@ -79,45 +81,49 @@ unsafe extern "C" fn get(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let base: &Primitive = unsafe { native(slf) };
-    if matches!(count, 1 | 2) && names.is_null() {
-        // SAFETY: the interpreter passes `count` arguments.
-        let key = unsafe { *arguments };
-        if let Some(value) = find(base, key) {
-            return value;
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let base: &Primitive = unsafe { native(slf) };
+        if matches!(count, 1 | 2) && names.is_null() {
+            // SAFETY: the interpreter passes `count` arguments.
+            let key = unsafe { *arguments };
+            if let Some(value) = find(base, key) {
+                return value;
+            }
+            if is_known(base, key) == Some(false) {
+                let default = match count {
+                    // SAFETY: as above.
+                    2 => bound(held(), unsafe { *arguments.wrapping_add(1) }),
+                    _ => held().None().into_bound(held()),
+                };
+                return default.into_ptr();
+            }
         }
-        if is_known(base, key) == Some(false) {
-            let default = match count {
-                // SAFETY: as above.
-                2 => bound(held(), unsafe { *arguments.wrapping_add(1) }),
-                _ => held().None().into_bound(held()),
-            };
-            return default.into_ptr();
-        }
-    }
-    base_call::<Map>(slf, c"get", arguments, count, names)
+        base_call::<Map>(slf, c"get", arguments, count, names)
+    })
 }
 
 unsafe extern "C" fn contains(slf: Object, key: Object) -> c_int {
-    // SAFETY: as in `subscript`.
-    let base: &Primitive = unsafe { native(slf) };
-    if let Some(known) = is_known(base, key) {
-        return c_int::from(known);
-    }
-    let found = general(|py| {
-        let slf = bound(py, slf);
-        let known = Table::__contains__(slf.cast()?, &bound(py, key))?;
-        Ok(PyBool::new(py, known).to_owned().into_any().unbind())
-    });
-    if found.is_null() {
-        return -1;
-    }
-    // SAFETY: a singleton, of which we have a reference.
-    let known = found == unsafe { ffi::Py_True() };
-    // SAFETY: a reference of our own.
-    unsafe { ffi::Py_DECREF(found) };
-    c_int::from(known)
+    guarded(|| {
+        // SAFETY: as in `subscript`.
+        let base: &Primitive = unsafe { native(slf) };
+        if let Some(known) = is_known(base, key) {
+            return c_int::from(known);
+        }
+        let found = general(|py| {
+            let slf = bound(py, slf);
+            let known = Table::__contains__(slf.cast()?, &bound(py, key))?;
+            Ok(PyBool::new(py, known).to_owned().into_any().unbind())
+        });
+        if found.is_null() {
+            return -1;
+        }
+        // SAFETY: a singleton, of which we have a reference.
+        let known = found == unsafe { ffi::Py_True() };
+        // SAFETY: a reference of our own.
+        unsafe { ffi::Py_DECREF(found) };
+        c_int::from(known)
+    })
 }
 
 /// Stores a value that takes no encoding in place of another, if nothing stands in the way.
@@ -172,42 +178,46 @@ unsafe extern "C" fn increment(
     count: ffi::Py_ssize_t,
     names: Object,
 ) -> Object {
-    // SAFETY: the descriptor checked the type of `slf`.
-    let base: &Primitive = unsafe { native(slf) };
-    if matches!(count, 1..=3) && names.is_null() {
-        // SAFETY: the interpreter passes `count` arguments; the third is for missing keys.
-        let key = unsafe { *arguments };
-        // SAFETY: as above.
-        let n = (count > 1).then(|| unsafe { *arguments.wrapping_add(1) });
-        if let Some(sum) = add(base, key, n) {
-            return sum;
+    guarded(|| {
+        // SAFETY: the descriptor checked the type of `slf`.
+        let base: &Primitive = unsafe { native(slf) };
+        if matches!(count, 1..=3) && names.is_null() {
+            // SAFETY: the interpreter passes `count` arguments; the third is for missing keys.
+            let key = unsafe { *arguments };
+            // SAFETY: as above.
+            let n = (count > 1).then(|| unsafe { *arguments.wrapping_add(1) });
+            if let Some(sum) = add(base, key, n) {
+                return sum;
+            }
         }
-    }
-    base_call::<Map>(slf, c"increment", arguments, count, names)
+        base_call::<Map>(slf, c"increment", arguments, count, names)
+    })
 }
 
 unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -> c_int {
-    // SAFETY: as in `subscript`.
-    let base: &Primitive = unsafe { native(slf) };
-    if !value.is_null() && replace(base, key, value) {
-        return 0;
-    }
-    let done = general(|py| {
-        let slf = bound(py, slf);
-        let (slf, key) = (slf.cast()?, bound(py, key));
-        if value.is_null() {
-            Map::__delitem__(slf, &key)?;
-        } else {
-            Map::__setitem__(slf, &key, &bound(py, value))?;
+    guarded(|| {
+        // SAFETY: as in `subscript`.
+        let base: &Primitive = unsafe { native(slf) };
+        if !value.is_null() && replace(base, key, value) {
+            return 0;
         }
-        Ok(py.None())
-    });
-    if done.is_null() {
-        return -1;
-    }
-    // SAFETY: a reference of our own.
-    unsafe { ffi::Py_DECREF(done) };
-    0
+        let done = general(|py| {
+            let slf = bound(py, slf);
+            let (slf, key) = (slf.cast()?, bound(py, key));
+            if value.is_null() {
+                Map::__delitem__(slf, &key)?;
+            } else {
+                Map::__setitem__(slf, &key, &bound(py, value))?;
+            }
+            Ok(py.None())
+        });
+        if done.is_null() {
+            return -1;
+        }
+        // SAFETY: a reference of our own.
+        unsafe { ffi::Py_DECREF(done) };
+        0
+    })
 }
 
 /// Gives a subclass of `Map` the slots and the methods above; its own subclasses inherit them.

@@ -3,7 +3,7 @@
 
 use super::{Vector, item};
 use crate::format::{self, Format};
-use crate::hot::{self, Object, bound, general, held, install_items, native};
+use crate::hot::{self, Object, bound, general, guarded, held, install_items, native};
 use courtyard_core::cell::{change_alone, touch};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -104,56 +104,62 @@ pub fn fits(format: Format, number: i64) -> bool {
 }
 
 unsafe extern "C" fn subscript(slf: Object, key: Object) -> Object {
-    // SAFETY: the slot is that of a subclass of Vector.
-    let vector: &Vector = unsafe { native(slf) };
-    if let Some(object) = indexed(vector, key).and_then(|at| load(vector, at)) {
-        return object;
-    }
-    general(|py| {
-        let slf = bound(py, slf);
-        item::get(slf.cast()?, &bound(py, key)).map(Bound::unbind)
+    guarded(|| {
+        // SAFETY: the slot is that of a subclass of Vector.
+        let vector: &Vector = unsafe { native(slf) };
+        if let Some(object) = indexed(vector, key).and_then(|at| load(vector, at)) {
+            return object;
+        }
+        general(|py| {
+            let slf = bound(py, slf);
+            item::get(slf.cast()?, &bound(py, key)).map(Bound::unbind)
+        })
     })
 }
 
 /// As `subscript`, by a number that is not counted from the end: iteration.
 unsafe extern "C" fn sequence_item(slf: Object, index: ffi::Py_ssize_t) -> Object {
-    // SAFETY: as in `subscript`.
-    let vector: &Vector = unsafe { native(slf) };
-    if vector.linear
-        && index >= 0
-        && let Some(object) = place(vector, index as i64).and_then(|at| load(vector, at))
-    {
-        return object;
-    }
-    general(|py| {
-        let slf = bound(py, slf);
-        let length = slf.len()? as isize;
-        // A negative one had the length added already, and is out of range.
-        let key = if index < 0 { length } else { index };
-        item::get(slf.cast()?, key.into_pyobject(py)?.as_any()).map(Bound::unbind)
+    guarded(|| {
+        // SAFETY: as in `subscript`.
+        let vector: &Vector = unsafe { native(slf) };
+        if vector.linear
+            && index >= 0
+            && let Some(object) = place(vector, index as i64).and_then(|at| load(vector, at))
+        {
+            return object;
+        }
+        general(|py| {
+            let slf = bound(py, slf);
+            let length = slf.len()? as isize;
+            // A negative one had the length added already, and is out of range.
+            let key = if index < 0 { length } else { index };
+            item::get(slf.cast()?, key.into_pyobject(py)?.as_any()).map(Bound::unbind)
+        })
     })
 }
 
 unsafe extern "C" fn assign_subscript(slf: Object, key: Object, value: Object) -> c_int {
-    // SAFETY: as in `subscript`.
-    let vector: &Vector = unsafe { native(slf) };
-    if !value.is_null() && indexed(vector, key).is_some_and(|at| store(vector, at, value)) {
-        return 0;
-    }
-    let done = general(|py| {
-        if value.is_null() {
-            return Err(item::no_deletion());
+    guarded(|| {
+        // SAFETY: as in `subscript`.
+        let vector: &Vector = unsafe { native(slf) };
+        if !value.is_null() && indexed(vector, key).is_some_and(|at| store(vector, at, value)) {
+            return 0;
         }
-        let slf = bound(py, slf);
-        item::set(slf.cast()?, &bound(py, key), &bound(py, value))?;
-        Ok(py.None())
-    });
-    if done.is_null() {
-        return -1;
-    }
-    // SAFETY: a reference of our own.
-    unsafe { ffi::Py_DECREF(done) };
-    0
+        let done = general(|py| {
+            if value.is_null() {
+                return Err(item::no_deletion());
+            }
+            let slf = bound(py, slf);
+            item::set(slf.cast()?, &bound(py, key), &bound(py, value))?;
+            Ok(py.None())
+        });
+        if done.is_null() {
+            return -1;
+        }
+        // SAFETY: a reference of our own.
+        unsafe { ffi::Py_DECREF(done) };
+        0
+    })
 }
 
 /// Gives a subclass of `Vector` the slots above; its own subclasses inherit them, but for that of

@@ -1,0 +1,288 @@
+"""Calls that come while the interpreter ends: from ``__del__``, generators, atexit, daemon threads.
+
+Whatever they come to, nothing may be thrown through C: that is SIGABRT, exit status -6.
+"""
+
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+
+PREPARE = """
+# Nothing here may need more than the fast paths: what PyO3 does first when it takes the GIL makes
+# later calls safe on some versions of Python.
+import atexit, decimal, sys, threading, weakref
+import courtyard as cy
+
+space = cy.Space("@NAME@")
+objects = {name: space[name] for name in space}
+leased, shared = objects["leased"], objects["shared"]
+huge = b"z" * (3 << 20)
+
+def calls():
+    o = objects
+    yield lambda: o["value"].value
+    yield lambda: setattr(o["value"], "value", "no number")
+    yield lambda: o["value"].increment(2)
+    yield lambda: o["anything"].set([1, object])
+    yield lambda: o["anything"].get()
+    yield lambda: o["text"].set("b" * 9999)
+    yield lambda: o["array"].__setitem__(slice(None), [1.0, 2.0, 3.0, 4.0])
+    yield lambda: o["array"][9]
+    yield lambda: list(o["array"])
+    yield lambda: o["array"].get_lock().__enter__()
+    yield lambda: o["row"].__setitem__(0, "no number")
+    yield lambda: o["table"].__setitem__("k", [1])
+    yield lambda: o["table"].__setitem__("k", huge)
+    yield lambda: o["table"].__setitem__("k", decimal.Decimal(1))
+    yield lambda: o["table"]["k"]
+    yield lambda: o["table"].pop("k")
+    yield lambda: o["table"]["missing"]
+    yield lambda: o["table"][[]]
+    yield lambda: o["table"].get("b", 3)
+    yield lambda: [] in o["table"]
+    yield lambda: o["table"].increment("c", [2])
+    yield lambda: o["table"].mutate("a", lambda n: n + 1)
+    yield lambda: o["table"].update(z=[1], y=2)
+    yield lambda: o["table"].popitem()
+    yield lambda: o["table"].clear()
+    yield lambda: o["nested"].__setitem__("n", {"m": []})
+    yield lambda: o["nested"]["a"]["b"]
+    yield lambda: o["counter"].update("abc")
+    yield lambda: o["members"].add((1, 2))
+    yield lambda: o["members"].pop()
+    yield lambda: setattr(o["names"], "y", [1])
+    yield lambda: o["names"].missing
+    yield lambda: o["row_of"].append([1])
+    yield lambda: o["row_of"].append(huge)
+    yield lambda: o["row_of"][3]
+    yield lambda: o["row_of"]["no index"]
+    yield lambda: o["row_of"].pop(1)
+    yield lambda: o["row_of"].sort(key=str)
+    yield lambda: len(o["row_of"])
+    yield lambda: o["ends"].appendleft([1])
+    yield lambda: o["ends"].popleft()
+    yield lambda: o["ends"].rotate(2)
+    for name in ("queue", "last", "least"):
+        yield lambda name=name: o[name].put([1], timeout=0)
+        yield lambda name=name: o[name].get()
+        yield lambda name=name: o[name].get(timeout=0)
+        yield lambda name=name: o[name].get_nowait()
+        yield lambda name=name: o[name].get_many(9, 0)
+        yield lambda name=name: o[name].get(timeout=0.001)
+    yield lambda: o["small"].put(1)
+    yield lambda: o["small"].put(1, timeout=0.001)
+    yield lambda: o["small"].put_nowait(huge)
+    for _ in range(5):
+        yield lambda: o["big"].get()
+    yield lambda: o["big"].put(huge)
+    yield lambda: o["big"].put([o["event"]])
+    yield lambda: o["big"].put_many([1, "a", [2]])
+    yield lambda: o["big"].task_done()
+    yield lambda: leased.lease().__enter__()
+    yield lambda: o["lock"].acquire(timeout=0.001)
+    yield lambda: o["lock"].release()
+    yield lambda: o["lock"].release()
+    yield lambda: o["again"].acquire()
+    yield lambda: o["again"].release()
+    yield lambda: o["again"].release()
+    yield lambda: o["permits"].acquire(timeout=0)
+    yield lambda: o["permits"].release(-1)
+    yield lambda: o["condition"].wait(0.001)
+    yield lambda: o["condition"].acquire()
+    yield lambda: o["condition"].wait(0.001)
+    yield lambda: o["condition"].notify()
+    yield lambda: o["event"].wait(0.001)
+    yield lambda: o["event"].set()
+    yield lambda: o["barrier"].wait(0.1)
+    yield lambda: shared["lock"].acquire(False)
+    yield lambda: shared["list"].append(1)
+    yield lambda: shared.__setitem__("event", o["event"])
+    yield lambda: cy.Dict(a=1)
+    yield lambda: cy.Value(object, [1])
+    yield lambda: cy.Space().close()
+    yield lambda: o["table"].statistics()
+    yield lambda: o["table"].check()
+    for name in sorted(o):
+        yield lambda name=name: repr(o[name])
+        yield lambda name=name: o[name].wait_for(lambda found: True, 0.001)
+        yield lambda name=name: o[name].__reduce__()
+        yield lambda name=name: o[name].close()
+        yield lambda name=name: o[name].__reduce__()
+
+done = []
+
+def call_all(calls=calls, done=done, write=sys.stdout.write, flush=sys.stdout.flush):
+    for call in calls():
+        try:
+            call()
+        except Exception:
+            pass
+    write("called ")
+    flush()
+"""
+
+EACH = """
+# Each call by itself, in a child that ends as interpreters do.
+import os
+failed = []
+class Last:
+    def __del__(self):
+        if self.call:
+            try:
+                self.call()
+            except Exception:
+                pass
+last = Last()
+for number, last.call in enumerate(calls()):
+    child = os.fork()
+    if not child:
+        failed = []
+        break
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        failed.append((number, status))
+else:
+    last.call = None
+    sys.stdout.write("called ")
+if failed:
+    sys.exit(f"calls that ended with a status: {failed}")
+"""
+
+WAYS = {
+    "each by itself": EACH,
+    "__del__ of a global": """
+class Last:
+    def __del__(self, call_all=call_all):
+        call_all()
+last = Last()
+""",
+    "__del__ in a cycle of a global": """
+class Last:
+    def __del__(self, call_all=call_all):
+        call_all()
+last = Last()
+last.me = last
+""",
+    "finally of a suspended generator": """
+def wait(call_all=call_all):
+    try:
+        yield
+    finally:
+        call_all()
+waiting = wait()
+next(waiting)
+held = leased.lease()
+held.__enter__()
+""",
+    "atexit": """
+atexit.register(call_all)
+""",
+    "weakref.finalize and a thread's own object": """
+class Last:
+    pass
+last = Last()
+weakref.finalize(last, call_all)
+class There:
+    def __del__(self, call_all=call_all):
+        call_all()
+own = threading.local()
+own.last = There()
+""",
+    "daemon threads that wait": """
+import time
+ready = []
+def waiter(wait):
+    ready.append(1)
+    try:
+        wait()
+    finally:
+        pass
+empty, full, held = cy.Queue(), cy.Queue(1), cy.Lock()
+full.put(1)
+held.acquire()
+sorted_, stack = cy.PriorityQueue(), cy.LifoQueue()
+def with_condition(condition=cy.Condition()):
+    with condition:
+        condition.wait()
+def lease(queue=cy.Queue()):
+    with queue.lease():
+        pass
+def busy(d=cy.Dict(), q=cy.Queue()):
+    while True:
+        d["a"] = [1]
+        q.put(huge[:9999])
+        q.get()
+waits = [
+    empty.get, sorted_.get, stack.get, lambda: full.put(huge), held.acquire, with_condition, lease,
+    cy.Barrier(2).wait, cy.Event().wait, cy.Semaphore(0).acquire, full.join, busy, busy,
+    lambda: cy.Value("i", 0).wait_for(1), lambda: cy.Dict().wait_for(lambda d: len(d)),
+    lambda: cy.List().wait_for(lambda x: len(x) > 0, 100), lambda: empty.get_many(3),
+]
+for wait in waits:
+    threading.Thread(target=waiter, args=(wait,), daemon=True).start()
+while len(ready) < len(waits):
+    time.sleep(0.001)
+time.sleep(0.05)
+sys.stdout.write("called ")
+""",
+}
+
+
+def prepare(space: cy.Space) -> None:
+    """Make an object of each type, with something in it."""
+
+    def make(cls: Any, name: str, *arguments: Any) -> Any:
+        return cls.named(name, *arguments, space=space)
+
+    make(cy.Value, "value", "i", 1)
+    make(cy.Value, "anything", object, [1])
+    make(cy.Value, "text", str, "a" * 99)
+    make(cy.Array, "array", "d", 4)
+    make(cy.Array, "row", "i", 4)
+    make(cy.Dict, "table", {"a": 1, "b": "x" * 99, "c": [1]})
+    make(cy.NestedDict, "nested", {"a": {"b": 1}})
+    make(cy.Counter, "counter", "aab")
+    make(cy.Set, "members", "abc")
+    make(cy.Namespace, "names").x = 1
+    make(cy.List, "row_of", [1, "x" * 99, [2], Decimal(3)])
+    make(cy.Deque, "ends", [1, "y" * 99, [2]])
+    for cls, name in (
+        (cy.Queue, "queue"),
+        (cy.LifoQueue, "last"),
+        (cy.PriorityQueue, "least"),
+        (cy.Queue, "big"),
+        (cy.Queue, "leased"),
+    ):
+        make(cls, name).put_many([7, 8])
+    lock = make(cy.Lock, "lock")
+    for item in (b"z" * (3 << 20), Decimal(5), [lock]):
+        space["big"].put(item)
+    make(cy.Queue, "small", 1)
+    make(cy.RLock, "again")
+    make(cy.Semaphore, "permits", 2)
+    make(cy.Condition, "condition")
+    make(cy.Event, "event")
+    make(cy.Barrier, "barrier", 1)
+    make(cy.Dict, "shared", {"lock": lock})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_exits_with_status_0(way: str) -> None:
+    """Each kind of call of each type, from where programs are taken apart."""
+    name = f"exit-{os.getpid()}-{list(WAYS).index(way)}"
+    with cy.Space(name) as space:
+        prepare(space)
+        program = PREPARE.replace("@NAME@", name) + WAYS[way]
+        run = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
+        )
+        space.destroy()
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "called" in run.stdout, run.stderr[-2000:]
+    assert "panicked" not in run.stderr, run.stderr[-2000:]
