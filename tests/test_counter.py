@@ -1,6 +1,8 @@
 """Counter beside collections.Counter."""
 
 import collections
+import operator
+import types
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -75,6 +77,37 @@ OPERATIONS: list[Operation] = [
 @pytest.mark.parametrize("initial", ["", "abracadabra", {"a": -2, "b": 0, "c": 1.5}], ids=repr)
 def test_the_same_calls(initial: Any) -> None:
     compare(Counter(initial), collections.Counter(initial), OPERATIONS)
+
+
+MAPPINGS: list[Any] = [
+    {"a": 1, "q": 2},
+    collections.OrderedDict(q=3, a=0),
+    collections.UserDict(a=9),
+    types.MappingProxyType({"a": 7, "c": -4}),
+    collections.Counter(a=1, b=7),
+    [("a", 1)],
+    {"a"},
+    5,
+]
+SIGNS = [operator.add, operator.sub, operator.or_, operator.and_, operator.eq, operator.ne]
+SIGNS += [operator.le, operator.lt, operator.ge, operator.gt]
+IN_PLACE = [operator.iadd, operator.isub, operator.ior, operator.iand]
+
+
+@pytest.mark.parametrize("sign", [*SIGNS, *IN_PLACE], ids=lambda sign: sign.__name__)
+@pytest.mark.parametrize("other", MAPPINGS, ids=repr)
+@pytest.mark.parametrize("counts", [{"a": 5, "c": -1}, {"a": 5}, {}], ids=repr)
+def test_operators_take_the_mappings_that_collections_takes(
+    counts: Any, other: Any, sign: Any
+) -> None:
+    sides: list[Operation] = [lambda c: sign(c, other), lambda c: sign(other, c)]
+    for operation in sides[: 1 if sign in IN_PLACE else 2]:
+        ours, theirs = Counter(counts), collections.Counter(counts)
+        expected = outcome(operation, theirs)
+        assert outcome(operation, ours) == expected
+        # What collections leaves half done when it raises, courtyard does not begin.
+        after = counts if expected[0] == "raised" else theirs
+        assert plain(ours) == collections.Counter(after)
 
 
 def test_a_missing_count_is_zero_and_not_stored() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import operator
+from collections.abc import Mapping
 
 from courtyard._dict import Dict
 
@@ -146,12 +148,12 @@ class Counter(Dict["_T", int]):
         return _plain(other).__sub__(self.copy()) if _is_counter(other) else NotImplemented
 
     def __or__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
-        """Return a plain Counter of the larger counts."""
-        return self.copy().__or__(_plain(other))
+        """Return a plain Counter of the larger counts; with a plain dict, what ``dict`` gives."""
+        return self.copy() | _plain(other) if _is_mapping(other) else NotImplemented
 
     def __ror__(self, other: Any) -> collections.Counter[Any]:  # type: ignore[override]
-        """Return a plain Counter of the larger counts."""
-        return _plain(other).__or__(self.copy()) if _is_counter(other) else NotImplemented
+        """Return a plain Counter of the larger counts; with a plain dict, what ``dict`` gives."""
+        return _plain(other) | self.copy() if _is_mapping(other) else NotImplemented
 
     def __and__(self, other: Any) -> collections.Counter[Any]:
         """Return a plain Counter of the smaller counts."""
@@ -169,28 +171,31 @@ class Counter(Dict["_T", int]):
         """Return a plain Counter of the counts below zero, without their sign."""
         return -self.copy()
 
-    def _become(self, change: Any) -> Self:
+    def _become(self, operate: Any, other: Any) -> Self:
+        """Change it in place as collections.Counter does, with any mapping, at once."""
+        other = _plain(other)
         with self.get_lock():
             old = self.copy()
-            new = change(old)
-            self._change_all(list(new.items()), [key for key in old if key not in new])
+            new = operate(old.copy(), other)
+            changed = [(key, count) for key, count in new.items() if old.get(key) is not count]
+            self._change_all(changed, [key for key in old if key not in new])
         return self
 
     def __iadd__(self, other: Any) -> Self:
-        """Add counts, and keep those that are positive, at once."""
-        return self._become(lambda own: own + _plain(other))
+        """Add the counts of a mapping, and keep those that are positive, at once."""
+        return self._become(operator.iadd, other)
 
     def __isub__(self, other: Any) -> Self:
-        """Take counts off, and keep those that are positive, at once."""
-        return self._become(lambda own: own - _plain(other))
+        """Take the counts of a mapping off, and keep those that are positive, at once."""
+        return self._become(operator.isub, other)
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[override]
-        """Keep the larger counts, at once."""
-        return self._become(lambda own: own | _plain(other))
+        """Keep the larger counts of it and a mapping, at once."""
+        return self._become(operator.ior, other)
 
     def __iand__(self, other: Any) -> Self:
-        """Keep the smaller counts, at once."""
-        return self._become(lambda own: own & _plain(other))
+        """Keep the smaller counts of it and a mapping, at once."""
+        return self._become(operator.iand, other)
 
     def __eq__(self, other: object) -> bool:
         """Compare counts; what is missing counts as 0."""
@@ -224,6 +229,10 @@ def _plain(other: Any) -> Any:
 
 def _is_counter(other: object) -> bool:
     return isinstance(other, collections.Counter | Counter)
+
+
+def _is_mapping(other: object) -> bool:
+    return isinstance(other, Mapping)
 
 
 def _counted(iterable: Any, kwargs: dict[str, int]) -> dict[Any, Any]:
