@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -387,3 +388,35 @@ def test_a_killed_holder_frees_a_named_lock(space: cy.Space) -> None:
 def test_a_space_is_given_as_such() -> None:
     with pytest.raises(TypeError, match=r"expected a courtyard\.Space, found 'myapp'"):
         cy.Dict.named("x", space="myapp")  # type: ignore[arg-type]
+
+
+WRONG: list[tuple[Any, tuple[Any, ...], dict[str, Any], str]] = [
+    (cy.Queue, ("full",), {}, "interpreted as an integer"),
+    (cy.Queue, (), {"size": 3}, r"^Queue\.named\(\) got an unexpected keyword argument 'size'"),
+    (cy.Barrier, (), {}, r"^Barrier\.named\(\) missing 1 required positional argument"),
+    (cy.Value, (), {}, r"^Value\.named\(\) missing 1 required positional argument"),
+    (cy.Array, ("float64", (3, 4)), {}, r"shape=\(3, 4\)"),
+    (cy.Dict, (), {"space": "shop"}, r"space: expected a courtyard\.Space, found 'shop'"),
+    (cy.Queue, (cy.Space,), {}, "takes the space by keyword"),
+]
+
+
+@pytest.mark.parametrize(("type_", "arguments", "options", "why"), WRONG, ids=titles)
+def test_wrong_arguments_are_refused_before_anything_is_made(
+    tmp_path: Path, type_: Any, arguments: Any, options: Any, why: str
+) -> None:
+    script = """
+import pathlib, pickle, sys, courtyard as cy
+type_, arguments, options = pickle.loads(bytes.fromhex(sys.argv[1]))
+arguments = [cy.Space() if argument is cy.Space else argument for argument in arguments]
+try:
+    type_.named("jobs", *arguments, **options)
+except TypeError as error:
+    print(error)
+print([path.name for path in pathlib.Path(sys.argv[2]).glob("default*")])
+"""
+    asked = pickle.dumps((type_, arguments, options)).hex()
+    printed = run_script(script, asked, str(tmp_path), env={"COURTYARD_DIR": str(tmp_path)}).stdout
+    message, left = printed.splitlines()
+    assert re.search(why, message)
+    assert left == "[]"

@@ -98,3 +98,20 @@ def test_among_processes(ctx: BaseContext) -> None:
     n = Namespace()
     join(*[start(ctx, use, n, number) for number in range(3)])
     assert (n.of0, n.of1, n.of2, n.shared) == (49, 49, 49, "seen")
+
+
+def test_what_attributes_hide_are_functions() -> None:
+    n = Namespace(increment=1, get_lock="mine", seen=())
+    assert cy.increment(n, "increment", 2) == 3
+    assert cy.increment(n, "new", default=5) == 6
+    assert cy.compare_exchange(n, "get_lock", "mine", "yours") is True
+    assert cy.compare_exchange(n, "get_lock", "mine", "its") is False
+    assert cy.mutate(n, "seen", lambda seen: (*seen, "a")) == ("a",)
+    with cy.get_lock(n) as held:
+        assert held is None or held
+        n.x = 1
+    assert (n.increment, n.get_lock, n.seen, n.x) == (3, "yours", ("a",), 1)
+    with pytest.raises(TypeError, match=r"a courtyard\.Event has no mutate\(\)"):
+        cy.mutate(cy.Event(), "x", str)
+    with pytest.raises(TypeError, match="expected a courtyard object, found dict"):
+        cy.get_lock({})

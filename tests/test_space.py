@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from multiprocessing.context import BaseContext
@@ -148,6 +149,13 @@ def test_what_is_no_url(url: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         cy.Space(url)
     assert list(FOLDER.iterdir()) == before
+
+
+def test_a_path_is_told_its_url(tmp_path: Path) -> None:
+    path = tmp_path / "a space.cy"
+    with pytest.raises(TypeError, match=re.escape(f"Space({path.as_uri()!r})")):
+        cy.Space(path)  # type: ignore[arg-type]
+    assert not path.exists()
 
 
 def test_what_is_not_there_yet_says_so() -> None:

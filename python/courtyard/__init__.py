@@ -31,7 +31,19 @@ from courtyard._errors import (
     WrongType,
 )
 from courtyard._event import Event
-from courtyard._functions import check, close, name, space, statistics, version, wait_for
+from courtyard._functions import (
+    check,
+    close,
+    compare_exchange,
+    get_lock,
+    increment,
+    mutate,
+    name,
+    space,
+    statistics,
+    version,
+    wait_for,
+)
 from courtyard._list import List
 from courtyard._lock import Lock, RLock
 from courtyard._namespace import Namespace
@@ -92,7 +104,11 @@ __all__ = [
     "WrongType",
     "check",
     "close",
+    "compare_exchange",
     "copy",
+    "get_lock",
+    "increment",
+    "mutate",
     "name",
     "space",
     "statistics",

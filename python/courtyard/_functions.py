@@ -41,6 +41,58 @@ def wait_for(obj: Any, x: Any, timeout: float | None = None) -> Any:
     return _class_of(obj).wait_for(obj, x, timeout)
 
 
+def _method(obj: Any, name: str) -> Any:
+    cls = _class_of(obj)
+    method = getattr(cls, name, None)
+    if method is None:
+        raise TypeError(f"a courtyard.{cls.__name__} has no {name}()")
+    return method
+
+
+def get_lock(obj: Any) -> Any:
+    """Return what holds back the writes of all others, for ``with``: a container's, a value's.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(done=0, left=9)
+    >>> with cy.get_lock(ns):
+    ...     ns.done += 1; ns.left -= 1
+    """
+    return _method(obj, "get_lock")(obj)
+
+
+def increment(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Add to a number at once, and return the sum: a Value's, or that under a key or attribute.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(done=0)
+    >>> cy.increment(ns, "done"), cy.increment(ns, "seen", 5, default=10)
+    (1, 15)
+    """
+    return _method(obj, "increment")(obj, *arguments, **keywords)
+
+
+def compare_exchange(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Store a value if that before is the expected one, at once; return whether it was.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(state="idle")
+    >>> cy.compare_exchange(ns, "state", "idle", "busy"), ns.state
+    (True, 'busy')
+    """
+    return _method(obj, "compare_exchange")(obj, *arguments, **keywords)
+
+
+def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Store what a function makes of a value, at once, and return it.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(seen=("a",))
+    >>> cy.mutate(ns, "seen", lambda seen: (*seen, "b"))
+    ('a', 'b')
+    """
+    return _method(obj, "mutate")(obj, *arguments, **keywords)
+
+
 def _base_of(obj: Any) -> Any:
     _class_of(obj)
     bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)

@@ -26,6 +26,7 @@ def shape_asked(element: Element, init: Any, shape: Any) -> tuple[int, ...] | No
     """Return the shape that an array is asked to have; None if that is left open."""
     if init is None and shape is None:
         return None
+    _refuse_a_shape(element, init, shape)
     length = None if init is None else _length(init)
     if init is None or length is None:
         return begin(element, init, shape)[0]
@@ -40,6 +41,7 @@ def shape_asked(element: Element, init: Any, shape: Any) -> tuple[int, ...] | No
 
 def begin(element: Element, init: Any, shape: Any) -> tuple[tuple[int, ...], bytes]:
     """Return the shape and the first bytes (none: zero) that an array is asked to have."""
+    _refuse_a_shape(element, init, shape)
     wanted = None if shape is None else _as_shape(shape)
     if init is None:
         if wanted is None:
@@ -70,6 +72,17 @@ def _as_shape(shape: Any) -> tuple[int, ...]:
     if not lengths or min(lengths) < 0:
         raise ValueError(f"expected a shape of one dimension or more, each >= 0, found {shape!r}")
     return lengths
+
+
+def _refuse_a_shape(element: Element, init: Any, shape: Any) -> None:
+    """Raise TypeError for a shape in the place of the initializer, where NumPy has it."""
+    if element.dtype is None or shape is not None or type(init) is not tuple:
+        return
+    if init and all(type(size) is int for size in init):
+        raise TypeError(
+            f"{init!r}: expected a size or elements; for an array of this shape write "
+            f"shape={init!r}, for one of these elements a list"
+        )
 
 
 def _length(init: Any) -> int | None:

@@ -160,13 +160,12 @@ def obtain(
     from courtyard import _space
 
     check_name(name)
+    if space is not None and not isinstance(space, _space.Space):
+        raise TypeError(f"space: expected a courtyard.Space, found {space!r}")
+    make, (cls, asked) = cls, _declaration(cls, initial, options)  # before anything is made
     if space is None:
         space = _space.default()
-    elif not isinstance(space, _space.Space):
-        raise TypeError(f"space: expected a courtyard.Space, found {space!r}")
     native = space._opened()
-    make, cls = cls, cls._named_as(*initial, **options)
-    asked = (title_of(cls), *cls._asked(*initial, **options))
     while True:
         found = native.lookup(name)
         if found is None:
@@ -184,6 +183,25 @@ def obtain(
         arrived = _load(cls, native, found, initial, options)
         if arrived is not None:
             return arrived
+
+
+def _declaration(cls: Any, initial: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the class that is made of such arguments, and what it is asked to be."""
+    from courtyard._space import Space
+
+    if any(isinstance(argument, Space) for argument in initial):
+        raise TypeError(
+            f"{cls.__name__}.named() takes the space by keyword: named(name, ..., space=space)"
+        )
+    try:
+        made = cls._named_as(*initial, **options)
+        return made, (title_of(made), *made._asked(*initial, **options))
+    except TypeError as error:
+        import re
+
+        # Of the call that the user wrote, not of the method that takes its arguments.
+        message = re.sub(r"\w+\._(asked|named_as)\(\)", f"{cls.__name__}.named()", str(error))
+        raise TypeError(message) from None
 
 
 def open_named(native: _native.Space, name: str, where: str) -> Any:

@@ -18,8 +18,10 @@ class Namespace(Table, _Map):  # type: ignore[misc]
     """Attributes among processes and threads, as those of a Manager's Namespace.
 
     Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and
-    ``ns.close`` are yours, and ``courtyard.version(ns)``, ``courtyard.wait_for(ns, ...)``,
-    ``courtyard.statistics(ns)`` and ``courtyard.check(ns)`` are functions. Values are copies.
+    ``ns.close`` are yours, and what other objects have as methods are functions: with a key for
+    the attribute ``courtyard.increment(ns, "x")``, ``mutate`` and ``compare_exchange``; and
+    ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``statistics``, ``check``, ``close``,
+    ``name`` and ``space``. Values are copies.
 
     A killed process has changed an attribute wholly or not at all.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import index
+
 from courtyard import _native
 from courtyard._primitive import Shared
 
@@ -51,10 +53,14 @@ class Queue(Shared, _native.Queue["_T"]):
 
     @classmethod
     def _asked(cls, maxsize: int | None = None) -> tuple[Any, ...]:
-        return (None if maxsize is None else max(0, maxsize),)
+        return (None if maxsize is None else max(0, index(maxsize)),)
 
     def _details(self) -> tuple[Any, ...]:
         return (max(0, self.maxsize),)
+
+    @classmethod
+    def _shown(cls, details: tuple[Any, ...]) -> str:
+        return str(details[0] or "")
 
     def _state(self) -> str:
         maxsize = self.maxsize

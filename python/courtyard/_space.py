@@ -270,6 +270,13 @@ def _open(url: Any, create: bool, limit: int | None, pickle: bool) -> _native.Sp
     if url is None:
         return _native.Space.private(limit, pickle)
     if not isinstance(url, str):
+        import os
+
+        if isinstance(url, os.PathLike):
+            from pathlib import Path
+
+            told = Path(os.fsdecode(url)).absolute().as_uri()
+            raise TypeError(f"{url!r} is a path, and a space is opened by a URL: Space({told!r})")
         raise TypeError(f"the URL of a space is a str or None, found {type(url).__name__}")
     if any("\ud800" <= letter <= "\udfff" for letter in url):
         raise ValueError(f"the URL of a space contains a lone surrogate: {url!r}")

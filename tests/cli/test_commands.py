@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.children import run_script
+from tests.children import run_command, run_script
 from tests.cli.command import COMMAND, command, program
 
 SHOP = """
@@ -256,3 +256,15 @@ def test_names_are_completed(folder: Path) -> None:
         },
     )
     assert said.stdout.split() == ["alpha"]
+
+
+def test_python_m_courtyard_is_the_command(folder: Path) -> None:
+    said = run_command([sys.executable, "-m", "courtyard", "--version"])
+    assert re.fullmatch(r"courtyard \d+\.\d+\.\d+\n", said.stdout)
+
+
+def test_ls_says_no_maximum_where_there_is_none(folder: Path) -> None:
+    script = "import courtyard as cy; s = cy.Space('shop'); s.named('jobs', cy.Queue)"
+    run_script(script, env={"COURTYARD_DIR": str(folder)})
+    (line,) = [line for line in command("ls", folder=folder).stdout.splitlines() if "jobs" in line]
+    assert line.split()[:2] == ["jobs", "Queue"]
