@@ -93,6 +93,27 @@ class _Elements(Named):
         """Return DLPack's name of the memory that CPUs use."""
         return 1, 0
 
+    def __copy__(self) -> Any:
+        """Return another shared array of this type and shape, which holds the same."""
+        array = _vector(self)
+        made = _open(
+            _home(self), array._declared, element_of(array._declared), array.shape, None, None
+        )
+        _native.Vector._fill(made, _native.Vector._read(array, 0, array.nbytes))
+        return made
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return what ``copy.copy`` does: elements contain nothing else."""
+        return self.__copy__()
+
+    def __int__(self) -> int:
+        """Raise TypeError, as the standard class does."""
+        raise TypeError(f"int() argument must be a string or a real number, not {_title(self)}")
+
+    def __float__(self) -> float:
+        """Raise TypeError, as the standard class does."""
+        raise TypeError(f"float() argument must be a string or a real number, not {_title(self)}")
+
     def statistics(self) -> ObjectStatistics:
         """Return the array's figures, who uses it, and its space's figures; O(space)."""
         from courtyard._statistics import object_statistics

@@ -6,6 +6,7 @@ import collections
 import operator
 from collections.abc import Mapping
 
+from courtyard._copy import deep
 from courtyard._dict import Dict
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -104,6 +105,10 @@ class Counter(Dict["_T", int]):
         made: collections.Counter[_T] = collections.Counter()
         dict.update(made, self._items())
         return made
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return a plain Counter with copies of all that is in it, for ``copy.deepcopy``."""
+        return deep(self, memo, collections.Counter(), dict.update, self._items)
 
     def elements(self) -> Iterator[_T]:
         """Iterate over each thing as often as it was counted."""

@@ -90,7 +90,8 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
         """
         return deque(self._values(), self.maxlen)
 
-    __copy__ = copy
+    def _empty(self) -> deque[Any]:
+        return deque(maxlen=self.maxlen)
 
     def extendleft(self, iterable: Iterable[_T], /) -> None:
         """Put all values of an iterable at the front, one before the other, at once: all, or none.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 
 from courtyard import _native
+from courtyard._copy import deep
 from courtyard._name import quoted
 from courtyard._primitive import once
 from courtyard._table import Table
@@ -196,6 +197,14 @@ class Dict(Table, _Native["_K", "_V"]):
         {'a': 1}
         """
         return dict(self._items())
+
+    def __copy__(self) -> Any:
+        """Return what ``copy()`` does: plain data, for ``copy.copy``."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return a plain dict with copies of all that is in it, for ``copy.deepcopy``."""
+        return deep(self, memo, {}, dict.update, self._items)
 
     def __iter__(self) -> Iterator[_K]:
         """Iterate over a snapshot of the keys."""

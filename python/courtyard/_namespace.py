@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from courtyard import _native
+from courtyard._copy import deep
 from courtyard._name import quoted
 from courtyard._primitive import once
 from courtyard._table import Table
@@ -74,6 +77,15 @@ class Namespace(Table, _Map):  # type: ignore[misc]
             _Map.__delitem__(self, name)
         except KeyError:
             raise AttributeError(name) from None
+
+    def __copy__(self) -> SimpleNamespace:
+        """Return a plain namespace of all attributes, as they stood at one moment."""
+        return SimpleNamespace(**dict(_Map._items(self)))
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return a plain namespace with copies of all attributes, for ``copy.deepcopy``."""
+        items = lambda: _Map._items(self)  # noqa: E731
+        return deep(self, memo, SimpleNamespace(), lambda made, new: vars(made).update(new), items)
 
     def __dir__(self) -> list[str]:
         """Name the shared attributes."""

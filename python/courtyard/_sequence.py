@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from courtyard import _native
+from courtyard._copy import deep
 from courtyard._name import quoted
 from courtyard._primitive import Shared, once
 
@@ -29,6 +30,19 @@ class Row(Shared, _native.Sequence["_T"]):
     def copy(self) -> Any:
         """Return a plain builtin of all that is here, as it stood at one moment."""
         raise NotImplementedError
+
+    def __copy__(self) -> Any:
+        """Return what ``copy()`` does: plain data, for ``copy.copy``."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return a plain builtin with copies of all values, for ``copy.deepcopy``."""
+        made = self._empty()
+        return deep(self, memo, made, type(made).extend, self._values)
+
+    def _empty(self) -> Any:
+        """Return the builtin without values."""
+        return []
 
     def extend(self, iterable: Iterable[_T], /) -> None:
         """Put all values of an iterable at the end, at once: all, or none.

@@ -6,6 +6,7 @@ from collections.abc import MutableSet
 from collections.abc import Set as AbstractSet
 
 from courtyard import _native
+from courtyard._copy import deep
 from courtyard._name import quoted
 from courtyard._table import Table
 
@@ -314,6 +315,14 @@ class Set(Table, _Native["_T"]):
         {'a'}
         """
         return self._plain()
+
+    def __copy__(self) -> set[_T]:
+        """Return what ``copy()`` does: plain data, for ``copy.copy``."""
+        return self._plain()
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return a plain set of copies of all elements, for ``copy.deepcopy``."""
+        return deep(self, memo, set(), set.update, self._keys)
 
     def __contains__(self, element: object) -> bool:
         """Say whether an element is here."""

@@ -101,15 +101,13 @@ def copy(obj: Any) -> Any:
         data = _native.Vector._read(obj, 0, obj.nbytes)
         return _filled(RawArray(obj._declared, shape=obj.shape), data)
     if isinstance(obj, _native.Cell):
-        made: Any = RawValue(_native.Cell._declared.__get__(obj))
-        _native.Cell.set(made, _native.Cell.get(obj))
-        return made
+        return _value.filled(RawValue, obj, _native.Cell.get(obj))
     import ctypes
 
     if isinstance(obj, ctypes.Array):
         return _filled(RawArray(type(obj)._type_, len(obj)), bytes(obj))
     if isinstance(obj, ctypes._SimpleCData | ctypes.Structure | ctypes.Union):
-        made = RawValue(type(obj))
+        made: Any = RawValue(type(obj))
         simple = isinstance(obj, ctypes._SimpleCData)
         _native.Cell.set(made, obj.value if simple else obj)
         return made

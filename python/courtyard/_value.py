@@ -45,6 +45,24 @@ class _Described(Named):
             ),
         )
 
+    def __copy__(self) -> Any:
+        """Return another shared value of this type, which holds the same, for ``copy.copy``."""
+        return filled(_home(self), self, _native.Cell.get(_cell(self)))
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return another shared value, with a copy of what this holds, for ``copy.deepcopy``."""
+        from copy import deepcopy
+
+        return filled(_home(self), self, deepcopy(_native.Cell.get(_cell(self)), memo))
+
+    def __int__(self) -> int:
+        """Raise TypeError, as the standard class does: ``value`` is the number."""
+        raise _no_number("int", self)
+
+    def __float__(self) -> float:
+        """Raise TypeError, as the standard class does: ``value`` is the number."""
+        raise _no_number("float", self)
+
     def statistics(self) -> ObjectStatistics:
         """Return the value's figures, who uses it, and its space's figures; O(space)."""
         return _statistics(self)
@@ -240,15 +258,37 @@ def _make(
     cls: Any, type_: Declared, args: tuple[Any, ...], address: Any = None, lock: Any = None
 ) -> Any:
     declaration = resolve(type_)
+    obj = _open(cls, declaration, type_, address, lock)
+    if address is None and (args or (declaration.code == "object" and type_ is not object)):
+        _native.Cell.set(obj, _initial(declaration, type_, args))
+    return obj
+
+
+def _open(
+    cls: Any, declaration: Declaration, type_: Declared, address: Any = None, lock: Any = None
+) -> Any:
+    """Return a value: a new one, of zeros, or that with this address."""
     if declaration.shape != "scalar" or lock is not None:
         cls = _shaped(cls, declaration, lock)
     base = _native.GuardedCell if issubclass(cls, _native.GuardedCell) else _native.Cell
     obj = base.__new__(cls, declaration.code, declaration.length, type_, declaration.ctype, address)
-    if address is None and (args or (declaration.code == "object" and type_ is not object)):
-        base.set(obj, _initial(declaration, type_, args))
     if lock is not None:
         cls._given_lock.__set__(obj, lock)
     return obj
+
+
+def filled(cls: Any, obj: Any, value: Any) -> Any:
+    """Return another value of the type that ``obj`` was declared as."""
+    made = _open(cls, resolve(_declared(obj)), _declared(obj))
+    _native.Cell.set(made, value)
+    return made
+
+
+def _no_number(wanted: str, obj: Any) -> TypeError:
+    return TypeError(
+        f"{wanted}() argument must be a string or a real number, not {type(obj).__name__!r}: "
+        "what it holds is its .value"
+    )
 
 
 def _initial(declaration: Declaration, type_: Declared, args: tuple[Any, ...]) -> Any:
