@@ -4,6 +4,7 @@ import array
 import ctypes
 import multiprocessing
 import pickle
+import struct
 import threading
 import weakref
 from collections.abc import Callable
@@ -259,6 +260,17 @@ def test_python_classes(make: Any, type_: Any) -> None:
             with pytest.raises(OverflowError):
                 some[1] = wrong
     assert list(memoryview(some)[1:]) == [1, 1]
+
+
+@both
+def test_ctypes_that_numpy_makes(make: Any) -> None:
+    np = pytest.importorskip("numpy")
+    row = np.ctypeslib.as_ctypes(np.zeros((2, 3)))._type_
+    assert row.__module__ is None
+    some = make(row, 2)
+    some[1][2] = 0.5
+    assert some.tobytes() == bytes(40) + struct.pack("d", 0.5)
+    assert cy.Value(row).value[:] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("bad", ["x", "", "nothing", None, 3, [], {}, object, list, "O", b"i", "S"])

@@ -85,6 +85,15 @@ def test_a_killed_holder_holds_nobody_up(make: Any, ctx: BaseContext) -> None:
     child.join()
 
 
+def test_locked() -> None:
+    for make in (cy.Lock, cy.RLock, cy.Semaphore, cy.BoundedSemaphore, cy.Condition):
+        lock = make()
+        assert lock.locked() is False
+        with lock:
+            assert lock.locked() is in_thread(lock.locked) is True
+        assert lock.locked() is False
+
+
 class TestRLock:
     def test_recursion(self) -> None:
         lock = cy.RLock()

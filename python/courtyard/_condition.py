@@ -114,6 +114,10 @@ class Condition(Shared, _native.Condition):
         """Release the lock."""
         self._lock.__exit__(*exception)
 
+    def locked(self) -> bool:
+        """Say whether the lock is held, by whomever."""
+        return self._lock.locked()
+
     def _is_owned(self) -> bool:
         if isinstance(self._lock, _native.RMutex):
             return self._lock._is_owned()

@@ -62,7 +62,8 @@ def _resolve(declared: Any) -> Element:
     if not isinstance(declared, str | type):
         return _from_dtype(declared)
     if isinstance(declared, type) and declared not in _CLASSES:
-        if declared.__module__.partition(".")[0] == "numpy":
+        # The module of ctypes arrays that NumPy makes is None.
+        if (declared.__module__ or "").partition(".")[0] == "numpy":
             return _from_dtype(declared)
         if resolve(declared).ctype is None:
             raise TypeError(f"{_expected()}, found {declared.__name__}, of which no array is made")

@@ -69,8 +69,13 @@ def begin(element: Element, init: Any, shape: Any) -> tuple[tuple[int, ...], byt
 def _as_shape(shape: Any) -> tuple[int, ...]:
     lengths = (shape,) if isinstance(shape, int) else tuple(shape)
     lengths = tuple(operator.index(length) for length in lengths)
-    if not lengths or min(lengths) < 0:
-        raise ValueError(f"expected a shape of one dimension or more, each >= 0, found {shape!r}")
+    if not lengths:
+        raise ValueError(
+            "expected a shape of one dimension or more, found (): a single element is an array of "
+            "shape (1,), or a Value"
+        )
+    if min(lengths) < 0:
+        raise ValueError(f"expected a shape of dimensions >= 0, found {shape!r}")
     return lengths
 
 

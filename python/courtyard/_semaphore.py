@@ -46,6 +46,15 @@ class Semaphore(Shared, _native.Semaphore):
     def _load(cls, address: Any) -> Any:
         return _native.Semaphore.__new__(cls, 0, cls._bounded, address)
 
+    def locked(self) -> bool:
+        """Say whether no permit is free just now: ``acquire`` would wait.
+
+        >>> import courtyard as cy
+        >>> cy.Semaphore(0).locked()
+        True
+        """
+        return self.get_value() == 0
+
     def _state(self) -> str:
         limit = self._limit
         return f"value={self.get_value()}" + ("" if limit is None else f"/{limit}")
