@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import courtyard as cy
 from tests.children import join, start
 from tests.twin import (
     EQUAL,
@@ -236,3 +237,29 @@ def test_a_set_is_no_dict() -> None:
     with pytest.raises(TypeError, match="'Set' object"):
         del s["a"]
     assert s == {"a", "b"}
+
+
+def discard_and_look(s: Any, turn: Any, seen: Any) -> None:
+    for _ in range(ROUNDS):
+        turn.wait()
+        s.discard("x")
+        seen.value = "y" in s
+        turn.wait()
+
+
+ROUNDS = 150
+
+
+def test_update_is_one_change_beside_a_discard(ctx: BaseContext) -> None:
+    """Who discarded x before it saw y come sees x come with it."""
+    s, turn, seen = Set(range(20_000)), cy.Barrier(2), cy.Value("i")
+    child = start(ctx, discard_and_look, s, turn, seen)
+    for _ in range(ROUNDS):
+        s.add("x")
+        s.discard("y")
+        turn.wait(30)
+        s.update({"x", "y"})
+        turn.wait(30)
+        assert "y" in s
+        assert seen.value or "x" in s
+    join(child)

@@ -103,8 +103,9 @@ class Set(Table, _Native["_T"]):
     def update(self, *others: Iterable[_T]) -> None:
         """Put in the elements of all iterables, at once: all, or none.
 
-        Raises what the iterables raise, TypeError for an element that cannot be hashed, SpaceFull;
-        then nothing has changed. A process killed meanwhile has put in all of them, or none.
+        Holds ``get_lock()`` meanwhile. O(their number), whatever the length of the set. Raises what
+        the iterables raise, TypeError for an element that cannot be hashed, SpaceFull; then nothing
+        has changed. A process killed meanwhile has put in all of them, or none.
 
         >>> import courtyard as cy
         >>> s = cy.Set("a")
@@ -112,10 +113,12 @@ class Set(Table, _Native["_T"]):
         4
         """
         new = dict.fromkeys(element for other in others for element in other)
-        known = self._plain() if new else set()
-        pairs = [(element, None) for element in new if element not in known]
-        if pairs:
-            self._change_all(pairs, [])
+        if not new:
+            return
+        with self.get_lock():  # so that what is here now is so when the others come
+            pairs = [(element, None) for element in new if element not in self]
+            if pairs:
+                self._change_all(pairs, [])
 
     def _plain(self) -> set[_T]:
         return set(self._keys())
