@@ -1,6 +1,7 @@
 """The drop-in's Manager: SyncManager's methods on a private space, with no server."""
 
 import ctypes
+import multiprocessing as standard
 import queue
 from collections.abc import Callable
 from multiprocessing.context import BaseContext
@@ -159,3 +160,34 @@ def test_a_namespaces_own_attributes() -> None:
     assert (names._mine, names.x, str(names)) == (2, 1, "Namespace(x=1)")
     with pytest.raises(AttributeError):
         assert names._other
+
+
+def test_its_objects_print_as_those_of_the_standard_manager() -> None:
+    ours = multiprocessing.Manager()
+    with standard.Manager() as theirs:
+        makers: list[Callable[[Any], Any]] = [
+            lambda manager: manager.dict(a=1, b=[2]),
+            lambda manager: manager.list([1, "x"]),
+            lambda manager: manager.Namespace(a=1),
+            lambda manager: manager.Array("i", [1, 2]),
+            lambda manager: manager.Array("d", []),
+        ]
+        for make in makers:
+            found, expected = make(ours), make(theirs)
+            assert str(found) == f"{found}" == "%s" % found == str(expected)  # noqa: UP031
+            assert str(found._getvalue()).lower() == str(expected._getvalue()).lower()
+        for make in makers[1:3]:
+            with pytest.raises(AttributeError, match="object has no attribute 'missing'"):
+                getattr(make(theirs), "missing")  # noqa: B009
+            with pytest.raises(AttributeError, match="object has no attribute 'missing'") as told:
+                getattr(make(ours), "missing")  # noqa: B009
+            assert told.value.name == "missing"
+
+
+def test_strings_of_what_contains_itself_end() -> None:
+    row = multiprocessing.Manager().list()
+    row.append(row)
+    assert str(row) == "[...]"
+    row.clear()
+    row.close()
+    assert "closed" in str(row)

@@ -114,6 +114,26 @@ class _Elements(Named):
         """Raise TypeError, as the standard class does."""
         raise TypeError(f"float() argument must be a string or a real number, not {_title(self)}")
 
+    def __str__(self) -> str:
+        """Return what ``str`` of an ``array.array`` does, as a Manager's Array has it.
+
+        Of elements that ``array`` has no typecode for, ``repr``.
+        """
+        found = None if _vector(self)._closed else self._getvalue()
+        return _represent(self) if isinstance(found, list | None) else str(found)
+
+    def _getvalue(self) -> Any:
+        """Return a plain ``array.array``: for programs written for a Manager.
+
+        Of elements that ``array`` has no typecode for, and of more dimensions, a list.
+        """
+        from array import array, typecodes
+
+        vector = _vector(self)
+        plain = self.tolist()
+        is_one = len(vector.shape) == 1 and vector._declared in tuple(typecodes)
+        return array(vector._declared, plain) if is_one else plain
+
     def statistics(self) -> ObjectStatistics:
         """Return the array's figures, who uses it, and its space's figures; O(space)."""
         from courtyard._statistics import object_statistics

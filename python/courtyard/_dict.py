@@ -7,7 +7,7 @@ from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, Values
 from courtyard import _native
 from courtyard._copy import deep
 from courtyard._name import quoted
-from courtyard._primitive import once
+from courtyard._primitive import content_of, once
 from courtyard._table import Table
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -247,6 +247,14 @@ class Dict(Table, _Native["_K", "_V"]):
         """Say what it is and what is in it; of itself inside itself, ``...``."""
         content = "closed" if self._closed else repr(self.copy())
         return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
+
+    def __str__(self) -> str:
+        """Return what ``str`` of the builtin does: what is in it, as a Manager's dict has it."""
+        return repr(self) if self._closed else content_of(self)
+
+    def _getvalue(self) -> Any:
+        """Return what ``copy()`` does: for programs written for a Manager."""
+        return self.copy()
 
     def __sizeof__(self) -> int:
         """Return the bytes of the handle; the content is shared memory: see statistics()."""

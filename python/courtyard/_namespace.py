@@ -36,7 +36,7 @@ class Namespace(Table, _Map):  # type: ignore[misc]
     >>> del ns.x
     >>> ns.x
     Traceback (most recent call last):
-    AttributeError: x
+    AttributeError: 'Namespace' object has no attribute 'x'
     """
 
     __slots__ = ("__dict__",)  # names with an underscore: this handle's own
@@ -59,7 +59,7 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         try:
             return _Map.__getitem__(self, name)
         except KeyError:
-            raise AttributeError(name) from None
+            raise _missing(self, name) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a shared attribute."""
@@ -76,7 +76,7 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         try:
             _Map.__delitem__(self, name)
         except KeyError:
-            raise AttributeError(name) from None
+            raise _missing(self, name) from None
 
     def __copy__(self) -> SimpleNamespace:
         """Return a plain namespace of all attributes, as they stood at one moment."""
@@ -86,6 +86,10 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         """Return a plain namespace with copies of all attributes, for ``copy.deepcopy``."""
         items = lambda: _Map._items(self)  # noqa: E731
         return deep(self, memo, SimpleNamespace(), lambda made, new: vars(made).update(new), items)
+
+    def _getvalue(self) -> SimpleNamespace:
+        """Return a plain namespace: for programs written for a Manager."""
+        return self.__copy__()
 
     def __dir__(self) -> list[str]:
         """Name the shared attributes."""
@@ -104,3 +108,8 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
         items = ", ".join(f"{name}={value!r}" for name, value in _Map._items(self))
         return f"{type(self).__name__}{quoted(self)}({items})"
+
+
+def _missing(obj: Namespace, name: str) -> AttributeError:
+    message = f"{type(obj).__name__!r} object has no attribute {name!r}"
+    return AttributeError(message, name=name, obj=obj)

@@ -36,6 +36,12 @@ def once(show: Callable[[Any], str]) -> Callable[[Any], str]:
     return __repr__
 
 
+@once
+def content_of(container: Any) -> str:
+    """Return what is in a container, as the builtin shows it; of itself inside itself, ``...``."""
+    return str(container.copy())
+
+
 class Shared(Named):
     """A shared object that says what it is, and pickles as itself."""
 

@@ -7,7 +7,7 @@ from itertools import chain
 from courtyard import _native
 from courtyard._copy import deep
 from courtyard._name import quoted
-from courtyard._primitive import Shared, once
+from courtyard._primitive import Shared, content_of, once
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -171,6 +171,14 @@ class Row(Shared, _native.Sequence["_T"]):
         """Say what it is and what is in it; of itself inside itself, ``...``."""
         content = "closed" if self._closed else repr(self.copy())
         return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
+
+    def __str__(self) -> str:
+        """Return what ``str`` of the builtin does: what is in it, as a Manager's list has it."""
+        return repr(self) if self._closed else content_of(self)
+
+    def _getvalue(self) -> Any:
+        """Return what ``copy()`` does: for programs written for a Manager."""
+        return self.copy()
 
     def __sizeof__(self) -> int:
         """Return the bytes of the handle; the content is shared memory: see statistics()."""

@@ -342,6 +342,10 @@ class Set(Table, _Native["_T"]):
         content = ", ".join(map(repr, self._keys()))
         return f"<courtyard.{type(self).__name__}{quoted(self)}: {{{content}}}>"
 
+    def __str__(self) -> str:
+        """Return what ``str`` of the builtin does: what is in it."""
+        return repr(self) if self._closed else str(self._plain())
+
     __hash__ = None  # type: ignore[assignment]
 
 

@@ -63,6 +63,10 @@ class _Described(Named):
         """Raise TypeError, as the standard class does: ``value`` is the number."""
         raise _no_number("float", self)
 
+    def _getvalue(self) -> Any:
+        """Return what ``get()`` does: for programs written for a Manager."""
+        return _native.Cell.get(_cell(self))
+
     def statistics(self) -> ObjectStatistics:
         """Return the value's figures, who uses it, and its space's figures; O(space)."""
         return _statistics(self)
