@@ -266,6 +266,15 @@ def test_many_names(space: cy.Space) -> None:
     assert (space.statistics().objects, space.statistics().names) == (0, 0)
 
 
+def test_an_object_knows_its_name_among_many(space: cy.Space) -> None:
+    held = [cy.Value.named(f"name-{n}", "i", n, space=space) for n in range(20_000)]
+    started = time.monotonic()
+    for number in range(0, 20_000, 20):  # microseconds each, not milliseconds
+        assert held[number].name == f"name-{number}"
+    assert time.monotonic() - started < 1.5
+    space.check()
+
+
 def test_a_deleted_name_leaves_its_holders_be(space: cy.Space) -> None:
     held = cy.Dict.named("d", a=1, space=space)
     del space["d"]

@@ -81,6 +81,7 @@ const ATTEMPTS: u32 = 200;
 fn look(space: &Space, operation: &mut Operation) -> Attempt<(bool, Snapshot, heap::Walk)> {
     operation.lock(superblock::DIRECTORY_LOCK)?;
     operation.lock(superblock::RETIRED_LOCK)?;
+    directory::check_names(operation)?;
     let walk = heap::walk(operation)?;
     let first = Snapshot::collect(space, operation)?;
     let second = Snapshot::collect(space, operation)?;
@@ -139,6 +140,7 @@ impl Snapshot {
         snapshot.add_table(segment, superblock::OBJECTS)?;
         snapshot.add_table(segment, superblock::TICKETS)?;
         snapshot.add_table(segment, superblock::NAMES)?;
+        snapshot.add_table(segment, superblock::BUCKETS)?;
         let (blocks, named) = directory::held_by_names(operation)?;
         snapshot
             .claims

@@ -90,15 +90,17 @@ pub mod superblock {
     /// Blocks with contents that nobody holds and that are being taken apart, guarded by
     /// `DIRECTORY_LOCK`; a block's serial word leads to the next.
     pub const DOOMED: u64 = 0x4C0;
-    /// Names: first free row + 1, rows ever used, how many there are; segments of rows; the first
-    /// row + 1 of those whose hash leads to a bucket. Guarded by `DIRECTORY_LOCK`.
+    /// Names: first free row + 1, rows ever used, how many there are, how many buckets there are
+    /// beyond the first 64; segments of rows; segments of buckets, the first of which stands here.
+    /// Guarded by `DIRECTORY_LOCK`.
     pub const FREE_NAME: u64 = 0x4C8;
     pub const NEXT_NAME: u64 = 0x4D0;
     pub const LIVE_NAMES: u64 = 0x4D8;
+    pub const MORE_BUCKETS: u64 = 0x4E0;
     pub const NAMES: u64 = 0x500; // `rows::SEGMENTS` words
-    pub const BUCKETS: u64 = 0x5C0;
-    pub const BUCKET_COUNT: u64 = 128;
-    pub const END_OF_TABLES: u64 = BUCKETS + BUCKET_COUNT * 8;
+    pub const BUCKETS: u64 = 0x5C0; // `rows::SEGMENTS` words
+    pub const FIRST_BUCKETS: u64 = 0x680;
+    pub const END_OF_TABLES: u64 = FIRST_BUCKETS + super::FIRST_ROWS * 8;
     /// The space's own name, written before the file has one.
     pub const TITLE: u64 = 0xA00;
     pub const TITLE_ROOM: u64 = 0x400;
@@ -113,6 +115,8 @@ pub const SLOT_RECORDS: u64 = DRAIN_LOCKS + SLOTS * WORD;
 
 /// Rows of a table's first segment; each further one has twice as many as that before it.
 pub const FIRST_ROWS: u64 = 64;
+/// Bytes of an object's row.
+pub const OBJECT_ROW: u64 = 5 * WORD;
 
 /// A slot's record: a page of tables, then a page for each thread inside an operation.
 pub mod slot {
@@ -293,7 +297,9 @@ pub fn layout_hash() -> u64 {
         superblock::DIRECTORY_LOCK,
         superblock::TICKETS,
         superblock::NAMES,
-        superblock::BUCKET_COUNT,
+        superblock::MORE_BUCKETS,
+        superblock::FIRST_BUCKETS,
+        OBJECT_ROW,
         superblock::TITLE,
         chunk::BLOCKS,
         block::LARGE,

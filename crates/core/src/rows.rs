@@ -2,7 +2,8 @@
 //!
 //! A table's head is `SEGMENTS` words, each the payload of a block with the rows of one segment,
 //! or 0. A segment is linked once, under the directory's lock, and stays. The first segment of a
-//! participant's members stands in its slot; its word stays 0.
+//! participant's members stands in its slot, that of the buckets of names in the superblock; their
+//! words stay 0.
 
 use crate::error::Result;
 use crate::layout::{self, FIRST_ROWS, WORD, slot, superblock};
@@ -34,6 +35,9 @@ pub fn first_row(part: u64) -> u64 {
 
 /// Where the rows of a first segment are that is no block.
 fn built_in(head: u64) -> Option<u64> {
+    if head == superblock::BUCKETS {
+        return Some(superblock::FIRST_BUCKETS);
+    }
     let in_slot = head.checked_sub(layout::SLOT_RECORDS)? % slot::STRIDE;
     (in_slot == slot::MEMBERS).then_some(head - slot::MEMBERS + slot::FIRST_MEMBERS)
 }
@@ -81,7 +85,7 @@ pub fn extend(
     if head < layout::SLOT_RECORDS {
         // The space's rows are dealt one after another. A number that was scribbled on must not
         // make a table larger than the file.
-        for earlier in 0..part {
+        for earlier in u64::from(built_in(head).is_some())..part {
             let base = space.segment.word(head + earlier * WORD);
             let length = rows_in(earlier) * size;
             space

@@ -96,6 +96,8 @@ bugs! {
     TicketInTwo,
     /// directory: a name is given by one record, its block passed on by the next.
     NameInTwo,
+    /// directory: a bucket of names is added by one record, its names moved by the next.
+    BucketInTwo,
     /// cell: the new block is linked by one record, its unfinished row exchanged by the next.
     ExchangeInTwo,
     /// cell: thread and count are cleared after the unlock.

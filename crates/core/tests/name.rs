@@ -2,7 +2,7 @@
 
 mod stage;
 
-use courtyard_core::cell::{BYTES, SCALAR};
+use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::error::Error;
 use courtyard_core::folder::{self, Wish};
 use courtyard_core::layout::superblock;
@@ -130,6 +130,102 @@ fn names_of_any_length() {
     );
     assert!(matches!(gone, Err(Error::NotFound(_))));
     assert_eq!(held(&space), (0, 0, 1));
+}
+
+/// There are about as many buckets as names, whatever their number, and each name is found.
+#[test]
+fn buckets_come_with_names() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let title = |number| format!("title {number}");
+    let mut made = Vec::new();
+    for number in 0..3000 {
+        made.push(make(&space, SCALAR, 0));
+        assert!(bind(&space, &title(number), made[number]));
+        let more = space.segment.word(superblock::MORE_BUCKETS);
+        let more = more.load(Ordering::Relaxed) as usize;
+        assert_eq!(more, (number + 1).saturating_sub(64));
+    }
+    assert_eq!(census(&space).names, 3000);
+    for (number, made) in made.iter().enumerate() {
+        let title = title(number);
+        assert_eq!(lookup(&space, &title).unwrap().object, made.object);
+        let name = directory::name_of(&space, me(&space), &mut patient, made.object);
+        assert_eq!(name.unwrap(), Some(title));
+    }
+    for (number, &made) in made.iter().enumerate() {
+        assert!(unbind(&space, &title(number)));
+        let name = directory::name_of(&space, me(&space), &mut patient, made.object);
+        assert_eq!(name.unwrap(), None);
+        leave(&space, made);
+    }
+    assert_eq!(census(&space).names, 0);
+}
+
+/// A name finds room where more buckets do not; they come when there is room again.
+#[test]
+fn a_full_space_goes_without_buckets() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let wish = Wish {
+        limit: Some(2 << 20),
+        ..WISH
+    };
+    let space = folder::open_named(&folder.0, "small", wish, HOOKS).unwrap();
+    let named = make(&space, SCALAR, 0);
+    for number in 0..64 {
+        assert!(bind(&space, &format!("title {number}"), named));
+    }
+    let spare = make(&space, BYTES, 6000); // of the class that more rows of names need
+    let mut filling = Vec::new();
+    for length in [40_000, 900] {
+        while let Ok(made) = cell::create(&space, me(&space), &mut patient, BYTES, length, |_| {}) {
+            filling.push(made);
+        }
+    }
+    leave(&space, spare);
+    assert!(bind(&space, "without", named));
+    let more = || {
+        let word = space.segment.word(superblock::MORE_BUCKETS);
+        word.load(Ordering::Relaxed)
+    };
+    assert_eq!(more(), 0);
+    for (_, row) in filling {
+        directory::leave(&space, me(&space), &mut patient, row).unwrap();
+    }
+    assert!(bind(&space, "with", named));
+    assert_eq!((more(), census(&space).names), (1, 66));
+    for name in ["title 0", "without", "with"] {
+        assert!(lookup(&space, name).is_some());
+    }
+}
+
+/// A process that dies while it makes one bucket more leaves all names where they are found.
+#[test]
+fn a_death_divides_a_bucket_or_not() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    for number in 0..70 {
+        assert!(bind(&space, &format!("title {number}"), made));
+    }
+    for (number, skip) in (0..30).enumerate() {
+        let title = space.segment.path();
+        let died = crashes("journal.applying", skip, || {
+            let space = folder::attach(&title, space.uuid, HOOKS).unwrap();
+            bind(&space, &format!("another {number}"), made);
+        });
+        census(&space);
+        for number in 0..70 {
+            assert!(lookup(&space, &format!("title {number}")).is_some());
+        }
+        if !died {
+            return;
+        }
+    }
+    panic!("no record is that long");
 }
 
 /// A process that dies at each point of a record has given the name or not.

@@ -4,6 +4,7 @@ use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
 use crate::state::{Death, Known, death, deaths, known_as, me};
 use courtyard_core::cell::{self, LIST, Writer};
+use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::layout::{UNIT, WORD, block, kind, superblock};
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
 use courtyard_core::space::{Patience, Space, patient};
@@ -288,7 +289,7 @@ pub fn spoil(draft: &mut Draft) {
     for _ in 0..1 + draft.random.below(4) {
         let object = draft
             .image
-            .word(objects + draft.random.below(4) * 32 + WORD);
+            .word(objects + draft.random.below(4) * OBJECT_ROW + WORD);
         let root = object + block::SMALL + cell::PAYLOAD;
         let place = draft.random.pick(&draft.image.places);
         match draft.random.below(8) {

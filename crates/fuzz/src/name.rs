@@ -4,15 +4,30 @@ use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
 use crate::state::{Death, Known, deaths, me};
 use courtyard_core::cell::{self, SCALAR};
-use courtyard_core::directory::{self, NAME_ROW, Ticket};
-use courtyard_core::layout::{WORD, block, superblock};
+use courtyard_core::directory::{self, NAME_ROW, OBJECT_ROW, Ticket};
+use courtyard_core::layout::{FIRST_ROWS, WORD, block, superblock};
 use courtyard_core::roster::ObjectId;
+use courtyard_core::rows;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use std::cell::Cell;
 
-/// More than there are buckets, so that lists of them are longer than one.
+/// More than there are buckets at first, so that more were made.
 const COUNT: u64 = 300;
+/// How many buckets a mutation may think there are.
+const BUCKETS: u64 = 400;
+
+/// Where a bucket is, in the image of a space.
+fn bucket_at(draft: &Draft, number: u64) -> u64 {
+    let part = u64::from((number / FIRST_ROWS + 1).ilog2());
+    match part {
+        0 => superblock::FIRST_BUCKETS + number * WORD,
+        _ => {
+            let rows = draft.image.word(superblock::BUCKETS + part * WORD);
+            rows + (number - rows::first_row(part)) * WORD
+        }
+    }
+}
 
 /// A name of each length, and of more than one script.
 fn name(number: u64) -> String {
@@ -94,19 +109,33 @@ pub fn spoil(draft: &mut Draft) {
     let rows = draft.image.word(superblock::NAMES);
     for _ in 0..1 + draft.random.below(4) {
         if rows == 0 {
-            let at = superblock::BUCKETS + draft.random.below(superblock::BUCKET_COUNT) * WORD;
+            let at = superblock::FIRST_BUCKETS + draft.random.below(FIRST_ROWS) * WORD;
             draft.set_any(at);
             continue;
         }
         let row = rows + draft.random.below(64) * NAME_ROW;
         let text = draft.image.word(row).wrapping_add(block::SMALL);
-        match draft.random.below(5) {
+        match draft.random.below(8) {
             0 => {
-                let (bucket, first) = (
-                    draft.random.below(superblock::BUCKET_COUNT),
-                    draft.random.below(2 * COUNT),
-                );
-                draft.set(superblock::BUCKETS + bucket * WORD, first);
+                let (bucket, first) = (draft.random.below(BUCKETS), draft.random.below(2 * COUNT));
+                let at = bucket_at(draft, bucket);
+                draft.set(at, first);
+            }
+            5 => {
+                // More or fewer buckets than there are, or another place for them.
+                let more = draft.random.below(BUCKETS);
+                draft.set(superblock::MORE_BUCKETS, more);
+            }
+            6 => {
+                let head = superblock::BUCKETS + draft.random.below(rows::SEGMENTS) * WORD;
+                let at = draft.random.pick(&[superblock::MORE_BUCKETS, head]);
+                draft.set_any(at);
+            }
+            7 => {
+                // An object that leads to another's name.
+                let objects = draft.image.word(superblock::OBJECTS);
+                let (row, name) = (draft.random.below(64), draft.random.below(2 * COUNT));
+                draft.set(objects + row * OBJECT_ROW + 4 * WORD, name);
             }
             1 => {
                 // A list that leads to itself, or into another.

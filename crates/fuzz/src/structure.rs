@@ -1,6 +1,7 @@
 //! Changes that know what they change: each aims at one structure of the file.
 
 use crate::mutation::{Draft, Edit};
+use courtyard_core::directory::{OBJECT_ROW, TICKET_ROW};
 use courtyard_core::layout::{
     self, CLASSES, PAGE, SLOTS, UNIT, WORD, block, chunk, record, slot, superblock,
 };
@@ -193,11 +194,13 @@ pub fn heap(draft: &mut Draft) {
 /// Rows of objects and tickets, free lists, and where the tables are.
 pub fn directory(draft: &mut Draft) {
     for _ in 0..1 + draft.random.below(5) {
-        let table = draft
-            .random
-            .pick(&[superblock::OBJECTS, superblock::TICKETS]);
+        let tables = [
+            (superblock::OBJECTS, OBJECT_ROW),
+            (superblock::TICKETS, TICKET_ROW),
+        ];
+        let (table, size) = draft.random.pick(&tables);
         let first = draft.image.word(table);
-        let row = first + draft.random.below(64) * 32;
+        let row = first + draft.random.below(64) * size;
         let at = match draft.random.below(4) {
             0 => table + draft.random.below(24) * WORD,
             1 => {
@@ -205,7 +208,7 @@ pub fn directory(draft: &mut Draft) {
                 start + draft.random.below((end - start) / WORD) * WORD
             }
             _ if first == 0 => table,
-            _ => row + draft.random.below(4) * WORD,
+            _ => row + draft.random.below(size / WORD) * WORD,
         };
         draft.set_any(at);
     }
@@ -228,7 +231,7 @@ pub fn cells(draft: &mut Draft) {
         }
         let root = draft
             .image
-            .word(objects + draft.random.below(12) * 32 + WORD);
+            .word(objects + draft.random.below(12) * OBJECT_ROW + WORD);
         let large = root.wrapping_sub(draft.image.data).is_multiple_of(UNIT);
         let base = root + if large { block::LARGE } else { block::SMALL };
         let inner = cell::PAYLOAD + draft.random.below(20) * WORD;

@@ -4,6 +4,7 @@ use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
 use crate::state::{Death, Known, death, deaths, known_as, me};
 use courtyard_core::cell::{self, TABLE, Writer};
+use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
 use courtyard_core::space::{Patience, Space, patient};
 use courtyard_core::table::{self, Batch, Item, Key, SHARDS, Table, Token, Want, When};
@@ -351,7 +352,7 @@ impl Session<'_> {
 pub fn spoil(draft: &mut Draft) {
     let objects = draft.image.word(superblock::OBJECTS);
     for _ in 0..1 + draft.random.below(4) {
-        let row = objects + draft.random.below(4) * 32;
+        let row = objects + draft.random.below(4) * OBJECT_ROW;
         let root = draft.image.word(row + WORD);
         let shard = root + block::SMALL + cell::PAYLOAD + draft.random.below(SHARDS) * LINE;
         let place = draft.random.pick(&draft.image.places);

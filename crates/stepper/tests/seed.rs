@@ -76,6 +76,10 @@ fn caught(bug: Bug) -> Caught {
         Bug::DrainInTwo => Stepped("allocate small, from the magazine", "recovery"),
         Bug::TicketInTwo => Stepped("expire a ticket", "has 2 references, 1 were found"),
         Bug::NameInTwo => Stepped("name an object", "is a name and also"),
+        Bug::BucketInTwo => Stepped(
+            "name an object, dividing a bucket",
+            "where nobody looks for it",
+        ),
         Bug::ExchangeInTwo => Stepped("store small over small", "part of an object and also"),
         Bug::OwnerAfterUnlock => Stepped("exit get_lock()", "its owner word names a holder"),
         Bug::SizeBeforeAllocate => Stepped("allocate large, growing the heap", "but the file has"),

@@ -1,8 +1,8 @@
 //! Which objects there are, who holds them, and which pickles are under way.
 //!
-//! An object's row: `serial | root block | references | kind`; in a free row the serial is 0 and
-//! the last word is the next free row + 1. References are the memberships, the open tickets and
-//! the links of stored values. The row outlives the object, so that a serial is always
+//! An object's row: `serial | root block | references | kind | name`; in a free row the serial is 0
+//! and the word of the kind is the next free row + 1. References are the memberships, the open tickets and
+//! the links of stored values. The name is its row among the names, + 1; 0: it has none. The row outlives the object, so that a serial is always
 //! checked against a serial, never against another object's data.
 //!
 //! A ticket's row: `id | object row + 1 | sender | deadline`; in a free row the id is 0 and the
@@ -24,6 +24,7 @@ macro_rules! place {
     };
 }
 
+mod bucket;
 mod link;
 mod member;
 mod name;
@@ -34,8 +35,8 @@ pub(crate) use link::{link, unlink};
 pub(crate) use member::drop_member;
 pub use member::{MEMBER_ROW, copy_members, is_member, leave, settle_members};
 pub use name::{
-    Entry, LONGEST_NAME, NAME_ROW, Named, bind, count, held_by_names, lookup, name_of, names,
-    unbind,
+    Entry, LONGEST_NAME, NAME_ROW, Named, bind, check_names, count, held_by_names, lookup, name_of,
+    names, unbind,
 };
 pub use ticket::{TICKET_ROW, Ticket, expire, receive, send, tickets};
 
@@ -51,7 +52,7 @@ use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
 use member::{members, settle};
 
-pub const OBJECT_ROW: u64 = 32;
+pub use crate::layout::OBJECT_ROW;
 
 const ROOT: u64 = 8;
 
@@ -61,6 +62,9 @@ const REFERENCES: u64 = 16;
 const KIND: u64 = 24;
 
 const A_WAIT: u64 = 1 << 8;
+
+/// The row of the name by which it is found, + 1.
+const NAME: u64 = 32;
 
 fn kind_in(word: u64) -> u64 {
     word % A_WAIT

@@ -1,17 +1,19 @@
 //! Names of objects: each a counted reference, so that what it names lives on with nobody there.
 //!
 //! A name's row: `block | object row + 1 | companion's row + 1 | next`. The companion is another
-//! object that this one cannot do without (a condition's lock), or 0. `next` leads on in the list
-//! of a bucket; in a free row the block is 0 and `next` the next free row + 1. The block holds
+//! object that this one cannot do without (a condition's lock), or 0. `next` leads on in the chain
+//! of a `bucket`; in a free row the block is 0 and `next` the next free row + 1. The block holds
 //! `hash | bytes of the name + (bytes of the description << 32)`, then both. What a description
 //! says is the binding's affair: what the object was declared as. All of it is guarded by the
 //! directory lock.
 
-use super::{Missing, REFERENCES, living, object_at, unreference, with_tables};
+use super::bucket::{add_bucket, bucket, found};
+use super::{Missing, NAME, OBJECT_ROW, REFERENCES, living, object_at, unreference, with_tables};
 use crate::doom;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::layout::{self, WORD, block, kind, superblock};
+
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::roster::ObjectId;
@@ -31,7 +33,7 @@ pub const LONGEST_DESCRIPTION: usize = 1 << 20;
 
 const OBJECT: u64 = WORD;
 const COMPANION: u64 = 2 * WORD;
-const NEXT: u64 = 3 * WORD;
+pub(super) const NEXT: u64 = 3 * WORD;
 
 const LENGTHS: u64 = WORD;
 const TEXT: u64 = 2 * WORD;
@@ -48,11 +50,7 @@ fn hash(name: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(name)
 }
 
-fn bucket(hash: u64) -> u64 {
-    superblock::BUCKETS + hash % superblock::BUCKET_COUNT * WORD
-}
-
-fn row_at(segment: &Segment, row: u64) -> Result<u64> {
+pub(super) fn row_at(segment: &Segment, row: u64) -> Result<u64> {
     match rows::place(segment, superblock::NAMES, row, NAME_ROW)? {
         Place::At(at) => Ok(at),
         Place::Missing(_) => Err(corrupt(format!("there is no row {row} of names"))),
@@ -92,7 +90,7 @@ impl Text {
 }
 
 /// The hash of the name in a block, as data of a peer.
-fn hash_in(segment: &Segment, block: u64) -> Result<u64> {
+pub(super) fn hash_in(segment: &Segment, block: u64) -> Result<u64> {
     segment.check_range(block, block::SMALL)?;
     let payload = segment.at(heap::payload(segment, block))?;
     Ok(payload.load(Ordering::Relaxed))
@@ -133,8 +131,8 @@ struct Found {
 fn search(operation: &Operation, name: &[u8]) -> Result<Option<Found>> {
     let segment = operation.segment;
     let hash = hash(name);
-    let mut link = bucket(hash);
-    for _ in 0..=operation.read(superblock::NEXT_NAME) {
+    let mut link = bucket(operation, hash)?;
+    for _ in 0..=segment.size() / NAME_ROW {
         let Some(row) = operation.read(link).checked_sub(1) else {
             return Ok(None);
         };
@@ -192,11 +190,12 @@ pub fn lookup(
     })
 }
 
-fn take_reference(operation: &mut Operation, object: ObjectId) -> Attempt<()> {
+/// Writes the entry that counts one more reference; where the object's row is.
+fn take_reference(operation: &mut Operation, object: ObjectId) -> Attempt<u64> {
     let at = living(operation, object)?;
     let references = operation.read(at + REFERENCES);
     operation.write(at + REFERENCES, references.wrapping_add(1));
-    Ok(())
+    Ok(at)
 }
 
 /// Gives an object that this process holds a name; false if the name is taken.
@@ -206,7 +205,7 @@ fn take_reference(operation: &mut Operation, object: ObjectId) -> Attempt<()> {
 ///
 /// # Crash
 /// One record: the name leads to the whole object, or there is no such name. The object is its
-/// maker's until then, and goes with it.
+/// maker's until then, and goes with it. The same record makes one bucket more, if one is due.
 pub fn bind(
     space: &Space,
     participant: &Participant,
@@ -231,42 +230,75 @@ pub fn bind(
         name.as_bytes(),
         description,
     )?;
-    with_tables(space, participant, patience, |operation| {
-        if search(operation, name.as_bytes())?.is_some() {
-            return Ok(Ok(false));
+    let (name, mut is_crowded) = (name.as_bytes(), false);
+    loop {
+        let mut lacks_buckets = false;
+        let given = with_tables(space, participant, &mut *patience, |operation| {
+            if search(operation, name)?.is_some() {
+                return Ok(Ok(false));
+            }
+            let given = give(
+                operation,
+                name,
+                &block,
+                [Some(object), companion],
+                !is_crowded,
+            )?;
+            lacks_buckets = given.is_err_and(|missing| missing.head == superblock::BUCKETS);
+            Ok(given)
+        });
+        match given {
+            // There may be room for the name all the same.
+            Err(Error::Full(_)) if lacks_buckets => is_crowded = true,
+            given => return given,
         }
-        let free = operation.read(superblock::FREE_NAME);
-        let row = match free {
-            0 => operation.read(superblock::NEXT_NAME),
-            free => free - 1,
-        };
-        let at = place!(operation.segment, superblock::NAMES, row, NAME_ROW);
-        if free == 0 {
-            operation.write(superblock::NEXT_NAME, row + 1);
-        } else {
-            let next = operation.read(at + NEXT);
-            operation.write(superblock::FREE_NAME, next);
+    }
+}
+
+/// Writes and commits the record that gives a name that nobody has.
+fn give(
+    operation: &mut Operation,
+    name: &[u8],
+    block: &Unfinished,
+    objects: [Option<ObjectId>; 2],
+    with_buckets: bool,
+) -> Attempt<std::result::Result<bool, Missing>> {
+    let free = operation.read(superblock::FREE_NAME);
+    let row = match free {
+        0 => operation.read(superblock::NEXT_NAME),
+        free => free - 1,
+    };
+    let at = place!(operation.segment, superblock::NAMES, row, NAME_ROW);
+    if with_buckets && let Err(missing) = add_bucket(operation)? {
+        return Ok(Err(missing));
+    }
+    if free == 0 {
+        operation.write(superblock::NEXT_NAME, row + 1);
+    } else {
+        let next = operation.read(at + NEXT);
+        operation.write(superblock::FREE_NAME, next);
+    }
+    for (object, word) in objects.into_iter().zip([OBJECT, COMPANION]) {
+        operation.write(at + word, object.map_or(0, |object| object.row + 1));
+        let Some(object) = object else { continue };
+        let counted = take_reference(operation, object)?;
+        if word == OBJECT && operation.read(counted + NAME) == 0 {
+            operation.write(counted + NAME, row + 1);
         }
-        take_reference(operation, object)?;
-        if let Some(companion) = companion {
-            take_reference(operation, companion)?;
-        }
-        let bucket = bucket(hash(name.as_bytes()));
-        let first = operation.read(bucket);
-        operation.write(at, block.block());
-        operation.write(at + OBJECT, object.row + 1);
-        operation.write(at + COMPANION, companion.map_or(0, |object| object.row + 1));
-        operation.write(at + NEXT, first);
-        operation.write(bucket, row + 1);
-        let live = operation.read(superblock::LIVE_NAMES);
-        operation.write(superblock::LIVE_NAMES, live.wrapping_add(1));
-        if planted(Bug::NameInTwo) {
-            operation.commit();
-        }
-        block.pass_on(operation, 0);
+    }
+    let bucket = bucket(operation, hash(name))?;
+    let first = operation.read(bucket);
+    operation.write(at, block.block());
+    operation.write(at + NEXT, first);
+    operation.write(bucket, row + 1);
+    let live = operation.read(superblock::LIVE_NAMES);
+    operation.write(superblock::LIVE_NAMES, live.wrapping_add(1));
+    if planted(Bug::NameInTwo) {
         operation.commit();
-        Ok(Ok(true))
-    })
+    }
+    block.pass_on(operation, 0);
+    operation.commit();
+    Ok(Ok(true))
 }
 
 /// Takes a name away; false if there is none. What it named goes with its last holder.
@@ -289,6 +321,12 @@ pub fn unbind(
         let (row, at) = (found.row, found.at);
         let next = operation.read(at + NEXT);
         operation.write(found.link, next);
+        if let Some(object) = operation.read(at + OBJECT).checked_sub(1) {
+            let object = object_at(operation.segment, object)?;
+            if operation.read(object + NAME) == row + 1 {
+                operation.write(object + NAME, 0);
+            }
+        }
         for word in [at + OBJECT, at + COMPANION] {
             if let Some(row) = operation.read(word).checked_sub(1) {
                 unreference(space, operation, row)?;
@@ -323,6 +361,10 @@ pub fn count(segment: &Segment) -> u64 {
     live.load(Ordering::Relaxed)
 }
 
+fn spelled(name: Vec<u8>) -> Result<String> {
+    String::from_utf8(name).map_err(|_| corrupt("a name that is no text"))
+}
+
 /// All names, in the order of their rows.
 ///
 /// # Errors
@@ -333,8 +375,7 @@ pub fn names(space: &Space, participant: &Participant, patience: Patience) -> Re
         for (_, at) in rows::each(operation.segment, superblock::NAMES, NAME_ROW)? {
             if operation.read(at) != 0 {
                 let text = Text::read(operation.segment, operation.read(at))?;
-                let name = String::from_utf8(text.name.clone())
-                    .map_err(|_| corrupt("a name that is no text"))?;
+                let name = spelled(text.name.clone())?;
                 let named = leads_to(operation, at, text)?;
                 entries.push(Entry { name, named });
             }
@@ -343,24 +384,30 @@ pub fn names(space: &Space, participant: &Participant, patience: Patience) -> Re
     })
 }
 
-/// The name of an object, if it has one.
+/// The name of an object, if it has one: the first of several, as long as it has that.
 ///
 /// # Errors
-/// As `names`.
+/// `Corrupt`, `Interrupted`.
 pub fn name_of(
     space: &Space,
     participant: &Participant,
     patience: Patience,
     object: ObjectId,
 ) -> Result<Option<String>> {
-    if count(&space.segment) == 0 {
-        return Ok(None);
-    }
-    let entries = names(space, participant, patience)?;
-    let found = entries
-        .into_iter()
-        .find(|entry| entry.named.object == object);
-    Ok(found.map(|entry| entry.name))
+    with_tables(space, participant, patience, |operation| {
+        let Ok(at) = living(operation, object) else {
+            return Ok(Ok(None));
+        };
+        let Some(row) = operation.read(at + NAME).checked_sub(1) else {
+            return Ok(Ok(None));
+        };
+        let at = row_at(operation.segment, row)?;
+        if operation.read(at) == 0 || operation.read(at + OBJECT) != object.row + 1 {
+            return Err(corrupt(format!("object {} has another's name", object.row)).into());
+        }
+        let text = Text::read(operation.segment, operation.read(at))?;
+        Ok(Ok(Some(spelled(text.name)?)))
+    })
 }
 
 /// The blocks of the names, and the rows of the objects that they hold, one entry a reference.
@@ -379,4 +426,38 @@ pub fn held_by_names(operation: &Operation) -> Result<(Vec<u64>, Vec<u64>)> {
         objects.extend(held.into_iter().filter_map(|word| word.checked_sub(1)));
     }
     Ok((blocks, objects))
+}
+
+/// Whether each name is found by its hash, and an object that leads to a name to one of its own.
+/// The directory lock is held.
+///
+/// # Errors
+/// `Corrupt` names the first that is not so.
+pub fn check_names(operation: &Operation) -> Result<()> {
+    let mut found = found(operation)?;
+    let mut live = 0;
+    for (row, at) in rows::each(operation.segment, superblock::NAMES, NAME_ROW)? {
+        if operation.read(at) == 0 {
+            continue;
+        }
+        if !found.remove(&row) {
+            return Err(corrupt(format!("the name in row {row} is in no bucket")));
+        }
+        live += 1;
+    }
+    let counted = operation.read(superblock::LIVE_NAMES);
+    if !found.is_empty() || live != counted {
+        return Err(corrupt(format!(
+            "{counted} names are counted, {live} are there, and {} lead nowhere",
+            found.len()
+        )));
+    }
+    for (row, at) in rows::each(operation.segment, superblock::OBJECTS, OBJECT_ROW)? {
+        if let Some(name) = operation.read(at + NAME).checked_sub(1)
+            && operation.read(row_at(operation.segment, name)? + OBJECT) != row + 1
+        {
+            return Err(corrupt(format!("object {row} has another's name")));
+        }
+    }
+    Ok(())
 }

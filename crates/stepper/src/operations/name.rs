@@ -5,7 +5,8 @@ use crate::stage::{Made, get, leave, make, me, set, warm};
 use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::check;
 use courtyard_core::directory;
-use courtyard_core::layout::superblock;
+use courtyard_core::layout::{FIRST_ROWS, superblock};
+use courtyard_core::rows;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 
@@ -159,20 +160,23 @@ fn naming(entries: &mut Vec<Entry>) {
     ));
 }
 
-/// Names an object so that the name shares its bucket with "x".
-fn neighbour(space: &Space, made: Made, turn: u64) {
+/// Names an object; which of the first buckets the name is in.
+fn placed(space: &Space, name: &str, made: Made) -> Option<u64> {
     let buckets = || {
-        let buckets = (0..superblock::BUCKET_COUNT).map(|at| superblock::BUCKETS + at * 8);
+        let buckets = (0..FIRST_ROWS).map(|at| superblock::FIRST_BUCKETS + at * 8);
         buckets
             .map(|word| space.segment.word(word).load(Ordering::Relaxed))
             .collect::<Vec<_>>()
     };
-    let placed = |name: &str| {
-        let before = buckets();
-        assert!(bind(space, name, made, None));
-        let after = buckets();
-        (0..before.len()).find(|&at| before[at] != after[at])
-    };
+    let before = buckets();
+    assert!(bind(space, name, made, None));
+    let after = buckets();
+    (0..FIRST_ROWS).find(|&at| before[at as usize] != after[at as usize])
+}
+
+/// Names an object so that the name shares its bucket with "x".
+fn neighbour(space: &Space, made: Made, turn: u64) {
+    let placed = |name: &str| placed(space, name, made);
     let there = unbind(space, "x");
     let wanted = placed("x");
     if !there {
@@ -260,7 +264,89 @@ fn deleting(entries: &mut Vec<Entry>) {
     ));
 }
 
+/// As many names as buckets, five of them in the bucket that the next name divides.
+fn crowded(space: &Space, divided: u64) -> Made {
+    let (made, mut together) = (held(space), 0);
+    let count = FIRST_ROWS + more_buckets(space);
+    for number in directory::count(&space.segment).. {
+        let live = directory::count(&space.segment);
+        if live == count {
+            return made;
+        }
+        let name = format!("crowd {number}");
+        let is_there = placed(space, &name, made) == Some(divided);
+        together += u64::from(is_there);
+        // The rest is of other buckets: so those that matter come first.
+        if (together < 5 && !is_there) || (together > 5 && is_there) {
+            unbind(space, &name);
+        }
+    }
+    unreachable!()
+}
+
+fn more_buckets(space: &Space) -> u64 {
+    let word = space.segment.word(superblock::MORE_BUCKETS);
+    word.load(Ordering::Relaxed)
+}
+
+/// Whether all names but "x" are found, and how many buckets there are beyond the first.
+fn divided(space: &Space, made: &Made) -> Result<(bool, u64), String> {
+    let names = directory::names(space, me(space), &mut patient);
+    for entry in names.map_err(|error| error.to_string())? {
+        if lookup(space, &entry.name).is_none() {
+            return Err(format!("{} is not found", entry.name));
+        }
+    }
+    Ok((leads(space, *made)?, more_buckets(space)))
+}
+
+fn dividing(entries: &mut Vec<Entry>) {
+    entries.push(play(
+        "name an object, the first to divide a bucket",
+        Ends::Changed,
+        |space| {
+            let made = crowded(space, 0);
+            let (names, size) = (superblock::NAMES, directory::NAME_ROW);
+            rows::extend(space, me(space), &mut patient, names, 1, size).expect("rows of names");
+            made
+        },
+        |space, _| warm(space),
+        |space, made, ()| assert!(bind(space, "x", *made, None)),
+        |space, made| {
+            let table = space.segment.word(superblock::BUCKETS + 8);
+            let table = table.load(Ordering::Relaxed) != 0;
+            match (divided(space, made)?, table) {
+                ((true, 1), true) => Ok(Outcome::After),
+                ((false, 0), true) => Ok(Outcome::Prepared),
+                ((false, 0), false) => Ok(Outcome::Before),
+                found => Err(format!("{found:?}")),
+            }
+        },
+    ));
+    entries.push(play(
+        "name an object, dividing a bucket",
+        Ends::Changed,
+        |space| {
+            let made = crowded(space, 0);
+            assert!(bind(space, "first", made, None));
+            for entry in directory::names(space, me(space), &mut patient).expect("names") {
+                unbind(space, &entry.name);
+            }
+            leave(space, made.row);
+            crowded(space, 1)
+        },
+        |space, _| warm(space),
+        |space, made, ()| assert!(bind(space, "x", *made, None)),
+        |space, made| match divided(space, made)? {
+            (true, 2) => Ok(Outcome::After),
+            (false, 1) => Ok(Outcome::Before),
+            found => Err(format!("{found:?}")),
+        },
+    ));
+}
+
 pub fn add(entries: &mut Vec<Entry>) {
     naming(entries);
+    dividing(entries);
     deleting(entries);
 }
