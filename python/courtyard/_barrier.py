@@ -86,7 +86,8 @@ class Barrier(Shared, _native.Barrier):
 
         Ctrl-C works while waiting, and takes this party out again. Raises BrokenBarrierError when
         the barrier is or gets broken: after ``timeout`` seconds, by ``reset()`` or ``abort()``, or
-        when one who would be waited for is killed; and what the action raises.
+        when one who would be waited for is killed; and what the action raises. An action that waits
+        at its own barrier breaks it.
         """
         return self._wait(self._action, self._timeout if timeout is None else timeout)
 

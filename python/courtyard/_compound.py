@@ -9,6 +9,8 @@ from courtyard import _native
 from courtyard._declaration import Declaration
 
 _Simple = ctypes._SimpleCData
+# How often a change is tried beside others.
+_MANY = 100_000
 
 
 def subclass(cls: Any, declaration: Declaration) -> Any:
@@ -47,11 +49,12 @@ def _copy(obj: Any) -> tuple[bytes, Any]:
 
 def _update(obj: Any, change: Any) -> None:
     """Change a copy and write it back, again if somebody else wrote meanwhile."""
-    while True:
+    for _ in range(_MANY):
         before, copy = _copy(obj)
         change(copy)
         if _native.Cell._write(obj, 0, bytes(copy), before):
             return
+    raise RuntimeError("a conversion of what is stored changed the value each time it ran")
 
 
 def _field(ctype: Any, name: str) -> property:

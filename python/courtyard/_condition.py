@@ -138,6 +138,8 @@ class Condition(Shared, _native.Condition):
     def _acquire_restore(self, saved: Any) -> None:
         if isinstance(self._lock, _native.RMutex):
             self._lock._acquire_restore(saved)
+        elif isinstance(self._lock, _native.Mutex):
+            self._lock._acquire_restore()
         else:
             self._lock.acquire()
 
@@ -145,7 +147,8 @@ class Condition(Shared, _native.Condition):
         """Give the lock up, sleep until notified, take the lock again; return whether notified.
 
         False after ``timeout`` seconds, with the lock held again as in every case. Ctrl-C works
-        while asleep. If one that was notified is killed before it wakes, another is woken in its
+        while asleep, and is raised with the lock held; so while the lock is taken again, Ctrl-C
+        waits for it. If one that was notified is killed before it wakes, another is woken in its
         place. Raises RuntimeError without the lock.
         """
         if not self._is_owned():

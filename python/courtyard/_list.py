@@ -91,8 +91,9 @@ class List(_Native["_T"], Row["_T"]):
         """Sort it, stably, at once.
 
         Keys are made and compared with nothing locked, on a copy: again if another changes the list
-        meanwhile; if others did 30 times, ``get_lock()`` is held for the next. Raises what they
-        raise; then nothing has changed. Others see the list as it was, or sorted. As list.sort.
+        meanwhile; if others did 4 times, ``get_lock()`` is held for the next. Raises what they
+        raise, and ValueError if they change the list; then the sort has changed nothing. Others
+        see the list as it was, or sorted. As list.sort.
 
         >>> import courtyard as cy
         >>> x = cy.List(["bb", "a", "ccc"])
@@ -109,7 +110,7 @@ class List(_Native["_T"], Row["_T"]):
                 return True
             return self._keep(moment, places)
 
-        self._insist(attempt)
+        self._insist(attempt, ValueError("list modified during sort"))
 
     def _is_like(self, other: object) -> bool:
         return isinstance(other, List | list)

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T", default=Any)
 
-# How often a change is tried beside others before these are locked out.
-_PERSISTENCE = 30
+# How often a change is tried beside others before these are locked out, and then once more. Few
+# times: a sort key that appends to the list doubles it each time.
+_PERSISTENCE = 4
 
 
 class Row(Shared, _native.Sequence["_T"]):
@@ -58,21 +59,25 @@ class Row(Shared, _native.Sequence["_T"]):
         """
         self._extend(_listed(iterable), False)
 
-    def _insist(self, attempt: Callable[[], bool]) -> None:
-        """Attempt a change until it succeeds, at last with all others locked out."""
+    def _insist(self, attempt: Callable[[], bool], otherwise: Exception) -> None:
+        """Attempt a change until it succeeds, at last with all others locked out.
+
+        What fails even then changes the list itself, each time.
+        """
         for _ in range(_PERSISTENCE):
             if attempt():
                 return
         with self.get_lock():
-            while not attempt():
-                pass
+            if attempt():
+                return
+        raise otherwise
 
     def remove(self, value: _T, /) -> None:
         """Take the first value out that is equal. Atomic; O(length).
 
         Values are compared on a copy, with nothing locked: again if others changed it meanwhile; if
-        they did 30 times, ``get_lock()`` is held for the next. Raises ValueError if there is none,
-        and what the comparison raises; then nothing has changed.
+        they did 4 times, ``get_lock()`` is held for the next. Raises ValueError if there is none,
+        and what the comparison raises; RuntimeError if that changes it. Then nothing has changed.
 
         >>> import courtyard as cy
         >>> x = cy.List("aba")
@@ -89,7 +94,8 @@ class Row(Shared, _native.Sequence["_T"]):
                 raise ValueError(f"{type(self).__name__}.remove(x): x not in it") from None
             return self._keep(moment, places)
 
-        self._insist(attempt)
+        name = type(self).__name__
+        self._insist(attempt, RuntimeError(f"a comparison for {name}.remove(x) changed it"))
 
     def count(self, value: _T, /) -> int:
         """Return how many values are equal, at one moment; O(length).

@@ -9,8 +9,10 @@ use courtyard_core::barrier::{
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::holding::{self, Row};
 use courtyard_core::lock::PROBE;
+use courtyard_core::space::Space;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::cell::RefCell;
 
 /// Parties that go on together. `courtyard.Barrier` is what programs use.
 #[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
@@ -22,6 +24,11 @@ fn broken(py: Python<'_>) -> PyErr {
         .and_then(|threading| threading.getattr("BrokenBarrierError"))
         .and_then(|class| class.call0());
     class.map_or_else(|error| error, PyErr::from_value)
+}
+
+thread_local! {
+    /// The barriers whose actions this thread runs, one inside another.
+    static ACTIONS: RefCell<Vec<(*const Space, u64)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One party's wait, from joining to leaving.
@@ -40,17 +47,35 @@ impl Wait<'_, '_> {
         })
     }
 
-    /// Joins, waiting for the last generation to leave first.
-    fn join(&self) -> PyResult<Joined> {
+    /// Joins, waiting for the last generation to leave first. Where that takes too long because
+    /// its action still runs, the barrier breaks: it may be the action that waits here. It does so
+    /// at once if it is this very thread's.
+    fn join(&self, deadline: Deadline) -> PyResult<Joined> {
         let (space, event) = (self.base.handle.space, self.party.cell + EVENT);
-        let deadline = Some(Deadline::NEVER);
+        let is_inside = ACTIONS.with_borrow(|actions| actions.contains(&self.place()));
+        let deadline = (!is_inside).then_some(deadline);
         let joined = waiter::attempt(self.py, &self.base.handle, event, deadline, PROBE, || {
             let joined = self.base.handle.waiting(self.py, |patience| {
                 barrier::join(space, self.open, patience, self.party)
             })?;
             Ok((joined != Joined::NotYet).then_some(joined))
         })?;
+        if joined.is_none() {
+            self.advance(&[ACTING], BROKEN)?;
+        }
         Ok(joined.unwrap_or(Joined::Broken))
+    }
+
+    fn place(&self) -> (*const Space, u64) {
+        (std::ptr::from_ref(self.base.handle.space), self.party.cell)
+    }
+
+    /// Calls the action.
+    fn act(&self, action: &Bound<'_, PyAny>) -> PyResult<()> {
+        ACTIONS.with_borrow_mut(|actions| actions.push(self.place()));
+        let acted = action.call0();
+        ACTIONS.with_borrow_mut(Vec::pop);
+        acted.map(drop)
     }
 
     /// Waits until all are here; false if that took too long, which breaks the barrier.
@@ -154,17 +179,13 @@ impl Barrier {
             open: &open,
             party,
         };
-        let joined = wait.join();
+        let joined = wait.join(deadline);
         let (index, went) = match joined {
             Ok(Joined::As(index)) => (index, wait.fill(deadline)),
             Ok(Joined::Last(index)) => {
                 let acted = wait.see_all(deadline).and_then(|()| {
                     let may_act = !action.is_none() && barrier::phase(segment, cell) == ACTING;
-                    if may_act {
-                        action.call0().map(drop)
-                    } else {
-                        Ok(())
-                    }
+                    if may_act { wait.act(action) } else { Ok(()) }
                 });
                 let next = if acted.is_ok() { DRAINING } else { BROKEN };
                 (

@@ -2,9 +2,10 @@
 
 use crate::argument::Given;
 use crate::codec;
-use crate::error::named;
+use crate::error::{changed_inside, named};
 use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
+use crate::raw::MANY;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, DATA, EVENT, Writer};
 use courtyard_core::sync::{AtomicU32, Ordering};
@@ -304,7 +305,7 @@ impl Cell {
         }
         let bits = self.format.encode(new)?;
         let (segment, at, width) = (&self.handle.space.segment, self.data(), self.format.width());
-        loop {
+        for _ in 0..MANY {
             let _open = self.handle.open(py)?;
             let old = format::load(segment, at, width);
             if !codec::equal(self.format.decode(py, old)?.bind(py), expected)? {
@@ -317,6 +318,7 @@ impl Cell {
                 return Ok(true);
             }
         }
+        Err(changed_inside("the value"))
     }
 
     /// Wait until a condition holds; return what it returned, or False after timeout seconds.

@@ -2,7 +2,7 @@
 
 use courtyard_core::error::{Error, Result};
 use courtyard_core::space::Patience;
-use pyo3::exceptions::{PyMemoryError, PyOSError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
 /// An instance of one of `courtyard._errors`' classes.
@@ -34,6 +34,15 @@ pub fn raise(py: Python<'_>, error: Error) -> PyErr {
             .err()
             .unwrap_or_else(|| named(py, "CourtyardError", message)),
     }
+}
+
+/// What a change that is worked out by Python code raises where that code itself changes what the
+/// change was worked out from, each time it is tried.
+pub fn changed_inside(what: &str) -> PyErr {
+    PyRuntimeError::new_err(format!(
+        "{what} changed each time while the code that this call runs (a function, an operator, \
+         pickling) ran: it must not change what it is called for"
+    ))
 }
 
 /// Runs engine code that may wait: each slice of waiting without the GIL, signal handlers after.

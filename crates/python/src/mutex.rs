@@ -7,14 +7,28 @@ use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell;
-use courtyard_core::lock::{self, PROBE};
+use courtyard_core::lock::{self, PROBE, Stood};
 use courtyard_core::mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::time::Duration;
 
 /// Acquires a lock of either kind.
 fn acquire(py: Python<'_>, primitive: &Primitive, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, word) = (primitive.handle.space, primitive.handle.cell);
+    acquire_by(py, primitive, deadline, |wait, limit| {
+        wait.stand(py, limit, || space.stand_slice(word, limit))
+    })
+}
+
+/// As `acquire`; `stand` waits for a slice of time.
+fn acquire_by<'a>(
+    py: Python<'_>,
+    primitive: &'a Primitive,
+    deadline: Option<Deadline>,
+    mut stand: impl FnMut(&mut Wait<'a>, Duration) -> PyResult<Stood>,
+) -> PyResult<bool> {
+    let word = primitive.handle.cell;
     let mut flags = lock::cpu_flags();
     let mut wait = Wait::new(&primitive.handle, word);
     loop {
@@ -26,9 +40,22 @@ fn acquire(py: Python<'_>, primitive: &Primitive, deadline: Option<Deadline>) ->
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
-        wait.stand(py, limit, || space.stand_slice(word, limit))?;
+        stand(&mut wait, limit)?;
         flags = lock::cpu_flags() | lock::WAITERS;
     }
+}
+
+/// Acquires a lock so often, whatever signal handlers raise meanwhile; that is raised after it.
+fn acquire_surely(py: Python<'_>, primitive: &Primitive, levels: u64) -> PyResult<()> {
+    let mut raised = None;
+    for _ in 0..levels {
+        let word = primitive.handle.cell;
+        acquire_by(py, primitive, Some(Deadline::NEVER), |wait, limit| {
+            let slice = || primitive.handle.space.stand_slice(word, limit);
+            wait.stand_surely(py, limit, slice, &mut raised)
+        })?;
+    }
+    raised.map_or(Ok(()), Err)
 }
 
 fn release(py: Python<'_>, primitive: &Primitive) -> PyResult<()> {
@@ -122,6 +149,11 @@ impl Mutex {
     #[getter]
     fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
         recovered(slf.py(), slf.as_super().get())
+    }
+
+    /// Takes it again after a wait, also if a signal handler raises meanwhile: that is raised then.
+    fn _acquire_restore(slf: &Bound<'_, Self>) -> PyResult<()> {
+        acquire_surely(slf.py(), slf.as_super().get(), 1)
     }
 }
 
@@ -218,11 +250,8 @@ impl RMutex {
         Ok(levels)
     }
 
-    /// Takes as many levels back.
+    /// Takes as many levels back, also if a signal handler raises meanwhile: that is raised then.
     fn _acquire_restore(slf: &Bound<'_, Self>, levels: u64) -> PyResult<()> {
-        for _ in 0..levels {
-            acquire(slf.py(), slf.as_super().get(), Some(Deadline::NEVER))?;
-        }
-        Ok(())
+        acquire_surely(slf.py(), slf.as_super().get(), levels)
     }
 }

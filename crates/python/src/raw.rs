@@ -3,15 +3,22 @@
 
 use crate::cell::Cell;
 use crate::codec::{self, Encoded, Links, Source};
-use crate::error::LONG;
+use crate::error::{LONG, changed_inside};
 use crate::format::Format;
+use crate::guard;
 use crate::reference::{self, LINKED};
 use crate::value;
+use crate::waiter::Deadline;
 use courtyard_core::cell::{self, Found, Fresh, Pinned, Stored, Token};
 use courtyard_core::participant::Participant;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
+
+/// How often a change is tried beside others before these are locked out.
+const PERSISTENCE: u32 = 30;
+/// And how often where they cannot be.
+pub const MANY: u32 = 100_000;
 
 fn ctypes<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("ctypes")?.getattr(name)
@@ -174,34 +181,50 @@ impl Cell {
     }
 
     /// Reads, lets `next` say what to store, and stores that if nothing changed meanwhile; else
-    /// again. None from `next`: store nothing. Returns what was read last.
+    /// again. None from `next`: store nothing. Returns what was read last. In the end with others locked
+    /// out, where there is a lock for it.
+    ///
+    /// # Errors
+    /// What `next` and storing raise; `RuntimeError` if `next` itself changes the value.
     pub(crate) fn update<'py>(
         &self,
         py: Python<'py>,
         mut next: impl FnMut(&Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        loop {
+        let mut attempt = || {
+            let (value, done);
             if self.format == Format::Stored {
-                let (value, token) = self.load_stored(py)?;
-                let value = value.into_bound(py);
-                let Some(new) = next(&value)? else {
-                    return Ok(value);
+                let (loaded, token) = self.load_stored(py)?;
+                value = loaded.into_bound(py);
+                done = match next(&value)? {
+                    None => true,
+                    Some(new) => self.store_stored(&new, Some(token))?,
                 };
-                if self.store_stored(&new, Some(token))? {
-                    return Ok(value);
-                }
             } else {
                 let open = self.handle.open(py)?;
                 let bytes = self.read_bytes(py, &open)?;
-                let value = self.object_of(py, &bytes)?.into_bound(py);
-                let Some(new) = next(&value)? else {
-                    return Ok(value);
+                value = self.object_of(py, &bytes)?.into_bound(py);
+                done = match next(&value)? {
+                    None => true,
+                    Some(new) => self.write_bytes(py, 0, &self.raw_of(&new)?, Some(&bytes))?,
                 };
-                if self.write_bytes(py, 0, &self.raw_of(&new)?, Some(&bytes))? {
-                    return Ok(value);
-                }
+            }
+            Ok(done.then_some(value))
+        };
+        let guarded = self.writer().guarded;
+        for _ in 0..if guarded { PERSISTENCE } else { MANY } {
+            if let Some(value) = attempt()? {
+                return Ok(value);
             }
         }
+        if !guarded {
+            return Err(changed_inside("the value"));
+        }
+        guard::acquire(py, &self.handle, Some(Deadline::NEVER))?;
+        let mut tries = (0..PERSISTENCE).map(|_| attempt());
+        let done = tries.find_map(Result::transpose);
+        guard::release(py, &self.handle)?;
+        done.unwrap_or_else(|| Err(changed_inside("the value")))
     }
 }
 

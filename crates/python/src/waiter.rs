@@ -134,6 +134,32 @@ impl<'a> Wait<'a> {
                 Ok(stood)
             })
         })?;
+        self.look(stood, limit);
+        Ok(stood)
+    }
+
+    /// As `stand`, but what signal handlers raise is kept in `raised`, the first of it.
+    ///
+    /// # Errors
+    /// Those of the slice.
+    pub fn stand_surely(
+        &mut self,
+        py: Python<'_>,
+        limit: Duration,
+        slice: impl FnOnce() -> Result<Stood> + Send,
+        raised: &mut Option<PyErr>,
+    ) -> PyResult<Stood> {
+        let stood = py.detach(slice).map_err(|error| raise(py, error))?;
+        if let Err(error) = py.check_signals() {
+            raised.get_or_insert(error);
+        }
+        let stood = self.count.after(stood);
+        self.look(stood, limit);
+        Ok(stood)
+    }
+
+    /// Takes note of a first slice that passed in vain.
+    fn look(&mut self, stood: Stood, limit: Duration) {
         if stood == Stood::TimedOut && self.note.is_none() {
             // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
             let participant = unsafe { self.space.registered().as_ref() };
@@ -141,7 +167,6 @@ impl<'a> Wait<'a> {
                 Note::new(&self.space.segment, participant, self.word, limit)
             });
         }
-        Ok(stood)
     }
 }
 
@@ -175,6 +200,11 @@ pub fn attempt<T>(
             return Ok(None);
         };
         let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
+            // It may be the attempt itself that changes the object, each time.
+            if deadline.left(limit).is_none() {
+                return Ok(None);
+            }
+            py.check_signals()?;
             continue;
         };
         if flagged != observed {

@@ -3,8 +3,8 @@
 
 use super::place::{Slice, ascending};
 use super::{Opened, Sequence, all, opened};
-use crate::codec::{self, Links};
-use crate::error::raise;
+use crate::codec::{self, Encoded, Links};
+use crate::error::{changed_inside, raise};
 use crate::guard;
 use crate::reference::LINKED;
 use crate::value::with_fresh;
@@ -23,7 +23,7 @@ const PERSISTENCE: u32 = 30;
 /// Runs `attempt` until it gives something; after some failures while the list's lock is ours.
 ///
 /// # Errors
-/// Those of `attempt`.
+/// Those of `attempt`; `RuntimeError` if it never gives anything, as it changes the list itself.
 fn insist<T>(
     slf: &Bound<'_, Sequence>,
     mut attempt: impl FnMut(Opened<'_>) -> PyResult<Option<T>>,
@@ -35,15 +35,11 @@ fn insist<T>(
     }
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
     guard::acquire(py, handle, Some(Deadline::NEVER))?;
-    let done = loop {
-        match opened(slf, &mut attempt) {
-            Ok(None) => {} // a thread of this process shares no lock with us: it waits now, too
-            Ok(Some(done)) => break Ok(done),
-            Err(error) => break Err(error),
-        }
-    };
+    // A thread of this process shares no lock with us: it waits now, too.
+    let mut tries = (0..PERSISTENCE).map(|_| opened(slf, &mut attempt));
+    let done = tries.find_map(Result::transpose);
     guard::release(py, handle)?;
-    done
+    done.unwrap_or_else(|| Err(changed_inside("the list")))
 }
 
 /// Exchanges the ring; None: something changed since.
@@ -67,14 +63,19 @@ fn batch<'a>(this: Opened<'a>, values: &Bound<'_, PyList>) -> PyResult<Batch<'a>
     let (space, participant) = (this.space, this.open.participant);
     let mut batch = Batch::new(space, participant, values.len() as u64);
     for value in values {
-        add(this, &mut batch, &value)?;
+        let encoded = codec::encode(&value, Links::Keep)?;
+        add(this, values.py(), &mut batch, encoded)?;
     }
     Ok(batch)
 }
 
-fn add(this: Opened<'_>, batch: &mut Batch, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let encoded = codec::encode(value, Links::Keep)?;
-    with_fresh(value.py(), this.open, encoded, |patience, value| {
+fn add(
+    this: Opened<'_>,
+    py: Python<'_>,
+    batch: &mut Batch,
+    encoded: Encoded<'_, '_>,
+) -> PyResult<()> {
+    with_fresh(py, this.open, encoded, |patience, value| {
         batch.add(patience, &value)
     })
 }
@@ -148,6 +149,7 @@ pub fn pop<'py>(slf: &Bound<'py, Sequence>, index: i64) -> PyResult<Bound<'py, P
 pub fn insert(slf: &Bound<'_, Sequence>, index: i64, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = slf.py();
     insist(slf, |this| {
+        let encoded = codec::encode(value, Links::Keep)?; // before the look: it may run any code
         let token = this.look(py)?;
         if this.most() == Some(token.count) {
             return Err(PyIndexError::new_err("deque already at its maximum size"));
@@ -163,11 +165,10 @@ pub fn insert(slf: &Bound<'_, Sequence>, index: i64, value: &Bound<'_, PyAny>) -
             _ => None,
         };
         if let Some(end) = end {
-            let encoded = codec::encode(value, Links::Keep)?;
             return Ok(this.push(py, end, encoded, Some(token))?.then_some(()));
         }
         let mut batch = Batch::new(this.space, this.open.participant, 1);
-        add(this, &mut batch, value)?;
+        add(this, py, &mut batch, encoded)?;
         let pieces = [
             Piece::old(0, place),
             Piece::new(0, 1),

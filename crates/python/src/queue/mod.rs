@@ -21,7 +21,7 @@ use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, FINISHED, LENGTH, Order};
-use courtyard_core::sync::{AtomicBool, AtomicU32};
+use courtyard_core::sync::AtomicBool;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -37,8 +37,6 @@ pub struct Queue {
     enrolment: Enrolment,
     /// Which item is taken first.
     order: Order,
-    /// The thread of this process that has the turn, or 0.
-    sorter: AtomicU32,
 }
 
 /// Whether it is a priority queue.
@@ -148,12 +146,7 @@ impl Queue {
         }
         let kind = cell::QUEUE;
         let base = PyClassInitializer::from(Primitive { handle, kind });
-        let sorter = AtomicU32::new(0);
-        Ok(base.add_subclass(Queue {
-            enrolment,
-            order,
-            sorter,
-        }))
+        Ok(base.add_subclass(Queue { enrolment, order }))
     }
 
     /// Put an item into the queue; when it returns the item is there for everyone.

@@ -2,22 +2,30 @@
 
 use super::item::decode_leased;
 use super::{Queue, is_least};
-use crate::cell::thread;
 use crate::codec;
 use crate::error::raise;
 use crate::primitive::Primitive;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, Sift};
-use courtyard_core::sync::Ordering;
+use courtyard_core::space::Space;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use std::cell::RefCell;
 use std::collections::HashMap;
+
+thread_local! {
+    /// The queues at whose trees this thread has the turn, by whichever handle.
+    static TURNS: RefCell<Vec<(*const Space, u64)>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The turn at a priority queue's tree, held while this lives: user-level, as items' own `<` runs.
 pub struct Sorted<'a> {
-    owner: &'a Queue,
     base: &'a Primitive,
+}
+
+fn at_turn(base: &Primitive) -> (*const Space, u64) {
+    (std::ptr::from_ref(base.handle.space), base.handle.cell)
 }
 
 impl<'a> Sorted<'a> {
@@ -26,11 +34,12 @@ impl<'a> Sorted<'a> {
     /// # Errors
     /// `RuntimeError` inside a comparison by the same queue; what a signal handler raises.
     pub fn take(slf: &'a Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Option<Self>> {
-        let (py, owner, base) = (slf.py(), slf.get(), slf.as_super().get());
-        if !is_least(owner) {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        if !is_least(slf.get()) {
             return Ok(None);
         }
-        if owner.sorter.load(Ordering::Relaxed) == thread() {
+        let this = at_turn(base);
+        if TURNS.with_borrow(|turns| turns.contains(&this)) {
             let message = "a comparison of items used the queue that they are in";
             return Err(PyRuntimeError::new_err(message));
         }
@@ -42,8 +51,8 @@ impl<'a> Sorted<'a> {
             let open = base.handle.open(py)?;
             let taken = queue::try_turn(&space.segment, &open, cell);
             if taken.map_err(|error| raise(py, error))? {
-                owner.sorter.store(thread(), Ordering::Relaxed);
-                return Ok(Some(Sorted { owner, base }));
+                TURNS.with_borrow_mut(|turns| turns.push(this));
+                return Ok(Some(Sorted { base }));
             }
             let limit = deadline.left(PROBE).unwrap_or(PROBE);
             wait.stand(py, limit, || space.stand_slice(queue::turn(cell), limit))?;
@@ -156,7 +165,8 @@ impl Sorted<'_> {
 
 impl Drop for Sorted<'_> {
     fn drop(&mut self) {
-        self.owner.sorter.store(0, Ordering::Relaxed);
+        let this = at_turn(self.base);
+        TURNS.with_borrow_mut(|turns| turns.retain(|turn| *turn != this));
         queue::end_turn(&self.base.handle.space.segment, self.base.handle.cell);
     }
 }

@@ -283,7 +283,8 @@ impl Map {
     /// Waits while another holds get_lock().
     ///
     /// Raises KeyError if there is neither value nor default, what fn raises, what pickling its
-    /// result raises, and SpaceFull; then nothing has changed. A process killed meanwhile has
+    /// result raises, RuntimeError if fn itself changes the key, and SpaceFull; then nothing else
+    /// has changed. A process killed meanwhile has
     /// replaced the value, or not.
     ///
     /// >>> import courtyard as cy

@@ -2,6 +2,7 @@
 
 use super::{Opened, Table, acquire, opened, release};
 use crate::codec::{self, Links};
+use crate::error::changed_inside;
 use crate::identity::{self, with_key};
 use crate::value::with_fresh;
 use crate::waiter::Deadline;
@@ -11,13 +12,15 @@ use pyo3::types::{PyAnyMethods, PyList};
 
 /// How often a change is tried beside others before these are locked out.
 const PERSISTENCE: u32 = 30;
+/// How often what others are not locked out of is tried, where but few changes stand in its way.
+const MANY: u32 = 10_000;
 
 /// Reads a key's value, lets `next` say what to store, and stores that if nothing changed meanwhile;
 /// else again. None from `next`: store nothing. No lock is held while Python code runs, unless
 /// others keep winning.
 ///
 /// # Errors
-/// What `next` raises, and what storing raises.
+/// What `next` raises, and what storing raises; `RuntimeError` if `next` itself changes the key.
 pub fn update<'py>(
     slf: &Bound<'py, Table>,
     key: &Bound<'py, PyAny>,
@@ -41,8 +44,13 @@ pub fn update<'py>(
         }
     }
     exclusively(slf, || {
-        while !attempt()? {} // a thread of this process shares no lock with us: it waits now, too
-        Ok(())
+        // A thread of this process shares no lock with us: it waits now, too.
+        for _ in 0..PERSISTENCE {
+            if attempt()? {
+                return Ok(());
+            }
+        }
+        Err(changed_inside("the key"))
     })
 }
 
@@ -66,8 +74,12 @@ pub fn change_all(
     pairs: &Bound<'_, PyList>,
     gone: &Bound<'_, PyList>,
 ) -> PyResult<()> {
-    while !try_change_all(this, pairs, gone)? {}
-    Ok(())
+    for _ in 0..MANY {
+        if try_change_all(this, pairs, gone)? {
+            return Ok(());
+        }
+    }
+    Err(changed_inside("the way in which a key is written"))
 }
 
 /// As `change_all`; false, with nothing changed: again.
