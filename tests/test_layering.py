@@ -12,6 +12,7 @@ LAYERS = [
     ["mortal"],  # the processes of a loom model; nothing in a normal build
     ["error", "seed", "sync", "os"],
     ["copy", "crash", "layout", "roster"],
+    ["superblock"],
     ["segment"],
     ["participant"],
     ["lock", "journal", "wait", "waiting"],

@@ -89,7 +89,7 @@ impl Space {
             0 => u64::MAX,
             limit => self.segment.data().saturating_add(limit),
         };
-        let most = self.segment.data() + word(superblock::MAX_SIZE);
+        let most = self.segment.data() + self.segment.superblock().max_size;
         limit.min(most).min(self.segment.window()) / UNIT * UNIT
     }
 

@@ -1,7 +1,7 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `crash layout roster` · `segment` · `participant` · `lock journal wait waiting` ·
+//! `error seed sync os` · `crash layout roster` · `superblock` · `segment` · `participant` · `lock journal wait waiting` ·
 //! `alone operation recover` · `heap` · `space` · `growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `check inspect` · `folder`.
@@ -52,6 +52,7 @@ pub mod segment;
 pub mod segment;
 pub mod semaphore;
 pub mod space;
+pub mod superblock;
 pub mod sync;
 pub mod table;
 pub mod unfinished;

@@ -8,6 +8,7 @@ use crate::copy;
 use crate::error::{Error, Result, corrupt};
 use crate::layout::{self, PAGE, WORD, superblock};
 use crate::os::{self, Identity, Woken};
+use crate::superblock::{Superblock, too_short};
 use crate::sync::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::fs::File;
 use std::io;
@@ -27,7 +28,7 @@ pub struct Segment {
     window: u64,
     /// The published size as last seen: only ever larger. What is below it is safe to touch.
     size: AtomicU64,
-    data: u64,
+    superblock: Superblock,
     identity: Identity,
     /// Where the file is linked; empty before that.
     path: RwLock<PathBuf>,
@@ -76,6 +77,15 @@ impl Segment {
     /// # Errors
     /// `Layout` or `Corrupt` for a file that is not a segment of this layout.
     pub fn map(file: File, path: &Path) -> Result<Segment> {
+        let superblock = Superblock::read(&file, path)?;
+        Segment::map_known(file, path, superblock)
+    }
+
+    /// As `map`, of a file whose superblock was read before.
+    ///
+    /// # Errors
+    /// As `map`.
+    pub fn map_known(file: File, path: &Path, superblock: Superblock) -> Result<Segment> {
         let system = |call, source| Error::System {
             call,
             path: path.to_owned(),
@@ -83,12 +93,7 @@ impl Segment {
         };
         let status = os::status_of(&file).map_err(|e| system("fstat", e))?;
         if status.size < layout::SLOT_RECORDS {
-            return Err(Error::Layout(format!(
-                "{}: not a courtyard segment: {} bytes, expected at least {}",
-                path.display(),
-                status.size,
-                layout::SLOT_RECORDS
-            )));
+            return Err(too_short(path, status.size));
         }
         let space = os::file_system(&file).map_err(|e| system("fstatfs", e))?;
         let mut window = layout::align_up(status.size.max(space.size) + ROOM, PAGE);
@@ -106,7 +111,7 @@ impl Segment {
             base,
             window,
             size: AtomicU64::new(layout::BITMAPS),
-            data: layout::BITMAPS,
+            superblock,
             identity: status.identity,
             path: RwLock::new(path.to_owned()),
             descriptor: AtomicI32::new(file.into_raw_fd()),
@@ -118,50 +123,29 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Reads the superblock as a stranger's.
+    /// Reads the published size as a stranger's.
     fn examine(&mut self, length: u64) -> Result<()> {
-        let word = |offset| self.word(offset).load(Ordering::Relaxed);
-        let name = self.path();
-        let name = name.display();
-        if word(superblock::MAGIC) != layout::MAGIC {
-            return Err(Error::Layout(format!(
-                "{name}: not a courtyard segment (no magic)"
-            )));
-        }
-        let (version, hash) = (word(superblock::VERSION), word(superblock::LAYOUT_HASH));
-        if version != layout::VERSION || hash != layout::layout_hash() {
-            return Err(Error::Layout(format!(
-                "{name}: layout {version}/{hash:x}, this courtyard reads {}/{:x}; \
-                 let its processes end, or use the courtyard version that made it",
-                layout::VERSION,
-                layout::layout_hash()
-            )));
-        }
-        if word(superblock::CRC) != u64::from(self.superblock_crc()) {
-            return Err(corrupt(format!(
-                "{name}: the superblock's checksum is wrong"
-            )));
-        }
-        let (data, max) = (word(superblock::DATA), word(superblock::MAX_SIZE));
-        if word(superblock::SLOTS) != layout::SLOTS || data != layout::data_start(max) {
-            return Err(corrupt(format!(
-                "{name}: the superblock contradicts itself"
-            )));
-        }
+        let data = self.superblock.data;
         // The file may have grown since it was looked at; it was longer before it said so.
         let size = self.word(superblock::SIZE).load(Ordering::Acquire); // pairs with `publish_size`
         let file = self.adopt_descriptor();
         let length = os::status_of(&file).map_or(length, |status| status.size);
         if size > length || size < data || !size.is_multiple_of(PAGE) || size > self.window {
             return Err(corrupt(format!(
-                "{name}: size {size}, but the file has {length} bytes"
+                "{}: size {size}, but the file has {length} bytes",
+                self.path().display()
             )));
         }
-        self.data = data;
         self.size.store(size, Ordering::Relaxed);
         Ok(())
     }
 
+    /// What the file said of itself for good when it was opened.
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
+    }
+
+    /// The checksum of what the mapped words say now.
     pub fn superblock_crc(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         for offset in (0..superblock::IMMUTABLE).step_by(WORD as usize) {
@@ -249,7 +233,7 @@ impl Segment {
 
     /// The first byte that the heap may use.
     pub fn data(&self) -> u64 {
-        self.data
+        self.superblock.data
     }
 
     pub fn window(&self) -> u64 {
@@ -349,7 +333,10 @@ impl Segment {
     /// `Corrupt` if it is not.
     #[inline(always)]
     pub fn check_range(&self, offset: u64, length: u64) -> Result<()> {
-        if offset.is_multiple_of(WORD) && offset >= self.data && self.covers(offset, length) {
+        if offset.is_multiple_of(WORD)
+            && offset >= self.superblock.data
+            && self.covers(offset, length)
+        {
             return Ok(());
         }
         Err(self.outside(offset, length))

@@ -7,6 +7,7 @@ use crate::error::{Result, corrupt};
 use crate::layout::{self, PAGE, SLOTS, UNIT, WORD, record, slot};
 use crate::mortal;
 use crate::os::{self, File, Woken};
+use crate::superblock::Superblock;
 use crate::sync::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::io;
@@ -19,6 +20,7 @@ const SIZE: u64 = DATA + 8 * UNIT;
 pub struct Segment {
     words: BTreeMap<u64, AtomicU64>,
     file: File,
+    superblock: Superblock,
 }
 
 impl Segment {
@@ -33,6 +35,7 @@ impl Segment {
         Segment {
             file: File::create(futexes),
             words,
+            superblock: Superblock::default(),
         }
     }
 
@@ -84,6 +87,10 @@ impl Segment {
 
     pub fn reopen(&self) -> io::Result<File> {
         Ok(os::reopen(&self.file))
+    }
+
+    pub fn superblock(&self) -> &Superblock {
+        &self.superblock
     }
 
     pub fn path(&self) -> PathBuf {

@@ -124,15 +124,8 @@ impl Space {
                 return Err(Error::System { call, path, source });
             }
         };
-        let word = |offset| {
-            u128::from(
-                segment
-                    .word(superblock::UUID + offset)
-                    .load(Ordering::Relaxed),
-            )
-        };
         Ok(Space {
-            uuid: word(0) | word(8) << 64,
+            uuid: segment.superblock().uuid,
             segment,
             roster: Roster::default(),
             hooks,
@@ -143,35 +136,17 @@ impl Space {
         })
     }
 
-    /// What it is for: private, named, durable, as its superblock says.
+    /// What it is for: private, named, durable.
     pub fn kind(&self) -> u64 {
-        let word = self.segment.word(superblock::KIND);
-        word.load(Ordering::Relaxed)
+        self.segment.superblock().kind
     }
 
     /// Its own name; empty if it has none.
     ///
     /// # Errors
-    /// `Corrupt` if that changed since it was written.
-    pub fn title(&self) -> Result<String> {
-        let titled = self.segment.word(superblock::TITLED);
-        let titled = titled.load(Ordering::Relaxed);
-        let wrong = || {
-            corrupt(format!(
-                "{}: the name of this space is not the one that was written",
-                self.segment.path().display()
-            ))
-        };
-        let length = titled & 0xFFFF_FFFF;
-        if length > superblock::TITLE_ROOM {
-            return Err(wrong());
-        }
-        let mut bytes = vec![0; length as usize];
-        self.segment.copy_out(superblock::TITLE, &mut bytes);
-        if length > 0 && u64::from(crc32fast::hash(&bytes)) != titled >> 32 {
-            return Err(wrong());
-        }
-        String::from_utf8(bytes).map_err(|_| wrong())
+    /// `Corrupt` if it was not the one that was written.
+    pub fn title(&self) -> Result<&str> {
+        self.segment.superblock().title(&self.segment.path())
     }
 
     /// Gives back what a space has of this process: when making or opening it failed.

@@ -123,6 +123,7 @@ const MAKING: &[&str] = &[
     "ofd_query",
     "open",
     "open_unnamed",
+    "pread",
     "pwrite",
 ];
 const MAKING_A_DRAFT: &[&str] = &["link", "open_new", "stat", "unlink"];
@@ -150,7 +151,7 @@ const FORKING: &[&str] = &[
     "ofd_query",
     "open",
 ];
-const MAKING_THE_FOLDER: &[&str] = &["chmod", "mkdir", "stat"];
+const MAKING_THE_FOLDER: &[&str] = &["chmod", "fstat", "mkdir", "stat"];
 const CLEANING: &[&str] = &[
     "fstat",
     "ofd_lock",

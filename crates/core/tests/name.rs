@@ -269,10 +269,7 @@ fn a_named_space_stays() {
     let missing = folder::open_named(&folder.0, "x", Wish::default(), HOOKS);
     assert!(matches!(missing, Err(Error::NotFound(_))));
     let space = open(&folder, "x");
-    assert_eq!(
-        (space.title().unwrap(), space.kind()),
-        ("x".into(), folder::NAMED)
-    );
+    assert_eq!((space.title().unwrap(), space.kind()), ("x", folder::NAMED));
     let made = make(&space, SCALAR, 0);
     add(&space, made, 3);
     assert!(bind(&space, "n", made));

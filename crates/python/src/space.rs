@@ -205,7 +205,7 @@ impl Space {
 
     /// Its name; empty if it has none.
     #[getter]
-    fn title(&self, py: Python<'_>) -> PyResult<String> {
+    fn title(&self, py: Python<'_>) -> PyResult<&str> {
         self.space.title().map_err(|error| raise(py, error))
     }
 

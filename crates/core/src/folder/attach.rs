@@ -1,14 +1,16 @@
 //! How a process comes into a space that there is.
 
-use super::build::{Plan, create_at};
+use super::build::{Plan, create_at, draft_of};
+use super::ownership::{open_ours, require_one_name};
 use super::remove::clean_beside;
-use super::{DURABLE, NAMED, PRIVATE, file_name, is_linked, require_local, system, word_of};
+use super::{DURABLE, NAMED, PRIVATE, file_name, is_linked, system};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::layout::{GATE_BYTE, WORD, superblock};
 use crate::os::{self, Claim, File};
 use crate::segment::Segment;
 use crate::space::{Hooks, Space, patient};
+use crate::superblock::Superblock;
 use crate::sync::Ordering;
 use std::io;
 use std::path::Path;
@@ -122,17 +124,16 @@ pub fn limit_of(space: &Space) -> u64 {
 
 /// None: there is no such file, or one of another UUID.
 fn enter(path: &Path, expected: &Expected, hooks: Hooks) -> Result<Option<Space>> {
-    let open = || match os::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(system("open", path, error)),
-    };
     loop {
-        let Some(gate) = open()? else {
+        let Some(gate) = open_ours(path)? else {
             return Ok(None);
         };
-        let kind = word_of(&gate, path, superblock::KIND)?;
-        let outlives = kind == NAMED || kind == DURABLE;
+        // A copy: what it says of itself does not change while we wait.
+        let superblock = Superblock::read(&gate, path)?;
+        if !is_expected(&superblock, path, expected)? {
+            return Ok(None);
+        }
+        let outlives = superblock.outlives_its_processes();
         let claim = if outlives { Claim::Write } else { Claim::Read };
         match os::claim_wait(&gate, claim, GATE_BYTE, 1) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -143,26 +144,18 @@ fn enter(path: &Path, expected: &Expected, hooks: Hooks) -> Result<Option<Space>
         if !is_linked(&gate, path) {
             continue; // removed while we waited: look for it again
         }
-        if outlives {
-            require_ours(&gate, path, kind)?;
-        }
-        let Some(file) = open()? else {
+        let draft = draft_of(superblock.kind, path, superblock.uuid);
+        require_one_name(&gate, path, &draft)?;
+        let Some(file) = another(&gate, path)? else {
             continue;
         };
-        let segment = Segment::map(file, path)?;
+        let segment = Segment::map_known(file, path, superblock)?;
         let alone = outlives && !any_alive(&gate, path)?;
         let space = Space::new(segment, hooks)?;
-        let entered = match is_expected(&space, path, expected) {
-            Ok(true) => space
-                .participant()
-                .map(drop)
-                .and_then(|()| if alone { reopen(&space, &gate) } else { Ok(()) }),
-            Ok(false) => {
-                space.discard();
-                return Ok(None);
-            }
-            Err(error) => Err(error),
-        };
+        let entered = space
+            .participant()
+            .map(drop)
+            .and_then(|()| if alone { reopen(&space, &gate) } else { Ok(()) });
         if let Err(error) = entered {
             space.discard();
             return Err(error);
@@ -175,40 +168,31 @@ fn enter(path: &Path, expected: &Expected, hooks: Hooks) -> Result<Option<Space>
     }
 }
 
+/// Another description of the file that was looked at. None: its path leads elsewhere by now.
+fn another(gate: &File, path: &Path) -> Result<Option<File>> {
+    let again = os::reopen(gate).or_else(|error| match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
+        _ => os::open(path), // no /proc here
+    });
+    let file = match again {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        again => again.map_err(|e| system("open", path, e))?,
+    };
+    let identity = |file| os::status_of(file).map(|status| status.identity);
+    let same = identity(gate).and_then(|gate| Ok(gate == identity(&file)?));
+    let same = same.map_err(|e| system("fstat", path, e))?;
+    Ok(same.then_some(file))
+}
+
 fn any_alive(gate: &File, path: &Path) -> Result<bool> {
     crate::participant::any_alive(gate, None).map_err(|e| system("fcntl", path, e))
 }
 
-/// Refuses a file that others may write to, or that is on no file system of this machine.
-fn require_ours(gate: &File, path: &Path, kind: u64) -> Result<()> {
-    require_local(gate, path)?;
-    let user = os::effective_user();
-    let status = os::status_of(gate).map_err(|e| system("fstat", path, e))?;
-    if status.owner != user {
-        return Err(Error::Refused(format!(
-            "{}: owned by user {}, and this is user {user}: a space is one user's; use another \
-             name, or run as that user",
-            path.display(),
-            status.owner
-        )));
-    }
-    if kind == DURABLE && status.mode & 0o077 != 0 {
-        return Err(Error::Refused(format!(
-            "{}: mode {:04o}; expected 0600, as courtyard makes it: run chmod 600 if nobody else \
-             should have it, and wrote to it",
-            path.display(),
-            status.mode
-        )));
-    }
-    Ok(())
-}
-
-fn is_expected(space: &Space, path: &Path, expected: &Expected) -> Result<bool> {
-    let kind = space.kind();
+fn is_expected(superblock: &Superblock, path: &Path, expected: &Expected) -> Result<bool> {
     match *expected {
-        Expected::Uuid(uuid) => Ok(space.uuid == uuid),
+        Expected::Uuid(uuid) => Ok(superblock.uuid == uuid),
         Expected::Kind(wanted, title) => {
-            if kind != wanted {
+            if superblock.kind != wanted {
                 let name = |kind| match kind {
                     PRIVATE => "a private space",
                     NAMED => "a named space",
@@ -219,10 +203,10 @@ fn is_expected(space: &Space, path: &Path, expected: &Expected) -> Result<bool> 
                     "{}: expected {}, found {}",
                     path.display(),
                     name(wanted),
-                    name(kind)
+                    name(superblock.kind)
                 )));
             }
-            let found = space.title()?;
+            let found = superblock.title(path)?;
             if found != title {
                 return Err(Error::Refused(format!(
                     "{}: this file is the space {found:?}, not {title:?}: use another name",

@@ -88,9 +88,9 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 
 /// Where a space is built whose file system has no unnamed files. Beside a file of the user's it
 /// says whose it is: only who opens that looks for drafts there.
-fn draft_of(plan: &Plan, uuid: u128) -> PathBuf {
-    let folder = folder_of(plan.path);
-    match (plan.kind, plan.path.file_name()) {
+pub(super) fn draft_of(kind: u64, path: &Path, uuid: u128) -> PathBuf {
+    let folder = folder_of(path);
+    match (kind, path.file_name()) {
         (PRIVATE | NAMED, _) | (_, None) => folder.join(format!("{uuid:032x}.{DRAFT}")),
         (_, Some(name)) => folder.join(format!(".{}.{uuid:032x}.{DRAFT}", name.to_string_lossy())),
     }
@@ -99,7 +99,7 @@ fn draft_of(plan: &Plan, uuid: u128) -> PathBuf {
 /// Builds a space under a name that no attacher looks for. Cleaners see that it is being built
 /// by the gate, which stays locked until it has its own name.
 fn create_draft(plan: &Plan, uuid: u128, hooks: Hooks) -> Result<Space> {
-    let draft = draft_of(plan, uuid);
+    let draft = draft_of(plan.kind, plan.path, uuid);
     loop {
         let file = os::open_new(&draft).map_err(|e| system("open", &draft, e))?;
         let gate = os::duplicate(&file).map_err(|e| system("dup", &draft, e))?;
@@ -181,9 +181,20 @@ fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> 
     }
     let linked = match draft {
         None => os::link_unnamed(file, path),
-        Some(draft) => os::link(draft, path).and_then(|()| os::unlink(draft)),
+        Some(draft) => os::link(draft, path).and_then(|()| match os::unlink(draft) {
+            // Who came in meanwhile took it away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }),
     };
     linked.map_err(|e| system("link", path, e))?;
+    if draft.is_some() && !is_linked(file, path) {
+        return Err(Error::Refused(format!(
+            "{}: another file was put in the place of the one made here: use a folder that nobody \
+             else can write to",
+            path.display()
+        )));
+    }
     space.segment.set_path(path);
     if planted(Bug::LinkBeforeRegister) {
         let participant = space.register(false)?;

@@ -1,10 +1,12 @@
 //! Which spaces there are, read as files: nothing is mapped, nobody registers.
 
+use super::ownership::open_own;
 use super::{DRAFT, SUFFIX, system, word_of};
 use crate::error::Result;
 use crate::layout::{self, superblock};
 use crate::os;
 use crate::participant::any_alive;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A file in the folder, as far as it can be read without entering it.
@@ -30,10 +32,10 @@ pub struct Listed {
 /// What a file says of itself.
 ///
 /// # Errors
-/// `System` if it cannot be read.
+/// `Refused` if it is another user's; `System` if it cannot be read.
 pub fn read(path: &Path) -> Result<Listed> {
-    let file = os::open(path).map_err(|e| system("open", path, e))?;
-    let status = os::status_of(&file).map_err(|e| system("fstat", path, e))?;
+    let missing = || system("open", path, io::Error::from_raw_os_error(libc::ENOENT));
+    let (file, status) = open_own(path)?.ok_or_else(missing)?;
     let alive = any_alive(&file, None).map_err(|e| system("fcntl", path, e))?;
     let word = |offset| word_of(&file, path, offset);
     let known = word(superblock::MAGIC)? == layout::MAGIC

@@ -9,9 +9,11 @@
 mod attach;
 mod build;
 mod list;
+mod ownership;
 mod remove;
 mod title;
 
+pub use crate::superblock::{DURABLE, NAMED, PRIVATE};
 pub use attach::{Wish, attach, limit_of, open_durable, open_named, set_limit};
 pub use build::{create, create_limited};
 pub use list::{Listed, list, read};
@@ -22,13 +24,6 @@ use crate::error::{Error, Result};
 use crate::os;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// What a space is for; part of its superblock. A private one goes with its last process.
-pub const PRIVATE: u64 = 1;
-/// Found by its name in the folder; goes when it is removed.
-pub const NAMED: u64 = 2;
-/// A file where the user says; goes when it is removed.
-pub const DURABLE: u64 = 3;
 
 const SUFFIX: &str = "cy1";
 /// Of a file that is being built, where the file system has no unnamed ones.
@@ -76,12 +71,17 @@ pub fn open(chosen: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = chosen {
         return make(path, user).map(|()| path.to_owned());
     }
+    // A relative path would lead elsewhere after a chdir, and in other processes.
+    let or_root = |path: PathBuf| match path.is_absolute() {
+        true => path,
+        false => PathBuf::from("/tmp"),
+    };
     let name = format!("courtyard-{user}");
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| Path::new(path).is_absolute());
     let parents = [
         Some(PathBuf::from(SHARED_MEMORY)),
         runtime.map(PathBuf::from),
-        Some(std::env::temp_dir()),
+        Some(or_root(std::env::temp_dir())),
     ];
     let mut failure = None;
     for path in parents.into_iter().flatten().map(|path| path.join(&name)) {
@@ -104,12 +104,6 @@ fn make(path: &Path, user: u32) -> Result<()> {
         }
         made => made.is_ok(),
     };
-    let mut status = os::status_at(path).map_err(|e| system("stat", path, e))?;
-    // A umask may have taken bits away: from us, or from whoever made it a moment ago.
-    if status.folder && status.owner == user && (made || status.mode == 0) && status.mode != 0o700 {
-        os::set_mode_at(path, 0o700).map_err(|e| system("chmod", path, e))?;
-        status = os::status_at(path).map_err(|e| system("stat", path, e))?;
-    }
     let refuse = |what: String| {
         Err(Error::Refused(format!(
             "{}: {what}; expected a folder of user {user} with mode 0700: move it away, or set \
@@ -117,14 +111,28 @@ fn make(path: &Path, user: u32) -> Result<()> {
             path.display()
         )))
     };
-    if !status.folder {
-        return refuse("not a folder".into());
+    // One folder from here on, whatever its path leads to by then.
+    let folder = match os::open_folder(path) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) => {
+            return refuse("not a folder".into());
+        }
+        opened => opened.map_err(|e| system("open", path, e))?,
+    };
+    let status = || os::status_of(&folder).map_err(|e| system("stat", path, e));
+    let mut found = status()?;
+    // A umask may have taken bits away: from us, or from whoever made it a moment ago.
+    if found.owner == user && (made || found.mode == 0) && found.mode != 0o700 {
+        let set = os::set_mode_of_folder(&folder, 0o700);
+        if found.mode & 0o777 != 0o700 {
+            set.map_err(|e| system("chmod", path, e))?;
+        }
+        found = status()?;
     }
-    if status.owner != user {
-        return refuse(format!("owned by user {}", status.owner));
+    if found.owner != user {
+        return refuse(format!("owned by user {}", found.owner));
     }
-    if status.mode & 0o077 != 0 {
-        return refuse(format!("mode {:04o}", status.mode));
+    if found.mode & 0o077 != 0 {
+        return refuse(format!("mode {:04o}", found.mode));
     }
     Ok(())
 }

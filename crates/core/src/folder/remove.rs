@@ -1,6 +1,7 @@
 //! How a space goes, and what the dead left with it.
 
 use super::build::folder_of;
+use super::ownership::open_own;
 use super::{DRAFT, DURABLE, NAMED, PRIVATE, SUFFIX, is_linked, system, word_of};
 use crate::error::Result;
 use crate::layout::{self, GATE_BYTE, superblock};
@@ -8,7 +9,13 @@ use crate::os::{self, Claim, File};
 use crate::participant::any_alive;
 use crate::space::Space;
 use crate::sync::Ordering;
+use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a removal by force waits for who comes in just now: he may be stopped.
+const TURNS: u32 = 50;
+const TURN: Duration = Duration::from_millis(1);
 
 /// Seconds that a space without processes waits for its open tickets.
 const GRACE: u64 = 60;
@@ -17,25 +24,34 @@ const GRACE: u64 = 60;
 /// draft. True: it is gone.
 ///
 /// # Errors
-/// `System`; callers that tidy up may ignore it.
+/// `Refused` for another user's file; `System`; callers that tidy up may ignore them.
 ///
 /// # Crash
 /// The gate's lock falls with us; the next one begins again.
 pub fn remove_if_dead(path: &Path, own: Option<u64>) -> Result<bool> {
-    let file = os::open(path).map_err(|e| system("open", path, e))?;
+    let Some((file, _)) = open_own(path)? else {
+        return Ok(false);
+    };
     if outlives_its_processes(&file, path)? && !has_extension(path, DRAFT) {
         return Ok(false);
     }
-    let claimed = os::claim(&file, Claim::Write, GATE_BYTE, 1);
-    if !claimed.map_err(|e| system("fcntl", path, e))? || !is_linked(&file, path) {
+    if !claim_gate(&file, path)? || !is_linked(&file, path) {
         return Ok(false);
     }
     let alive = any_alive(&file, own).map_err(|e| system("fcntl", path, e))?;
     if alive || tickets_pending(&file, path)? {
         return Ok(false);
     }
-    os::unlink(path).map_err(|e| system("unlink", path, e))?;
+    unlink(path)?;
     Ok(true)
+}
+
+/// Takes a file away, unless another has.
+fn unlink(path: &Path) -> Result<()> {
+    match os::unlink(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.map_err(|e| system("unlink", path, e)),
+    }
 }
 
 /// Ends a private space that holds nothing and that no other process holds: its file and its memory
@@ -80,27 +96,37 @@ fn outlives_its_processes(file: &File, path: &Path) -> Result<bool> {
 
 /// Removes the file of a space of any kind; false: other processes than ours (`own` is its slot)
 /// use it. With `force` it goes all the same: they keep what they have, and who comes later finds
-/// another space, or none.
+/// another space, or none. One that another process removed meanwhile is gone, too.
 ///
 /// # Errors
-/// `System`.
+/// `Refused` for another user's; `System`.
 ///
 /// # Crash
 /// It is there, or gone.
 pub fn remove(path: &Path, own: Option<u64>, force: bool) -> Result<bool> {
-    let file = os::open(path).map_err(|e| system("open", path, e))?;
-    if !force {
-        let claimed = os::claim(&file, Claim::Write, GATE_BYTE, 1);
-        if !claimed.map_err(|e| system("fcntl", path, e))?
-            || any_alive(&file, own).map_err(|e| system("fcntl", path, e))?
-        {
-            return Ok(false);
-        }
+    let Some((file, _)) = open_own(path)? else {
+        return Ok(true);
+    };
+    // Who holds the gate removes no file but this one, and so nobody removes the next one of its name.
+    let mut claimed = claim_gate(&file, path)?;
+    let mut turns = 0;
+    while force && !claimed && turns < TURNS {
+        os::pause(TURN);
+        claimed = claim_gate(&file, path)?;
+        turns += 1;
+    }
+    let used = || any_alive(&file, own).map_err(|e| system("fcntl", path, e));
+    if !force && (!claimed || used()?) {
+        return Ok(!is_linked(&file, path));
     }
     if is_linked(&file, path) {
-        os::unlink(path).map_err(|e| system("unlink", path, e))?;
+        unlink(path)?;
     }
     Ok(true)
+}
+
+fn claim_gate(file: &File, path: &Path) -> Result<bool> {
+    os::claim(file, Claim::Write, GATE_BYTE, 1).map_err(|e| system("fcntl", path, e))
 }
 
 /// Whether pickles of a dead space's objects may still be under way. Its superblock is read and

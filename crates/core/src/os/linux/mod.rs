@@ -49,9 +49,11 @@ fn open_flags(call: &'static str, path: &Path, flags: libc::c_int) -> io::Result
     })
 }
 
-/// Opens an existing file for reading and writing; a symbolic link is refused.
+/// Opens an existing file for reading and writing; a symbolic link is refused. It waits for nobody:
+/// neither for what a device needs, nor for a lease that its owner holds.
 pub fn open(path: &Path) -> io::Result<File> {
-    open_flags("open", path, libc::O_RDWR | libc::O_NOFOLLOW)
+    let quick = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    open_flags("open", path, libc::O_RDWR | quick)
 }
 
 /// A new open file description of the file behind `file`, even if its path is gone.
@@ -143,6 +145,7 @@ pub struct Status {
     pub owner: u32,
     pub mode: u32,
     pub folder: bool,
+    pub regular: bool,
 }
 
 fn status(metadata: &std::fs::Metadata) -> Status {
@@ -158,6 +161,7 @@ fn status(metadata: &std::fs::Metadata) -> Status {
         owner: metadata.uid(),
         mode: metadata.mode() & 0o7777,
         folder: metadata.is_dir(),
+        regular: metadata.is_file(),
     }
 }
 
@@ -194,11 +198,25 @@ pub fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
-/// As `set_mode`, of a folder.
-pub fn set_mode_at(path: &Path, mode: u32) -> io::Result<()> {
+/// A folder, to look at: a symbolic link to one is none.
+pub fn open_folder(path: &Path) -> io::Result<File> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    open_flags("stat", path, flags)
+}
+
+/// As `set_mode`, of a folder that was opened to look at.
+pub fn set_mode_of_folder(folder: &File, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fault::check("chmod")?;
+    let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// Sleeps, where there is nothing to be woken by.
+pub fn pause(time: Duration) {
+    let word = 0;
+    // SAFETY: a word of our own, which outlives the call.
+    unsafe { futex_wait(&raw const word, 0, time) };
 }
 
 pub fn effective_user() -> u32 {

@@ -1,0 +1,76 @@
+//! Whose a file is: asked of the descriptor that was opened, before anything in the file is believed
+//! and before anything is waited for. Nobody but its user can then write to it or lock it.
+
+use super::{require_local, system};
+use crate::error::{Error, Result};
+use crate::os::{self, File, Status};
+use std::io;
+use std::path::Path;
+
+/// Opens a file that may become a space of ours. None: there is none.
+///
+/// # Errors
+/// `Refused` for one that others could write to, or that is on no file system of this machine;
+/// `System`.
+pub(super) fn open_ours(path: &Path) -> Result<Option<File>> {
+    let Some((file, status)) = open_own(path)? else {
+        return Ok(None);
+    };
+    if status.mode & 0o077 != 0 {
+        return Err(Error::Refused(format!(
+            "{}: mode {:04o}; expected 0600, as courtyard makes it: run chmod 600 if nobody else \
+             should have it, and wrote to it",
+            path.display(),
+            status.mode
+        )));
+    }
+    require_local(&file, path)?;
+    Ok(Some(file))
+}
+
+/// Opens a file to look at or to remove it, whatever its mode. None: there is none.
+///
+/// # Errors
+/// `Refused` for what is another user's, or no file; `System`.
+pub(super) fn open_own(path: &Path) -> Result<Option<(File, Status)>> {
+    let file = match os::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|e| system("open", path, e))?,
+    };
+    let status = os::status_of(&file).map_err(|e| system("fstat", path, e))?;
+    if !status.regular {
+        return Err(Error::Refused(format!(
+            "{}: not a regular file, so not a space: use another name",
+            path.display()
+        )));
+    }
+    let user = os::effective_user();
+    if status.owner != user {
+        return Err(Error::Refused(format!(
+            "{}: owned by user {}, and this is user {user}: a space is one user's; use another \
+             name, or run as that user",
+            path.display(),
+            status.owner
+        )));
+    }
+    Ok(Some((file, status)))
+}
+
+/// Refuses a file that has other names than the one it was found by: it is the space of one of them
+/// alone. The draft that its maker died over is taken away. The gate is held.
+pub(super) fn require_one_name(gate: &File, path: &Path, draft: &Path) -> Result<()> {
+    let status = || os::status_of(gate).map_err(|e| system("fstat", path, e));
+    let mut found = status()?;
+    if found.links > 1 && os::status_at(draft).is_ok_and(|it| it.identity == found.identity) {
+        let _ = os::unlink(draft); // or its maker came first
+        found = status()?;
+    }
+    if found.links > 1 {
+        return Err(Error::Refused(format!(
+            "{}: this file has {} names (hard links); expected one: remove the others, or copy it",
+            path.display(),
+            found.links
+        )));
+    }
+    Ok(())
+}
