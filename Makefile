@@ -12,6 +12,9 @@ NATIVE_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/
 # The models of the engine's own code, built as models.
 LOOM := RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --profile loom --test 'loom*' --target-dir target/loom
 
+# All pages anew: what a page that has not changed warned of would not be said again.
+SPHINX = $(PY) -m sphinx -E -W --keep-going -b html -d build/doctrees docs
+
 # One interpreter for maturin and clippy, so that neither undoes the other's build.
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(abspath $(PY))
@@ -36,7 +39,7 @@ test: $(VENV)/extra-test ## run all tests
 	$(LOOM)
 	$(PY) -m pytest
 
-check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stubs, layering and notices
+check: $(VENV)/group-check $(VENV)/extra-test $(VENV)/extra-docs ## check format, lint, types, stubs, layering, notices and documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features courtyard-core/crash-points,courtyard-core/faults -- -D warnings
 	$(PY) -m ruff format --check .
@@ -46,6 +49,7 @@ check: $(VENV)/group-check $(VENV)/extra-test ## check format, lint, types, stub
 	    $(addprefix --allowlist ,$(wildcard tests/stubtest.allow))
 	$(VENV)/bin/lint-imports --no-logo
 	$(PY) tools/notices.py --check
+	$(SPHINX) -q build/docs
 
 # On every Python that is here, each in an environment of its own, or on that given as PYTHON=.
 ifeq ($(origin PYTHON),command line)
@@ -90,7 +94,7 @@ bench-quick: $(VENV)/extra-bench ## the same in at most 5 minutes, into build/be
 	$(PY) -m benchmarks run --install --out build/benchmarks --quick
 
 docs: $(VENV)/extra-docs ## build the documentation into build/docs
-	$(PY) -m sphinx -W --keep-going -b html -d build/doctrees docs build/docs
+	$(SPHINX) build/docs
 
 wheel: $(VENV)/maturin ## build a wheel into dist
 	$(VENV)/bin/maturin build --release --interpreter $(PY) --out dist

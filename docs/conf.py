@@ -7,7 +7,8 @@ author = "The courtyard developers"
 project_copyright = author
 release = version = version_of("courtyard")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+napoleon_use_ivar = True  # the attributes of dataclasses stand in the docstring alone
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_default_options = {
