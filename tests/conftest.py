@@ -29,7 +29,7 @@ def _make_folder() -> str:
         if os.getpid() == owner:  # a forked child may run this too
             shutil.rmtree(folder, ignore_errors=True)
 
-    # Registered before courtyard's own, hence called after them.
+    # Courtyard's own comes after it, and finds nothing left to remove.
     atexit.register(remove)
     return folder
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 
 from courtyard import _native
@@ -13,7 +12,10 @@ os.register_at_fork(
     after_in_parent=_native.after_fork_in_parent,
     after_in_child=_native.after_fork_in_child,
 )
-# The last process of a private space removes it; those that were killed are cleaned up after
-# by whichever starts next.
-atexit.register(_native.leave)
+# The last process of a private space removes it, after all other functions that run at exit; those
+# that were killed are cleaned up after by whichever starts next.
+if not _native.leave_at_exit():
+    import atexit  # too many libraries have functions there: earlier then
+
+    atexit.register(_native.leave)
 _native.clean()

@@ -526,3 +526,29 @@ fn forking_and_sweeping() {
     );
     leave(&space, made);
 }
+
+/// Another process removes the file between any two steps: then it is gone, as was asked.
+#[test]
+fn removed_by_another() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let wish = folder::Wish {
+        create: true,
+        limit: None,
+    };
+    for (call, force) in [
+        ("open", false),
+        ("open", true),
+        ("unlink", false),
+        ("unlink", true),
+    ] {
+        let space = folder::open_named(&folder.0, "x", wish, HOOKS).unwrap();
+        let path = space.segment.path();
+        space.discard();
+        fault::arm(call, 0, libc::ENOENT, false);
+        let removed = folder::remove(&path, None, force);
+        assert!(!fault::disarm(), "{call} was not reached");
+        assert!(removed.unwrap(), "{call}");
+        let _ = std::fs::remove_file(&path);
+    }
+}

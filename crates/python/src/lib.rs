@@ -82,7 +82,9 @@ mod _native {
     #[pymodule_export]
     use crate::primitive::Primitive;
     #[pymodule_export]
-    use crate::process::{after_fork_in_child, after_fork_in_parent, before_fork, clean, leave};
+    use crate::process::{
+        after_fork_in_child, after_fork_in_parent, before_fork, clean, leave, leave_at_exit,
+    };
     #[pymodule_export]
     use crate::queue::{Lease, Piece, Queue};
     #[pymodule_export]

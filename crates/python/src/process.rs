@@ -48,22 +48,33 @@ fn open() -> MutexGuard<'static, Open> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn chosen() -> Option<PathBuf> {
-    let chosen = std::env::var_os("COURTYARD_DIR").filter(|value| !value.is_empty());
-    chosen.map(PathBuf::from)
+/// What `COURTYARD_DIR` says. A relative path means what it means now: so it is written back as an
+/// absolute one, for this process in another working directory, and for those that it starts.
+fn chosen(py: Python<'_>) -> PyResult<Option<PathBuf>> {
+    let chosen = std::env::var_os(FOLDER).filter(|value| !value.is_empty());
+    let Some(chosen) = chosen.map(PathBuf::from) else {
+        return Ok(None);
+    };
+    if chosen.is_absolute() {
+        return Ok(Some(chosen));
+    }
+    let chosen = std::path::absolute(chosen)?;
+    py.import("os")?
+        .getattr("environ")?
+        .set_item(FOLDER, chosen.as_os_str())?;
+    Ok(Some(chosen))
 }
 
-fn chosen_folder() -> Result<PathBuf> {
-    folder::open(chosen().as_deref())
-}
+const FOLDER: &str = "COURTYARD_DIR";
 
 /// The folder of this user's spaces; says once if it is not in shared memory.
 ///
 /// # Errors
 /// As `folder::open`.
 pub fn own_folder(py: Python<'_>) -> PyResult<PathBuf> {
-    let path = chosen_folder().map_err(|error| raise(py, error))?;
-    if chosen().is_none()
+    let chosen = chosen(py)?;
+    let path = folder::open(chosen.as_deref()).map_err(|error| raise(py, error))?;
+    if chosen.is_none()
         && !path.starts_with(folder::SHARED_MEMORY)
         && !std::mem::replace(&mut open().said, true)
     {
@@ -332,11 +343,24 @@ pub fn after_fork_in_child(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
-/// At exit: the last process of a private space removes its file. The mapping stays, for what
-/// still runs after.
+/// At exit, the last process of a private space removes its file: later than all that Python runs
+/// then, which may still start processes and hand objects to them. False: it cannot be arranged.
+#[pyfunction]
+pub fn leave_at_exit() -> bool {
+    extern "C" fn at_exit() {
+        let _ = std::panic::catch_unwind(leave); // nobody is left to be told
+    }
+    // SAFETY: the function calls nothing of Python's, which is gone by then.
+    unsafe { pyo3::ffi::Py_AtExit(Some(at_exit)) == 0 }
+}
+
+/// The last process of a private space removes its file. The mapping stays, for what still runs after.
 #[pyfunction]
 pub fn leave() {
-    let spaces = open().spaces.clone();
+    let spaces = match OPEN.try_lock() {
+        Ok(open) => open.spaces.clone(),
+        Err(_) => return, // a thread that ended with the interpreter: the next process cleans up
+    };
     for space in spaces {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let own = unsafe { space.registered().as_ref() }.map(|participant| participant.me.slot);
@@ -348,8 +372,12 @@ pub fn leave() {
 
 /// Removes the files of private spaces whose processes are all gone; how many.
 #[pyfunction]
-pub fn clean() -> usize {
-    chosen_folder().map_or(0, |folder| folder::clean(&folder))
+pub fn clean(py: Python<'_>) -> usize {
+    let folder = chosen(py).map(|chosen| folder::open(chosen.as_deref()));
+    match folder {
+        Ok(Ok(folder)) => folder::clean(&folder),
+        _ => 0, // whoever makes a space is told
+    }
 }
 
 /// Checks a space and counts what it holds.

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long a removal by force waits for who comes in just now: he may be stopped.
-const TURNS: u32 = 50;
+const TURNS: u32 = 20;
 const TURN: Duration = Duration::from_millis(1);
 
 /// Seconds that a space without processes waits for its open tickets.
