@@ -20,7 +20,7 @@ pub struct Alone<'a> {
 }
 
 impl<'a> Alone<'a> {
-    /// Takes the lock; None if it is held, or was a dead one's: then an `Operation` is due.
+    /// Takes the lock; None if it is held, or we were forked inside the call: then an `Operation` is due.
     ///
     /// # Safety
     /// No other thread of this process has one of the same participant meanwhile.
@@ -30,6 +30,9 @@ impl<'a> Alone<'a> {
         participant: &Participant,
         lock: u64,
     ) -> Option<Alone<'a>> {
+        if !participant.is_ours() {
+            return None; // code of the user's ran since we were asked who we are, and forked
+        }
         // A dead one's lock, taken over here, stays marked as recovered: nothing is lost.
         let recovered = match lock::try_acquire(segment, lock, participant.me, 0) {
             Ok(Tried::Acquired) => false,

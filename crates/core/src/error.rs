@@ -34,6 +34,12 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
+    /// The process was forked inside this call, by code of the user's that it runs: the parent goes on.
+    #[error(
+        "this process was forked inside this call, which goes on in its parent alone; nothing was \
+         changed here, so call again"
+    )]
+    Forked,
     /// The caller's own interruption (a signal handler raised): carried through unchanged.
     #[error("interrupted")]
     Interrupted,

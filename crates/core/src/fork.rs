@@ -73,11 +73,9 @@ pub fn after_in_child(space: &Space, heir: Heir) -> Result<()> {
 /// # Errors
 /// `Full`, `System`.
 pub fn adopt(space: &Space) -> Result<()> {
-    if space.roster.survive_fork() {
-        let participant = space.participant()?;
-        for row in directory::copy_members(space, participant, &mut briefly())? {
-            space.roster.forget(row);
-        }
+    let participant = space.participant()?;
+    for row in directory::copy_members(space, participant, &mut briefly())? {
+        space.roster.forget(row);
     }
     Ok(())
 }

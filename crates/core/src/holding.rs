@@ -43,6 +43,7 @@ impl Row {
     /// # Errors
     /// `Full`, with nothing changed.
     pub fn reserve(space: &Space, participant: &Participant, patience: Patience) -> Result<Row> {
+        participant.require()?;
         let head = table(participant.me);
         let number = participant.holdings.reserve();
         let found = loop {

@@ -16,7 +16,7 @@ use crate::os::{self, Claim, File};
 use crate::roster::Roster;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::io;
 use std::ptr::NonNull;
 
@@ -94,9 +94,19 @@ impl Anchor {
     }
 }
 
+/// What a process knows of itself in one space, on a page that a forked child reads as zero.
+#[derive(Default)]
+pub struct Page {
+    pub me: AtomicPtr<Participant>,
+    /// Whether a thread registers just now.
+    pub entering: AtomicBool,
+}
+
 /// This process in one space.
 pub struct Participant {
     pub me: Me,
+    /// Where it says who we are, once we are this one.
+    page: Option<NonNull<Page>>,
     anchor: Anchor,
     /// Which thread records are inside an operation.
     busy: [AtomicBool; slot::RECORD_COUNT as usize],
@@ -177,6 +187,7 @@ impl Participant {
                 slot,
                 generation: free.generation,
             },
+            page: None,
             anchor,
             busy: Default::default(),
             unfinished: AtomicU64::new(0),
@@ -184,6 +195,33 @@ impl Participant {
             waits: AtomicU64::new(0),
             holdings: Roster::default(),
         }))
+    }
+
+    /// From now on that page says who we are.
+    pub fn move_in(&mut self, page: NonNull<Page>) {
+        self.page = Some(page);
+    }
+
+    /// Whether it is ours to use: not in a child that was forked inside a call of its parent's. Who
+    /// never moved in, as a guest or a child to be, is whoever has it.
+    #[inline(always)]
+    pub fn is_ours(&self) -> bool {
+        let Some(page) = self.page.filter(|_| !cfg!(loom)) else {
+            return true; // models name the participant that acts
+        };
+        // SAFETY: the page stays mapped as long as its space.
+        let page = unsafe { page.as_ref() };
+        std::ptr::eq(page.me.load(Ordering::Relaxed), self)
+    }
+
+    /// # Errors
+    /// `Forked` in a child that was forked inside a call of its parent's.
+    #[inline(always)]
+    pub fn require(&self) -> Result<()> {
+        if self.is_ours() {
+            return Ok(());
+        }
+        Err(Error::Forked)
     }
 
     /// In the forked child: the inherited page is this process's own from now on.

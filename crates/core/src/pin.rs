@@ -34,6 +34,9 @@ impl<'a> Pin<'a> {
         block: u64,
         is_linked: impl Fn() -> bool,
     ) -> Option<Pin<'a>> {
+        if !participant.is_ours() {
+            return None;
+        }
         let row = participant.take_pin()?;
         let pin = Pin {
             space,
@@ -56,6 +59,9 @@ impl Drop for Pin<'_> {
         #[cfg(loom)]
         if crate::mortal::is_dying() {
             return;
+        }
+        if !self.participant.is_ours() {
+            return; // a forked child: it is its parent's
         }
         let segment = &self.space.segment;
         segment

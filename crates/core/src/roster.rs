@@ -1,12 +1,14 @@
 //! What this process holds in a space: which row of its membership table names which object.
 //!
-//! A private copy, for handing out rows and for forks. Its latch is held for a few instructions
-//! and never while anything waits. A child forked from C while another thread held it finds it
-//! torn, and starts with an empty one: its inherited handles then raise NotFound.
+//! A private copy, for handing out rows and for forks. It has no latch: a child may be forked, by
+//! whatever code, while other threads are anywhere in it. Each thread's stores come over in their
+//! order, so the child reads it as it stands: a row names an object only once its serial is stored,
+//! and what a thread that does not exist there had reserved stays taken.
+//!
+//! Rows lie in parts that stay where they are, as the rows of the shared table do: see `rows`.
 
-use crate::os;
-use crate::sync::{AtomicBool, Ordering};
-use std::cell::UnsafeCell;
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use std::ptr;
 
 /// An object, exactly: a row of the directory and the serial it had.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -15,96 +17,176 @@ pub struct ObjectId {
     pub serial: u64,
 }
 
-#[derive(Default)]
-struct Rows {
-    held: Vec<Option<ObjectId>>,
-    free: Vec<u64>,
-    changes: u64,
+const PARTS: usize = 24;
+const FIRST: u64 = 64;
+
+/// The part of a row, and its place there.
+fn place(row: u64) -> (usize, usize) {
+    let part = (row / FIRST + 1).ilog2();
+    let start = ((1 << part) - 1) * FIRST;
+    (part as usize, (row - start) as usize)
 }
 
 #[derive(Default)]
+struct Row {
+    /// The object's row + 1; 0: none.
+    object: AtomicU64,
+    serial: AtomicU64,
+}
+
+struct Part {
+    /// Which rows are reserved or hold something, a bit each.
+    taken: Box<[AtomicU64]>,
+    rows: Box<[Row]>,
+}
+
+impl Part {
+    fn new(part: usize) -> Part {
+        let words = 1 << part;
+        Part {
+            taken: (0..words).map(|_| AtomicU64::default()).collect(),
+            rows: (0..words * FIRST).map(|_| Row::default()).collect(),
+        }
+    }
+}
+
 pub struct Roster {
-    latch: AtomicBool,
-    rows: UnsafeCell<Rows>,
+    parts: [AtomicPtr<Part>; PARTS],
+    /// Where to look for a free row first, in words of 64 rows; and how many words have been used.
+    hint: AtomicU64,
+    top: AtomicU64,
+    changes: AtomicU64,
 }
 
-// SAFETY: `rows` is only reached with the latch held.
-unsafe impl Send for Roster {}
-// SAFETY: as above.
-unsafe impl Sync for Roster {}
+impl Default for Roster {
+    fn default() -> Roster {
+        Roster {
+            parts: std::array::from_fn(|_| AtomicPtr::default()),
+            hint: AtomicU64::default(),
+            top: AtomicU64::default(),
+            changes: AtomicU64::default(),
+        }
+    }
+}
 
 impl Roster {
-    fn with<T>(&self, work: impl FnOnce(&mut Rows) -> T) -> T {
-        while self.latch.swap(true, Ordering::Acquire) {
-            os::yield_now();
+    fn part(&self, part: usize) -> Option<&Part> {
+        let part = self.parts.get(part)?.load(Ordering::Acquire); // pairs with `made`
+        // SAFETY: a leaked box, or null; freed with the roster only.
+        unsafe { part.as_ref() }
+    }
+
+    /// The part, made if it is not there yet.
+    fn made(&self, part: usize) -> &Part {
+        if let Some(there) = self.part(part) {
+            return there;
         }
-        // SAFETY: the latch is held, and `work` comes from below, where nothing re-enters.
-        let result = work(unsafe { &mut *self.rows.get() });
-        self.latch.store(false, Ordering::Release);
-        result
+        let fresh = Box::into_raw(Box::new(Part::new(part)));
+        let (none, order) = (ptr::null_mut(), Ordering::AcqRel);
+        match self.parts[part].compare_exchange(none, fresh, order, Ordering::Acquire) {
+            // SAFETY: just leaked, and freed with the roster only.
+            Ok(_) => unsafe { &*fresh },
+            Err(there) => {
+                // SAFETY: nobody has seen it.
+                drop(unsafe { Box::from_raw(fresh) });
+                // SAFETY: a leaked box, freed with the roster only.
+                unsafe { &*there }
+            }
+        }
+    }
+
+    fn row(&self, row: u64) -> Option<&Row> {
+        let (part, index) = place(row);
+        self.part(part).map(|part| &part.rows[index])
+    }
+
+    /// Takes a free row among the 64 of a word.
+    fn take(&self, word: u64) -> Option<u64> {
+        let (part, index) = place(word * FIRST);
+        let taken = &self.made(part).taken[index / FIRST as usize];
+        let mut seen = taken.load(Ordering::Relaxed);
+        while seen != u64::MAX {
+            let free = u64::from(seen.trailing_ones());
+            let order = Ordering::Acquire; // pairs with `forget`, Release
+            match taken.compare_exchange(seen, seen | 1 << free, order, Ordering::Relaxed) {
+                Ok(_) => return Some(word * FIRST + free),
+                Err(now) => seen = now,
+            }
+        }
+        None
     }
 
     /// A row for a membership about to be recorded.
     pub fn reserve(&self) -> u64 {
-        self.with(|rows| {
-            rows.free.pop().unwrap_or_else(|| {
-                rows.held.push(None);
-                rows.held.len() as u64 - 1
-            })
-        })
+        let top = self.top.load(Ordering::Relaxed);
+        let start = self.hint.load(Ordering::Relaxed).min(top);
+        // What the hint passed over while others gave rows back is looked for before more is used.
+        for word in (start..top).chain(0..start).chain(top..) {
+            if let Some(row) = self.take(word) {
+                self.hint.store(word, Ordering::Relaxed);
+                self.top.fetch_max(word + 1, Ordering::Relaxed);
+                return row;
+            }
+        }
+        unreachable!("a row of 2^30")
     }
 
     /// The membership in this row is recorded.
     pub fn hold(&self, row: u64, object: ObjectId) {
-        self.with(|rows| {
-            rows.held[row as usize] = Some(object);
-            rows.changes += 1;
-        });
+        let at = self.row(row).expect("a row that was reserved");
+        at.serial.store(object.serial, Ordering::Relaxed);
+        at.object.store(object.row + 1, Ordering::Release); // pairs with `held`: the serial first
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The membership in this row is gone, or never came to be.
     pub fn forget(&self, row: u64) {
-        self.with(|rows| {
-            rows.held[row as usize] = None;
-            rows.free.push(row);
-            rows.changes += 1;
-        });
+        let (part, index) = place(row);
+        let Some(part) = self.part(part) else {
+            return;
+        };
+        part.rows[index].object.store(0, Ordering::Release);
+        self.changes.fetch_add(1, Ordering::Release);
+        let (word, bit) = (index / FIRST as usize, index as u64 % FIRST);
+        part.taken[word].fetch_and(!(1 << bit), Ordering::Release);
+        self.hint.fetch_min(row / FIRST, Ordering::Relaxed);
+    }
+
+    fn held(&self, row: u64) -> Option<ObjectId> {
+        let at = self.row(row)?;
+        let object = at.object.load(Ordering::Acquire); // pairs with `hold`: then the serial
+        let serial = at.serial.load(Ordering::Relaxed);
+        let row = object.checked_sub(1)?;
+        Some(ObjectId { row, serial })
     }
 
     /// Whether this row holds that object.
     pub fn holds(&self, row: u64, object: ObjectId) -> bool {
-        self.with(|rows| rows.held.get(row as usize) == Some(&Some(object)))
+        self.held(row) == Some(object)
     }
 
-    /// All rows that hold something.
+    /// All rows that hold something. What another thread changes meanwhile may be left out, or be of
+    /// an object that there never was; `changes` tells.
     pub fn all(&self) -> Vec<(u64, ObjectId)> {
-        self.with(|rows| {
-            let held = rows.held.iter().enumerate();
-            held.filter_map(|(row, object)| object.map(|object| (row as u64, object)))
-                .collect()
-        })
+        let rows = 0..self.top.load(Ordering::Acquire) * FIRST;
+        rows.filter_map(|row| self.held(row).map(|object| (row, object)))
+            .collect()
     }
 
     /// Changes with every membership taken or given back.
     pub fn changes(&self) -> u64 {
-        self.with(|rows| rows.changes)
+        self.changes.load(Ordering::Acquire)
     }
+}
 
-    /// Leaves it as a fork behind our back may find it: another thread inside.
-    #[cfg(any(test, feature = "crash-points"))]
-    pub fn tear(&self) {
-        self.latch.store(true, Ordering::Release);
-    }
-
-    /// In a child forked behind our back: false if another thread was inside at that moment;
-    /// what the roster said is then lost.
-    pub fn survive_fork(&self) -> bool {
-        let torn = self.latch.swap(true, Ordering::Acquire);
-        if torn {
-            // SAFETY: this child has one thread; the torn contents are leaked, not read.
-            std::mem::forget(unsafe { std::ptr::replace(self.rows.get(), Rows::default()) });
+impl Drop for Roster {
+    fn drop(&mut self) {
+        for part in &self.parts {
+            let part = part.load(Ordering::Acquire);
+            if !part.is_null() {
+                // SAFETY: a leaked box of `made`, which nobody reads any more.
+                drop(unsafe { Box::from_raw(part) });
+            }
         }
-        self.latch.store(false, Ordering::Release);
-        !torn
     }
 }

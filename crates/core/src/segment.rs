@@ -16,7 +16,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::RwLock;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Addresses beyond the file: those it may grow into, at least, and those asked for at first.
@@ -30,8 +30,10 @@ pub struct Segment {
     size: AtomicU64,
     superblock: Superblock,
     identity: Identity,
-    /// Where the file is linked; empty before that.
-    path: RwLock<PathBuf>,
+    /// Where the file was when it was mapped; empty if it had no name yet.
+    path: PathBuf,
+    /// Where its maker linked it after that. No latch: a child may be forked at any moment.
+    linked: OnceLock<PathBuf>,
     /// A descriptor for queries and growth. It holds no lock, so forked children may share it;
     /// a program that closes it under us is noticed by the file's identity.
     descriptor: AtomicI32,
@@ -113,7 +115,8 @@ impl Segment {
             size: AtomicU64::new(layout::BITMAPS),
             superblock,
             identity: status.identity,
-            path: RwLock::new(path.to_owned()),
+            path: path.to_owned(),
+            linked: OnceLock::new(),
             descriptor: AtomicI32::new(file.into_raw_fd()),
         };
         if let Err(error) = segment.examine(status.size) {
@@ -215,16 +218,12 @@ impl Segment {
     }
 
     pub fn path(&self) -> PathBuf {
-        self.path
-            .read()
-            .map(|path| path.clone())
-            .unwrap_or_default()
+        self.linked.get().unwrap_or(&self.path).clone()
     }
 
+    /// Notes where the file is linked, once.
     pub fn set_path(&self, path: &Path) {
-        if let Ok(mut slot) = self.path.write() {
-            *slot = path.to_owned();
-        }
+        let _ = self.linked.set(path.to_owned());
     }
 
     pub fn identity(&self) -> Identity {

@@ -7,11 +7,11 @@ use crate::layout::{self, RESERVED_SLOT, superblock};
 use crate::lock::{self, Stood};
 use crate::operation::Operation;
 use crate::os;
-use crate::participant::{DRAINING, LIVE, Participant, State};
+use crate::participant::{DRAINING, LIVE, Page, Participant, State};
 use crate::recover;
 use crate::roster::Roster;
 use crate::segment::Segment;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::waiting::Note;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
@@ -97,8 +97,7 @@ pub struct Space {
     pub roster: Roster,
     pub(crate) hooks: Hooks,
     /// On a page that reads as zero in a forked child, so that it cannot act in our name.
-    me: NonNull<AtomicPtr<Participant>>,
-    entering: AtomicBool,
+    me: NonNull<Page>,
     /// A mark for the layers above: they load nothing from here that runs code.
     pub distrusted: AtomicBool,
     /// And a count of theirs: what may still make objects here.
@@ -130,7 +129,6 @@ impl Space {
             roster: Roster::default(),
             hooks,
             me: page.cast(),
-            entering: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             users: AtomicU64::new(0),
         })
@@ -161,7 +159,7 @@ impl Space {
         self.segment.discard();
     }
 
-    fn me(&self) -> &AtomicPtr<Participant> {
+    fn me(&self) -> &Page {
         // SAFETY: the page stays mapped for the life of the process; zero is a null pointer.
         unsafe { self.me.as_ref() }
     }
@@ -169,7 +167,7 @@ impl Space {
     /// Who we are here, if we are registered: null in a child forked behind our back.
     #[inline]
     pub fn registered(&self) -> *const Participant {
-        self.me().load(Ordering::Acquire) // pairs with `install`, Release
+        self.me().me.load(Ordering::Acquire) // pairs with `install`, Release
     }
 
     /// Who we are here; registers this process if need be.
@@ -186,17 +184,17 @@ impl Space {
     }
 
     /// Makes `participant` who we are: after registering, and in a child after a fork.
-    pub fn install(&self, participant: Box<Participant>) -> &Participant {
+    pub fn install(&self, mut participant: Box<Participant>) -> &Participant {
+        participant.move_in(self.me);
         let participant = Box::leak(participant);
-        self.me().store(participant, Ordering::Release);
+        self.me().me.store(participant, Ordering::Release);
         participant
     }
 
     #[cold]
     fn enter(&self) -> Result<&Participant> {
-        // A flag left set by a thread that does not exist in this forked child would stop us
-        // for ever; only registration itself is at stake, so two may try: one wins.
-        let first = !self.entering.swap(true, Ordering::Acquire);
+        // Only registration itself is at stake, so two may try after a while: one wins.
+        let first = !self.me().entering.swap(true, Ordering::Acquire);
         let mut turns = 0;
         while !first && self.registered().is_null() && turns < 10_000 {
             os::yield_now();
@@ -206,14 +204,16 @@ impl Space {
         if let Some(participant) = unsafe { self.registered().as_ref() } {
             return Ok(participant);
         }
-        let result = self.register(false).map(|participant| {
+        let result = self.register(false).map(|mut participant| {
+            participant.move_in(self.me);
             let participant = Box::leak(Box::new(participant));
             let (null, order) = (ptr::null_mut(), Ordering::AcqRel);
             self.me()
+                .me
                 .compare_exchange(null, participant, order, Ordering::Acquire)
                 .is_ok()
         });
-        self.entering.store(false, Ordering::Release);
+        self.me().entering.store(false, Ordering::Release);
         if result? {
             (self.hooks.adopt)(self)?;
             self.tidy();
@@ -307,6 +307,7 @@ impl Space {
         let mut swept = false;
         let mut note = None;
         loop {
+            participant.require()?; // while we waited, a signal handler may have forked
             let mut operation = Operation::begin(&self.segment, participant, contended);
             let stop = loop {
                 let stop = match body(&mut operation) {

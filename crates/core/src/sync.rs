@@ -35,6 +35,13 @@ macro_rules! door {
         pub struct $name(atomic::$name);
 
         impl $name {
+            /// A static needs no lazy latch, which a fork could find half done.
+            #[cfg(not(loom))]
+            pub const fn new(value: $value) -> Self {
+                Self(atomic::$name::new(value))
+            }
+
+            #[cfg(loom)]
             pub fn new(value: $value) -> Self {
                 Self(atomic::$name::new(value))
             }
@@ -89,6 +96,12 @@ door! {
 impl Default for AtomicBool {
     fn default() -> Self {
         Self::new(false)
+    }
+}
+
+impl Default for AtomicU64 {
+    fn default() -> Self {
+        Self::new(0)
     }
 }
 

@@ -27,6 +27,7 @@ impl<'a> Unfinished<'a> {
     /// # Errors
     /// `Full` when 64 threads of this process already fill or take blocks.
     pub fn reserve(space: &'a Space, participant: &'a Participant) -> Result<Unfinished<'a>> {
+        participant.require()?;
         let row = participant.take_unfinished().ok_or_else(|| {
             Error::Full("64 values are being written by this process at once; write fewer".into())
         })?;
@@ -102,6 +103,8 @@ impl<'a> Unfinished<'a> {
     /// Writes the entry that ends our ownership: `instead` is what we own after the commit,
     /// 0 or a block that the same record unlinks.
     pub fn pass_on(&self, operation: &mut Operation, instead: u64) {
+        // A child's operation never names its parent's rows, whatever way it came here.
+        assert!(std::ptr::eq(self.participant, operation.participant));
         operation.write(self.word(), instead);
     }
 }
@@ -111,6 +114,9 @@ impl Drop for Unfinished<'_> {
         #[cfg(loom)]
         if crate::mortal::is_dying() {
             return;
+        }
+        if !self.participant.is_ours() {
+            return; // a forked child: it is its parent's
         }
         let word = self.space.segment.word(self.word());
         if word.load(Ordering::Relaxed) == 0 {

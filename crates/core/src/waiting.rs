@@ -30,7 +30,7 @@ impl<'a> Note<'a> {
         word: u64,
         waited: Duration,
     ) -> Option<Note<'a>> {
-        if cfg!(loom) {
+        if cfg!(loom) || !participant.is_ours() {
             return None; // a model would explore what nothing depends on
         }
         let row = participant.take_wait()?;
@@ -48,6 +48,9 @@ impl<'a> Note<'a> {
 
 impl Drop for Note<'_> {
     fn drop(&mut self) {
+        if !self.participant.is_ours() {
+            return; // a forked child: it is its parent's
+        }
         let at = row_of(self.participant.me.slot, self.row);
         self.segment.word(at).store(0, Ordering::Relaxed);
         self.participant.give_wait(self.row);

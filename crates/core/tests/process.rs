@@ -9,7 +9,7 @@ use courtyard_core::layout::{RESERVED_SLOT, SLOTS};
 use courtyard_core::lock::{self, Tried};
 use courtyard_core::participant::{DRAINING, FREE, LIVE, Participant, State, is_alive};
 use courtyard_core::space::{Space, patient};
-use courtyard_core::sync::Ordering;
+use courtyard_core::sync::{AtomicBool, Ordering};
 use courtyard_core::{HOOKS, folder, fork, mutex, recover};
 use stage::{
     Child, End, Folder, add, alone, attach, census, get, held, leave, leave_now, live, make, me,
@@ -126,6 +126,69 @@ fn an_heir_makes_up_for_what_happened_before_the_fork() {
     );
     leave(&space, kept);
     leave(&space, taken.get().unwrap());
+    census(&space);
+}
+
+/// Runs `work` while another thread does `other` over and over.
+fn beside(other: impl Fn() + Sync, work: impl FnOnce()) {
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                other();
+            }
+        });
+        let _stop = Stop(&over);
+        work();
+    });
+}
+
+/// Forks while other threads take rows of the roster and give them back as fast as they can; then
+/// while they make objects, and behind our back.
+#[test]
+fn forks_beside_threads_that_are_anywhere_in_the_roster() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let kept: Vec<_> = (0..10).map(|_| make(&space, SCALAR, 0)).collect();
+    let inherits = || {
+        for made in &kept {
+            let me = me(&space);
+            assert!(directory::is_member(&space, me, made.row, made.object));
+        }
+        let own = make(&space, BYTES, 100);
+        leave(&space, own);
+    };
+    let object = kept[0].object;
+    let rows = || {
+        let rows: Vec<u64> = (0..100).map(|_| space.roster.reserve()).collect();
+        for row in rows {
+            space.roster.hold(row, object);
+            space.roster.forget(row);
+        }
+    };
+    beside(rows, || {
+        for _ in 0..150 {
+            assert_eq!(fork_with_heir(&space, inherits).wait(), End::Done);
+        }
+    });
+    let objects = || leave(&space, make(&space, BYTES, 5000));
+    beside(objects, || {
+        for _ in 0..50 {
+            assert_eq!(fork_with_heir(&space, inherits).wait(), End::Done);
+            assert_eq!(spawn(inherits).wait(), End::Done);
+        }
+    });
+    for made in kept {
+        leave(&space, made);
+    }
+    assert_eq!(held(&space), (0, 0, 1));
     census(&space);
 }
 

@@ -1,5 +1,6 @@
 //! `Barrier`: the native part of `courtyard.Barrier`.
 
+use crate::error::raise;
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -89,6 +90,9 @@ impl Wait<'_, '_> {
                 Some(deadline),
                 PROBE,
                 || {
+                    // A child of a signal handler's is none of those who wait.
+                    let ours = self.open.participant.require();
+                    ours.map_err(|error| raise(self.py, error))?;
                     let phase = barrier::phase(&space.segment, cell);
                     Ok((!matches!(phase, FILLING | ACTING)).then_some(()))
                 },

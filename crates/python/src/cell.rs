@@ -18,7 +18,7 @@ use std::ffi::{c_int, c_void};
 
 /// Serials of threads, our own: the kernel's are reused, and differ between PID namespaces.
 pub fn thread() -> u32 {
-    static NEXT: std::sync::LazyLock<AtomicU32> = std::sync::LazyLock::new(|| AtomicU32::new(1));
+    static NEXT: AtomicU32 = AtomicU32::new(1);
     thread_local! {
         static SERIAL: u32 = NEXT.fetch_add(1, Ordering::Relaxed);
     }

@@ -21,7 +21,9 @@ pub fn raise(py: Python<'_>, error: Error) -> PyErr {
         Error::Corrupt(_) => named(py, "CorruptError", message),
         Error::Layout(_) => named(py, "LayoutMismatch", message),
         Error::NotFound(_) => named(py, "NotFound", message),
-        Error::Refused(_) | Error::Crowded(_) => named(py, "CourtyardError", message),
+        Error::Refused(_) | Error::Crowded(_) | Error::Forked => {
+            named(py, "CourtyardError", message)
+        }
         Error::System { call, path, source } => match source.raw_os_error() {
             Some(errno) => {
                 let why = format!("{call}: {source}");

@@ -29,8 +29,12 @@ pub struct Handle {
     closed: AtomicBool,
     /// Views on our memory: they keep us, and so the object, open.
     views: AtomicU32,
-    /// Operations under way in any thread.
+    /// Operations under way in any thread, and as whom: those of the threads of a parent mean nothing
+    /// in its forked child.
     uses: AtomicU32,
+    user: AtomicPtr<Participant>,
+    /// What keeps our membership beyond an operation.
+    kept: AtomicU32,
 }
 
 /// What a pickle says: path, UUID, object row, serial, ticket row, ticket id. In a stored value there is
@@ -133,7 +137,12 @@ impl Handle {
                 Ordering::Relaxed,
             );
         }
-        let (views, uses) = (AtomicU32::new(0), AtomicU32::new(0));
+        let (views, uses, kept) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        let user = AtomicPtr::default();
+        user.store(
+            std::ptr::from_ref(participant).cast_mut(),
+            Ordering::Relaxed,
+        );
         Ok(Handle {
             space,
             object,
@@ -144,6 +153,8 @@ impl Handle {
             closed: AtomicBool::default(),
             views,
             uses,
+            user,
+            kept,
         })
     }
 
@@ -191,12 +202,13 @@ impl Handle {
                     .into(),
             ));
         }
+        let me = std::ptr::from_ref(participant).cast_mut();
+        if self.user.swap(me, Ordering::Relaxed) != me {
+            self.uses.store(0, Ordering::Relaxed);
+        }
         // With no holder known every use comes here, and then says what it may do.
         if !trust::is_distrusted(self.space) {
-            self.holder.store(
-                std::ptr::from_ref(participant).cast_mut(),
-                Ordering::Relaxed,
-            );
+            self.holder.store(me, Ordering::Relaxed);
         }
         Ok(participant)
     }
@@ -311,11 +323,17 @@ impl Handle {
         let was_closed = self.closed.swap(true, Ordering::Relaxed);
         self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
         // Whoever still uses it gives it back.
-        if was_closed || self.uses.load(Ordering::Relaxed) > 0 {
+        if was_closed || self.is_used() {
             Ok(())
         } else {
             self.depart(patience)
         }
+    }
+
+    /// Whether somebody in this process still needs our membership.
+    fn is_used(&self) -> bool {
+        let me = self.space.registered() == self.user.load(Ordering::Relaxed);
+        self.kept.load(Ordering::Relaxed) > 0 || me && self.uses.load(Ordering::Relaxed) > 0
     }
 
     /// Gives our membership back, and with the last one the object's memory.
@@ -340,13 +358,17 @@ impl Handle {
     /// Keeps our membership, as a running operation does, also after `close()`: for a view that
     /// must stay good until `give_up`. The handle is open.
     pub fn retain(&self) {
-        self.uses.fetch_add(1, Ordering::Relaxed);
+        self.kept.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Ends what `retain` began; the last one gives a closed handle's membership back.
     pub fn give_up(&self) {
-        let last = self.uses.fetch_add(u32::MAX, Ordering::Relaxed) == 1;
-        if last && self.is_closed() {
+        self.kept.fetch_add(u32::MAX, Ordering::Relaxed);
+        self.depart_if_over();
+    }
+
+    fn depart_if_over(&self) {
+        if self.is_closed() && !self.is_used() {
             self.depart_briefly();
         }
     }
@@ -363,7 +385,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         // In use by nobody any more; what was retained for good ends here.
-        if !self.is_closed() || self.uses.load(Ordering::Relaxed) > 0 {
+        if !self.is_closed() || self.is_used() {
             self.depart_briefly();
         }
     }
@@ -408,6 +430,10 @@ impl std::ops::Deref for Use<'_> {
 impl Drop for Use<'_> {
     fn drop(&mut self) {
         trust::leave(self.before);
-        self.handle.give_up();
+        // In a child forked meanwhile it was counted for its parent.
+        if self.participant.is_ours() {
+            self.handle.uses.fetch_add(u32::MAX, Ordering::Relaxed);
+            self.handle.depart_if_over();
+        }
     }
 }

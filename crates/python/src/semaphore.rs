@@ -71,9 +71,11 @@ impl Semaphore {
 fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<bool> {
     let (py, base) = (slf.py(), slf.as_super().get());
     let (space, event) = (base.handle.space, base.handle.cell + EVENT);
-    let open = base.handle.open(py)?;
-    let user = slf.get().user(py, base, &open)?;
+    let _open = base.handle.open(py)?;
     let taken = waiter::attempt(py, &base.handle, event, deadline, PROBE, || {
+        // Asked each time: signal handlers run while we wait, and may fork.
+        let open = base.handle.open(py)?;
+        let user = slf.get().user(py, base, &open)?;
         let taken = base.handle.waiting(py, |patience| {
             semaphore::try_acquire(space, &open, patience, user)
         })?;

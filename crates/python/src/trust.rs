@@ -6,13 +6,12 @@
 
 use crate::error::named;
 use courtyard_core::space::Space;
-use courtyard_core::sync::Ordering;
+use courtyard_core::sync::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 use std::cell::Cell;
-use std::sync::OnceLock;
 
 /// Set once this process distrusts any space: before that nobody asks further.
-static ANY: OnceLock<()> = OnceLock::new();
+static ANY: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static REFUSING: Cell<bool> = const { Cell::new(false) };
@@ -20,13 +19,13 @@ thread_local! {
 
 /// From now on, for this process, nothing in the space is pickled or unpickled.
 pub fn distrust(space: &Space) {
-    let _ = ANY.set(()); // or it was before
+    ANY.store(true, Ordering::Relaxed);
     space.distrusted.store(true, Ordering::Relaxed);
 }
 
 #[inline(always)]
 pub fn is_distrusted(space: &Space) -> bool {
-    ANY.get().is_some() && space.distrusted.load(Ordering::Relaxed)
+    ANY.load(Ordering::Relaxed) && space.distrusted.load(Ordering::Relaxed)
 }
 
 /// What was so before an object's use began; None: nobody asks.
@@ -35,8 +34,8 @@ pub type Before = Option<bool>;
 /// An object of a space comes into use in this thread.
 #[inline(always)]
 pub fn enter(space: &Space) -> Before {
-    ANY.get()?;
-    Some(REFUSING.replace(space.distrusted.load(Ordering::Relaxed)))
+    ANY.load(Ordering::Relaxed)
+        .then(|| REFUSING.replace(space.distrusted.load(Ordering::Relaxed)))
 }
 
 #[inline(always)]
@@ -49,7 +48,7 @@ pub fn leave(before: Before) {
 /// # Errors
 /// `NotTrusted` while an object of a distrusted space is in use.
 pub fn require(py: Python<'_>) -> PyResult<()> {
-    if ANY.get().is_none() || !REFUSING.get() {
+    if !ANY.load(Ordering::Relaxed) || !REFUSING.get() {
         return Ok(());
     }
     let message = "a pickle was refused: this process opened the space with pickle=False, so only \

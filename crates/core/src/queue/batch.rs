@@ -31,7 +31,7 @@ pub unsafe fn put_words(
     cell: u64,
     words: &[u64],
 ) -> usize {
-    if read(segment, cell + ORDER) != Order::Fifo as u64 {
+    if read(segment, cell + ORDER) != Order::Fifo as u64 || !participant.is_ours() {
         return 0;
     }
     let Ok(Tried::Acquired | Tried::Recovered) =

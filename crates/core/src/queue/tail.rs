@@ -107,6 +107,9 @@ pub unsafe fn put_alone(
     if length > INLINE || kind == A_BLOCK || read(segment, cell + ORDER) != Order::Fifo as u64 {
         return None;
     }
+    if !participant.is_ours() {
+        return None; // encoding the item forked
+    }
     let Ok(Tried::Acquired | Tried::Recovered) =
         lock::try_acquire(segment, cell, participant.me, 0)
     else {

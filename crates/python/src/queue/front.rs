@@ -75,10 +75,8 @@ pub fn tell(base: &Primitive) {
 /// `queue.Empty`, `ShutDown`, what decoding raises.
 pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
-    let open = base.handle.open(py)?;
+    let _open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
-    let row = this.row(py, base, &open)?;
-    let participant = open.participant;
     let segment = &space.segment;
     let got = waiter::attempt(
         py,
@@ -91,6 +89,10 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
             if let Some(Some(item)) = this.quick_get(py, base) {
                 return Ok(Some(item?));
             }
+            // Asked each time: signal handlers run while we wait, and may fork.
+            let open = base.handle.open(py)?;
+            let participant = open.participant;
+            let row = this.row(py, base, &open)?;
             let sorted = Sorted::take(slf, wait)?;
             let sift = sorted.as_ref().map(|sorted| sorted.least(py));
             let sift = sift.transpose()?.flatten();

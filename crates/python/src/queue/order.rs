@@ -7,6 +7,7 @@ use crate::error::raise;
 use crate::primitive::Primitive;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::lock::PROBE;
+use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Sift};
 use courtyard_core::space::Space;
 use pyo3::exceptions::PyRuntimeError;
@@ -22,6 +23,7 @@ thread_local! {
 /// The turn at a priority queue's tree, held while this lives: user-level, as items' own `<` runs.
 pub struct Sorted<'a> {
     base: &'a Primitive,
+    holder: &'static Participant,
 }
 
 fn at_turn(base: &Primitive) -> (*const Space, u64) {
@@ -52,7 +54,8 @@ impl<'a> Sorted<'a> {
             let taken = queue::try_turn(&space.segment, &open, cell);
             if taken.map_err(|error| raise(py, error))? {
                 TURNS.with_borrow_mut(|turns| turns.push(this));
-                return Ok(Some(Sorted { base }));
+                let holder = open.participant;
+                return Ok(Some(Sorted { base, holder }));
             }
             let limit = deadline.left(PROBE).unwrap_or(PROBE);
             wait.stand(py, limit, || space.stand_slice(queue::turn(cell), limit))?;
@@ -167,6 +170,9 @@ impl Drop for Sorted<'_> {
     fn drop(&mut self) {
         let this = at_turn(self.base);
         TURNS.with_borrow_mut(|turns| turns.retain(|turn| *turn != this));
+        if !self.holder.is_ours() {
+            return; // a comparison forked: here the turn is our parent's
+        }
         queue::end_turn(&self.base.handle.space.segment, self.base.handle.cell);
     }
 }
