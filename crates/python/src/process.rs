@@ -6,7 +6,7 @@ use crate::trust;
 use courtyard_core::check::{self, Census};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
-use courtyard_core::space::Space;
+use courtyard_core::space::{Space, at_once};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, fork, os};
 use pyo3::exceptions::PyRuntimeWarning;
@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use std::cell::Cell;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Spaces are never closed, as handles, views and other threads may use them until the process ends;
 /// but for private ones that hold nothing, and where nothing can be made.
@@ -179,6 +179,36 @@ pub fn end_if_over(space: &'static Space) {
     }
     if matches!(folder::end(space), Ok(true)) {
         open.spaces.retain(|other| !is_it(other));
+    }
+}
+
+/// Set once anything was put off in any space: before that nobody asks further.
+static BEHIND: OnceLock<()> = OnceLock::new();
+
+/// Notes whether a space has something put off.
+pub fn look_back(space: &Space) {
+    if space.is_behind() {
+        let _ = BEHIND.set(()); // or it was before
+    }
+}
+
+/// Does what was put off in any space, as far as that takes no waiting: perhaps nobody comes by that
+/// space any more.
+#[inline]
+pub fn catch_up() {
+    if BEHIND.get().is_some() {
+        catch_up_all();
+    }
+}
+
+#[cold]
+fn catch_up_all() {
+    let mut behind = open().spaces.clone();
+    behind.retain(|space| space.is_behind());
+    for space in behind {
+        if space.catch_up(&mut at_once()).is_ok() {
+            end_if_over(space);
+        }
     }
 }
 
