@@ -136,6 +136,8 @@ pub struct Space {
     pub(crate) hooks: Hooks,
     /// On a page that reads as zero in a forked child, so that it cannot act in our name.
     me: NonNull<Page>,
+    /// Whether it ended in this process.
+    ended: AtomicBool,
     /// A mark for the layers above: they load nothing from here that runs code.
     pub distrusted: AtomicBool,
     /// And a count of theirs: what may still make objects here.
@@ -169,6 +171,7 @@ impl Space {
             sweep_due: AtomicBool::new(false),
             hooks,
             me: page.cast(),
+            ended: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             users: AtomicU64::new(0),
         })
@@ -197,6 +200,19 @@ impl Space {
         // SAFETY: the page is reached through `self` alone.
         unsafe { os::unmap(self.me.cast(), os::PAGE) };
         self.segment.discard();
+    }
+
+    /// Gives back what a space has of this process, into which nothing leads here any more. Who comes
+    /// all the same is told that it is gone. False: all stays until this process ends.
+    #[cfg(not(loom))]
+    pub fn vanish(&self) -> bool {
+        self.ended.store(true, Ordering::Relaxed);
+        if !self.segment.vanish() {
+            return false;
+        }
+        // SAFETY: a page of ours; who reads it finds that nobody is registered.
+        unsafe { os::empty(self.me.cast()) };
+        true
     }
 
     fn me(&self) -> &Page {
@@ -233,6 +249,12 @@ impl Space {
 
     #[cold]
     fn enter(&self) -> Result<&Participant> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(Error::NotFound(format!(
+                "{}: this space was removed, and this process had nothing of it any more",
+                self.segment.path().display()
+            )));
+        }
         // Only registration itself is at stake, so two may try after a while: one wins.
         let first = !self.me().entering.swap(true, Ordering::Acquire);
         let mut turns = 0;

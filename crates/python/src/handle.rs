@@ -28,6 +28,8 @@ pub struct Handle {
     /// As whom this process held the object when last asked: changes with a fork.
     holder: AtomicPtr<Participant>,
     closed: AtomicBool,
+    /// Whether we count as a way into the space.
+    way: AtomicBool,
     /// Views on our memory: they keep us, and so the object, open.
     views: AtomicU32,
     /// Operations under way in any thread, and as whom: those of the threads of a parent mean nothing
@@ -96,6 +98,7 @@ impl Handle {
         }
         let space = process::attached(py, Path::new(path), *uuid)?;
         process::catch_up();
+        let _way = process::Way::new(space);
         let participant = space.participant().map_err(|error| raise(py, error))?;
         let object = ObjectId {
             row: *row,
@@ -146,6 +149,7 @@ impl Handle {
             std::ptr::from_ref(participant).cast_mut(),
             Ordering::Relaxed,
         );
+        process::enter(space); // until `depart`
         Ok(Handle {
             space,
             object,
@@ -154,6 +158,7 @@ impl Handle {
             length,
             holder,
             closed: AtomicBool::default(),
+            way: AtomicBool::new(true),
             views,
             uses,
             user,
@@ -370,20 +375,26 @@ impl Handle {
     /// Gives our membership back, and with the last one the object's memory. Where it fails it is
     /// done later.
     fn depart(&self, patience: Patience) -> Result<()> {
+        let _way = self.take_way();
         if let Some(participant) = self.member() {
             directory::leave(self.space, participant, patience, self.row)?;
-            process::end_if_over(self.space);
         }
         Ok(())
     }
 
     /// As `depart`, where nobody can wait.
     fn depart_at_once(&self) {
+        let _way = self.take_way();
         if let Some(participant) = self.member() {
             directory::let_go(self.space, participant, self.row);
             process::look_back(self.space);
-            process::end_if_over(self.space);
         }
+    }
+
+    /// Our way into the space, whoever ends it first.
+    fn take_way(&self) -> Option<process::Way> {
+        let is_ours = self.way.swap(false, Ordering::Relaxed);
+        is_ours.then(|| process::Way::noted(self.space))
     }
 
     /// As whom we hold the object, if we do.
@@ -429,6 +440,7 @@ impl Drop for Handle {
         if !self.is_closed() || self.is_used() {
             self.depart_at_once();
         }
+        drop(self.take_way()); // of one that was closed while its parent's threads used it
     }
 }
 

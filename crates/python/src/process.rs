@@ -153,7 +153,8 @@ pub fn within<T>(space: &'static Space, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Notes that objects may be made in a space, until `exit`.
+/// Notes that this process leads into a space, until `exit`: by a `Space`, a handle, a view of memory
+/// there, or a call that has none of these yet.
 pub fn enter(space: &Space) {
     space.users.fetch_add(1, Ordering::Relaxed);
 }
@@ -163,17 +164,39 @@ pub fn exit(space: &'static Space) {
     end_if_over(space);
 }
 
-/// Ends a private space in which no object is left and where none will be made; but not the one
-/// where objects are made if nothing else is said, nor one that other processes hold: that ends
-/// with them, or with us.
-pub fn end_if_over(space: &'static Space) {
-    if space.users.load(Ordering::Relaxed) > 0 || space.kind() != folder::PRIVATE {
+/// A way into a space, as long as it lives.
+pub struct Way(&'static Space);
+
+impl Way {
+    pub fn new(space: &'static Space) -> Way {
+        enter(space);
+        Way(space)
+    }
+
+    /// One that was noted before.
+    pub fn noted(space: &'static Space) -> Way {
+        Way(space)
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        exit(self.0);
+    }
+}
+
+/// Ends a space, in this process, into which nothing of it leads any more: a private one in which no
+/// object is left, but not the one where objects are made if nothing else is said, nor one that other
+/// processes hold (that ends with them, or with us); any other once its file is removed.
+fn end_if_over(space: &'static Space) {
+    if space.users.load(Ordering::Relaxed) > 0 {
         return;
     }
     let is_it = |other: &&'static Space| std::ptr::eq(*other, space);
     let mut open = open();
     if open.private.as_ref().is_some_and(is_it)
         || !open.spaces.iter().any(|other| std::ptr::eq(*other, space))
+        || open.heirs.iter().any(|(_, other, _)| is_it(other))
     {
         return;
     }
@@ -355,8 +378,9 @@ fn heirs() -> (Heirs, Heirs) {
 pub fn after_fork_in_parent() {
     let (ours, others) = heirs();
     open().heirs.extend(others);
-    for (_, _, heir) in ours {
+    for (_, space, heir) in ours {
         fork::after_in_parent(heir);
+        end_if_over(space); // perhaps another thread could not, beside an heir
     }
 }
 
