@@ -11,7 +11,7 @@ SOURCES = Path(__file__).parent.parent / "crates" / "core" / "src"
 LAYERS = [
     ["mortal"],  # the processes of a loom model; nothing in a normal build
     ["error", "seed", "sync", "os"],
-    ["backlog", "copy", "crash", "layout", "roster"],
+    ["copy", "crash", "layout", "roster"],
     ["superblock"],
     ["segment"],
     ["participant"],
@@ -19,7 +19,7 @@ LAYERS = [
     ["alone", "operation", "recover"],
     ["heap"],
     ["space"],
-    ["deferral", "growth"],
+    ["growth"],
     ["doom", "pin"],
     ["unfinished"],
     ["rows"],

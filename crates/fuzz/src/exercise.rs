@@ -81,8 +81,7 @@ macro_rules! tried {
                 if left == 0 {
                     return Err(courtyard_core::error::Error::Interrupted);
                 }
-                let stood = slice(courtyard_core::lock::PROBE)?;
-                left -= u32::from(stood == courtyard_core::lock::Stood::TimedOut);
+                left -= u32::from(slice()? == courtyard_core::lock::Stood::TimedOut);
                 Ok(())
             };
             $work

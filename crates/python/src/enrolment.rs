@@ -34,30 +34,28 @@ impl Enrolment {
         })
     }
 
-    /// Our row, made by `make` if there is none yet; None if that took it too long.
+    /// Our row, made by `make` if there is none yet.
     ///
     /// # Errors
     /// What `make` fails with.
     pub fn row(
         &self,
         participant: &Participant,
-        make: impl FnOnce() -> PyResult<Option<Row>>,
+        make: impl FnOnce() -> PyResult<Row>,
         unmake: impl FnOnce(Row) -> PyResult<()>,
-    ) -> PyResult<Option<Row>> {
+    ) -> PyResult<Row> {
         if let Some(row) = self.known(participant) {
-            return Ok(Some(row));
+            return Ok(row);
         }
-        let Some(row) = make()? else {
-            return Ok(None);
-        };
+        let row = make()?;
         if let Some(theirs) = self.known(participant) {
             unmake(row)?; // another thread made one while we waited
-            return Ok(Some(theirs));
+            return Ok(theirs);
         }
         self.number.store(row.number, Ordering::Relaxed);
         self.at.store(row.at, Ordering::Relaxed);
         let me = std::ptr::from_ref(participant).cast_mut();
         self.holder.store(me, Ordering::Release);
-        Ok(Some(row))
+        Ok(row)
     }
 }

@@ -5,7 +5,6 @@ mod barrier;
 mod cell;
 mod codec;
 mod condition;
-mod deadline;
 mod enrolment;
 mod error;
 mod flag;

@@ -1,15 +1,12 @@
 //! `Semaphore`: the native part of `courtyard.Semaphore` and `courtyard.BoundedSemaphore`.
 
 use crate::argument::Truth;
-use crate::deadline::Limit;
 use crate::enrolment::Enrolment;
-use crate::error::raise;
 use crate::guard::semaphore_deadline;
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
-use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::participant::Participant;
@@ -33,16 +30,9 @@ impl Semaphore {
         Some(User { cell, object, row })
     }
 
-    /// None: that took too long.
-    fn user(
-        &self,
-        py: Python<'_>,
-        base: &Primitive,
-        open: &Use<'_>,
-        limit: Limit,
-    ) -> PyResult<Option<User>> {
+    fn user(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<User> {
         let make = || {
-            base.handle.waiting_until(py, limit, |patience| {
+            base.handle.waiting(py, |patience| {
                 Row::reserve(base.handle.space, open.participant, patience)
             })
         };
@@ -52,12 +42,7 @@ impl Semaphore {
         };
         let row = self.enrolment.row(open.participant, make, unmake)?;
         let (cell, object) = (base.handle.cell, base.handle.object());
-        Ok(row.map(|row| User { cell, object, row }))
-    }
-
-    fn known_user(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<User> {
-        let user = self.user(py, base, open, Limit::NEVER)?;
-        user.ok_or_else(|| raise(py, Error::TimedOut))
+        Ok(User { cell, object, row })
     }
 
     #[inline(always)]
@@ -87,17 +72,14 @@ fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<b
     let (py, base) = (slf.py(), slf.as_super().get());
     let (space, event) = (base.handle.space, base.handle.cell + EVENT);
     let _open = base.handle.open(py)?;
-    let limit = Limit::of(deadline);
     let taken = waiter::attempt(py, &base.handle, event, deadline, PROBE, || {
         // Asked each time: signal handlers run while we wait, and may fork.
         let open = base.handle.open(py)?;
-        let Some(user) = slf.get().user(py, base, &open, limit)? else {
-            return Ok(None);
-        };
-        let taken = base.handle.waiting_until(py, limit, |patience| {
+        let user = slf.get().user(py, base, &open)?;
+        let taken = base.handle.waiting(py, |patience| {
             semaphore::try_acquire(space, &open, patience, user)
         })?;
-        Ok(taken.filter(|&taken| taken).map(drop))
+        Ok(taken.then_some(()))
     })?;
     Ok(taken.is_some())
 }
@@ -105,7 +87,7 @@ fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<b
 fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
     let (py, base) = (slf.py(), slf.as_super().get());
     let open = base.handle.open(py)?;
-    let user = slf.get().known_user(py, base, &open)?;
+    let user = slf.get().user(py, base, &open)?;
     let done = base.handle.surely(py, |patience| {
         semaphore::release(base.handle.space, &open, patience, user, count)
     })?;
@@ -209,7 +191,7 @@ impl Semaphore {
     fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let open = base.handle.open(py)?;
-        let user = slf.get().known_user(py, base, &open)?;
+        let user = slf.get().user(py, base, &open)?;
         Ok(semaphore::is_recovered(
             &base.handle.space.segment,
             user.row,

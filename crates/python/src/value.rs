@@ -102,7 +102,6 @@ pub fn decode<'py>(
         Found::Pinned(pinned) => {
             let kind = pinned.kind;
             let held = Arc::new(Held {
-                _way: process::Way::new(space),
                 space,
                 holder: participant,
                 pinned: Some(pinned),
@@ -184,8 +183,6 @@ struct Held {
     space: &'static Space,
     holder: &'static Participant,
     pinned: Option<Pinned<'static>>,
-    /// Dropped last.
-    _way: process::Way,
 }
 
 impl Drop for Held {
@@ -195,6 +192,7 @@ impl Drop for Held {
             std::mem::forget(self.pinned.take());
         }
         drop(self.pinned.take());
+        process::end_if_over(self.space);
     }
 }
 

@@ -3,7 +3,6 @@
 use super::item::{KIND_LINKED, with_links};
 use super::{Queue, Sorted, raise_named, shut_down};
 use crate::codec::{self, Encoded, Links};
-use crate::deadline::Limit;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::lock::PROBE;
@@ -90,12 +89,11 @@ fn put_parts(
     let (space, participant) = (base.handle.space, open.participant);
     // A full space is like a full queue while a `get` could make room.
     let event = base.handle.cell + ROOM;
-    let limit = Limit::of(wait);
     let fresh = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
-        let fresh = base.handle.copying_until(py, length, limit, |patience| {
+        let fresh = base.handle.copying(py, length, |patience| {
             queue::prepare(space, participant, patience, kind, parts)
         });
-        if_room(py, base, wait, fresh)
+        if_room(py, base, wait, fresh.map(Some))
     })?;
     match fresh {
         Some(fresh) => put_fresh(slf, item, &fresh, wait),
@@ -128,20 +126,15 @@ fn put_fresh(
     let open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
     let event = base.handle.cell + ROOM;
-    let limit = Limit::of(wait);
     let done = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
-        let Some(sorted) = Sorted::take(slf, limit)? else {
-            return Ok(None);
-        };
+        let sorted = Sorted::take(slf, wait)?;
         let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
         let sift = sift.transpose()?;
-        let done = base
-            .handle
-            .waiting_until(py, limit, |patience| match &sift {
-                Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
-                None => queue::put(space, &open, patience, queue, fresh),
-            });
-        let done = done.map(|put| put.filter(|&put| put != Put::Full));
+        let done = base.handle.waiting(py, |patience| match &sift {
+            Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
+            None => queue::put(space, &open, patience, queue, fresh),
+        });
+        let done = done.map(|put| (put != Put::Full).then_some(put));
         if_room(py, base, wait, done)
     })?;
     match done {

@@ -1,0 +1,68 @@
+"""How a scene is played, in children that end by themselves, and what is judged after it."""
+
+import faulthandler
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import courtyard as cy
+from tests.children import die_with_parent
+
+LIMIT = 20  # seconds after which a process is said to hang; machines may be busy
+KILLED_ITSELF = 7
+
+
+def play(scene: Callable[..., object], *arguments: Any) -> int:
+    """Start a child that plays a scene, and tells on standard error what went wrong."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        die_with_parent()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, chain=True)
+        signal.alarm(LIMIT)
+        scene(*arguments)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def ended(child: int) -> str:
+    """Wait for a child, which ends by itself; return what is wrong with how it ended."""
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == -signal.SIGALRM:
+        return f"hangs: more than {LIMIT} s"
+    return "" if code in (0, KILLED_ITSELF) else f"ended with {code}"
+
+
+def figures(space: cy.Space) -> tuple[int, ...]:
+    """Return what must be as it was when all that a scene made is gone.
+
+    A pickle whose sender died holds its object for a minute more.
+    """
+    gc.collect()
+    space.check()
+    found = space.statistics()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    return found.objects - found.tickets, found.names, found.participants, descriptors
+
+
+@contextmanager
+def flat() -> Iterator[None]:
+    """See that a scene leaves the space of this process as it was."""
+    keeper = cy.Event()
+    before = figures(keeper.space)
+    yield
+    after = figures(keeper.space)
+    assert after == before, f"objects, names, participants, descriptors: {before}, {after}"

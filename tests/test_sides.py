@@ -1,0 +1,52 @@
+"""Objects attacked from the sides, in short; in full by `make torture`. Scenes: `tests/sides`."""
+
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.sides import callback, fork
+from tests.sides.member import Unknown, classes, members
+from tests.sides.play import ended, flat, play
+
+# In `make test`, in `make torture`, and in its full form.
+SIZE = {None: 0, "small": 1, "full": 2}[os.environ.get("COURTYARD_TORTURE_SIZE")]
+SEED = random.SystemRandom().randrange(1 << 30) if SIZE else 1
+
+
+def scene(work: Callable[..., object], *arguments: object) -> None:
+    """Play a scene in a child of its own."""
+    with flat():
+        assert not (wrong := ended(play(work, *arguments))), f"seed {SEED}: {wrong}"
+
+
+def test_each_member_is_tried() -> None:
+    """A class, a method or a parameter that is new has a place in the tables, or it is named."""
+    for cls in classes():
+        for member in members(cls):
+            member.arguments()
+    with pytest.raises(Unknown, match="parameter 'colour'"):
+        members("Dict")[0].argument("colour")
+
+
+@pytest.mark.limit(600)
+def test_callbacks() -> None:
+    """What user code does inside a call of ours ends in a result or an error."""
+    chance = random.Random(SEED)
+    tried, wrong = 0, []
+    for cls in [*classes()] * (1, 1, 20)[SIZE]:
+        with flat():
+            cases, found = callback.callbacks(cls, chance, (12, 1000, 1000)[SIZE])
+        tried += cases
+        wrong += found
+    assert not wrong, f"seed {SEED}, {tried} cases:\n" + "\n".join(wrong)
+    assert tried > 150, "few of the calls run any code of users'"
+
+
+@pytest.mark.parametrize("way", fork.SCENES)
+@pytest.mark.limit(600)
+def test_forks(way: str) -> None:
+    """Whoever forks, whatever he is in the midst of: the child is well, and so is the parent."""
+    for turn in range((1, 4, 100)[SIZE]):
+        scene(fork.SCENES[way], SEED + turn, (40, 100, 100)[SIZE])
