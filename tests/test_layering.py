@@ -11,7 +11,7 @@ SOURCES = Path(__file__).parent.parent / "crates" / "core" / "src"
 LAYERS = [
     ["mortal"],  # the processes of a loom model; nothing in a normal build
     ["error", "seed", "sync", "os"],
-    ["copy", "crash", "layout", "roster"],
+    ["backlog", "copy", "crash", "layout", "roster"],
     ["superblock"],
     ["segment"],
     ["participant"],
@@ -19,7 +19,7 @@ LAYERS = [
     ["alone", "operation", "recover"],
     ["heap"],
     ["space"],
-    ["growth"],
+    ["deferral", "growth"],
     ["doom", "pin"],
     ["unfinished"],
     ["rows"],

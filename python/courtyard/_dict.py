@@ -238,7 +238,7 @@ class Dict(Table, _Native["_K", "_V"]):
             return NotImplemented
         if isinstance(other, Dict) and other._identity() == self._identity():
             return True
-        return self.copy() == dict(_plain(other))
+        return len(self) == len(other) and self.copy() == dict(_plain(other))
 
     __hash__ = None  # type: ignore[assignment]
 

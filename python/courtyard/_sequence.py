@@ -149,7 +149,7 @@ class Row(Shared, _native.Sequence["_T"]):
             return NotImplemented
         if isinstance(other, Row) and other._identity() == self._identity():
             return True
-        return bool(self.copy() == _plain(other))
+        return len(self) == len(other) and bool(self.copy() == _plain(other))  # type: ignore[arg-type]
 
     def __lt__(self, other: Any) -> bool:
         """Compare value by value."""

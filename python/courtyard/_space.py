@@ -211,7 +211,8 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
         """Remove the space with all in it.
 
         Raises CourtyardError while other processes use it. With ``force`` it goes all the same:
-        they keep what they have, and whoever opens the name later makes another space. Destroying
+        they keep what they have, and whoever opens the name later makes another space. So do the
+        objects that this process holds; with the last of them it gives the memory back. Destroying
         what is gone already does nothing.
 
         >>> import courtyard as cy

@@ -25,7 +25,7 @@ use crate::participant::Participant;
 use crate::roster::ObjectId;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::space::{Job, Patience, Space};
 use crate::sync::Ordering;
 
 const PHASE: u64 = cell::DATA;
@@ -194,6 +194,30 @@ pub fn leave(
         Ok(phase)
     })
 }
+
+/// As `leave`, by who cannot wait: where that takes waiting it is done later, and whoever waits then
+/// for one more party gets a broken barrier.
+pub fn let_go(space: &Space, participant: &Participant, party: Party) {
+    let Party { cell, row, .. } = party;
+    let numbers = [cell, row.number, row.at, 0, 0, 0];
+    space.now_or_later(participant, &LET_GO, numbers);
+}
+
+/// The object is ours until this is done: memberships are given back behind it.
+static LET_GO: Job = Job {
+    run: |space, participant, patience, &[cell, number, at, ..]| {
+        let row = Row { number, at };
+        space.run_as(participant, patience, |operation| {
+            settle(operation, cell)?;
+            row.clear(operation);
+            operation.commit();
+            Ok(())
+        })?;
+        row.give(participant);
+        Ok(())
+    },
+    inherit: |_, _| {},
+};
 
 /// Writes the entries that take one party out.
 fn go(operation: &mut Operation, cell: u64, phase: u64) {

@@ -19,7 +19,7 @@ use crate::participant::Participant;
 use crate::roster::ObjectId;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::space::{Job, Patience, Space};
 use crate::sync::Ordering;
 
 const WAITERS: u64 = cell::DATA;
@@ -144,6 +144,44 @@ pub fn leave(
         operation.commit();
         Ok(notified)
     })
+}
+
+/// As `leave`, by who cannot wait: where that takes waiting it is done later. It takes no notification.
+pub fn let_go(space: &Space, participant: &Participant, waiter: Waiter) {
+    let Waiter { cell, row, .. } = waiter;
+    let numbers = [cell, row.number, row.at, 0, 0, 0];
+    space.now_or_later(participant, &LET_GO, numbers);
+}
+
+/// The object is ours until this is done: memberships are given back behind it.
+static LET_GO: Job = Job {
+    run: |space, participant, patience, &[cell, number, at, ..]| {
+        let row = Row { number, at };
+        space.run_as(participant, patience, |operation| {
+            operation.lock(cell)?;
+            if row.amount(operation.segment) & NOTIFIED == 0 {
+                step_out(operation, cell);
+            }
+            row.clear(operation);
+            operation.commit();
+            Ok(())
+        })?;
+        row.give(participant);
+        Ok(())
+    },
+    inherit: |_, _| {},
+};
+
+/// Writes the entries that take one who was not notified out of the line; what is given is for the
+/// others.
+fn step_out(operation: &mut Operation, cell: u64) {
+    let waiting = operation.read(cell + WAITERS);
+    operation.write(cell + WAITERS, waiting.saturating_sub(1));
+    let given = operation.read(cell + GIVEN);
+    if given > 0 {
+        give(operation, cell, given);
+        operation.owe(cell + EVENT);
+    }
 }
 
 /// Notifies up to `count` of those in line now.

@@ -43,6 +43,12 @@ pub enum Error {
     /// The caller's own interruption (a signal handler raised): carried through unchanged.
     #[error("interrupted")]
     Interrupted,
+    /// The caller's own deadline passed while another process was inside a lock of the engine's.
+    #[error(
+        "the time was up while another process was inside a change of the same object, or of the \
+         space; if that goes on, one was stopped there (SIGSTOP, a debugger): let it continue or end it"
+    )]
+    TimedOut,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,12 +1,13 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `crash layout roster` · `superblock` · `segment` · `participant` · `lock journal wait waiting` ·
-//! `alone operation recover` · `heap` · `space` · `growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
+//! `error seed sync os` · `backlog crash layout roster` · `superblock` · `segment` · `participant` · `lock journal wait waiting` ·
+//! `alone operation recover` · `heap` · `space` · `deferral growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `check inspect` · `folder`.
 
 pub mod alone;
+pub mod backlog;
 pub mod barrier;
 pub mod cell;
 #[cfg(not(loom))]
@@ -15,6 +16,7 @@ pub mod condition;
 #[cfg(not(loom))]
 mod copy;
 pub mod crash;
+mod deferral;
 pub mod directory;
 pub mod doom;
 pub mod drain;

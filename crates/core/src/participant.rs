@@ -258,7 +258,7 @@ impl Participant {
         match &self.anchor {
             // SAFETY: nobody reads or writes the page, and its space ends once.
             Anchor::Page(page) => unsafe { os::unmap(*page, os::PAGE) },
-            Anchor::Descriptor(_) => {} // it stays until this process ends
+            Anchor::Descriptor(file) => os::close_inherited(file),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::operation::Operation;
 use crate::participant::{FREE, Participant, State};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::space::{Patience, Space, briefly};
+use crate::space::{Job, Patience, Space};
 use crate::sync::{Ordering, fence};
 
 /// A pinned block: nobody frees it before this is dropped.
@@ -73,11 +73,21 @@ impl Drop for Pin<'_> {
             return;
         }
         if segment.word(superblock::RETIRED).load(Ordering::Relaxed) != 0 {
-            // Left undone only behind a peer stopped inside the lock; the next sweep does it.
-            let _ = sweep(self.space, self.participant, &mut briefly());
+            if self.space.is_behind() {
+                self.space.sweep_later(self.participant);
+            } else {
+                let none = [0; 6];
+                self.space.now_or_later(self.participant, &SWEEP, none);
+            }
         }
     }
 }
+
+/// What a pin may have been the last to keep.
+static SWEEP: Job = Job {
+    run: |space, participant, patience, _| sweep(space, participant, patience),
+    inherit: |_, _| {},
+};
 
 /// Writes the entries that list an unlinked large block as retired.
 ///

@@ -107,7 +107,7 @@ impl Roster {
         let mut seen = taken.load(Ordering::Relaxed);
         while seen != u64::MAX {
             let free = u64::from(seen.trailing_ones());
-            let order = Ordering::Acquire; // pairs with `forget`, Release
+            let order = Ordering::Acquire; // pairs with `release`, Release
             match taken.compare_exchange(seen, seen | 1 << free, order, Ordering::Relaxed) {
                 Ok(_) => return Some(word * FIRST + free),
                 Err(now) => seen = now,
@@ -141,15 +141,27 @@ impl Roster {
 
     /// The membership in this row is gone, or never came to be.
     pub fn forget(&self, row: u64) {
+        self.retire(row);
+        self.release(row);
+    }
+
+    /// The membership in this row is to be given back, but is there yet: nobody holds by it, and
+    /// nobody else may use the row.
+    pub fn retire(&self, row: u64) {
+        if let Some(at) = self.row(row) {
+            at.object.store(0, Ordering::Release);
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// The membership in a retired row is gone.
+    pub fn release(&self, row: u64) {
         let (part, index) = place(row);
-        let Some(part) = self.part(part) else {
-            return;
-        };
-        part.rows[index].object.store(0, Ordering::Release);
-        self.changes.fetch_add(1, Ordering::Release);
-        let (word, bit) = (index / FIRST as usize, index as u64 % FIRST);
-        part.taken[word].fetch_and(!(1 << bit), Ordering::Release);
-        self.hint.fetch_min(row / FIRST, Ordering::Relaxed);
+        if let Some(part) = self.part(part) {
+            let (word, bit) = (index / FIRST as usize, index as u64 % FIRST);
+            part.taken[word].fetch_and(!(1 << bit), Ordering::Release);
+            self.hint.fetch_min(row / FIRST, Ordering::Relaxed);
+        }
     }
 
     fn held(&self, row: u64) -> Option<ObjectId> {

@@ -10,18 +10,23 @@ use crate::layout::{self, PAGE, WORD, superblock};
 use crate::os::{self, Identity, Woken};
 use crate::superblock::{Superblock, too_short};
 use crate::sync::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 /// Addresses beyond the file: those it may grow into, at least, and those asked for at first.
 const SMALLEST_ROOM: u64 = 16 << 20;
 const ROOM: u64 = 1 << 30;
+
+/// Of so many spaces that ended last, zeros are left.
+const ZEROS: usize = 16;
+static GRAVES: Mutex<VecDeque<(usize, usize)>> = Mutex::new(VecDeque::new());
 
 pub struct Segment {
     base: NonNull<u8>,
@@ -165,8 +170,8 @@ impl Segment {
     }
 
     /// Gives back the file's memory, and the addresses beyond its size, which nobody follows: after
-    /// the end of a private space. Who still has its address finds zeros, never a hole. False: all
-    /// stays until this process ends.
+    /// the end of a space. Who should still have its address finds zeros, not a hole, until some
+    /// more spaces have ended. False: all stays until this process ends.
     pub fn vanish(&self) -> bool {
         let size = layout::align_up(self.size.load(Ordering::Relaxed), PAGE);
         // SAFETY: our own mapping; a word of it that is zero says that nothing is there.
@@ -177,9 +182,26 @@ impl Segment {
         let rest = unsafe { self.base.add(size as usize) };
         // SAFETY: every offset is checked against the size before it is followed.
         unsafe { os::unmap(rest, (self.window - size) as usize) };
+        self.bury(size as usize);
         drop(ManuallyDrop::into_inner(self.adopt_descriptor()));
         self.descriptor.store(-1, Ordering::Relaxed);
         true
+    }
+
+    /// Puts the zeros that stand for us into the line of those, and takes the oldest away.
+    fn bury(&self, size: usize) {
+        // Busy only in a child forked from C at the wrong moment: the zeros then stay.
+        let Ok(mut graves) = GRAVES.try_lock() else {
+            return;
+        };
+        graves.push_back((self.base.as_ptr().expose_provenance(), size));
+        if graves.len() > ZEROS
+            && let Some((at, size)) = graves.pop_front()
+            && let Some(at) = NonNull::new(std::ptr::with_exposed_provenance_mut(at))
+        {
+            // SAFETY: mapped by `vanish`; nothing in this process leads there.
+            unsafe { os::unmap(at, size) };
+        }
     }
 
     fn adopt_descriptor(&self) -> ManuallyDrop<File> {

@@ -1,13 +1,14 @@
 //! A space as this process has it open: its segment, who we are in it, and the driver that
 //! carries an operation through whatever stops it.
 
+use crate::backlog::Backlog;
 use crate::error::{Attempt, Error, Result, Stop, corrupt};
 use crate::heap;
 use crate::layout::{self, RESERVED_SLOT, superblock};
 use crate::lock::{self, Stood};
 use crate::operation::Operation;
 use crate::os;
-use crate::participant::{DRAINING, LIVE, Page, Participant, State};
+use crate::participant::{DRAINING, LIVE, Me, Page, Participant, State};
 use crate::recover;
 use crate::roster::Roster;
 use crate::segment::Segment;
@@ -65,39 +66,78 @@ impl Hooks {
     };
 }
 
-/// How to wait: the caller runs the slice it is given (at most a tenth of a second) in whatever
-/// way suits it (without the GIL), and fails if it was told to stop meanwhile.
-pub type Patience<'p> = &'p mut dyn FnMut(&mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()>;
+/// A piece of waiting: it takes at most so long.
+pub type Slice<'s> = &'s mut (dyn FnMut(Duration) -> Result<Stood> + Send);
+
+/// How to wait: the caller runs the slice it is given, for at most a tenth of a second (`PROBE`), in
+/// whatever way suits it (without the GIL), and fails if it was told to stop meanwhile, or if it may
+/// wait no longer.
+pub type Patience<'p> = &'p mut dyn FnMut(Slice) -> Result<()>;
 
 /// Waits as long as it takes.
 ///
 /// # Errors
 /// Those of standing at a lock.
-pub fn patient(slice: &mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()> {
-    slice().map(drop)
+pub fn patient(slice: Slice) -> Result<()> {
+    slice(lock::PROBE).map(drop)
 }
 
-/// Waits up to some seconds in all, for work that nobody can be told failed: destructors, forks,
-/// tidying. Internal locks are held for microseconds, and a dead holder's are taken over; only
-/// a peer stopped inside one (SIGSTOP) makes this fail, with `Interrupted`.
-pub fn briefly() -> impl FnMut(&mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()> {
+/// Waits for at most so long in all, from the first wait on; then fails with `TimedOut`.
+pub fn within(limit: Duration) -> impl FnMut(Slice) -> Result<()> {
     let mut end = None;
     move |slice| {
         let now = Instant::now();
-        if now > *end.get_or_insert(now + BRIEFLY) {
-            return Err(Error::Interrupted);
+        let left = end
+            .get_or_insert(now + limit)
+            .saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(Error::TimedOut);
         }
-        slice().map(drop)
+        slice(left.min(lock::PROBE)).map(drop)
     }
+}
+
+/// Does not wait.
+pub fn at_once() -> impl FnMut(Slice) -> Result<()> {
+    within(Duration::ZERO)
+}
+
+/// Waits up to some seconds in all, for work that nobody can be told failed. Internal locks are held
+/// for microseconds, and a dead holder's are taken over; only a peer stopped inside one (SIGSTOP)
+/// makes this fail.
+pub fn briefly() -> impl FnMut(Slice) -> Result<()> {
+    within(BRIEFLY)
+}
+
+/// What may be put on a backlog (`deferral.rs`).
+pub struct Job {
+    /// Does it; what it gets is up to the job. It changes nothing where it fails with `TimedOut` or
+    /// `Interrupted`: it is begun again then.
+    pub run: fn(&Space, &Participant, Patience, &[u64; 6]) -> Result<()>,
+    /// Puts private tables right in a child that inherited the backlog: the work is its parent's.
+    pub inherit: fn(&Space, &[u64; 6]),
+}
+
+/// Work on a backlog, and in whose name it is done.
+#[derive(Clone, Copy)]
+pub struct Deferred {
+    pub by: Me,
+    pub job: &'static Job,
+    pub numbers: [u64; 6],
 }
 
 pub struct Space {
     pub segment: Segment,
     pub uuid: u128,
     pub roster: Roster,
+    pub(crate) backlog: Backlog<Deferred>,
+    /// Whether a sweep is on the backlog.
+    pub(crate) sweep_due: AtomicBool,
     pub(crate) hooks: Hooks,
     /// On a page that reads as zero in a forked child, so that it cannot act in our name.
     me: NonNull<Page>,
+    /// Whether it ended in this process.
+    ended: AtomicBool,
     /// A mark for the layers above: they load nothing from here that runs code.
     pub distrusted: AtomicBool,
     /// And a count of theirs: what may still make objects here.
@@ -127,8 +167,11 @@ impl Space {
             uuid: segment.superblock().uuid,
             segment,
             roster: Roster::default(),
+            backlog: Backlog::default(),
+            sweep_due: AtomicBool::new(false),
             hooks,
             me: page.cast(),
+            ended: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             users: AtomicU64::new(0),
         })
@@ -157,6 +200,19 @@ impl Space {
         // SAFETY: the page is reached through `self` alone.
         unsafe { os::unmap(self.me.cast(), os::PAGE) };
         self.segment.discard();
+    }
+
+    /// Gives back what a space has of this process, into which nothing leads here any more. Who comes
+    /// all the same is told that it is gone. False: all stays until this process ends.
+    #[cfg(not(loom))]
+    pub fn vanish(&self) -> bool {
+        self.ended.store(true, Ordering::Relaxed);
+        if !self.segment.vanish() {
+            return false;
+        }
+        // SAFETY: a page of ours; who reads it finds that nobody is registered.
+        unsafe { os::empty(self.me.cast()) };
+        true
     }
 
     fn me(&self) -> &Page {
@@ -193,6 +249,12 @@ impl Space {
 
     #[cold]
     fn enter(&self) -> Result<&Participant> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(Error::NotFound(format!(
+                "{}: this space was removed, and this process had nothing of it any more",
+                self.segment.path().display()
+            )));
+        }
         // Only registration itself is at stake, so two may try after a while: one wins.
         let first = !self.me().entering.swap(true, Ordering::Acquire);
         let mut turns = 0;
@@ -269,22 +331,16 @@ impl Space {
     /// # Errors
     /// `Interrupted`, `System`, `Corrupt`.
     pub fn sweep(&self, patience: Patience) -> Result<()> {
+        self.catch_up(&mut *patience)?;
         (self.hooks.sweep)(self, self.participant()?, patience)
-    }
-
-    /// Gives back what those held who ended since: newcomers and parents do so, lest a program
-    /// that only starts processes fills the space with the dead. What fails, a later sweep does.
-    pub fn tidy(&self) {
-        if self.may_reclaim().unwrap_or(false) {
-            let _ = self.sweep(&mut briefly());
-        }
     }
 
     /// Carries an operation through: attempts `body` until it returns, curing what stops it.
     /// `body` commits before it returns, and changes nothing on any other path.
     ///
     /// # Errors
-    /// What `body` fails with; `Full` when growth fails; `Interrupted` as `patience` says.
+    /// What `body` fails with; `Full` when growth fails; `Interrupted` and `TimedOut` as `patience`
+    /// says.
     pub fn run<T>(
         &self,
         patience: Patience,
@@ -348,7 +404,7 @@ impl Space {
 
     /// Whether a sweep may free something: of the dead, tickets that may be theirs, blocks
     /// that one of them pinned last, or what it was taking apart.
-    fn may_reclaim(&self) -> Result<bool> {
+    pub(crate) fn may_reclaim(&self) -> Result<bool> {
         let is_set = |offset| self.segment.word(offset).load(Ordering::Relaxed) != 0;
         Ok(recover::reap_all(&self.segment)?
             || is_set(superblock::OPEN_TICKETS)
@@ -359,11 +415,11 @@ impl Space {
     /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.
     ///
     /// # Errors
-    /// `Interrupted` as `patience` says; `System`, `Corrupt`.
+    /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
     pub fn stand(&self, lock: u64, patience: Patience) -> Result<Stood> {
         let mut stood = Stood::Changed;
-        patience(&mut || {
-            stood = self.stand_slice(lock, lock::PROBE)?;
+        patience(&mut |limit| {
+            stood = self.stand_slice(lock, limit)?;
             Ok(stood)
         })?;
         Ok(stood)

@@ -7,7 +7,7 @@ use crate::layout;
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::pin;
-use crate::space::{Patience, Space, briefly};
+use crate::space::{Job, Patience, Space};
 use crate::sync::Ordering;
 
 /// A row of this participant's unfinished table. Dropping it frees whatever block is there:
@@ -123,20 +123,28 @@ impl Drop for Unfinished<'_> {
             self.participant.give_unfinished(self.row);
             return;
         }
-        // If that fails the block stays ours until this process ends.
-        let owner = self.word();
-        let freed = self
-            .space
-            .run_as(self.participant, &mut briefly(), |operation| {
-                doom::dispose(operation, owner)
-            });
-        if freed.is_ok() {
-            self.participant.give_unfinished(self.row);
-        }
-        if let Ok(true) = freed {
-            // What fails a later sweep takes apart.
-            let _ = doom::crumble(self.space, self.participant, &mut briefly());
-            let _ = pin::sweep(self.space, self.participant, &mut briefly());
-        }
+        let numbers = [self.row, 0, 0, 0, 0, 0];
+        self.space.now_or_later(self.participant, &DISPOSE, numbers);
     }
 }
+
+/// Frees the block of a row and gives the row back. If that fails the block stays ours until this
+/// process ends.
+static DISPOSE: Job = Job {
+    run: |space, participant, patience, &[row, ..]| {
+        let owner = participant.unfinished(row);
+        let doomed = space.run_as(participant, &mut *patience, |operation| {
+            doom::dispose(operation, owner)
+        })?;
+        participant.give_unfinished(row);
+        if doomed {
+            let swept = doom::crumble(space, participant, &mut *patience)
+                .and_then(|()| pin::sweep(space, participant, patience));
+            if swept.is_err() {
+                space.sweep_later(participant);
+            }
+        }
+        Ok(())
+    },
+    inherit: |_, _| {},
+};

@@ -6,8 +6,7 @@ mod stage;
 use courtyard_core::cell::{self, BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::layout::{self, superblock};
-use courtyard_core::lock::Stood;
-use courtyard_core::space::Space;
+use courtyard_core::space::{Slice, Space};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, directory, folder};
 use stage::{Folder, add, alone, attach, census, held, leave, make, me, put, write};
@@ -86,7 +85,7 @@ fn only_dead_spaces_are_cleaned() {
     assert_eq!(folder.files().len(), 2);
 }
 
-fn stage_patient() -> impl FnMut(&mut (dyn FnMut() -> Result<Stood> + Send)) -> Result<()> {
+fn stage_patient() -> impl FnMut(Slice) -> Result<()> {
     courtyard_core::space::patient
 }
 
@@ -283,9 +282,9 @@ fn a_sequence_that_stays_odd() {
     set(&space, made.base + cell::SEQUENCE, 7);
     let (mut waits, mut bytes) = (0, [0; 100]);
     let writer = stage::writer(made);
-    let mut counted = |slice: &mut (dyn FnMut() -> Result<Stood> + Send)| {
+    let mut counted = |slice: Slice| {
         waits += 1;
-        slice().map(drop)
+        slice(courtyard_core::lock::PROBE).map(drop)
     };
     cell::read_bytes(&space, me(&space), &mut counted, writer, &mut bytes).unwrap();
     assert_eq!(bytes, [4; 100]);

@@ -48,7 +48,7 @@ fn sums() {
         for _ in 0..TURNS {
             add(space, made, 1);
             while cell::enter(&space.segment, me(space), writer, 0).unwrap() != Entered::Yes {
-                let stand = &mut || space.stand_slice(locked.base, courtyard_core::lock::PROBE);
+                let stand = &mut |limit| space.stand_slice(locked.base, limit);
                 patient(stand).unwrap();
             }
             let word = space.segment.word(locked.base + cell::DATA);

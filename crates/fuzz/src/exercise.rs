@@ -81,7 +81,8 @@ macro_rules! tried {
                 if left == 0 {
                     return Err(courtyard_core::error::Error::Interrupted);
                 }
-                left -= u32::from(slice()? == courtyard_core::lock::Stood::TimedOut);
+                let stood = slice(courtyard_core::lock::PROBE)?;
+                left -= u32::from(stood == courtyard_core::lock::Stood::TimedOut);
                 Ok(())
             };
             $work

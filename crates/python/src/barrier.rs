@@ -1,6 +1,7 @@
 //! `Barrier`: the native part of `courtyard.Barrier`.
 
-use crate::error::raise;
+use crate::deadline::Limit;
+use crate::error::{raise, surely_until};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -8,6 +9,7 @@ use courtyard_core::barrier::{
     self, ACTING, BROKEN, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
 };
 use courtyard_core::cell::{self, EVENT};
+use courtyard_core::error::Error;
 use courtyard_core::holding::{self, Row};
 use courtyard_core::lock::PROBE;
 use courtyard_core::space::Space;
@@ -38,28 +40,33 @@ struct Wait<'a, 'py> {
     base: &'a Primitive,
     open: &'a Use<'a>,
     party: Party,
+    deadline: Deadline,
+    limit: Limit,
 }
 
 impl Wait<'_, '_> {
+    /// False also if it cannot be said in time.
     fn advance(&self, from: &[u64], to: u64) -> PyResult<bool> {
         let (space, cell) = (self.base.handle.space, self.party.cell);
-        self.base.handle.waiting(self.py, |patience| {
+        let handle = &self.base.handle;
+        let advanced = handle.waiting_until(self.py, self.limit, |patience| {
             barrier::advance(space, self.open, patience, cell, from, to)
-        })
+        });
+        Ok(advanced?.unwrap_or(false))
     }
 
     /// Joins, waiting for the last generation to leave first. Where that takes too long because
     /// its action still runs, the barrier breaks: it may be the action that waits here. It does so
     /// at once if it is this very thread's.
-    fn join(&self, deadline: Deadline) -> PyResult<Joined> {
+    fn join(&self) -> PyResult<Joined> {
         let (space, event) = (self.base.handle.space, self.party.cell + EVENT);
         let is_inside = ACTIONS.with_borrow(|actions| actions.contains(&self.place()));
-        let deadline = (!is_inside).then_some(deadline);
-        let joined = waiter::attempt(self.py, &self.base.handle, event, deadline, PROBE, || {
-            let joined = self.base.handle.waiting(self.py, |patience| {
+        let (handle, deadline) = (&self.base.handle, (!is_inside).then_some(self.deadline));
+        let joined = waiter::attempt(self.py, handle, event, deadline, PROBE, || {
+            let joined = handle.waiting_until(self.py, self.limit, |patience| {
                 barrier::join(space, self.open, patience, self.party)
             })?;
-            Ok((joined != Joined::NotYet).then_some(joined))
+            Ok(joined.filter(|&joined| joined != Joined::NotYet))
         })?;
         if joined.is_none() {
             self.advance(&[ACTING], BROKEN)?;
@@ -80,7 +87,7 @@ impl Wait<'_, '_> {
     }
 
     /// Waits until all are here; false if that took too long, which breaks the barrier.
-    fn fill(&self, deadline: Deadline) -> PyResult<bool> {
+    fn fill(&self) -> PyResult<bool> {
         let (space, cell) = (self.base.handle.space, self.party.cell);
         let full = |deadline| {
             waiter::attempt(
@@ -98,10 +105,10 @@ impl Wait<'_, '_> {
                 },
             )
         };
-        if full(deadline)?.is_some() {
+        if full(self.deadline)?.is_some() {
             return Ok(true);
         }
-        if self.advance(&[FILLING], BROKEN)? {
+        if self.advance(&[FILLING], BROKEN)? || barrier::phase(&space.segment, cell) == FILLING {
             return Ok(false);
         }
         full(Deadline::NEVER).map(|_| true) // all are here: only the action is awaited
@@ -109,16 +116,16 @@ impl Wait<'_, '_> {
 
     /// Sees, as the last to come, that all inside live: a death that nobody had seen, or that
     /// another is about to settle, breaks the barrier. So it does if that takes too long.
-    fn see_all(&self, deadline: Deadline) -> PyResult<()> {
+    fn see_all(&self) -> PyResult<()> {
         let (space, Party { cell, object, .. }) = (self.base.handle.space, self.party);
         let seen = waiter::attempt(
             self.py,
             &self.base.handle,
             cell + EVENT,
-            Some(deadline),
+            Some(self.deadline),
             PROBE,
             || {
-                waiter::look_after(self.py, space)?;
+                waiter::look_after(self.py, space, self.limit)?;
                 Ok((!holding::is_owed(&space.segment, object)).then_some(()))
             },
         )?;
@@ -128,12 +135,24 @@ impl Wait<'_, '_> {
         Ok(())
     }
 
-    fn leave(&self) -> PyResult<u64> {
-        self.base.handle.surely(self.py, |patience| {
-            let left = barrier::leave(self.base.handle.space, self.open, patience, self.party)?;
+    /// The phase in which we left; None if that could not be done in time, and is done later.
+    fn leave(&self) -> PyResult<Option<u64>> {
+        let space = self.base.handle.space;
+        let (left, raised) = surely_until(self.py, self.limit, |patience| {
+            let left = barrier::leave(space, self.open, patience, self.party)?;
             self.party.row.give(self.open);
             Ok(left)
-        })
+        });
+        match left {
+            Err(Error::TimedOut) => {
+                barrier::let_go(space, self.open, self.party);
+                raised.map(|()| None)
+            }
+            left => {
+                raised?;
+                left.map(Some).map_err(|error| raise(self.py, error))
+            }
+        }
     }
 }
 
@@ -171,9 +190,11 @@ impl Barrier {
         let (py, base) = (slf.py(), slf.as_super().get());
         let deadline = Deadline::from_timeout(timeout)?;
         let open = base.handle.open(py)?;
-        let row = base.handle.waiting(py, |patience| {
+        let limit = Limit::of(Some(deadline));
+        let row = base.handle.waiting_until(py, limit, |patience| {
             Row::reserve(base.handle.space, &open, patience)
         })?;
+        let row = row.ok_or_else(|| broken(py))?;
         let (cell, object) = (base.handle.cell, base.handle.object());
         let segment = &base.handle.space.segment;
         let party = Party { cell, object, row };
@@ -182,12 +203,14 @@ impl Barrier {
             base,
             open: &open,
             party,
+            deadline,
+            limit,
         };
-        let joined = wait.join(deadline);
+        let joined = wait.join();
         let (index, went) = match joined {
-            Ok(Joined::As(index)) => (index, wait.fill(deadline)),
+            Ok(Joined::As(index)) => (index, wait.fill()),
             Ok(Joined::Last(index)) => {
-                let acted = wait.see_all(deadline).and_then(|()| {
+                let acted = wait.see_all().and_then(|()| {
                     let may_act = !action.is_none() && barrier::phase(segment, cell) == ACTING;
                     if may_act { wait.act(action) } else { Ok(()) }
                 });
@@ -204,8 +227,9 @@ impl Barrier {
                 return Err(broken(py));
             }
         };
+        let seen = barrier::phase(segment, cell); // until we leave it is that of those inside
         let phase = wait.leave();
-        if went? && phase? == DRAINING {
+        if went? && phase?.unwrap_or(seen) == DRAINING {
             return Ok(index);
         }
         Err(broken(py))

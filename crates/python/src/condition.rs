@@ -1,10 +1,13 @@
 //! `Condition`: the native part of `courtyard.Condition`, the line of those who wait.
 
+use crate::deadline::Limit;
+use crate::error::{raise, surely_until};
 use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::condition::{self, LENGTH, Waiter};
+use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::wait;
 use pyo3::prelude::*;
@@ -35,36 +38,45 @@ impl Condition {
         let deadline = Deadline::from_timeout(timeout)?;
         let (space, cell) = (handle.space, handle.cell);
         let open = handle.open(py)?;
-        let row = handle.waiting(py, |patience| Row::reserve(space, &open, patience))?;
+        let limit = Limit::of(Some(deadline));
         let object = handle.object();
-        let waiter = Waiter { cell, object, row };
-        let entered = handle.waiting(py, |patience| {
-            condition::enter(space, &open, patience, waiter)
-        });
-        if let Err(error) = entered {
-            row.give(&open);
-            return Err(error);
-        }
+        // With the lock held: so no notification of others is missed.
+        let entered = handle.waiting_until(py, limit, |patience| {
+            let row = Row::reserve(space, &open, &mut *patience)?;
+            let waiter = Waiter { cell, object, row };
+            condition::enter(space, &open, patience, waiter).inspect_err(|_| row.give(&open))?;
+            Ok(waiter)
+        })?;
+        let Some(waiter) = entered else {
+            return Ok(false);
+        };
         let waited = release.call0().and_then(|saved| {
             let event = cell + EVENT;
             let look = wait::LOOK_AGAIN;
             let taken = waiter::attempt(py, handle, event, Some(deadline), look, || {
-                let taken = handle.waiting(py, |patience| {
+                let taken = handle.waiting_until(py, limit, |patience| {
                     condition::try_take(space, &open, patience, waiter)
                 })?;
-                Ok(taken.then_some(()))
+                Ok(taken.filter(|&taken| taken).map(drop))
             });
             restore.call1((saved,))?;
             taken
         });
         // Also after Ctrl-C: a notification that came with it is then lost to this thread alone.
-        let left = handle.surely(py, |patience| {
+        let (left, raised) = surely_until(py, limit, |patience| {
             let left = condition::leave(space, &open, patience, waiter)?;
-            row.give(&open);
+            waiter.row.give(&open);
             Ok(left)
         });
-        waited?;
-        left
+        if matches!(left, Err(Error::TimedOut)) {
+            condition::let_go(space, &open, waiter);
+        }
+        let taken = waited?.is_some();
+        raised?;
+        match left {
+            Err(Error::TimedOut) => Ok(taken),
+            left => left.map_err(|error| raise(py, error)),
+        }
     }
 
     fn _notify(slf: &Bound<'_, Self>, count: i64) -> PyResult<()> {

@@ -34,28 +34,30 @@ impl Enrolment {
         })
     }
 
-    /// Our row, made by `make` if there is none yet.
+    /// Our row, made by `make` if there is none yet; None if that took it too long.
     ///
     /// # Errors
     /// What `make` fails with.
     pub fn row(
         &self,
         participant: &Participant,
-        make: impl FnOnce() -> PyResult<Row>,
+        make: impl FnOnce() -> PyResult<Option<Row>>,
         unmake: impl FnOnce(Row) -> PyResult<()>,
-    ) -> PyResult<Row> {
+    ) -> PyResult<Option<Row>> {
         if let Some(row) = self.known(participant) {
-            return Ok(row);
+            return Ok(Some(row));
         }
-        let row = make()?;
+        let Some(row) = make()? else {
+            return Ok(None);
+        };
         if let Some(theirs) = self.known(participant) {
             unmake(row)?; // another thread made one while we waited
-            return Ok(theirs);
+            return Ok(Some(theirs));
         }
         self.number.store(row.number, Ordering::Relaxed);
         self.at.store(row.at, Ordering::Relaxed);
         let me = std::ptr::from_ref(participant).cast_mut();
         self.holder.store(me, Ordering::Release);
-        Ok(row)
+        Ok(Some(row))
     }
 }

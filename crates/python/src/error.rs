@@ -1,8 +1,9 @@
 //! The engine's errors as Python's: the classes live in `courtyard._errors`.
 
+use crate::deadline::{self, Limit, inside};
 use courtyard_core::error::{Error, Result};
-use courtyard_core::space::Patience;
-use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError};
+use courtyard_core::space::{Patience, Slice};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyTimeoutError};
 use pyo3::prelude::*;
 
 /// An instance of one of `courtyard._errors`' classes.
@@ -35,6 +36,10 @@ pub fn raise(py: Python<'_>, error: Error) -> PyErr {
             .check_signals()
             .err()
             .unwrap_or_else(|| named(py, "CourtyardError", message)),
+        Error::TimedOut => {
+            deadline::note_passed();
+            PyTimeoutError::new_err(message)
+        }
     }
 }
 
@@ -54,34 +59,78 @@ pub fn changed_inside(what: &str) -> PyErr {
 #[inline]
 pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> PyResult<T> {
     let mut raised = None;
-    let result = work(&mut |slice| {
-        py.detach(slice)?;
-        py.check_signals().map_err(|error| {
-            raised = Some(error);
-            Error::Interrupted
-        })
-    });
+    let result = work(&mut standing(py, Limit::NEVER, &mut raised));
     result.map_err(|error| raised.take().unwrap_or_else(|| raise(py, error)))
 }
 
+/// As `waiting`, until `limit`; None: it has passed while a lock was held, and nothing was done.
+///
+/// # Errors
+/// As `waiting`.
+#[inline]
+pub fn waiting_until<T>(
+    py: Python<'_>,
+    limit: Limit,
+    work: impl FnOnce(Patience) -> Result<T>,
+) -> PyResult<Option<T>> {
+    let mut raised = None;
+    let result = work(&mut standing(py, limit, &mut raised));
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::TimedOut) => Ok(None),
+        Err(error) => Err(raised.take().unwrap_or_else(|| raise(py, error))),
+    }
+}
+
+/// How a call stands at a lock.
+fn standing<'a>(
+    py: Python<'a>,
+    limit: Limit,
+    raised: &'a mut Option<PyErr>,
+) -> impl FnMut(Slice) -> Result<()> + 'a {
+    let mut is_first = true;
+    move |slice| {
+        let most = inside(limit).slice(std::mem::replace(&mut is_first, false));
+        let most = most.ok_or(Error::TimedOut)?;
+        py.detach(|| slice(most))?;
+        py.check_signals().map_err(|error| {
+            *raised = Some(error);
+            Error::Interrupted
+        })
+    }
+}
+
 /// As `waiting`, for what gives something back: it is done whatever a signal handler raises, and
-/// that is raised after it. It waits for no more than the engine's own locks.
+/// that is raised after it. It waits for no more than the engine's own locks; where a stopped process
+/// is inside one of those, a second after a signal handler raised it is given up.
 ///
 /// # Errors
 /// As `waiting`.
 pub fn surely<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> PyResult<T> {
-    let mut raised = None;
+    let (result, raised) = surely_until(py, Limit::NEVER, work);
+    raised?;
+    result.map_err(|error| raise(py, error))
+}
+
+/// As `surely`, until `limit`: what it came to, and what a signal handler raised.
+pub fn surely_until<T>(
+    py: Python<'_>,
+    mut limit: Limit,
+    work: impl FnOnce(Patience) -> Result<T>,
+) -> (Result<T>, PyResult<()>) {
+    let (mut raised, mut is_first) = (Ok(()), true);
     let result = work(&mut |slice| {
-        py.detach(&mut *slice)?;
-        if let Err(error) = py.check_signals() {
-            raised.get_or_insert(error);
+        let most = limit.slice(std::mem::replace(&mut is_first, false));
+        let most = most.ok_or(Error::TimedOut)?;
+        py.detach(|| slice(most))?;
+        let (told, is_new) = (py.check_signals(), raised.is_ok());
+        if told.is_err() && is_new {
+            limit = limit.earlier(Limit::of(None));
+            raised = told;
         }
         Ok(())
     });
-    match raised {
-        Some(error) => Err(error),
-        None => result.map_err(|error| raise(py, error)),
-    }
+    (result, raised)
 }
 
 /// Bytes from which a copy runs without the GIL.
@@ -97,21 +146,29 @@ pub fn copying<T: Send>(
     bytes: u64,
     work: impl FnOnce(Patience) -> Result<T> + Send,
 ) -> PyResult<T> {
-    if bytes < LONG {
-        waiting(py, work)
-    } else {
-        working(py, work)
-    }
+    let copied = copying_until(py, bytes, Limit::NEVER, work)?;
+    copied.ok_or_else(|| raise(py, Error::TimedOut))
 }
 
-fn working<T: Send>(
+/// As `copying` and `waiting_until`.
+///
+/// # Errors
+/// As `waiting`.
+pub fn copying_until<T: Send>(
     py: Python<'_>,
+    bytes: u64,
+    limit: Limit,
     work: impl FnOnce(Patience) -> Result<T> + Send,
-) -> PyResult<T> {
+) -> PyResult<Option<T>> {
+    if bytes < LONG {
+        return waiting_until(py, limit, work);
+    }
+    let limit = inside(limit);
     let (result, raised) = py.detach(|| {
-        let mut raised = None;
+        let (mut raised, mut is_first) = (None, true);
         let result = work(&mut |slice| {
-            slice()?;
+            let most = limit.slice(std::mem::replace(&mut is_first, false));
+            slice(most.ok_or(Error::TimedOut)?)?;
             // None: the interpreter ends, and runs no signal handlers any more.
             let signals = Python::try_attach(|py| py.check_signals());
             signals.unwrap_or(Ok(())).map_err(|error| {
@@ -121,5 +178,9 @@ fn working<T: Send>(
         });
         (result, raised)
     });
-    result.map_err(|error| raised.unwrap_or_else(|| raise(py, error)))
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::TimedOut) => Ok(None),
+        Err(error) => Err(raised.unwrap_or_else(|| raise(py, error))),
+    }
 }

@@ -1,7 +1,8 @@
 //! What every handle has: which object it holds, as whom, and until when.
 
 use crate::codec;
-use crate::error::{copying, named, raise, surely, waiting};
+use crate::deadline::Limit;
+use crate::error::{copying, copying_until, named, raise, surely, waiting, waiting_until};
 use crate::process;
 use crate::reference;
 use crate::trust;
@@ -11,7 +12,7 @@ use courtyard_core::error::Result;
 use courtyard_core::lock::Stood;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Patience, Space, briefly};
+use courtyard_core::space::{Patience, Space};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
@@ -27,6 +28,8 @@ pub struct Handle {
     /// As whom this process held the object when last asked: changes with a fork.
     holder: AtomicPtr<Participant>,
     closed: AtomicBool,
+    /// Whether we count as a way into the space.
+    way: AtomicBool,
     /// Views on our memory: they keep us, and so the object, open.
     views: AtomicU32,
     /// Operations under way in any thread, and as whom: those of the threads of a parent mean nothing
@@ -77,6 +80,7 @@ impl Handle {
         + Send,
     ) -> PyResult<Handle> {
         let space = process::home(py)?;
+        process::catch_up();
         let participant = space.participant().map_err(|error| raise(py, error))?;
         let (object, row) = copying(py, length, |patience| make(space, participant, patience))?;
         Handle::new(py, space, participant, object, row)
@@ -93,6 +97,8 @@ impl Handle {
             return Handle::new(py, space, participant, object, member)?.of_kind(py, kind);
         }
         let space = process::attached(py, Path::new(path), *uuid)?;
+        process::catch_up();
+        let _way = process::Way::new(space);
         let participant = space.participant().map_err(|error| raise(py, error))?;
         let object = ObjectId {
             row: *row,
@@ -143,6 +149,7 @@ impl Handle {
             std::ptr::from_ref(participant).cast_mut(),
             Ordering::Relaxed,
         );
+        process::enter(space); // until `depart`
         Ok(Handle {
             space,
             object,
@@ -151,6 +158,7 @@ impl Handle {
             length,
             holder,
             closed: AtomicBool::default(),
+            way: AtomicBool::new(true),
             views,
             uses,
             user,
@@ -230,6 +238,20 @@ impl Handle {
         waiting(py, self.counted(work))
     }
 
+    /// As `error::waiting_until`, and counted as `waiting` is.
+    ///
+    /// # Errors
+    /// As `error::waiting`.
+    #[inline]
+    pub fn waiting_until<T>(
+        &self,
+        py: Python<'_>,
+        limit: Limit,
+        work: impl FnOnce(Patience) -> Result<T>,
+    ) -> PyResult<Option<T>> {
+        waiting_until(py, limit, self.counted(work))
+    }
+
     /// As `error::surely`, and counted as `waiting` is.
     ///
     /// # Errors
@@ -255,6 +277,20 @@ impl Handle {
         copying(py, bytes, self.counted(work))
     }
 
+    /// As `error::copying_until`, and counted as `waiting` is.
+    ///
+    /// # Errors
+    /// As `error::waiting`.
+    pub fn copying_until<T: Send>(
+        &self,
+        py: Python<'_>,
+        bytes: u64,
+        limit: Limit,
+        work: impl FnOnce(Patience) -> Result<T> + Send,
+    ) -> PyResult<Option<T>> {
+        copying_until(py, bytes, limit, self.counted(work))
+    }
+
     #[inline]
     fn counted<T, W: FnOnce(Patience) -> Result<T>>(
         &self,
@@ -262,7 +298,7 @@ impl Handle {
     ) -> impl FnOnce(Patience) -> Result<T> + use<'_, T, W> {
         move |patience| {
             let mut count = Count::of(self);
-            work(&mut |slice| patience(&mut || Ok(count.after(slice()?))))
+            work(&mut |slice| patience(&mut |limit| Ok(count.after(slice(limit)?))))
         }
     }
 
@@ -336,23 +372,39 @@ impl Handle {
         self.kept.load(Ordering::Relaxed) > 0 || me && self.uses.load(Ordering::Relaxed) > 0
     }
 
-    /// Gives our membership back, and with the last one the object's memory.
+    /// Gives our membership back, and with the last one the object's memory. Where it fails it is
+    /// done later.
     fn depart(&self, patience: Patience) -> Result<()> {
-        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-        let Some(participant) = (unsafe { self.space.registered().as_ref() }) else {
-            return Ok(()); // forked behind our back and never used here: nothing is held
-        };
-        if directory::is_member(self.space, participant, self.row, self.object) {
+        let _way = self.take_way();
+        if let Some(participant) = self.member() {
             directory::leave(self.space, participant, patience, self.row)?;
-            process::end_if_over(self.space);
         }
         Ok(())
     }
 
-    /// As `depart`, where nobody can be told of a failure: the object then stays ours until this
-    /// process ends.
-    fn depart_briefly(&self) {
-        let _ = self.depart(&mut briefly());
+    /// As `depart`, where nobody can wait.
+    fn depart_at_once(&self) {
+        let _way = self.take_way();
+        if let Some(participant) = self.member() {
+            directory::let_go(self.space, participant, self.row);
+            process::look_back(self.space);
+        }
+    }
+
+    /// Our way into the space, whoever ends it first.
+    fn take_way(&self) -> Option<process::Way> {
+        let is_ours = self.way.swap(false, Ordering::Relaxed);
+        is_ours.then(|| process::Way::noted(self.space))
+    }
+
+    /// As whom we hold the object, if we do.
+    fn member(&self) -> Option<&'static Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let participant = unsafe { self.space.registered().as_ref() };
+        // None: forked behind our back and never used here: nothing is held.
+        participant.filter(|participant| {
+            directory::is_member(self.space, participant, self.row, self.object)
+        })
     }
 
     /// Keeps our membership, as a running operation does, also after `close()`: for a view that
@@ -369,7 +421,7 @@ impl Handle {
 
     fn depart_if_over(&self) {
         if self.is_closed() && !self.is_used() {
-            self.depart_briefly();
+            self.depart_at_once();
         }
     }
 
@@ -386,8 +438,9 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // In use by nobody any more; what was retained for good ends here.
         if !self.is_closed() || self.is_used() {
-            self.depart_briefly();
+            self.depart_at_once();
         }
+        drop(self.take_way()); // of one that was closed while its parent's threads used it
     }
 }
 

@@ -5,6 +5,7 @@ mod barrier;
 mod cell;
 mod codec;
 mod condition;
+mod deadline;
 mod enrolment;
 mod error;
 mod flag;

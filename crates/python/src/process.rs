@@ -6,7 +6,7 @@ use crate::trust;
 use courtyard_core::check::{self, Census};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
-use courtyard_core::space::Space;
+use courtyard_core::space::{Space, at_once};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, fork, os};
 use pyo3::exceptions::PyRuntimeWarning;
@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use std::cell::Cell;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Spaces are never closed, as handles, views and other threads may use them until the process ends;
 /// but for private ones that hold nothing, and where nothing can be made.
@@ -153,7 +153,8 @@ pub fn within<T>(space: &'static Space, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Notes that objects may be made in a space, until `exit`.
+/// Notes that this process leads into a space, until `exit`: by a `Space`, a handle, a view of memory
+/// there, or a call that has none of these yet.
 pub fn enter(space: &Space) {
     space.users.fetch_add(1, Ordering::Relaxed);
 }
@@ -163,22 +164,74 @@ pub fn exit(space: &'static Space) {
     end_if_over(space);
 }
 
-/// Ends a private space in which no object is left and where none will be made; but not the one
-/// where objects are made if nothing else is said, nor one that other processes hold: that ends
-/// with them, or with us.
-pub fn end_if_over(space: &'static Space) {
-    if space.users.load(Ordering::Relaxed) > 0 || space.kind() != folder::PRIVATE {
+/// A way into a space, as long as it lives.
+pub struct Way(&'static Space);
+
+impl Way {
+    pub fn new(space: &'static Space) -> Way {
+        enter(space);
+        Way(space)
+    }
+
+    /// One that was noted before.
+    pub fn noted(space: &'static Space) -> Way {
+        Way(space)
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        exit(self.0);
+    }
+}
+
+/// Ends a space, in this process, into which nothing of it leads any more: a private one in which no
+/// object is left, but not the one where objects are made if nothing else is said, nor one that other
+/// processes hold (that ends with them, or with us); any other once its file is removed.
+fn end_if_over(space: &'static Space) {
+    if space.users.load(Ordering::Relaxed) > 0 {
         return;
     }
     let is_it = |other: &&'static Space| std::ptr::eq(*other, space);
     let mut open = open();
     if open.private.as_ref().is_some_and(is_it)
         || !open.spaces.iter().any(|other| std::ptr::eq(*other, space))
+        || open.heirs.iter().any(|(_, other, _)| is_it(other))
     {
         return;
     }
     if matches!(folder::end(space), Ok(true)) {
         open.spaces.retain(|other| !is_it(other));
+    }
+}
+
+/// Set once anything was put off in any space: before that nobody asks further.
+static BEHIND: OnceLock<()> = OnceLock::new();
+
+/// Notes whether a space has something put off.
+pub fn look_back(space: &Space) {
+    if space.is_behind() {
+        let _ = BEHIND.set(()); // or it was before
+    }
+}
+
+/// Does what was put off in any space, as far as that takes no waiting: perhaps nobody comes by that
+/// space any more.
+#[inline]
+pub fn catch_up() {
+    if BEHIND.get().is_some() {
+        catch_up_all();
+    }
+}
+
+#[cold]
+fn catch_up_all() {
+    let mut behind = open().spaces.clone();
+    behind.retain(|space| space.is_behind());
+    for space in behind {
+        if space.catch_up(&mut at_once()).is_ok() {
+            end_if_over(space);
+        }
     }
 }
 
@@ -325,8 +378,9 @@ fn heirs() -> (Heirs, Heirs) {
 pub fn after_fork_in_parent() {
     let (ours, others) = heirs();
     open().heirs.extend(others);
-    for (_, _, heir) in ours {
+    for (_, space, heir) in ours {
         fork::after_in_parent(heir);
+        end_if_over(space); // perhaps another thread could not, beside an heir
     }
 }
 

@@ -11,13 +11,14 @@
 use crate::codec::{self, Source, pickle, settle};
 use crate::error::{named, raise, waiting};
 use crate::handle::{Address, Handle};
+use crate::process;
 use crate::trust;
 use courtyard_core::directory;
 use courtyard_core::layout::{LINE, align_up, kind};
 use courtyard_core::link;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, briefly};
+use courtyard_core::space::Space;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use std::cell::RefCell;
@@ -69,8 +70,8 @@ impl Drop for Party {
             return; // a forked child: they are its parent's
         }
         for (_, row) in self.members.drain(..).flatten() {
-            // Where that fails they stay until this process ends.
-            let _ = directory::leave(self.space, self.participant, &mut briefly(), row);
+            directory::let_go(self.space, self.participant, row);
+            process::look_back(self.space);
         }
     }
 }

@@ -1,12 +1,15 @@
 //! `Semaphore`: the native part of `courtyard.Semaphore` and `courtyard.BoundedSemaphore`.
 
 use crate::argument::Truth;
+use crate::deadline::Limit;
 use crate::enrolment::Enrolment;
+use crate::error::raise;
 use crate::guard::semaphore_deadline;
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
+use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::participant::Participant;
@@ -30,9 +33,16 @@ impl Semaphore {
         Some(User { cell, object, row })
     }
 
-    fn user(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<User> {
+    /// None: that took too long.
+    fn user(
+        &self,
+        py: Python<'_>,
+        base: &Primitive,
+        open: &Use<'_>,
+        limit: Limit,
+    ) -> PyResult<Option<User>> {
         let make = || {
-            base.handle.waiting(py, |patience| {
+            base.handle.waiting_until(py, limit, |patience| {
                 Row::reserve(base.handle.space, open.participant, patience)
             })
         };
@@ -42,7 +52,12 @@ impl Semaphore {
         };
         let row = self.enrolment.row(open.participant, make, unmake)?;
         let (cell, object) = (base.handle.cell, base.handle.object());
-        Ok(User { cell, object, row })
+        Ok(row.map(|row| User { cell, object, row }))
+    }
+
+    fn known_user(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<User> {
+        let user = self.user(py, base, open, Limit::NEVER)?;
+        user.ok_or_else(|| raise(py, Error::TimedOut))
     }
 
     #[inline(always)]
@@ -72,14 +87,17 @@ fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<b
     let (py, base) = (slf.py(), slf.as_super().get());
     let (space, event) = (base.handle.space, base.handle.cell + EVENT);
     let _open = base.handle.open(py)?;
+    let limit = Limit::of(deadline);
     let taken = waiter::attempt(py, &base.handle, event, deadline, PROBE, || {
         // Asked each time: signal handlers run while we wait, and may fork.
         let open = base.handle.open(py)?;
-        let user = slf.get().user(py, base, &open)?;
-        let taken = base.handle.waiting(py, |patience| {
+        let Some(user) = slf.get().user(py, base, &open, limit)? else {
+            return Ok(None);
+        };
+        let taken = base.handle.waiting_until(py, limit, |patience| {
             semaphore::try_acquire(space, &open, patience, user)
         })?;
-        Ok(taken.then_some(()))
+        Ok(taken.filter(|&taken| taken).map(drop))
     })?;
     Ok(taken.is_some())
 }
@@ -87,7 +105,7 @@ fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<b
 fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
     let (py, base) = (slf.py(), slf.as_super().get());
     let open = base.handle.open(py)?;
-    let user = slf.get().user(py, base, &open)?;
+    let user = slf.get().known_user(py, base, &open)?;
     let done = base.handle.surely(py, |patience| {
         semaphore::release(base.handle.space, &open, patience, user, count)
     })?;
@@ -191,7 +209,7 @@ impl Semaphore {
     fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let open = base.handle.open(py)?;
-        let user = slf.get().user(py, base, &open)?;
+        let user = slf.get().known_user(py, base, &open)?;
         Ok(semaphore::is_recovered(
             &base.handle.space.segment,
             user.row,

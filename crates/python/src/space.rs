@@ -131,8 +131,15 @@ impl Space {
         }
     }
 
-    fn participant(&self, py: Python<'_>) -> PyResult<&'static Participant> {
-        self.space.participant().map_err(|error| raise(py, error))
+    /// Who we are there, and a way into it while a call runs: another thread may close us meanwhile.
+    fn inside(&self, py: Python<'_>) -> PyResult<(&'static Participant, process::Way)> {
+        if self.closed.load(Ordering::Relaxed) {
+            let what = "this space was closed in this process: open it again";
+            return Err(named(py, "Closed", what.into()));
+        }
+        let way = process::Way::new(self.space);
+        let participant = self.space.participant();
+        Ok((participant.map_err(|error| raise(py, error))?, way))
     }
 
     /// The object behind a handle of this space.
@@ -233,13 +240,14 @@ impl Space {
         arguments: &Bound<'py, PyTuple>,
         keywords: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let _inside = self.inside(make.py())?;
         process::within(self.space, || make.call(arguments, Some(keywords)))
     }
 
     /// What a name leads to: what it was declared as, where its object is, to be loaded, and where
     /// that object's companion is; None if there is no such name.
     fn lookup<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Found<'py>>> {
-        let participant = self.participant(py)?;
+        let (participant, _way) = self.inside(py)?;
         let found = waiting(py, |patience| {
             directory::lookup(self.space, participant, patience, name)
         })?;
@@ -267,7 +275,7 @@ impl Space {
         object: &Bound<'_, PyAny>,
         companion: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let participant = self.participant(py)?;
+        let (participant, _way) = self.inside(py)?;
         let description = describe(description)?;
         let object = self.object_of(object)?;
         let companion = companion.map(|object| self.object_of(object)).transpose()?;
@@ -287,7 +295,7 @@ impl Space {
 
     /// Takes a name away; False if there is none.
     fn unbind(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
-        let participant = self.participant(py)?;
+        let (participant, _way) = self.inside(py)?;
         waiting(py, |patience| {
             directory::unbind(self.space, participant, patience, name)
         })
@@ -295,7 +303,7 @@ impl Space {
 
     /// All names, in no order.
     fn names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let participant = self.participant(py)?;
+        let (participant, _way) = self.inside(py)?;
         let entries = waiting(py, |patience| {
             directory::names(self.space, participant, patience)
         })?;
@@ -303,30 +311,35 @@ impl Space {
     }
 
     /// How many names there are.
-    fn count(&self) -> u64 {
-        directory::count(&self.space.segment)
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        let _inside = self.inside(py)?;
+        Ok(directory::count(&self.space.segment))
     }
 
     /// Checks the whole space; what it holds.
     fn census(&self, py: Python<'_>) -> PyResult<[u64; 8]> {
+        let _inside = self.inside(py)?;
         process::census(py, self.space)
     }
 
     /// Who uses what: all objects.
     fn view<'py>(&self, py: Python<'py>) -> PyResult<View<'py>> {
+        let _inside = self.inside(py)?;
         view(py, self.space, None)
     }
 
     /// The user's limit in bytes; None: there is none.
     #[getter]
-    fn limit(&self) -> Option<u64> {
+    fn limit(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        let _inside = self.inside(py)?;
         let limit = folder::limit_of(self.space);
-        (limit > 0).then_some(limit)
+        Ok((limit > 0).then_some(limit))
     }
 
     /// Removes its file; False: others use it.
     fn remove(&self, py: Python<'_>, force: bool) -> PyResult<bool> {
-        let own = self.participant(py)?.me.slot;
+        let (participant, _way) = self.inside(py)?;
+        let own = participant.me.slot;
         let path = self.space.segment.path();
         if !process::is_at(self.space, &path) {
             return Ok(true); // removed by another
@@ -337,7 +350,7 @@ impl Space {
     /// Which of its participants we are.
     #[getter]
     fn slot(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.participant(py)?.me.slot)
+        Ok(self.inside(py)?.0.me.slot)
     }
 
     /// Whether this process refuses pickles there.

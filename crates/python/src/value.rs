@@ -102,6 +102,7 @@ pub fn decode<'py>(
         Found::Pinned(pinned) => {
             let kind = pinned.kind;
             let held = Arc::new(Held {
+                _way: process::Way::new(space),
                 space,
                 holder: participant,
                 pinned: Some(pinned),
@@ -183,6 +184,8 @@ struct Held {
     space: &'static Space,
     holder: &'static Participant,
     pinned: Option<Pinned<'static>>,
+    /// Dropped last.
+    _way: process::Way,
 }
 
 impl Drop for Held {
@@ -192,7 +195,6 @@ impl Drop for Held {
             std::mem::forget(self.pinned.take());
         }
         drop(self.pinned.take());
-        process::end_if_over(self.space);
     }
 }
 

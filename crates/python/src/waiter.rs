@@ -1,7 +1,9 @@
 //! `wait_for` and timeouts: sleeping on an event word until a condition holds.
 
 use crate::codec;
-use crate::error::{raise, waiting};
+pub use crate::deadline::Deadline;
+use crate::deadline::{self, Limit};
+use crate::error::{raise, waiting, waiting_until};
 use crate::handle::{Count, Handle};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::{PROBE, Stood};
@@ -11,10 +13,9 @@ use courtyard_core::space::Space;
 use courtyard_core::sync::relax;
 use courtyard_core::wait;
 use courtyard_core::waiting::Note;
-use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// PAUSEs before a waiter sleeps: few, or, as long as that is worth it, more than it takes to wake
 /// a partner that sleeps on another CPU. On one CPU no partner answers while we spin. Nobody yields:
@@ -30,51 +31,6 @@ thread_local! {
     /// How many more waits of this thread are to spin many times (from 1 to `PATIENT`), or, below 0,
     /// how many are not.
     static HOPE: Cell<i32> = const { Cell::new(PATIENT) };
-}
-
-/// When to give up. None: never.
-#[derive(Clone, Copy)]
-pub struct Deadline(Option<Instant>);
-
-impl Deadline {
-    pub const NEVER: Deadline = Deadline(None);
-
-    pub fn after(limit: Duration) -> Deadline {
-        Deadline(Instant::now().checked_add(limit))
-    }
-
-    /// From a timeout in seconds as Python's locks take it: None waits for ever, 0 or less not
-    /// at all.
-    ///
-    /// # Errors
-    /// `ValueError` for NaN, `OverflowError` for what no clock holds.
-    pub fn from_timeout(timeout: Option<f64>) -> PyResult<Deadline> {
-        let Some(seconds) = timeout else {
-            return Ok(Deadline::NEVER);
-        };
-        if seconds.is_nan() {
-            return Err(PyValueError::new_err(
-                "timeout is NaN; expected seconds, or None to wait for ever",
-            ));
-        }
-        if seconds.is_infinite() && seconds > 0.0 {
-            return Ok(Deadline::NEVER);
-        }
-        let limit = Duration::try_from_secs_f64(seconds.max(0.0))
-            .map_err(|_| PyOverflowError::new_err("timeout value is too large"))?;
-        Ok(Deadline::after(limit))
-    }
-
-    /// What is left, at most `most`; None when it has passed.
-    pub fn left(self, most: Duration) -> Option<Duration> {
-        match self.0 {
-            None => Some(most),
-            Some(at) => {
-                let left = at.saturating_duration_since(Instant::now());
-                (!left.is_zero()).then_some(left.min(most))
-            }
-        }
-    }
 }
 
 /// Sleeps until the event word differs from `flagged`: spins, then the futex. Its result is a
@@ -129,7 +85,7 @@ impl<'a> Wait<'a> {
     ) -> PyResult<Stood> {
         let (count, mut stood) = (&mut self.count, Stood::Changed);
         waiting(py, |patience| {
-            patience(&mut || {
+            patience(&mut |_| {
                 stood = count.after(slice()?);
                 Ok(stood)
             })
@@ -196,15 +152,11 @@ pub fn attempt<T>(
         if let Some(result) = attempt()? {
             return Ok(Some(result));
         }
-        let Some(deadline) = deadline else {
+        let Some(left) = deadline.and_then(|deadline| deadline.left(limit)) else {
             return Ok(None);
         };
         let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
-            // It may be the attempt itself that changes the object, each time.
-            if deadline.left(limit).is_none() {
-                return Ok(None);
-            }
-            py.check_signals()?;
+            py.check_signals()?; // it may be the attempt itself that changes the object, each time
             continue;
         };
         if flagged != observed {
@@ -214,25 +166,23 @@ pub fn attempt<T>(
                 return Ok(Some(result));
             }
         }
-        let Some(limit_now) = deadline.left(limit) else {
-            return Ok(None);
-        };
-        let stood = wait.stand(py, limit_now, || slice(space, event, observed, limit_now))?;
+        let stood = wait.stand(py, left, || slice(space, event, observed, left))?;
         if stood == Stood::TimedOut {
-            look_after(py, space)?;
+            look_after(py, space, Limit::of(deadline))?;
             limit = look.mul_f64(0.75 + f64::from(os::current_cpu() % 16) / 32.0);
         }
     }
 }
 
 /// Recovers those who died, so that what they held or owed comes to those who wait.
-pub fn look_after(py: Python<'_>, space: &Space) -> PyResult<()> {
+pub fn look_after(py: Python<'_>, space: &Space, limit: Limit) -> PyResult<()> {
     match recover::reap_all(&space.segment) {
         Ok(false) | Err(Error::System { .. }) => Ok(()),
-        Ok(true) => waiting(py, |patience| match space.sweep(patience) {
+        Ok(true) => waiting_until(py, limit, |patience| match space.sweep(patience) {
             Err(Error::System { .. }) => Ok(()),
             swept => swept,
-        }),
+        })
+        .map(drop),
         Err(error) => Err(raise(py, error)),
     }
 }
@@ -249,8 +199,11 @@ pub fn wait_until<'py>(
     mut test: impl FnMut() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let found = attempt(py, handle, event, Some(deadline), wait::LOOK_AGAIN, || {
-        let result = test()?;
-        Ok(result.is_truthy()?.then_some(result))
+        let tested = deadline::testing(deadline, || {
+            let result = test()?;
+            Ok(result.is_truthy()?.then_some(result))
+        })?;
+        Ok(tested.flatten())
     })?;
     Ok(found.unwrap_or_else(|| pyo3::types::PyBool::new(py, false).to_owned().into_any()))
 }

@@ -13,6 +13,7 @@ const PERSISTENCE: u32 = 1000;
 /// The same where the sequence stays odd: of these, each is a stand at the lock. Damage may leave
 /// it odd with nobody at work, and then there is nothing to wait for.
 const STANDS: u32 = 20;
+const A_LOOK: Duration = Duration::from_millis(1);
 
 /// What an attempt to read under the sequence came to.
 pub enum Read<T> {
@@ -69,7 +70,7 @@ pub fn read_under<T>(
             }
         } else if turn > 100 {
             // Odd for long: ask after the writer, who may be dead.
-            patience(&mut || space.stand_slice(places.0, Duration::from_millis(1)))?;
+            patience(&mut |limit: Duration| space.stand_slice(places.0, limit.min(A_LOOK)))?;
             stands += 1;
             if stands == STANDS {
                 break;

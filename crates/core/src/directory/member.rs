@@ -2,14 +2,14 @@
 
 use super::{Missing, REFERENCES, living, unreference, with_tables};
 use crate::doom;
-use crate::error::{Attempt, Result};
+use crate::error::{Attempt, Error, Result};
 use crate::layout::{self, WORD, slot};
 use crate::operation::Operation;
 use crate::participant::{Me, Participant};
 use crate::pin;
 use crate::roster::ObjectId;
 use crate::rows::{self, Place};
-use crate::space::{Patience, Space};
+use crate::space::{Job, Patience, Space};
 use crate::sync::Ordering;
 use std::collections::HashMap;
 
@@ -36,31 +36,66 @@ pub(super) fn settle(
     }
 }
 
-/// Gives a membership back; the object goes with its last reference.
+/// Gives a membership back; the object goes with its last reference. Where that would take waiting,
+/// it is done later.
+pub fn let_go(space: &Space, participant: &Participant, member_row: u64) {
+    space.roster.retire(member_row);
+    let numbers = [member_row, 0, 0, 0, 0, 0];
+    space.now_or_later(participant, &LEAVE, numbers);
+}
+
+/// As `let_go`, by who can wait.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says: the membership then stays until this process ends.
+/// `Interrupted` and `TimedOut` as `patience` says: it is done later.
 pub fn leave(
     space: &Space,
     participant: &Participant,
     patience: Patience,
     member_row: u64,
 ) -> Result<()> {
-    with_tables(space, participant, patience, |operation| {
-        let member = place!(
-            &space.segment,
-            members(participant.me),
-            member_row,
-            MEMBER_ROW
-        );
-        drop_member(space, operation, member)?;
-        operation.commit();
-        Ok(Ok(()))
-    })?;
-    space.roster.forget(member_row);
-    doom::crumble(space, participant, &mut *patience)?;
-    pin::sweep(space, participant, patience)
+    space.roster.retire(member_row);
+    let numbers = [member_row, 0, 0, 0, 0, 0];
+    let mut done = space.catch_up(&mut *patience);
+    if done.is_ok() && space.is_behind() {
+        // Another thread is at what comes before this.
+        space.defer(participant, &LEAVE, numbers);
+        return Ok(());
+    }
+    if done.is_ok() {
+        done = (LEAVE.run)(space, participant, patience, &numbers);
+    }
+    if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
+        space.defer(participant, &LEAVE, numbers);
+    }
+    done
 }
+
+/// Of a retired row.
+static LEAVE: Job = Job {
+    run: |space, participant, patience, &[member_row, ..]| {
+        with_tables(space, participant, &mut *patience, |operation| {
+            let member = place!(
+                &space.segment,
+                members(participant.me),
+                member_row,
+                MEMBER_ROW
+            );
+            drop_member(space, operation, member)?;
+            operation.commit();
+            Ok(Ok(()))
+        })?;
+        space.roster.release(member_row);
+        let swept = doom::crumble(space, participant, &mut *patience)
+            .and_then(|()| pin::sweep(space, participant, patience));
+        match swept {
+            Err(Error::Interrupted | Error::TimedOut) => space.sweep_later(participant),
+            swept => swept?,
+        }
+        Ok(())
+    },
+    inherit: |space, &[member_row, ..]| space.roster.release(member_row),
+};
 
 /// Writes the entries that empty a membership row and take its reference away.
 pub(crate) fn drop_member(space: &Space, operation: &mut Operation, member: u64) -> Attempt<()> {

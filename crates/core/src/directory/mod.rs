@@ -33,7 +33,7 @@ mod ticket;
 pub use link::join;
 pub(crate) use link::{link, unlink};
 pub(crate) use member::drop_member;
-pub use member::{MEMBER_ROW, copy_members, is_member, leave, settle_members};
+pub use member::{MEMBER_ROW, copy_members, is_member, leave, let_go, settle_members};
 pub use name::{
     Entry, LONGEST_NAME, NAME_ROW, Named, bind, check_names, count, held_by_names, lookup, name_of,
     names, unbind,
@@ -78,13 +78,17 @@ struct Missing {
     size: u64,
 }
 
-/// Carries out an operation on the tables, extending them as it asks.
+/// Carries out an operation on the tables, extending them as it asks, behind what this process has
+/// put off.
 fn with_tables<T>(
     space: &Space,
     participant: &Participant,
     patience: Patience,
     mut body: impl FnMut(&mut Operation) -> Attempt<std::result::Result<T, Missing>>,
 ) -> Result<T> {
+    if space.is_behind() {
+        space.catch_up(&mut *patience)?;
+    }
     loop {
         let done = space.run_as(participant, patience, |operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;

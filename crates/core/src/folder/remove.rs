@@ -54,16 +54,38 @@ fn unlink(path: &Path) -> Result<()> {
     }
 }
 
-/// Ends a private space that holds nothing and that no other process holds: its file and its memory
-/// go. False: it is not over. To be called once more only if it said so.
+/// Ends a space in this process, into which nothing leads here any more: its memory, its descriptor
+/// and our place in it go. A private one with its file, if it holds nothing and no other process has it;
+/// any other only if its file was removed. False: it is not over. To be called once more only if it
+/// said so.
 ///
 /// # Errors
 /// As `remove_if_dead`.
 ///
 /// # Crash
-/// The file is there, a private space that nobody holds, or gone.
+/// The file is as it was, a space that nobody holds, or gone.
 pub fn end(space: &Space) -> Result<bool> {
-    let is_zero = |word| space.segment.word(word).load(Ordering::Relaxed) == 0;
+    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+    let Some(participant) = (unsafe { space.registered().as_ref() }) else {
+        return Ok(false);
+    };
+    if !participant.is_idle() {
+        return Ok(false);
+    }
+    let is_over = match space.kind() {
+        PRIVATE => {
+            holds_nothing(space)
+                && remove_if_dead(&space.segment.path(), Some(participant.me.slot))?
+        }
+        _ => is_removed(space)?,
+    };
+    if is_over && space.vanish() {
+        participant.let_go();
+    }
+    Ok(is_over)
+}
+
+fn holds_nothing(space: &Space) -> bool {
     let nothing = [
         superblock::LIVE_OBJECTS,
         superblock::LIVE_NAMES,
@@ -71,21 +93,16 @@ pub fn end(space: &Space) -> Result<bool> {
         superblock::RETIRED,
         superblock::DOOMED,
     ];
-    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-    let Some(participant) = (unsafe { space.registered().as_ref() }) else {
-        return Ok(false);
-    };
-    let holds_nothing = participant.is_idle() && nothing.into_iter().all(is_zero);
-    if space.kind() != PRIVATE || !holds_nothing {
-        return Ok(false);
-    }
-    if !remove_if_dead(&space.segment.path(), Some(participant.me.slot))? {
-        return Ok(false);
-    }
-    if space.segment.vanish() {
-        participant.let_go();
-    }
-    Ok(true)
+    let is_zero = |word| space.segment.word(word).load(Ordering::Relaxed) == 0;
+    nothing.into_iter().all(is_zero)
+}
+
+/// Whether a file has no name any more, whatever its path leads to for this process.
+fn is_removed(space: &Space) -> Result<bool> {
+    let file = space.segment.file();
+    let status = file.and_then(|file| os::status_of(&file));
+    let status = status.map_err(|e| system("fstat", &space.segment.path(), e))?;
+    Ok(status.links == 0)
 }
 
 fn outlives_its_processes(file: &File, path: &Path) -> Result<bool> {

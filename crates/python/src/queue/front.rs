@@ -3,6 +3,7 @@
 use super::item::{decode_block, decode_bytes};
 use super::{Queue, Sorted, empty, shut_down};
 use crate::codec::{self, pickle};
+use crate::deadline::Limit;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::lock::PROBE;
@@ -77,6 +78,7 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
     let _open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
+    let limit = Limit::of(wait);
     let segment = &space.segment;
     let got = waiter::attempt(
         py,
@@ -92,12 +94,16 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
             // Asked each time: signal handlers run while we wait, and may fork.
             let open = base.handle.open(py)?;
             let participant = open.participant;
-            let row = this.row(py, base, &open)?;
-            let sorted = Sorted::take(slf, wait)?;
+            let Some(row) = this.row(py, base, &open, limit)? else {
+                return Ok(None);
+            };
+            let Some(sorted) = Sorted::take(slf, limit)? else {
+                return Ok(None);
+            };
             let sift = sorted.as_ref().map(|sorted| sorted.least(py));
             let sift = sift.transpose()?.flatten();
             let got = with_buffer(|buffer| {
-                let got = base.handle.waiting(py, |patience| {
+                let got = base.handle.waiting_until(py, limit, |patience| {
                     queue::get(
                         space,
                         participant,
@@ -109,7 +115,7 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
                     )
                 })?;
                 drop(sorted); // decoding may run any code
-                match got {
+                match got.flatten() {
                     None => Ok(None),
                     Some(Got::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
                     Some(Got::Bytes(kind, length)) => {

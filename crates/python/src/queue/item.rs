@@ -75,6 +75,8 @@ struct Held {
     space: &'static Space,
     holder: *const Participant,
     block: Option<Unfinished<'static>>,
+    /// Dropped last.
+    _way: process::Way,
 }
 
 // SAFETY: the pointer is only compared.
@@ -89,7 +91,6 @@ impl Drop for Held {
             std::mem::forget(self.block.take());
         }
         drop(self.block.take());
-        process::end_if_over(self.space);
     }
 }
 
@@ -185,6 +186,7 @@ pub fn decode_block(
     let holder = std::ptr::from_ref(participant);
     let block = Some(block);
     let held = Arc::new(Held {
+        _way: process::Way::new(space),
         space,
         holder,
         block,

@@ -3,6 +3,7 @@
 use super::front::tell;
 use super::item::decode_leased;
 use super::{Queue, Sorted, empty, shut_down};
+use crate::deadline::Limit;
 use crate::waiter::{self, Deadline};
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
@@ -30,9 +31,13 @@ impl Lease {
         let base = slf.as_super().get();
         let open = base.handle.open(py)?;
         let (space, queue) = (base.handle.space, Queue::queue(base));
+        let limit = Limit::of(self.wait);
         let row = base
             .handle
-            .waiting(py, |patience| Row::reserve(space, &open, patience))?;
+            .waiting_until(py, limit, |patience| Row::reserve(space, &open, patience))?;
+        let Some(row) = row else {
+            return Err(empty(py));
+        };
         let leased = waiter::attempt(
             py,
             &base.handle,
@@ -41,12 +46,15 @@ impl Lease {
             PROBE,
             || {
                 let was_closing = queue::is_closing(&space.segment, queue.cell);
-                let sorted = Sorted::take(slf, self.wait)?;
+                let Some(sorted) = Sorted::take(slf, limit)? else {
+                    return Ok(None);
+                };
                 let sift = sorted.as_ref().map(|sorted| sorted.least(py));
                 let sift = sift.transpose()?.flatten();
-                let leased = base.handle.waiting(py, |patience| {
+                let leased = base.handle.waiting_until(py, limit, |patience| {
                     queue::lease(space, &open, patience, queue, row, sift.as_ref())
                 })?;
+                let leased = leased.flatten();
                 if leased.is_none() && was_closing {
                     return Err(shut_down(py));
                 }

@@ -11,13 +11,15 @@ pub use item::Piece;
 pub use lease::Lease;
 
 use crate::argument::Truth;
+use crate::deadline::Limit;
 use crate::enrolment::Enrolment;
-use crate::error::named;
+use crate::error::{named, raise};
 use crate::guard::follows_multiprocessing;
 use crate::handle::{Address, Handle, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell;
+use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, FINISHED, LENGTH, Order};
@@ -94,14 +96,22 @@ impl Queue {
         }
     }
 
-    /// The row that counts what this process took through this handle.
-    fn row(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<Row> {
+    /// The row that counts what this process took through this handle; None: that took too long.
+    fn row(
+        &self,
+        py: Python<'_>,
+        base: &Primitive,
+        open: &Use<'_>,
+        limit: Limit,
+    ) -> PyResult<Option<Row>> {
         let (space, participant) = (base.handle.space, open.participant);
         let make = || {
-            base.handle.waiting(py, |patience| {
+            base.handle.waiting_until(py, limit, |patience| {
                 let row = Row::reserve(space, participant, &mut *patience)?;
                 let queue = Queue::queue(base);
-                queue::enroll(space, participant, patience, queue, row).map(|()| row)
+                let enrolled = queue::enroll(space, participant, patience, queue, row);
+                enrolled.inspect_err(|_| row.give(participant))?;
+                Ok(row)
             })
         };
         let unmake = |row: Row| {
@@ -114,6 +124,12 @@ impl Queue {
             })
         };
         self.enrolment.row(participant, make, unmake)
+    }
+
+    /// As `row`, for as long as it takes.
+    fn known_row(&self, py: Python<'_>, base: &Primitive, open: &Use<'_>) -> PyResult<Row> {
+        let row = self.row(py, base, open, Limit::NEVER)?;
+        row.ok_or_else(|| raise(py, Error::TimedOut))
     }
 }
 
@@ -362,7 +378,7 @@ impl Queue {
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
         let open = base.handle.open(py)?;
-        let row = this.row(py, base, &open)?;
+        let row = this.known_row(py, base, &open)?;
         let done = base.handle.surely(py, |patience| {
             queue::task_done(base.handle.space, &open, patience, Queue::queue(base), row)
         })?;
@@ -408,12 +424,13 @@ impl Queue {
         base.handle.waiting(py, |patience| {
             queue::shut_down(space, &open, patience, queue)
         })?;
-        let row = this.row(py, base, &open)?;
+        let row = this.known_row(py, base, &open)?;
         if !immediate {
             return Ok(());
         }
         loop {
-            let sorted = Sorted::take(slf, Some(Deadline::NEVER))?;
+            let sorted =
+                Sorted::take(slf, Limit::NEVER)?.ok_or_else(|| raise(py, Error::TimedOut))?;
             let sift = sorted.as_ref().map(|sorted| sorted.last());
             let taken = with_buffer(|buffer| {
                 base.handle.waiting(py, |patience| {

@@ -3,10 +3,10 @@
 use super::item::decode_leased;
 use super::{Queue, is_least};
 use crate::codec;
+use crate::deadline::{self, Limit};
 use crate::error::raise;
 use crate::primitive::Primitive;
-use crate::waiter::{Deadline, Wait};
-use courtyard_core::lock::PROBE;
+use crate::waiter::Wait;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Sift};
 use courtyard_core::space::Space;
@@ -31,14 +31,15 @@ fn at_turn(base: &Primitive) -> (*const Space, u64) {
 }
 
 impl<'a> Sorted<'a> {
-    /// Takes the turn, if the queue is a priority queue.
+    /// Takes the turn, if the queue is a priority queue: `Some(None)` if it is not. None: others had
+    /// it for too long.
     ///
     /// # Errors
     /// `RuntimeError` inside a comparison by the same queue; what a signal handler raises.
-    pub fn take(slf: &'a Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Option<Self>> {
+    pub fn take(slf: &'a Bound<'_, Queue>, limit: Limit) -> PyResult<Option<Option<Self>>> {
         let (py, base) = (slf.py(), slf.as_super().get());
         if !is_least(slf.get()) {
-            return Ok(None);
+            return Ok(Some(None));
         }
         let this = at_turn(base);
         if TURNS.with_borrow(|turns| turns.contains(&this)) {
@@ -46,19 +47,21 @@ impl<'a> Sorted<'a> {
             return Err(PyRuntimeError::new_err(message));
         }
         let (space, cell) = (base.handle.space, base.handle.cell);
-        // Also without waiting for items: others hold the turn for the time of some comparisons.
-        let deadline = wait.unwrap_or(Deadline::NEVER);
         let mut wait = Wait::new(&base.handle, queue::turn(cell));
+        let mut is_first = true;
         loop {
             let open = base.handle.open(py)?;
             let taken = queue::try_turn(&space.segment, &open, cell);
             if taken.map_err(|error| raise(py, error))? {
                 TURNS.with_borrow_mut(|turns| turns.push(this));
                 let holder = open.participant;
-                return Ok(Some(Sorted { base, holder }));
+                return Ok(Some(Some(Sorted { base, holder })));
             }
-            let limit = deadline.left(PROBE).unwrap_or(PROBE);
-            wait.stand(py, limit, || space.stand_slice(queue::turn(cell), limit))?;
+            let most = deadline::inside(limit).slice(std::mem::replace(&mut is_first, false));
+            let Some(most) = most else {
+                return Ok(None);
+            };
+            wait.stand(py, most, || space.stand_slice(queue::turn(cell), most))?;
         }
     }
 

@@ -3,6 +3,7 @@
 use super::item::{KIND_LINKED, with_links};
 use super::{Queue, Sorted, raise_named, shut_down};
 use crate::codec::{self, Encoded, Links};
+use crate::deadline::Limit;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::lock::PROBE;
@@ -89,11 +90,12 @@ fn put_parts(
     let (space, participant) = (base.handle.space, open.participant);
     // A full space is like a full queue while a `get` could make room.
     let event = base.handle.cell + ROOM;
+    let limit = Limit::of(wait);
     let fresh = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
-        let fresh = base.handle.copying(py, length, |patience| {
+        let fresh = base.handle.copying_until(py, length, limit, |patience| {
             queue::prepare(space, participant, patience, kind, parts)
         });
-        if_room(py, base, wait, fresh.map(Some))
+        if_room(py, base, wait, fresh)
     })?;
     match fresh {
         Some(fresh) => put_fresh(slf, item, &fresh, wait),
@@ -126,15 +128,20 @@ fn put_fresh(
     let open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
     let event = base.handle.cell + ROOM;
+    let limit = Limit::of(wait);
     let done = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
-        let sorted = Sorted::take(slf, wait)?;
+        let Some(sorted) = Sorted::take(slf, limit)? else {
+            return Ok(None);
+        };
         let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
         let sift = sift.transpose()?;
-        let done = base.handle.waiting(py, |patience| match &sift {
-            Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
-            None => queue::put(space, &open, patience, queue, fresh),
-        });
-        let done = done.map(|put| (put != Put::Full).then_some(put));
+        let done = base
+            .handle
+            .waiting_until(py, limit, |patience| match &sift {
+                Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
+                None => queue::put(space, &open, patience, queue, fresh),
+            });
+        let done = done.map(|put| put.filter(|&put| put != Put::Full));
         if_room(py, base, wait, done)
     })?;
     match done {

@@ -54,6 +54,15 @@ pub unsafe fn replace_by_zeros(at: NonNull<u8>, length: usize) -> io::Result<()>
     Ok(())
 }
 
+/// Gives the memory of a private page back: it reads as zero from now on.
+///
+/// # Safety
+/// A page mapped here, and whoever reads it is content with zeros.
+pub unsafe fn empty(at: NonNull<u8>) {
+    // SAFETY: the caller's promise. Where it fails the page stays as it is, which does no harm.
+    unsafe { libc::madvise(at.as_ptr().cast(), PAGE, libc::MADV_DONTNEED) };
+}
+
 /// Maps the first page of an open file description without access: it keeps the description,
 /// and with it the description's locks, alive without a descriptor.
 pub fn map_anchor(file: &File) -> io::Result<NonNull<u8>> {

@@ -90,8 +90,8 @@ pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(bytes, offset)
 }
 
-/// Closes this process's copy of a descriptor whose owner is the parent: `file` is never used or
-/// dropped here again.
+/// Closes a descriptor whose owner is never used or dropped here again: the parent's, or one that is
+/// kept for good.
 pub fn close_inherited(file: &File) {
     // SAFETY: the parent's object; in this process nobody uses it.
     unsafe { libc::close(file.as_raw_fd()) };
