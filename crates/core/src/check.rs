@@ -208,8 +208,13 @@ impl Snapshot {
             }
         }
         let base = layout::slot_record(slot);
-        let unfinished = (0..slot::UNFINISHED_ROWS).map(|row| base + slot::UNFINISHED + row * WORD);
-        for block in unfinished.map(read).filter(|&block| block != 0) {
+        let pending = base + slot::MORE_UNFINISHED;
+        self.add_table(segment, pending)?;
+        let pending = rows::each(segment, pending, WORD)?;
+        for block in pending.into_iter().map(|(_, at)| read(at)) {
+            if block == 0 {
+                continue;
+            }
             segment.check_range(block, block::SMALL)?;
             if kind::has_contents(doom::kind_of(segment, block)) {
                 self.add(space, block, UNFINISHED)?;

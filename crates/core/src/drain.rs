@@ -130,8 +130,10 @@ fn holdings(segment: &Segment, slot: u64) -> Vec<Owned> {
         let magazines = (0..CLASSES.len()).map(|class| operation::magazine(record, class));
         words.extend(magazines.map(Owned::Magazine));
     }
-    let unfinished = (0..slot::UNFINISHED_ROWS).map(|row| base + slot::UNFINISHED + row * WORD);
-    words.extend(unfinished.map(Owned::Unfinished));
+    let pending = base + slot::MORE_UNFINISHED;
+    if let Ok(rows) = rows::each(segment, pending, WORD) {
+        words.extend(rows.into_iter().map(|(_, at)| Owned::Unfinished(at)));
+    }
     let members = base + slot::MEMBERS;
     if let Ok(rows) = rows::each(segment, members, directory::MEMBER_ROW) {
         words.extend(rows.into_iter().map(|(_, at)| Owned::Member(at)));
@@ -140,7 +142,7 @@ fn holdings(segment: &Segment, slot: u64) -> Vec<Owned> {
     if let Ok(rows) = rows::each(segment, table, holding::ROW) {
         words.extend(rows.into_iter().map(|(_, at)| Owned::Held(at)));
     }
-    for head in [members, table] {
+    for head in [members, table, pending] {
         words.extend((0..rows::SEGMENTS).map(|part| Owned::Segment(head + part * WORD)));
     }
     words.retain(|held| is_set(held.word()));

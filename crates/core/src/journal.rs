@@ -443,6 +443,7 @@ fn is_table(word: u64) -> bool {
         None => {
             (slot::UNFINISHED..slot::WAITS).contains(&at)
                 || (slot::FIRST_MEMBERS..slot::END_OF_MEMBERS).contains(&at)
+                || (slot::MORE_UNFINISHED..slot::END_OF_UNFINISHED).contains(&at)
         }
         Some(at) => at % record::STRIDE >= record::MAGAZINES,
     }

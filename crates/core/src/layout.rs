@@ -143,7 +143,10 @@ pub mod slot {
     /// The first segment of `MEMBERS`: who comes when a file system is full finds it there.
     pub const FIRST_MEMBERS: u64 = 0x9C0;
     pub const END_OF_MEMBERS: u64 = FIRST_MEMBERS + super::FIRST_ROWS * 8;
-    // 0xBC0..0x1000 is room for readers.
+    // 0xBC0..0xF00 is room for readers.
+    /// More segments of `UNFINISHED`, whose first one it is: the first word here is 0.
+    pub const MORE_UNFINISHED: u64 = 0xF00; // `rows::SEGMENTS` words
+    pub const END_OF_UNFINISHED: u64 = MORE_UNFINISHED + 24 * 8;
     pub const RECORDS: u64 = PAGE;
     pub const RECORD_COUNT: u64 = many(8, 2);
 }

@@ -1,7 +1,7 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `backlog crash layout roster` · `superblock` · `segment` · `participant` · `lock journal wait waiting` ·
+//! `error seed sync os` · `backlog crash layout` · `pending roster` · `superblock` · `segment` · `participant` · `lock journal wait waiting` ·
 //! `alone operation recover` · `heap` · `space` · `deferral growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `check inspect` · `folder`.
@@ -41,6 +41,7 @@ pub mod mutex;
 pub mod operation;
 pub mod os;
 pub mod participant;
+pub mod pending;
 pub mod pin;
 pub mod queue;
 pub mod recover;

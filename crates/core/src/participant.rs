@@ -13,6 +13,7 @@
 use crate::error::{Error, Result};
 use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, record, slot};
 use crate::os::{self, Claim, File};
+use crate::pending::{Pending, take_bit};
 use crate::roster::Roster;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
@@ -110,8 +111,9 @@ pub struct Participant {
     anchor: Anchor,
     /// Which thread records are inside an operation.
     busy: [AtomicBool; slot::RECORD_COUNT as usize],
-    /// Which rows of the unfinished and the pin table are taken, a bit each.
-    unfinished: AtomicU64,
+    /// The rows of the unfinished table.
+    pub pending: Pending,
+    /// Which rows of the pin table are taken, a bit each.
     pins: AtomicU64,
     /// Which rows of the notes of waiting are taken.
     waits: AtomicU64,
@@ -190,7 +192,7 @@ impl Participant {
             page: None,
             anchor,
             busy: Default::default(),
-            unfinished: AtomicU64::new(0),
+            pending: Pending::new(base + slot::UNFINISHED),
             pins: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             holdings: Roster::default(),
@@ -248,8 +250,9 @@ impl Participant {
 
     /// Whether no thread is inside an operation, and no block is ours, or read by a view of ours.
     pub fn is_idle(&self) -> bool {
-        let rows = [&self.unfinished, &self.pins, &self.waits];
-        rows.iter().all(|rows| rows.load(Ordering::Relaxed) == 0)
+        let rows = [&self.pins, &self.waits];
+        self.pending.is_unused()
+            && rows.iter().all(|rows| rows.load(Ordering::Relaxed) == 0)
             && !self.busy.iter().any(|busy| busy.load(Ordering::Relaxed))
     }
 
@@ -301,20 +304,21 @@ impl Participant {
 
     /// A free row of the unfinished table, or None when all are taken.
     pub fn take_unfinished(&self) -> Option<u64> {
-        take_bit(&self.unfinished, slot::UNFINISHED_ROWS)
+        self.pending.take()
     }
 
-    /// How many rows of the unfinished table are free.
+    /// How many of the first rows of the unfinished table are free.
     pub fn unfinished_left(&self) -> u32 {
-        slot::UNFINISHED_ROWS as u32 - self.unfinished.load(Ordering::Relaxed).count_ones()
+        self.pending.left()
     }
 
     pub fn give_unfinished(&self, row: u64) {
-        self.unfinished.fetch_and(!(1 << row), Ordering::Release);
+        self.pending.give(row);
     }
 
+    #[inline]
     pub fn unfinished(&self, row: u64) -> u64 {
-        layout::slot_record(self.me.slot) + slot::UNFINISHED + row * WORD
+        self.pending.at(row)
     }
 
     pub fn take_pin(&self) -> Option<u64> {
@@ -341,21 +345,6 @@ impl Participant {
 
     pub fn pin(&self, row: u64) -> u64 {
         layout::slot_record(self.me.slot) + slot::PINS + row * WORD
-    }
-}
-
-fn take_bit(bits: &AtomicU64, count: u64) -> Option<u64> {
-    let mut seen = bits.load(Ordering::Relaxed);
-    loop {
-        let row = u64::from(seen.trailing_ones());
-        if row >= count {
-            return None;
-        }
-        // pairs with the give functions, Release
-        match bits.compare_exchange(seen, seen | 1 << row, Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => return Some(row),
-            Err(now) => seen = now,
-        }
     }
 }
 

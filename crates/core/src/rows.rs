@@ -39,7 +39,12 @@ fn built_in(head: u64) -> Option<u64> {
         return Some(superblock::FIRST_BUCKETS);
     }
     let in_slot = head.checked_sub(layout::SLOT_RECORDS)? % slot::STRIDE;
-    (in_slot == slot::MEMBERS).then_some(head - slot::MEMBERS + slot::FIRST_MEMBERS)
+    let base = head - in_slot;
+    match in_slot {
+        slot::MEMBERS => Some(base + slot::FIRST_MEMBERS),
+        slot::MORE_UNFINISHED => Some(base + slot::UNFINISHED),
+        _ => None,
+    }
 }
 
 /// Finds a row of a table whose rows have `size` bytes.

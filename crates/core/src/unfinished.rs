@@ -3,12 +3,17 @@
 use crate::doom;
 use crate::error::{Error, Result};
 use crate::heap;
-use crate::layout;
+use crate::layout::{self, FIRST_ROWS, WORD, slot};
 use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::pending::{PARTS, Pending, SPARE};
 use crate::pin;
 use crate::space::{Job, Patience, Space};
 use crate::sync::Ordering;
+use std::time::Duration;
+
+/// How long a thread waits while another adds rows.
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// A row of this participant's unfinished table. Dropping it frees whatever block is there:
 /// the new one if it was never linked, the old one if a record exchanged the two.
@@ -25,24 +30,29 @@ impl<'a> Unfinished<'a> {
     /// A free row, for a block that a record is about to give us.
     ///
     /// # Errors
-    /// `Full` when 64 threads of this process already fill or take blocks.
-    pub fn reserve(space: &'a Space, participant: &'a Participant) -> Result<Unfinished<'a>> {
-        participant.require()?;
-        let row = participant.take_unfinished().ok_or_else(|| {
-            Error::Full("64 values are being written by this process at once; write fewer".into())
-        })?;
-        Ok(Unfinished {
-            space,
-            participant,
-            row,
-            block: 0,
-        })
+    /// `Full` when there is no room for more rows; `Interrupted` and `TimedOut` as `patience` says.
+    pub fn reserve(
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+    ) -> Result<Unfinished<'a>> {
+        loop {
+            if let Some(row) = participant.take_unfinished() {
+                return Ok(Unfinished {
+                    space,
+                    participant,
+                    row,
+                    block: 0,
+                });
+            }
+            add_rows(space, participant, &mut *patience)?;
+        }
     }
 
     /// Takes a block for `length` bytes of payload and writes its head.
     ///
     /// # Errors
-    /// `Full` when there is no room, or when 64 threads of this process already fill blocks.
+    /// `Full` when there is no room.
     ///
     /// # Crash
     /// The drainer of this participant's slot frees it.
@@ -53,7 +63,7 @@ impl<'a> Unfinished<'a> {
         length: u64,
         kind: u64,
     ) -> Result<Unfinished<'a>> {
-        let mut unfinished = Unfinished::reserve(space, participant)?;
+        let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
         let owner = unfinished.word();
         unfinished.block = space.run_as(participant, patience, |operation| {
             heap::allocate(operation, length, owner)
@@ -72,7 +82,7 @@ impl<'a> Unfinished<'a> {
         patience: Patience,
         kind: u64,
     ) -> Result<Unfinished<'a>> {
-        let mut unfinished = Unfinished::reserve(space, participant)?;
+        let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
         let owner = unfinished.word();
         unfinished.block = space.run_as(participant, patience, |operation| {
             heap::allocate_units(operation, 1, owner)
@@ -126,6 +136,54 @@ impl Drop for Unfinished<'_> {
         let numbers = [self.row, 0, 0, 0, 0, 0];
         self.space.now_or_later(self.participant, &DISPOSE, numbers);
     }
+}
+
+/// Adds a segment of rows, or waits a moment while another thread does.
+///
+/// # Crash
+/// The block is unfinished, in the spare row, until the record that links it.
+fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    struct Turn<'a>(&'a Pending);
+    impl Drop for Turn<'_> {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+    let owner = participant.unfinished(SPARE);
+    let Some(part) = participant.pending.begin() else {
+        let word = space.segment.word(owner);
+        return patience(&mut |limit| {
+            let seen = word.load(Ordering::Relaxed);
+            let woken = space.segment.sleep(owner, seen, limit.min(A_MOMENT));
+            Ok(woken.into())
+        });
+    };
+    let _turn = Turn(&participant.pending);
+    if part == PARTS {
+        let most = (FIRST_ROWS << PARTS) - FIRST_ROWS - 1;
+        let what = format!("this process writes {most} values at once; write fewer");
+        return Err(Error::Full(what));
+    }
+    // What an earlier attempt left there goes first: it could not be put off, as we are at it now.
+    let dispose = |operation: &mut Operation| doom::dispose(operation, owner);
+    space.run_as(participant, &mut *patience, dispose)?;
+    let length = (FIRST_ROWS << part) * WORD;
+    let block = space.run_as(participant, &mut *patience, |operation| {
+        heap::allocate(operation, length, owner)
+    })?;
+    heap::head(&space.segment, block, length, layout::kind::ROWS);
+    let payload = heap::payload(&space.segment, block);
+    space.segment.zero(payload, length);
+    let head = layout::slot_record(participant.me.slot) + slot::MORE_UNFINISHED;
+    // Nothing stands in its way: the words are our own.
+    space.run_as(participant, patience, |operation| {
+        operation.write(head + part as u64 * WORD, payload);
+        operation.write(owner, 0);
+        operation.commit();
+        Ok(())
+    })?;
+    participant.pending.add(part, payload);
+    Ok(())
 }
 
 /// Frees the block of a row and gives the row back. If that fails the block stays ours until this

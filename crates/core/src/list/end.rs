@@ -146,7 +146,7 @@ pub fn push(
 /// Takes the element at an end; None: there is none.
 ///
 /// # Errors
-/// `Full` if 64 threads take values; `Interrupted`, `System`, `Corrupt`.
+/// `Full`, `Interrupted`, `System`, `Corrupt`.
 ///
 /// # Crash
 /// One record unlinks the value and makes it ours.
@@ -158,7 +158,7 @@ pub fn pop<'a>(
     end: End,
 ) -> Result<Option<Taken<'a>>> {
     let (segment, cell) = (&space.segment, list.cell);
-    let spare = Unfinished::reserve(space, participant)?;
+    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
     let mut room = Vec::with_capacity(SHORT_MOST as usize);
     let mut is_retired = false;
     let taken = space.run_as(participant, &mut *patience, |operation| {

@@ -124,7 +124,7 @@ pub unsafe fn get_alone<'a>(
 /// turn's holder works it out. None: there is none.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `Corrupt`; `Full` if 64 threads take large items at once.
+/// `Interrupted` as `patience` says; `Corrupt`.
 ///
 /// # Crash
 /// One record; a block is ours by it. An item taken is lost with us; `lease` is for who minds.
@@ -138,7 +138,7 @@ pub fn get<'a>(
     buffer: &mut [u8],
 ) -> Result<Option<Got<'a>>> {
     let (segment, cell) = (&space.segment, queue.cell);
-    let block = Unfinished::reserve(space, participant)?;
+    let block = Unfinished::reserve(space, participant, &mut *patience)?;
     let got = space.run_as(participant, patience, |operation| {
         if !planted(Bug::GetWithoutLock) {
             operation.lock(cell + GET_LOCK)?;

@@ -180,8 +180,7 @@ fn turn(operation: &mut Operation, cell: u64) {
 /// Ends a lease: the item is done with.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says: the item then comes back when this process ends; `Full` if
-/// 64 threads fill blocks.
+/// `Interrupted` as `patience` says: the item then comes back when this process ends.
 ///
 /// # Crash
 /// One record.
@@ -193,7 +192,7 @@ pub fn finish(
     lease: Lease,
 ) -> Result<()> {
     let cell = queue.cell;
-    let spent = Unfinished::reserve(space, participant)?;
+    let spent = Unfinished::reserve(space, participant, &mut *patience)?;
     space.run_as(participant, patience, |operation| {
         operation.lock(cell + GET_LOCK)?;
         spent.pass_on(operation, lease.block);

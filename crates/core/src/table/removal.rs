@@ -114,7 +114,7 @@ fn detach<'a>(
 /// Takes a key out and gives its value; None: there is none.
 ///
 /// # Errors
-/// As `remove`; `Full` if 64 threads take values.
+/// As `remove`; `Full`.
 ///
 /// # Crash
 /// One record unlinks the entry and makes the value ours.
@@ -127,7 +127,7 @@ pub fn take<'a>(
 ) -> Result<Option<Taken<'a>>> {
     let (segment, hash) = (&space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
-    let spare = Unfinished::reserve(space, participant)?;
+    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
     let taken = space.run_as(participant, &mut *patience, |operation| {
         shard.lock(operation, table)?;
         let Some(storage) = shard.store(segment)? else {
@@ -170,7 +170,7 @@ pub fn pop_last<'a>(
     table: Table,
 ) -> Result<Option<Last<'a>>> {
     let segment = &space.segment;
-    let spare = Unfinished::reserve(space, participant)?;
+    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
     let popped = space.run_as(participant, &mut *patience, |operation| {
         let mut last: Option<(u64, Shard, Storage, Entry)> = None;
         for shard in Shard::all(table.cell) {

@@ -87,6 +87,23 @@ pub fn add(entries: &mut Vec<Entry>) {
             assert!(!fault::disarm(), "no growth was refused");
         },
     ));
+    // Its rows of unfinished blocks are all taken: it adds a segment first.
+    entries.push(own(
+        "allocate small, adding rows",
+        |space| blocks(space, 63, 10),
+        |space, held| {
+            keep(blocks(space, 1, 10));
+            keep(held);
+        },
+    ));
+    entries.push(own(
+        "free small, from a row that was added",
+        |space| blocks(space, 65, 10),
+        |_, mut held| {
+            drop(held.pop());
+            keep(held);
+        },
+    ));
     entries.push(own(
         "free small, into the magazine",
         |space| blocks(space, 1, 10),
