@@ -114,6 +114,8 @@ bugs! {
     GetInTwo,
     /// queue: an item leaves the queue by one record and is put on the lease by the next.
     LeaseInTwo,
+    /// queue: an item given back counts as such after it is there.
+    BackInTwo,
     /// semaphore: a permit is taken by one record and written into our row by the next.
     PermitInTwo,
     /// condition: a notification is taken by one record and written into our row by the next.

@@ -87,6 +87,7 @@ fn caught(bug: Bug) -> Caught {
         Bug::TailBeforeRecord => Modelled(QUEUE, "catches_a_tail_before_its_record"),
         Bug::GetWithoutLock => Modelled(QUEUE, "catches_an_item_taken_without_the_lock"),
         Bug::GetInTwo => Stepped("get an item", "open"),
+        Bug::BackInTwo => Stepped("put an item back", "open"),
         Bug::LeaseInTwo => Stepped("lease an item", "belongs to nobody"),
         Bug::PermitInTwo => Stepped("acquire a semaphore", "expected 2 or 2"),
         Bug::NotificationInTwo => Stepped("take a notification", "expected (1, 1) or (1, 1)"),

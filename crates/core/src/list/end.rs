@@ -14,7 +14,7 @@ use crate::seed::{Bug, planted};
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
-use crate::value::{self, Fresh, SHORT_MOST, Taken, tidy};
+use crate::value::{self, Fresh, SHORT_MOST, Take, Taken, tidy};
 
 /// An end of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -157,6 +157,71 @@ pub fn pop<'a>(
     list: List,
     end: End,
 ) -> Result<Option<Taken<'a>>> {
+    match pop_if(space, participant, patience, list, end, |_| true)? {
+        Take::Taken(taken) => Ok(Some(taken)),
+        _ => Ok(None),
+    }
+}
+
+/// Drops the element at an end if nothing changed since; false: something did.
+///
+/// # Errors
+/// `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record unlinks the value and lets it go.
+pub fn drop_end(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    list: List,
+    end: End,
+    token: Token,
+) -> Result<bool> {
+    let (segment, cell) = (&space.segment, list.cell);
+    let dropped = space.run_as(participant, &mut *patience, |operation| {
+        lock(operation, list)?;
+        let ring = Ring::read(segment, cell)?;
+        if ring.count == 0 || operation.read(sequence(cell)) != token.sequence {
+            return Ok(None);
+        }
+        let word = segment.word(end.last(ring)).load(Ordering::Relaxed);
+        operation.write(root(cell) + START, end.without(ring));
+        operation.write(root(cell) + COUNT, ring.count - 1);
+        let left = value::discard(operation, word)?;
+        operation.sequence(sequence(cell));
+        operation.owe_quietly(cell + EVENT);
+        operation.commit();
+        Ok(Some((left, is_too_large(ring.capacity, ring.count - 1))))
+    })?;
+    let Some((left, is_too_large)) = dropped else {
+        return Ok(false);
+    };
+    if is_too_large {
+        // As in `pop`.
+        let _ = resize(space, participant, &mut *patience, list, 0);
+    }
+    if left {
+        tidy(space, participant, patience)?;
+    }
+    Ok(true)
+}
+
+/// As `pop`, if `may` says so of the value's kind; None stands for a word.
+///
+/// # Errors
+/// As `pop`.
+///
+/// # Crash
+/// As `pop`.
+pub fn pop_if<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    list: List,
+    end: End,
+    may: impl Fn(Option<u8>) -> bool,
+) -> Result<Take<Taken<'a>>> {
     let (segment, cell) = (&space.segment, list.cell);
     let spare = Unfinished::reserve(space, participant, &mut *patience)?;
     let mut room = Vec::with_capacity(SHORT_MOST as usize);
@@ -165,9 +230,12 @@ pub fn pop<'a>(
         lock(operation, list)?;
         let ring = Ring::read(segment, cell)?;
         if ring.count == 0 {
-            return Ok(None);
+            return Ok(Take::Nothing);
         }
         let word = segment.word(end.last(ring)).load(Ordering::Relaxed);
+        if !may(value::kind_of(segment, word)?) {
+            return Ok(Take::Left);
+        }
         operation.write(root(cell) + START, end.without(ring));
         operation.write(root(cell) + COUNT, ring.count - 1);
         operation.sequence(sequence(cell));
@@ -175,10 +243,13 @@ pub fn pop<'a>(
         is_retired = linked(segment, word)?.is_some_and(|block| heap::is_large(segment, block));
         let taken = value::take(space, participant, operation, word, &spare, &mut room)?;
         operation.commit();
-        Ok(Some((taken, is_too_large(ring.capacity, ring.count - 1))))
+        let is_too_large = is_too_large(ring.capacity, ring.count - 1);
+        Ok(Take::Taken((taken, is_too_large)))
     })?;
-    let Some((taken, is_too_large)) = taken else {
-        return Ok(None);
+    let (taken, is_too_large) = match taken {
+        Take::Taken(taken) => taken,
+        Take::Nothing => return Ok(Take::Nothing),
+        Take::Left => return Ok(Take::Left),
     };
     let taken = taken.ours(spare);
     if is_too_large {
@@ -190,7 +261,7 @@ pub fn pop<'a>(
     {
         pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
     }
-    Ok(Some(taken))
+    Ok(Take::Taken(taken))
 }
 
 /// Puts many elements at an end, the first of them first: at `End::First` they come to stand the

@@ -31,7 +31,7 @@ mod rebuild;
 pub use alone::{append_alone, peek, pop_alone, set_alone};
 pub use batch::Batch;
 pub use doom::{blocks, condemn, crumble_cell, crumble_ring};
-pub use end::{End, extend, pop, push, rotate};
+pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
 pub use read::{Element, Places, Token, get, look, snapshot};
 pub use rebuild::{Piece, clear, rebuild, set};
 

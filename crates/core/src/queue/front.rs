@@ -1,16 +1,17 @@
 //! Taking: the oldest record of the ring, or what is served before it.
 
-use super::item::Got;
+use super::item::{Got, reserve, set_contents};
+use super::tail::stack;
 use super::tree::{self, Sift};
 use super::{
-    A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, HEAD, Header, Queue, RETURNED,
-    ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of, lease, read,
+    A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, HEAD, Header, ITEMS, Queue,
+    RETURNED, ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of, lease, read,
 };
 use crate::alone::Alone;
-use crate::error::{Attempt, Result, corrupt};
+use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::holding::{self, Row};
-use crate::layout::{WORD, block};
+use crate::layout::{WORD, align_up, block};
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::seed::{Bug, planted};
@@ -94,6 +95,26 @@ pub unsafe fn get_alone<'a>(
     row: Row,
     buffer: &mut [u8],
 ) -> Option<Option<Got<'a>>> {
+    // SAFETY: as the caller promised.
+    unsafe { get_alone_but(segment, participant, cell, row, |_, _| false, buffer) }
+}
+
+/// As `get_alone`, but of an item whose kind and length `keep` names `get_but` is due.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// As `get_alone`.
+#[inline(always)]
+pub unsafe fn get_alone_but<'a>(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    row: Row,
+    keep: impl Fn(u8, u64) -> bool,
+    buffer: &mut [u8],
+) -> Option<Option<Got<'a>>> {
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     // Before the lock: empty is what a loop that polls finds most.
     let is_empty = || read(segment, cell + HEAD) == read(segment, cell + TAIL) && at(RETURNED) == 0;
@@ -106,7 +127,7 @@ pub unsafe fn get_alone<'a>(
         return None;
     }
     let front = front(segment, cell).ok()??;
-    if front.header.kind() == A_BLOCK {
+    if front.kind() == A_BLOCK || keep(front.kind() as u8, front.length()) {
         return None;
     }
     let got = copy_out(segment, &front, buffer).ok()?;
@@ -137,7 +158,106 @@ pub fn get<'a>(
     sift: Option<&Sift>,
     buffer: &mut [u8],
 ) -> Result<Option<Got<'a>>> {
+    let never = |_| false;
+    get_but(
+        space,
+        participant,
+        patience,
+        queue,
+        row,
+        sift,
+        never,
+        buffer,
+    )
+}
+
+/// The kind and length of the oldest item, if it lies in the ring itself; by the time it is taken
+/// there may be another.
+pub fn look(segment: &Segment, cell: u64) -> Option<(u8, u64)> {
+    let front = front(segment, cell).ok()??;
+    let kind = u8::try_from(front.kind()).ok()?;
+    (kind >= WORD_KINDS).then(|| (kind, front.length()))
+}
+
+/// As `get`, but an item whose kind `keep` names comes in a block, so that `put_back` can give it
+/// back; in the buffer only if there is no room for a block.
+///
+/// # Errors
+/// As `get`.
+///
+/// # Crash
+/// As `get`.
+#[allow(clippy::too_many_arguments)]
+pub fn get_but<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    sift: Option<&Sift>,
+    keep: impl Fn(u8) -> bool,
+    buffer: &mut [u8],
+) -> Result<Option<Got<'a>>> {
     let (segment, cell) = (&space.segment, queue.cell);
+    let need = |front: &Front| {
+        let kind = u8::try_from(front.kind()).ok()?;
+        (kind >= WORD_KINDS && keep(kind)).then(|| front.length())
+    };
+    // Of what is seen there, which may be another item: then once more.
+    let mut room = look(segment, cell).and_then(|(kind, length)| keep(kind).then_some(length));
+    loop {
+        let spare = match room {
+            None => None,
+            Some(length) => match reserve(space, participant, &mut *patience, length) {
+                Err(Error::Full(_)) => None,
+                spare => Some(spare?),
+            },
+        };
+        let (may_copy, mut more) = (spare.is_none() && room.is_some(), None);
+        let got = take(
+            space,
+            participant,
+            &mut *patience,
+            queue,
+            row,
+            sift,
+            |front| {
+                let Some(need) = need(front) else {
+                    return Ok(Some(Some(copy_out(segment, front, buffer)?)));
+                };
+                let Some(spare) = spare.as_ref().filter(|_| room >= Some(need)) else {
+                    if may_copy {
+                        return Ok(Some(Some(copy_out(segment, front, buffer)?)));
+                    }
+                    more = Some(need);
+                    return Ok(None);
+                };
+                set_contents(segment, spare.payload(), front.kind(), front.length());
+                let length = align_up(need, WORD);
+                segment.copy_within(front.record + WORD, spare.payload() + BLOCK_HEAD, length);
+                Ok(Some(None))
+            },
+        )?;
+        match (got, more) {
+            (None, Some(need)) => room = Some(need),
+            (None, None) => return Ok(None),
+            (Some(got), _) => return Ok(got.or(spare.map(Got::Block))),
+        }
+    }
+}
+
+/// Takes the first item; `copy` copies one that lies in the ring: `Some(None)` if that comes not in
+/// what it returns, None if it cannot, and then nothing is taken.
+fn take<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    sift: Option<&Sift>,
+    mut copy: impl FnMut(&Front) -> Result<Option<Option<Got<'a>>>>,
+) -> Result<Option<Option<Got<'a>>>> {
+    let cell = queue.cell;
     let block = Unfinished::reserve(space, participant, &mut *patience)?;
     let got = space.run_as(participant, patience, |operation| {
         if !planted(Bug::GetWithoutLock) {
@@ -145,12 +265,15 @@ pub fn get<'a>(
         }
         let got = match first(operation, cell, sift)? {
             None => return Ok(None),
-            Some(First::Word(word)) => Some(Got::Word(word)),
+            Some(First::Word(word)) => Ok(Some(Got::Word(word))),
             Some(First::Block(item)) => {
                 block.pass_on(operation, item);
-                None
+                Err(())
             }
-            Some(First::Ring(front)) => Some(copy_out(segment, &front, buffer)?),
+            Some(First::Ring(front)) => match copy(&front)? {
+                None => return Ok(None),
+                Some(got) => Ok(got),
+            },
         };
         if planted(Bug::GetInTwo) {
             operation.commit();
@@ -161,7 +284,38 @@ pub fn get<'a>(
         crate::crash_point!("queue.got");
         Ok(Some(got))
     })?;
-    Ok(got.map(|got| got.unwrap_or(Got::Block(block))))
+    Ok(got.map(|got| got.unwrap_or(Some(Got::Block(block)))))
+}
+
+/// Gives an item back that we took, first in line: it is not done with.
+///
+/// # Errors
+/// `Interrupted` as `patience` says: then it is lost with its block; `Corrupt`.
+///
+/// # Crash
+/// One record ends our ownership of its block.
+pub fn put_back(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    item: &Unfinished,
+) -> Result<()> {
+    let cell = queue.cell;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        stack(operation, cell, item.block());
+        item.pass_on(operation, 0);
+        if planted(Bug::BackInTwo) {
+            operation.commit();
+        }
+        lease::uncount(operation, cell, row);
+        operation.owe(cell + ITEMS);
+        operation.commit();
+        crate::crash_point!("queue.back");
+        Ok(())
+    })
 }
 
 /// The first item, as the record being written takes it.

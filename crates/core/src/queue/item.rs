@@ -32,6 +32,32 @@ pub enum Put {
     ShutDown,
 }
 
+/// A block for an item of so many bytes.
+///
+/// # Errors
+/// `Full`.
+pub fn reserve<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    length: u64,
+) -> Result<Unfinished<'a>> {
+    let room = BLOCK_HEAD + align_up(length, WORD);
+    Unfinished::allocate(space, participant, patience, room, 0)
+}
+
+/// Puts an item's bytes into a block with room for them, which is ours.
+pub fn fill(segment: &Segment, block: &Unfinished, kind: u8, parts: &[&[u8]]) {
+    let length = parts.iter().map(|part| part.len() as u64).sum();
+    let payload = block.payload();
+    set_contents(segment, payload, u64::from(kind), length);
+    let mut at = payload + BLOCK_HEAD;
+    for part in parts {
+        segment.copy_in(at, part);
+        at += part.len() as u64;
+    }
+}
+
 /// Puts an item's bytes into a block, with nothing held.
 ///
 /// # Errors
@@ -44,16 +70,9 @@ pub fn prepare<'a>(
     parts: &[&[u8]],
 ) -> Result<Fresh<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
-    let kind = u64::from(kind);
     let room = BLOCK_HEAD + align_up(length, WORD);
-    let fresh = Unfinished::allocate(space, participant, patience, room, kind)?;
-    let payload = fresh.payload();
-    set_contents(&space.segment, payload, kind, length);
-    let mut at = payload + BLOCK_HEAD;
-    for part in parts {
-        space.segment.copy_in(at, part);
-        at += part.len() as u64;
-    }
+    let fresh = Unfinished::allocate(space, participant, patience, room, u64::from(kind))?;
+    fill(&space.segment, &fresh, kind, parts);
     Ok(Fresh::Block(fresh))
 }
 

@@ -47,7 +47,9 @@ pub use change::{Item, When, store};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table};
 pub use entry::Inline;
 pub use read::{Token, contains, find};
-pub use removal::{clear, pop_last, remove, take};
+pub use removal::{
+    Popped, Seen as LastSeen, clear, pop_last, pop_last_if, remove, remove_last, take, take_if,
+};
 pub use snapshot::{Pair, Want, snapshot};
 
 use crate::cell::{self, Writer};

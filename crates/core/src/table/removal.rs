@@ -12,10 +12,11 @@ use crate::layout::{WORD, superblock};
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::pin;
+use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
-use crate::value::{self, Taken, tidy};
+use crate::value::{self, Take, Taken, tidy};
 
 /// Writes the entries that unlink an entry, but for what becomes of its blocks.
 pub(super) fn unlink(
@@ -125,36 +126,146 @@ pub fn take<'a>(
     table: Table,
     key: &Key,
 ) -> Result<Option<Taken<'a>>> {
+    match take_if(space, participant, patience, table, key, |_| true)? {
+        Take::Taken(taken) => Ok(Some(taken)),
+        _ => Ok(None),
+    }
+}
+
+/// As `take`, if `may` says so of the value's kind; None stands for a word.
+///
+/// # Errors
+/// As `take`.
+///
+/// # Crash
+/// As `take`.
+pub fn take_if<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+    may: impl Fn(Option<u8>) -> bool,
+) -> Result<Take<Taken<'a>>> {
     let (segment, hash) = (&space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
     let spare = Unfinished::reserve(space, participant, &mut *patience)?;
     let taken = space.run_as(participant, &mut *patience, |operation| {
         shard.lock(operation, table)?;
         let Some(storage) = shard.store(segment)? else {
-            return Ok(None);
+            return Ok(Take::Nothing);
         };
         let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, key, hash)?
         else {
-            return Ok(None);
+            return Ok(Take::Nothing);
         };
+        if !may(kind_of(segment, entry)?) {
+            return Ok(Take::Left);
+        }
         unlink(operation, shard, storage, slot, entry)?;
         heap::discard(operation, entry.0)?;
         let taken = detach(space, participant, operation, entry, &spare)?;
         operation.sequence(shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
         operation.commit();
-        Ok(Some(taken))
+        Ok(Take::Taken(taken))
     })?;
-    let taken = taken.map(|taken| taken.ours(spare));
+    let taken = match taken {
+        Take::Taken(taken) => taken.ours(spare),
+        other => return Ok(other),
+    };
     shrink(space, participant, table, shard);
-    if let Some(Taken::Bytes(..)) = taken {
+    if let Taken::Bytes(..) = taken {
         pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
     }
-    Ok(taken)
+    Ok(Take::Taken(taken))
+}
+
+/// The codec's kind of an entry's value; None: it is a word.
+fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
+    let word = entry.value(segment);
+    match entry.inline(segment, word)? {
+        Some(inline) => Ok(Some(inline.kind)),
+        None => value::kind_of(segment, word),
+    }
 }
 
 /// A key that was taken out, its original form, and its value.
 pub type Last<'a> = ((u8, Vec<u8>), OwnOriginal, Taken<'a>);
+
+/// The key that was put in last, looked at.
+pub struct Seen {
+    pub key: (u8, Vec<u8>),
+    pub original: OwnOriginal,
+    /// The kind of its value; None: a word.
+    pub kind: Option<u8>,
+    /// Its turn of insertion, and the state of its shard.
+    pub stamp: u64,
+    pub token: Token,
+}
+
+/// What taking out the key that was put in last came to.
+pub enum Popped<'a> {
+    Nothing,
+    Taken(Last<'a>),
+    /// It was not to be taken, and stays.
+    Left(Seen),
+}
+
+/// The entry that was put in last, under the locks of all shards.
+struct LastEntry {
+    shard: Shard,
+    storage: Storage,
+    slot: u64,
+    entry: Entry,
+    seen: Seen,
+}
+
+/// Takes the locks of all shards and finds what was put in last; None: the table is empty.
+fn find_last(operation: &mut Operation, table: Table) -> Attempt<Option<LastEntry>> {
+    let segment = operation.segment;
+    let mut last: Option<(u64, Shard, Storage, Entry)> = None;
+    for shard in Shard::all(table.cell) {
+        shard.lock(operation, table)?;
+        let Some(storage) = shard.store(segment)? else {
+            continue;
+        };
+        let used = operation.read(shard.0 + USED).min(storage.room());
+        let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
+        let Some(word) = (0..used).rev().map(at).find(|&word| word != 0) else {
+            continue;
+        };
+        let entry = Entry::at(segment, word)?;
+        let stamp = entry.stamp(segment);
+        if last.is_none_or(|(other, ..)| stamp > other) {
+            last = Some((stamp, shard, storage, entry));
+        }
+    }
+    let Some((stamp, shard, storage, entry)) = last else {
+        return Ok(None);
+    };
+    let (tag, bytes) = entry.key(segment)?;
+    let original = entry.original(segment)?;
+    let key = Key { tag, bytes: &bytes };
+    let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, &key, key.hash())?
+    else {
+        return Err(crate::error::corrupt("an entry is not in its index").into());
+    };
+    let seen = Seen {
+        key: (tag, bytes),
+        original,
+        kind: kind_of(segment, entry)?,
+        stamp,
+        token: Token(operation.read(shard.sequence())),
+    };
+    Ok(Some(LastEntry {
+        shard,
+        storage,
+        slot,
+        entry,
+        seen,
+    }))
+}
 
 /// Takes out the key that was put in last; None: the table is empty.
 ///
@@ -169,53 +280,94 @@ pub fn pop_last<'a>(
     patience: Patience,
     table: Table,
 ) -> Result<Option<Last<'a>>> {
-    let segment = &space.segment;
+    match pop_last_if(space, participant, patience, table, |_| true)? {
+        Popped::Taken(last) => Ok(Some(last)),
+        _ => Ok(None),
+    }
+}
+
+/// As `pop_last`, if `may` says so of what is there; else that, which stays.
+///
+/// # Errors
+/// As `take`.
+///
+/// # Crash
+/// As `take`.
+pub fn pop_last_if<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    table: Table,
+    may: impl Fn(&Seen) -> bool,
+) -> Result<Popped<'a>> {
     let spare = Unfinished::reserve(space, participant, &mut *patience)?;
     let popped = space.run_as(participant, &mut *patience, |operation| {
-        let mut last: Option<(u64, Shard, Storage, Entry)> = None;
-        for shard in Shard::all(table.cell) {
-            shard.lock(operation, table)?;
-            let Some(storage) = shard.store(segment)? else {
-                continue;
-            };
-            let used = operation.read(shard.0 + USED).min(storage.room());
-            let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
-            let Some(word) = (0..used).rev().map(at).find(|&word| word != 0) else {
-                continue;
-            };
-            let entry = Entry::at(segment, word)?;
-            let stamp = entry.stamp(segment);
-            if last.is_none_or(|(other, ..)| stamp > other) {
-                last = Some((stamp, shard, storage, entry));
-            }
+        let Some(last) = find_last(operation, table)? else {
+            return Ok(Err(Popped::Nothing));
+        };
+        if !may(&last.seen) {
+            return Ok(Err(Popped::Left(last.seen)));
         }
-        let Some((_, shard, storage, entry)) = last else {
-            return Ok(None);
-        };
-        let (tag, bytes) = entry.key(segment)?;
-        let original = entry.original(segment)?;
-        let key = Key { tag, bytes: &bytes };
-        let Probe::There(slot, found) =
-            probe(segment, plainly(segment), storage, &key, key.hash())?
-        else {
-            return Err(crate::error::corrupt("an entry is not in its index").into());
-        };
-        unlink(operation, shard, storage, slot, found)?;
-        heap::discard(operation, found.0)?;
-        let taken = detach(space, participant, operation, found, &spare)?;
-        operation.sequence(shard.sequence());
+        unlink(operation, last.shard, last.storage, last.slot, last.entry)?;
+        heap::discard(operation, last.entry.0)?;
+        let taken = detach(space, participant, operation, last.entry, &spare)?;
+        operation.sequence(last.shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
         operation.commit();
-        Ok(Some((shard, ((tag, bytes), original, taken))))
+        Ok(Ok((last, taken)))
     })?;
-    let popped = popped.map(|(shard, (key, original, taken))| {
-        shrink(space, participant, table, shard);
-        (key, original, taken.ours(spare))
-    });
-    if let Some((.., Taken::Bytes(..))) = popped {
+    let (last, taken) = match popped {
+        Ok(popped) => popped,
+        Err(other) => return Ok(other),
+    };
+    shrink(space, participant, table, last.shard);
+    let taken = taken.ours(spare);
+    if let Taken::Bytes(..) = taken {
         pin::sweep(space, participant, patience)?; // as in `take`
     }
-    Ok(popped)
+    let Seen { key, original, .. } = last.seen;
+    Ok(Popped::Taken((key, original, taken)))
+}
+
+/// Takes out the key that was put in last, if it is still the one that was seen, with its value;
+/// false: it is not.
+///
+/// # Errors
+/// As `remove`.
+///
+/// # Crash
+/// As `remove`.
+pub fn remove_last(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    seen: &Seen,
+) -> Result<bool> {
+    let segment = &space.segment;
+    let removed = space.run_as(participant, &mut *patience, |operation| {
+        let last = find_last(operation, table)?;
+        let is_it =
+            |last: &LastEntry| (last.seen.stamp, last.seen.token) == (seen.stamp, seen.token);
+        let Some(last) = last.filter(is_it) else {
+            return Ok(None);
+        };
+        unlink(operation, last.shard, last.storage, last.slot, last.entry)?;
+        let left = value::discard(operation, last.entry.value(segment))?;
+        heap::discard(operation, last.entry.0)?;
+        operation.sequence(last.shard.sequence());
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(Some((last.shard, left)))
+    })?;
+    let Some((shard, left)) = removed else {
+        return Ok(false);
+    };
+    shrink(space, participant, table, shard);
+    if left {
+        tidy(space, participant, patience)?;
+    }
+    Ok(true)
 }
 
 /// Takes all keys out.

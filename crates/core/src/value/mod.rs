@@ -105,6 +105,25 @@ pub fn prepare<'a>(
     }
 }
 
+/// The codec's kind of a value in a block; None: it is a word.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn kind_of(segment: &Segment, word: u64) -> Result<Option<u8>> {
+    let block = linked(segment, word)?;
+    let kind = block.map(|block| shape_of(segment, block).map(|(kind, ..)| kind));
+    kind.transpose()
+}
+
+/// What taking something out came to, if that depends on what is there.
+pub enum Take<T> {
+    /// There is nothing.
+    Nothing,
+    Taken(T),
+    /// It was not to be taken, and stays.
+    Left,
+}
+
 /// A value found: in a word; copied into the caller's buffer, which it fills; or where it is.
 pub enum Found<'a> {
     Word(u64),

@@ -62,6 +62,11 @@ pub fn is_pickle(kind: u8) -> bool {
     matches!(kind, KIND_PICKLE | KIND_PICKLE_BUFFERS)
 }
 
+/// Whether decoding a payload of this kind runs code, and so may fail: of the codec's own kinds.
+pub fn may_fail(kind: u8) -> bool {
+    is_pickle(kind) || kind == crate::reference::LINKED
+}
+
 /// What to do with courtyard objects in a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Links {

@@ -1,8 +1,9 @@
 //! `Queue` and its kin.
 
 use super::{Fast, Object, base_call, bound, general, guarded, held, native, none};
+use crate::deadline::{Deadline, Limit};
 use crate::primitive::Primitive;
-use crate::queue::Queue;
+use crate::queue::{Queue, quick_get_kept};
 use courtyard_core::queue::Put;
 use pyo3::ffi;
 use std::ptr;
@@ -63,6 +64,29 @@ fn queue_take(slf: Object) -> Option<Object> {
     }
 }
 
+/// As `queue_take`, of an item whose loading may fail.
+#[inline(never)]
+fn queue_take_kept(slf: Object, wait: Option<Deadline>) -> Option<Object> {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    if !own.starts_uncertain(base) {
+        return None;
+    }
+    let mut is_taken = true;
+    let item = general(|py| {
+        let slf = bound(py, slf);
+        let got = quick_get_kept(slf.cast()?, Limit::of(wait), false);
+        is_taken = got.is_some();
+        got.map_or_else(|| Ok(py.None()), |got| Ok(got?.0))
+    });
+    if is_taken {
+        return Some(item);
+    }
+    // SAFETY: a reference of our own.
+    unsafe { ffi::Py_DECREF(item) };
+    None
+}
+
 unsafe extern "C" fn queue_get(
     slf: Object,
     arguments: *const Object,
@@ -72,7 +96,8 @@ unsafe extern "C" fn queue_get(
     guarded(|| {
         if count == 0
             && names.is_null()
-            && let Some(item) = queue_take(slf)
+            && let Some(item) =
+                queue_take(slf).or_else(|| queue_take_kept(slf, Some(Deadline::NEVER)))
         {
             return item;
         }
@@ -82,7 +107,8 @@ unsafe extern "C" fn queue_get(
 
 unsafe extern "C" fn queue_get_nowait(slf: Object, _: Object) -> Object {
     guarded(|| {
-        queue_take(slf).unwrap_or_else(|| {
+        let item = queue_take(slf).or_else(|| queue_take_kept(slf, None));
+        item.unwrap_or_else(|| {
             base_call::<Queue>(slf, c"get_nowait", ptr::null(), 0, ptr::null_mut())
         })
     })

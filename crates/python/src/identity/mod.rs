@@ -55,6 +55,11 @@ const TUPLE: u8 = 10;
 const FROZENSET: u8 = 11;
 const PICKLE: u8 = 12;
 
+/// Whether decoding a key of this tag may run code, and so fail: tuples may have pickles in them.
+pub fn may_fail(tag: u8) -> bool {
+    matches!(tag, PICKLE | TUPLE | FROZENSET)
+}
+
 /// Tuples and frozensets inside one another; what is deeper is pickled.
 const DEPTH: u32 = 100;
 

@@ -127,8 +127,8 @@ pub fn pop<'py>(slf: &Bound<'py, Sequence>, index: i64) -> PyResult<Bound<'py, P
     let py = slf.py();
     insist(slf, |this| {
         match index {
-            0 => return this.pop(py, End::First).map(Some),
-            -1 => return this.pop(py, End::Last).map(Some),
+            0 => return this.pop(py, End::First),
+            -1 => return this.pop(py, End::Last),
             _ => {}
         }
         let (value, token) = this.get(py, index)?;
@@ -143,6 +143,11 @@ pub fn pop<'py>(slf: &Bound<'py, Sequence>, index: i64) -> PyResult<Bound<'py, P
         let done = rebuild(py, this, token, &nothing, &pieces)?;
         Ok(done.map(|()| value))
     })
+}
+
+/// Takes the value at an end.
+pub fn pop_end<'py>(slf: &Bound<'py, Sequence>, end: End) -> PyResult<Bound<'py, PyAny>> {
+    insist(slf, |this| this.pop(slf.py(), end))
 }
 
 /// `x.insert(index, value)`.

@@ -15,6 +15,7 @@ use crate::value::{self, with_buffer, with_fresh};
 use courtyard_core::cell;
 use courtyard_core::list::{self, Element, End, LENGTH, Places, Token};
 use courtyard_core::space::Space;
+use courtyard_core::value::Take;
 use place::{Slice, index_of};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -122,16 +123,26 @@ impl Opened<'_> {
         self.push(py, end, encoded, None).map(drop)
     }
 
-    /// Takes the value at an end.
-    fn pop<'py>(self, py: Python<'py>, end: End) -> PyResult<Bound<'py, PyAny>> {
+    /// Takes the value at an end. One whose loading may fail is loaded first, and then taken if
+    /// nothing changed meanwhile; None: something did.
+    fn pop<'py>(self, py: Python<'py>, end: End) -> PyResult<Option<Bound<'py, PyAny>>> {
         let participant = self.open.participant;
+        let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
         let taken = self.open.handle.waiting(py, |patience| {
-            list::pop(self.space, participant, patience, self.list, end)
+            list::pop_if(self.space, participant, patience, self.list, end, may)
         })?;
         match taken {
-            Some(taken) => value::decode_taken(py, self.space, participant, taken),
-            None if self.is_deque => Err(PyIndexError::new_err("pop from an empty deque")),
-            None => Err(PyIndexError::new_err("pop from empty list")),
+            Take::Taken(taken) => value::decode_taken(py, self.space, participant, taken).map(Some),
+            Take::Left => {
+                let index = if end == End::First { 0 } else { -1 };
+                let (value, token) = self.get(py, index)?;
+                let is_taken = self.open.handle.waiting(py, |patience| {
+                    list::drop_end(self.space, participant, patience, self.list, end, token)
+                })?;
+                Ok(value.filter(|_| is_taken))
+            }
+            Take::Nothing if self.is_deque => Err(PyIndexError::new_err("pop from an empty deque")),
+            Take::Nothing => Err(PyIndexError::new_err("pop from empty list")),
         }
     }
 
@@ -403,8 +414,8 @@ impl List {
     /// Atomic: one of many processes gets it. O(length), at the ends O(1). Waits while another holds
     /// get_lock(); never for a value.
     ///
-    /// Raises IndexError if there is none. A process killed meanwhile has taken the value out, or
-    /// not; what it took is gone with it. As list.pop.
+    /// Raises IndexError if there is none, and what loading the value raises: then it stays. A
+    /// process killed meanwhile has taken the value out, or not; what it took is gone with it. As list.pop.
     ///
     /// >>> import courtyard as cy
     /// >>> x = cy.List("abc")
@@ -454,14 +465,14 @@ impl Deque {
     /// Atomic: one of many processes gets it; O(1). Waits while another holds get_lock(); never for
     /// a value: courtyard.Queue does.
     ///
-    /// Raises IndexError if there is none. A process killed meanwhile has taken the value out, or
-    /// not; what it took is gone with it. As collections.deque.pop.
+    /// Raises IndexError if there is none, and what loading the value raises: then it stays. A
+    /// process killed meanwhile has taken the value out, or not; what it took is gone with it. As collections.deque.pop.
     ///
     /// >>> import courtyard as cy
     /// >>> cy.Deque("ab").pop()
     /// 'b'
     pub fn pop<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        opened(slf.as_super(), |this| this.pop(slf.py(), End::Last))
+        change::pop_end(slf.as_super(), End::Last)
     }
 
     /// Take the first value out and return it; else as pop(). As collections.deque.popleft.
@@ -470,7 +481,7 @@ impl Deque {
     /// >>> cy.Deque("ab").popleft()
     /// 'a'
     pub fn popleft<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        opened(slf.as_super(), |this| this.pop(slf.py(), End::First))
+        change::pop_end(slf.as_super(), End::First)
     }
 
     /// Move n values from the end to the front, or, if n is negative, from the front to the end.

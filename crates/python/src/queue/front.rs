@@ -1,6 +1,7 @@
 //! Taking items.
 
-use super::item::{decode_block, decode_bytes};
+use super::back::{Receipt, put_back};
+use super::item::{Held, decode_block, decode_bytes, may_fail};
 use super::{Queue, Sorted, empty, shut_down};
 use crate::codec::{self, pickle};
 use crate::deadline::Limit;
@@ -29,6 +30,13 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
 }
 
 impl Queue {
+    /// Whether the oldest item seems to be one whose loading may fail.
+    pub fn starts_uncertain(&self, base: &Primitive) -> bool {
+        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        base.handle.held().is_some()
+            && queue::look(segment, cell).is_some_and(|(kind, _)| may_fail(kind))
+    }
+
     /// Takes a small item if nothing stands in the way; `Some(None)` if there is none.
     #[inline(always)]
     pub fn quick_get(
@@ -50,9 +58,11 @@ impl Queue {
                 return Some(Some(codec::decode_word(py, word[0]).map(Bound::unbind)));
             }
         }
+        let keep = |kind, _| may_fail(kind);
         with_buffer(|buffer| {
             // SAFETY: the GIL is held from before this call until after it.
-            let got = unsafe { queue::get_alone(segment, participant, cell, row, buffer) }?;
+            let got =
+                unsafe { queue::get_alone_but(segment, participant, cell, row, keep, buffer) }?;
             Some(got.map(|got| match got {
                 Got::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
                 Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length]),
@@ -60,6 +70,52 @@ impl Queue {
             }))
         })
     }
+}
+
+/// Takes a small item whose loading may fail, if nothing stands in the way, and loads it: with a block
+/// at hand by which it can go back. With `kept` the receipt is that block.
+pub fn quick_get_kept(
+    slf: &Bound<'_, Queue>,
+    limit: Limit,
+    kept: bool,
+) -> Option<PyResult<(Py<PyAny>, Receipt)>> {
+    let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    if this.order != Order::Fifo {
+        return None;
+    }
+    let (_, room) = queue::look(segment, cell).filter(|(kind, _)| may_fail(*kind))?;
+    let row = this.enrolment.known(base.handle.held()?)?;
+    let open = base.handle.open(py).ok()?;
+    let (space, participant) = (base.handle.space, open.participant);
+    // What that raises, the general way raises again.
+    let spare = base.handle.waiting_until(py, limit, |patience| {
+        queue::reserve(space, participant, patience, room)
+    });
+    let spare = spare.ok()??;
+    let keep = |kind, length| may_fail(kind) && length > room;
+    with_buffer(|buffer| {
+        // SAFETY: the GIL is held from before this call until after it.
+        let got = unsafe { queue::get_alone_but(segment, participant, cell, row, keep, buffer) }??;
+        let (kind, bytes) = match got {
+            Got::Bytes(kind, length) => (kind, &buffer[..length]),
+            Got::Word(word) => {
+                let item = codec::decode_word(py, word).map(Bound::unbind);
+                return Some(item.map(|item| (item, Receipt::Plain)));
+            }
+            Got::Block(_) => return None,
+        };
+        let spare = Held::new(space, participant, spare); // which knows of forks
+        let item = decode_bytes(py, kind, bytes);
+        if item.is_ok() && !(kept && may_fail(kind)) {
+            return Some(item.map(|item| (item, Receipt::Plain)));
+        }
+        let receipt = Receipt::Held(spare.filled(kind, bytes));
+        Some(match item {
+            Ok(item) => Ok((item, receipt)),
+            Err(error) => Err(put_back(slf, &open, row, vec![receipt], error)),
+        })
+    })
 }
 
 /// Tells `wait_for` of an item taken or done with: it sleeps where items are told of.
@@ -73,8 +129,19 @@ pub fn tell(base: &Primitive) {
 /// Takes the first item; `wait` says until when to wait for one.
 ///
 /// # Errors
-/// `queue.Empty`, `ShutDown`, what decoding raises.
+/// `queue.Empty`, `ShutDown`; what decoding raises, and then the item is where it was.
 pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>> {
+    get_with_receipt(slf, wait).map(|(item, _)| item)
+}
+
+/// As `get`, with what it takes to give the item back.
+///
+/// # Errors
+/// As `get`.
+pub fn get_with_receipt(
+    slf: &Bound<'_, Queue>,
+    wait: Option<Deadline>,
+) -> PyResult<(Py<PyAny>, Receipt)> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
     let _open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
@@ -89,7 +156,10 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
         || {
             let was_closing = queue::is_closing(segment, queue.cell);
             if let Some(Some(item)) = this.quick_get(py, base) {
-                return Ok(Some(item?));
+                return Ok(Some((item?, Receipt::Plain)));
+            }
+            if let Some(got) = quick_get_kept(slf, limit, true) {
+                return got.map(Some);
             }
             // Asked each time: signal handlers run while we wait, and may fork.
             let open = base.handle.open(py)?;
@@ -104,26 +174,42 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
             let sift = sift.transpose()?.flatten();
             let got = with_buffer(|buffer| {
                 let got = base.handle.waiting_until(py, limit, |patience| {
-                    queue::get(
+                    queue::get_but(
                         space,
                         participant,
                         patience,
                         queue,
                         row,
                         sift.as_ref(),
+                        may_fail,
                         buffer,
                     )
                 })?;
                 drop(sorted); // decoding may run any code
-                match got.flatten() {
-                    None => Ok(None),
-                    Some(Got::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
+                let (item, receipt) = match got.flatten() {
+                    None => return Ok(None),
+                    Some(Got::Word(word)) => {
+                        let item = codec::decode_word(py, word).map(Bound::unbind);
+                        (item, Receipt::Word(word))
+                    }
                     Some(Got::Bytes(kind, length)) => {
-                        decode_bytes(py, kind, &buffer[..length]).map(Some)
+                        let bytes = &buffer[..length];
+                        let item = decode_bytes(py, kind, bytes);
+                        let is_plain = item.is_ok() && !may_fail(kind);
+                        let receipt = match is_plain {
+                            true => Receipt::Plain,
+                            false => Receipt::Bytes(kind, bytes.to_vec()),
+                        };
+                        (item, receipt)
                     }
                     Some(Got::Block(block)) => {
-                        decode_block(py, space, participant, block).map(Some)
+                        let held = Held::new(space, participant, block);
+                        (decode_block(py, held.clone()), Receipt::Held(held))
                     }
+                };
+                match item {
+                    Ok(item) => Ok(Some((item, receipt))),
+                    Err(error) => Err(put_back(slf, &open, row, vec![receipt], error)),
                 }
             })?;
             if got.is_none() && was_closing {

@@ -1,10 +1,11 @@
 //! Items in blocks, and items with links to courtyard objects.
 
 use crate::codec::{self, Source, pickle};
-use crate::error::{copying, named, raise};
+use crate::error::{copying, named, raise, surely};
 use crate::process;
 use crate::reference;
 use crate::trust;
+use courtyard_core::error::Error;
 use courtyard_core::heap;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue;
@@ -21,6 +22,12 @@ use std::sync::Arc;
 /// then what that kind says. Links are pickled handles, each a ticket of its object.
 pub const KIND_LINKED: u8 = 64;
 const LINKED_HEAD: usize = 16;
+
+/// Whether decoding an item of this kind runs code, and so may fail.
+#[inline(always)]
+pub fn may_fail(kind: u8) -> bool {
+    kind == KIND_LINKED || codec::is_pickle(kind)
+}
 
 /// Decodes an item that lay in the ring itself.
 pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8]) -> PyResult<Py<PyAny>> {
@@ -71,12 +78,98 @@ pub fn with_links(
 }
 
 /// A block that was an item, in our hands: its arrays are views of it.
-struct Held {
+pub struct Held {
     space: &'static Space,
     holder: *const Participant,
     block: Option<Unfinished<'static>>,
     /// Dropped last.
     _way: process::Way,
+}
+
+impl Held {
+    pub fn new(
+        space: &'static Space,
+        participant: &'static Participant,
+        block: Unfinished<'static>,
+    ) -> Arc<Held> {
+        Arc::new(Held {
+            space,
+            holder: std::ptr::from_ref(participant),
+            block: Some(block),
+            _way: process::Way::new(space),
+        })
+    }
+
+    fn payload(&self) -> u64 {
+        self.block.as_ref().map_or(0, Unfinished::payload)
+    }
+
+    /// With an item in its block, if this process is still whose it was.
+    pub fn filled(self: Arc<Held>, kind: u8, bytes: &[u8]) -> Arc<Held> {
+        if let Some(block) = &self.block
+            && std::ptr::eq(self.space.registered(), self.holder)
+        {
+            queue::fill(&self.space.segment, block, kind, &[bytes]);
+        }
+        self
+    }
+
+    /// The block, to be an item again: a copy if views of it are in use.
+    ///
+    /// # Errors
+    /// `SpaceFull`.
+    pub fn reclaim(
+        held: Arc<Held>,
+        py: Python<'_>,
+        participant: &'static Participant,
+    ) -> PyResult<Option<Unfinished<'static>>> {
+        match Arc::try_unwrap(held) {
+            Ok(mut held) => Ok(held.block.take()),
+            Err(held) => {
+                let (kind, bytes) = held.bytes(py)?;
+                block_of(py, held.space, participant, kind, &[&bytes]).map(Some)
+            }
+        }
+    }
+
+    /// Whether what is in the block is as good as its bytes: nothing runs when it is loaded.
+    pub fn is_plain(&self) -> bool {
+        let contents = queue::contents(&self.space.segment, self.payload());
+        contents.is_ok_and(|(kind, ..)| !may_fail(kind))
+    }
+
+    /// What is in the block.
+    ///
+    /// # Errors
+    /// `CorruptError`.
+    pub fn bytes(&self, py: Python<'_>) -> PyResult<(u8, Vec<u8>)> {
+        let segment = &self.space.segment;
+        let contents = queue::contents(segment, self.payload());
+        let (kind, at, length) = contents.map_err(|error| raise(py, error))?;
+        let mut bytes = vec![0; length as usize];
+        segment.copy_out(at, &mut bytes);
+        Ok((kind, bytes))
+    }
+}
+
+/// A block of ours with an item in it.
+///
+/// # Errors
+/// `SpaceFull`.
+pub fn block_of(
+    py: Python<'_>,
+    space: &'static Space,
+    participant: &'static Participant,
+    kind: u8,
+    parts: &[&[u8]],
+) -> PyResult<Unfinished<'static>> {
+    let prepared = surely(py, |patience| {
+        queue::prepare(space, participant, patience, kind, parts)
+    })?;
+    match prepared {
+        queue::Fresh::Block(block) => Ok(block),
+        _ => Err(raise(py, Error::Corrupt("an item in no block".into()))),
+    }
 }
 
 // SAFETY: the pointer is only compared.
@@ -174,25 +267,11 @@ impl Piece {
 }
 
 /// Decodes an item in a block of ours; views of it keep the block.
-pub fn decode_block(
-    py: Python<'_>,
-    space: &'static Space,
-    participant: &'static Participant,
-    block: Unfinished<'static>,
-) -> PyResult<Py<PyAny>> {
-    let segment = &space.segment;
-    let contents = queue::contents(segment, block.payload());
+pub fn decode_block(py: Python<'_>, held: Arc<Held>) -> PyResult<Py<PyAny>> {
+    let contents = queue::contents(&held.space.segment, held.payload());
     let (kind, at, length) = contents.map_err(|error| raise(py, error))?;
-    let holder = std::ptr::from_ref(participant);
-    let block = Some(block);
-    let held = Arc::new(Held {
-        _way: process::Way::new(space),
-        space,
-        holder,
-        block,
-    });
     if kind == queue::VALUE_WORD {
-        let word = segment.word(at).load(Ordering::Relaxed);
+        let word = held.space.segment.word(at).load(Ordering::Relaxed);
         return Ok(codec::decode_word(py, word)?.unbind());
     }
     let source = InBlock { held, at, length };

@@ -1,5 +1,6 @@
 //! `Queue`: the native part of `courtyard.Queue` and its kin.
 
+mod back;
 mod batch;
 mod front;
 mod item;
@@ -28,6 +29,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+pub use front::quick_get_kept;
 use front::{get, peek, tell, with_buffer};
 use order::Sorted;
 use tail::{put, put_one, spare};
@@ -212,7 +214,7 @@ impl Queue {
     /// process, and lost with it: lease() is for those who mind.
     ///
     /// Raises queue.Empty; ShutDown when the queue is shut down and empty; ValueError for a
-    /// negative timeout.
+    /// negative timeout; and what loading the item raises: then it is back, first in line.
     ///
     /// >>> import courtyard as cy
     /// >>> q = cy.Queue()
@@ -290,7 +292,8 @@ impl Queue {
     ///
     /// Small numbers and the like are taken together, in a third of the time.
     ///
-    /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0.
+    /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0; and what loading an
+    /// item, or Ctrl-C, raises: then all that it had taken are back, first in line.
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
@@ -300,29 +303,10 @@ impl Queue {
         let max = usize::try_from(max).map_err(|_| {
             PyValueError::new_err(format!("expected 0 items or more, found max={max}"))
         })?;
-        let py = slf.py();
-        let (this, base) = (slf.get(), slf.as_super().get());
-        let items = PyList::empty(py);
         if max == 0 {
-            return Ok(items);
+            return Ok(PyList::empty(slf.py()));
         }
-        items.append(get(slf, deadline_of(slf, None, timeout)?)?)?;
-        while items.len() < max {
-            if batch::get(slf, &items, max)? {
-                continue;
-            }
-            let next = match this.quick_get(py, base) {
-                Some(Some(item)) => item,
-                Some(None) => break,
-                None => get(slf, None),
-            };
-            match next {
-                Err(error) if error.is_instance(py, empty(py).get_type(py).as_any()) => break,
-                Err(error) if error.is_instance(py, shut_down(py).get_type(py).as_any()) => break,
-                item => items.append(item?)?,
-            }
-        }
-        Ok(items)
+        batch::get(slf, max, deadline_of(slf, None, timeout)?)
     }
 
     /// Return how many items are in the queue; exact, but others may change it at once.

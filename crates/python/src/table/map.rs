@@ -1,13 +1,12 @@
 //! `Map`: a table with values: what `courtyard.Dict` has and `courtyard.Set` has not.
 
-use super::{Table, absent, opened, pop_last, update};
+use super::{Table, absent, opened, update};
 use crate::argument::Given;
 use crate::codec::{self, Links};
 use crate::handle::Address;
 use crate::identity::with_key;
 use crate::reference::again;
-use crate::value;
-use courtyard_core::table::{self, When};
+use courtyard_core::table::When;
 use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -133,8 +132,9 @@ impl Map {
     ///
     /// Atomic: one of many processes gets the value. Waits while another holds get_lock().
     ///
-    /// Raises KeyError if there is neither. A process killed meanwhile has removed the key, or not;
-    /// the value that it removed is gone with it. As dict.pop.
+    /// Raises KeyError if there is neither, and what loading the value raises: then it stays. A
+    /// process killed meanwhile has removed the key, or not; the value that it removed is gone with
+    /// it. As dict.pop.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(a=1)
@@ -146,23 +146,12 @@ impl Map {
         key: &Bound<'py, PyAny>,
         default: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         if default.len() > 1 {
             let count = default.len() + 1;
             let message = format!("pop expected at most 2 arguments, got {count}");
             return Err(pyo3::exceptions::PyTypeError::new_err(message));
         }
-        let taken = opened(slf.as_super(), |this| {
-            with_key(key, |identity| {
-                let participant = this.open.participant;
-                let taken = this.open.handle.waiting(py, |patience| {
-                    table::take(this.space, participant, patience, this.table, &identity.key)
-                })?;
-                let decode = |taken| value::decode_taken(py, this.space, participant, taken);
-                taken.map(decode).transpose()
-            })
-        })?;
-        match taken {
+        match update::take(slf.as_super(), key)? {
             Some(value) => Ok(value),
             None if default.len() == 1 => default.get_item(0),
             None => Err(absent(key)),
@@ -173,13 +162,14 @@ impl Map {
     ///
     /// Atomic, as pop(); waits while another holds get_lock().
     ///
-    /// Raises KeyError if there is none. As dict.popitem.
+    /// Raises KeyError if there is none, and what loading key or value raises: then they stay. As
+    /// dict.popitem.
     ///
     /// >>> import courtyard as cy
     /// >>> cy.Dict(a=1, b=2).popitem()
     /// ('b', 2)
     fn popitem<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        pop_last(slf.as_super())?
+        update::pop_last(slf.as_super())?
             .ok_or_else(|| PyKeyError::new_err("popitem(): dictionary is empty"))
     }
 

@@ -44,10 +44,17 @@ impl Opened<'_> {
         py: Python<'py>,
         identity: &Identity,
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
+        self.find_key(py, &identity.key)
+    }
+
+    fn find_key<'py>(
+        self,
+        py: Python<'py>,
+        key: &table::Key,
+    ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
         let participant = self.open.participant;
         let read = |buffer: &mut Vec<u8>| {
             let (found, token) = self.open.handle.waiting(py, |patience| {
-                let key = &identity.key;
                 table::find(self.space, participant, patience, self.table, key, buffer)
             })?;
             let Some(found) = found else {
@@ -164,29 +171,6 @@ fn absent(key: &Bound<'_, PyAny>) -> PyErr {
     PyKeyError::new_err((key.clone().unbind(),))
 }
 
-/// Takes out the key that was put in last, with its value. None: the table is empty.
-fn pop_last<'py>(
-    slf: &Bound<'py, Table>,
-) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
-    let py = slf.py();
-    opened(slf, |this| {
-        let participant = this.open.participant;
-        let popped = this.open.handle.waiting(py, |patience| {
-            table::pop_last(this.space, participant, patience, this.table)
-        })?;
-        let Some(((tag, bytes), original, taken)) = popped else {
-            return Ok(None);
-        };
-        let value = value::decode_taken(py, this.space, participant, taken)?;
-        let original = original
-            .as_ref()
-            .map(|(kind, bytes)| (*kind, bytes.as_slice()));
-        let bytes = bytes.as_slice();
-        let key = identity::decode(py, table::Key { tag, bytes }, original)?;
-        Ok(Some((key, value)))
-    })
-}
-
 impl Table {
     fn make(py: Python<'_>, address: Option<&Address>) -> PyResult<PyClassInitializer<Table>> {
         let base = Primitive::make(py, cell::TABLE, LENGTH, address, |_, _| {})?;
@@ -266,7 +250,7 @@ impl Table {
 
     /// Takes out the key that was put in last. Raises KeyError if there is none.
     fn _pop_last<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let popped = pop_last(slf)?.map(|(key, _)| key);
+        let popped = update::pop_last(slf)?.map(|(key, _)| key);
         popped.ok_or_else(|| PyKeyError::new_err("pop from an empty set"))
     }
 

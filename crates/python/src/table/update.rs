@@ -3,10 +3,11 @@
 use super::{Opened, Table, acquire, opened, release};
 use crate::codec::{self, Links};
 use crate::error::changed_inside;
-use crate::identity::{self, with_key};
-use crate::value::with_fresh;
+use crate::identity::{self, Identity, with_key};
+use crate::value::{self, with_fresh};
 use crate::waiter::Deadline;
-use courtyard_core::table::{self, Batch, Item, When};
+use courtyard_core::table::{self, Batch, Item, LastSeen, Popped, When};
+use courtyard_core::value::Take;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyList};
 
@@ -27,31 +28,130 @@ pub fn update<'py>(
     mut next: impl FnMut(Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>>,
 ) -> PyResult<()> {
     let py = slf.py();
-    let mut attempt = || {
+    insist(slf, || {
         opened(slf, |this| {
             with_key(key, |identity| {
                 let (value, token) = this.find(py, &identity)?;
-                match next(value)? {
-                    None => Ok(true),
-                    Some(new) => this.store(py, key, &identity, &new, When::Unchanged(token)),
-                }
+                let done = match next(value)? {
+                    None => true,
+                    Some(new) => this.store(py, key, &identity, &new, When::Unchanged(token))?,
+                };
+                Ok(done.then_some(()))
             })
         })
-    };
+    })
+}
+
+/// Attempts something until it gives what it came to; after some failures with others locked out.
+///
+/// # Errors
+/// Those of `attempt`; `RuntimeError` if it never gives anything, as it changes the table itself.
+fn insist<T>(
+    slf: &Bound<'_, Table>,
+    mut attempt: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<T> {
     for _ in 0..PERSISTENCE {
-        if attempt()? {
-            return Ok(());
+        if let Some(done) = attempt()? {
+            return Ok(done);
         }
     }
     exclusively(slf, || {
         // A thread of this process shares no lock with us: it waits now, too.
-        for _ in 0..PERSISTENCE {
-            if attempt()? {
-                return Ok(());
-            }
-        }
-        Err(changed_inside("the key"))
+        let mut tries = (0..PERSISTENCE).map(|_| attempt());
+        let done = tries.find_map(Result::transpose);
+        done.unwrap_or_else(|| Err(changed_inside("the key")))
     })
+}
+
+/// Takes a key out and returns its value; None: there is none. A value whose loading may fail is
+/// loaded first, and then taken out if it is still there.
+///
+/// # Errors
+/// What decoding raises; then nothing has changed.
+pub fn take<'py>(
+    slf: &Bound<'py, Table>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = slf.py();
+    let attempt = |this: Opened<'_>, identity: Identity| {
+        let participant = this.open.participant;
+        let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
+        let taken = this.open.handle.waiting(py, |patience| {
+            table::take_if(
+                this.space,
+                participant,
+                patience,
+                this.table,
+                &identity.key,
+                may,
+            )
+        })?;
+        Ok(match taken {
+            Take::Nothing => Some(None),
+            Take::Taken(taken) => Some(Some(value::decode_taken(
+                py,
+                this.space,
+                participant,
+                taken,
+            )?)),
+            Take::Left => {
+                let (value, token) = this.find(py, &identity)?;
+                let is_taken =
+                    value.is_some() && this.remove(py, &identity, When::Unchanged(token))?;
+                is_taken.then_some(value)
+            }
+        })
+    };
+    insist(slf, || {
+        opened(slf, |this| {
+            with_key(key, |identity| attempt(this, identity))
+        })
+    })
+}
+
+/// Takes out the key that was put in last, with its value; None: the table is empty. As `take`.
+///
+/// # Errors
+/// As `take`.
+pub fn pop_last<'py>(
+    slf: &Bound<'py, Table>,
+) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    let py = slf.py();
+    let key_of = |(tag, bytes): &(u8, Vec<u8>), original: &Option<(u8, Vec<u8>)>| {
+        let original = original.as_ref();
+        let original = original.map(|(kind, bytes)| (*kind, bytes.as_slice()));
+        identity::decode(py, table::Key { tag: *tag, bytes }, original)
+    };
+    let attempt = |this: Opened<'_>| {
+        let participant = this.open.participant;
+        let may = |seen: &LastSeen| {
+            let is_plain = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
+            let original = seen.original.as_ref().map(|(kind, _)| *kind);
+            is_plain(seen.kind) && is_plain(original) && !identity::may_fail(seen.key.0)
+        };
+        let popped = this.open.handle.waiting(py, |patience| {
+            table::pop_last_if(this.space, participant, patience, this.table, may)
+        })?;
+        let seen = match popped {
+            Popped::Nothing => return Ok(Some(None)),
+            Popped::Taken((key, original, taken)) => {
+                let value = value::decode_taken(py, this.space, participant, taken)?;
+                return Ok(Some(Some((key_of(&key, &original)?, value))));
+            }
+            Popped::Left(seen) => seen,
+        };
+        let (tag, bytes) = (seen.key.0, seen.key.1.as_slice());
+        let (value, token) = this.find_key(py, &table::Key { tag, bytes })?;
+        let Some(value) = value.filter(|_| token == seen.token) else {
+            return Ok(None);
+        };
+        let key = key_of(&seen.key, &seen.original)?;
+        let is_taken = this.open.handle.waiting(py, |patience| {
+            table::remove_last(this.space, participant, patience, this.table, &seen)
+        })?;
+        Ok(is_taken.then_some(Some((key, value))))
+    };
+    insist(slf, || opened(slf, attempt))
 }
 
 /// Runs `work` while the table's lock is ours.

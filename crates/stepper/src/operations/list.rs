@@ -296,6 +296,21 @@ fn popping(entries: &mut Vec<Entry>) {
                 End::First => start.holds[1..].to_vec(),
                 End::Last => start.holds[..2].to_vec(),
             };
+            let again = Start::new(contents(3, &[length]));
+            entries.push(change(
+                format!("drop {length} bytes, {place}"),
+                again,
+                after.clone(),
+                |space, made| {
+                    let token = list::look(space, me(space), &mut patient, writer(made));
+                    token.expect("to look")
+                },
+                move |space, made, token| {
+                    let (me, list) = (me(space), writer(made));
+                    let dropped = list::drop_end(space, me, &mut patient, list, end, token);
+                    assert!(dropped.expect("to drop"));
+                },
+            ));
             entries.push(change(
                 format!("pop {length} bytes, {place}"),
                 start,

@@ -6,6 +6,7 @@ use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
 use courtyard_core::space::{Space, patient};
+use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, heap};
 
 const KIND: u8 = 20;
@@ -139,6 +140,18 @@ fn change<R: 'static>(
     act: impl Fn(&'static Space, Queue, R) + 'static,
 ) -> Entry {
     let first = before.clone();
+    change_from(name, (maximum, stack), first, (before, after), ready, act)
+}
+
+/// As `change`, of a queue that began with `first`: `ready` may have taken some of it.
+fn change_from<R: 'static>(
+    name: &str,
+    (maximum, stack): (u64, bool),
+    first: Vec<Vec<u8>>,
+    (before, after): (Vec<Vec<u8>>, Vec<Vec<u8>>),
+    ready: impl Fn(&'static Space, Queue) -> R + 'static,
+    act: impl Fn(&'static Space, Queue, R) + 'static,
+) -> Entry {
     let (before, after) = match stack {
         true => (reversed(&before), reversed(&after)),
         false => (before, after),
@@ -350,6 +363,54 @@ fn getting(entries: &mut Vec<Entry>) {
     ));
 }
 
+/// Takes the first item in a block.
+fn get_block(space: &'static Space, queue: Queue, row: Row) -> Unfinished<'static> {
+    let (me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+    let all = |_| true;
+    let got = queue::get_but(space, me, &mut patient, queue, row, None, all, &mut buffer);
+    match got.expect("to get").expect("an item") {
+        Got::Block(block) => block,
+        _ => panic!("an item in no block"),
+    }
+}
+
+fn giving_back(entries: &mut Vec<Entry>) {
+    for (name, length, stack) in [
+        ("an item", 100, false),
+        ("a large item", LARGE, false),
+        ("an item of a stack", 100, true),
+    ] {
+        let (first, mut less) = (row(3, length), row(3, length));
+        if stack {
+            less.pop();
+        } else {
+            less.remove(0);
+        }
+        entries.push(change(
+            &format!("get {name} in a block"),
+            (0, stack),
+            first.clone(),
+            less.clone(),
+            enroll,
+            |space, queue, row| drop(get_block(space, queue, row)),
+        ));
+        entries.push(change_from(
+            &format!("put {name} back"),
+            (0, stack),
+            first.clone(),
+            (less, first),
+            |space, queue| {
+                let row = enroll(space, queue);
+                (row, get_block(space, queue, row))
+            },
+            |space, queue, (row, block)| {
+                queue::put_back(space, me(space), &mut patient, queue, row, &block)
+                    .expect("to put back");
+            },
+        ));
+    }
+}
+
 fn lease(space: &Space, queue: Queue) -> queue::Lease {
     let row = Row::reserve(space, me(space), &mut patient).expect("a row");
     let leased = queue::lease(space, me(space), &mut patient, queue, row, None);
@@ -466,6 +527,7 @@ fn living(entries: &mut Vec<Entry>) {
 pub fn add(entries: &mut Vec<Entry>) {
     putting(entries);
     getting(entries);
+    giving_back(entries);
     leasing(entries);
     living(entries);
 }

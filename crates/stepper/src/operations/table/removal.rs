@@ -8,7 +8,7 @@ use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, me, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
 use courtyard_core::space::{Space, patient};
-use courtyard_core::table;
+use courtyard_core::table::{self, Popped};
 use courtyard_core::value::Taken;
 
 fn is_taken(space: &Space, taken: Taken, length: usize) {
@@ -92,6 +92,24 @@ pub fn add(entries: &mut Vec<Entry>) {
             },
         ));
         let before = spread(5, &[length]);
+        entries.push(change(
+            format!("remove {what} from a table, which was seen to be the last"),
+            before.clone(),
+            without(&before, 4),
+            |space, made| {
+                let (me, table) = (me(space), writer(made));
+                let seen = table::pop_last_if(space, me, &mut patient, table, |_| false);
+                match seen.expect("to look") {
+                    Popped::Left(seen) => seen,
+                    _ => panic!("it was not to be taken"),
+                }
+            },
+            move |space, made, seen| {
+                let (me, table) = (me(space), writer(made));
+                let removed = table::remove_last(space, me, &mut patient, table, &seen);
+                assert!(removed.expect("to remove"));
+            },
+        ));
         entries.push(change(
             format!("pop {what} from a table"),
             before.clone(),
