@@ -37,6 +37,7 @@ impl<'a> Unfinished<'a> {
         patience: Patience,
     ) -> Result<Unfinished<'a>> {
         loop {
+            participant.require()?;
             if let Some(row) = participant.take_unfinished() {
                 return Ok(Unfinished {
                     space,
