@@ -13,6 +13,7 @@ LAYERS = [
     ["error", "seed", "sync", "os"],
     ["backlog", "copy", "crash", "layout"],
     ["pending", "roster"],
+    ["enrolled"],
     ["superblock"],
     ["segment"],
     ["participant"],

@@ -6,7 +6,7 @@
 //! is dead its drainer settles it with the object, under the slot's drain lock.
 
 use crate::error::Result;
-use crate::layout::{self, SLOTS, WORD, slot};
+use crate::layout::{self, SLOTS, WORD, slot, superblock};
 use crate::operation::Operation;
 use crate::participant::{DRAINING, Me, Participant, State};
 use crate::roster::ObjectId;
@@ -67,6 +67,15 @@ impl Row {
         participant.holdings.forget(self.number);
     }
 
+    /// Makes rows free again in which this process is on record with objects that are gone.
+    pub fn give_forsaken(segment: &Segment, participant: &Participant) {
+        let is_gone = |object| !is_there(segment, object);
+        for (number, at) in participant.enrolled.forsaken(is_gone) {
+            segment.word(at).store(0, Ordering::Relaxed); // no record is about it any more
+            participant.holdings.forget(number);
+        }
+    }
+
     /// What is held, as its owner sees it.
     pub fn amount(self, segment: &Segment) -> u64 {
         if segment.word(self.at).load(Ordering::Relaxed) == 0 {
@@ -86,6 +95,15 @@ impl Row {
     /// Writes the entry that says that nothing is held.
     pub fn clear(self, operation: &mut Operation) {
         operation.write(self.at, 0);
+    }
+}
+
+/// Whether an object lives, as far as can be seen without the directory's lock: one that is gone never
+/// comes back.
+fn is_there(segment: &Segment, object: ObjectId) -> bool {
+    match rows::place(segment, superblock::OBJECTS, object.row, layout::OBJECT_ROW) {
+        Ok(Place::At(at)) => segment.word(at).load(Ordering::Relaxed) == object.serial,
+        _ => true,
     }
 }
 

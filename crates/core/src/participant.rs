@@ -10,6 +10,7 @@
 //! | LIVE     | nobody, a reaper  | its process is dead: phase (a) is due               | DRAINING, generation + 1 |
 //! | DRAINING | nobody, a drainer | its locks are free; phase (b) gives back the rest   | FREE |
 
+use crate::enrolled::Enrolled;
 use crate::error::{Error, Result};
 use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, record, slot};
 use crate::os::{self, Claim, File};
@@ -119,6 +120,8 @@ pub struct Participant {
     waits: AtomicU64,
     /// Which rows of the table of holdings are taken.
     pub holdings: Roster,
+    /// Which of these rows objects are used by.
+    pub enrolled: Enrolled,
 }
 
 // SAFETY: the anchor's page is never read or written.
@@ -196,6 +199,7 @@ impl Participant {
             pins: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             holdings: Roster::default(),
+            enrolled: Enrolled::default(),
         }))
     }
 

@@ -1,7 +1,9 @@
-//! The row in which this process is on record with an object: another one after a fork.
+//! The row in which this process is on record with an object, for one handle: another one after a fork.
 
 use courtyard_core::holding::Row;
 use courtyard_core::participant::Participant;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::Space;
 use courtyard_core::sync::{AtomicPtr, AtomicU64, Ordering};
 use pyo3::PyResult;
 
@@ -10,23 +12,28 @@ pub struct Enrolment {
     holder: AtomicPtr<Participant>,
     number: AtomicU64,
     at: AtomicU64,
+    space: &'static Space,
+    object: ObjectId,
+    /// Whether a row in which nothing is counted is free, also without a record of the object's.
+    is_plain: bool,
 }
 
-impl Default for Enrolment {
-    fn default() -> Enrolment {
+impl Enrolment {
+    pub fn new(space: &'static Space, object: ObjectId, is_plain: bool) -> Enrolment {
         Enrolment {
             holder: AtomicPtr::default(),
             number: AtomicU64::new(0),
             at: AtomicU64::new(0),
+            space,
+            object,
+            is_plain,
         }
     }
-}
 
-impl Enrolment {
     /// Our row, if we have one as this participant.
     #[inline(always)]
     pub fn known(&self, participant: &Participant) -> Option<Row> {
-        // pairs with `row`, Release
+        // pairs with `set`, Release
         let holder = self.holder.load(Ordering::Acquire);
         std::ptr::eq(holder, participant).then(|| Row {
             number: self.number.load(Ordering::Relaxed),
@@ -34,7 +41,8 @@ impl Enrolment {
         })
     }
 
-    /// Our row, made by `make` if there is none yet; None if that took it too long.
+    /// Our row: that of another handle, or made by `make` if there is none yet; None if that took it
+    /// too long.
     ///
     /// # Errors
     /// What `make` fails with.
@@ -44,20 +52,50 @@ impl Enrolment {
         make: impl FnOnce() -> PyResult<Option<Row>>,
         unmake: impl FnOnce(Row) -> PyResult<()>,
     ) -> PyResult<Option<Row>> {
-        if let Some(row) = self.known(participant) {
+        if let Some(row) = self.known(participant).or_else(|| self.join(participant)) {
             return Ok(Some(row));
         }
+        Row::give_forsaken(&self.space.segment, participant);
         let Some(row) = make()? else {
             return Ok(None);
         };
-        if let Some(theirs) = self.known(participant) {
-            unmake(row)?; // another thread made one while we waited
+        // Another thread may have made one while we waited.
+        if let Some(theirs) = self.known(participant).or_else(|| self.join(participant)) {
+            unmake(row)?;
             return Ok(Some(theirs));
         }
+        participant.enrolled.add(self.object, (row.number, row.at));
+        self.set(participant, row);
+        Ok(Some(row))
+    }
+
+    fn join(&self, participant: &Participant) -> Option<Row> {
+        let (number, at) = participant.enrolled.join(self.object)?;
+        let row = Row { number, at };
+        self.set(participant, row);
+        Some(row)
+    }
+
+    fn set(&self, participant: &Participant, row: Row) {
         self.number.store(row.number, Ordering::Relaxed);
         self.at.store(row.at, Ordering::Relaxed);
         let me = std::ptr::from_ref(participant).cast_mut();
         self.holder.store(me, Ordering::Release);
-        Ok(Some(row))
+    }
+}
+
+impl Drop for Enrolment {
+    fn drop(&mut self) {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let Some(participant) = (unsafe { self.space.registered().as_ref() }) else {
+            return;
+        };
+        let Some(row) = self.known(participant) else {
+            return; // none, or its parent's in a forked child
+        };
+        let is_empty = self.is_plain && row.amount(&self.space.segment) == 0;
+        if participant.enrolled.leave(self.object, is_empty).is_some() {
+            row.give(participant);
+        }
     }
 }

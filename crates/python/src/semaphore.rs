@@ -137,9 +137,9 @@ impl Semaphore {
                 semaphore::fill(segment, at, value, limit);
             },
         )?;
-        Ok(PyClassInitializer::from(base).add_subclass(Semaphore {
-            enrolment: Enrolment::default(),
-        }))
+        let (space, object) = (base.handle.space, base.handle.object());
+        let enrolment = Enrolment::new(space, object, true);
+        Ok(PyClassInitializer::from(base).add_subclass(Semaphore { enrolment }))
     }
 
     /// Take a permit; return whether that succeeded.

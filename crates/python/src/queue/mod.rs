@@ -157,7 +157,8 @@ impl Queue {
                 queue::create(space, participant, patience, maximum, order)
             })?,
         };
-        let (found, enrolment) = (handle.length, Enrolment::default());
+        let enrolment = Enrolment::new(handle.space, handle.object(), false);
+        let found = handle.length;
         if found != LENGTH {
             let message = format!("expected {LENGTH} bytes, found {found}");
             return Err(named(py, "CorruptError", message));
