@@ -16,6 +16,7 @@ LAYERS = [
     ["enrolled"],
     ["superblock"],
     ["segment"],
+    ["byte"],
     ["participant"],
     ["lock", "journal", "wait", "waiting"],
     ["alone", "operation", "recover"],

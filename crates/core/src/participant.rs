@@ -10,10 +10,13 @@
 //! | LIVE     | nobody, a reaper  | its process is dead: phase (a) is due               | DRAINING, generation + 1 |
 //! | DRAINING | nobody, a drainer | its locks are free; phase (b) gives back the rest   | FREE |
 
+pub(crate) use crate::byte::system;
+use crate::byte::{Anchor, Hold};
+pub use crate::byte::{Right, any_alive, is_alive};
 use crate::enrolled::Enrolled;
 use crate::error::{Error, Result};
-use crate::layout::{self, LIVENESS_BYTE, SLOTS, WORD, record, slot};
-use crate::os::{self, Claim, File};
+use crate::layout::{self, SLOTS, WORD, record, slot};
+use crate::os;
 use crate::pending::{Pending, take_bit};
 use crate::roster::Roster;
 use crate::seed::{Bug, planted};
@@ -65,37 +68,6 @@ impl State {
     }
 }
 
-/// What keeps the kernel's lock on a slot's byte: a mapped page of an open file description,
-/// or, where that does not hold the lock (some overlay file systems), its descriptor.
-pub enum Anchor {
-    Page(NonNull<u8>),
-    Descriptor(File),
-}
-
-impl Anchor {
-    fn cast(file: File, segment: &Segment, slot: u64, inherited: bool) -> io::Result<Anchor> {
-        let page = os::map_anchor(&file)?;
-        let kept = match inherited {
-            true => Ok(()),
-            false => os::keep_from_children(page),
-        };
-        drop(file);
-        // The descriptor is gone; the page must hold the description, and so the lock, alone.
-        let held = kept.and_then(|()| is_alive(segment, slot));
-        if matches!(held, Ok(true)) {
-            return Ok(Anchor::Page(page));
-        }
-        // SAFETY: mapped just above, used by nobody. It must not go on holding the lock.
-        unsafe { os::unmap(page, os::PAGE) };
-        held?;
-        let file = segment.reopen()?;
-        if !os::claim(&file, Claim::Write, LIVENESS_BYTE + slot, 1)? {
-            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
-        }
-        Ok(Anchor::Descriptor(file))
-    }
-}
-
 /// What a process knows of itself in one space, on a page that a forked child reads as zero.
 #[derive(Default)]
 pub struct Page {
@@ -144,11 +116,9 @@ impl Participant {
         if free.state != FREE {
             return Ok(None);
         }
-        let file = segment.reopen().map_err(|e| system("open", segment, e))?;
-        let locked = os::claim(&file, Claim::Write, LIVENESS_BYTE + slot, 1);
-        if !locked.map_err(|e| system("fcntl", segment, e))? {
+        let Some(hold) = Hold::take(segment, slot)? else {
             return Ok(None);
-        }
+        };
         crate::crash_point!("participant.locked");
         // Under the lock, again: another may have come and gone.
         let free = match planted(Bug::ClaimBlindly) {
@@ -163,7 +133,7 @@ impl Participant {
             .allocate(base, base + slot::STRIDE)
             .map_err(|e| full(segment, slot::STRIDE, &e))?;
         let anchor =
-            Anchor::cast(file, segment, slot, inherited).map_err(|e| system("mmap", segment, e))?;
+            Anchor::cast(hold, segment, slot, inherited).map_err(|e| system("mmap", segment, e))?;
         if planted(Bug::PublishBeforeZero) {
             State::write(segment, slot, LIVE, free.generation);
         }
@@ -232,10 +202,7 @@ impl Participant {
 
     /// In the forked child: the inherited page is this process's own from now on.
     pub fn settle(&self, segment: &Segment) {
-        if let Anchor::Page(page) = self.anchor {
-            // Failing leaves a page that grandchildren inherit: a slot reaped later, no more.
-            let _ = os::keep_from_children(page);
-        }
+        self.anchor.settle();
         let record = layout::slot_record(self.me.slot);
         segment
             .word(record + slot::PROCESS_ID)
@@ -245,11 +212,7 @@ impl Participant {
     /// Lets go of the slot's byte in this process: in the parent after a fork, when the child
     /// alone shall keep it; or for good.
     pub fn release_anchor(self) {
-        match self.anchor {
-            // SAFETY: the anchor is used by nobody but us.
-            Anchor::Page(page) => unsafe { os::unmap(page, os::PAGE) },
-            Anchor::Descriptor(file) => drop(file),
-        }
+        self.anchor.release();
     }
 
     /// Whether no thread is inside an operation, and no block is ours, or read by a view of ours.
@@ -262,18 +225,12 @@ impl Participant {
 
     /// As `release_anchor`, of one that other threads may still read: at the end of its space.
     pub fn let_go(&self) {
-        match &self.anchor {
-            // SAFETY: nobody reads or writes the page, and its space ends once.
-            Anchor::Page(page) => unsafe { os::unmap(*page, os::PAGE) },
-            Anchor::Descriptor(file) => os::close_inherited(file),
-        }
+        self.anchor.let_go();
     }
 
     /// In a forked child: lets go of a descriptor that keeps the parent alive, inherited with it.
     pub fn disown(&self) {
-        if let Anchor::Descriptor(file) = &self.anchor {
-            os::close_inherited(file);
-        }
+        self.anchor.disown();
     }
 
     /// Takes a thread record: free again after microseconds, as nobody waits holding one.
@@ -352,14 +309,6 @@ impl Participant {
     }
 }
 
-pub(crate) fn system(call: &'static str, segment: &Segment, source: io::Error) -> Error {
-    Error::System {
-        call,
-        path: segment.path(),
-        source,
-    }
-}
-
 pub(crate) fn full(segment: &Segment, need: u64, error: &io::Error) -> Error {
     let path = segment.path();
     match error.raw_os_error() {
@@ -376,49 +325,5 @@ pub(crate) fn full(segment: &Segment, need: u64, error: &io::Error) -> Error {
                 None => io::Error::from(error.kind()),
             },
         },
-    }
-}
-
-/// Whether somebody holds the lock on the slot's byte: its process, or who recovers it.
-pub fn is_alive(segment: &Segment, slot: u64) -> io::Result<bool> {
-    os::is_claimed(&*segment.file()?, LIVENESS_BYTE + slot, 1)
-}
-
-/// Whether any slot is held, but for `except`.
-pub fn any_alive(file: &File, except: Option<u64>) -> io::Result<bool> {
-    let except = except.unwrap_or(SLOTS);
-    let below = except > 0 && os::is_claimed(file, LIVENESS_BYTE, except)?;
-    let above =
-        except + 1 < SLOTS && os::is_claimed(file, LIVENESS_BYTE + except + 1, SLOTS - except - 1)?;
-    Ok(below || above)
-}
-
-/// The right to recover a slot: the lock on its byte. It frees itself if we die.
-pub struct Right {
-    file: File,
-    slot: u64,
-}
-
-impl Right {
-    /// None: its process lives, or another recovers it.
-    ///
-    /// # Errors
-    /// `System`, for example when no descriptor is to be had.
-    pub fn seize(segment: &Segment, slot: u64) -> Result<Option<Right>> {
-        let file = segment.reopen().map_err(|e| system("open", segment, e))?;
-        let locked = os::claim(&file, Claim::Write, LIVENESS_BYTE + slot, 1);
-        let locked = locked.map_err(|e| system("fcntl", segment, e))?;
-        Ok(locked.then_some(Right { file, slot }))
-    }
-}
-
-impl Drop for Right {
-    fn drop(&mut self) {
-        #[cfg(loom)]
-        if crate::mortal::is_dying() {
-            return;
-        }
-        // By hand: a child forked meanwhile from C shares the description and would keep it.
-        let _ = os::claim(&self.file, Claim::Release, LIVENESS_BYTE + self.slot, 1);
     }
 }

@@ -7,7 +7,7 @@
 use crate::copy;
 use crate::error::{Error, Result, corrupt};
 use crate::layout::{self, PAGE, WORD, superblock};
-use crate::os::{self, Identity, Woken};
+use crate::os::{self, Carrier, Identity, Woken};
 use crate::superblock::{Superblock, too_short};
 use crate::sync::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::collections::VecDeque;
@@ -227,10 +227,12 @@ impl Segment {
     }
 
     /// A description of its own, for locks that must not be shared with forked children.
-    pub fn reopen(&self) -> io::Result<File> {
-        let file = os::reopen(&*self.file()?).or_else(|error| match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
-            _ => os::open(&self.path()), // no /proc here
+    pub fn reopen(&self) -> io::Result<Carrier> {
+        let file = Carrier::new(|| {
+            os::reopen(&*self.file()?).or_else(|error| match error.raw_os_error() {
+                Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
+                _ => os::open(&self.path()), // no /proc here
+            })
         })?;
         if os::status_of(&file)?.identity == self.identity {
             Ok(file)

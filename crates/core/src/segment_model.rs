@@ -6,7 +6,7 @@
 use crate::error::{Result, corrupt};
 use crate::layout::{self, PAGE, SLOTS, UNIT, WORD, record, slot};
 use crate::mortal;
-use crate::os::{self, File, Woken};
+use crate::os::{self, Carrier, File, Woken};
 use crate::superblock::Superblock;
 use crate::sync::{AtomicU64, Ordering};
 use std::collections::BTreeMap;
@@ -85,8 +85,8 @@ impl Segment {
         Ok(&self.file)
     }
 
-    pub fn reopen(&self) -> io::Result<File> {
-        Ok(os::reopen(&self.file))
+    pub fn reopen(&self) -> io::Result<Carrier> {
+        Carrier::new(|| Ok(os::reopen(&self.file)))
     }
 
     pub fn superblock(&self) -> &Superblock {

@@ -1,5 +1,6 @@
 //! How a space comes to be: whole, or not at all.
 
+use super::ownership::Gate;
 use super::{DRAFT, PRIVATE, private_path, require_local, system};
 use super::{NAMED, is_linked};
 use crate::error::{Error, Result};
@@ -102,17 +103,21 @@ fn create_draft(plan: &Plan, uuid: u128, hooks: Hooks) -> Result<Space> {
     let draft = draft_of(plan.kind, plan.path, uuid);
     loop {
         let file = os::open_new(&draft).map_err(|e| system("open", &draft, e))?;
-        let gate = os::duplicate(&file).map_err(|e| system("dup", &draft, e))?;
+        let gate = match Gate::open(&draft) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // a cleaner came first
+            gate => gate.map_err(|e| system("open", &draft, e))?,
+        };
         let locked = os::claim(&gate, Claim::Read, GATE_BYTE, 1);
-        if !locked.map_err(|e| system("fcntl", &draft, e))? || !is_linked(&gate, &draft) {
+        if !locked.map_err(|e| system("fcntl", &draft, e))?
+            || !is_linked(&gate, &draft)
+            || !is_linked(&file, &draft)
+        {
             continue; // a cleaner came first: the name is free again
         }
         let made = build(file, plan, Some(&draft), uuid, hooks);
         if made.is_err() {
             let _ = os::unlink(&draft);
         }
-        // By hand: the segment keeps the description for its queries.
-        let _ = os::claim(&gate, Claim::Release, GATE_BYTE, 1);
         return made;
     }
 }

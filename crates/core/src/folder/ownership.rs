@@ -3,16 +3,44 @@
 
 use super::{require_local, system};
 use crate::error::{Error, Result};
-use crate::os::{self, File, Status};
+use crate::layout::GATE_BYTE;
+use crate::os::{self, Carrier, Claim, File, Status};
 use std::io;
+use std::ops::Deref;
 use std::path::Path;
+
+/// A descriptor by which the gate may be locked, until it is dropped.
+pub(super) struct Gate(Carrier);
+
+impl Gate {
+    pub fn open(path: &Path) -> io::Result<Gate> {
+        Carrier::new(|| os::open(path)).map(Gate)
+    }
+}
+
+impl Deref for Gate {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if self.0.is_ours() {
+            // By hand: a child that was forked just now may not have closed its copy yet.
+            let _ = os::claim(&self.0, Claim::Release, GATE_BYTE, 1);
+        }
+    }
+}
 
 /// Opens a file that may become a space of ours. None: there is none.
 ///
 /// # Errors
 /// `Refused` for one that others could write to, or that is on no file system of this machine;
 /// `System`.
-pub(super) fn open_ours(path: &Path) -> Result<Option<File>> {
+pub(super) fn open_ours(path: &Path) -> Result<Option<Gate>> {
     let Some((file, status)) = open_own(path)? else {
         return Ok(None);
     };
@@ -32,8 +60,8 @@ pub(super) fn open_ours(path: &Path) -> Result<Option<File>> {
 ///
 /// # Errors
 /// `Refused` for what is another user's, or no file; `System`.
-pub(super) fn open_own(path: &Path) -> Result<Option<(File, Status)>> {
-    let file = match os::open(path) {
+pub(super) fn open_own(path: &Path) -> Result<Option<(Gate, Status)>> {
+    let file = match Gate::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|e| system("open", path, e))?,
     };

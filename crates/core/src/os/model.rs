@@ -83,7 +83,36 @@ pub struct File {
 }
 
 /// No model forks.
-pub fn close_inherited(_: &File) {}
+pub fn close_for_good(_: &File) {}
+
+/// A descriptor that may carry locks.
+pub struct Carrier(File);
+
+impl Carrier {
+    /// # Errors
+    /// None.
+    pub fn new(open: impl Fn() -> io::Result<File>) -> io::Result<Carrier> {
+        open().map(Carrier)
+    }
+
+    pub fn is_ours(&self) -> bool {
+        true
+    }
+
+    pub fn into_inherited(self) -> File {
+        self.0
+    }
+
+    pub fn close_for_good(&self) {}
+}
+
+impl std::ops::Deref for Carrier {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
 
 impl File {
     /// The one file of a new model, with words at these offsets to sleep on.
@@ -230,7 +259,7 @@ pub fn is_claimed(file: &File, start: u64, length: u64) -> io::Result<bool> {
 ///
 /// # Errors
 /// None.
-pub fn map_anchor(file: &File) -> io::Result<NonNull<u8>> {
+pub fn map_anchor(file: &File, _: bool) -> io::Result<NonNull<u8>> {
     let mut table = file.kernel.table.lock().unwrap();
     if let Some((_, holders)) = table.descriptions.get_mut(&file.description) {
         *holders += 1;

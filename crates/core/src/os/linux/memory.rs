@@ -1,5 +1,6 @@
 //! Mappings.
 
+use super::carrier::unforked;
 use super::{File, PAGE, checked};
 use crate::os::fault;
 use std::io;
@@ -64,8 +65,23 @@ pub unsafe fn empty(at: NonNull<u8>) {
 }
 
 /// Maps the first page of an open file description without access: it keeps the description,
-/// and with it the description's locks, alive without a descriptor.
-pub fn map_anchor(file: &File) -> io::Result<NonNull<u8>> {
+/// and with it the description's locks, alive without a descriptor. No forked child has it, unless it
+/// is to be `inherited`.
+pub fn map_anchor(file: &File, inherited: bool) -> io::Result<NonNull<u8>> {
+    if inherited {
+        return map_description(file);
+    }
+    unforked(|| {
+        let page = map_description(file)?;
+        keep_from_children(page).inspect_err(|_| {
+            // SAFETY: mapped just above, used by nobody.
+            unsafe { unmap(page, PAGE) }
+        })?;
+        Ok(page)
+    })
+}
+
+fn map_description(file: &File) -> io::Result<NonNull<u8>> {
     fault::check("mmap")?;
     if fault::check("anchor").is_err() {
         // As on the file systems whose mappings keep another description than ours.

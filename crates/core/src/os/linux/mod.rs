@@ -1,7 +1,9 @@
 //! Linux, 4.18 and later. Every function here is one system call, or one with its fallback.
 
+mod carrier;
 mod memory;
 
+pub use carrier::Carrier;
 pub use memory::*;
 
 use super::fault;
@@ -92,7 +94,7 @@ pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
 
 /// Closes a descriptor whose owner is never used or dropped here again: the parent's, or one that is
 /// kept for good.
-pub fn close_inherited(file: &File) {
+pub fn close_for_good(file: &File) {
     // SAFETY: the parent's object; in this process nobody uses it.
     unsafe { libc::close(file.as_raw_fd()) };
 }
