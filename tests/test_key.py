@@ -497,3 +497,51 @@ def test_no_memory_is_lost() -> None:
     run(200)
     gc.collect()
     assert sys.getallocatedblocks() - before < 200
+
+
+class Handed:
+    """Has a hash, and cannot be pickled."""
+
+    def __reduce__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Recursive:
+    def __reduce__(self) -> Any:
+        raise RecursionError
+
+
+@pytest.mark.parametrize(
+    "key", [lambda: 1, Handed(), (1, Handed()), threading.Lock(), cy.Lock(), frozenset([Handed()])]
+)
+def test_what_cannot_be_a_key_is_nowhere(key: Any) -> None:
+    d: Any = cy.Dict(a=1)
+    s: Any = cy.Set("a")
+    c: Any = cy.Counter("a")
+    assert key not in d and key not in s and key not in c
+    assert d.get(key) is None and d.get(key, 5) == 5 and c[key] == 0
+    assert d.pop(key, 7) == 7
+    assert d.get_many(["a", key]) == {"a": 1}
+    s.discard(key)
+    for missing in (lambda: d[key], lambda: d.pop(key), lambda: s.remove(key)):
+        with pytest.raises(KeyError):
+            missing()
+    with pytest.raises(KeyError):
+        del d[key]
+    for store in (lambda: d.__setitem__(key, 1), lambda: s.add(key), lambda: d.setdefault(key, 1)):
+        with pytest.raises(Exception) as told:
+            store()
+        assert not isinstance(told.value, KeyError)
+    assert (d, s, c) == ({"a": 1}, {"a"}, {"a": 1})
+    d.check()
+
+
+def test_what_has_no_hash_is_refused_in_look_ups_too() -> None:
+    d: Any = cy.Dict(a=1)
+    s: Any = cy.Set("a")
+    for key in ([], {}, (1, [])):
+        for ask in (d.get, d.pop, d.__contains__, d.__getitem__, s.__contains__, s.discard):
+            with pytest.raises(TypeError):
+                ask(key)
+    with pytest.raises(RecursionError):
+        d.get(Recursive())

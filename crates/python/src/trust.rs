@@ -45,10 +45,15 @@ pub fn leave(before: Before) {
     }
 }
 
+/// Whether an object of a distrusted space is in use in this thread.
+pub fn is_refusing() -> bool {
+    ANY.load(Ordering::Relaxed) && REFUSING.get()
+}
+
 /// # Errors
 /// `NotTrusted` while an object of a distrusted space is in use.
 pub fn require(py: Python<'_>) -> PyResult<()> {
-    if !ANY.load(Ordering::Relaxed) || !REFUSING.get() {
+    if !is_refusing() {
         return Ok(());
     }
     let message = "a pickle was refused: this process opened the space with pickle=False, so only \

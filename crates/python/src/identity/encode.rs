@@ -6,10 +6,12 @@ use super::{
 };
 use crate::codec::object::{self, Class, Object};
 use crate::codec::{self, Encoded, Links, integer, link};
-use pyo3::exceptions::PyTypeError;
+use crate::trust;
+use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 use std::cell::Cell;
 
 thread_local! {
@@ -51,6 +53,38 @@ pub fn with_key<T>(
         return Err(too_long());
     }
     work(identity)
+}
+
+/// As `with_key`, where a key is only looked for: None for what can be no key, as it cannot be pickled,
+/// and so is nowhere.
+///
+/// # Errors
+/// As `with_key`, but for what pickling raises.
+#[inline(always)]
+pub fn with_known_key<T>(
+    object: &Bound<'_, PyAny>,
+    work: impl FnOnce(Identity) -> PyResult<T>,
+) -> PyResult<Option<T>> {
+    let mut room = Room::new();
+    match room.identity(object) {
+        Ok(identity) if identity.key.bytes.len() > LONGEST => Ok(None),
+        Ok(identity) => work(identity).map(Some),
+        Err(error) => unless_unpicklable(object, error).map(|()| None),
+    }
+}
+
+/// The error, unless it says that something with a hash cannot be pickled.
+#[cold]
+fn unless_unpicklable(object: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let py = object.py();
+    let is = |class: Bound<'_, PyType>| error.is_instance(py, class.as_any());
+    let has_another_reason = is(py.get_type::<PyMemoryError>())
+        || is(py.get_type::<PyRecursionError>())
+        || trust::is_refusing();
+    if has_another_reason || !is(py.get_type::<PyException>()) || object.hash().is_err() {
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// The key that a text is; None: the object is no text.

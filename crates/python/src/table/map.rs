@@ -4,7 +4,7 @@ use super::{Table, absent, opened, update};
 use crate::argument::Given;
 use crate::codec::{self, Links};
 use crate::handle::Address;
-use crate::identity::with_key;
+use crate::identity::{with_key, with_known_key};
 use crate::reference::again;
 use courtyard_core::table::When;
 use pyo3::exceptions::PyKeyError;
@@ -40,9 +40,9 @@ impl Map {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let found = opened(slf.as_super(), |this| {
-            with_key(key, |identity| Ok(this.find(py, &identity)?.0))
+            with_known_key(key, |identity| Ok(this.find(py, &identity)?.0))
         })?;
-        found.map_or_else(|| missing(slf, key), Ok)
+        found.flatten().map_or_else(|| missing(slf, key), Ok)
     }
 
     pub(super) fn __setitem__(
@@ -60,11 +60,15 @@ impl Map {
 
     pub(super) fn __delitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let removed = opened(slf.as_super(), |this| {
-            with_key(key, |identity| {
+            with_known_key(key, |identity| {
                 this.remove(slf.py(), &identity, When::Always)
             })
         })?;
-        if removed { Ok(()) } else { Err(absent(key)) }
+        if removed == Some(true) {
+            Ok(())
+        } else {
+            Err(absent(key))
+        }
     }
 
     /// Return the value of a key, or default.
@@ -86,9 +90,10 @@ impl Map {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let found = opened(slf.as_super(), |this| {
-            with_key(key, |identity| Ok(this.find(py, &identity)?.0))
+            with_known_key(key, |identity| Ok(this.find(py, &identity)?.0))
         })?;
         Ok(found
+            .flatten()
             .or(default)
             .unwrap_or_else(|| py.None().into_bound(py)))
     }

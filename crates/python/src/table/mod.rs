@@ -10,7 +10,7 @@ pub use slot::install;
 use crate::codec::{self, Encoded, Links};
 use crate::guard::{self, CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
-use crate::identity::{self, Identity, with_key};
+use crate::identity::{self, Identity, with_key, with_known_key};
 use crate::primitive::Primitive;
 use crate::reference::again;
 use crate::value::{self, with_buffer, with_fresh};
@@ -203,8 +203,9 @@ impl Table {
 
     fn __contains__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         opened(slf, |this| {
-            with_key(key, |identity| this.contains(slf.py(), &identity))
+            with_known_key(key, |identity| this.contains(slf.py(), &identity))
         })
+        .map(|known| known == Some(true))
     }
 
     /// Remove all keys, at once; O(length).
@@ -242,10 +243,11 @@ impl Table {
     /// Takes a key out; whether it was there.
     fn _remove(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         opened(slf, |this| {
-            with_key(key, |identity| {
+            with_known_key(key, |identity| {
                 this.remove(slf.py(), &identity, When::Always)
             })
         })
+        .map(|removed| removed == Some(true))
     }
 
     /// Takes out the key that was put in last. Raises KeyError if there is none.

@@ -3,7 +3,7 @@
 use super::{Opened, Table, acquire, opened, release};
 use crate::codec::{self, Links};
 use crate::error::changed_inside;
-use crate::identity::{self, Identity, with_key};
+use crate::identity::{self, Identity, with_key, with_known_key};
 use crate::value::{self, with_fresh};
 use crate::waiter::Deadline;
 use courtyard_core::table::{self, Batch, Item, LastSeen, Popped, When};
@@ -103,9 +103,10 @@ pub fn take<'py>(
         })
     };
     insist(slf, || {
-        opened(slf, |this| {
-            with_key(key, |identity| attempt(this, identity))
-        })
+        let taken = opened(slf, |this| {
+            with_known_key(key, |identity| attempt(this, identity))
+        })?;
+        Ok(taken.unwrap_or(Some(None)))
     })
 }
 
@@ -239,8 +240,8 @@ pub fn find_all<'py>(
     let read = || {
         let mut found = Vec::new();
         for key in keys {
-            let value = with_key(&key, |identity| Ok(this.find(py, &identity)?.0))?;
-            found.extend(value.map(|value| (key, value)));
+            let value = with_known_key(&key, |identity| Ok(this.find(py, &identity)?.0))?;
+            found.extend(value.flatten().map(|value| (key, value)));
         }
         Ok(found)
     };
