@@ -523,12 +523,22 @@ def test_what_cannot_be_a_key_is_nowhere(key: Any) -> None:
     assert d.pop(key, 7) == 7
     assert d.get_many(["a", key]) == {"a": 1}
     s.discard(key)
-    for missing in (lambda: d[key], lambda: d.pop(key), lambda: s.remove(key)):
+    absent: list[Callable[[], Any]] = [
+        lambda: d[key],
+        lambda: d.pop(key),
+        lambda: s.remove(key),
+    ]
+    for missing in absent:
         with pytest.raises(KeyError):
             missing()
     with pytest.raises(KeyError):
         del d[key]
-    for store in (lambda: d.__setitem__(key, 1), lambda: s.add(key), lambda: d.setdefault(key, 1)):
+    new: list[Callable[[], Any]] = [
+        lambda: d.__setitem__(key, 1),
+        lambda: s.add(key),
+        lambda: d.setdefault(key, 1),
+    ]
+    for store in new:
         with pytest.raises(Exception) as told:
             store()
         assert not isinstance(told.value, KeyError)
@@ -539,7 +549,8 @@ def test_what_cannot_be_a_key_is_nowhere(key: Any) -> None:
 def test_what_has_no_hash_is_refused_in_look_ups_too() -> None:
     d: Any = cy.Dict(a=1)
     s: Any = cy.Set("a")
-    for key in ([], {}, (1, [])):
+    unhashable: list[Any] = [[], {}, (1, [])]
+    for key in unhashable:
         for ask in (d.get, d.pop, d.__contains__, d.__getitem__, s.__contains__, s.discard):
             with pytest.raises(TypeError):
                 ask(key)
