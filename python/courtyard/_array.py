@@ -40,10 +40,8 @@ class _Elements(Named):
         """Send a handle: loading it opens the same array."""
         array = _vector(self)
         declared = portable(array._declared)
-        return _native.link_to(self) or (
-            _rebuild,
-            (_home(self), declared, array.shape, array._address(), _lock_of(self)),
-        )
+        address = _native.export(self)
+        return _rebuild, (_home(self), declared, array.shape, address, _lock_of(self))
 
     def tolist(self) -> list[Any]:
         """Return all elements as a list, nested if they have more than one dimension.

@@ -72,9 +72,6 @@ class Barrier(Shared, _native.Barrier):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle and the action: loading it opens the same barrier."""
-        reduced = _native.link_to(self)
-        if reduced:
-            return reduced
         rebuild, (cls, address) = super().__reduce__()
         return rebuild, (cls, (address, self._action, self._timeout))
 

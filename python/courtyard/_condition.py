@@ -94,9 +94,6 @@ class Condition(Shared, _native.Condition):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle, with the lock: loading it opens the same condition."""
-        reduced = _native.link_to(self)
-        if reduced:
-            return reduced
         rebuild, (cls, address) = super().__reduce__()
         return rebuild, (cls, (address, self._lock))
 

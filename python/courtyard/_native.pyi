@@ -15,6 +15,7 @@ __all__ = [
     "CellLock",
     "Condition",
     "Deque",
+    "Export",
     "Flag",
     "GuardedCell",
     "GuardedVector",
@@ -40,12 +41,12 @@ __all__ = [
     "after_fork_in_parent",
     "before_fork",
     "clean",
+    "export",
     "figures",
     "folder_of_spaces",
     "install",
     "leave",
     "leave_at_exit",
-    "link_to",
     "linked",
     "peek",
     "place_of",
@@ -65,6 +66,10 @@ _Listed = tuple[Path, int, str, bool, bool, int, int, int, int]
 _Process = tuple[int, int, int, bool, int]
 _View = tuple[list[_Process], list[dict[str, Any]]]
 _Address = tuple[str, int, int, int, int, int]
+
+@final
+class Export:
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @disjoint_base
 class Cell(Generic[_T]):
@@ -328,7 +333,7 @@ def peek(look: Callable[[], _T]) -> _T: ...
 def spaces() -> list[_Listed]: ...
 def same_object(one: Any, other: Any) -> bool: ...
 def install(class_: type) -> None: ...
-def link_to(handle: Any) -> tuple[Any, ...] | None: ...
+def export(object: Any) -> Any: ...
 def linked(number: int) -> Any: ...
 def _encode(value: Any, keep: bool = False) -> tuple[int, bytes, list[Any]]: ...
 def _decode(kind: int, payload: bytes, links: list[Any] = ..., in_place: bool = False) -> Any: ...

@@ -66,7 +66,7 @@ class Shared(Named):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same object."""
-        return _native.link_to(self) or (_rebuild, (type(self), self._address()))
+        return _rebuild, (type(self), _native.export(self))
 
     def statistics(self) -> ObjectStatistics:
         """Return the object's figures, who uses it, and its space's figures; O(space)."""

@@ -35,15 +35,8 @@ class _Described(Named):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same value."""
-        return _native.link_to(self) or (
-            _rebuild,
-            (
-                _home(self),
-                portable(_declared(self)),
-                _native.Cell._address(_cell(self)),
-                _lock_of(self),
-            ),
-        )
+        address = _native.export(self)
+        return _rebuild, (_home(self), portable(_declared(self)), address, _lock_of(self))
 
     def __copy__(self) -> Any:
         """Return another shared value of this type, which holds the same, for ``copy.copy``."""

@@ -1,6 +1,5 @@
 //! What every handle has: which object it holds, as whom, and until when.
 
-use crate::codec;
 use crate::deadline::Limit;
 use crate::error::{copying, copying_until, named, raise, surely, waiting, waiting_until};
 use crate::process;
@@ -327,13 +326,7 @@ impl Handle {
     /// # Errors
     /// `Closed`, `NotFound`, `SpaceFull`.
     pub fn address(&self, py: Python<'_>) -> PyResult<Address> {
-        if codec::is_storing() {
-            return Err(codec::refuse(py));
-        }
         let participant = self.open(py)?;
-        if let Some(address) = reference::depart(py, self)? {
-            return Ok(address);
-        }
         let ticket = waiting(py, |patience| {
             directory::send(self.space, &participant, patience, self.object)
         })?;

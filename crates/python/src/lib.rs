@@ -63,7 +63,7 @@ mod _native {
     #[pymodule_export]
     use crate::cell::Cell;
     #[pymodule_export]
-    use crate::codec::{_decode, _encode, link_to, linked, peek};
+    use crate::codec::{_decode, _encode, linked, peek};
     #[pymodule_export]
     use crate::condition::Condition;
     #[pymodule_export]
@@ -88,6 +88,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::queue::{Lease, Piece, Queue};
+    #[pymodule_export]
+    use crate::reference::{Export, export};
     #[pymodule_export]
     use crate::semaphore::Semaphore;
     #[pymodule_export]

@@ -8,9 +8,10 @@
 //! | bytes, up to the end of a line             | the pickled list                        |
 //! | bytes                                      | the value's payload                     |
 
+use crate::codec::pickler::{Meet, Pickler};
 use crate::codec::{self, Source, pickle, settle};
 use crate::error::{named, raise, waiting};
-use crate::handle::{Address, Handle};
+use crate::handle::Address;
 use crate::process;
 use crate::trust;
 use courtyard_core::directory;
@@ -19,9 +20,12 @@ use courtyard_core::link;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
-use std::cell::RefCell;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The kind of such a block.
 pub const LINKED: u8 = kind::LINKED as u8;
@@ -30,31 +34,107 @@ pub const LINKED: u8 = kind::LINKED as u8;
 /// somebody replaced it; this often nobody does.
 const PERSISTENCE: u32 = 10_000;
 
-/// What is under way in this thread.
-enum Travel {
-    /// A list of handles is pickled for a value in this space: the objects so far.
-    Out(&'static Space, Vec<ObjectId>),
-    /// One is loaded, from these memberships.
-    In(Party),
-    /// What happens meanwhile inside is another affair.
-    Apart,
-}
-
 thread_local! {
-    static TRAVELS: RefCell<Vec<Travel>> = const { RefCell::new(Vec::new()) };
+    /// The memberships of the values whose handles this thread is loading, one inside another.
+    static PARTIES: RefCell<Vec<Party>> = const { RefCell::new(Vec::new()) };
+    /// Whether this thread reduces a handle for a stored value.
+    static EXPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` with this travel under way; what became of it, too.
-fn under_way<T>(travel: Travel, work: impl FnOnce() -> T) -> (T, Travel) {
-    TRAVELS.with_borrow_mut(|travels| travels.push(travel));
-    let result = codec::not_storing(work);
-    let ended = TRAVELS.with_borrow_mut(Vec::pop);
-    (result, ended.unwrap_or(Travel::Apart))
+/// Runs `load`, whose handles take over these memberships.
+fn importing<T>(party: Party, load: impl FnOnce() -> T) -> T {
+    PARTIES.with_borrow_mut(|parties| parties.push(party));
+    let result = load();
+    let ended = PARTIES.with_borrow_mut(Vec::pop);
+    drop(ended);
+    result
 }
 
-/// Runs `work`, in which handles pickle themselves as elsewhere.
-pub fn apart<T>(work: impl FnOnce() -> T) -> T {
-    under_way(Travel::Apart, work).0
+/// Stands for a handle's address while the handle is reduced for a stored value. The pickler that
+/// asked for it writes the number of a link; any other one, an address as elsewhere.
+#[pyclass(frozen, module = "courtyard._native")]
+pub struct Export(Py<PyAny>);
+
+#[pymethods]
+impl Export {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let object = slf.get().0.bind(py);
+        as_tuple(py, address_of(object)?)
+    }
+}
+
+/// What a tuple reduces to.
+fn as_tuple<'py>(py: Python<'py>, address: Address) -> PyResult<Bound<'py, PyAny>> {
+    let reduced = (py.get_type::<PyTuple>(), (address,)).into_pyobject(py)?;
+    Ok(reduced.into_any())
+}
+
+fn address_of(object: &Bound<'_, PyAny>) -> PyResult<Address> {
+    let handle = codec::handle_of(object);
+    let handle = handle.ok_or_else(|| PyTypeError::new_err("expected a courtyard object"))?;
+    handle.address(object.py())
+}
+
+/// What a handle says in a pickle: its address, or what stands for it.
+///
+/// # Errors
+/// `Closed`, `NotFound`, `SpaceFull`.
+#[pyfunction]
+pub fn export<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    if EXPORTING.get() {
+        return Ok(Bound::new(py, Export(object.clone().unbind()))?.into_any());
+    }
+    Ok(address_of(object)?.into_pyobject(py)?.into_any())
+}
+
+/// Pickles the handles of a value in this space, and lists their objects.
+#[derive(Clone)]
+struct Outward {
+    space: &'static Space,
+    objects: Arc<Mutex<Vec<ObjectId>>>,
+}
+
+impl Meet for Outward {
+    fn meet<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = object.py();
+        if let Ok(exported) = object.cast::<Export>() {
+            let handle = exported.get().0.bind(py);
+            let number = self.number(py, handle)?;
+            return as_tuple(py, (String::new(), 0, number, 0, 0, 0)).map(Some);
+        }
+        if !codec::is_courtyard(object.as_borrowed()) {
+            return Ok(None);
+        }
+        let before = EXPORTING.replace(true);
+        let reduced = object.call_method1(intern!(py, "__reduce_ex__"), (5,));
+        EXPORTING.set(before);
+        reduced.map(Some)
+    }
+}
+
+impl Outward {
+    /// The number of a handle's object among the links.
+    fn number(&self, py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let Some(handle) = codec::handle_of(object) else {
+            return Err(PyTypeError::new_err("expected a courtyard object"));
+        };
+        let _open = handle.open(py)?;
+        if !std::ptr::eq(self.space, handle.space) {
+            let (here, there) = (self.space.segment.path(), handle.space.segment.path());
+            let what = format!(
+                "a container can keep objects of its own space only: this one is in {}, the container \
+                 in {}; make it where the container is, or pass it as an argument",
+                there.display(),
+                here.display()
+            );
+            return Err(named(py, "CourtyardError", what));
+        }
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.push(handle.object());
+        Ok(objects.len() as u64 - 1)
+    }
 }
 
 /// Memberships of the objects that a value names, until handles take them over.
@@ -76,33 +156,6 @@ impl Drop for Party {
     }
 }
 
-/// The address of a handle that is pickled for a stored value; None: it travels otherwise.
-pub fn depart(py: Python<'_>, handle: &Handle) -> PyResult<Option<Address>> {
-    let departed = TRAVELS.with_borrow_mut(|travels| {
-        let Some(Travel::Out(space, objects)) = travels.last_mut() else {
-            return Ok(None);
-        };
-        if !std::ptr::eq(*space, handle.space) {
-            return Err(*space);
-        }
-        objects.push(handle.object());
-        Ok(Some(objects.len() as u64 - 1))
-    });
-    match departed {
-        Ok(number) => Ok(number.map(|number| (String::new(), 0, number, 0, 0, 0))),
-        Err(space) => {
-            let (here, there) = (space.segment.path(), handle.space.segment.path());
-            let what = format!(
-                "a container can keep objects of its own space only: this one is in {}, the container \
-                 in {}; make it where the container is, or pass it as an argument",
-                there.display(),
-                here.display()
-            );
-            Err(named(py, "CourtyardError", what))
-        }
-    }
-}
-
 /// The object of an address of a stored value, and our membership, which is the caller's now.
 ///
 /// # Errors
@@ -112,10 +165,8 @@ pub fn arrive(
     address: &Address,
 ) -> PyResult<(&'static Space, &'static Participant, ObjectId, u64)> {
     let number = address.2 as usize;
-    let taken = TRAVELS.with_borrow_mut(|travels| {
-        let Some(Travel::In(party)) = travels.last_mut() else {
-            return None;
-        };
+    let taken = PARTIES.with_borrow_mut(|parties| {
+        let party = parties.last_mut()?;
         let (object, row) = party.members.get_mut(number)?.take()?;
         Some((party.space, party.participant, object, row))
     });
@@ -144,15 +195,16 @@ pub fn pack(
 ) -> PyResult<Luggage> {
     trust::require(py)?;
     let list = PyList::new(py, links)?;
-    let dumps = py.import("pickle")?.getattr("dumps")?;
-    let travel = Travel::Out(space, Vec::new());
-    let (pickled, travel) = under_way(travel, || dumps.call1((list, 5)));
-    let pickled = pickled?;
-    let pickled = pickled.cast::<PyBytes>()?.as_bytes();
-    let objects = match travel {
-        Travel::Out(_, objects) => objects,
-        _ => Vec::new(),
-    };
+    let objects = Arc::default();
+    let outward = Outward { space, objects };
+    let pickled = Pickler::new(py, outward.clone(), None)?.dump(list.as_any())?;
+    let pickled = pickled.as_bytes();
+    let objects = std::mem::take(
+        &mut *outward
+            .objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner),
+    );
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&(pickled.len() as u64).to_ne_bytes());
     bytes.extend_from_slice(&u64::from(kind).to_ne_bytes());
@@ -215,8 +267,7 @@ pub fn unpack<'py>(
     release();
     let loads = py.import("pickle")?.getattr("loads")?;
     let pickled = PyBytes::new(py, &pickled[16..]);
-    let (links, party) = under_way(Travel::In(party), || loads.call1((pickled,)));
-    drop(party);
+    let links = importing(party, || loads.call1((pickled,)));
     let links: Vec<Py<PyAny>> = links?.extract()?;
     let main = main as usize;
     codec::decode(py, inner, Rest(source, main), &links).map(Some)

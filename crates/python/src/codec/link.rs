@@ -8,18 +8,10 @@ use crate::handle::Handle;
 use crate::primitive::Primitive;
 use crate::vector::Vector;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use std::cell::RefCell;
 
-/// What a pickle that this thread is writing does with handles.
-enum Pickling {
-    /// There is none of ours: a handle pickles itself.
-    No,
-    Refuse,
-    Keep(Vec<Py<PyAny>>),
-}
-
 thread_local! {
-    static PICKLING: RefCell<Pickling> = const { RefCell::new(Pickling::No) };
     /// The lists of the pickles that this thread is loading, one inside another.
     static LOADING: RefCell<Vec<Vec<Py<PyAny>>>> = const { RefCell::new(Vec::new()) };
 }
@@ -43,19 +35,6 @@ pub fn handle_of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Handle> {
     Some(&vector.get().handle)
 }
 
-/// Whether this thread is pickling a value to be stored, so that a handle must not pickle itself.
-pub fn is_storing() -> bool {
-    PICKLING.with_borrow(|pickling| !matches!(pickling, Pickling::No))
-}
-
-/// Runs `work`, in which handles pickle themselves, whatever is being stored around it.
-pub fn not_storing<T>(work: impl FnOnce() -> T) -> T {
-    let before = PICKLING.replace(Pickling::No);
-    let result = work();
-    PICKLING.replace(before);
-    result
-}
-
 /// What a handle raises where it cannot be kept.
 pub fn refuse(py: Python<'_>) -> PyErr {
     named(
@@ -65,27 +44,6 @@ pub fn refuse(py: Python<'_>) -> PyErr {
          keep it alive; let it be the value"
             .into(),
     )
-}
-
-/// Runs `pickle`; returns the handles that it met, too.
-///
-/// # Errors
-/// Those of `pickle`.
-pub fn gather<T>(
-    keep: bool,
-    pickle: impl FnOnce() -> PyResult<T>,
-) -> PyResult<(T, Vec<Py<PyAny>>)> {
-    let ours = if keep {
-        Pickling::Keep(Vec::new())
-    } else {
-        Pickling::Refuse
-    };
-    let before = PICKLING.replace(ours);
-    let result = pickle();
-    match PICKLING.replace(before) {
-        Pickling::Keep(linked) => Ok((result?, linked)),
-        _ => Ok((result?, Vec::new())),
-    }
 }
 
 /// Runs `load`, for whose handles `links` stands.
@@ -105,22 +63,14 @@ pub fn resolve<T>(
     result
 }
 
-/// What a handle reduces to inside an encoded value; None: there it is not.
-#[pyfunction]
-pub fn link_to<'py>(handle: &Bound<'py, PyAny>) -> PyResult<Option<(Bound<'py, PyAny>, (usize,))>> {
-    let py = handle.py();
-    let number = PICKLING.with_borrow_mut(|pickling| match pickling {
-        Pickling::Keep(linked) => {
-            linked.push(handle.clone().unbind());
-            Some(linked.len() - 1)
-        }
-        _ => None,
+/// What a courtyard object reduces to inside an encoded value, with its number.
+pub fn link_function(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static LINKED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let found = LINKED.get_or_try_init(py, || {
+        let found = py.import("courtyard._native")?.getattr("linked")?;
+        Ok::<_, PyErr>(found.unbind())
     });
-    let Some(number) = number else {
-        return Ok(None);
-    };
-    let linked = py.import("courtyard._native")?.getattr("linked")?;
-    Ok(Some((linked, (number,))))
+    found.map(|found| found.bind(py))
 }
 
 /// The handle of that number among those of the value that is being decoded.

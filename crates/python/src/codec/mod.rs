@@ -24,13 +24,14 @@ mod memo;
 mod ndarray;
 pub mod object;
 pub mod pickle;
+pub mod pickler;
 pub mod short;
 mod source;
 pub mod tag;
 mod word;
 
 pub use hook::{_decode, _encode, peek};
-pub use link::{handle_of, is_storing, link_to, linked, not_storing, refuse};
+pub use link::{handle_of, is_courtyard, linked, refuse};
 pub use source::{Source, settle};
 pub use word::{NONE, add as add_word};
 

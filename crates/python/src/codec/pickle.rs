@@ -2,8 +2,10 @@
 
 use super::buffer::{Piece, Pieces, View, WRITABLE};
 use super::ndarray::Array;
+use super::pickler::{Desk, Keep, Pickler, Refuse};
 use super::{create, link};
 use crate::trust;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyBytes, PyList};
@@ -31,7 +33,6 @@ pub struct Pickle<'py> {
 /// # Errors
 /// What pickling raises; `CourtyardError` for a courtyard object, unless `keep`.
 pub fn dump<'py>(value: &Bound<'py, PyAny>, keep: bool) -> PyResult<Pickle<'py>> {
-    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
     trust::require(py)?;
     let array = match Array::of(value).map(Array::recall) {
@@ -39,19 +40,77 @@ pub fn dump<'py>(value: &Bound<'py, PyAny>, keep: bool) -> PyResult<Pickle<'py>>
         Some(Err(array)) => Some(array),
         None => None,
     };
-    let dumps = function(py, &DUMPS, "dumps")?;
-    let buffers = PyList::empty(py);
-    // What returns nothing takes a buffer over.
-    let options = [("buffer_callback", buffers.getattr("append")?)].into_py_dict(py)?;
-    let (main, linked) = link::gather(keep, || dumps.call((value, 5), Some(&options)))?;
+    let (main, buffers, linked) = if keep {
+        let tools = match TOOLS.take() {
+            Some(tools) => tools,
+            None => Tools::new(py)?,
+        };
+        tools.dump(value)?
+    } else {
+        let buffers = PyList::empty(py);
+        let pickler = Pickler::new(py, Refuse, Some(buffers.getattr("append")?))?;
+        (pickler.dump(value)?, buffers.iter().collect(), Vec::new())
+    };
     let view = |buffer: Bound<'py, PyAny>| View::new(&buffer).map(Piece::View);
     let pickle = Pickle {
-        main: main.cast_into()?,
-        buffers: buffers.iter().map(view).collect::<PyResult<_>>()?,
+        main,
+        buffers: buffers.into_iter().map(view).collect::<PyResult<_>>()?,
         linked,
     };
     array.map_or(Ok(()), |array| array.learn(&pickle))?;
     Ok(pickle)
+}
+
+/// A pickler that is used again and again, since making one takes as long as a small pickle.
+struct Tools {
+    pickler: Py<PyAny>,
+    desk: Py<Desk>,
+    buffers: Py<PyList>,
+    keep: Keep,
+}
+
+thread_local! {
+    /// Taken by whoever pickles, so that what runs inside finds none and makes its own.
+    static TOOLS: Cell<Option<Tools>> = const { Cell::new(None) };
+}
+
+/// After a pickle of more bytes its pickler, with all that it has room for, is not used again.
+const MOST_KEPT: usize = 1 << 16;
+
+/// A pickle, its buffers, the courtyard objects in it.
+type Dumped<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyAny>>, Vec<Py<PyAny>>);
+
+impl Tools {
+    fn new(py: Python<'_>) -> PyResult<Tools> {
+        let (buffers, keep) = (PyList::empty(py), Keep::default());
+        // What returns nothing takes a buffer over.
+        let append = buffers.getattr("append")?;
+        let (pickler, desk) = Pickler::new(py, keep.clone(), Some(append))?.into_parts();
+        let buffers = buffers.unbind();
+        Ok(Tools {
+            pickler,
+            desk,
+            buffers,
+            keep,
+        })
+    }
+
+    fn dump<'py>(self, value: &Bound<'py, PyAny>) -> PyResult<Dumped<'py>> {
+        let py = value.py();
+        let pickler = Pickler::of_parts(self.pickler.bind(py), self.desk.bind(py));
+        let main = pickler.dump(value)?;
+        let found = self.buffers.bind(py);
+        let buffers: Vec<_> = found.iter().collect();
+        if !buffers.is_empty() {
+            found.call_method0(intern!(py, "clear"))?;
+        }
+        let linked = self.keep.take();
+        if main.as_bytes().len() <= MOST_KEPT {
+            pickler.forget()?;
+            TOOLS.set(Some(self));
+        }
+        Ok((main, buffers, linked))
+    }
 }
 
 /// The buffers of a pickle: where they are if the source can hand them out, else copied.

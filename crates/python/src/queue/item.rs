@@ -3,7 +3,6 @@
 use crate::codec::{self, Source, pickle};
 use crate::error::{copying, named, raise, surely};
 use crate::process;
-use crate::reference;
 use crate::trust;
 use courtyard_core::error::Error;
 use courtyard_core::heap;
@@ -66,7 +65,7 @@ pub fn with_links(
     trust::require(py)?;
     let list = PyList::new(py, links)?;
     let pickle = py.import("pickle")?;
-    let pickled = reference::apart(|| pickle.call_method1("dumps", (list, 5)))?;
+    let pickled = pickle.call_method1("dumps", (list, 5))?;
     let pickled = pickled.cast::<PyBytes>()?.as_bytes();
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&(pickled.len() as u64).to_ne_bytes());
