@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from sys import _getframe
 
 from courtyard import _native
 from courtyard._copy import deep
@@ -13,6 +14,7 @@ from courtyard._table import Table
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import FrameType
     from typing import Any, Self, overload
 
     from _typeshed import SupportsKeysAndGetItem
@@ -44,7 +46,7 @@ class Dict(Table, _Native["_K", "_V"]):
 
     Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
     are one change each. Iteration goes over a snapshot of the keys and never raises for a change
-    by others. ``get_lock()`` keeps all other writers out for more than one operation.
+    by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``get_lock()`` keeps all other writers out for more than one operation.
 
     Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``get_many``, ``set_many``,
     ``get_lock``, ``wait_for``, ``version``.
@@ -167,7 +169,7 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> keys = d.keys(); d["b"] = 2; sorted(keys), keys & {"b", "c"}
         (['a', 'b'], {'b'})
         """
-        return _Keys(self)
+        return _Keys(self, _getframe(1))
 
     def values(self) -> ValuesView[_V]:
         """Return a view of the values; its iteration is over a snapshot.
@@ -267,12 +269,24 @@ def _plain(other: Any) -> Any:
 
 
 class _Keys(KeysView):  # type: ignore[type-arg]
-    __slots__ = ()
+    __slots__ = ("_place",)
 
     _mapping: Dict[Any, Any]
 
+    def __init__(self, mapping: Dict[Any, Any], frame: FrameType) -> None:
+        super().__init__(mapping)
+        self._place = id(frame), frame.f_lasti
+
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._mapping._keys())
+        frame = _getframe(1)
+        place = id(frame), frame.f_lasti
+        if place != self._place:
+            return iter(self._mapping._keys())
+        # Made and gone over by one instruction: dict(d), {**d}, plain.update(d), which go on to
+        # ask for the value of each key. They get those of the same moment.
+        items = self._mapping._items()
+        _native.begin_merge(self._mapping, place, items)
+        return iter([key for key, _ in items])
 
     def __reversed__(self) -> Iterator[Any]:
         return reversed(self._mapping._keys())  # type: ignore[no-any-return]

@@ -98,7 +98,7 @@ mod _native {
         space_path, spaces,
     };
     #[pymodule_export]
-    use crate::table::{Map, Table};
+    use crate::table::{Map, Table, begin_merge};
     #[pymodule_export]
     use crate::value::View;
     #[pymodule_export]

@@ -1,10 +1,12 @@
 //! `Table`: the native part of `courtyard.Dict` and its kin.
 
 mod map;
+mod merge;
 mod slot;
 mod update;
 
 pub use map::Map;
+pub use merge::begin_merge;
 pub use slot::install;
 
 use crate::codec::{self, Encoded, Links};

@@ -1,7 +1,7 @@
 //! `d[k]`, `d.get(k)` and `k in d` in tens of nanoseconds: the slots that CPython calls for a key, without PyO3's convention.
 //! Each tries the one fast path and leaves everything else to the methods.
 
-use super::{Map, Table};
+use super::{Map, Table, merge};
 use crate::codec::{self, Flat};
 use crate::hot::{
     Fast, Object, base_call, bound, general, guarded, held, install_items, install_methods,
@@ -54,6 +54,11 @@ unsafe extern "C" fn subscript(slf: Object, key: Object) -> Object {
     guarded(|| {
         // SAFETY: the slot is that of a subclass of Map.
         let base: &Primitive = unsafe { native(slf) };
+        if merge::is_any()
+            && let Some(value) = merge::value(slf, base, key)
+        {
+            return value;
+        }
         if let Some(value) = find(base, key) {
             return value;
         }
