@@ -46,7 +46,8 @@ class Dict(Table, _Native["_K", "_V"]):
 
     Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
     are one change each. Iteration goes over a snapshot of the keys and never raises for a change
-    by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``get_lock()`` keeps all other writers out for more than one operation.
+    by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``get_lock()`` keeps all
+    other writers out for more than one operation.
 
     Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``get_many``, ``set_many``,
     ``get_lock``, ``wait_for``, ``version``.
