@@ -11,7 +11,7 @@ SOURCES = Path(__file__).parent.parent / "crates" / "core" / "src"
 LAYERS = [
     ["mortal"],  # the processes of a loom model; nothing in a normal build
     ["error", "seed", "sync", "os"],
-    ["backlog", "copy", "crash", "layout"],
+    ["backlog", "copy", "crash", "keep", "layout"],
     ["pending", "roster"],
     ["enrolled"],
     ["superblock"],

@@ -64,7 +64,11 @@ pub fn drain(
     }
     for row in 0..slot::PIN_ROWS {
         let pin = layout::slot_record(slot) + slot::PINS + row * WORD;
-        segment.word(pin).store(0, Ordering::Relaxed);
+        segment.word(pin).store(0, Ordering::Release);
+    }
+    for row in 0..slot::UNFINISHED_ROWS {
+        let lent = layout::slot_record(slot) + slot::LENT_ROWS + row * WORD;
+        segment.word(lent).store(0, Ordering::Release);
     }
     fence(Ordering::SeqCst); // unpin, then look at the list: `sweep` does so after us
     // The tables are read under the lock: whoever takes it has replayed a dead drainer first.
@@ -167,6 +171,8 @@ fn give_back(space: &Space, operation: &mut Operation, held: Owned) -> Attempt<b
         Owned::Unfinished(_) => {
             if kind::has_contents(doom::kind_of(operation.segment, at(operation, value)?)) {
                 doom::condemn(operation, value)?;
+            } else if heap::is_large(operation.segment, value) {
+                pin::retire(operation, value)?; // a child of its may read it
             } else {
                 operation.lock(superblock::HEAP_LOCK)?;
                 heap::release(operation, value)?;

@@ -3,11 +3,18 @@
 //! Before the fork the parent registers a slot for the child and copies its memberships there,
 //! in the child's name; the page that keeps the slot alive passes to the child alone. So the
 //! parent may drop an object at once, and a child that dies unseen is reaped like anybody.
+//!
+//! So it is with what views read: blocks pinned, and blocks in hand that were items. The child's
+//! rows name them before it exists, at the same row numbers, and it lets go of them by itself.
 
 use crate::directory;
 use crate::error::Result;
-use crate::participant::Participant;
+use crate::keep::Kept;
+use crate::participant::{LIVE, Participant, State};
+use crate::pin;
+use crate::segment::Segment;
 use crate::space::{Space, briefly};
+use crate::sync::{Ordering, fence};
 
 /// A child's place in a space, made before the fork, and its parent's.
 pub struct Heir {
@@ -39,6 +46,8 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
         parent,
         changes,
     };
+    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+    lend(&space.segment, unsafe { &*parent }, &heir.participant);
     let copied = directory::copy_members(space, &heir.participant, &mut briefly());
     if let Err(error) = copied {
         heir.participant.release_anchor(); // reaped and drained by the next sweep
@@ -49,6 +58,12 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
 
 /// In the parent, after the fork: the child alone keeps its slot alive now, if there is one.
 pub fn after_in_parent(heir: Heir) {
+    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+    let parent = unsafe { &*heir.parent };
+    // What came into our hands since `before` the child reads, too.
+    for kept in parent.kept_blocks.carried() {
+        parent.kept_blocks.lend(kept.row);
+    }
     heir.participant.release_anchor();
 }
 
@@ -59,21 +74,126 @@ pub fn after_in_parent(heir: Heir) {
 pub fn after_in_child(space: &Space, heir: Heir) -> Result<()> {
     heir.participant.settle(&space.segment);
     // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-    unsafe { &*heir.parent }.disown();
+    let parent = unsafe { &*heir.parent };
+    parent.disown();
+    let left = inherit(&space.segment, parent, &heir.participant);
     let (changes, participant) = (heir.changes, space.install(Box::new(heir.participant)));
+    if left {
+        pin::look(space, participant);
+    }
     if space.roster.changes() == changes {
         return Ok(());
     }
     directory::settle_members(space, participant, &mut briefly())
 }
 
-/// In a child forked behind our back (from C): memberships of what it inherited, as far as that
-/// is still alive.
+/// A row of a child's, of a block that its parent has pinned or in hand, and the parent's own.
+struct Row {
+    kept: Kept,
+    ours: u64,
+    theirs: u64,
+    is_pin: bool,
+}
+
+/// What a child of this thread's inherits of what its parent's views keep.
+fn rows(parent: &Participant, child: &Participant) -> Vec<Row> {
+    let pins = parent.kept_pins.carried().map(|kept| Row {
+        kept,
+        ours: child.pin(kept.row),
+        theirs: parent.pin(kept.row),
+        is_pin: true,
+    });
+    let blocks = parent.kept_blocks.carried().map(|kept| Row {
+        kept,
+        ours: child.lent(kept.row),
+        // What is itself lent stands in another table.
+        theirs: match parent.kept_blocks.is_inherited(kept.row) {
+            true => parent.lent(kept.row),
+            false => parent.unfinished(kept.row),
+        },
+        is_pin: false,
+    });
+    pins.chain(blocks).collect()
+}
+
+/// Before the fork: the child's rows name what the parent's do.
+///
+/// # Crash
+/// The drainer of the child's slot clears them.
+pub fn lend(segment: &Segment, parent: &Participant, child: &Participant) {
+    let rows = rows(parent, child);
+    for row in &rows {
+        write(segment, parent, child, row);
+    }
+    if !rows.is_empty() {
+        pin::moved(segment);
+    }
+}
+
+fn write(segment: &Segment, parent: &Participant, child: &Participant, row: &Row) {
+    if !row.is_pin {
+        parent.kept_blocks.lend(row.kept.row);
+        let bits = segment.word(child.lent_bits());
+        bits.fetch_or(1 << row.kept.row, Ordering::Release);
+    }
+    let ours = segment.word(row.ours);
+    ours.store(row.kept.block, Ordering::Release);
+}
+
+/// In the child: its rows name just what its views read. What changed between `lend` and the fork
+/// it makes up for, as long as its parent still has it. True: some were cleared.
+fn inherit(segment: &Segment, parent: &Participant, child: &Participant) -> bool {
+    let mut late = false;
+    let mut cleared = false;
+    let rows = rows(parent, child);
+    let named = |word: u64| segment.word(word).load(Ordering::Relaxed);
+    let wanted = |at: u64| rows.iter().any(|row| row.ours == at);
+    for at in (0..64).flat_map(|row| [child.pin(row), child.lent(row)]) {
+        if named(at) != 0 && !wanted(at) {
+            segment.word(at).store(0, Ordering::Release);
+            cleared = true;
+        }
+    }
+    let missing = |row: &&Row| named(row.ours) != row.kept.block;
+    let missed: Vec<&Row> = rows.iter().filter(missing).collect();
+    for row in &missed {
+        write(segment, parent, child, row);
+        late = true;
+    }
+    if late {
+        pin::moved(segment);
+        fence(Ordering::SeqCst); // pin, then look: pairs with `sweep`'s fence
+    }
+    for row in &rows {
+        let lost = missed.iter().any(|missed| missed.ours == row.ours) && {
+            let now = State::read(segment, parent.me.slot);
+            let alive = (now.state, now.generation) == (LIVE, parent.me.generation);
+            !alive || named(row.theirs) != row.kept.block
+        };
+        let (pin, block) = match row.is_pin {
+            true => (Some(row.kept), None),
+            false => (None, Some(row.kept)),
+        };
+        if lost || !child.take_inherited(pin, block) {
+            segment.word(row.ours).store(0, Ordering::Release);
+            cleared = true;
+        }
+    }
+    cleared
+}
+
+/// In a child forked behind our back (from C): memberships of what it inherited, and the blocks that
+/// its views read, as far as those are still there.
 ///
 /// # Errors
 /// `Full`, `System`.
 pub fn adopt(space: &Space) -> Result<()> {
     let participant = space.participant()?;
+    if let Some(parent) = space.forebear()
+        && inherit(&space.segment, parent, participant)
+    {
+        pin::look(space, participant);
+    }
     for row in directory::copy_members(space, participant, &mut briefly())? {
         space.roster.forget(row);
     }

@@ -75,6 +75,9 @@ pub mod superblock {
     /// Retired blocks: unlinked, but pinned by a view when they were.
     pub const RETIRED_LOCK: u64 = 0x2C0;
     pub const RETIRED: u64 = 0x2C8;
+    /// How often pins were written beside others that may end: a scan that it changed in may have
+    /// missed the one and the other.
+    pub const MOVES: u64 = 0x2D0;
 
     /// Objects, tickets and memberships: all guarded by `DIRECTORY_LOCK`.
     pub const DIRECTORY_LOCK: u64 = 0x300;
@@ -143,7 +146,11 @@ pub mod slot {
     /// The first segment of `MEMBERS`: who comes when a file system is full finds it there.
     pub const FIRST_MEMBERS: u64 = 0x9C0;
     pub const END_OF_MEMBERS: u64 = FIRST_MEMBERS + super::FIRST_ROWS * 8;
-    // 0xBC0..0xF00 is room for readers.
+    /// Blocks in hand of the parent's that our views read since we were forked: a bit for each row
+    /// that may name one, and the rows. They are pins, too.
+    pub const LENT: u64 = 0xBC0;
+    pub const LENT_ROWS: u64 = 0xBC8;
+    // 0xDC8..0xF00 is room for readers.
     /// More segments of `UNFINISHED`, whose first one it is: the first word here is 0.
     pub const MORE_UNFINISHED: u64 = 0xF00; // `rows::SEGMENTS` words
     pub const END_OF_UNFINISHED: u64 = MORE_UNFINISHED + 24 * 8;
@@ -293,6 +300,8 @@ pub fn layout_hash() -> u64 {
         slot::FIRST_MEMBERS,
         slot::HOLDINGS,
         slot::WAITS,
+        slot::LENT,
+        superblock::MOVES,
         record::MAGAZINES,
         record::MAGAZINE_ROOM,
         record::ENTRY_PAIRS,
@@ -325,6 +334,8 @@ mod tests {
             assert!(record::ENTRIES + record::ENTRY_PAIRS * 16 <= record::MAGAZINES);
             assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
+            assert!(slot::END_OF_MEMBERS <= slot::LENT);
+            assert!(slot::LENT_ROWS + slot::UNFINISHED_ROWS * 8 <= slot::RECORDS);
             assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
             assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
         }

@@ -1,7 +1,7 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `backlog crash layout` · `pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
+//! `error seed sync os` · `backlog crash keep layout` · `pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
 //! `alone operation recover` · `heap` · `space` · `deferral growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `check inspect` · `folder`.
@@ -33,6 +33,7 @@ pub mod holding;
 #[cfg(not(loom))]
 pub mod inspect;
 pub mod journal;
+pub mod keep;
 pub mod layout;
 pub mod link;
 pub mod list;

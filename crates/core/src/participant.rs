@@ -15,6 +15,7 @@ use crate::byte::{Anchor, Hold};
 pub use crate::byte::{Right, any_alive, is_alive};
 use crate::enrolled::Enrolled;
 use crate::error::{Error, Result};
+use crate::keep::{Keeps, Kept};
 use crate::layout::{self, SLOTS, WORD, record, slot};
 use crate::os;
 use crate::pending::{Pending, take_bit};
@@ -88,6 +89,9 @@ pub struct Participant {
     pub pending: Pending,
     /// Which rows of the pin table are taken, a bit each.
     pins: AtomicU64,
+    /// Which of those rows views keep.
+    pub kept_blocks: Keeps,
+    pub kept_pins: Keeps,
     /// Which rows of the notes of waiting are taken.
     waits: AtomicU64,
     /// Which rows of the table of holdings are taken.
@@ -167,6 +171,8 @@ impl Participant {
             busy: Default::default(),
             pending: Pending::new(base + slot::UNFINISHED),
             pins: AtomicU64::new(0),
+            kept_blocks: Keeps::new(),
+            kept_pins: Keeps::new(),
             waits: AtomicU64::new(0),
             holdings: Roster::default(),
             enrolled: Enrolled::default(),
@@ -280,6 +286,30 @@ impl Participant {
     #[inline]
     pub fn unfinished(&self, row: u64) -> u64 {
         self.pending.at(row)
+    }
+
+    /// In a child: takes rows for what it inherits, at their numbers; false if one is taken.
+    pub fn take_inherited(&self, pin: Option<Kept>, block: Option<Kept>) -> bool {
+        let take = |bits: &AtomicU64, keeps: &Keeps, kept: Kept| {
+            let bit = 1 << kept.row;
+            let is_free = bits.fetch_or(bit, Ordering::Acquire) & bit == 0;
+            if is_free {
+                keeps.inherit(kept);
+            }
+            is_free
+        };
+        pin.is_none_or(|kept| take(&self.pins, &self.kept_pins, kept))
+            && block.is_none_or(|kept| take(self.pending.first(), &self.kept_blocks, kept))
+    }
+
+    /// The row that names a block in hand of our parent's, which our views read.
+    pub fn lent(&self, row: u64) -> u64 {
+        layout::slot_record(self.me.slot) + slot::LENT_ROWS + row * WORD
+    }
+
+    /// Which of those rows may name one, a bit each.
+    pub fn lent_bits(&self) -> u64 {
+        layout::slot_record(self.me.slot) + slot::LENT
     }
 
     pub fn take_pin(&self) -> Option<u64> {

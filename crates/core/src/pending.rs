@@ -52,6 +52,11 @@ impl Pending {
         }
     }
 
+    /// A bit for each of the first rows that is taken.
+    pub fn first(&self) -> &AtomicU64 {
+        &self.taken[0]
+    }
+
     /// The word of a row.
     pub fn at(&self, row: u64) -> u64 {
         let part = (row / FIRST + 1).ilog2();

@@ -4,9 +4,15 @@
 //! unlinks the block and lists it as retired; then it fences and frees what nobody pins. So
 //! either the reader sees the unlinking, or the writer sees the pin. Every unpin looks at the
 //! list afterwards, a failed one too, and sweeps it if it is not empty.
+//!
+//! A forked child goes on with what its parent reads: its own rows name the blocks before the
+//! parent's may let go of them (`fork`). Whoever scans may have passed the child's rows before that
+//! and come to the parent's after. So the copy counts in `MOVES` after it stored the child's, and a
+//! scan that found nothing counts only if that stands where it did.
 
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
+use crate::keep::Keeper;
 use crate::layout::{self, SLOTS, WORD, block, slot, superblock};
 use crate::operation::Operation;
 use crate::participant::{FREE, Participant, State};
@@ -20,7 +26,11 @@ pub struct Pin<'a> {
     space: &'a Space,
     participant: &'a Participant,
     row: u64,
+    block: u64,
 }
+
+/// Scans that `MOVES` changed in before a block counts as pinned after all: for who scribbles there.
+const SCANS: u32 = 1000;
 
 impl<'a> Pin<'a> {
     /// Pins a block if `is_linked` still holds after the pin is seen by all. None: it does not,
@@ -42,7 +52,11 @@ impl<'a> Pin<'a> {
             space,
             participant,
             row,
+            block,
         };
+        if !cfg!(loom) {
+            pin.keep(Keeper::Call);
+        }
         space
             .segment
             .word(participant.pin(row))
@@ -52,6 +66,23 @@ impl<'a> Pin<'a> {
         }
         is_linked().then_some(pin)
     }
+
+    /// In whose name the pin is: ours, or, in a forked child that inherited it, the child's.
+    fn holder(&self) -> Option<&Participant> {
+        if self.participant.is_ours() {
+            return Some(self.participant);
+        }
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let me = unsafe { self.space.registered().as_ref() }?;
+        me.kept_pins.is_inherited(self.row).then_some(me)
+    }
+
+    /// Children that are forked from now on have this pin, too.
+    pub fn keep(&self, keeper: Keeper) {
+        if let Some(holder) = self.holder() {
+            holder.kept_pins.keep(self.row, self.block, keeper);
+        }
+    }
 }
 
 impl Drop for Pin<'_> {
@@ -60,26 +91,42 @@ impl Drop for Pin<'_> {
         if crate::mortal::is_dying() {
             return;
         }
-        if !self.participant.is_ours() {
-            return; // a forked child: it is its parent's
-        }
+        let Some(holder) = self.holder() else {
+            return; // a forked child that did not inherit it
+        };
         let segment = &self.space.segment;
+        holder.kept_pins.end(self.row);
+        holder.kept_pins.disinherit(self.row);
         segment
-            .word(self.participant.pin(self.row))
+            .word(holder.pin(self.row))
             .store(0, Ordering::Release);
-        self.participant.give_pin(self.row);
-        fence(Ordering::SeqCst); // unpin, then look at the list: pairs with `sweep`'s fence
-        if planted(Bug::UnpinWithoutLook) {
-            return;
+        holder.give_pin(self.row);
+        look(self.space, holder);
+    }
+}
+
+/// After a pin is gone: frees what only that kept.
+pub fn look(space: &Space, participant: &Participant) {
+    fence(Ordering::SeqCst); // unpin, then look at the list: pairs with `sweep`'s fence
+    if planted(Bug::UnpinWithoutLook) {
+        return;
+    }
+    let retired = space.segment.word(superblock::RETIRED);
+    if retired.load(Ordering::Relaxed) != 0 {
+        if space.is_behind() {
+            space.sweep_later(participant);
+        } else {
+            let none = [0; 6];
+            space.now_or_later(participant, &SWEEP, none);
         }
-        if segment.word(superblock::RETIRED).load(Ordering::Relaxed) != 0 {
-            if self.space.is_behind() {
-                self.space.sweep_later(self.participant);
-            } else {
-                let none = [0; 6];
-                self.space.now_or_later(self.participant, &SWEEP, none);
-            }
-        }
+    }
+}
+
+/// After pins were written beside others of the same blocks, and before these may go.
+pub fn moved(segment: &Segment) {
+    if !planted(Bug::MoveUncounted) {
+        let moves = segment.word(superblock::MOVES);
+        moves.fetch_add(1, Ordering::SeqCst); // pairs with `is_pinned`
     }
 }
 
@@ -103,12 +150,30 @@ pub fn retire(operation: &mut Operation, block: u64) -> Attempt<()> {
 }
 
 fn is_pinned(segment: &Segment, block: u64) -> bool {
+    let moves = || segment.word(superblock::MOVES).load(Ordering::Acquire);
+    for _ in 0..SCANS {
+        let before = moves();
+        if scan(segment, block) {
+            return true;
+        }
+        if moves() == before {
+            return false;
+        }
+    }
+    true
+}
+
+fn scan(segment: &Segment, block: u64) -> bool {
+    // Acquire: who sees a pin gone sees what was written beside it before.
+    let load = |word| segment.word(word).load(Ordering::Acquire);
     (0..SLOTS)
         .filter(|&slot| State::read(segment, slot).state != FREE)
         .any(|slot| {
-            let pins = layout::slot_record(slot) + slot::PINS;
-            (0..slot::PIN_ROWS)
-                .any(|row| segment.word(pins + row * WORD).load(Ordering::Relaxed) == block)
+            let base = layout::slot_record(slot);
+            let names = |table: u64, row: u64| load(base + table + row * WORD) == block;
+            (0..slot::PIN_ROWS).any(|row| names(slot::PINS, row))
+                || load(base + slot::LENT) != 0
+                    && (0..slot::UNFINISHED_ROWS).any(|row| names(slot::LENT_ROWS, row))
         })
 }
 

@@ -86,6 +86,8 @@ bugs! {
     PinsIgnored,
     /// pin: no fence between the pin and the second look.
     PinWithoutFence,
+    /// pin: a child's pins are written beside its parent's, and not counted as moves.
+    MoveUncounted,
     /// pin: an unpin does not look at the retired list.
     UnpinWithoutLook,
     /// drain: the retired list is not swept after the dead one's pins are cleared.

@@ -54,7 +54,7 @@ impl Segment {
             slot::STARTED,
         ];
         let pins = (0..slot::PIN_ROWS).map(|row| slot::PINS + row * WORD);
-        let head = header.into_iter().chain(pins);
+        let head = header.into_iter().chain(pins).chain([slot::LENT]);
         let entries = (0..entries * 2).map(|word| record::ENTRIES + word * WORD);
         let sequence = [record::SEQUENCES, record::SEQUENCES + WORD];
         let journal = layout::thread_record(slot, slot::RECORD_COUNT - 1);

@@ -12,7 +12,7 @@ use crate::participant::{DRAINING, LIVE, Me, Page, Participant, State};
 use crate::recover;
 use crate::roster::Roster;
 use crate::segment::Segment;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use crate::waiting::Note;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
@@ -136,6 +136,8 @@ pub struct Space {
     pub(crate) hooks: Hooks,
     /// On a page that reads as zero in a forked child, so that it cannot act in our name.
     me: NonNull<Page>,
+    /// Who we are, or, in a child forked behind our back, were: nobody acts in its name.
+    last: AtomicPtr<Participant>,
     /// Whether it ended in this process.
     ended: AtomicBool,
     /// A mark for the layers above: they load nothing from here that runs code.
@@ -171,6 +173,7 @@ impl Space {
             sweep_due: AtomicBool::new(false),
             hooks,
             me: page.cast(),
+            last: AtomicPtr::default(),
             ended: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             users: AtomicU64::new(0),
@@ -239,10 +242,17 @@ impl Space {
         }
     }
 
+    /// In a child forked behind our back, until it has adopted what it inherited: its parent.
+    pub fn forebear(&self) -> Option<&Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        unsafe { self.last.load(Ordering::Acquire).as_ref() }
+    }
+
     /// Makes `participant` who we are: after registering, and in a child after a fork.
     pub fn install(&self, mut participant: Box<Participant>) -> &Participant {
         participant.move_in(self.me);
         let participant = Box::leak(participant);
+        self.last.store(participant, Ordering::Release);
         self.me().me.store(participant, Ordering::Release);
         participant
     }
@@ -277,7 +287,10 @@ impl Space {
         });
         self.me().entering.store(false, Ordering::Release);
         if result? {
-            (self.hooks.adopt)(self)?;
+            let adopted = (self.hooks.adopt)(self);
+            self.last
+                .store(self.registered().cast_mut(), Ordering::Release);
+            adopted?;
             self.tidy();
         }
         self.participant()

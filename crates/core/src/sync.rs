@@ -89,7 +89,7 @@ door! {
     AtomicU8: u8, fetch_add;
     AtomicU16: u16, fetch_add;
     AtomicU32: u32, fetch_add;
-    AtomicU64: u64, fetch_add, fetch_and, fetch_max, fetch_min;
+    AtomicU64: u64, fetch_add, fetch_and, fetch_max, fetch_min, fetch_or;
     AtomicI32: i32;
 }
 

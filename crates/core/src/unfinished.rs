@@ -1,8 +1,9 @@
 //! A block between the heap and a link: filled with nothing held, recorded in our name.
 
 use crate::doom;
-use crate::error::{Error, Result};
+use crate::error::{Attempt, Error, Result};
 use crate::heap;
+use crate::keep::{Keeper, ROWS};
 use crate::layout::{self, FIRST_ROWS, WORD, slot};
 use crate::operation::Operation;
 use crate::participant::Participant;
@@ -107,6 +108,31 @@ impl<'a> Unfinished<'a> {
         }
     }
 
+    /// Children that are forked from now on read the block, too, until their views are gone. Only
+    /// large blocks can be kept so. False: it is not ours, in a child that did not inherit it.
+    pub fn keep(&self, keeper: Keeper) -> bool {
+        let me = self.heir();
+        let holder = me.unwrap_or(self.participant);
+        let has_it = (me.is_some() || holder.is_ours()) && self.row < ROWS as u64;
+        if has_it {
+            holder.kept_blocks.keep(self.row, self.block(), keeper);
+        }
+        has_it
+    }
+
+    /// In a forked child that reads the block: the child.
+    fn heir(&self) -> Option<&Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let me = unsafe { self.space.registered().as_ref() }?;
+        let is_heir = !self.participant.is_ours() && me.kept_blocks.is_inherited(self.row);
+        is_heir.then_some(me)
+    }
+
+    /// Whether a child may read the block: it is no more to be an item, or to be written to.
+    pub fn is_lent(&self) -> bool {
+        self.participant.kept_blocks.is_lent(self.row)
+    }
+
     pub fn payload(&self) -> u64 {
         heap::payload(&self.space.segment, self.block())
     }
@@ -127,14 +153,28 @@ impl Drop for Unfinished<'_> {
             return;
         }
         if !self.participant.is_ours() {
-            return; // a forked child: it is its parent's
+            // A forked child: the block is its parent's, and the child's views keep it no more.
+            if let Some(me) = self.heir() {
+                let row = self.row;
+                me.kept_blocks.end(row);
+                me.kept_blocks.disinherit(row);
+                let segment = &self.space.segment;
+                segment.word(me.lent(row)).store(0, Ordering::Release);
+                let bits = segment.word(me.lent_bits());
+                bits.fetch_and(!(1 << row), Ordering::Release);
+                me.give_unfinished(row);
+                pin::look(self.space, me);
+            }
+            return;
         }
+        self.participant.kept_blocks.end(self.row);
+        let lent = self.participant.kept_blocks.was_lent(self.row);
         let word = self.space.segment.word(self.word());
         if word.load(Ordering::Relaxed) == 0 {
             self.participant.give_unfinished(self.row);
             return;
         }
-        let numbers = [self.row, 0, 0, 0, 0, 0];
+        let numbers = [self.row, lent.into(), 0, 0, 0, 0];
         self.space.now_or_later(self.participant, &DISPOSE, numbers);
     }
 }
@@ -187,13 +227,34 @@ fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Res
     Ok(())
 }
 
+/// As `doom::dispose`, of a block that others may read by now: it goes when nobody does. True: look
+/// at the list.
+///
+/// # Errors
+/// `Stop` as the heap and the lists have it; `Corrupt`.
+fn dispose_lent(operation: &mut Operation, owner: u64) -> Attempt<bool> {
+    let block = operation.read(owner);
+    if block == 0 || !heap::is_large(operation.segment, block) {
+        return doom::dispose(operation, owner);
+    }
+    let kind = doom::kind_of(operation.segment, block);
+    if layout::kind::has_contents(kind) {
+        return doom::dispose(operation, owner);
+    }
+    pin::retire(operation, block)?;
+    operation.write(owner, 0);
+    operation.commit();
+    Ok(true)
+}
+
 /// Frees the block of a row and gives the row back. If that fails the block stays ours until this
 /// process ends.
 static DISPOSE: Job = Job {
-    run: |space, participant, patience, &[row, ..]| {
+    run: |space, participant, patience, &[row, lent, ..]| {
         let owner = participant.unfinished(row);
-        let doomed = space.run_as(participant, &mut *patience, |operation| {
-            doom::dispose(operation, owner)
+        let doomed = space.run_as(participant, &mut *patience, |operation| match lent {
+            0 => doom::dispose(operation, owner),
+            _ => dispose_lent(operation, owner),
         })?;
         participant.give_unfinished(row);
         if doomed {

@@ -7,6 +7,8 @@
 #![cfg(loom)]
 
 use courtyard_core::error::Error;
+use courtyard_core::fork;
+use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, UNIT, WORD, block, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::{DRAINING, Participant, State};
@@ -47,13 +49,14 @@ fn space() -> Arc<Space> {
         superblock::FIRST_FREE,
         superblock::RETIRED_LOCK,
         superblock::RETIRED,
+        superblock::MOVES,
         superblock::BELL,
         BITMAP,
         BITMAP + WORD,
         LOCK,
         LINK,
     ];
-    let slots = (0..2).flat_map(|slot| Segment::slot(slot, 6));
+    let slots = (0..3).flat_map(|slot| Segment::slot(slot, 6));
     let segment = Segment::new(slots.chain(heads).chain(heap));
     // Two used runs of one unit each.
     let start = [
@@ -162,6 +165,47 @@ fn meet(reader_stores: u64, writer_stores: u64, bug: Bug) {
         "unlinked, but not freed in the end"
     );
     assert_eq!(segment.word(superblock::RETIRED).load(Ordering::Relaxed), 0);
+}
+
+/// A reader pins, has a child's rows name what its own do, as before a fork, and lets go. The child
+/// goes on reading, and lets go in its turn.
+fn reader_forks() {
+    let space = space();
+    // The scan comes to the child's slot first, then to the reader's.
+    let [child, writer, reader] = [join(&space, 0), join(&space, 1), join(&space, 2)];
+    let reading = space.clone();
+    let reading = thread::spawn(move || {
+        let segment = &reading.segment;
+        segment.live(2, IMMORTAL, || {
+            let linked = || segment.word(LINK).load(Ordering::Relaxed) == OLD;
+            let Some(pinned) = Pin::new(&reading, &reader, OLD, linked) else {
+                return;
+            };
+            pinned.keep(Keeper::Views);
+            fork::lend(segment, &reader, &child);
+            drop(pinned);
+            let seen = segment.word(OLD + PAYLOAD).load(Ordering::Relaxed);
+            assert_eq!(seen, 1, "freed under a pin of a child's");
+            segment.word(child.pin(0)).store(0, Ordering::Release);
+            pin::look(&reading, &child);
+        });
+    });
+    let segment = &space.segment;
+    segment.live(1, IMMORTAL, || replace(&space, &writer));
+    reading.join().unwrap();
+    assert!(is_free(&space), "unlinked, but not freed in the end");
+}
+
+#[test]
+fn a_reader_forks() {
+    mortal::explore("reader forks", 3, reader_forks);
+}
+
+#[test]
+#[should_panic(expected = "pin")]
+fn catches_a_move_that_is_not_counted() {
+    let _planted = seed::plant(seed::Bug::MoveUncounted);
+    mortal::explore("seed", 3, reader_forks);
 }
 
 #[test]

@@ -190,10 +190,6 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // In a forked child the pin is its parent's.
-        if !std::ptr::eq(self.space.registered(), self.holder) {
-            std::mem::forget(self.pinned.take());
-        }
         drop(self.pinned.take());
     }
 }
@@ -230,6 +226,9 @@ impl Source for InPlace {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if self.0.holder.pins_left() < PINS_LEFT {
             return Ok(None);
+        }
+        if let Some(pinned) = &self.0.pinned {
+            pinned.keep();
         }
         let view = View {
             held: self.0.clone(),

@@ -70,6 +70,7 @@ fn caught(bug: Bug) -> Caught {
             "store small over large, pinned by another",
             "the pinned block was freed",
         ),
+        Bug::MoveUncounted => Modelled(PIN, "catches_a_move_that_is_not_counted"),
         Bug::PinWithoutFence => Modelled(PIN, "catches_a_pin_without_a_fence"),
         Bug::UnpinWithoutLook => Modelled(PIN, "catches_an_unpin_that_does_not_look"),
         Bug::RetiredNotSwept => Stepped("store small over large", "figures"),

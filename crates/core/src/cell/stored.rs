@@ -5,6 +5,7 @@ use super::{DATA, EVENT, SEQUENCE, Writer, guard};
 use crate::doom;
 use crate::error::Result;
 use crate::heap;
+use crate::keep::Keeper;
 use crate::layout::{self, WORD, block, kind};
 use crate::participant::Participant;
 use crate::pin::{self, Pin};
@@ -68,7 +69,7 @@ pub struct Pinned<'a> {
     pub payload: u64,
     pub length: u64,
     pub kind: u8,
-    _pin: Pin<'a>,
+    pin: Pin<'a>,
 }
 
 impl Pinned<'_> {
@@ -83,6 +84,11 @@ impl Pinned<'_> {
             "beyond the block"
         );
         self.segment.copy_out(self.payload + offset, to);
+    }
+
+    /// Objects of the program's read it from now on: children that are forked do, too.
+    pub fn keep(&self) {
+        self.pin.keep(Keeper::Views);
     }
 }
 
@@ -168,7 +174,7 @@ pub fn pinned<'a>(
         payload,
         length,
         kind,
-        _pin: pin,
+        pin,
     }))
 }
 

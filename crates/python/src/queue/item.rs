@@ -6,6 +6,7 @@ use crate::process;
 use crate::trust;
 use courtyard_core::error::Error;
 use courtyard_core::heap;
+use courtyard_core::keep::Keeper;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue;
 use courtyard_core::space::Space;
@@ -122,12 +123,15 @@ impl Held {
         py: Python<'_>,
         participant: &'static Participant,
     ) -> PyResult<Option<Unfinished<'static>>> {
+        let is_lent = held.block.as_ref().is_some_and(Unfinished::is_lent);
+        let copied = |held: &Held| {
+            let (kind, bytes) = held.bytes(py)?;
+            block_of(py, held.space, participant, kind, &[&bytes]).map(Some)
+        };
         match Arc::try_unwrap(held) {
-            Ok(mut held) => Ok(held.block.take()),
-            Err(held) => {
-                let (kind, bytes) = held.bytes(py)?;
-                block_of(py, held.space, participant, kind, &[&bytes]).map(Some)
-            }
+            Ok(mut held) if !is_lent => Ok(held.block.take()),
+            Ok(held) => copied(&held), // a forked child may read it
+            Err(held) => copied(&held),
         }
     }
 
@@ -178,10 +182,6 @@ unsafe impl Sync for Held {}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // In a forked child the block is its parent's.
-        if self.space.registered() != self.holder {
-            std::mem::forget(self.block.take());
-        }
         drop(self.block.take());
     }
 }
@@ -221,6 +221,13 @@ impl Source for InBlock {
         let participant = unsafe { self.held.holder.as_ref() };
         if participant.is_none_or(|participant| participant.unfinished_left() < ROWS_LEFT) {
             return Ok(None);
+        }
+        // A small one cannot stay for a child's views when ours are gone; it is copied at once.
+        match self.held.block.as_ref() {
+            Some(block)
+                if heap::is_large(&self.held.space.segment, block.block())
+                    && block.keep(Keeper::Views) => {}
+            _ => return Ok(None),
         }
         let piece = Piece {
             held: self.held.clone(),
@@ -273,13 +280,19 @@ pub fn decode_block(py: Python<'_>, held: Arc<Held>) -> PyResult<Py<PyAny>> {
         let word = held.space.segment.word(at).load(Ordering::Relaxed);
         return Ok(codec::decode_word(py, word)?.unbind());
     }
+    let (space, holder) = (held.space, held.holder);
     let source = InBlock { held, at, length };
     if kind == KIND_LINKED {
         let mut bytes = vec![0; length as usize];
         source.copy(py, 0, &mut bytes);
         return decode_bytes(py, kind, &bytes);
     }
-    Ok(codec::decode(py, kind, source, &[])?.unbind())
+    let item = codec::decode(py, kind, source, &[])?.unbind();
+    if space.registered() != holder {
+        // Loading it forked: what the child read its parent may have given back meanwhile.
+        return Err(raise(py, Error::Forked));
+    }
+    Ok(item)
 }
 
 /// Decodes an item on a lease, whose block stays where it is.

@@ -8,12 +8,14 @@ use crate::stage::{
 };
 use crate::tracee::Mark;
 use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
+use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, RESERVED_SLOT, SLOTS, record, slot};
 use courtyard_core::participant::{DRAINING, LIVE, Me, State};
 use courtyard_core::pin::Pin;
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
+use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{HOOKS, check, drain, fork, lock, os, recover};
 use std::rc::Rc;
 
@@ -33,6 +35,13 @@ fn scene(space: &Space) -> Scene {
     let bytes = make(space, BYTES, 100);
     write(space, bytes, 0, &OLD, None);
     Scene { mutex, bytes }
+}
+
+/// A block in hand that views of ours read.
+fn in_hand(space: &'static Space) -> Unfinished<'static> {
+    let block = block(space, 50_000);
+    assert!(block.keep(Keeper::Views));
+    block
 }
 
 /// Dies holding cells, blocks, a pin, a lock, and a record committed but not applied.
@@ -223,6 +232,32 @@ pub fn add(entries: &mut Vec<Entry>) {
         |space, (), heir| {
             fork::after_in_child(space, heir).unwrap();
             make(space, SCALAR, 0);
+        },
+        unchanged,
+    ));
+    entries.push(play(
+        "let go of a block that an heir reads",
+        Ends::AsBefore,
+        warm,
+        |space, ()| warm(space),
+        |space, (), ()| {
+            let block = in_hand(space);
+            let heir = fork::before(space).expect("an heir").expect("an heir");
+            drop(block);
+            fork::after_in_parent(heir);
+        },
+        unchanged,
+    ));
+    entries.push(play(
+        "let go of a block that its parent has, as the heir",
+        Ends::AsBefore,
+        warm,
+        |space, ()| warm(space),
+        |space, (), ()| {
+            let block = in_hand(space);
+            let heir = fork::before(space).expect("an heir").expect("an heir");
+            fork::after_in_child(space, heir).unwrap();
+            drop(block);
         },
         unchanged,
     ));
