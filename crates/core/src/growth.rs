@@ -1,7 +1,9 @@
 //! Growth: how a space's file becomes longer.
 
 use crate::error::{Error, Result};
+use crate::heap;
 use crate::layout::{self, PAGE, UNIT, superblock};
+use crate::operation::Operation;
 use crate::os;
 use crate::participant::{Participant, full};
 use crate::seed::{Bug, planted};
@@ -50,6 +52,24 @@ impl Space {
                 .or_else(|_| self.extend(size, need))?;
             Ok(())
         })
+    }
+
+    /// Gives the heap what is free but kept at hand for one class of blocks, where nothing else makes
+    /// room: the blocks in this process's magazines, and the chunks that are empty then.
+    ///
+    /// # Errors
+    /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
+    pub(crate) fn reclaim(&self, participant: &Participant, patience: Patience) -> Result<()> {
+        // All records that are free just now. Nobody waits while holding them.
+        let begin = || Operation::try_begin(&self.segment, participant);
+        let mut operations: Vec<_> = std::iter::from_fn(begin).collect();
+        for operation in &mut operations {
+            if heap::flush_all(operation).is_err() {
+                operation.abandon(); // the heap's lock is held: what is left stays at hand
+            }
+        }
+        drop(operations);
+        self.run_as(participant, patience, heap::release_empty)
     }
 
     /// Allocates the file and its bitmaps up to `to`, and publishes that.

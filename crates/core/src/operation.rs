@@ -38,6 +38,21 @@ impl<'a> Operation<'a> {
     /// Takes a thread record. `contended` is the lock that the last attempt waited for, or 0.
     pub fn begin(segment: &'a Segment, participant: &'a Participant, contended: u64) -> Self {
         let index = participant.take_record();
+        Operation::on(segment, participant, index, contended)
+    }
+
+    /// As `begin`, if a thread record is free just now.
+    pub fn try_begin(segment: &'a Segment, participant: &'a Participant) -> Option<Self> {
+        let index = participant.try_take_record()?;
+        Some(Operation::on(segment, participant, index, 0))
+    }
+
+    fn on(
+        segment: &'a Segment,
+        participant: &'a Participant,
+        index: u64,
+        contended: u64,
+    ) -> Operation<'a> {
         let base = participant.record(index);
         Operation {
             segment,

@@ -242,15 +242,21 @@ impl Participant {
     /// Takes a thread record: free again after microseconds, as nobody waits holding one.
     pub fn take_record(&self) -> u64 {
         loop {
-            // Record 0 is set apart: see `lone_owed`.
-            for (index, busy) in self.busy.iter().enumerate().skip(1) {
-                // pairs with `give_record`, Release: the record's words are as it left them
-                if !busy.swap(true, Ordering::Acquire) {
-                    return index as u64;
-                }
+            if let Some(index) = self.try_take_record() {
+                return index;
             }
             os::yield_now();
         }
+    }
+
+    /// As `take_record`; None: all are taken just now.
+    #[inline]
+    pub fn try_take_record(&self) -> Option<u64> {
+        // Record 0 is set apart: see `lone_owed`.
+        let mut records = self.busy.iter().zip(0..).skip(1);
+        // pairs with `give_record`, Release: the record's words are as it left them
+        let free = records.find(|(busy, _)| !busy.swap(true, Ordering::Acquire));
+        free.map(|(_, index)| index)
     }
 
     pub fn give_record(&self, index: u64) {

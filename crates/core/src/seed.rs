@@ -82,6 +82,8 @@ bugs! {
     BitmapWithoutLock,
     /// heap: a refill's bitmap has a record of its own, before the magazine's.
     RefillInTwo,
+    /// heap: an empty chunk leaves its class's list by one record, and is free by the next.
+    ChunkInTwo,
     /// pin: what is retired is freed without a look at the pins.
     PinsIgnored,
     /// pin: no fence between the pin and the second look.

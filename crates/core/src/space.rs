@@ -373,7 +373,7 @@ impl Space {
         mut body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
         let mut contended = 0;
-        let mut swept = false;
+        let (mut swept, mut reclaimed) = (false, false);
         let mut note = None;
         loop {
             participant.require()?; // while we waited, a signal handler may have forked
@@ -408,7 +408,13 @@ impl Space {
                     swept = true;
                     (self.hooks.sweep)(self, participant, patience)?;
                 }
-                Stop::Grow(bytes) => self.grow(participant, bytes, patience)?,
+                Stop::Grow(bytes) => match self.grow(participant, bytes, patience) {
+                    Err(Error::Full(_)) if !reclaimed => {
+                        reclaimed = true;
+                        self.reclaim(participant, patience)?;
+                    }
+                    grown => grown?,
+                },
                 Stop::Fail(error) => return Err(error),
                 Stop::Refill(_) | Stop::Flush(_) => {} // the cure's own: begin again
             }

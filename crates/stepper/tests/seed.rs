@@ -65,6 +65,7 @@ fn caught(bug: Bug) -> Caught {
         Bug::ReleaseInTwo => Modelled(LOCK, "catches_a_flag_set_between_look_and_store"),
         Bug::ClearAfterWake => Modelled(WAIT, "catches_flags_cleared_after_the_wake"),
         Bug::BitmapWithoutLock => Modelled(HEAP, "catches_a_bitmap_without_its_lock"),
+        Bug::ChunkInTwo => Stepped("allocate large, chunks given back", "chunk"),
         Bug::RefillInTwo => Stepped("allocate small, refill", "free, counted"),
         Bug::PinsIgnored => Stepped(
             "store small over large, pinned by another",

@@ -167,6 +167,49 @@ pub fn flush(operation: &mut Operation, class: usize) -> Attempt<()> {
     Ok(())
 }
 
+/// Moves all blocks of this thread's magazines back into their chunks.
+///
+/// # Errors
+/// As `flush`.
+pub fn flush_all(operation: &mut Operation) -> Attempt<()> {
+    for class in 0..CLASSES.len() {
+        while operation.stock(class).0 > 0 {
+            flush(operation, class)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the chunks back to the heap that are kept empty, so that other classes can have their units.
+///
+/// # Errors
+/// As `flush`.
+///
+/// # Crash
+/// One record a chunk: it is on its class's list, or free.
+pub fn release_empty(operation: &mut Operation) -> Attempt<()> {
+    operation.lock(superblock::HEAP_LOCK)?;
+    let segment = operation.segment;
+    for class in 0..CLASSES.len() {
+        let at = operation.read(partial(class));
+        if at == 0 {
+            continue;
+        }
+        segment.check_range(at, layout::chunk_units(class) * UNIT)?;
+        if chunk_class(segment, at) == Some(class)
+            && operation.read(at + chunk::FREE) == chunk_blocks(class)
+        {
+            unlink_chunk(operation, class, at)?;
+            if planted(Bug::ChunkInTwo) {
+                operation.commit();
+            }
+            Units::new(operation)?.give(unit_at(segment, at))?;
+            operation.commit();
+        }
+    }
+    Ok(())
+}
+
 /// The chunk of a small block: its offset, class and the block's index.
 pub(super) fn chunk_of(operation: &mut Operation, block: u64) -> Result<(u64, usize, u64)> {
     let segment = operation.segment;

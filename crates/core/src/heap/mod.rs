@@ -19,7 +19,7 @@ mod chunk;
 mod unit;
 mod walk;
 
-pub use chunk::{flush, refill, release};
+pub use chunk::{flush, flush_all, refill, release, release_empty};
 pub use walk::{Walk, walk};
 
 use crate::error::{Attempt, Error, Result};

@@ -2,8 +2,11 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{block, warm};
+use courtyard_core::folder;
+use courtyard_core::layout::{self, UNIT, superblock};
 use courtyard_core::os::fault;
 use courtyard_core::space::Space;
+use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 
 type Blocks = Vec<Unfinished<'static>>;
@@ -85,6 +88,23 @@ pub fn add(entries: &mut Vec<Entry>) {
         |space, ()| {
             keep(blocks(space, 1, 400_000));
             assert!(!fault::disarm(), "no growth was refused");
+        },
+    ));
+    // The heap may not grow: what is at hand for small blocks has to make room.
+    entries.push(own(
+        "allocate large, chunks given back",
+        |space| {
+            drop(block(space, 30_000));
+            let (segment, word) = (&space.segment, superblock::FRONTIER);
+            let size = segment.size() - segment.data();
+            folder::set_limit(space, size);
+            let used = segment.word(word).load(Ordering::Relaxed) * UNIT;
+            let rest = (size - used) / UNIT * UNIT;
+            (rest > 0).then(|| block(space, rest - layout::block::LARGE))
+        },
+        |space, filler| {
+            keep(blocks(space, 1, 200_000));
+            std::mem::forget(filler);
         },
     ));
     // Its rows of unfinished blocks are all taken: it adds a segment first.
