@@ -160,6 +160,9 @@ def test_what_needs_no_value_can_be_done() -> None:
     d["k"] = Fragile(1)
     d["k"] = 2
     assert dict(d) == {"first": 1, "k": 2}
+    c = table(cy.Counter)
+    del c["k"], c["k"]
+    assert dict(c) == {"first": 1}
     for cls in (cy.List, cy.Deque):
         x = row(cls)
         del x[0]

@@ -134,7 +134,7 @@ class Counter(Dict["_T", int]):
 
     def __delitem__(self, key: Any) -> None:
         """Forget a count, if there is one."""
-        self.pop(key, None)
+        self._remove(key)
 
     def __add__(self, other: Any) -> collections.Counter[Any]:
         """Return a plain Counter of the sums that are positive."""
