@@ -1,15 +1,19 @@
 """Values that cannot be loaded stay where they are: what cannot be done changes nothing."""
 
+import os
+import random
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import Full
 from typing import Any
 
 import pytest
 
 import courtyard as cy
+from tests.children import fork, kill
 
 np = pytest.importorskip("numpy")
 
@@ -320,3 +324,49 @@ def pick(number: int) -> int:
     if getattr(pick_here, "picky", False) and number % 2:
         raise ValueError
     return number
+
+
+class Moody:
+    """Loads every second time, whoever tries."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return moody, (self.number,)
+
+
+def moody(number: int) -> int:
+    if random.random() < 0.5:
+        raise ValueError
+    return number
+
+
+def consume_moody(q: Any, got: Any) -> None:
+    random.seed(os.getpid())
+    while True:
+        try:
+            got.extend(q.get_many(3) if random.random() < 0.3 else [q.get()])
+        except ValueError:
+            continue
+
+
+def test_killed_while_items_fail() -> None:
+    """A killed consumer loses what it had in hand, at most; what it gave back is there."""
+    q, got, put, kills = cy.Queue(), cy.List(), 0, 30
+    for turn in range(kills):
+        q.put_many([Moody(put + n) for n in range(40)])
+        put += 40
+        children = [fork(consume_moody, q, got) for _ in range(2)]
+        time.sleep(random.random() * 0.02)
+        for child in children:
+            kill(child)
+        if turn % 10 == 0:
+            q.check()
+    while q.qsize():
+        with suppress(ValueError):
+            got.append(q.get())
+    numbers = list(got)
+    assert len(numbers) == len(set(numbers))  # none twice
+    assert put - len(numbers) <= kills * 2 * 3  # each kill: what get or get_many had in hand
+    q.check()
