@@ -15,16 +15,18 @@ use crate::pin;
 use crate::segment::Segment;
 use crate::space::{Space, briefly};
 use crate::sync::{Ordering, fence};
+use std::ptr::NonNull;
 
 /// A child's place in a space, made before the fork, and its parent's.
 pub struct Heir {
+    space: NonNull<Space>,
     participant: Participant,
     parent: *const Participant,
     /// What the roster had counted when it was copied.
     changes: u64,
 }
 
-// SAFETY: the parent's place is a leaked box, and shared like any participant.
+// SAFETY: the parent's place is a leaked box, and shared like any participant; so is the space.
 unsafe impl Send for Heir {}
 
 /// In the parent, before the fork. What other threads take or give back between this and the
@@ -42,6 +44,7 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     let parent = space.registered();
     let changes = space.roster.changes();
     let heir = Heir {
+        space: NonNull::from(space),
         participant,
         parent,
         changes,
@@ -56,7 +59,8 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     Ok(Some(heir))
 }
 
-/// In the parent, after the fork: the child alone keeps its slot alive now, if there is one.
+/// In the parent, after the fork: the child alone keeps its slot alive now, if there is one. The space
+/// is still open here.
 pub fn after_in_parent(heir: Heir) {
     // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
     let parent = unsafe { &*heir.parent };
@@ -64,18 +68,23 @@ pub fn after_in_parent(heir: Heir) {
     for kept in parent.kept_blocks.carried() {
         parent.kept_blocks.lend(kept.row);
     }
-    heir.participant.release_anchor();
+    // SAFETY: the caller's promise.
+    let space = unsafe { heir.space.as_ref() };
+    heir.participant.hand_over(&space.segment);
 }
 
 /// In the child.
 ///
 /// # Errors
 /// `Full`, `System`: what other threads of the parent took just before the fork is then lost.
-pub fn after_in_child(space: &Space, heir: Heir) -> Result<()> {
-    heir.participant.settle(&space.segment);
+pub fn after_in_child(space: &Space, mut heir: Heir) -> Result<()> {
+    let settled = heir.participant.settle(&space.segment);
     // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
     let parent = unsafe { &*heir.parent };
     parent.disown();
+    if !settled {
+        return Ok(()); // nobody yet, as after a fork behind our back
+    }
     let left = inherit(&space.segment, parent, &heir.participant);
     let (changes, participant) = (heir.changes, space.install(Box::new(heir.participant)));
     if left {

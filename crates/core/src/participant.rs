@@ -25,6 +25,7 @@ use crate::segment::Segment;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::io;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 pub const FREE: u64 = 0;
 pub const LIVE: u64 = 1;
@@ -33,6 +34,10 @@ pub const DRAINING: u64 = 2;
 /// Records above our own that the file has room for from now on, so that when it cannot grow any
 /// more a few processes can still come: to take things out, or to see what is there.
 const RESERVE: u64 = 4;
+
+/// How long a parent waits for a child that has to take its slot's byte for itself.
+const TURN: Duration = Duration::from_millis(20);
+const TURNS: u32 = 50;
 
 /// Who acts: what lock words and tickets name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -206,13 +211,40 @@ impl Participant {
         Err(Error::Forked)
     }
 
-    /// In the forked child: the inherited page is this process's own from now on.
-    pub fn settle(&self, segment: &Segment) {
-        self.anchor.settle();
+    /// In the forked child: what keeps the slot alive is this process's own from now on. False: the slot
+    /// was taken for dead before we came so far, and is not ours.
+    pub fn settle(&mut self, segment: &Segment) -> bool {
+        let ours = State {
+            state: LIVE,
+            generation: self.me.generation,
+        };
+        if !self.anchor.settle(segment) || State::read(segment, self.me.slot) != ours {
+            return false;
+        }
         let record = layout::slot_record(self.me.slot);
-        segment
-            .word(record + slot::PROCESS_ID)
-            .store(u64::from(os::process_id()), Ordering::Relaxed);
+        let process = segment.word(record + slot::PROCESS_ID);
+        process.store(u64::from(os::process_id()), Ordering::Release); // pairs with `hand_over`
+        if self.anchor.is_shared() {
+            segment.wake(record + slot::PROCESS_ID, 1);
+        }
+        true
+    }
+
+    /// In the parent after a fork: the child alone keeps its slot alive now. Where it has to take a lock of
+    /// its own for that, it is given time to; a child that needs longer is nobody, and registers anew.
+    pub fn hand_over(self, segment: &Segment) {
+        let word = layout::slot_record(self.me.slot) + slot::PROCESS_ID;
+        let own = u64::from(os::process_id());
+        let mut turns = 0;
+        while self.anchor.is_shared() && turns < TURNS {
+            // pairs with `settle`, Release
+            if segment.word(word).load(Ordering::Acquire) != own {
+                break;
+            }
+            segment.sleep(word, own, TURN);
+            turns += 1;
+        }
+        self.release_anchor();
     }
 
     /// Lets go of the slot's byte in this process: in the parent after a fork, when the child

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, corrupt};
 use crate::layout::{self, PAGE, WORD, superblock};
 use crate::os::{self, Carrier, Identity, Woken};
 use crate::superblock::{Superblock, too_short};
-use crate::sync::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -37,6 +37,8 @@ pub struct Segment {
     identity: Identity,
     /// Where the file was when it was mapped; empty if it had no name yet.
     path: PathBuf,
+    /// Whether others can find it: not while it is being made.
+    is_found: AtomicBool,
     /// Where its maker linked it after that. No latch: a child may be forked at any moment.
     linked: OnceLock<PathBuf>,
     /// A descriptor for queries and growth. It holds no lock, so forked children may share it;
@@ -121,6 +123,7 @@ impl Segment {
             superblock,
             identity: status.identity,
             path: path.to_owned(),
+            is_found: AtomicBool::new(status.links > 0),
             linked: OnceLock::new(),
             descriptor: AtomicI32::new(file.into_raw_fd()),
         };
@@ -166,7 +169,7 @@ impl Segment {
     pub fn discard(self) {
         // SAFETY: `self` is consumed and no reference into the mapping outlives it.
         unsafe { os::unmap(self.base, self.window as usize) };
-        drop(ManuallyDrop::into_inner(self.adopt_descriptor()));
+        os::close(ManuallyDrop::into_inner(self.adopt_descriptor()));
     }
 
     /// Gives back the file's memory, and the addresses beyond its size, which nobody follows: after
@@ -226,18 +229,35 @@ impl Segment {
         Ok(self.adopt_descriptor())
     }
 
-    /// A description of its own, for locks that must not be shared with forked children.
-    pub fn reopen(&self) -> io::Result<Carrier> {
-        let file = Carrier::new(|| {
-            os::reopen(&*self.file()?).or_else(|error| match error.raw_os_error() {
+    /// A description of its own, for locks that must not be shared with forked children. None: this
+    /// process has not the rights, or not the paths, to open what it has open (after `setuid`, in a
+    /// `chroot`).
+    pub fn reopen(&self) -> io::Result<Option<Carrier>> {
+        let is_barred = |error: &io::Error| {
+            let barred = [libc::EACCES, libc::EPERM, libc::ENOENT, libc::ENOTDIR];
+            error
+                .raw_os_error()
+                .is_some_and(|errno| barred.contains(&errno))
+        };
+        let own = self.file()?;
+        let opened = Carrier::new(|| {
+            os::reopen(&own).or_else(|error| match error.raw_os_error() {
                 Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
                 _ => os::open(&self.path()), // no /proc here
             })
-        })?;
+        });
+        let file = match opened {
+            Err(error) if self.is_found.load(Ordering::Relaxed) && is_barred(&error) => {
+                return Ok(None);
+            }
+            opened => opened?,
+        };
         if os::status_of(&file)?.identity == self.identity {
-            Ok(file)
-        } else {
-            Err(io::Error::from_raw_os_error(libc::ENOENT))
+            return Ok(Some(file));
+        }
+        match self.is_found.load(Ordering::Relaxed) {
+            true => Ok(None),
+            false => Err(io::Error::from_raw_os_error(libc::ENOENT)),
         }
     }
 
@@ -248,6 +268,7 @@ impl Segment {
     /// Notes where the file is linked, once.
     pub fn set_path(&self, path: &Path) {
         let _ = self.linked.set(path.to_owned());
+        self.is_found.store(true, Ordering::Relaxed);
     }
 
     pub fn identity(&self) -> Identity {

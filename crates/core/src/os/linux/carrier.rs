@@ -5,7 +5,7 @@
 //! through Python and from C alike. Forks wait for the table's latch, which is held for a few
 //! instructions, or for two quick calls of the system.
 
-use super::File;
+use super::{File, Identity, Status, status_of};
 use std::cell::RefCell;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -14,23 +14,38 @@ use std::os::fd::AsRawFd;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 
 #[derive(Default)]
-struct Table {
+pub(super) struct Table {
     /// The carriers' descriptors.
     open: Vec<i32>,
+    /// The bytes of files that this process has record locks on (`record.rs`).
+    pub records: Vec<(Identity, u64)>,
     /// How often a fork was begun here.
     begun: u64,
     /// How many forks lie between the first process and this one.
-    generation: u64,
+    pub generation: u64,
 }
 
 impl Table {
     fn forget(&mut self, descriptor: i32) {
         self.open.retain(|&open| open != descriptor);
     }
+
+    /// Closes a descriptor; but if this process has a record lock on the file it stays open for good,
+    /// as closing it would end that lock.
+    fn close(&self, file: File) {
+        let is_locked = |status: Status| {
+            let mut records = self.records.iter();
+            records.any(|&(identity, _)| identity == status.identity)
+        };
+        if !self.records.is_empty() && status_of(&file).is_ok_and(is_locked) {
+            std::mem::forget(file);
+        }
+    }
 }
 
 static TABLE: Mutex<Table> = Mutex::new(Table {
     open: Vec::new(),
+    records: Vec::new(),
     begun: 0,
     generation: 0,
 });
@@ -40,7 +55,7 @@ thread_local! {
     static FORKING: RefCell<Option<MutexGuard<'static, Table>>> = const { RefCell::new(None) };
 }
 
-fn table() -> MutexGuard<'static, Table> {
+pub(super) fn table() -> MutexGuard<'static, Table> {
     TABLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -77,12 +92,41 @@ extern "C" fn after_in_child() {
         unsafe { libc::close(descriptor) };
     }
     table.open.clear();
+    table.records.clear(); // they are the parent's alone
 }
 
 /// Runs `work` so that no fork comes between its parts. It calls nothing that waits.
 pub(super) fn unforked<T>(work: impl FnOnce() -> T) -> T {
     let _latch = table();
     work()
+}
+
+/// The table, with room for one more in one of its lists: nothing is allocated under the latch.
+pub(super) fn with_room<T: Copy>(
+    list: impl Fn(&mut Table) -> &mut Vec<T>,
+) -> MutexGuard<'static, Table> {
+    loop {
+        let mut table = table();
+        let wanted = list(&mut table);
+        if wanted.len() < wanted.capacity() {
+            return table;
+        }
+        let needed = 2 * wanted.len() + 8;
+        drop(table);
+        let mut room = Vec::with_capacity(needed);
+        let mut table = self::table();
+        let wanted = list(&mut table);
+        if wanted.len() < needed {
+            room.extend_from_slice(wanted);
+            std::mem::swap(wanted, &mut room);
+        }
+        drop(table);
+    }
+}
+
+/// Closes a file that is no carrier's, as carriers are closed.
+pub fn close(file: File) {
+    table().close(file);
 }
 
 /// A descriptor that may carry locks.
@@ -108,19 +152,8 @@ impl Carrier {
         loop {
             let begun = table().begun;
             let file = open()?;
-            let mut room = Vec::new();
-            let mut table = table();
-            if table.open.len() == table.open.capacity() {
-                let needed = 2 * table.open.len() + 8;
-                drop(table);
-                room.reserve(needed); // nothing is allocated under the latch
-                table = self::table();
-                if table.open.len() == table.open.capacity() {
-                    room.extend_from_slice(&table.open);
-                    std::mem::swap(&mut table.open, &mut room);
-                }
-            }
-            if table.begun == begun && table.open.len() < table.open.capacity() {
+            let mut table = with_room(|table| &mut table.open);
+            if table.begun == begun {
                 table.open.push(file.as_raw_fd());
                 let generation = table.generation;
                 drop(table);
@@ -129,6 +162,7 @@ impl Carrier {
                     generation,
                 });
             }
+            table.close(file);
         }
     }
 
@@ -168,9 +202,9 @@ impl Drop for Carrier {
             return; // closed in this process before it began
         }
         table.forget(self.as_raw_fd());
-        // SAFETY: dropped here alone. Under the latch: no fork sees it open and not in the table, nor
+        // SAFETY: taken here alone. Under the latch: no fork sees it open and not in the table, nor
         // the other way round.
-        unsafe { ManuallyDrop::drop(&mut self.file) };
+        table.close(unsafe { ManuallyDrop::take(&mut self.file) });
     }
 }
 

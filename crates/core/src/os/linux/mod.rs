@@ -2,9 +2,11 @@
 
 mod carrier;
 mod memory;
+mod record;
 
-pub use carrier::Carrier;
+pub use carrier::{Carrier, close};
 pub use memory::*;
+pub use record::Record;
 
 use super::fault;
 use std::ffi::CString;
