@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.sides import callback, fork
+from tests.sides import callback, crowd, exit, fork, limit, stop
 from tests.sides.member import Unknown, classes, members
 from tests.sides.play import ended, flat, play
 
@@ -37,11 +37,11 @@ def test_callbacks() -> None:
     tried, wrong = 0, []
     for cls in [*classes()] * (1, 1, 20)[SIZE]:
         with flat():
-            cases, found = callback.callbacks(cls, chance, (12, 1000, 1000)[SIZE])
+            cases, found = callback.callbacks(cls, chance, (8, 1000, 1000)[SIZE])
         tried += cases
         wrong += found
     assert not wrong, f"seed {SEED}, {tried} cases:\n" + "\n".join(wrong)
-    assert tried > 150, "few of the calls run any code of users'"
+    assert tried > 100, "few of the calls run any code of users'"
 
 
 @pytest.mark.parametrize("way", fork.SCENES)
@@ -50,3 +50,42 @@ def test_forks(way: str) -> None:
     """Whoever forks, whatever he is in the midst of: the child is well, and so is the parent."""
     for turn in range((1, 4, 100)[SIZE]):
         scene(fork.SCENES[way], SEED + turn, (40, 100, 100)[SIZE])
+
+
+@pytest.mark.limit(600)
+def test_stopped_peers() -> None:
+    """A peer is stopped within any call: timeouts are kept, Ctrl-C ends what has none."""
+    chance = random.Random(SEED)
+    chosen = chance.sample([*classes()], (8, 23, 23)[SIZE]) * (1, 2, 50)[SIZE]
+    for cls in chosen:
+        scene(stop.beside, cls, chance.randrange(1 << 30), (1, 3, 5)[SIZE])
+
+
+@pytest.mark.limit(600)
+def test_exits() -> None:
+    """An interpreter ends with objects in every kind of place: with 0, in time, without a panic."""
+    places, everything = [*exit.PLACES], [*classes()]
+    wrong = ""
+    for number, place in enumerate(places):
+        for part in range((1, 4, 4)[SIZE]):
+            parts = len(places) if SIZE == 0 else 4
+            wrong += exit.ends(place, everything[(number + part) % parts :: parts])
+    assert not wrong, wrong
+
+
+@pytest.mark.limit(600)
+def test_crowds() -> None:
+    """200 threads wait in each call that waits, and are let through, or come back in time."""
+    chance, waiting = random.Random(SEED), crowd.waiting()
+    assert set(crowd.SCENES) == set(classes()), "tests/sides/crowd.py has a scene of each class"
+    let = [cls for cls, found in crowd.SCENES.items() if found]
+    for cls in chance.sample(let, (5, len(let), len(let))[SIZE]):
+        scene(crowd.without_timeouts, cls)
+    for member in chance.sample(waiting, (5, len(waiting), len(waiting))[SIZE]):
+        scene(crowd.with_timeouts, member)
+
+
+@pytest.mark.parametrize("what", limit.SCENES)
+def test_limits(what: str) -> None:
+    """Every call has a result or an error where something is scarce, and works again after it."""
+    scene(limit.SCENES[what])

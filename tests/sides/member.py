@@ -141,7 +141,7 @@ _PASSED_OVER = {
 _WRITTEN: dict[str, Callable[[Any], Any]] = {
     "pickle": lambda specimen: pickle.loads(pickle.dumps(specimen)),
     "copy.copy": copy.copy,
-    "with": lambda specimen: _use(specimen.__enter__()) or specimen.__exit__(None, None, None),
+    "with": lambda specimen: use(specimen),
 }
 
 _PLAIN: dict[str, Callable[[], Any]] = {
@@ -207,13 +207,17 @@ class Member:
 
     def call(self, specimen: Any) -> Any:
         """Call it, and use what it gives."""
+        return use(self.begin(specimen))
+
+    def begin(self, specimen: Any) -> Any:
+        """Call it."""
         if self.name in _WRITTEN:
             return _WRITTEN[self.name](specimen)
         found = getattr(specimen, self.name)
         if not callable(found):
-            return _use(found)
+            return found
         arguments, keywords = self.arguments()
-        return _use(found(*arguments, **keywords))
+        return found(*arguments, **keywords)
 
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
         """Return what it is called with; Unknown names a parameter that no table has."""
@@ -266,7 +270,7 @@ class Member:
         )
 
 
-def _use(result: Any) -> Any:
+def use(result: Any) -> Any:
     """Do with a result what its type is for: what it holds back comes then."""
     if isinstance(result, (str, bytes)):
         return result

@@ -1,0 +1,171 @@
+"""Calls where something is scarce: descriptors, addresses, room; where privileges were dropped."""
+
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import courtyard as cy
+from tests.children import die_with_parent
+from tests.sides.member import Member, classes, invite, members, nobody
+from tests.sides.play import LIMIT, ended, play
+
+ROOM = 8 << 20  # bytes of a space that is full
+NOBODY = 65534
+
+
+def everything() -> list[tuple[Member, Any]]:
+    """Make an object for each call there is."""
+    invite(nobody)
+    found = [(member, member.specimen()) for cls in classes() for member in members(cls)]
+    for member, specimen in found:
+        if member.cls == "Condition":
+            specimen.release()  # else a child would wait for its parent
+    return found
+
+
+def attempt(calls: list[tuple[Member, Any]]) -> None:
+    """Make all calls; each has a result, or raises an exception."""
+    for member, specimen in calls:
+        try:
+            member.call(specimen)
+        except Exception:
+            pass
+        except BaseException as error:
+            raise AssertionError(f"{member} raised {error!r}") from error
+        if member.name == "acquire":  # else a child would wait for its parent
+            with suppress(Exception):
+                specimen.release()
+
+
+def use() -> None:
+    """See that all is well again."""
+    text = b"x" * 100_000
+    kept = cy.Dict(a=text)
+    queue = cy.Queue()
+    queue.put(kept["a"], timeout=LIMIT)
+    assert queue.get(timeout=LIMIT) == text
+    queue.check()
+
+
+@contextmanager
+def limited(what: int, amount: int) -> Iterator[None]:
+    before = resource.getrlimit(what)
+    resource.setrlimit(what, (amount, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(what, before)
+
+
+def _child(work: Callable[[], object]) -> None:
+    child = play(work)
+    assert not (wrong := ended(child)), f"a child {wrong}"
+
+
+def descriptors() -> None:
+    """Use everything with no descriptor left, in a child too."""
+    calls = everything()
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    with limited(resource.RLIMIT_NOFILE, lowest):
+        attempt(calls)
+        _child(lambda: attempt(calls))
+    use()
+
+
+def addresses() -> None:
+    """Use everything, and open spaces, with hardly any addresses left."""
+    calls = everything()
+    with open("/proc/self/statm") as statm:
+        pages = int(statm.read().split()[0])
+    with limited(resource.RLIMIT_AS, pages * resource.getpagesize() + (8 << 20)):
+        attempt(calls)
+        with suppress(Exception):
+            cy.Array("b", 64 << 20)
+        for number in range(3):
+            with suppress(Exception):
+                cy.Space(f"scarce {os.getpid()} {number}").destroy(force=True)
+        attempt(calls)
+    use()
+
+
+def room() -> None:
+    """Use everything in a space that is full to the last byte."""
+    space = cy.Space(f"full {os.getpid()}", size_limit=ROOM)
+    calls, filling = [], []
+
+    def fill() -> None:
+        calls.extend(everything())
+        for size in (100_000, 10_000, 1000, 10):
+            with suppress(cy.SpaceFull):
+                while True:
+                    filling.append(cy.Array("b", [7] * size))
+        attempt(calls)
+        attempt(calls)
+
+    space._opened().call(fill, (), {})
+    _child(lambda: attempt(calls))
+    space.check()
+    assert len(filling) > 20
+    assert all(array[-1] == 7 for array in filling)
+    filling.clear()
+    space._opened().call(use, (), {})
+    calls.clear()
+    space.destroy(force=True)
+
+
+def _without_privileges(calls: list[tuple[Member, Any]], drop: Callable[[], object]) -> None:
+    """Go on as somebody else, with children that are killed while they hold a lock."""
+    lock = cy.Lock()
+    drop()
+    attempt(calls)
+    _child(lambda: attempt(calls))
+    _child(use)
+    reading, writing = os.pipe()
+    holder = os.fork()
+    if not holder:
+        die_with_parent()
+        lock.acquire()
+        os.write(writing, b"x")
+        signal.pause()
+    assert os.read(reading, 1)
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
+    assert lock.acquire(timeout=LIMIT / 2), "nobody can take a dead one's lock"
+    use()
+
+
+def setuid() -> None:
+    """Drop privileges, as daemons do, after all was opened."""
+
+    def drop() -> None:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+    _without_privileges(everything(), drop)
+
+
+def chroot() -> None:
+    """Lose sight of all files after all was opened."""
+    calls = everything()
+    with tempfile.TemporaryDirectory() as folder:
+
+        def drop() -> None:
+            os.chroot(folder)
+            os.chdir("/")
+
+        _child(lambda: _without_privileges(calls, drop))
+
+
+SCENES: dict[str, Callable[[], None]] = {
+    "descriptors": descriptors,
+    "addresses": addresses,
+    "room": room,
+}
+# For root alone.
+PRIVILEGED: dict[str, Callable[[], None]] = {"setuid": setuid, "chroot": chroot}
