@@ -52,7 +52,7 @@ pub fn try_acquire(
 /// After the swap the lock is free; a sleeper not woken looks again within a tenth of a second.
 #[inline]
 pub fn release(segment: &Segment, mutex: u64) -> bool {
-    if segment.word(mutex).load(Ordering::Relaxed) == 0 {
+    if lock::is_free(segment.word(mutex).load(Ordering::Relaxed)) {
         return false;
     }
     // The holder's own count: a release by another, beside it, may be counted as one.
@@ -113,7 +113,7 @@ pub fn is_recovered(segment: &Segment, mutex: u64) -> bool {
 }
 
 pub fn version(segment: &Segment, mutex: u64) -> u64 {
-    let locked = segment.word(mutex).load(Ordering::Relaxed) != 0;
+    let locked = !lock::is_free(segment.word(mutex).load(Ordering::Relaxed));
     let releases = segment.word(mutex + RELEASES).load(Ordering::Relaxed);
     releases << 1 | u64::from(locked)
 }

@@ -7,7 +7,7 @@
 use crate::error::{Attempt, Stop};
 use crate::journal::{Record, Transfer};
 use crate::layout::{CLASSES, WORD, record};
-use crate::lock::{self, Tried};
+use crate::lock::{self, Tried, Waited};
 use crate::participant::{Me, Participant};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
@@ -32,13 +32,26 @@ pub struct Operation<'a> {
     /// Whether waiters are told only if there are any.
     quiet: bool,
     contended: u64,
+    waited: Waited,
 }
 
 impl<'a> Operation<'a> {
     /// Takes a thread record. `contended` is the lock that the last attempt waited for, or 0.
     pub fn begin(segment: &'a Segment, participant: &'a Participant, contended: u64) -> Self {
+        Operation::after(segment, participant, contended, Waited::default())
+    }
+
+    /// As `begin`, after the waiting that there was for `contended`.
+    pub fn after(
+        segment: &'a Segment,
+        participant: &'a Participant,
+        contended: u64,
+        waited: Waited,
+    ) -> Self {
         let index = participant.take_record();
-        Operation::on(segment, participant, index, contended)
+        let mut operation = Operation::on(segment, participant, index, contended);
+        operation.waited = waited;
+        operation
     }
 
     /// As `begin`, if a thread record is free just now.
@@ -66,6 +79,7 @@ impl<'a> Operation<'a> {
             owing: 0,
             quiet: false,
             contended,
+            waited: Waited::default(),
         }
     }
 
@@ -83,7 +97,7 @@ impl<'a> Operation<'a> {
             return Ok(Tried::Acquired);
         }
         let flags = if lock == self.contended {
-            lock::WAITERS
+            lock::WAITERS | self.waited.flags()
         } else {
             0
         };

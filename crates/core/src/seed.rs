@@ -76,6 +76,8 @@ bugs! {
     PublishBeforeZero,
     /// lock: a release looks for waiters, then stores 0.
     ReleaseInTwo,
+    /// lock: it is kept for a sleeper that is not woken.
+    KeptWithoutWake,
     /// wait: the flags are cleared after the wake.
     ClearAfterWake,
     /// heap: words of the bitmaps are journaled without the heap lock.

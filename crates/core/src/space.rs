@@ -5,7 +5,7 @@ use crate::backlog::Backlog;
 use crate::error::{Attempt, Error, Result, Stop, corrupt};
 use crate::heap;
 use crate::layout::{self, RESERVED_SLOT, superblock};
-use crate::lock::{self, Stood};
+use crate::lock::{self, Stood, Waited};
 use crate::operation::Operation;
 use crate::os;
 use crate::participant::{DRAINING, LIVE, Me, Page, Participant, State};
@@ -372,12 +372,12 @@ impl Space {
         patience: Patience,
         mut body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
-        let mut contended = 0;
+        let (mut contended, mut waited) = (0, Waited::default());
         let (mut swept, mut reclaimed) = (false, false);
         let mut note = None;
         loop {
             participant.require()?; // while we waited, a signal handler may have forked
-            let mut operation = Operation::begin(&self.segment, participant, contended);
+            let mut operation = Operation::after(&self.segment, participant, contended, waited);
             let stop = loop {
                 let stop = match body(&mut operation) {
                     Ok(value) => return Ok(value),
@@ -397,8 +397,10 @@ impl Space {
             drop(operation);
             match stop {
                 Stop::Busy(lock) => {
-                    contended = lock;
-                    if self.stand(lock, patience)? == Stood::TimedOut {
+                    if std::mem::replace(&mut contended, lock) != lock {
+                        waited = Waited::default();
+                    }
+                    if self.stand_on(lock, patience, &mut waited)? == Stood::TimedOut {
                         let waited = lock::PROBE;
                         note = note.or_else(|| Note::new(&self.segment, participant, lock, waited));
                     }
@@ -436,9 +438,13 @@ impl Space {
     /// # Errors
     /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
     pub fn stand(&self, lock: u64, patience: Patience) -> Result<Stood> {
+        self.stand_on(lock, patience, &mut Waited::default())
+    }
+
+    fn stand_on(&self, lock: u64, patience: Patience, waited: &mut Waited) -> Result<Stood> {
         let mut stood = Stood::Changed;
         patience(&mut |limit| {
-            stood = self.stand_slice(lock, limit)?;
+            stood = self.stand_slice(lock, limit, waited)?;
             Ok(stood)
         })?;
         Ok(stood)
@@ -448,8 +454,8 @@ impl Space {
     ///
     /// # Errors
     /// `System`, `Corrupt`.
-    pub fn stand_slice(&self, lock: u64, limit: Duration) -> Result<Stood> {
-        Ok(match lock::stand(&self.segment, lock, limit)? {
+    pub fn stand_slice(&self, lock: u64, limit: Duration, waited: &mut Waited) -> Result<Stood> {
+        Ok(match lock::stand(&self.segment, lock, limit, waited)? {
             Stood::Dead(owner) => {
                 recover::reap(&self.segment, owner)?;
                 Stood::Changed

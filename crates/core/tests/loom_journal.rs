@@ -6,7 +6,7 @@
 #![cfg(loom)]
 
 use courtyard_core::layout::{self, WORD, record, slot};
-use courtyard_core::lock::{self, PROBE, Stood, Tried};
+use courtyard_core::lock::{self, PROBE, Stood, Tried, Waited};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::operation::Operation;
 use courtyard_core::participant::{Me, Participant};
@@ -57,17 +57,17 @@ fn look(segment: &Segment, bug: Bug) {
 
 /// Takes the lock, reaping whoever died with it.
 fn acquire(segment: &Segment, me: Me) -> Tried {
-    let mut flags = 0;
+    let (mut flags, mut waited) = (0, Waited::default());
     loop {
         match lock::try_acquire(segment, LOCK, me, flags).unwrap() {
             Tried::Held(_) => {
-                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE).unwrap() {
+                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE, &mut waited).unwrap() {
                     reap(segment, dead);
                 }
             }
             tried => return tried,
         }
-        flags = lock::WAITERS;
+        flags = lock::WAITERS | waited.flags();
     }
 }
 
@@ -77,6 +77,7 @@ fn reap(segment: &Segment, dead: Me) {
 
 /// Adds one to both words.
 fn add(segment: &Segment, participant: &Participant, bug: Bug) {
+    let mut waited = Waited::default();
     match bug {
         Bug::NoRecord => {
             acquire(segment, participant.me);
@@ -88,11 +89,11 @@ fn add(segment: &Segment, participant: &Participant, bug: Bug) {
         }
         _ => loop {
             let stale = read(segment);
-            let mut operation = Operation::begin(segment, participant, LOCK);
+            let mut operation = Operation::after(segment, participant, LOCK, waited);
             if operation.lock(LOCK).is_err() {
                 operation.abandon();
                 drop(operation);
-                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE).unwrap() {
+                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE, &mut waited).unwrap() {
                     reap(segment, dead);
                 }
                 continue;

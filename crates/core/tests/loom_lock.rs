@@ -4,7 +4,7 @@
 //! The mortal one dies before each of its stores in turn (see `courtyard_core::mortal`).
 #![cfg(loom)]
 
-use courtyard_core::lock::{self, PROBE, Stood, Tried};
+use courtyard_core::lock::{self, PROBE, Stood, Tried, Waited};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
@@ -48,32 +48,40 @@ enum Bug {
 }
 
 fn acquire(segment: &Segment, me: Me, bug: Bug) -> Tried {
-    let mut flags = 0;
+    // The first is a newcomer, and the others starve.
+    let mut waited = match bug {
+        Bug::None if me.slot > 0 => Waited::long(),
+        _ => Waited::default(),
+    };
+    let mut flags = waited.flags();
     loop {
         match lock::try_acquire(segment, LOCK, me, flags).unwrap() {
             Tried::Held(seen) if bug == Bug::NeverAsks => {
                 let word = segment.word(LOCK);
                 let flagged = seen | lock::WAITERS;
                 let order = Ordering::Relaxed;
-                if seen != 0 && (word.compare_exchange(seen, flagged, order, order)).is_ok() {
+                if !lock::is_free(seen)
+                    && (word.compare_exchange(seen, flagged, order, order)).is_ok()
+                {
                     segment.sleep(LOCK, flagged, courtyard_core::wait::LOOK_AGAIN);
                 }
             }
-            Tried::Held(seen) if bug == Bug::ReapsTheLiving && seen != 0 => {
+            Tried::Held(seen) if bug == Bug::ReapsTheLiving && !lock::is_free(seen) => {
                 use courtyard_core::participant::{DRAINING, State};
                 let dead = lock::owner(seen).unwrap().unwrap();
                 State::write(segment, dead.slot, DRAINING, dead.generation + 1);
             }
             Tried::Held(_) => {
-                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE).unwrap() {
+                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE, &mut waited).unwrap() {
                     recover::reap(segment, dead).unwrap();
                 }
             }
             tried => return tried,
         }
-        if bug != Bug::ForgetsWaiters {
-            flags = lock::WAITERS;
-        }
+        flags = match bug {
+            Bug::ForgetsWaiters => waited.flags() & !lock::WAITERS,
+            _ => waited.flags(),
+        };
     }
 }
 
@@ -148,7 +156,7 @@ fn run(segment: Arc<Segment>, contenders: Vec<Option<Participant>>, stores: u64,
     let lived = lived.filter(Option::is_some).count() as u64;
     assert!(lived == number || stores != IMMORTAL && lived == number - 1);
     let word = segment.word(LOCK).load(Ordering::Relaxed);
-    assert!(lived < number || word == 0, "left held");
+    assert!(lived < number || lock::is_free(word), "left held");
 }
 
 #[test]
@@ -204,6 +212,13 @@ fn one_of_two_newcomers_dies() {
 #[should_panic(expected = "deadlock")]
 fn catches_a_flag_set_between_look_and_store() {
     let _planted = seed::plant(seed::Bug::ReleaseInTwo);
+    mortal::explore("seed", 3, || contend(2, IMMORTAL, Bug::None));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn catches_a_lock_kept_for_who_is_not_woken() {
+    let _planted = seed::plant(seed::Bug::KeptWithoutWake);
     mortal::explore("seed", 3, || contend(2, IMMORTAL, Bug::None));
 }
 

@@ -6,7 +6,7 @@ use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::error::Error;
 use courtyard_core::journal::Record;
 use courtyard_core::layout::{self, record, superblock};
-use courtyard_core::lock::{self, Stood, Tried};
+use courtyard_core::lock::{self, Stood, Tried, Waited};
 use courtyard_core::os::Woken;
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
@@ -47,24 +47,33 @@ fn a_lock_word() {
     assert_eq!(acquire(mine, 0), Tried::Held(held));
     assert_eq!(acquire(guest.me, 0), Tried::Held(held), "not recursive");
     // A waiter leaves its flag, and is let in.
-    assert_eq!(lock::stand(segment, lock, SHORT).unwrap(), Stood::TimedOut);
+    assert_eq!(
+        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
+        Stood::TimedOut
+    );
     assert_eq!(word(&space, lock), held | lock::WAITERS);
     lock::release(segment, lock);
     assert_eq!(word(&space, lock), 0);
-    assert_eq!(lock::stand(segment, lock, SHORT).unwrap(), Stood::Changed);
+    assert_eq!(
+        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
+        Stood::Changed
+    );
 
     // The holder dies: who stands there sees it, reaps it, and takes the lock over.
     assert_eq!(acquire(guest.me, 0), Tried::Acquired);
     let dead = guest.me;
     guest.release_anchor();
     assert_eq!(
-        lock::stand(segment, lock, SHORT).unwrap(),
+        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
         Stood::Dead(dead)
     );
     assert!(matches!(acquire(mine, 0), Tried::Held(_)), "not reaped yet");
     assert!(recover::reap(segment, dead).unwrap());
     assert!(!lock::is_held(segment, word(&space, lock)).unwrap());
-    assert_eq!(lock::stand(segment, lock, SHORT).unwrap(), Stood::Changed);
+    assert_eq!(
+        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
+        Stood::Changed
+    );
     assert_eq!(acquire(mine, 0), Tried::Recovered);
     let flags = lock::WAITERS | lock::RECOVERED;
     assert_eq!(word(&space, lock) & flags, flags);
@@ -78,7 +87,7 @@ fn a_lock_word() {
     assert_eq!(acquire(mine, 0), Tried::Recovered);
     set(&space, lock, 5000 << 16);
     assert!(lock::try_acquire(segment, lock, mine, 0).is_err());
-    assert!(lock::stand(segment, lock, SHORT).is_err());
+    assert!(lock::stand(segment, lock, SHORT, &mut Waited::default()).is_err());
     set(&space, lock, 0);
 }
 

@@ -9,7 +9,7 @@ use crate::table::{self, Table};
 use crate::vector::GuardedVector;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell::{self, Entered, Writer};
-use courtyard_core::lock::{self, PROBE};
+use courtyard_core::lock::{self, PROBE, Waited};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -105,8 +105,9 @@ fn writer(handle: &Handle) -> Writer {
 
 pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, writer) = (handle.space, writer(handle));
-    let mut flags = lock::cpu_flags();
+    let mut flags = lock::cpu_flags() | deadline.map_or(lock::STARVING, |_| 0);
     let mut wait = Wait::new(handle, writer.cell);
+    let mut waited = Waited::default();
     loop {
         let participant = handle.open(py)?;
         let entered = cell::enter(&space.segment, &participant, writer, flags);
@@ -116,8 +117,10 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
-        wait.stand(py, limit, || space.stand_slice(writer.cell, limit))?;
-        flags = lock::cpu_flags() | lock::WAITERS;
+        wait.stand(py, limit, || {
+            space.stand_slice(writer.cell, limit, &mut waited)
+        })?;
+        flags = lock::cpu_flags() | waited.flags();
     }
 }
 

@@ -7,7 +7,7 @@ use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell;
-use courtyard_core::lock::{self, PROBE, Stood};
+use courtyard_core::lock::{self, PROBE, Stood, Waited};
 use courtyard_core::mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -16,8 +16,8 @@ use std::time::Duration;
 /// Acquires a lock of either kind.
 fn acquire(py: Python<'_>, primitive: &Primitive, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, word) = (primitive.handle.space, primitive.handle.cell);
-    acquire_by(py, primitive, deadline, |wait, limit| {
-        wait.stand(py, limit, || space.stand_slice(word, limit))
+    acquire_by(py, primitive, deadline, |wait, limit, waited| {
+        wait.stand(py, limit, || space.stand_slice(word, limit, waited))
     })
 }
 
@@ -26,11 +26,13 @@ fn acquire_by<'a>(
     py: Python<'_>,
     primitive: &'a Primitive,
     deadline: Option<Deadline>,
-    mut stand: impl FnMut(&mut Wait<'a>, Duration) -> PyResult<Stood>,
+    mut stand: impl FnMut(&mut Wait<'a>, Duration, &mut Waited) -> PyResult<Stood>,
 ) -> PyResult<bool> {
     let word = primitive.handle.cell;
-    let mut flags = lock::cpu_flags();
+    // Who does not wait takes no turn away from those who do.
+    let mut flags = lock::cpu_flags() | deadline.map_or(lock::STARVING, |_| 0);
     let mut wait = Wait::new(&primitive.handle, word);
+    let mut waited = Waited::default();
     loop {
         let participant = primitive.handle.open(py)?;
         let acquired = primitive.try_acquire(&participant, flags);
@@ -40,8 +42,8 @@ fn acquire_by<'a>(
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
-        stand(&mut wait, limit)?;
-        flags = lock::cpu_flags() | lock::WAITERS;
+        stand(&mut wait, limit, &mut waited)?;
+        flags = lock::cpu_flags() | waited.flags();
     }
 }
 
@@ -50,10 +52,15 @@ fn acquire_surely(py: Python<'_>, primitive: &Primitive, levels: u64) -> PyResul
     let mut raised = None;
     for _ in 0..levels {
         let word = primitive.handle.cell;
-        acquire_by(py, primitive, Some(Deadline::NEVER), |wait, limit| {
-            let slice = || primitive.handle.space.stand_slice(word, limit);
-            wait.stand_surely(py, limit, slice, &mut raised)
-        })?;
+        acquire_by(
+            py,
+            primitive,
+            Some(Deadline::NEVER),
+            |wait, limit, waited| {
+                let slice = || primitive.handle.space.stand_slice(word, limit, waited);
+                wait.stand_surely(py, limit, slice, &mut raised)
+            },
+        )?;
     }
     raised.map_or(Ok(()), Err)
 }

@@ -63,6 +63,7 @@ fn caught(bug: Bug) -> Caught {
             "part of an object and also",
         ),
         Bug::ReleaseInTwo => Modelled(LOCK, "catches_a_flag_set_between_look_and_store"),
+        Bug::KeptWithoutWake => Modelled(LOCK, "catches_a_lock_kept_for_who_is_not_woken"),
         Bug::ClearAfterWake => Modelled(WAIT, "catches_flags_cleared_after_the_wake"),
         Bug::BitmapWithoutLock => Modelled(HEAP, "catches_a_bitmap_without_its_lock"),
         Bug::ChunkInTwo => Stepped("allocate large, chunks given back", "chunk"),

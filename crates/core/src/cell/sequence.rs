@@ -2,6 +2,7 @@
 
 use super::{SEQUENCE, Writer, guard};
 use crate::error::{Attempt, Result, corrupt};
+use crate::lock::Waited;
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::space::{Patience, Space};
@@ -55,7 +56,7 @@ pub fn read_under<T>(
 ) -> Result<T> {
     let segment = &space.segment;
     let sequence = segment.word(places.1);
-    let mut stands = 0;
+    let (mut stands, mut waited) = (0, Waited::default());
     for turn in 0..PERSISTENCE {
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
         if before & 1 == 0 {
@@ -70,7 +71,9 @@ pub fn read_under<T>(
             }
         } else if turn > 100 {
             // Odd for long: ask after the writer, who may be dead.
-            patience(&mut |limit: Duration| space.stand_slice(places.0, limit.min(A_LOOK)))?;
+            patience(&mut |limit: Duration| {
+                space.stand_slice(places.0, limit.min(A_LOOK), &mut waited)
+            })?;
             stands += 1;
             if stands == STANDS {
                 break;

@@ -13,7 +13,7 @@ use crate::cell::{BLOCK_TAG, TAG_MASK};
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::layout::{WORD, block};
-use crate::lock::{self, Tried};
+use crate::lock::{self, Tried, Waited};
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::rows::KIND as TABLE_KIND;
@@ -34,8 +34,14 @@ pub struct Sift {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn try_turn(segment: &Segment, participant: &Participant, cell: u64) -> Result<bool> {
-    let tried = lock::try_acquire(segment, turn(cell), participant.me, lock::cpu_flags())?;
+pub fn try_turn(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    waited: Waited,
+) -> Result<bool> {
+    let flags = lock::cpu_flags() | waited.flags();
+    let tried = lock::try_acquire(segment, turn(cell), participant.me, flags)?;
     Ok(!matches!(tried, Tried::Held(_)))
 }
 

@@ -7,6 +7,7 @@ use crate::deadline::{self, Limit};
 use crate::error::raise;
 use crate::primitive::Primitive;
 use crate::waiter::Wait;
+use courtyard_core::lock::Waited;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Sift};
 use courtyard_core::space::Space;
@@ -48,10 +49,10 @@ impl<'a> Sorted<'a> {
         }
         let (space, cell) = (base.handle.space, base.handle.cell);
         let mut wait = Wait::new(&base.handle, queue::turn(cell));
-        let mut is_first = true;
+        let (mut waited, mut is_first) = (Waited::default(), true);
         loop {
             let open = base.handle.open(py)?;
-            let taken = queue::try_turn(&space.segment, &open, cell);
+            let taken = queue::try_turn(&space.segment, &open, cell, waited);
             if taken.map_err(|error| raise(py, error))? {
                 TURNS.with_borrow_mut(|turns| turns.push(this));
                 let holder = open.participant;
@@ -61,7 +62,9 @@ impl<'a> Sorted<'a> {
             let Some(most) = most else {
                 return Ok(None);
             };
-            wait.stand(py, most, || space.stand_slice(queue::turn(cell), most))?;
+            wait.stand(py, most, || {
+                space.stand_slice(queue::turn(cell), most, &mut waited)
+            })?;
         }
     }
 

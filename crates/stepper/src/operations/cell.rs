@@ -282,6 +282,31 @@ pub fn add(entries: &mut Vec<Entry>) {
         ));
     }
     entries.push(mutual(
+        "release a lock that somebody starves for",
+        Ends::Changed,
+        false,
+        |space, made| {
+            acquire(space, made);
+            let word = space.segment.word(made.base);
+            word.fetch_or(lock::WAITERS | lock::STARVING, Ordering::Relaxed);
+        },
+        release,
+    ));
+    entries.push(mutual(
+        "acquire a lock kept for those who slept",
+        Ends::AsBefore,
+        false,
+        |space, made| {
+            let word = space.segment.word(made.base);
+            word.store(lock::WAITERS | lock::STARVING, Ordering::Relaxed);
+        },
+        |space, made| {
+            let slept = lock::WAITERS | lock::STARVING;
+            let got = mutex::try_acquire(&space.segment, me(space), made.base, slept);
+            assert!(got.expect("an answer"));
+        },
+    ));
+    entries.push(mutual(
         "release a lock with a sleeper",
         Ends::Changed,
         false,
