@@ -260,6 +260,54 @@ def test_handles_are_dropped_at_once_beside_a_held_directory(stage: Stage) -> No
     assert (objects, blocks) == before[:2] and used < before[2] + 1_000_000
 
 
+def test_a_fork_beside_a_held_directory_does_not_wait(stage: Stage) -> None:
+    """The child copies what it holds itself, and its parent gives nothing back before that."""
+    kept = [cy.Value(object, [number, LARGE]) for number in range(20)]
+    ours, theirs = os.pipe()
+    start = time.monotonic()
+
+    def child() -> None:
+        assert time.monotonic() - start < 2
+        with pytest.raises(Interrupted), alarm(0.2):
+            _ = kept[0].value  # waits for the lock, and can be ended
+        os.write(theirs, b"x")
+        for number, value in enumerate(kept):
+            assert value.value == [number, LARGE]
+        kept.clear()
+        cy.Value("i", 1).increment()
+        cy.check(stage.queue)
+
+    before = stage.queue.space.statistics().objects - len(kept)
+    with stage.peer.holding(DIRECTORY), alarm(SOON):
+        pid = children.fork(child)
+        assert time.monotonic() - start < 2
+        kept.clear()
+        assert time.monotonic() - start < 2
+        assert os.read(ours, 1) == b"x"
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    cy.Lock().close()  # what was held back goes with the next that goes
+    cy.check(stage.queue)
+    assert stage.queue.space.statistics().objects == before
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_forks_beside_peers_that_are_stopped_anywhere() -> None:
+    value, longest = cy.Value("i", 0), 0.0
+
+    def work() -> None:
+        cy.Value(object, LARGE).close()
+
+    for _ in stopped_at_random(work, 40):
+        with alarm(SOON):
+            start = time.monotonic()
+            pid = children.fork(lambda: None)
+            longest = max(longest, time.monotonic() - start)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert longest < 2
+    cy.check(value)
+
+
 def stopped_at_random(work: Callable[[], object], tries: int) -> Iterator[None]:
     """Yield with a child that repeats ``work`` stopped somewhere; so many times."""
 

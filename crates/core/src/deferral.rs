@@ -3,14 +3,18 @@
 //! by the directory next. If the process ends first, its drainer does what is left.
 
 use crate::error::{Error, Result};
-use crate::participant::Participant;
-use crate::space::{Deferred, Job, Patience, Space, within};
+use crate::layout::{self, SLOTS, slot};
+use crate::participant::{LIVE, Me, Participant, State};
+use crate::recover;
+use crate::space::{Deferred, Job, Patience, Space, patient, within};
 use crate::sync::Ordering;
 use std::time::Duration;
 
 /// How long what gives something back may stand at locks in all. Their holders need microseconds,
 /// unless they were preempted or stopped.
-const GLANCE: Duration = Duration::from_millis(10);
+pub const GLANCE: Duration = Duration::from_millis(10);
+
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// Takes apart and frees what is only listed so far.
 static SWEEP: Job = Job {
@@ -32,6 +36,11 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.backlog.end(self.1);
     }
+}
+
+/// What a child's word names its parent by.
+fn name(me: Me) -> u64 {
+    (me.slot + 1) | u64::from(me.generation) << 32
 }
 
 fn number(participant: &Participant) -> u64 {
@@ -85,6 +94,10 @@ impl Space {
     /// Does something now if that takes no waiting, behind what is on the backlog; else it goes
     /// there.
     pub fn now_or_later(&self, participant: &Participant, job: &'static Job, numbers: [u64; 6]) {
+        if cfg!(loom) {
+            let _ = (job.run)(self, participant, &mut patient, &numbers); // models put nothing off
+            return;
+        }
         let limit = if self.is_behind() {
             Duration::ZERO // somebody has waited in vain before
         } else {
@@ -99,6 +112,98 @@ impl Space {
             }
         }
         self.defer(participant, job, numbers);
+    }
+
+    /// Whether a child of ours is alive whose memberships are not copied yet.
+    fn is_owed(&self, participant: &Participant) -> bool {
+        let us = name(participant.me);
+        let owes = |slot| layout::slot_record(slot) + slot::OWES;
+        (0..SLOTS).any(|slot| {
+            let State { state, generation } = State::read(&self.segment, slot);
+            state == LIVE
+                && self.segment.word(owes(slot)).load(Ordering::Acquire) == us
+                && !matches!(
+                    recover::reap(&self.segment, Me { slot, generation }),
+                    Ok(true)
+                )
+        })
+    }
+
+    /// Puts on the backlog what was held back for children that have theirs by now; true if there
+    /// still are others.
+    pub fn is_lending(&self, participant: &Participant) -> bool {
+        if !self.is_lending.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.is_owed(participant) {
+            return true;
+        }
+        self.is_lending.store(false, Ordering::Relaxed);
+        let me = number(participant);
+        if self.held_back.begin(me) {
+            while let Some(work) = self.held_back.first(me) {
+                self.backlog.push(me, work);
+                self.held_back.pop(me);
+            }
+        }
+        false
+    }
+
+    /// Puts off work until no child needs what it gives back; false: none does.
+    pub fn hold_back(
+        &self,
+        participant: &Participant,
+        job: &'static Job,
+        numbers: [u64; 6],
+    ) -> bool {
+        let is_lending = self.is_lending(participant);
+        if is_lending {
+            let by = participant.me;
+            self.held_back
+                .push(number(participant), Deferred { by, job, numbers });
+        }
+        is_lending
+    }
+
+    /// A child that is about to be forked has its memberships copied by itself. We keep ours till then.
+    pub fn lend(&self, parent: &Participant, child: &Participant) {
+        let word = layout::slot_record(child.me.slot) + slot::OWES;
+        self.segment
+            .word(word)
+            .store(name(parent.me), Ordering::Release);
+        self.is_lending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether our own memberships are still to be copied.
+    #[inline]
+    pub fn is_owing(&self) -> bool {
+        self.is_owing.load(Ordering::Relaxed)
+    }
+
+    /// In the child: waits until they are.
+    ///
+    /// # Errors
+    /// As `catch_up`.
+    pub fn settle_up(&self, patience: Patience) -> Result<()> {
+        while self.is_owing() {
+            self.catch_up(&mut *patience)?;
+            if self.is_owing() {
+                let me = self.participant()?.me; // another thread is at it
+                let word = layout::slot_record(me.slot) + slot::OWES;
+                let seen = self.segment.word(word).load(Ordering::Relaxed);
+                patience(&mut |limit| {
+                    Ok(self.segment.sleep(word, seen, limit.min(A_MOMENT)).into())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// In the child: they are copied; its parent may give its own back.
+    pub fn settled(&self, child: &Participant) {
+        let word = layout::slot_record(child.me.slot) + slot::OWES;
+        self.segment.word(word).store(0, Ordering::Release);
+        self.is_owing.store(false, Ordering::Relaxed);
     }
 
     /// Has what is retired, or half taken apart, looked after later: its owner could not wait.

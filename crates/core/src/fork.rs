@@ -6,16 +6,27 @@
 //!
 //! So it is with what views read: blocks pinned, and blocks in hand that were items. The child's
 //! rows name them before it exists, at the same row numbers, and it lets go of them by itself.
+//!
+//! A fork never waits. Where a lock that somebody was stopped in stands in the way of the copy, the
+//! child makes it itself, when it first uses an object; its parent gives none back before that.
 
+use crate::deferral::GLANCE;
 use crate::directory;
-use crate::error::Result;
+use crate::doom;
+use crate::error::{Error, Result};
 use crate::keep::Kept;
-use crate::participant::{LIVE, Participant, State};
+use crate::layout::SLOTS;
+use crate::os;
+use crate::participant::{DRAINING, LIVE, Participant, State};
 use crate::pin;
+use crate::recover;
 use crate::segment::Segment;
-use crate::space::{Space, briefly};
+use crate::space::{Job, Space, briefly, within};
 use crate::sync::{Ordering, fence};
 use std::ptr::NonNull;
+
+/// At so many others a fork looks, whether they are dead.
+const LOOKS: usize = 4;
 
 /// A child's place in a space, made before the fork, and its parent's.
 pub struct Heir {
@@ -24,6 +35,8 @@ pub struct Heir {
     parent: *const Participant,
     /// What the roster had counted when it was copied.
     changes: u64,
+    /// Whether it is still to be copied, by the child.
+    owes: bool,
 }
 
 // SAFETY: the parent's place is a leaked box, and shared like any participant; so is the space.
@@ -39,24 +52,57 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     if space.registered().is_null() {
         return Ok(None);
     }
-    space.tidy();
-    let participant = space.register(true)?;
     let parent = space.registered();
+    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+    let me = unsafe { &*parent };
+    space.is_lending(me);
+    tidy(space, me);
+    let participant = space.register(true)?;
     let changes = space.roster.changes();
-    let heir = Heir {
+    let mut heir = Heir {
         space: NonNull::from(space),
         participant,
         parent,
         changes,
+        owes: false,
     };
-    // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-    lend(&space.segment, unsafe { &*parent }, &heir.participant);
-    let copied = directory::copy_members(space, &heir.participant, &mut briefly());
-    if let Err(error) = copied {
-        heir.participant.release_anchor(); // reaped and drained by the next sweep
-        return Err(error);
+    lend(&space.segment, me, &heir.participant);
+    match directory::copy_members(space, &heir.participant, &mut within(GLANCE)) {
+        Ok(_) => {}
+        Err(Error::Interrupted | Error::TimedOut) => {
+            space.lend(me, &heir.participant);
+            heir.owes = true;
+        }
+        Err(error) => {
+            heir.participant.release_anchor(); // reaped and drained by the next sweep
+            return Err(error);
+        }
     }
     Ok(Some(heir))
+}
+
+/// Gives back some of what the dead held: who only starts processes would else fill the space with
+/// them. So many are looked at, however many there are; a fork takes no longer with others.
+fn tidy(space: &Space, participant: &Participant) {
+    let (segment, patience) = (&space.segment, &mut within(GLANCE));
+    let from = space.looked.load(Ordering::Relaxed);
+    if let Ok(next) = recover::reap_some(segment, from, LOOKS) {
+        space.looked.store(next, Ordering::Relaxed);
+    }
+    let is_draining = |&slot: &u64| State::read(segment, slot).state == DRAINING;
+    let mut drained = false;
+    for slot in (0..SLOTS).filter(is_draining).take(LOOKS) {
+        drained |= (space.hooks.drain)(space, participant, &mut *patience, slot).is_ok();
+    }
+    let now = os::boot_clock().as_secs();
+    let is_time = space.tidied.swap(now, Ordering::Relaxed) != now;
+    if drained || is_time {
+        let _ = doom::crumble(space, participant, &mut *patience)
+            .and_then(|()| pin::sweep(space, participant, &mut *patience));
+    }
+    if is_time {
+        let _ = directory::expire(space, participant, patience);
+    }
 }
 
 /// In the parent, after the fork: the child alone keeps its slot alive now, if there is one. The space
@@ -82,19 +128,39 @@ pub fn after_in_child(space: &Space, mut heir: Heir) -> Result<()> {
     // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
     let parent = unsafe { &*heir.parent };
     parent.disown();
+    space.is_owing.store(false, Ordering::Relaxed); // our parent's, if it was
     if !settled {
         return Ok(()); // nobody yet, as after a fork behind our back
     }
     let left = inherit(&space.segment, parent, &heir.participant);
-    let (changes, participant) = (heir.changes, space.install(Box::new(heir.participant)));
+    let (changes, owes) = (heir.changes, heir.owes);
+    let participant = space.install(Box::new(heir.participant));
     if left {
         pin::look(space, participant);
     }
-    if space.roster.changes() == changes {
+    if !owes && space.roster.changes() == changes {
         return Ok(());
     }
-    directory::settle_members(space, participant, &mut briefly())
+    space.is_owing.store(true, Ordering::Relaxed);
+    let done = (SETTLE.run)(space, participant, &mut within(GLANCE), &[0; 6]);
+    if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
+        space.defer(participant, &SETTLE, [0; 6]);
+        return Ok(());
+    }
+    done
 }
+
+/// Copies what the parent could not, or what changed before the fork.
+static SETTLE: Job = Job {
+    run: |space, participant, patience, _| {
+        let done = directory::settle_members(space, participant, patience);
+        if !matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
+            space.settled(participant);
+        }
+        done
+    },
+    inherit: |_, _| {}, // our parent was such a child itself; what is ours is copied like any
+};
 
 /// A row of a child's, of a block that its parent has pinned or in hand, and the parent's own.
 struct Row {

@@ -150,7 +150,9 @@ pub mod slot {
     /// that may name one, and the rows. They are pins, too.
     pub const LENT: u64 = 0xBC0;
     pub const LENT_ROWS: u64 = 0xBC8;
-    // 0xDC8..0xF00 is room for readers.
+    /// Who keeps its memberships until ours are copied: its slot + 1 and generation; 0: nobody.
+    pub const OWES: u64 = 0xDC8;
+    // 0xDD0..0xF00 is room for readers.
     /// More segments of `UNFINISHED`, whose first one it is: the first word here is 0.
     pub const MORE_UNFINISHED: u64 = 0xF00; // `rows::SEGMENTS` words
     pub const END_OF_UNFINISHED: u64 = MORE_UNFINISHED + 24 * 8;
@@ -301,6 +303,7 @@ pub fn layout_hash() -> u64 {
         slot::HOLDINGS,
         slot::WAITS,
         slot::LENT,
+        slot::OWES,
         superblock::MOVES,
         record::MAGAZINES,
         record::MAGAZINE_ROOM,
@@ -335,7 +338,7 @@ mod tests {
             assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
             assert!(slot::END_OF_MEMBERS <= slot::LENT);
-            assert!(slot::LENT_ROWS + slot::UNFINISHED_ROWS * 8 <= slot::RECORDS);
+            assert!(slot::LENT_ROWS + slot::UNFINISHED_ROWS * 8 <= slot::OWES);
             assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
             assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
         }

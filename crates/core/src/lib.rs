@@ -75,6 +75,7 @@ use space::Space;
 /// What every space needs from the layers above it.
 pub const HOOKS: space::Hooks = space::Hooks {
     sweep: drain::sweep,
+    drain: drain::drain,
     adopt: fork::adopt,
     dismantle,
     crumble,

@@ -69,6 +69,25 @@ fn advance(segment: &Segment, dead: Me) {
     State::write(segment, dead.slot, next, dead.generation.wrapping_add(1));
 }
 
+/// Looks at some of those who are registered, from a slot on and round about, and reaps the dead
+/// among them; where to go on.
+///
+/// # Errors
+/// As `reap`.
+pub fn reap_some(segment: &Segment, from: u64, most: usize) -> Result<u64> {
+    let slots = (from..from + layout::SLOTS).map(|slot| slot % layout::SLOTS);
+    let is_live = |&slot: &u64| State::read(segment, slot).state == LIVE;
+    let mut next = from;
+    for slot in slots.filter(is_live).take(most) {
+        next = (slot + 1) % layout::SLOTS;
+        let generation = State::read(segment, slot).generation;
+        if !is_alive(segment, slot).map_err(|e| system("fcntl", segment, e))? {
+            reap(segment, Me { slot, generation })?;
+        }
+    }
+    Ok(next)
+}
+
 /// Reaps every dead participant; true if there are slots to drain.
 ///
 /// # Errors

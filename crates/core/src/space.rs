@@ -40,6 +40,8 @@ pub struct Blocks {
 pub struct Hooks {
     /// Recovers the dead and gives back what they held.
     pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
+    /// Gives back what one dead participant held, in a slot that is draining.
+    pub drain: fn(&Space, &Participant, Patience, slot: u64) -> Result<()>,
     /// Writes the entries that take an object of this kind apart, its root block included.
     pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
     /// Writes and commits the record that frees the next piece of the first doomed block.
@@ -58,6 +60,7 @@ impl Hooks {
     /// Those of a model, where nothing above the space is at work.
     pub const MODEL: Hooks = Hooks {
         sweep: |_, _, _| Ok(()),
+        drain: |_, _, _, _| Ok(()),
         dismantle: |_, _, _| Ok(()),
         crumble: |_, _, _| Ok(()),
         settle: |_, _, _, _| Ok(()),
@@ -131,6 +134,15 @@ pub struct Space {
     pub uuid: u128,
     pub roster: Roster,
     pub(crate) backlog: Backlog<Deferred>,
+    /// Memberships that are not given back before children have theirs, and whether there may be
+    /// such children.
+    pub(crate) held_back: Backlog<Deferred>,
+    pub(crate) is_lending: AtomicBool,
+    /// Whether our own memberships are still to be copied: we are such a child.
+    pub(crate) is_owing: AtomicBool,
+    /// Where to look for the dead next, and the second in which more was looked at.
+    pub(crate) looked: AtomicU64,
+    pub(crate) tidied: AtomicU64,
     /// Whether a sweep is on the backlog.
     pub(crate) sweep_due: AtomicBool,
     pub(crate) hooks: Hooks,
@@ -170,6 +182,11 @@ impl Space {
             segment,
             roster: Roster::default(),
             backlog: Backlog::default(),
+            held_back: Backlog::default(),
+            is_lending: AtomicBool::new(false),
+            is_owing: AtomicBool::new(false),
+            looked: AtomicU64::new(0),
+            tidied: AtomicU64::new(0),
             sweep_due: AtomicBool::new(false),
             hooks,
             me: page.cast(),
@@ -296,18 +313,25 @@ impl Space {
         self.participant()
     }
 
-    /// Takes a slot, after reaping the dead.
+    /// Takes a slot, after reaping the dead; for a child about to be forked (`inherited`) a free one
+    /// without that, if there is one.
     ///
     /// # Errors
     /// As `participant`.
     pub fn register(&self, inherited: bool) -> Result<Participant> {
         let segment = &self.segment;
-        for _ in 0..PERSISTENCE {
-            recover::reap_all(segment)?;
+        for round in 0..PERSISTENCE {
+            let is_quick = inherited && round == 0;
+            if !is_quick {
+                recover::reap_all(segment)?;
+            }
             for slot in 0..RESERVED_SLOT {
                 if let Some(participant) = Participant::claim(segment, slot, inherited)? {
                     return Ok(participant);
                 }
+            }
+            if is_quick {
+                continue;
             }
             if (0..RESERVED_SLOT).all(|slot| State::read(segment, slot).state == LIVE) {
                 break; // all alive a moment ago: what was dead is draining

@@ -200,6 +200,9 @@ impl Handle {
             ));
         }
         let participant = self.space.participant().map_err(|error| raise(py, error))?;
+        if self.space.is_owing() {
+            waiting(py, |patience| self.space.settle_up(patience))?;
+        }
         if !directory::is_member(self.space, participant, self.row, self.object) {
             return Err(named(
                 py,

@@ -41,7 +41,9 @@ pub(super) fn settle(
 pub fn let_go(space: &Space, participant: &Participant, member_row: u64) {
     space.roster.retire(member_row);
     let numbers = [member_row, 0, 0, 0, 0, 0];
-    space.now_or_later(participant, &LEAVE, numbers);
+    if !space.hold_back(participant, &LEAVE, numbers) {
+        space.now_or_later(participant, &LEAVE, numbers);
+    }
 }
 
 /// As `let_go`, by who can wait.
@@ -56,6 +58,9 @@ pub fn leave(
 ) -> Result<()> {
     space.roster.retire(member_row);
     let numbers = [member_row, 0, 0, 0, 0, 0];
+    if space.hold_back(participant, &LEAVE, numbers) {
+        return Ok(());
+    }
     let mut done = space.catch_up(&mut *patience);
     if done.is_ok() && space.is_behind() {
         // Another thread is at what comes before this.
