@@ -89,3 +89,10 @@ def test_crowds() -> None:
 def test_limits(what: str) -> None:
     """Every call has a result or an error where something is scarce, and works again after it."""
     scene(limit.SCENES[what])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop privileges")
+@pytest.mark.parametrize("what", limit.PRIVILEGED)
+def test_privileges(what: str) -> None:
+    """Who drops privileges goes on with all that it has open, and so do its children."""
+    scene(limit.PRIVILEGED[what])

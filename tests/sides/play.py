@@ -46,6 +46,9 @@ def ended(child: int) -> str:
     return "" if code in (0, KILLED_ITSELF) else f"ended with {code}"
 
 
+TABLES = 256 << 10  # bytes by which tables may have grown, which stay
+
+
 def figures(space: cy.Space) -> tuple[int, ...]:
     """Return what must be as it was when all that a scene made is gone.
 
@@ -62,7 +65,9 @@ def figures(space: cy.Space) -> tuple[int, ...]:
 def flat() -> Iterator[None]:
     """See that a scene leaves the space of this process as it was."""
     keeper = cy.Event()
-    before = figures(keeper.space)
+    before, used = figures(keeper.space), keeper.space.statistics().used
     yield
     after = figures(keeper.space)
     assert after == before, f"objects, names, participants, descriptors: {before}, {after}"
+    found = keeper.space.statistics()
+    assert found.tickets or found.used <= used + TABLES, f"{used} bytes were used, now {found.used}"

@@ -5,4 +5,5 @@ from tests.test_sides import test_crowds as test_crowds
 from tests.test_sides import test_exits as test_exits
 from tests.test_sides import test_forks as test_forks
 from tests.test_sides import test_limits as test_limits
+from tests.test_sides import test_privileges as test_privileges
 from tests.test_sides import test_stopped_peers as test_stopped_peers
