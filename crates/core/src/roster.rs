@@ -18,7 +18,8 @@ pub struct ObjectId {
 }
 
 const PARTS: usize = 24;
-const FIRST: u64 = 64;
+/// Rows of the first part, and of each word of bits.
+const FIRST: u64 = if cfg!(loom) { 2 } else { 64 };
 
 /// The part of a row, and its place there.
 fn place(row: u64) -> (usize, usize) {
@@ -105,15 +106,17 @@ impl Roster {
         let (part, index) = place(word * FIRST);
         let taken = &self.made(part).taken[index / FIRST as usize];
         let mut seen = taken.load(Ordering::Relaxed);
-        while seen != u64::MAX {
+        loop {
             let free = u64::from(seen.trailing_ones());
+            if free >= FIRST {
+                return None;
+            }
             let order = Ordering::Acquire; // pairs with `release`, Release
             match taken.compare_exchange(seen, seen | 1 << free, order, Ordering::Relaxed) {
                 Ok(_) => return Some(word * FIRST + free),
                 Err(now) => seen = now,
             }
         }
-        None
     }
 
     /// A row for a membership about to be recorded.

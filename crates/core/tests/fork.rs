@@ -8,7 +8,7 @@ use courtyard_core::directory;
 use courtyard_core::fork;
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
 use courtyard_core::lock;
-use courtyard_core::participant::{LIVE, State};
+use courtyard_core::participant::{LIVE, Participant, State};
 use courtyard_core::space::{Space, patient};
 use stage::{
     Child, End, Folder, Made, add, alone, census, get, held, leave_now, live, make, me, spawn,
@@ -122,6 +122,28 @@ fn what_is_held_back_for_a_child_goes_when_that_dies() {
     drop_it(&space, other);
     census(&space);
     assert_eq!(held(&space).0, 2, "the two that are left are in use");
+}
+
+/// Each look at another is a system call, which itself takes longer the more locks there are.
+#[test]
+fn a_fork_costs_no_more_with_a_thousand_others() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let _made = make(&space, SCALAR, 0);
+    let guests: Vec<Participant> = (1..950)
+        .map(|slot| Participant::claim(&space.segment, slot, false))
+        .map(|guest| guest.unwrap().unwrap())
+        .collect();
+    let least = (0..30).map(|_| {
+        let start = Instant::now();
+        let heir = fork::before(&space).unwrap().unwrap();
+        fork::after_in_parent(heir);
+        start.elapsed()
+    });
+    let least = least.min().unwrap();
+    assert!(least < Duration::from_millis(4), "a fork took {least:?}");
+    guests.into_iter().for_each(Participant::release_anchor);
 }
 
 #[test]
