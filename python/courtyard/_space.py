@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _PRIVATE, _NAMED, _DURABLE = 1, 2, 3
+_SMALLEST = 256 << 10  # bytes: what a space begins with
 
 
 class Space(Factories, Mapping):  # type: ignore[type-arg]
@@ -55,10 +56,11 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
     >>> cy.Space("shop").destroy()
     """
 
-    __slots__ = ("__weakref__", "_closed", "_here")
+    __slots__ = ("__weakref__", "_closed", "_destroyed", "_here")
 
     _here: _native.Space
     _closed: bool
+    _destroyed: bool
 
     def __new__(
         cls,
@@ -76,7 +78,7 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
     @classmethod
     def _of(cls, native: _native.Space) -> Space:
         made: Space = object.__new__(cls)
-        made._here, made._closed = native, False
+        made._here, made._closed, made._destroyed = native, False, False
         return made
 
     def _opened(self) -> _native.Space:
@@ -222,11 +224,14 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
         Traceback (most recent call last):
         courtyard.NotFound: there is no space "old": ...
         """
+        if self._destroyed:
+            return
         if not self._opened().remove(force):
             raise CourtyardError(
                 f"{self!r} is used by other processes: end them first, or destroy it with "
                 "force=True; they then keep what they have"
             )
+        self._destroyed = True
         self.close()
 
     def __enter__(self) -> Space:
@@ -262,8 +267,10 @@ def _checked_limit(size_limit: Any) -> int:
     import operator
 
     limit = operator.index(size_limit)
-    if not 0 < limit < 1 << 62:
-        raise ValueError(f"size_limit is in bytes, at least 1; found {limit}")
+    if not _SMALLEST <= limit < 1 << 62:
+        raise ValueError(
+            f"size_limit is in bytes, at least {_SMALLEST}, as an empty space takes; found {limit}"
+        )
     return limit
 
 

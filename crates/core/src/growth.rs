@@ -46,7 +46,7 @@ impl Space {
             let wish = need.max(layout::align_up(size + step, UNIT));
             let limit = self.limit();
             if need > limit {
-                return Err(self.over_limit(need, limit).into());
+                return Err(self.over_limit(used, bytes, limit).into());
             }
             self.extend(size, wish.min(limit))
                 .or_else(|_| self.extend(size, need))?;
@@ -113,7 +113,7 @@ impl Space {
         limit.min(most).min(self.segment.window()) / UNIT * UNIT
     }
 
-    fn over_limit(&self, need: u64, limit: u64) -> Error {
+    fn over_limit(&self, used: u64, bytes: u64, limit: u64) -> Error {
         let data = self.segment.data();
         let path = self.segment.path();
         let reason = match self
@@ -129,9 +129,9 @@ impl Space {
             limit => format!("the size_limit of {} is {limit}", path.display()),
         };
         Error::Full(format!(
-            "{} bytes are needed and {reason} bytes; drop some objects, or make a space with a \
-             larger size_limit, or point COURTYARD_DIR at a larger file system",
-            need - data
+            "no room for {bytes} more bytes in one piece: {used} are in use or set aside, and {reason} \
+             bytes; drop some objects, or make a space with a larger size_limit, or point \
+             COURTYARD_DIR at a larger file system"
         ))
     }
 }
