@@ -186,7 +186,11 @@ impl Segment {
         // SAFETY: every offset is checked against the size before it is followed.
         unsafe { os::unmap(rest, (self.window - size) as usize) };
         self.bury(size as usize);
-        drop(ManuallyDrop::into_inner(self.adopt_descriptor()));
+        let file = self.adopt_descriptor();
+        // Another file's by now, if a program closed ours: not ours to close.
+        if os::status_of(&file).is_ok_and(|status| status.identity == self.identity) {
+            drop(ManuallyDrop::into_inner(file));
+        }
         self.descriptor.store(-1, Ordering::Relaxed);
         true
     }
