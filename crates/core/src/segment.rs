@@ -188,7 +188,11 @@ impl Segment {
         self.bury(size as usize);
         let file = self.adopt_descriptor();
         // Another file's by now, if a program closed ours: not ours to close.
-        if os::status_of(&file).is_ok_and(|status| status.identity == self.identity) {
+        let is_ours = match os::status_of(&file) {
+            Ok(status) => status.identity == self.identity,
+            Err(error) => error.raw_os_error() != Some(libc::EBADF),
+        };
+        if is_ours {
             drop(ManuallyDrop::into_inner(file));
         }
         self.descriptor.store(-1, Ordering::Relaxed);
