@@ -370,3 +370,29 @@ def test_killed_while_items_fail() -> None:
     assert len(numbers) == len(set(numbers))  # none twice
     assert put - len(numbers) <= kills * 2 * 3  # each kill: what get or get_many had in hand
     q.check()
+
+
+def test_full_space() -> None:
+    """Where there is no room for a block either, an item goes back to where it lay."""
+    with cy.Space(size_limit=3 << 20) as space:
+        q = cy.Queue.named("q", space=space)
+        q.put(0)
+        assert q.get() == 0  # which takes a row for what this process gets
+        q.task_done()
+        q.put_many([Fragile(1), 5, Fragile(1)])
+        rows = cy.List.named("rows", [0] * 60_000, space=space)
+        at = 0
+        for size in (60_000, 9000, 3000, 1000, 500, 250, 120, 90, 70, 40, 20, 9):
+            with suppress(cy.SpaceFull):
+                while True:
+                    rows[at] = b"x" * size
+                    at += 1
+        broken.add(1)
+        for _ in range(3):
+            for call in (q.get, q.get_nowait, lambda: q.get(timeout=0.1), lambda: q.get_many(1)):
+                with pytest.raises(ValueError):
+                    call()
+                assert q.qsize() == q.unfinished_tasks == 3
+        broken.clear()
+        assert q.get_many(9) == [Fragile(1), 5, Fragile(1)]
+        q.check()

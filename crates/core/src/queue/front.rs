@@ -167,7 +167,7 @@ pub fn get<'a>(
         row,
         sift,
         never,
-        buffer,
+        (buffer, &mut None),
     )
 }
 
@@ -180,7 +180,7 @@ pub fn look(segment: &Segment, cell: u64) -> Option<(u8, u64)> {
 }
 
 /// As `get`, but an item whose kind `keep` names comes in a block, so that `put_back` can give it
-/// back; in the buffer only if there is no room for a block.
+/// back; only if there is no room for a block it comes in the buffer, and `place` says where it lay.
 ///
 /// # Errors
 /// As `get`.
@@ -196,7 +196,7 @@ pub fn get_but<'a>(
     row: Row,
     sift: Option<&Sift>,
     keep: impl Fn(u8) -> bool,
-    buffer: &mut [u8],
+    (buffer, place): (&mut [u8], &mut Option<Place>),
 ) -> Result<Option<Got<'a>>> {
     let (segment, cell) = (&space.segment, queue.cell);
     let need = |front: &Front| {
@@ -227,6 +227,7 @@ pub fn get_but<'a>(
                 };
                 let Some(spare) = spare.as_ref().filter(|_| room >= Some(need)) else {
                     if may_copy {
+                        *place = Some(Place::of(front));
                         return Ok(Some(Some(copy_out(segment, front, buffer)?)));
                     }
                     more = Some(need);
@@ -315,6 +316,63 @@ pub fn put_back(
         operation.commit();
         crate::crash_point!("queue.back");
         Ok(())
+    })
+}
+
+/// Where an item lay in the ring.
+#[derive(Clone, Copy)]
+pub struct Place {
+    record: u64,
+    end: u64,
+    ordinal: u64,
+}
+
+impl Place {
+    fn of(front: &Front) -> Place {
+        Place {
+            record: front.record,
+            end: front.end(),
+            ordinal: front.header.ordinal(),
+        }
+    }
+
+    /// Where the oldest item lies; by the time it is taken there may be another.
+    pub fn of_first(segment: &Segment, cell: u64) -> Option<Place> {
+        let front = front(segment, cell).ok()??;
+        Some(Place::of(&front))
+    }
+}
+
+/// Gives an item back that we took from there, if the head has not moved since: what is behind it is
+/// as it was as long as it is on the same page. False: somebody took another one.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `Corrupt`.
+///
+/// # Crash
+/// One record moves the head back and no longer counts the item as ours.
+pub fn untake(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    place: Place,
+) -> Result<bool> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        let next = (place.ordinal + 1) & 0xFFFF_FFFF;
+        // The ordinal, as the head may have gone all the way round.
+        if operation.read(cell + HEAD) != place.end || super::ordinal(segment, place.end) != next {
+            return Ok(false);
+        }
+        operation.write(cell + HEAD, place.record);
+        lease::uncount(operation, cell, row);
+        operation.owe(cell + ITEMS);
+        operation.commit();
+        crate::crash_point!("queue.back");
+        Ok(true)
     })
 }
 

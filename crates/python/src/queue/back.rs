@@ -1,13 +1,15 @@
 //! Items that were taken and go back, first in line: what cannot be loaded stays where it was.
 
 use super::Queue;
-use super::item::{Held, block_of, with_links};
+use super::item::{Held, KIND_LINKED, with_links};
 use crate::codec::{self, Encoded, Links};
 use crate::handle::Use;
+use courtyard_core::error::Result;
 use courtyard_core::holding::Row;
-use courtyard_core::queue::{self, VALUE_WORD};
+use courtyard_core::queue::{self, Fresh, Place, VALUE_WORD};
+use courtyard_core::space::Patience;
 use courtyard_core::unfinished::Unfinished;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ pub enum Receipt {
     /// The item itself: it is plain, and encoding it gives what it was.
     Item(Py<PyAny>),
     Word(u64),
-    Bytes(u8, Vec<u8>),
+    /// Where they lay, if there was no room for a block.
+    Bytes(u8, Vec<u8>, Option<Place>),
     Held(Arc<Held>),
     /// Nobody keeps it: it was loaded, and is its caller's.
     Plain,
@@ -28,26 +31,59 @@ impl Receipt {
         self,
         slf: &Bound<'_, Queue>,
         open: &Use<'_>,
+        raised: &mut Option<PyErr>,
     ) -> PyResult<Option<Unfinished<'static>>> {
         let (py, space, participant) = (slf.py(), open.handle.space, open.participant);
-        let made = |kind, parts: &[&[u8]]| block_of(py, space, participant, kind, parts);
+        let mut made = |kind, parts: &[&[u8]]| {
+            let block = surely(slf, raised, |patience| {
+                queue::prepare(space, participant, patience, kind, parts)
+            });
+            match block {
+                Some(Fresh::Block(block)) => Ok(Some(block)),
+                _ => Err(PyMemoryError::new_err("no room for an item")),
+            }
+        };
         match self {
             Receipt::Plain => Ok(None),
-            Receipt::Held(held) => Held::reclaim(held, py, participant),
-            Receipt::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]).map(Some),
-            Receipt::Bytes(kind, bytes) => made(kind, &[&bytes]).map(Some),
+            Receipt::Held(held) => match Held::reclaim(held) {
+                Ok(block) => Ok(block),
+                Err(held) => {
+                    let (kind, bytes) = held.bytes(py)?; // views of it are in use
+                    made(kind, &[&bytes])
+                }
+            },
+            Receipt::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]),
+            Receipt::Bytes(kind, bytes, _) => made(kind, &[&bytes]),
             Receipt::Item(item) => match codec::encode(item.bind(py), Links::Keep)? {
-                Encoded::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]).map(Some),
+                Encoded::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]),
                 Encoded::Block(block) => block.with_parts(|parts, _| {
                     if block.links.is_empty() {
-                        return made(block.kind, parts).map(Some);
+                        return made(block.kind, parts);
                     }
                     let bytes = with_links(py, block.kind, &block.links, parts)?;
-                    made(super::item::KIND_LINKED, &[&bytes]).map(Some)
+                    made(KIND_LINKED, &[&bytes])
                 }),
             },
         }
     }
+}
+
+/// Does what gives something back, whatever signal handlers raise meanwhile: the first of that is kept in
+/// `raised`. None: it failed.
+fn surely<T>(
+    slf: &Bound<'_, Queue>,
+    raised: &mut Option<PyErr>,
+    work: impl FnOnce(Patience) -> Result<T>,
+) -> Option<T> {
+    let mut done = None;
+    let result = slf.as_super().get().handle.surely(slf.py(), |patience| {
+        done = Some(work(patience)?);
+        Ok(())
+    });
+    if let (Err(error), true) = (result, done.is_some()) {
+        raised.get_or_insert(error);
+    }
+    done
 }
 
 /// Gives items back that were taken in this order, first in line, whatever signal handlers raise
@@ -67,20 +103,29 @@ pub fn put_back(
         receipts.into_iter().for_each(std::mem::forget);
         return why;
     }
+    let queue = Queue::queue(base);
     let (mut raised, mut lost) = (None, 0);
     for receipt in receipts.into_iter().rev() {
-        let done = receipt.block(slf, open).and_then(|block| match block {
-            None => Ok(()),
-            Some(block) => base.handle.surely(py, |patience| {
-                let queue = Queue::queue(base);
-                queue::put_back(space, participant, patience, queue, row, &block)
-            }),
-        });
-        match done {
-            Ok(()) => {}
-            Err(error) if error.is_instance_of::<PyException>(py) => lost += 1,
-            Err(error) => drop(raised.get_or_insert(error)),
+        let mut is_back = false;
+        if let Receipt::Bytes(.., Some(place)) = receipt {
+            let untaken = surely(slf, &mut raised, |patience| {
+                queue::untake(space, participant, patience, queue, row, place)
+            });
+            is_back = untaken == Some(true);
         }
+        if !is_back {
+            is_back = match receipt.block(slf, open, &mut raised) {
+                Ok(None) => true,
+                Ok(Some(block)) => {
+                    let put = surely(slf, &mut raised, |patience| {
+                        queue::put_back(space, participant, patience, queue, row, &block)
+                    });
+                    put.is_some()
+                }
+                Err(_) => false,
+            };
+        }
+        lost += u32::from(!is_back);
     }
     if lost > 0 {
         let note = format!("{lost} item(s) taken before could not be given back: no room for them");

@@ -139,7 +139,7 @@ fn fill(
             Receipt::Held(block) if block.is_plain() => Receipt::Plain,
             Receipt::Held(block) if held >= HELD => {
                 let (kind, bytes) = block.bytes(py)?;
-                Receipt::Bytes(kind, bytes)
+                Receipt::Bytes(kind, bytes, None)
             }
             Receipt::Held(block) => {
                 held += 1;

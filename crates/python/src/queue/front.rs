@@ -172,6 +172,7 @@ pub fn get_with_receipt(
             };
             let sift = sorted.as_ref().map(|sorted| sorted.least(py));
             let sift = sift.transpose()?.flatten();
+            let mut place = None;
             let got = with_buffer(|buffer| {
                 let got = base.handle.waiting_until(py, limit, |patience| {
                     queue::get_but(
@@ -182,7 +183,7 @@ pub fn get_with_receipt(
                         row,
                         sift.as_ref(),
                         may_fail,
-                        buffer,
+                        (buffer, &mut place),
                     )
                 })?;
                 drop(sorted); // decoding may run any code
@@ -198,7 +199,7 @@ pub fn get_with_receipt(
                         let is_plain = item.is_ok() && !may_fail(kind);
                         let receipt = match is_plain {
                             true => Receipt::Plain,
-                            false => Receipt::Bytes(kind, bytes.to_vec()),
+                            false => Receipt::Bytes(kind, bytes.to_vec(), place),
                         };
                         (item, receipt)
                     }

@@ -1,7 +1,7 @@
 //! Items in blocks, and items with links to courtyard objects.
 
 use crate::codec::{self, Source, pickle};
-use crate::error::{copying, named, raise, surely};
+use crate::error::{copying, named, raise};
 use crate::process;
 use crate::trust;
 use courtyard_core::error::Error;
@@ -114,25 +114,9 @@ impl Held {
         self
     }
 
-    /// The block, to be an item again: a copy if views of it are in use.
-    ///
-    /// # Errors
-    /// `SpaceFull`.
-    pub fn reclaim(
-        held: Arc<Held>,
-        py: Python<'_>,
-        participant: &'static Participant,
-    ) -> PyResult<Option<Unfinished<'static>>> {
-        let is_lent = held.block.as_ref().is_some_and(Unfinished::is_lent);
-        let copied = |held: &Held| {
-            let (kind, bytes) = held.bytes(py)?;
-            block_of(py, held.space, participant, kind, &[&bytes]).map(Some)
-        };
-        match Arc::try_unwrap(held) {
-            Ok(mut held) if !is_lent => Ok(held.block.take()),
-            Ok(held) => copied(&held), // a forked child may read it
-            Err(held) => copied(&held),
-        }
+    /// The block, to be an item again; as it was if views of it are in use.
+    pub fn reclaim(held: Arc<Held>) -> Result<Option<Unfinished<'static>>, Arc<Held>> {
+        Arc::try_unwrap(held).map(|mut held| held.block.take())
     }
 
     /// Whether what is in the block is as good as its bytes: nothing runs when it is loaded.
@@ -152,26 +136,6 @@ impl Held {
         let mut bytes = vec![0; length as usize];
         segment.copy_out(at, &mut bytes);
         Ok((kind, bytes))
-    }
-}
-
-/// A block of ours with an item in it.
-///
-/// # Errors
-/// `SpaceFull`.
-pub fn block_of(
-    py: Python<'_>,
-    space: &'static Space,
-    participant: &'static Participant,
-    kind: u8,
-    parts: &[&[u8]],
-) -> PyResult<Unfinished<'static>> {
-    let prepared = surely(py, |patience| {
-        queue::prepare(space, participant, patience, kind, parts)
-    })?;
-    match prepared {
-        queue::Fresh::Block(block) => Ok(block),
-        _ => Err(raise(py, Error::Corrupt("an item in no block".into()))),
     }
 }
 

@@ -366,8 +366,8 @@ fn getting(entries: &mut Vec<Entry>) {
 /// Takes the first item in a block.
 fn get_block(space: &'static Space, queue: Queue, row: Row) -> Unfinished<'static> {
     let (me, mut buffer) = (me(space), vec![0; INLINE as usize]);
-    let all = |_| true;
-    let got = queue::get_but(space, me, &mut patient, queue, row, None, all, &mut buffer);
+    let (all, room) = (|_| true, (buffer.as_mut_slice(), &mut None));
+    let got = queue::get_but(space, me, &mut patient, queue, row, None, all, room);
     match got.expect("to get").expect("an item") {
         Got::Block(block) => block,
         _ => panic!("an item in no block"),
@@ -409,6 +409,22 @@ fn giving_back(entries: &mut Vec<Entry>) {
             },
         ));
     }
+    entries.push(change_from(
+        "put an item back where it lay",
+        (0, false),
+        row(3, 100),
+        (row(3, 100)[1..].to_vec(), row(3, 100)),
+        |space, queue| {
+            let row = enroll(space, queue);
+            let place = queue::Place::of_first(&space.segment, queue.cell).expect("an item");
+            get(space, queue, row).expect("an item");
+            (row, place)
+        },
+        |space, queue, (row, place)| {
+            let done = queue::untake(space, me(space), &mut patient, queue, row, place);
+            assert!(done.expect("to put back"));
+        },
+    ));
 }
 
 fn lease(space: &Space, queue: Queue) -> queue::Lease {
