@@ -49,7 +49,7 @@ impl From<&Error> for Outcome {
         match error {
             Error::Corrupt(_) => Outcome::Corrupt,
             Error::Layout(_) => Outcome::Layout,
-            Error::Interrupted => Outcome::Held,
+            Error::Interrupted | Error::TimedOut => Outcome::Held,
             Error::NotFound(_) => Outcome::NotFound,
             _ => Outcome::Other,
         }

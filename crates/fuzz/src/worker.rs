@@ -8,6 +8,7 @@ use crate::system;
 use crate::tally::Tally;
 use courtyard_core::folder;
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What a worker's exit says.
@@ -35,6 +36,7 @@ impl Bench {
         let path = folder::private_path(folder, image.uuid);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
+        options.mode(0o600); // one that others may read is refused
         let file = options.open(&path).expect("a file of its own");
         Bench { file, path }
     }
