@@ -9,10 +9,10 @@ use crate::primitive::Primitive;
 use courtyard_core::space::Space;
 use courtyard_core::sync::{AtomicU32, Ordering};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::cell::RefCell;
+use std::ffi::c_int;
 
 /// Items that somebody copies just now.
 struct Merge {
@@ -91,7 +91,7 @@ fn find(base: &Primitive, key: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>>
     let Some(mut merge) = MERGE.take() else {
         return Ok(None); // another thread's
     };
-    if merge.table != table_of(base) || merge.place != place(py)? {
+    if merge.table != table_of(base) || Some(merge.place) != place(py) {
         return Ok(None);
     }
     let rest = merge.items[merge.next..].iter();
@@ -106,11 +106,19 @@ fn find(base: &Primitive, key: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>>
     Ok(Some(value))
 }
 
-/// Which instruction runs, of which frame.
-fn place(py: Python<'_>) -> PyResult<(usize, i64)> {
-    let frame = py
-        .import(intern!(py, "sys"))?
-        .call_method0(intern!(py, "_getframe"))?;
-    let at = frame.getattr(intern!(py, "f_lasti"))?.extract()?;
-    Ok((frame.as_ptr() as usize, at))
+unsafe extern "C" {
+    /// Of CPython's `cpython/pyframe.h`, and not in pyo3-ffi.
+    fn PyFrame_GetLasti(frame: *mut ffi::PyFrameObject) -> c_int;
+}
+
+/// Which instruction runs, of which frame; as `id(sys._getframe())` and `f_lasti` say.
+fn place(_py: Python<'_>) -> Option<(usize, i64)> {
+    // SAFETY: the GIL is held; the frame is borrowed from whoever runs.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    if frame.is_null() {
+        return None;
+    }
+    // SAFETY: the frame that runs.
+    let at = unsafe { PyFrame_GetLasti(frame) };
+    Some((frame as usize, i64::from(at)))
 }
