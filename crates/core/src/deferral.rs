@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How long what gives something back may stand at locks in all. Their holders need microseconds,
 /// unless they were preempted or stopped.
-pub const GLANCE: Duration = Duration::from_millis(10);
+pub const AT_ONCE: Duration = Duration::from_millis(10);
 
 const A_MOMENT: Duration = Duration::from_millis(1);
 
@@ -104,7 +104,7 @@ impl Space {
         let limit = if self.is_behind() {
             Duration::ZERO // somebody has waited in vain before
         } else {
-            GLANCE
+            AT_ONCE
         };
         let patience = &mut within(limit);
         let _ = self.catch_up(patience);
@@ -219,7 +219,7 @@ impl Space {
     /// As `sweep`, of what takes no waiting: before a process goes on that cannot be held up.
     pub fn tidy(&self) {
         if self.may_reclaim().unwrap_or(false) {
-            let _ = self.sweep(&mut within(GLANCE));
+            let _ = self.sweep(&mut within(AT_ONCE));
         }
     }
 }

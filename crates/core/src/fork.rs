@@ -10,7 +10,7 @@
 //! A fork never waits. Where a lock that somebody was stopped in stands in the way of the copy, the
 //! child makes it itself, when it first uses an object; its parent gives none back before that.
 
-use crate::deferral::GLANCE;
+use crate::deferral::AT_ONCE;
 use crate::directory;
 use crate::doom;
 use crate::error::{Error, Result};
@@ -67,7 +67,7 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
         owes: false,
     };
     lend(&space.segment, me, &heir.participant);
-    match directory::copy_members(space, &heir.participant, &mut within(GLANCE)) {
+    match directory::copy_members(space, &heir.participant, &mut within(AT_ONCE)) {
         Ok(_) => {}
         Err(Error::Interrupted | Error::TimedOut) => {
             space.lend(me, &heir.participant);
@@ -84,7 +84,7 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
 /// Gives back some of what the dead held: who only starts processes would else fill the space with
 /// them. So many are looked at, however many there are; a fork takes no longer with others.
 fn tidy(space: &Space, participant: &Participant) {
-    let (segment, patience) = (&space.segment, &mut within(GLANCE));
+    let (segment, patience) = (&space.segment, &mut within(AT_ONCE));
     let from = space.looked.load(Ordering::Relaxed);
     if let Ok(next) = recover::reap_some(segment, from, LOOKS) {
         space.looked.store(next, Ordering::Relaxed);
@@ -142,7 +142,7 @@ pub fn after_in_child(space: &Space, mut heir: Heir) -> Result<()> {
         return Ok(());
     }
     space.is_owing.store(true, Ordering::Relaxed);
-    let done = (SETTLE.run)(space, participant, &mut within(GLANCE), &[0; 6]);
+    let done = (SETTLE.run)(space, participant, &mut within(AT_ONCE), &[0; 6]);
     if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
         space.defer(participant, &SETTLE, [0; 6]);
         return Ok(());
@@ -264,7 +264,7 @@ fn inherit(segment: &Segment, parent: &Participant, child: &Participant) -> bool
 /// `Full`, `System`.
 pub fn adopt(space: &Space) -> Result<()> {
     let participant = space.participant()?;
-    if let Some(parent) = space.forebear()
+    if let Some(parent) = space.parent_of_fork()
         && inherit(&space.segment, parent, participant)
     {
         pin::look(space, participant);

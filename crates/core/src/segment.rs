@@ -25,8 +25,8 @@ const SMALLEST_ROOM: u64 = 16 << 20;
 const ROOM: u64 = 1 << 30;
 
 /// Of so many spaces that ended last, zeros are left.
-const ZEROS: usize = 16;
-static GRAVES: Mutex<VecDeque<(usize, usize)>> = Mutex::new(VecDeque::new());
+const KEPT_ZEROS: usize = 16;
+static ENDED: Mutex<VecDeque<(usize, usize)>> = Mutex::new(VecDeque::new());
 
 pub struct Segment {
     base: NonNull<u8>,
@@ -185,7 +185,7 @@ impl Segment {
         let rest = unsafe { self.base.add(size as usize) };
         // SAFETY: every offset is checked against the size before it is followed.
         unsafe { os::unmap(rest, (self.window - size) as usize) };
-        self.bury(size as usize);
+        self.keep_zeros(size as usize);
         let file = self.adopt_descriptor();
         // Another file's by now, if a program closed ours: not ours to close.
         let is_ours = match os::status_of(&file) {
@@ -200,14 +200,14 @@ impl Segment {
     }
 
     /// Puts the zeros that stand for us into the line of those, and takes the oldest away.
-    fn bury(&self, size: usize) {
+    fn keep_zeros(&self, size: usize) {
         // Busy only in a child forked from C at the wrong moment: the zeros then stay.
-        let Ok(mut graves) = GRAVES.try_lock() else {
+        let Ok(mut ended) = ENDED.try_lock() else {
             return;
         };
-        graves.push_back((self.base.as_ptr().expose_provenance(), size));
-        if graves.len() > ZEROS
-            && let Some((at, size)) = graves.pop_front()
+        ended.push_back((self.base.as_ptr().expose_provenance(), size));
+        if ended.len() > KEPT_ZEROS
+            && let Some((at, size)) = ended.pop_front()
             && let Some(at) = NonNull::new(std::ptr::with_exposed_provenance_mut(at))
         {
             // SAFETY: mapped by `vanish`; nothing in this process leads there.

@@ -260,7 +260,7 @@ impl Space {
     }
 
     /// In a child forked behind our back, until it has adopted what it inherited: its parent.
-    pub fn forebear(&self) -> Option<&Participant> {
+    pub fn parent_of_fork(&self) -> Option<&Participant> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         unsafe { self.last.load(Ordering::Acquire).as_ref() }
     }
