@@ -6,6 +6,7 @@ Whatever they come to, nothing may be thrown through C: that is SIGABRT, exit st
 import os
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -286,3 +287,62 @@ def test_exits_with_status_0(way: str) -> None:
     assert run.returncode == 0, run.stderr[-2000:]
     assert "called" in run.stdout, run.stderr[-2000:]
     assert "panicked" not in run.stderr, run.stderr[-2000:]
+
+
+DAEMONS = """
+import threading, time
+import courtyard as cy
+
+class Slow:
+    def __init__(self, n=0): self.n = n
+    def spend(self): return [x for x in range(50)] and self.n
+    def __reduce__(self): return Slow, (self.spend(),)
+    def __eq__(self, other): return self.spend() == other.n
+    def __hash__(self): return self.spend()
+    def __lt__(self, other): return self.spend() < other.n
+
+d, x, q, v = cy.Dict(a=[1]), cy.List(range(20)), cy.PriorityQueue(), cy.Value(object, Slow())
+q.put_many([Slow(n) for n in range(9)])
+calls = [
+    lambda: d.mutate("a", lambda value: [Slow().spend() for _ in range(9)]),
+    lambda: d.update({Slow(1): Slow()}),
+    lambda: x.sort(key=lambda n: Slow(n).spend()),
+    lambda: q.put(q.get()),
+    lambda: v.compare_exchange(Slow(1), Slow(2)),
+    lambda: d.wait_for(lambda d: Slow().spend(), 0.001),
+]
+def loop(call):
+    while True:
+        call()
+for call in calls:
+    threading.Thread(target=loop, args=(call,), daemon=True).start()
+time.sleep(0.02)
+print("ends")
+"""
+
+
+def test_daemon_threads_come_out_of_calls_before_the_interpreter_ends() -> None:
+    """Before Python 3.14 the process aborted, in two of three runs."""
+    for _ in range(6):
+        run = subprocess.run(
+            [sys.executable, "-c", DAEMONS], capture_output=True, text=True, timeout=50
+        )
+        assert (run.returncode, run.stdout) == (0, "ends\n"), run.stderr[-2000:]
+
+
+def test_daemon_threads_that_wait_do_not_hold_the_end_up() -> None:
+    program = """
+import threading, time
+import courtyard as cy
+for wait in (cy.Queue().get, cy.Event().wait, lambda: cy.Dict().wait_for(len), cy.Barrier(2).wait):
+    threading.Thread(target=wait, daemon=True).start()
+time.sleep(0.05)
+import atexit  # called first, as it is registered last
+atexit.register(lambda: print(time.monotonic(), flush=True))
+"""
+    fastest = 60.0
+    for _ in range(5):
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=50)
+        assert run.returncode == 0, run.stderr
+        fastest = min(fastest, time.monotonic() - float(run.stdout))
+    assert fastest < 0.9, "the end waits a second for calls that do not come back"

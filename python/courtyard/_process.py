@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 from courtyard import _native
@@ -14,8 +15,8 @@ os.register_at_fork(
 )
 # The last process of a private space removes it, after all other functions that run at exit; those
 # that were killed are cleaned up after by whichever starts next.
-if not _native.leave_at_exit():
-    import atexit  # too many libraries have functions there: earlier then
-
+if not _native.leave_at_exit():  # too many libraries have functions there: earlier then
     atexit.register(_native.leave)
+# Daemon threads come out of calls that run code of theirs before the interpreter ends.
+atexit.register(_native.end)
 _native.clean()

@@ -19,13 +19,9 @@ next(generator)
 """,
     "atexit": "import atexit; atexit.register(Keeper().use)",
     "weakref.finalize": "import weakref; kept = lambda: 0; weakref.finalize(kept, Keeper().use)",
-    # Before Python 3.14, a daemon thread that wants the GIL when the interpreter has ended is
-    # ended where it is. If that is in code of the program's that a call of ours runs, the
-    # process aborts: so those calls are left out.
     "a daemon thread": """
 import threading
 keeper = Keeper()
-keeper.be_quiet()
 threading.Thread(target=keeper.use, args=(10**9,), daemon=True).start()
 """,
     "a thread that goes on": """
@@ -83,19 +79,6 @@ class Keeper:
                 except BaseException as error:
                     if type(error).__name__ == "PanicException":
                         sys.stderr.write("PANIC " + member.cls + "." + member.name)
-
-    def be_quiet(self):
-        quiet = []
-        for member, specimen in self.made:
-            invite(lambda: loud.append(member))
-            loud = []
-            try:
-                member.call(specimen)
-            except Exception:
-                pass
-            if not loud:
-                quiet.append((member, specimen))
-        self.made = quiet
 
     def __del__(self):
         self.use()

@@ -1,6 +1,7 @@
 //! The engine's errors as Python's: the classes live in `courtyard._errors`.
 
 use crate::deadline::{self, Limit, inside};
+use crate::ending;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::space::{Patience, Slice};
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyTimeoutError};
@@ -92,7 +93,7 @@ fn standing<'a>(
     move |slice| {
         let most = inside(limit).slice(std::mem::replace(&mut is_first, false));
         let most = most.ok_or(Error::TimedOut)?;
-        py.detach(|| slice(most))?;
+        ending::waiting(py, || slice(most))?;
         py.check_signals().map_err(|error| {
             *raised = Some(error);
             Error::Interrupted
@@ -122,7 +123,7 @@ pub fn surely_until<T>(
     let result = work(&mut |slice| {
         let most = limit.slice(std::mem::replace(&mut is_first, false));
         let most = most.ok_or(Error::TimedOut)?;
-        py.detach(|| slice(most))?;
+        ending::waiting(py, || slice(most))?;
         let (told, is_new) = (py.check_signals(), raised.is_ok());
         if told.is_err() && is_new {
             limit = limit.earlier(Limit::of(None));
@@ -164,7 +165,7 @@ pub fn copying_until<T: Send>(
         return waiting_until(py, limit, work);
     }
     let limit = inside(limit);
-    let (result, raised) = py.detach(|| {
+    let (result, raised) = ending::waiting(py, || {
         let (mut raised, mut is_first) = (None, true);
         let result = work(&mut |slice| {
             let most = limit.slice(std::mem::replace(&mut is_first, false));

@@ -1,6 +1,7 @@
 //! What every handle has: which object it holds, as whom, and until when.
 
 use crate::deadline::Limit;
+use crate::ending;
 use crate::error::{copying, copying_until, named, raise, surely, waiting, waiting_until};
 use crate::process;
 use crate::reference;
@@ -183,6 +184,7 @@ impl Handle {
     pub fn open(&self, py: Python<'_>) -> PyResult<Use<'_>> {
         let participant = self.held().map_or_else(|| self.reopen(py), Ok)?;
         self.uses.fetch_add(1, Ordering::Relaxed);
+        ending::enter(py);
         Ok(Use {
             handle: self,
             participant,
@@ -478,6 +480,7 @@ impl std::ops::Deref for Use<'_> {
 
 impl Drop for Use<'_> {
     fn drop(&mut self) {
+        ending::leave();
         trust::leave(self.before);
         // In a child forked meanwhile it was counted for its parent.
         if self.participant.is_ours() {

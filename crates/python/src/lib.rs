@@ -6,6 +6,7 @@ mod cell;
 mod codec;
 mod condition;
 mod deadline;
+mod ending;
 mod enrolment;
 mod error;
 mod flag;
@@ -66,6 +67,8 @@ mod _native {
     use crate::codec::{_decode, _encode, linked, peek};
     #[pymodule_export]
     use crate::condition::Condition;
+    #[pymodule_export]
+    use crate::ending::end;
     #[pymodule_export]
     use crate::flag::Flag;
     #[pymodule_export]

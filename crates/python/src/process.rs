@@ -1,6 +1,7 @@
 //! The spaces that this process has open, and what becomes of them at forks and at exit.
 
 use crate::cell::thread;
+use crate::ending;
 use crate::error::{named as named_error, raise, waiting};
 use crate::trust;
 use courtyard_core::check::{self, Census};
@@ -386,6 +387,7 @@ pub fn after_fork_in_parent() {
 
 #[pyfunction]
 pub fn after_fork_in_child(py: Python<'_>) -> PyResult<()> {
+    ending::after_fork();
     let (ours, others) = heirs();
     // Children that other threads of the parent were about to fork: not ours to keep alive.
     for (_, _, heir) in others {

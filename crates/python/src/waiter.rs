@@ -3,6 +3,7 @@
 use crate::codec;
 pub use crate::deadline::Deadline;
 use crate::deadline::{self, Limit};
+use crate::ending;
 use crate::error::{raise, waiting, waiting_until};
 use crate::handle::{Count, Handle};
 use courtyard_core::error::{Error, Result};
@@ -105,7 +106,7 @@ impl<'a> Wait<'a> {
         slice: impl FnOnce() -> Result<Stood> + Send,
         raised: &mut Option<PyErr>,
     ) -> PyResult<Stood> {
-        let stood = py.detach(slice).map_err(|error| raise(py, error))?;
+        let stood = ending::waiting(py, slice).map_err(|error| raise(py, error))?;
         if let Err(error) = py.check_signals() {
             raised.get_or_insert(error);
         }

@@ -1,0 +1,81 @@
+//! The end of the interpreter beside daemon threads.
+//!
+//! Before Python 3.14 a thread that wants the GIL back once the interpreter has ended is ended there,
+//! by unwinding its stack, and that aborts the process where frames of ours lie on it: in a call that
+//! runs code of the user's. So the interpreter does not end before such calls have come back, as far
+//! as they do within a second, and no new ones begin meanwhile. Who waits without the GIL is in
+//! nobody's way: PyO3 lets it sleep for good.
+
+use courtyard_core::sync::{AtomicBool, AtomicU32, Ordering};
+use pyo3::prelude::*;
+use std::cell::Cell;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long the end of the interpreter waits at most.
+const PATIENCE: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_micros(500);
+/// How long a call stands aside once the interpreter is about to end: it may still run other
+/// functions of atexit, which may wait for that call.
+const ASIDE: Duration = Duration::from_millis(200);
+
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// Calls under way in all threads, but for those that wait.
+static INSIDE: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    /// Calls under way in this thread, one inside another.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Whether this thread ends the interpreter.
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A call begins that may run code of the user's.
+#[inline(always)]
+pub fn enter(py: Python<'_>) {
+    if ENDING.load(Ordering::Relaxed) {
+        stand_aside(py);
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    INSIDE.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cold]
+fn stand_aside(py: Python<'_>) {
+    if !ENDS.get() {
+        py.detach(|| sleep(ASIDE));
+    }
+}
+
+#[inline(always)]
+pub fn leave() {
+    DEPTH.set(DEPTH.get() - 1);
+    INSIDE.fetch_add(u32::MAX, Ordering::Relaxed);
+}
+
+/// As `detach`, for what waits: meanwhile this thread's calls do not keep the interpreter from ending.
+pub fn waiting<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
+    let depth = DEPTH.get();
+    INSIDE.fetch_add(depth.wrapping_neg(), Ordering::Relaxed);
+    let result = py.detach(work);
+    INSIDE.fetch_add(depth, Ordering::Relaxed);
+    result
+}
+
+/// In a forked child: the other threads' calls are not here.
+pub fn after_fork() {
+    ENDING.store(false, Ordering::Relaxed);
+    INSIDE.store(DEPTH.get(), Ordering::Relaxed);
+}
+
+/// Waits until no other thread is in a call that may run code of the user's: before the interpreter
+/// ends.
+#[pyfunction]
+pub fn end(py: Python<'_>) {
+    ENDS.set(true);
+    ENDING.store(true, Ordering::Relaxed);
+    let (begun, own) = (Instant::now(), DEPTH.get());
+    while INSIDE.load(Ordering::Relaxed) > own && begun.elapsed() < PATIENCE {
+        py.detach(|| sleep(TURN));
+    }
+}
