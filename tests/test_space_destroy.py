@@ -81,6 +81,26 @@ def test_large_ones(where: str) -> None:
             space.destroy()
 
 
+@pytest.mark.parametrize("keep", ["name", "object", "nothing"])
+def test_private_ones(keep: str) -> None:
+    """One with names in it too, or with objects that go after it."""
+    cy.Space().destroy()
+    before = mappings()
+    with memory_given_back(10):
+        for _ in range(20):
+            space = cy.Space()
+            made: Any = space.named("d", cy.Dict) if keep == "name" else space.dict()
+            made["x"] = np.ones(1 << 17)
+            pickle.dumps(made)  # which nobody loads
+            if keep == "nothing":
+                del made
+            space.destroy()
+            if keep == "object":
+                assert made["x"].sum() == 1 << 17
+            made = None
+    assert abs(mappings() - before) < 30
+
+
 def test_what_keeps_it(where: str) -> None:
     """A handle, another Space, a view, an item: each works until it goes."""
     makers: dict[str, Any] = {

@@ -55,8 +55,8 @@ fn unlink(path: &Path) -> Result<()> {
 }
 
 /// Ends a space in this process, into which nothing leads here any more: its memory, its descriptor
-/// and our place in it go. A private one with its file, if it holds nothing and no other process has it;
-/// any other only if its file was removed. False: it is not over. To be called once more only if it
+/// and our place in it go. Any once its file was removed; a private one with its file, if it holds nothing
+/// and no other process has it. False: it is not over. To be called once more only if it
 /// said so.
 ///
 /// # Errors
@@ -72,13 +72,10 @@ pub fn end(space: &Space) -> Result<bool> {
     if !participant.is_idle() {
         return Ok(false);
     }
-    let is_over = match space.kind() {
-        PRIVATE => {
-            holds_nothing(space)
-                && remove_if_dead(&space.segment.path(), Some(participant.me.slot))?
-        }
-        _ => is_removed(space)?,
-    };
+    let is_over = is_removed(space)?
+        || space.kind() == PRIVATE
+            && holds_nothing(space)
+            && remove_if_dead(&space.segment.path(), Some(participant.me.slot))?;
     if is_over && space.vanish() {
         participant.let_go();
     }
