@@ -346,3 +346,33 @@ atexit.register(lambda: print(time.monotonic(), flush=True))
         assert run.returncode == 0, run.stderr
         fastest = min(fastest, time.monotonic() - float(run.stdout))
     assert fastest < 0.9, "the end waits a second for calls that do not come back"
+
+
+def test_what_waits_for_many_calls_at_exit_is_not_held_up() -> None:
+    """A function of atexit from before the import runs last; another thread calls on for it."""
+    program = """
+import atexit, threading, time
+
+def finish():
+    begun = time.monotonic()
+    go.set()
+    thread.join()
+    print(d["a"], time.monotonic() - begun)
+
+atexit.register(finish)
+import courtyard as cy
+d, go = cy.Dict(a=0), threading.Event()
+
+def work():
+    go.wait()
+    for _ in range(200):
+        d.mutate("a", lambda n: n + 1)
+
+thread = threading.Thread(target=work, daemon=True)
+thread.start()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=100)
+    assert run.returncode == 0, run.stderr
+    done, took = run.stdout.split()
+    assert int(done) == 200
+    assert float(took) < 20, "each call stood aside"

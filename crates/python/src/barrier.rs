@@ -260,7 +260,7 @@ impl Barrier {
     #[getter]
     fn parties(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
-        handle.open(slf.py())?;
+        handle.require_open(slf.py())?;
         Ok(barrier::parties(&handle.space.segment, handle.cell))
     }
 
@@ -268,7 +268,7 @@ impl Barrier {
     #[getter]
     fn n_waiting(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
-        handle.open(slf.py())?;
+        handle.require_open(slf.py())?;
         Ok(barrier::waiting(&handle.space.segment, handle.cell))
     }
 
@@ -276,7 +276,7 @@ impl Barrier {
     #[getter]
     fn broken(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let handle = &slf.as_super().get().handle;
-        handle.open(slf.py())?;
+        handle.require_open(slf.py())?;
         Ok(barrier::phase(&handle.space.segment, handle.cell) == BROKEN)
     }
 }

@@ -467,7 +467,7 @@ impl Cell {
                 "a value of any object has no buffer; use .value",
             ));
         }
-        this.handle.open(slf.py())?;
+        this.handle.require_open(slf.py())?;
         let cell = this.handle.cell;
         let (start, length) = match this.format.width() {
             0 => (cell::payload(cell), this.handle.length),

@@ -94,7 +94,7 @@ impl Condition {
     #[getter]
     fn _waiters(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
-        handle.open(slf.py())?;
+        handle.require_open(slf.py())?;
         Ok(condition::unnotified(&handle.space.segment, handle.cell))
     }
 }

@@ -6,13 +6,14 @@
 //! as they do within a second, and no new ones begin meanwhile. Who waits without the GIL is in
 //! nobody's way: PyO3 lets it sleep for good.
 
-use courtyard_core::sync::{AtomicBool, AtomicU32, Ordering};
+use courtyard_core::os;
+use courtyard_core::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use pyo3::prelude::*;
 use std::cell::Cell;
-use std::thread::sleep;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long the end of the interpreter waits at most.
+/// How long the end of the interpreter waits at most, and for how long after that calls stand aside.
 const PATIENCE: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_micros(500);
 /// How long a call stands aside once the interpreter is about to end: it may still run other
@@ -20,7 +21,11 @@ const TURN: Duration = Duration::from_micros(500);
 const ASIDE: Duration = Duration::from_millis(200);
 
 static ENDING: AtomicBool = AtomicBool::new(false);
-/// Calls under way in all threads, but for those that wait.
+/// When that was, in milliseconds since `BASE`.
+static ENDED: AtomicU64 = AtomicU64::new(0);
+static BASE: OnceLock<Instant> = OnceLock::new();
+/// Calls under way in all threads, but for those that wait. Changed by who has the GIL alone, so by a
+/// load and a store.
 static INSIDE: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
@@ -30,6 +35,18 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
+#[inline(always)]
+fn count(more: u32) {
+    let inside = INSIDE.load(Ordering::Relaxed).wrapping_add(more);
+    INSIDE.store(inside, Ordering::Relaxed);
+}
+
+/// Milliseconds since `BASE`.
+fn now() -> u64 {
+    let since = BASE.get_or_init(Instant::now).elapsed();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A call begins that may run code of the user's.
 #[inline(always)]
 pub fn enter(py: Python<'_>) {
@@ -37,28 +54,30 @@ pub fn enter(py: Python<'_>) {
         stand_aside(py);
     }
     DEPTH.set(DEPTH.get() + 1);
-    INSIDE.fetch_add(1, Ordering::Relaxed);
+    count(1);
 }
 
 #[cold]
 fn stand_aside(py: Python<'_>) {
-    if !ENDS.get() {
-        py.detach(|| sleep(ASIDE));
+    let since = now().saturating_sub(ENDED.load(Ordering::Relaxed));
+    if !ENDS.get() && u128::from(since) < PATIENCE.as_millis() {
+        py.detach(|| os::pause(ASIDE));
     }
 }
 
+/// It ends; the GIL is held, as when it began.
 #[inline(always)]
 pub fn leave() {
     DEPTH.set(DEPTH.get() - 1);
-    INSIDE.fetch_add(u32::MAX, Ordering::Relaxed);
+    count(u32::MAX);
 }
 
 /// As `detach`, for what waits: meanwhile this thread's calls do not keep the interpreter from ending.
 pub fn waiting<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
     let depth = DEPTH.get();
-    INSIDE.fetch_add(depth.wrapping_neg(), Ordering::Relaxed);
+    count(depth.wrapping_neg());
     let result = py.detach(work);
-    INSIDE.fetch_add(depth, Ordering::Relaxed);
+    count(depth);
     result
 }
 
@@ -73,9 +92,11 @@ pub fn after_fork() {
 #[pyfunction]
 pub fn end(py: Python<'_>) {
     ENDS.set(true);
+    ENDED.store(now(), Ordering::Relaxed);
     ENDING.store(true, Ordering::Relaxed);
     let (begun, own) = (Instant::now(), DEPTH.get());
     while INSIDE.load(Ordering::Relaxed) > own && begun.elapsed() < PATIENCE {
-        py.detach(|| sleep(TURN));
+        py.detach(|| os::pause(TURN));
     }
+    ENDED.store(now(), Ordering::Relaxed);
 }

@@ -51,7 +51,7 @@ impl Flag {
     /// Return whether the flag is set.
     fn is_set(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let handle = &slf.as_super().get().handle;
-        handle.open(slf.py())?;
+        handle.require_open(slf.py())?;
         Ok(flag::is_set(flag::word(&handle.space.segment, handle.cell)))
     }
 

@@ -182,7 +182,7 @@ impl Handle {
     /// `Closed`; `NotFound` in a child that could not inherit it.
     #[inline]
     pub fn open(&self, py: Python<'_>) -> PyResult<Use<'_>> {
-        let participant = self.held().map_or_else(|| self.reopen(py), Ok)?;
+        let participant = self.require_open(py)?;
         self.uses.fetch_add(1, Ordering::Relaxed);
         ending::enter(py);
         Ok(Use {
@@ -190,6 +190,15 @@ impl Handle {
             participant,
             before: trust::enter(self.space),
         })
+    }
+
+    /// Who we are, as `open`, for what only looks and does so at once.
+    ///
+    /// # Errors
+    /// As `open`.
+    #[inline]
+    pub fn require_open(&self, py: Python<'_>) -> PyResult<&'static Participant> {
+        self.held().map_or_else(|| self.reopen(py), Ok)
     }
 
     #[cold]

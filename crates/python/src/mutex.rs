@@ -66,7 +66,7 @@ fn acquire_surely(py: Python<'_>, primitive: &Primitive, levels: u64) -> PyResul
 }
 
 fn release(py: Python<'_>, primitive: &Primitive) -> PyResult<()> {
-    primitive.handle.open(py)?;
+    primitive.handle.require_open(py)?;
     if primitive.quick_release() {
         return Ok(());
     }

@@ -195,7 +195,7 @@ impl Semaphore {
     /// Return how many permits are free at this moment.
     fn get_value(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
-        base.handle.open(slf.py())?;
+        base.handle.require_open(slf.py())?;
         Ok(semaphore::value(
             &base.handle.space.segment,
             base.handle.cell,

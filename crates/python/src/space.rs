@@ -150,7 +150,7 @@ impl Space {
                 "the object is of another space than the name: make it in this one",
             ));
         }
-        handle.open(object.py())?;
+        handle.require_open(object.py())?;
         Ok(handle.object())
     }
 }

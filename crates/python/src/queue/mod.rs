@@ -313,7 +313,7 @@ impl Queue {
     /// Return how many items are in the queue; exact, but others may change it at once.
     fn qsize(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
-        base.handle.open(slf.py())?;
+        base.handle.require_open(slf.py())?;
         Ok(queue::counts(&base.handle.space.segment, base.handle.cell).0)
     }
 
@@ -325,7 +325,7 @@ impl Queue {
     /// Return whether the queue is full: never without a maxsize. Items on a lease count.
     fn full(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let base = slf.as_super().get();
-        base.handle.open(slf.py())?;
+        base.handle.require_open(slf.py())?;
         let segment = &base.handle.space.segment;
         let maximum = queue::maximum(segment, base.handle.cell);
         let (items, leased) = queue::counts(segment, base.handle.cell);
@@ -336,7 +336,7 @@ impl Queue {
     #[getter]
     fn get_maxsize(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
-        base.handle.open(slf.py())?;
+        base.handle.require_open(slf.py())?;
         Ok(queue::maximum(&base.handle.space.segment, base.handle.cell))
     }
 
@@ -390,7 +390,7 @@ impl Queue {
     #[getter]
     fn unfinished_tasks(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
-        base.handle.open(slf.py())?;
+        base.handle.require_open(slf.py())?;
         Ok(queue::unfinished(
             &base.handle.space.segment,
             base.handle.cell,
@@ -451,7 +451,7 @@ impl Queue {
     #[getter]
     fn is_shutdown(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let base = slf.as_super().get();
-        base.handle.open(slf.py())?;
+        base.handle.require_open(slf.py())?;
         Ok(queue::is_closing(
             &base.handle.space.segment,
             base.handle.cell,

@@ -40,7 +40,7 @@ pub unsafe fn fill(
             "the buffer protocol has no letter for this dtype; np.asarray() takes it otherwise",
         );
     }
-    this.handle.open(slf.py())?;
+    this.handle.require_open(slf.py())?;
     this.handle.retain();
     view.buf = address(this).as_ptr().cast();
     view.len = this.bytes() as ffi::Py_ssize_t;
