@@ -100,6 +100,23 @@ def ctx(request: pytest.FixtureRequest) -> BaseContext:
 
 
 @pytest.fixture
+def own_home() -> Iterator[None]:
+    """Have this process make its objects in a new private space, and be in it from now on.
+
+    For tests that compare what is in it: pickles that other tests left end after a minute, and what
+    they lead to goes with them.
+    """
+    import courtyard as cy  # the folder is to be known before
+    from courtyard import _native
+
+    gc.collect()
+    _native.leave_home()
+    kept = cy.RawValue("b")
+    yield
+    kept.close()
+
+
+@pytest.fixture
 def title() -> Iterator[str]:
     """Give the name of a space of this test's own, destroyed after it."""
     import courtyard as cy  # the folder is to be known before

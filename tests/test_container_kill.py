@@ -14,7 +14,7 @@ from tests.oracle import Campaign, Kind, held
 from tests.test_kill import belongings
 from tests.twin import needs, shared
 
-pytestmark = needs("Dict")
+pytestmark = [needs("Dict"), pytest.mark.usefixtures("own_home")]
 
 SIZE = os.environ.get("COURTYARD_TORTURE_SIZE", "")
 KILLS = {"small": 2000, "full": 20_000}.get(SIZE, 200)

@@ -18,6 +18,8 @@ import courtyard as cy
 from tests.children import start
 from tests.oracle import Campaign, Hang, Kind, Lost, held
 
+pytestmark = pytest.mark.usefixtures("own_home")
+
 Value: Any = cy.Value
 RawValue: Any = cy.RawValue
 SIZE = os.environ.get("COURTYARD_TORTURE_SIZE", "")

@@ -20,6 +20,8 @@ from tests.children import fork, kill, libc
 from tests.oracle import LIMIT, Campaign
 from tests.test_kill import KINDS, SIZE, belongings
 
+pytestmark = pytest.mark.usefixtures("own_home")
+
 Value: Any = cy.Value
 GIBIBYTE = 1 << 30
 SYS_EXIT = {"x86_64": 60, "aarch64": 93}.get(os.uname().machine)

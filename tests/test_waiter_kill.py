@@ -18,6 +18,8 @@ from tests.scene import SCENES
 from tests.test_kill import belongings
 from tests.troupe import Troupe
 
+pytestmark = pytest.mark.usefixtures("own_home")
+
 RawValue: Any = cy.RawValue
 SIZE = os.environ.get("COURTYARD_TORTURE_SIZE", "")
 KILLS = {"small": 300, "full": 3000}.get(SIZE, 24)  # of each scene

@@ -88,6 +88,7 @@ mod _native {
     #[pymodule_export]
     use crate::process::{
         after_fork_in_child, after_fork_in_parent, before_fork, clean, leave, leave_at_exit,
+        leave_home,
     };
     #[pymodule_export]
     use crate::queue::{Lease, Piece, Queue};

@@ -132,6 +132,16 @@ fn private(py: Python<'_>) -> PyResult<&'static Space> {
     Ok(open().private.get_or_insert(made))
 }
 
+/// Has this process make its next object in a new private space: for tests that count what is in it,
+/// beside objects and pickles that others left.
+#[pyfunction]
+pub fn leave_home() {
+    let left = open().private.take();
+    if let Some(space) = left {
+        end_if_over(space);
+    }
+}
+
 /// Where this thread makes objects now.
 ///
 /// # Errors
