@@ -29,16 +29,21 @@ static BASE: OnceLock<Instant> = OnceLock::new();
 static INSIDE: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    /// Calls under way in this thread, one inside another.
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
     /// Whether this thread ends the interpreter.
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
 #[inline(always)]
-fn count(more: u32) {
-    let inside = INSIDE.load(Ordering::Relaxed).wrapping_add(more);
-    INSIDE.store(inside, Ordering::Relaxed);
+fn add() {
+    let inside = INSIDE.load(Ordering::Relaxed);
+    INSIDE.store(inside.wrapping_add(1), Ordering::Relaxed);
+}
+
+/// A forked child begins with 0, in whatever call its parent was.
+#[inline(always)]
+fn subtract() {
+    let inside = INSIDE.load(Ordering::Relaxed);
+    INSIDE.store(inside.saturating_sub(1), Ordering::Relaxed);
 }
 
 /// Milliseconds since `BASE`.
@@ -53,8 +58,7 @@ pub fn enter(py: Python<'_>) {
     if ENDING.load(Ordering::Relaxed) {
         stand_aside(py);
     }
-    DEPTH.set(DEPTH.get() + 1);
-    count(1);
+    add();
 }
 
 #[cold]
@@ -68,23 +72,22 @@ fn stand_aside(py: Python<'_>) {
 /// It ends; the GIL is held, as when it began.
 #[inline(always)]
 pub fn leave() {
-    DEPTH.set(DEPTH.get() - 1);
-    count(u32::MAX);
+    subtract();
 }
 
-/// As `detach`, for what waits: meanwhile this thread's calls do not keep the interpreter from ending.
+/// As `detach`, for what waits: meanwhile the call does not keep the interpreter from ending. One
+/// around it, whose code made this call, does.
 pub fn waiting<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
-    let depth = DEPTH.get();
-    count(depth.wrapping_neg());
+    subtract();
     let result = py.detach(work);
-    count(depth);
+    add();
     result
 }
 
 /// In a forked child: the other threads' calls are not here.
 pub fn after_fork() {
     ENDING.store(false, Ordering::Relaxed);
-    INSIDE.store(DEPTH.get(), Ordering::Relaxed);
+    INSIDE.store(0, Ordering::Relaxed);
 }
 
 /// Waits until no other thread is in a call that may run code of the user's: before the interpreter
@@ -94,8 +97,8 @@ pub fn end(py: Python<'_>) {
     ENDS.set(true);
     ENDED.store(now(), Ordering::Relaxed);
     ENDING.store(true, Ordering::Relaxed);
-    let (begun, own) = (Instant::now(), DEPTH.get());
-    while INSIDE.load(Ordering::Relaxed) > own && begun.elapsed() < PATIENCE {
+    let begun = Instant::now();
+    while INSIDE.load(Ordering::Relaxed) > 0 && begun.elapsed() < PATIENCE {
         py.detach(|| os::pause(TURN));
     }
     ENDED.store(now(), Ordering::Relaxed);
