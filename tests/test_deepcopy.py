@@ -204,3 +204,12 @@ def test_two_who_read_a_tree_with_its_locks_never_wait_for_each_other(
     stop.set()
     threads[0].join(10)
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_copy_is_in_the_space_of_what_was_copied() -> None:
+    space = cy.Space()
+    value = space.Value(object, [space.list([1])])
+    for copied in (copy.copy, copy.deepcopy):
+        assert copied(value).space == copied(space.Array("i", 3)).space == space
+    assert copy.copy(value).value[0] == [1]
+    assert copy.deepcopy(value).value == [[1]]

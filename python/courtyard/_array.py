@@ -94,9 +94,9 @@ class _Elements(Named):
     def __copy__(self) -> Any:
         """Return another shared array of this type and shape, which holds the same."""
         array = _vector(self)
-        made = _open(
-            _home(self), array._declared, element_of(array._declared), array.shape, None, None
-        )
+        element = element_of(array._declared)
+        what = (_home(self), array._declared, element, array.shape, None, None)
+        made = _native.place_of(self).call(_open, what, {})  # in the same space
         _native.Vector._fill(made, _native.Vector._read(array, 0, array.nbytes))
         return made
 

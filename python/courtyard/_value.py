@@ -40,13 +40,13 @@ class _Described(Named):
 
     def __copy__(self) -> Any:
         """Return another shared value of this type, which holds the same, for ``copy.copy``."""
-        return filled(_home(self), self, _native.Cell.get(_cell(self)))
+        return _beside(self, _native.Cell.get(_cell(self)))
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return another shared value, with a copy of what this holds, for ``copy.deepcopy``."""
         from copy import deepcopy
 
-        return filled(_home(self), self, deepcopy(_native.Cell.get(_cell(self)), memo))
+        return _beside(self, deepcopy(_native.Cell.get(_cell(self)), memo))
 
     def __int__(self) -> int:
         """Raise TypeError, as the standard class does: ``value`` is the number."""
@@ -279,6 +279,11 @@ def filled(cls: Any, obj: Any, value: Any) -> Any:
     made = _open(cls, resolve(_declared(obj)), _declared(obj))
     _native.Cell.set(made, value)
     return made
+
+
+def _beside(obj: Any, value: Any) -> Any:
+    """Return another value of the type of ``obj``, in its space: it may hold objects of that."""
+    return _native.place_of(obj).call(filled, (_home(obj), obj, value), {})
 
 
 def _no_number(wanted: str, obj: Any) -> TypeError:
