@@ -294,7 +294,8 @@ impl Queue {
     /// Small numbers and the like are taken together, in a third of the time.
     ///
     /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0; and what loading an
-    /// item, or Ctrl-C, raises: then all that it had taken are back, first in line.
+    /// item, or Ctrl-C, raises: then all that it had taken are back, first in line. In a full space
+    /// there may be no room for them: a note of the exception says how many are lost.
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
