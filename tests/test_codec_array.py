@@ -75,6 +75,7 @@ def same(found: Any, array: Any) -> None:
     assert found.shape == array.shape
     assert found.flags.f_contiguous == pickle.loads(pickle.dumps(array, 5)).flags.f_contiguous
     assert found.tolist() == array.tolist()
+    assert found.flags.writeable
     if isinstance(array, Named):
         assert found.label == array.label
 

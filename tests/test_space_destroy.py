@@ -107,8 +107,8 @@ def test_what_keeps_it(where: str) -> None:
         "handle": lambda space: space["d"],
         "name": lambda space: cy.Space(where),
         "array": lambda space: np.asarray(space.Array("d", 1000)),
-        "pinned": lambda space: space["d"]["x"],
-        "item": lambda space: space["q"].get(),
+        "pinned": lambda space: space["d"].get("x", copy=False),
+        "item": lambda space: space["q"].get(copy=False),
         "lease": lambda space: space["q"].lease(),
         "lock": lambda space: space.Lock().__enter__() and space,
     }
@@ -199,7 +199,7 @@ def test_in_a_forked_child(where: str) -> None:
     space = cy.Space(where)
     held = [space.named("d", cy.Dict)]
     held[0]["x"] = np.ones(20 << 17)
-    view = [held[0]["x"]]
+    view: list[Any] = [held[0].get("x", copy=False)]
     told, tell = os.pipe()
 
     def child() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import courtyard
@@ -71,6 +72,11 @@ def line(kind: str = "int") -> Line:
     return Line("q.put(item)", "item = q.get()", {"q": q})
 
 
+def shown() -> Line:
+    """Return a queue whose arrays are read where they lie."""
+    return replace(line("array"), get="item = q.get(copy=False)")
+
+
 def full() -> Line:
     """Return a queue that is full most of the time."""
     q: Any = courtyard.Queue(1000)
@@ -90,6 +96,11 @@ def table(_: str) -> Table:
     return Table("value = d[key]", "d[key] = value", lambda: {"d": d}, item.fill, used)
 
 
+def views(kind: str) -> Table:
+    """Return a Dict whose arrays are read where they lie."""
+    return replace(table(kind), get="value = d.get(key, copy=False)")
+
+
 def read(v: Any) -> int:
     """Read a value in the process it was sent to."""
     return int(v.value)
@@ -102,6 +113,8 @@ OFFERS: Offers = {
     **item.lists(lambda: courtyard.List, lambda: courtyard.Deque),
     "dict-increment": counts,
     "queue-int:maxsize=1000": full,
+    "queue-array:copy=False": shown,
+    "dict-array:copy=False": lambda: views("array"),
     "queue-shared": line,
     "queue-batch": lambda: Line(
         "q.put_many(item)", "item = q.get_many(64)", {"q": courtyard.Queue()}

@@ -41,8 +41,9 @@ class Dict(Table, _Native["_K", "_V"]):
     other hashable object is the same key when its pickle is.
 
     **Values are copies**, as with a Manager: ``d[k].append(1)`` changes a copy. Use ``mutate``, or
-    store the changed value again. Large values are copied once each way; a NumPy array comes as a
-    read-only view without a copy, and stays as it is while others store something else.
+    store the changed value again. Large values are copied once each way. A NumPy array or a
+    DataFrame that a call returns is the caller's own and may be written to;
+    ``get(key, copy=False)`` gives a read-only view of a large one, without a copy.
 
     Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
     are one change each. Iteration goes over a snapshot of the keys and never raises for a change

@@ -2,7 +2,7 @@
 //! codec, and how to change either if nothing else did.
 
 use crate::cell::Cell;
-use crate::codec::{self, Encoded, Links, Source};
+use crate::codec::{self, Buffers, Encoded, Links, Source};
 use crate::error::{LONG, changed_inside};
 use crate::format::Format;
 use crate::guard;
@@ -150,7 +150,13 @@ impl Cell {
                 drop(pinned);
                 value::decode_copied(py, space, participant, &Err((LINKED, bytes)))?
             }
-            Found::Pinned(pinned) => Some(codec::decode(py, pinned.kind, InPlace(pinned), &[])?),
+            Found::Pinned(pinned) => Some(codec::decode(
+                py,
+                pinned.kind,
+                InPlace(pinned),
+                Buffers::Own,
+                &[],
+            )?),
         };
         Ok(value.map(|value| (value.unbind(), token)))
     }

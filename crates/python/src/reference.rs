@@ -9,7 +9,7 @@
 //! | bytes                                      | the value's payload                     |
 
 use crate::codec::pickler::{Meet, Pickler};
-use crate::codec::{self, Source, pickle, settle};
+use crate::codec::{self, Buffers, Source, pickle, settle};
 use crate::error::{named, raise, waiting};
 use crate::handle::Address;
 use crate::process;
@@ -223,6 +223,7 @@ pub fn unpack<'py>(
     space: &'static Space,
     participant: &'static Participant,
     source: impl Source,
+    whose: Buffers,
     release: impl FnOnce(),
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     if pickle::is_looking() {
@@ -270,7 +271,7 @@ pub fn unpack<'py>(
     let links = importing(party, || loads.call1((pickled,)));
     let links: Vec<Py<PyAny>> = links?.extract()?;
     let main = main as usize;
-    codec::decode(py, inner, Rest(source, main), &links).map(Some)
+    codec::decode(py, inner, Rest(source, main), whose, &links).map(Some)
 }
 
 /// What lies behind the links, from a whole line on.
@@ -294,9 +295,8 @@ impl<S: Source> Source for Rest<S> {
         py: Python<'py>,
         offset: usize,
         length: usize,
-        is_writable: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.0.view(py, self.1 + offset, length, is_writable)
+        self.0.view(py, self.1 + offset, length)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `Space`: a place where objects live, as Python has it.
 
-use crate::codec::{self, Encoded, Links};
+use crate::codec::{self, Buffers, Encoded, Links};
 use crate::error::{named, raise, waiting};
 use crate::handle::{Address, Handle, address};
 use crate::inspect::{View, view};
@@ -46,7 +46,9 @@ fn describe(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 /// `CorruptError` if it is none.
 pub fn described<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     match bytes.split_first() {
-        Some((&kind, payload)) if !codec::is_pickle(kind) => codec::decode(py, kind, payload, &[]),
+        Some((&kind, payload)) if !codec::is_pickle(kind) => {
+            codec::decode(py, kind, payload, Buffers::Own, &[])
+        }
         _ => Err(named(
             py,
             "CorruptError",

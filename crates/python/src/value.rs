@@ -1,6 +1,6 @@
 //! Values in containers as Python objects, and Python objects as such values.
 
-use crate::codec::{self, Block, Encoded, Source};
+use crate::codec::{self, Block, Buffers, Encoded, Source};
 use crate::error::{LONG, raise};
 use crate::handle::Use;
 use crate::process;
@@ -84,8 +84,8 @@ pub fn keeping(
     })
 }
 
-/// Decodes a value found; short ones are in `buffer`. None: it names courtyard objects and was replaced
-/// since; find it again.
+/// Decodes a value found; short ones are in `buffer`, and its buffers are `whose`. None: it names
+/// courtyard objects and was replaced since; find it again.
 ///
 /// # Errors
 /// `CorruptError`; what unpickling raises.
@@ -95,10 +95,11 @@ pub fn decode<'py>(
     participant: &'static Participant,
     found: Found<'static>,
     buffer: &[u8],
+    whose: Buffers,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match found {
         Found::Word(word) => codec::decode_word(py, word).map(Some),
-        Found::Bytes(kind) => decode_bytes(py, space, participant, kind, buffer),
+        Found::Bytes(kind) => decode_bytes(py, space, participant, kind, buffer, whose),
         Found::Pinned(pinned) => {
             let kind = pinned.kind;
             let held = Arc::new(Held {
@@ -109,8 +110,8 @@ pub fn decode<'py>(
             });
             let source = InPlace(held);
             match kind {
-                LINKED => reference::unpack(py, space, participant, source, || {}),
-                _ => codec::decode(py, kind, source, &[]).map(Some),
+                LINKED => reference::unpack(py, space, participant, source, whose, || {}),
+                _ => codec::decode(py, kind, source, whose, &[]).map(Some),
             }
         }
     }
@@ -128,7 +129,7 @@ pub fn decode_copied<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match copied {
         Ok(word) => codec::decode_word(py, *word).map(Some),
-        Err((kind, bytes)) => decode_bytes(py, space, participant, *kind, bytes),
+        Err((kind, bytes)) => decode_bytes(py, space, participant, *kind, bytes, Buffers::Own),
     }
 }
 
@@ -138,10 +139,11 @@ fn decode_bytes<'py>(
     participant: &'static Participant,
     kind: u8,
     bytes: &[u8],
+    whose: Buffers,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match kind {
-        LINKED => reference::unpack(py, space, participant, bytes, || {}),
-        _ => codec::decode(py, kind, bytes, &[]).map(Some),
+        LINKED => reference::unpack(py, space, participant, bytes, whose, || {}),
+        _ => codec::decode(py, kind, bytes, whose, &[]).map(Some),
     }
 }
 
@@ -157,9 +159,16 @@ pub fn decode_taken<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     match taken {
         Taken::Word(word) => codec::decode_word(py, word),
-        Taken::Bytes(kind, bytes) => codec::decode(py, kind, bytes.as_slice(), &[]),
+        Taken::Bytes(kind, bytes) => codec::decode(py, kind, bytes.as_slice(), Buffers::Own, &[]),
         Taken::Pinned(pinned) => {
-            let found = decode(py, space, participant, Found::Pinned(pinned), &[])?;
+            let found = decode(
+                py,
+                space,
+                participant,
+                Found::Pinned(pinned),
+                &[],
+                Buffers::Own,
+            )?;
             found.ok_or_else(|| gone(py))
         }
         Taken::Block(block) => {
@@ -170,11 +179,12 @@ pub fn decode_taken<'py>(
             segment.copy_out(payload, &mut bytes);
             if kind == LINKED {
                 let release = || drop(block); // it kept its objects until they are ours
-                let found = reference::unpack(py, space, participant, &bytes[..], release)?;
+                let found =
+                    reference::unpack(py, space, participant, &bytes[..], Buffers::Own, release)?;
                 return found.ok_or_else(|| gone(py));
             }
             drop(block);
-            codec::decode(py, kind, bytes.as_slice(), &[])
+            codec::decode(py, kind, bytes.as_slice(), Buffers::Own, &[])
         }
     }
 }
@@ -194,7 +204,7 @@ impl Drop for Held {
     }
 }
 
-/// A large block, read where it is: each text or bytes is copied once, into the object.
+/// A large block, read where it is: each text, bytes or array is copied once, into the object.
 struct InPlace(Arc<Held>);
 
 /// So many of a process's pins are left to those who read.
@@ -222,7 +232,6 @@ impl Source for InPlace {
         py: Python<'py>,
         offset: usize,
         length: usize,
-        _is_writable: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if self.0.holder.pins_left() < PINS_LEFT {
             return Ok(None);

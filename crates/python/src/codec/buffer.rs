@@ -45,6 +45,12 @@ impl<'py> View<'py> {
         unsafe { ffi::PyBuffer_IsContiguous(&*self.view, b'C' as _) != 0 }
     }
 
+    /// The same, as if its memory might be written to: who loads a copy of it may.
+    pub fn lent(mut self) -> View<'py> {
+        self.view.readonly = 0;
+        self
+    }
+
     pub fn is_writable(&self) -> bool {
         self.view.readonly == 0
     }

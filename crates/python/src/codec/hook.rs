@@ -1,6 +1,6 @@
 //! The codec by itself, for its tests: they look at what is written, and read what was spoilt.
 
-use super::{Encoded, Links, Source, decode, decode_word, encode, pickle};
+use super::{Buffers, Encoded, Links, Source, decode, decode_word, encode, pickle};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
@@ -42,9 +42,9 @@ pub fn _decode<'py>(
         return decode_word(py, u64::from_le_bytes(bytes));
     }
     if in_place {
-        decode(py, kind, InPlace(payload), &links)
+        decode(py, kind, InPlace(payload), Buffers::Shown, &links)
     } else {
-        decode(py, kind, payload.as_bytes(), &links)
+        decode(py, kind, payload.as_bytes(), Buffers::Own, &links)
     }
 }
 
@@ -64,7 +64,6 @@ impl Source for InPlace<'_, '_> {
         py: Python<'py>,
         offset: usize,
         length: usize,
-        _is_writable: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let payload = self.0.clone().unbind().into_bound(py);
         let view = PyMemoryView::from(&payload)?;

@@ -32,7 +32,7 @@ mod word;
 
 pub use hook::{_decode, _encode, peek};
 pub use link::{handle_of, is_courtyard, linked, refuse};
-pub use source::{Source, settle};
+pub use source::{Buffers, Source, settle};
 pub use word::{NONE, add as add_word};
 
 use crate::error::named;
@@ -299,7 +299,8 @@ pub fn decode_flat<'py>(
     create::text(py, tag, length, fill)
 }
 
-/// Decodes a payload; `links` are the objects that stand in its list of links.
+/// Decodes a payload; `links` are the objects that stand in its list of links, and the buffers in it
+/// are `whose`.
 ///
 /// # Errors
 /// `CorruptError` for what no codec wrote; what unpickling raises.
@@ -307,6 +308,7 @@ pub fn decode<'py>(
     py: Python<'py>,
     kind: u8,
     source: impl Source,
+    whose: Buffers,
     links: &[Py<PyAny>],
 ) -> PyResult<Bound<'py, PyAny>> {
     let (main, buffers) = match kind {
@@ -319,7 +321,7 @@ pub fn decode<'py>(
             let pieces = pieces(py, &source)?;
             let (start, length) = pieces.main;
             let main = create::bytes(py, length, |to| source.copy(py, start, to))?;
-            (main, Some(pickle::buffers(py, &pieces)?))
+            (main, Some(pickle::buffers(py, &pieces, whose)?))
         }
         _ => return decode_plain(py, kind, &source, links),
     };

@@ -3,6 +3,7 @@
 use super::buffer::{Piece, Pieces, View, WRITABLE};
 use super::ndarray::Array;
 use super::pickler::{Desk, Keep, Pickler, Refuse};
+use super::source::Buffers;
 use super::{create, link};
 use crate::trust;
 use pyo3::intern;
@@ -113,19 +114,27 @@ impl Tools {
     }
 }
 
-/// The buffers of a pickle: where they are if the source can hand them out, else copied.
+/// The buffers of a pickle. Each that is copied is copied once, into what is handed out.
 ///
 /// # Errors
 /// `MemoryError`.
-pub fn buffers<'py>(py: Python<'py>, pieces: &Pieces) -> PyResult<Bound<'py, PyList>> {
+pub fn buffers<'py>(
+    py: Python<'py>,
+    pieces: &Pieces,
+    whose: Buffers,
+) -> PyResult<Bound<'py, PyList>> {
     let source = pieces.source;
     let buffers = PyList::empty(py);
     for &(offset, word) in &pieces.buffers {
         let (length, is_writable) = ((word & !WRITABLE) as usize, word & WRITABLE != 0);
         let fill = |to: &mut [u8]| source.copy(py, offset, to);
-        buffers.append(match source.view(py, offset, length, is_writable)? {
+        let view = match whose {
+            Buffers::Own => None,
+            Buffers::Shown => source.view(py, offset, length)?,
+        };
+        buffers.append(match view {
             Some(view) => view,
-            None if is_writable => create::bytearray(py, length, fill)?,
+            None if is_writable && whose == Buffers::Own => create::bytearray(py, length, fill)?,
             None => create::bytes(py, length, fill)?,
         })?;
     }

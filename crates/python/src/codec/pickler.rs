@@ -4,6 +4,7 @@
 
 use super::buffer::View;
 use super::link::{is_courtyard, link_function, refuse};
+use super::ndarray::reduce_lent;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -24,6 +25,8 @@ pub trait Meet: Send + Sync + 'static {
 #[pyclass(frozen, module = "courtyard._native")]
 pub struct Desk {
     meet: Box<dyn Meet>,
+    /// Whether large buffers lie beside its pickles.
+    has_buffers: bool,
     written: Mutex<Written>,
     /// The most bytes there may be, and what is raised beyond.
     most: usize,
@@ -59,7 +62,10 @@ impl Desk {
     }
 
     fn reduce<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let reduced = self.meet.meet(object)?;
+        let mut reduced = self.meet.meet(object)?;
+        if reduced.is_none() && self.has_buffers {
+            reduced = reduce_lent(object)?;
+        }
         Ok(reduced.unwrap_or_else(|| PyNotImplemented::get(object.py()).to_owned().into_any()))
     }
 }
@@ -80,6 +86,7 @@ impl<'py> Pickler<'py> {
     ) -> PyResult<Pickler<'py>> {
         let desk = Desk {
             meet: Box::new(meet),
+            has_buffers: buffer_callback.is_some(),
             written: Mutex::default(),
             most: usize::MAX,
             beyond: || PyRuntimeError::new_err("unreachable"),
@@ -99,6 +106,7 @@ impl<'py> Pickler<'py> {
     ) -> PyResult<Pickler<'py>> {
         let desk = Desk {
             meet: Box::new(meet),
+            has_buffers: false,
             written: Mutex::default(),
             most,
             beyond,

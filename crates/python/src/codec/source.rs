@@ -3,6 +3,23 @@
 use pyo3::prelude::*;
 use std::borrow::Cow;
 
+/// Whose the buffers of a decoded value are: those of NumPy arrays, of DataFrames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Buffers {
+    /// The caller's: copied into memory of its own, which may be written to.
+    Own,
+    /// Read-only, of whatever size: views of the payload where the source has some to give, else
+    /// copies.
+    Shown,
+}
+
+impl Buffers {
+    /// As the argument `copy` of those who read asks for.
+    pub fn copied(copy: bool) -> Buffers {
+        if copy { Buffers::Own } else { Buffers::Shown }
+    }
+}
+
 /// A payload: in memory of our own, or in a block that peers may write to. What is read from a
 /// block is copied out first, once, and only the copy is believed.
 pub trait Source {
@@ -16,8 +33,8 @@ pub trait Source {
     /// Copies bytes out. `offset` is a multiple of 64, and all of it lies in the payload.
     fn copy(&self, py: Python<'_>, offset: usize, to: &mut [u8]);
 
-    /// An object with a buffer of these bytes where they are, which keeps them alive; None: they
-    /// have to be copied.
+    /// An object with a read-only buffer of these bytes where they are, which keeps them alive;
+    /// None: they have to be copied.
     ///
     /// # Errors
     /// `MemoryError`.
@@ -26,7 +43,6 @@ pub trait Source {
         _py: Python<'py>,
         _offset: usize,
         _length: usize,
-        _is_writable: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(None)
     }

@@ -1,6 +1,7 @@
 //! `Queue` and its kin.
 
 use super::{Fast, Object, base_call, bound, general, guarded, held, native, none};
+use crate::codec::Buffers;
 use crate::deadline::{Deadline, Limit};
 use crate::primitive::Primitive;
 use crate::queue::{Queue, quick_get_kept};
@@ -75,7 +76,7 @@ fn queue_take_kept(slf: Object, wait: Option<Deadline>) -> Option<Object> {
     let mut is_taken = true;
     let item = general(|py| {
         let slf = bound(py, slf);
-        let got = quick_get_kept(slf.cast()?, Limit::of(wait), false);
+        let got = quick_get_kept(slf.cast()?, Limit::of(wait), Buffers::Own, false);
         is_taken = got.is_some();
         got.map_or_else(|| Ok(py.None()), |got| Ok(got?.0))
     });

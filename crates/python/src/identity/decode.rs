@@ -8,7 +8,7 @@ use super::{
 };
 use crate::codec::object;
 use crate::codec::short::Short;
-use crate::codec::{self, create, integer, pickle, tag};
+use crate::codec::{self, Buffers, create, integer, pickle, tag};
 use crate::error::named;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -35,7 +35,7 @@ pub fn decode<'py>(
     let object = match (kind, payload.try_into()) {
         (0, Ok(word)) => codec::decode_word(py, u64::from_le_bytes(word))?,
         (0, Err(_)) => return Err(corrupt(py, "a word has 8 bytes")),
-        _ => codec::decode(py, kind, payload, &[])?,
+        _ => codec::decode(py, kind, payload, Buffers::Own, &[])?,
     };
     if pickle::is_looking() && codec::is_pickle(kind) {
         return Ok(object); // what stands for the key is another one

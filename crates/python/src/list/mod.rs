@@ -6,7 +6,7 @@ mod slot;
 
 pub use slot::{index, install};
 
-use crate::codec::{self, Encoded, Links};
+use crate::codec::{self, Buffers, Encoded, Links};
 use crate::guard::{CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
@@ -58,7 +58,7 @@ impl Opened<'_> {
             let Some(found) = found else {
                 return Ok(Some((None, token)));
             };
-            let value = value::decode(py, self.space, participant, found, buffer)?;
+            let value = value::decode(py, self.space, participant, found, buffer, Buffers::Own)?;
             Ok(value.map(|value| (Some(value), token)))
         };
         again(py, || with_buffer(read))

@@ -4,7 +4,7 @@ use super::back::{Receipt, put_back};
 use super::front::get_with_receipt;
 use super::tail::put_one;
 use super::{Queue, empty, shut_down};
-use crate::codec::{self, Encoded, Links};
+use crate::codec::{self, Buffers, Encoded, Links};
 use crate::waiter::Deadline;
 use courtyard_core::queue::{self, Order};
 use pyo3::prelude::*;
@@ -131,7 +131,7 @@ fn fill(
                 None => wait = None,
             }
         }
-        let (item, receipt) = match get_with_receipt(slf, wait) {
+        let (item, receipt) = match get_with_receipt(slf, wait, Buffers::Own) {
             Err(error) if !items.is_empty() && is_end(py, &error) => break,
             got => got?,
         };

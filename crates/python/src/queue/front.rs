@@ -3,7 +3,7 @@
 use super::back::{Receipt, put_back};
 use super::item::{Held, decode_block, decode_bytes, may_fail};
 use super::{Queue, Sorted, empty, shut_down};
-use crate::codec::{self, pickle};
+use crate::codec::{self, Buffers, pickle};
 use crate::deadline::Limit;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -65,7 +65,7 @@ impl Queue {
                 unsafe { queue::get_alone_but(segment, participant, cell, row, keep, buffer) }?;
             Some(got.map(|got| match got {
                 Got::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
-                Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length]),
+                Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length], Buffers::Own),
                 Got::Block(_) => Err(PyRuntimeError::new_err("a block where none can be")),
             }))
         })
@@ -73,10 +73,11 @@ impl Queue {
 }
 
 /// Takes a small item whose loading may fail, if nothing stands in the way, and loads it: with a block
-/// at hand by which it can go back. With `kept` the receipt is that block.
+/// at hand by which it can go back. Its buffers are `whose`; with `kept` the receipt is that block.
 pub fn quick_get_kept(
     slf: &Bound<'_, Queue>,
     limit: Limit,
+    whose: Buffers,
     kept: bool,
 ) -> Option<PyResult<(Py<PyAny>, Receipt)>> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
@@ -106,7 +107,7 @@ pub fn quick_get_kept(
             Got::Block(_) => return None,
         };
         let spare = Held::new(space, participant, spare); // which knows of forks
-        let item = decode_bytes(py, kind, bytes);
+        let item = decode_bytes(py, kind, bytes, whose);
         if item.is_ok() && !(kept && may_fail(kind)) {
             return Some(item.map(|item| (item, Receipt::Plain)));
         }
@@ -126,12 +127,12 @@ pub fn tell(base: &Primitive) {
     }
 }
 
-/// Takes the first item; `wait` says until when to wait for one.
+/// Takes the first item; `wait` says until when to wait for one, and its buffers are `whose`.
 ///
 /// # Errors
 /// `queue.Empty`, `ShutDown`; what decoding raises, and then the item is where it was.
-pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>> {
-    get_with_receipt(slf, wait).map(|(item, _)| item)
+pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>, whose: Buffers) -> PyResult<Py<PyAny>> {
+    get_with_receipt(slf, wait, whose).map(|(item, _)| item)
 }
 
 /// As `get`, with what it takes to give the item back.
@@ -141,6 +142,7 @@ pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Py<PyAny>
 pub fn get_with_receipt(
     slf: &Bound<'_, Queue>,
     wait: Option<Deadline>,
+    whose: Buffers,
 ) -> PyResult<(Py<PyAny>, Receipt)> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
     let _open = base.handle.open(py)?;
@@ -158,7 +160,7 @@ pub fn get_with_receipt(
             if let Some(Some(item)) = this.quick_get(py, base) {
                 return Ok(Some((item?, Receipt::Plain)));
             }
-            if let Some(got) = quick_get_kept(slf, limit, true) {
+            if let Some(got) = quick_get_kept(slf, limit, whose, true) {
                 return got.map(Some);
             }
             // Asked each time: signal handlers run while we wait, and may fork.
@@ -195,7 +197,7 @@ pub fn get_with_receipt(
                     }
                     Some(Got::Bytes(kind, length)) => {
                         let bytes = &buffer[..length];
-                        let item = decode_bytes(py, kind, bytes);
+                        let item = decode_bytes(py, kind, bytes, whose);
                         let is_plain = item.is_ok() && !may_fail(kind);
                         let receipt = match is_plain {
                             true => Receipt::Plain,
@@ -205,7 +207,7 @@ pub fn get_with_receipt(
                     }
                     Some(Got::Block(block)) => {
                         let held = Held::new(space, participant, block);
-                        (decode_block(py, held.clone()), Receipt::Held(held))
+                        (decode_block(py, held.clone(), whose), Receipt::Held(held))
                     }
                 };
                 match item {
@@ -235,7 +237,7 @@ pub fn peek<'py>(slf: &Bound<'py, Queue>, most: usize) -> PyResult<Bound<'py, Py
     })?;
     let decode = |item: Seen| match item {
         Seen::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
-        Seen::Bytes(kind, bytes) => decode_bytes(py, kind, &bytes),
+        Seen::Bytes(kind, bytes) => decode_bytes(py, kind, &bytes, Buffers::Own),
         Seen::Long(length) => Ok(pickle::opaque(py, length as usize)?.unbind()),
     };
     pickle::looking(|| {

@@ -1,6 +1,6 @@
 //! Items in blocks, and items with links to courtyard objects.
 
-use crate::codec::{self, Source, pickle};
+use crate::codec::{self, Buffers, Source, pickle, settle};
 use crate::error::{copying, named, raise};
 use crate::process;
 use crate::trust;
@@ -29,10 +29,10 @@ pub fn may_fail(kind: u8) -> bool {
     kind == KIND_LINKED || codec::is_pickle(kind)
 }
 
-/// Decodes an item that lay in the ring itself.
-pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+/// Decodes an item that lay in the ring itself; its buffers are `whose`.
+pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8], whose: Buffers) -> PyResult<Py<PyAny>> {
     if kind != KIND_LINKED {
-        return Ok(codec::decode(py, kind, bytes, &[])?.unbind());
+        return Ok(codec::decode(py, kind, bytes, whose, &[])?.unbind());
     }
     if pickle::is_looking() {
         return Ok(pickle::opaque(py, bytes.len())?.unbind());
@@ -53,7 +53,7 @@ pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8]) -> PyResult<Py<PyAny
     let loads = py.import("pickle")?.getattr("loads")?;
     let links: Vec<Py<PyAny>> = loads.call1((PyBytes::new(py, pickled),))?.extract()?;
     // Aligned anew: buffers in it lie at multiples of 64 from its start.
-    Ok(codec::decode(py, inner, main, &links)?.unbind())
+    Ok(codec::decode(py, inner, main, whose, &links)?.unbind())
 }
 
 /// The bytes of an item with links, head and list first.
@@ -77,7 +77,7 @@ pub fn with_links(
     Ok(bytes)
 }
 
-/// A block that was an item, in our hands: its arrays are views of it.
+/// A block that was an item, in our hands: arrays may be views of it.
 pub struct Held {
     space: &'static Space,
     holder: *const Participant,
@@ -150,11 +150,32 @@ impl Drop for Held {
     }
 }
 
-/// An item's block, read where it is.
-struct InBlock {
-    held: Arc<Held>,
+/// An item in a block that stays where it is meanwhile.
+struct InPlace {
+    space: &'static Space,
     at: u64,
     length: u64,
+}
+
+impl Source for InPlace {
+    fn length(&self) -> usize {
+        self.length as usize
+    }
+
+    fn copy(&self, py: Python<'_>, offset: usize, to: &mut [u8]) {
+        let (segment, at) = (&self.space.segment, self.at + offset as u64);
+        let copied = copying(py, to.len() as u64, |_| {
+            segment.copy_out(at, to);
+            Ok(())
+        });
+        debug_assert!(copied.is_ok(), "nothing is waited for");
+    }
+}
+
+/// An item in a block of ours, which views of it keep.
+struct InBlock {
+    held: Arc<Held>,
+    item: InPlace,
 }
 
 /// So many of a process's rows for blocks in hand are left to those who put and get.
@@ -162,16 +183,11 @@ const ROWS_LEFT: u32 = 16;
 
 impl Source for InBlock {
     fn length(&self) -> usize {
-        self.length as usize
+        self.item.length()
     }
 
     fn copy(&self, py: Python<'_>, offset: usize, to: &mut [u8]) {
-        let (segment, at) = (&self.held.space.segment, self.at + offset as u64);
-        let copied = copying(py, to.len() as u64, |_| {
-            segment.copy_out(at, to);
-            Ok(())
-        });
-        debug_assert!(copied.is_ok(), "nothing is waited for");
+        self.item.copy(py, offset, to);
     }
 
     fn view<'py>(
@@ -179,7 +195,6 @@ impl Source for InBlock {
         py: Python<'py>,
         offset: usize,
         length: usize,
-        is_writable: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let participant = unsafe { self.held.holder.as_ref() };
@@ -195,9 +210,8 @@ impl Source for InBlock {
         }
         let piece = Piece {
             held: self.held.clone(),
-            at: self.at + offset as u64,
+            at: self.item.at + offset as u64,
             length,
-            is_writable,
         };
         Ok(Some(Bound::new(py, piece)?.into_any()))
     }
@@ -209,7 +223,6 @@ pub struct Piece {
     held: Arc<Held>,
     at: u64,
     length: usize,
-    is_writable: bool,
 }
 
 #[pymethods]
@@ -224,10 +237,9 @@ impl Piece {
         let this = slf.get();
         let start = this.held.space.segment.address(this.at);
         let (object, length) = (slf.as_ptr(), this.length as ffi::Py_ssize_t);
-        let readonly = c_int::from(!this.is_writable);
         // SAFETY: the memory stays while the view keeps this object.
         let filled = unsafe {
-            ffi::PyBuffer_FillInfo(view, object, start.as_ptr().cast(), length, readonly, flags)
+            ffi::PyBuffer_FillInfo(view, object, start.as_ptr().cast(), length, 1, flags)
         };
         if filled == 0 {
             return Ok(());
@@ -236,8 +248,8 @@ impl Piece {
     }
 }
 
-/// Decodes an item in a block of ours; views of it keep the block.
-pub fn decode_block(py: Python<'_>, held: Arc<Held>) -> PyResult<Py<PyAny>> {
+/// Decodes an item in a block of ours; its buffers are `whose`, and views of it keep the block.
+pub fn decode_block(py: Python<'_>, held: Arc<Held>, whose: Buffers) -> PyResult<Py<PyAny>> {
     let contents = queue::contents(&held.space.segment, held.payload());
     let (kind, at, length) = contents.map_err(|error| raise(py, error))?;
     if kind == queue::VALUE_WORD {
@@ -245,13 +257,13 @@ pub fn decode_block(py: Python<'_>, held: Arc<Held>) -> PyResult<Py<PyAny>> {
         return Ok(codec::decode_word(py, word)?.unbind());
     }
     let (space, holder) = (held.space, held.holder);
-    let source = InBlock { held, at, length };
+    let item = InPlace { space, at, length };
+    let source = InBlock { held, item };
     if kind == KIND_LINKED {
-        let mut bytes = vec![0; length as usize];
-        source.copy(py, 0, &mut bytes);
-        return decode_bytes(py, kind, &bytes);
+        let bytes = settle(py, &source, 0, length as usize);
+        return decode_bytes(py, kind, &bytes, whose);
     }
-    let item = codec::decode(py, kind, source, &[])?.unbind();
+    let item = codec::decode(py, kind, source, whose, &[])?.unbind();
     if space.registered() != holder {
         // Loading it forked: what the child read its parent may have given back meanwhile.
         return Err(raise(py, Error::Forked));
@@ -268,10 +280,10 @@ pub fn decode_leased(py: Python<'_>, space: &'static Space, block: u64) -> PyRes
         let word = segment.word(at).load(Ordering::Relaxed);
         return Ok(codec::decode_word(py, word)?.unbind());
     }
-    let mut bytes = vec![0; length as usize];
-    copying(py, length, |_| {
-        segment.copy_out(at, &mut bytes);
-        Ok(())
-    })?;
-    decode_bytes(py, kind, &bytes)
+    let source = InPlace { space, at, length };
+    if kind == KIND_LINKED {
+        let bytes = settle(py, &source, 0, length as usize);
+        return decode_bytes(py, kind, &bytes, Buffers::Own);
+    }
+    Ok(codec::decode(py, kind, source, Buffers::Own, &[])?.unbind())
 }

@@ -12,6 +12,7 @@ pub use item::Piece;
 pub use lease::Lease;
 
 use crate::argument::Truth;
+use crate::codec::Buffers;
 use crate::deadline::Limit;
 use crate::enrolment::Enrolment;
 use crate::error::{named, raise};
@@ -217,27 +218,32 @@ impl Queue {
     /// Raises queue.Empty; ShutDown when the queue is shut down and empty; ValueError for a
     /// negative timeout; and what loading the item raises: then it is back, first in line.
     ///
+    /// With copy=False the buffers of NumPy arrays and the like are read-only, and large ones views
+    /// of the item's memory, as Dict.get() has it; the memory is free again when the last view is
+    /// gone.
+    ///
     /// >>> import courtyard as cy
     /// >>> q = cy.Queue()
     /// >>> q.put("first"); q.put("second")
     /// >>> q.get()
     /// 'first'
     #[pyo3(
-        signature = (block=None, timeout=None),
-        text_signature = "($self, /, block=True, timeout=None)"
+        signature = (block=None, timeout=None, *, copy=Truth(true)),
+        text_signature = "($self, /, block=True, timeout=None, *, copy=True)"
     )]
     fn get(
         slf: &Bound<'_, Self>,
         block: Option<Truth>,
         timeout: Option<f64>,
+        copy: Truth,
     ) -> PyResult<Py<PyAny>> {
         let wait = deadline_of(slf, block, timeout)?;
-        get(slf, wait)
+        get(slf, wait, Buffers::copied(copy.0))
     }
 
     /// Take the first item if there is one. Raises queue.Empty if not.
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        get(slf, None)
+        get(slf, None, Buffers::Own)
     }
 
     /// Take the first item on a lease: `with queue.lease() as item`.

@@ -1,8 +1,8 @@
 //! `Map`: a table with values: what `courtyard.Dict` has and `courtyard.Set` has not.
 
 use super::{Table, absent, opened, update};
-use crate::argument::Given;
-use crate::codec::{self, Links};
+use crate::argument::{Given, Truth};
+use crate::codec::{self, Buffers, Links};
 use crate::handle::Address;
 use crate::identity::{with_key, with_known_key};
 use crate::reference::again;
@@ -74,7 +74,13 @@ impl Map {
     /// Return the value of a key, or default.
     ///
     /// The value is a copy, whole, as somebody stored it. Waits for nobody; some 70 ns for a number,
-    /// and one copy of a large one. A NumPy array comes as a read-only view, with no copy.
+    /// and one copy of a large one.
+    ///
+    /// With copy=False the buffers of NumPy arrays, of DataFrames and the like are read-only: large
+    /// ones (from 32 kB) are views of the shared memory, with no copy, however large they are. A
+    /// view keeps its memory, and stays as it is when the key has another value. Up to 48 can be
+    /// live at a time in a process; beyond that, and where they are small, they are read-only copies.
+    /// `a.copy()` makes one that can be written to. It is for large values that are only read.
     ///
     /// Raises TypeError for a key that cannot be hashed. As dict.get.
     ///
@@ -82,15 +88,22 @@ impl Map {
     /// >>> d = cy.Dict(a=1)
     /// >>> d.get("a"), d.get("b"), d.get("b", 0)
     /// (1, None, 0)
-    #[pyo3(signature = (key, default=None, /))]
+    #[pyo3(
+        signature = (key, default=None, /, *, copy=Truth(true)),
+        text_signature = "($self, key, default=None, /, *, copy=True)"
+    )]
     fn get<'py>(
         slf: &Bound<'py, Self>,
         key: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
+        copy: Truth,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        let whose = Buffers::copied(copy.0);
         let found = opened(slf.as_super(), |this| {
-            with_known_key(key, |identity| Ok(this.find(py, &identity)?.0))
+            with_known_key(key, |identity| {
+                Ok(this.find_key(py, &identity.key, whose)?.0)
+            })
         })?;
         Ok(found
             .flatten()

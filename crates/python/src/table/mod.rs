@@ -9,7 +9,7 @@ pub use map::Map;
 pub use merge::begin_merge;
 pub use slot::install;
 
-use crate::codec::{self, Encoded, Links};
+use crate::codec::{self, Buffers, Encoded, Links};
 use crate::guard::{self, CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::identity::{self, Identity, with_key, with_known_key};
@@ -46,13 +46,14 @@ impl Opened<'_> {
         py: Python<'py>,
         identity: &Identity,
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
-        self.find_key(py, &identity.key)
+        self.find_key(py, &identity.key, Buffers::Own)
     }
 
     fn find_key<'py>(
         self,
         py: Python<'py>,
         key: &table::Key,
+        whose: Buffers,
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
         let participant = self.open.participant;
         let read = |buffer: &mut Vec<u8>| {
@@ -62,7 +63,7 @@ impl Opened<'_> {
             let Some(found) = found else {
                 return Ok(Some((None, token)));
             };
-            let value = value::decode(py, self.space, participant, found, buffer)?;
+            let value = value::decode(py, self.space, participant, found, buffer, whose)?;
             Ok(value.map(|value| (Some(value), token)))
         };
         again(py, || with_buffer(read))

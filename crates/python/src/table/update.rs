@@ -1,7 +1,7 @@
 //! Changes that depend on what is there, and changes of many keys at once.
 
 use super::{Opened, Table, acquire, opened, release};
-use crate::codec::{self, Links};
+use crate::codec::{self, Buffers, Links};
 use crate::error::changed_inside;
 use crate::identity::{self, Identity, with_key, with_known_key};
 use crate::value::{self, with_fresh};
@@ -142,7 +142,7 @@ pub fn pop_last<'py>(
             Popped::Left(seen) => seen,
         };
         let (tag, bytes) = (seen.key.0, seen.key.1.as_slice());
-        let (value, token) = this.find_key(py, &table::Key { tag, bytes })?;
+        let (value, token) = this.find_key(py, &table::Key { tag, bytes }, Buffers::Own)?;
         let Some(value) = value.filter(|_| token == seen.token) else {
             return Ok(None);
         };
