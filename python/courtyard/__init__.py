@@ -57,7 +57,16 @@ from courtyard._value import RawValue, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pickle import UnpicklingError
+
     from courtyard._statistics import Held, Holder, ObjectStatistics, SpaceStatistics, Waiter
+
+    class LoadError(CourtyardError, UnpicklingError):
+        """A stored value or key cannot be loaded in this process; it stays where it is."""
+
+        @property
+        def class_name(self) -> str:
+            """The class that cannot be found or built; ``""`` if unknown."""
 
     class ShutDown(Exception):
         """Raised by put and get of a queue that was shut down."""
@@ -81,6 +90,7 @@ __all__ = [
     "LayoutMismatch",
     "LifoQueue",
     "List",
+    "LoadError",
     "Lock",
     "Namespace",
     "NestedDict",
@@ -119,7 +129,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 # They take longer than all the rest.
-_LATER = ("Held", "Holder", "ObjectStatistics", "ShutDown", "SpaceStatistics", "Waiter")
+_LATER = (
+    "Held",
+    "Holder",
+    "LoadError",
+    "ObjectStatistics",
+    "ShutDown",
+    "SpaceStatistics",
+    "Waiter",
+)
 
 for _name in __all__:  # one public home per name
     if _name not in _LATER:
@@ -129,10 +147,10 @@ del _name
 
 def __getattr__(name: str) -> object:
     """Import what is seldom needed when it is."""
-    if name == "ShutDown":
+    if name in ("LoadError", "ShutDown"):
         from courtyard import _errors
 
-        return globals().setdefault(name, _errors.ShutDown)
+        return globals().setdefault(name, getattr(_errors, name))
     if name in _LATER:
         from courtyard import _statistics
 

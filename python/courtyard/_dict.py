@@ -249,7 +249,7 @@ class Dict(Table, _Native["_K", "_V"]):
     @once
     def __repr__(self) -> str:
         """Say what it is and what is in it; of itself inside itself, ``...``."""
-        content = "closed" if self._closed else repr(self.copy())
+        content = "closed" if self._closed else repr(_native.showing(self.copy))
         return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
 
     def __str__(self) -> str:
@@ -294,7 +294,7 @@ class _Keys(KeysView):  # type: ignore[type-arg]
         return reversed(self._mapping._keys())  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"dict_keys({self._mapping._keys()!r})"
+        return f"dict_keys({_native.showing(self._mapping._keys)!r})"
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
@@ -316,7 +316,7 @@ class _Items(ItemsView):  # type: ignore[type-arg]
         return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
 
     def __repr__(self) -> str:
-        return f"dict_items({self._mapping._items()!r})"
+        return f"dict_items({_native.showing(self._mapping._items)!r})"
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
@@ -335,7 +335,7 @@ class _Values(ValuesView):  # type: ignore[type-arg]
         return iter([value for _, value in reversed(self._mapping._items())])
 
     def __repr__(self) -> str:
-        return f"dict_values({list(self)!r})"
+        return f"dict_values({_native.showing(lambda: list(self))!r})"
 
 
 MutableMapping.register(Dict)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class CourtyardError(Exception):
     """Base of all errors that courtyard raises of its own."""
@@ -43,8 +47,10 @@ class NotTrusted(CourtyardError):
     """A pickle was refused in a space opened with ``pickle=False``."""
 
 
-def __getattr__(name: str) -> object:
-    """Make ShutDown when it is asked for: the queue module takes longer than all of this."""
+def __getattr__(name: str) -> Any:
+    """Make what takes longer to import than all of this when it is asked for."""
+    if name == "LoadError":
+        return globals().setdefault(name, _load_error())
     if name != "ShutDown":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import queue
@@ -54,6 +60,33 @@ def __getattr__(name: str) -> object:
         text = "Raised by put and get of a queue that was shut down."
         made = type("ShutDown", (Exception,), {"__doc__": text, "__module__": "courtyard"})
     return globals().setdefault(name, made)
+
+
+def _load_error() -> type:
+    from _pickle import UnpicklingError
+
+    class LoadError(CourtyardError, UnpicklingError):
+        """A stored value or key cannot be loaded in this process; it stays where it is.
+
+        Raised for any Exception that loading a pickle raises: its class cannot be imported here, or
+        its ``__init__`` or ``__setstate__`` fails. The message names the object, the key or index,
+        and the class; ``class_name`` is the latter, ``"module.Class"``, where it can be told, else
+        ``""``; ``__cause__`` is the error itself. It is a ``pickle.UnpicklingError``, too.
+
+        Raised as they are: MemoryError, KeyboardInterrupt and the like, and courtyard's own errors
+        (``NotTrusted``, ``NotFound``, ``CorruptError``, ...). A repr never raises it: it shows
+        ``<cannot load: Class>`` for such a value.
+        """
+
+        _class_name = _why = _place = _object = ""
+
+        @property
+        def class_name(self) -> str:
+            """The class that cannot be found or built, ``"module.Class"``; ``""`` if unknown."""
+            return self._class_name
+
+    LoadError.__module__, LoadError.__qualname__ = "courtyard", "LoadError"
+    return LoadError
 
 
 # threading and multiprocessing differ in what a wrong release raises: these are both.

@@ -39,7 +39,7 @@ def once(show: Callable[[Any], str]) -> Callable[[Any], str]:
 @once
 def content_of(container: Any) -> str:
     """Return what is in a container, as the builtin shows it; of itself inside itself, ``...``."""
-    return str(container.copy())
+    return str(_native.showing(container.copy))
 
 
 class Shared(Named):

@@ -175,7 +175,7 @@ class Row(Shared, _native.Sequence["_T"]):
     @once
     def __repr__(self) -> str:
         """Say what it is and what is in it; of itself inside itself, ``...``."""
-        content = "closed" if self._closed else repr(self.copy())
+        content = "closed" if self._closed else repr(_native.showing(self.copy))
         return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
 
     def __str__(self) -> str:

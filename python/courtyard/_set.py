@@ -341,12 +341,12 @@ class Set(Table, _Native["_T"]):
         """Say what it is and what is in it."""
         if self._closed:
             return f"<courtyard.{type(self).__name__}: closed>"
-        content = ", ".join(map(repr, self._keys()))
+        content = ", ".join(map(repr, _native.showing(self._keys)))
         return f"<courtyard.{type(self).__name__}{quoted(self)}: {{{content}}}>"
 
     def __str__(self) -> str:
         """Return what ``str`` of the builtin does: what is in it."""
-        return repr(self) if self._closed else str(self._plain())
+        return repr(self) if self._closed else str(_native.showing(self._plain))
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -342,7 +342,8 @@ def _represent(obj: Any) -> str:
     if _native.Cell._closed.__get__(obj):
         return f"<courtyard.{_title(obj)}, closed>"
     try:
-        return f"<courtyard.{_title(obj)}{quoted(obj)}: {_native.Cell.get(obj)!r}>"
+        value = _native.showing(lambda: _native.Cell.get(obj))
+        return f"<courtyard.{_title(obj)}{quoted(obj)}: {value!r}>"
     except Exception as error:
         return f"<courtyard.{_title(obj)}: {type(error).__name__}>"
 

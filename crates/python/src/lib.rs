@@ -64,6 +64,8 @@ mod _native {
     #[pymodule_export]
     use crate::cell::Cell;
     #[pymodule_export]
+    use crate::codec::failure::showing;
+    #[pymodule_export]
     use crate::codec::{_decode, _encode, linked, peek};
     #[pymodule_export]
     use crate::condition::Condition;

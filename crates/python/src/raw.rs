@@ -2,7 +2,7 @@
 //! codec, and how to change either if nothing else did.
 
 use crate::cell::Cell;
-use crate::codec::{self, Buffers, Encoded, Links, Source};
+use crate::codec::{self, Buffers, Encoded, Links, Source, failure};
 use crate::error::{LONG, changed_inside};
 use crate::format::Format;
 use crate::guard;
@@ -125,7 +125,8 @@ impl Cell {
 
     pub(crate) fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
         let participant = self.handle.open(py)?;
-        reference::again(py, || self.try_load_stored(py, participant.participant))
+        let loaded = reference::again(py, || self.try_load_stored(py, participant.participant));
+        loaded.map_err(|error| failure::of_value(py, error, || self.handle.name(py).ok().flatten()))
     }
 
     /// None: it names courtyard objects and was replaced since; again.

@@ -9,7 +9,7 @@
 //! | bytes                                      | the value's payload                     |
 
 use crate::codec::pickler::{Meet, Pickler};
-use crate::codec::{self, Buffers, Source, pickle, settle};
+use crate::codec::{self, Buffers, Source, failure, pickle, settle};
 use crate::error::{named, raise, waiting};
 use crate::handle::Address;
 use crate::process;
@@ -266,12 +266,15 @@ pub fn unpack<'py>(
         }
     }
     release();
-    let loads = py.import("pickle")?.getattr("loads")?;
-    let pickled = PyBytes::new(py, &pickled[16..]);
-    let links = importing(party, || loads.call1((pickled,)));
-    let links: Vec<Py<PyAny>> = links?.extract()?;
-    let main = main as usize;
-    codec::decode(py, inner, Rest(source, main), whose, &links).map(Some)
+    let pickled = PyBytes::new(py, &pickled[16..]).into_any();
+    let value = failure::loading(&pickled, || {
+        let loads = py.import("pickle")?.getattr("loads")?;
+        let links = importing(party, || loads.call1((&pickled,)));
+        let links: Vec<Py<PyAny>> = links?.extract()?;
+        let main = main as usize;
+        codec::decode(py, inner, Rest(source, main), whose, &links)
+    });
+    value.map(Some)
 }
 
 /// What lies behind the links, from a whole line on.

@@ -16,6 +16,7 @@ pub mod buffer;
 pub mod create;
 mod decode;
 mod encode;
+pub mod failure;
 mod hook;
 pub mod integer;
 mod key;

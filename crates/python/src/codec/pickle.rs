@@ -4,7 +4,7 @@ use super::buffer::{Piece, Pieces, View, WRITABLE};
 use super::ndarray::Array;
 use super::pickler::{Desk, Keep, Pickler, Refuse};
 use super::source::Buffers;
-use super::{create, link};
+use super::{create, failure, link};
 use crate::trust;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -173,7 +173,7 @@ pub fn opaque(py: Python<'_>, length: usize) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// # Errors
-/// What unpickling raises.
+/// `LoadError`, or as it is what unpickling raises that is no such.
 pub fn load<'py>(
     main: Bound<'py, PyAny>,
     buffers: Option<Bound<'py, PyList>>,
@@ -184,11 +184,13 @@ pub fn load<'py>(
     if is_looking() {
         return opaque(py, main.len()?);
     }
-    trust::require(py)?;
-    let loads = function(py, &LOADS, "loads")?;
-    let options = match buffers {
-        Some(buffers) => Some([("buffers", buffers)].into_py_dict(py)?),
-        None => None,
-    };
-    link::resolve(py, links, || loads.call((main,), options.as_ref()))
+    failure::loading(&main, || {
+        trust::require(py)?;
+        let loads = function(py, &LOADS, "loads")?;
+        let options = match buffers {
+            Some(buffers) => Some([("buffers", buffers)].into_py_dict(py)?),
+            None => None,
+        };
+        link::resolve(py, links, || loads.call((&main,), options.as_ref()))
+    })
 }

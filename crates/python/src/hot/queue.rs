@@ -4,7 +4,7 @@ use super::{Fast, Object, base_call, bound, general, guarded, held, native, none
 use crate::codec::Buffers;
 use crate::deadline::{Deadline, Limit};
 use crate::primitive::Primitive;
-use crate::queue::{Queue, quick_get_kept};
+use crate::queue::{Queue, first_item, quick_get_kept};
 use courtyard_core::queue::Put;
 use pyo3::ffi;
 use std::ptr;
@@ -76,9 +76,11 @@ fn queue_take_kept(slf: Object, wait: Option<Deadline>) -> Option<Object> {
     let mut is_taken = true;
     let item = general(|py| {
         let slf = bound(py, slf);
-        let got = quick_get_kept(slf.cast()?, Limit::of(wait), Buffers::Own, false);
+        let slf = slf.cast()?;
+        let got = quick_get_kept(slf, Limit::of(wait), Buffers::Own, false);
         is_taken = got.is_some();
-        got.map_or_else(|| Ok(py.None()), |got| Ok(got?.0))
+        let got = got.map_or_else(|| Ok(py.None()), |got| Ok(got?.0));
+        got.map_err(|error| first_item(slf, error))
     });
     if is_taken {
         return Some(item);

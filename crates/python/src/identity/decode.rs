@@ -8,7 +8,7 @@ use super::{
 };
 use crate::codec::object;
 use crate::codec::short::Short;
-use crate::codec::{self, Buffers, create, integer, pickle, tag};
+use crate::codec::{self, Buffers, create, failure, integer, pickle, tag};
 use crate::error::named;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -37,7 +37,7 @@ pub fn decode<'py>(
         (0, Err(_)) => return Err(corrupt(py, "a word has 8 bytes")),
         _ => codec::decode(py, kind, payload, Buffers::Own, &[])?,
     };
-    if pickle::is_looking() && codec::is_pickle(kind) {
+    if codec::is_pickle(kind) && (pickle::is_looking() || failure::is_unloadable(&object)?) {
         return Ok(object); // what stands for the key is another one
     }
     let is_same = with_key(&object, |identity| {

@@ -6,7 +6,7 @@ mod slot;
 
 pub use slot::{index, install};
 
-use crate::codec::{self, Buffers, Encoded, Links};
+use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::guard::{CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
@@ -17,6 +17,7 @@ use courtyard_core::list::{self, Element, End, LENGTH, Places, Token};
 use courtyard_core::space::Space;
 use courtyard_core::value::Take;
 use place::{Slice, index_of};
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
@@ -61,7 +62,7 @@ impl Opened<'_> {
             let value = value::decode(py, self.space, participant, found, buffer, Buffers::Own)?;
             Ok(value.map(|value| (Some(value), token)))
         };
-        again(py, || with_buffer(read))
+        again(py, || with_buffer(read)).map_err(|error| at_index(py, error, index))
     }
 
     fn look(self, py: Python<'_>) -> PyResult<Token> {
@@ -87,13 +88,20 @@ impl Opened<'_> {
         py: Python<'py>,
         choose: &dyn Fn(u64) -> Places,
     ) -> PyResult<(Bound<'py, PyList>, Token)> {
+        let places = std::cell::Cell::new(None);
+        let noted = |length| {
+            places.set(Some(choose(length)));
+            choose(length)
+        };
         let read = || {
-            let (elements, token) = self.snapshot(py, choose)?;
+            let (elements, token) = self.snapshot(py, &noted)?;
             let (space, participant) = (self.space, self.open.participant);
             let decode = |each| value::decode_copied(py, space, participant, each);
             let mut values = Vec::with_capacity(elements.len());
-            for each in &elements {
-                let Some(value) = decode(each)? else {
+            let place = |at: usize| places.get().map_or(0, |places| places.at(at as u64));
+            for (at, each) in elements.iter().enumerate() {
+                let value = decode(each).map_err(|error| at_index(py, error, place(at)))?;
+                let Some(value) = value else {
                     return Ok(None);
                 };
                 values.push(value);
@@ -170,11 +178,19 @@ fn opened<T>(
 ) -> PyResult<T> {
     let handle = &slf.as_super().get().handle;
     let open = handle.open(slf.py())?;
-    work(Opened {
+    let done = work(Opened {
         space: handle.space,
         open: &open,
         list: thread_writer(handle.cell),
         is_deque: slf.is_instance_of::<Deque>(),
+    });
+    done.map_err(|error| failure::of(slf, error))
+}
+
+/// Adds to a `LoadError` which value could not be loaded.
+fn at_index<'py>(py: Python<'py>, error: PyErr, index: impl IntoPyObject<'py>) -> PyErr {
+    failure::at_key(py, error, "the value at index", || {
+        index.into_bound_py_any(py)
     })
 }
 

@@ -4,9 +4,10 @@ use super::back::{Receipt, put_back};
 use super::front::get_with_receipt;
 use super::tail::put_one;
 use super::{Queue, empty, shut_down};
-use crate::codec::{self, Buffers, Encoded, Links};
+use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::waiter::Deadline;
 use courtyard_core::queue::{self, Order};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -123,8 +124,8 @@ fn fill(
                 continue;
             }
             match this.quick_get(py, base) {
-                Some(Some(item)) => {
-                    items.append(item?)?;
+                Some(Some(got)) => {
+                    items.append(got?)?;
                     continue;
                 }
                 Some(None) => break,
@@ -133,7 +134,7 @@ fn fill(
         }
         let (item, receipt) = match get_with_receipt(slf, wait, Buffers::Own) {
             Err(error) if !items.is_empty() && is_end(py, &error) => break,
-            got => got?,
+            got => got.map_err(|error| item(slf, error, items.len()))?,
         };
         let receipt = match receipt {
             Receipt::Held(block) if block.is_plain() => Receipt::Plain,
@@ -154,6 +155,13 @@ fn fill(
         items.append(item)?;
     }
     Ok(())
+}
+
+/// Adds to a `LoadError` which item could not be loaded.
+#[cold]
+fn item(slf: &Bound<'_, Queue>, error: PyErr, index: usize) -> PyErr {
+    let index = || index.into_bound_py_any(slf.py());
+    failure::of(slf, failure::at_key(slf.py(), error, "item", index))
 }
 
 /// Whether that says that there is no item more.

@@ -1,6 +1,6 @@
 //! Items in blocks, and items with links to courtyard objects.
 
-use crate::codec::{self, Buffers, Source, pickle, settle};
+use crate::codec::{self, Buffers, Source, failure, pickle, settle};
 use crate::error::{copying, named, raise};
 use crate::process;
 use crate::trust;
@@ -50,10 +50,14 @@ pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8], whose: Buffers) -> P
         return Err(corrupt());
     };
     trust::require(py)?;
-    let loads = py.import("pickle")?.getattr("loads")?;
-    let links: Vec<Py<PyAny>> = loads.call1((PyBytes::new(py, pickled),))?.extract()?;
-    // Aligned anew: buffers in it lie at multiples of 64 from its start.
-    Ok(codec::decode(py, inner, main, whose, &links)?.unbind())
+    let pickled = PyBytes::new(py, pickled).into_any();
+    let item = failure::loading(&pickled, || {
+        let loads = py.import("pickle")?.getattr("loads")?;
+        let links: Vec<Py<PyAny>> = loads.call1((&pickled,))?.extract()?;
+        // Aligned anew: buffers in it lie at multiples of 64 from its start.
+        codec::decode(py, inner, main, whose, &links)
+    });
+    Ok(item?.unbind())
 }
 
 /// The bytes of an item with links, head and list first.

@@ -2,7 +2,7 @@
 
 use super::front::tell;
 use super::item::decode_leased;
-use super::{Queue, Sorted, empty, shut_down};
+use super::{Queue, Sorted, empty, first_item, shut_down};
 use crate::deadline::Limit;
 use crate::waiter::{self, Deadline};
 use courtyard_core::holding::Row;
@@ -65,7 +65,7 @@ impl Lease {
             Ok(Some(lease)) => lease,
             other => {
                 row.give(&open);
-                other?;
+                other.map_err(|error| first_item(slf, error))?;
                 return Err(empty(py));
             }
         };
@@ -85,7 +85,7 @@ impl Lease {
                     row.give(&open);
                     Ok(())
                 })?;
-                Err(error)
+                Err(first_item(slf, error))
             }
         }
     }

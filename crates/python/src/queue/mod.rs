@@ -12,7 +12,7 @@ pub use item::Piece;
 pub use lease::Lease;
 
 use crate::argument::Truth;
-use crate::codec::Buffers;
+use crate::codec::{Buffers, failure};
 use crate::deadline::Limit;
 use crate::enrolment::Enrolment;
 use crate::error::{named, raise};
@@ -56,6 +56,12 @@ fn raise_named(py: Python<'_>, module: &str, name: &str) -> PyErr {
         .and_then(|module| module.getattr(name))
         .and_then(|class| class.call0());
     class.map_or_else(|error| error, PyErr::from_value)
+}
+
+/// Adds to a `LoadError` which item could not be loaded.
+#[cold]
+pub fn first_item(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
+    failure::of(slf, failure::at(slf.py(), error, "the first item"))
 }
 
 fn empty(py: Python<'_>) -> PyErr {
@@ -216,7 +222,7 @@ impl Queue {
     /// process, and lost with it: lease() is for those who mind.
     ///
     /// Raises queue.Empty; ShutDown when the queue is shut down and empty; ValueError for a
-    /// negative timeout; and what loading the item raises: then it is back, first in line.
+    /// negative timeout; LoadError for an item that cannot be loaded here: it is back, first in line.
     ///
     /// With copy=False the buffers of NumPy arrays and the like are read-only, and large ones views
     /// of the item's memory, as Dict.get() has it; the memory is free again when the last view is
@@ -238,12 +244,12 @@ impl Queue {
         copy: Truth,
     ) -> PyResult<Py<PyAny>> {
         let wait = deadline_of(slf, block, timeout)?;
-        get(slf, wait, Buffers::copied(copy.0))
+        get(slf, wait, Buffers::copied(copy.0)).map_err(|error| first_item(slf, error))
     }
 
     /// Take the first item if there is one. Raises queue.Empty if not.
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        get(slf, None, Buffers::Own)
+        get(slf, None, Buffers::Own).map_err(|error| first_item(slf, error))
     }
 
     /// Take the first item on a lease: `with queue.lease() as item`.
@@ -299,8 +305,8 @@ impl Queue {
     ///
     /// Small numbers and the like are taken together, in a third of the time.
     ///
-    /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0; and what loading an
-    /// item, or Ctrl-C, raises: then all that it had taken are back, first in line. In a full space
+    /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0; and LoadError for an
+    /// item, or what Ctrl-C raises: then all that it had taken are back, first in line. In a full space
     /// there may be no room for them: a note of the exception says how many are lost.
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(

@@ -9,7 +9,7 @@ pub use map::Map;
 pub use merge::begin_merge;
 pub use slot::install;
 
-use crate::codec::{self, Buffers, Encoded, Links};
+use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::guard::{self, CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::identity::{self, Identity, with_key, with_known_key};
@@ -66,7 +66,11 @@ impl Opened<'_> {
             let value = value::decode(py, self.space, participant, found, buffer, whose)?;
             Ok(value.map(|value| (Some(value), token)))
         };
-        again(py, || with_buffer(read))
+        again(py, || with_buffer(read)).map_err(|error| {
+            let (tag, bytes) = (key.tag, key.bytes);
+            let key = || identity::decode(py, table::Key { tag, bytes }, None);
+            failure::at_key(py, error, VALUE_OF, key)
+        })
     }
 
     /// Stores a value; false: the condition does not hold.
@@ -130,7 +134,10 @@ impl Opened<'_> {
         for pair in self.snapshot(py, Want::Items)? {
             let copied = pair.value.as_ref().unwrap_or(&Ok(codec::NONE));
             let participant = self.open.participant;
-            let Some(value) = value::decode_copied(py, self.space, participant, copied)? else {
+            let value = value::decode_copied(py, self.space, participant, copied);
+            let value = value
+                .map_err(|error| failure::at_key(py, error, VALUE_OF, || key_of(py, &pair)))?;
+            let Some(value) = value else {
                 return Ok(None);
             };
             items.append((key_of(py, &pair)?, value))?;
@@ -151,22 +158,27 @@ impl Opened<'_> {
     }
 }
 
+/// How messages begin to name a value.
+const VALUE_OF: &str = "the value of key";
+
 /// Runs `work` on the table, which stays open meanwhile.
 fn opened<T>(slf: &Bound<'_, Table>, work: impl FnOnce(Opened<'_>) -> PyResult<T>) -> PyResult<T> {
     let handle = &slf.as_super().get().handle;
     let open = handle.open(slf.py())?;
-    work(Opened {
+    let done = work(Opened {
         space: handle.space,
         open: &open,
         table: thread_writer(handle.cell),
-    })
+    });
+    done.map_err(|error| failure::of(slf, error))
 }
 
 fn key_of<'py>(py: Python<'py>, pair: &Pair) -> PyResult<Bound<'py, PyAny>> {
     let (tag, bytes) = (pair.tag, pair.key.as_slice());
     let original = pair.original.as_ref();
     let original = original.map(|(kind, bytes)| (*kind, bytes.as_slice()));
-    identity::decode(py, table::Key { tag, bytes }, original)
+    let key = identity::decode(py, table::Key { tag, bytes }, original);
+    key.map_err(|error| failure::at(py, error, "a key"))
 }
 
 /// What is raised for a key that is not there.
@@ -262,11 +274,11 @@ impl Table {
     /// All keys, in their order of insertion, as they stood at one moment.
     fn _keys<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
-        let keys: PyResult<Vec<_>> = opened(slf, |this| {
+        let keys: Vec<_> = opened(slf, |this| {
             let pairs = this.snapshot(py, Want::Keys)?;
-            Ok(pairs.iter().map(|pair| key_of(py, pair)).collect())
+            pairs.iter().map(|pair| key_of(py, pair)).collect()
         })?;
-        PyList::new(py, keys?)
+        PyList::new(py, keys)
     }
 
     /// Takes keys out and stores pairs, at once.

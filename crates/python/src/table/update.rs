@@ -1,7 +1,7 @@
 //! Changes that depend on what is there, and changes of many keys at once.
 
 use super::{Opened, Table, acquire, opened, release};
-use crate::codec::{self, Buffers, Links};
+use crate::codec::{self, Buffers, Links, failure};
 use crate::error::changed_inside;
 use crate::identity::{self, Identity, with_key, with_known_key};
 use crate::value::{self, with_fresh};
@@ -122,6 +122,7 @@ pub fn pop_last<'py>(
         let original = original.as_ref();
         let original = original.map(|(kind, bytes)| (*kind, bytes.as_slice()));
         identity::decode(py, table::Key { tag: *tag, bytes }, original)
+            .map_err(|error| failure::at(py, error, "a key"))
     };
     let attempt = |this: Opened<'_>| {
         let participant = this.open.participant;
