@@ -6,6 +6,7 @@ from courtyard import _native
 from courtyard._declaration import describe, portable, require_lock, restored
 from courtyard._element import element_of, numpy
 from courtyard._name import Named, quoted
+from courtyard._subclass import carried, carry, closed, turn_into
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class _Elements(Named):
         array = _vector(self)
         declared = portable(array._declared)
         address = _native.export(self)
-        return _rebuild, (_home(self), declared, array.shape, address, _lock_of(self))
+        what = _home(self), declared, array.shape, address, _lock_of(self)
+        return _rebuild, what, *carried(self)
 
     def tolist(self) -> list[Any]:
         """Return all elements as a list, nested if they have more than one dimension.
@@ -91,18 +93,18 @@ class _Elements(Named):
         """Return DLPack's name of the memory that CPUs use."""
         return 1, 0
 
-    def __copy__(self) -> Any:
+    def __copy__(self, memo: dict[Any, Any] | None = None) -> Any:
         """Return another shared array of this type and shape, which holds the same."""
         array = _vector(self)
         element = element_of(array._declared)
         what = (_home(self), array._declared, element, array.shape, None, None)
         made = _native.place_of(self).call(_open, what, {})  # in the same space
         _native.Vector._fill(made, _native.Vector._read(array, 0, array.nbytes))
-        return made
+        return carry(made, self, memo)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return what ``copy.copy`` does: elements contain nothing else."""
-        return self.__copy__()
+        return self.__copy__(memo)
 
     def __int__(self) -> int:
         """Raise TypeError, as the standard class does."""
@@ -143,6 +145,16 @@ class _Elements(Named):
     def check(self) -> None:
         """Raise CorruptError if the array's space contradicts itself; O(space)."""
         _native.figures(self)
+
+    @classmethod
+    def _unmade(cls, address: Any) -> Any:
+        return _open(cls, int, element_of(int), (1,), address, None)
+
+    def _take_over(self, made: Any) -> None:
+        array = _vector(made)
+        element = element_of(array._declared)
+        turn_into(self, _variant(type(self), element, array.shape, _lock_of(made)))
+        super()._take_over(made)
 
     @classmethod
     def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:
@@ -579,7 +591,7 @@ def _title(array: Any) -> str:
 
 def _represent(array: Any) -> str:
     if array._closed:
-        return f"<courtyard.{_title(array)}, closed>"
+        return f"<courtyard.{_title(array)}, {closed(array)}>"
     try:
         shown = repr(array[:7] if len(array) > 7 else array.tolist())
     except Exception as error:

@@ -55,6 +55,10 @@ class Barrier(Shared, _native.Barrier):
         return _native.Barrier.__new__(cls, 1, handle)._with(action, timeout)  # type: ignore[attr-defined]
 
     @classmethod
+    def _unmade(cls, address: Any) -> Any:
+        return cls._load((address, None, None))
+
+    @classmethod
     def _asked(cls, parties: int, action: Any = None, timeout: Any = None) -> tuple[Any, ...]:
         return (parties,)
 
@@ -72,8 +76,8 @@ class Barrier(Shared, _native.Barrier):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle and the action: loading it opens the same barrier."""
-        rebuild, (cls, address) = super().__reduce__()
-        return rebuild, (cls, (address, self._action, self._timeout))
+        rebuild, (cls, address), *state = super().__reduce__()
+        return rebuild, (cls, (address, self._action, self._timeout)), *state
 
     def _state(self) -> str:
         return "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"

@@ -7,6 +7,7 @@ from courtyard._errors import NotOwned, WrongType
 from courtyard._lock import Lock, RLock
 from courtyard._name import quoted, title_of
 from courtyard._primitive import Shared
+from courtyard._subclass import closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class Condition(Shared, _native.Condition):
         return _native.Condition.__new__(cls, handle)._on(lock)  # type: ignore[attr-defined]
 
     @classmethod
+    def _unmade(cls, address: Any) -> Any:
+        return cls._load((address, RLock._unmade(address)))
+
+    @classmethod
     def _asked(cls, lock: Any = None) -> tuple[Any, ...]:
         return (None if lock is None else title_of(type(lock)),)
 
@@ -94,12 +99,12 @@ class Condition(Shared, _native.Condition):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle, with the lock: loading it opens the same condition."""
-        rebuild, (cls, address) = super().__reduce__()
-        return rebuild, (cls, (address, self._lock))
+        rebuild, (cls, address), *state = super().__reduce__()
+        return rebuild, (cls, (address, self._lock)), *state
 
     def __repr__(self) -> str:
         """Say what it is, how its lock stands, and how many wait."""
-        waiters = "closed" if self._closed else self._waiters
+        waiters = closed(self) if self._closed else self._waiters
         name = quoted(self)
         return f"<courtyard.{type(self).__name__}{name}({self._lock!r}, {waiters})>"
 

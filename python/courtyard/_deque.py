@@ -62,6 +62,9 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
         >>> cy.Deque(range(5), maxlen=2)
         <courtyard.Deque: deque([3, 4], maxlen=2)>
         """
+        if not _native.is_made(self):
+            super().__init__(iterable, maxlen)
+            return
         if self.maxlen != maxlen:
             raise ValueError(f"maxlen was {self.maxlen} when this was made, and is not {maxlen}")
         values = list(iterable)

@@ -89,6 +89,10 @@ def _load_error() -> type:
     return LoadError
 
 
+class NotMade(CourtyardError, RuntimeError):
+    """The ``__init__`` of a subclass has not called that of courtyard's class."""
+
+
 # threading and multiprocessing differ in what a wrong release raises: these are both.
 
 

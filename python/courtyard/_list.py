@@ -52,6 +52,7 @@ class List(_Native["_T"], Row["_T"]):
     """
 
     __slots__ = ()
+    _made_empty = True
 
     def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Self:
         """Make an empty one; ``__init__`` fills it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from courtyard import _native
 from courtyard._name import quoted
 from courtyard._primitive import Shared
+from courtyard._subclass import closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def _represent(lock: Any, more: str = "") -> str:
     what = f"courtyard.{type(lock).__name__}{quoted(lock)} object{more} at {id(lock):#x}"
     if lock._closed:
-        return f"<closed {what}>"
+        return f"<{closed(lock)} {what}>"
     return f"<{'locked' if lock.locked() else 'unlocked'} {what}>"
 
 

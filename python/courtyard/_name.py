@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from courtyard import _native
 from courtyard._errors import NotFound, WrongType
+from courtyard._subclass import Subclassable, by_name, is_made_later
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def check_name(name: Any) -> str:
     return name
 
 
-class Named:
+class Named(Subclassable):
     """An object that may have a name.
 
     What a class says of itself, where it has options:
@@ -115,7 +116,7 @@ class Named:
         initial: tuple[Any, ...],
         options: dict[str, Any],
     ) -> Any:
-        return cls._load(address)  # type: ignore[attr-defined]
+        return cls._load(address)
 
     @classmethod
     def _companion(cls, _made: Any) -> Any:
@@ -162,6 +163,8 @@ def obtain(
     check_name(name)
     if space is not None and not isinstance(space, _space.Space):
         raise TypeError(f"space: expected a courtyard.Space, found {space!r}")
+    if is_made_later(cls):
+        return by_name(cls, name, initial, options, space)
     make, (cls, asked) = cls, _declaration(cls, initial, options)  # before anything is made
     if space is None:
         space = _space.default()

@@ -6,6 +6,7 @@ from _thread import get_ident
 
 from courtyard import _native
 from courtyard._name import Named, quoted
+from courtyard._subclass import carried, closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ class Shared(Named):
     def __repr__(self) -> str:
         """Say what it is and how it stands."""
         what = f"courtyard.{_title(self)}{quoted(self)} at {id(self):#x}"
-        return f"<{what}: {'closed' if self._closed else self._state()}>"
+        return f"<{what}: {closed(self) if self._closed else self._state()}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same object."""
-        return _rebuild, (type(self), _native.export(self))
+        cls = type(self)
+        what = _rebuild, (cls, _native.export(self))
+        return what if cls._stateless else (*what, *carried(self))
 
     def statistics(self) -> ObjectStatistics:
         """Return the object's figures, who uses it, and its space's figures; O(space)."""

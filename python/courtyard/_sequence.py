@@ -8,6 +8,7 @@ from courtyard import _native
 from courtyard._copy import deep
 from courtyard._name import quoted
 from courtyard._primitive import Shared, content_of, once
+from courtyard._subclass import closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Row(Shared, _native.Sequence["_T"]):
     @once
     def __repr__(self) -> str:
         """Say what it is and what is in it; of itself inside itself, ``...``."""
-        content = "closed" if self._closed else repr(_native.showing(self.copy))
+        content = closed(self) if self._closed else repr(_native.showing(self.copy))
         return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
 
     def __str__(self) -> str:

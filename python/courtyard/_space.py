@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from courtyard import _native
-from courtyard._errors import Closed, CourtyardError, NotFound
+from courtyard._errors import Closed, CourtyardError, NotFound, NotMade
 from courtyard._factories import Factories
 from courtyard._name import check_name, open_named
+from courtyard._subclass import Stateful, carried
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, TypeVar
+    from typing import Any, Self, TypeVar
 
     from courtyard._statistics import SpaceStatistics
 
@@ -22,7 +23,7 @@ _PRIVATE, _NAMED, _DURABLE = 1, 2, 3
 _SMALLEST = 256 << 10  # bytes: what a space begins with
 
 
-class Space(Factories, Mapping):  # type: ignore[type-arg]
+class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     """A place where shared objects live, and a mapping of those that have a name.
 
     ``Space()`` is private: a new one, shared with whoever gets an object of it, gone with its last
@@ -62,24 +63,35 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
     _closed: bool
     _destroyed: bool
 
-    def __new__(
-        cls,
+    def __init__(
+        self,
         url: str | None = None,
         *,
         pickle: bool = True,
         size_limit: int | None = None,
         create: bool = True,
-    ) -> Space:
+    ) -> None:
         """Open the space, or make it."""
         if size_limit is not None:
             size_limit = _checked_limit(size_limit)
-        return cls._of(_open(url, create, size_limit, bool(pickle)))
+        self._begin(_open(url, create, size_limit, bool(pickle)))
+
+    def _begin(self, native: _native.Space) -> None:
+        self._here, self._closed, self._destroyed = native, False, False
 
     @classmethod
-    def _of(cls, native: _native.Space) -> Space:
-        made: Space = object.__new__(cls)
-        made._here, made._closed, made._destroyed = native, False, False
+    def _of(cls, native: _native.Space) -> Self:
+        made = object.__new__(cls)
+        made._begin(native)
         return made
+
+    if not TYPE_CHECKING:  # it has no attributes beyond those above
+
+        def __getattr__(self, name: str) -> Any:
+            if name in Space.__slots__:
+                raise NotMade(f"{type(self).__name__}.__init__() must call super().__init__()")
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(message, name=name, obj=self)
 
     def _opened(self) -> _native.Space:
         if self._closed:
@@ -246,7 +258,7 @@ class Space(Factories, Mapping):  # type: ignore[type-arg]
     def __reduce__(self) -> tuple[Any, ...]:
         """Send where it is: loading it opens the same space."""
         native = self._opened()
-        return _rebuild, (type(self), str(native.path), native.uuid)
+        return _rebuild, (type(self), str(native.path), native.uuid), *carried(self)
 
     def __repr__(self) -> str:
         """Say which space it is."""

@@ -23,11 +23,23 @@ def under_a_lock(cls: Any, methods: Iterable[str], attributes: Iterable[str]) ->
         found = getattr(cls, name, None)
         if hasattr(found, "__set__"):
             body[name] = _attribute(found)
-    body["__slots__"] = ("_given_lock",)
+    # Without a slot the layout is the class's own: its objects can turn into such.
+    has_dict = cls.__dictoffset__ != 0
+    body["__slots__"] = () if has_dict else ("_given_lock",)
+    if has_dict:
+        body["_given_lock"] = property(_kept_lock, _keep_lock)
     body["__module__"] = cls.__module__
     body["__doc__"] = cls.__doc__
     made = type(cls)(cls.__name__, (cls,), body)
     return made
+
+
+def _kept_lock(obj: Any) -> Any:
+    return obj.__dict__["_given_lock"]
+
+
+def _keep_lock(obj: Any, lock: Any) -> None:
+    obj.__dict__["_given_lock"] = lock
 
 
 def given_lock(obj: Any) -> Any:

@@ -13,6 +13,7 @@ class Table(Shared):
     """A table of keys, which makes itself of its pickle; its native base stands beside it."""
 
     __slots__ = ()
+    _made_empty = True
 
     def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Self:
         """Make an empty one; ``__init__`` fills it."""

@@ -6,6 +6,7 @@ from courtyard import _native
 from courtyard._declaration import describe, portable, require_lock, resolve, restored
 from courtyard._name import Named, quoted
 from courtyard._primitive import once
+from courtyard._subclass import carried, carry, closed, turn_into
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -36,17 +37,19 @@ class _Described(Named):
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same value."""
         address = _native.export(self)
-        return _rebuild, (_home(self), portable(_declared(self)), address, _lock_of(self))
+        declared = portable(_declared(self))
+        return _rebuild, (_home(self), declared, address, _lock_of(self)), *carried(self)
 
     def __copy__(self) -> Any:
         """Return another shared value of this type, which holds the same, for ``copy.copy``."""
-        return _beside(self, _native.Cell.get(_cell(self)))
+        return carry(_beside(self, _native.Cell.get(_cell(self))), self)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return another shared value, with a copy of what this holds, for ``copy.deepcopy``."""
         from copy import deepcopy
 
-        return _beside(self, deepcopy(_native.Cell.get(_cell(self)), memo))
+        made = _beside(self, deepcopy(_native.Cell.get(_cell(self)), memo))
+        return carry(made, self, memo)
 
     def __int__(self) -> int:
         """Raise TypeError, as the standard class does: ``value`` is the number."""
@@ -67,6 +70,15 @@ class _Described(Named):
     def check(self) -> None:
         """Raise CorruptError if the value's space contradicts itself; O(space)."""
         _native.figures(self)
+
+    @classmethod
+    def _unmade(cls, address: Any) -> Any:
+        return _open(cls, resolve(int), int, address)
+
+    def _take_over(self, made: Any) -> None:
+        declared, lock = _declared(made), _lock_of(made)
+        turn_into(self, _class_for(type(self), resolve(declared), lock))
+        super()._take_over(made)
 
     @classmethod
     def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:
@@ -265,8 +277,7 @@ def _open(
     cls: Any, declaration: Declaration, type_: Declared, address: Any = None, lock: Any = None
 ) -> Any:
     """Return a value: a new one, of zeros, or that with this address."""
-    if declaration.shape != "scalar" or lock is not None:
-        cls = _shaped(cls, declaration, lock)
+    cls = _class_for(cls, declaration, lock)
     base = _native.GuardedCell if issubclass(cls, _native.GuardedCell) else _native.Cell
     obj = base.__new__(cls, declaration.code, declaration.length, type_, declaration.ctype, address)
     if lock is not None:
@@ -340,7 +351,7 @@ def _title(obj: Any) -> str:
 @once
 def _represent(obj: Any) -> str:
     if _native.Cell._closed.__get__(obj):
-        return f"<courtyard.{_title(obj)}, closed>"
+        return f"<courtyard.{_title(obj)}, {closed(obj)}>"
     try:
         value = _native.showing(lambda: _native.Cell.get(obj))
         return f"<courtyard.{_title(obj)}{quoted(obj)}: {value!r}>"
@@ -358,9 +369,11 @@ _homes: dict[Any, Any] = {}
 _classes: dict[tuple[Any, Any, bool], Any] = {}
 
 
-def _shaped(cls: Any, declaration: Declaration, lock: Any) -> Any:
+def _class_for(cls: Any, declaration: Declaration, lock: Any) -> Any:
     """Return the subclass for a ctypes type with elements or fields, and for a given lock."""
     compound = declaration.shape != "scalar"
+    if not compound and lock is None:
+        return cls
     key = (cls, declaration.ctype if compound else None, lock is not None)
     if key not in _classes:
         made, fields = cls, ()

@@ -6,6 +6,7 @@ use crate::error::{changed_inside, named};
 use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
 use crate::raw::MANY;
+use crate::subclass;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, DATA, EVENT, Writer};
 use courtyard_core::sync::{AtomicU32, Ordering};
@@ -13,7 +14,7 @@ use courtyard_core::wait;
 use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 use std::ffi::{c_int, c_void};
 
 /// Serials of threads, our own: the kernel's are reused, and differ between PID namespaces.
@@ -65,7 +66,7 @@ impl Cell {
                 }
             })?,
         };
-        if kind == cell::BYTES && handle.length != length {
+        if kind == cell::BYTES && !handle.has_length(length) {
             return Err(named(
                 py,
                 "WrongType",
@@ -136,6 +137,15 @@ impl Cell {
         address: Option<Address>,
     ) -> PyResult<Cell> {
         Cell::make(py, code, length, declared, ctype, false, address)
+    }
+
+    #[pyo3(signature = (*arguments, **keywords))]
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        subclass::initialise(slf.as_any(), &slf.get().handle, arguments, keywords)
     }
 
     /// Return the value; never torn, whatever its size, and never waits for a lock.

@@ -38,11 +38,20 @@ pub struct Handle {
     user: AtomicPtr<Participant>,
     /// What keeps our membership beyond an operation.
     kept: AtomicU32,
+    /// Whether `__init__` has been called, or never will be.
+    settled: AtomicBool,
+    /// The class whose `__init__` is to make the object, by calling ours (`subclass`): until then this
+    /// is a closed handle of nothing.
+    unmade: Option<Box<str>>,
 }
 
 /// What a pickle says: path, UUID, object row, serial, ticket row, ticket id. In a stored value there is
 /// no path, and the third is a number among the value's links (`reference`).
 pub type Address = (String, u128, u64, u64, u64, u64);
+
+/// The third of an address that names no object: its path is that of a class, whose `__init__` is to
+/// make one.
+pub const UNMADE: u64 = u64::MAX;
 
 /// What a pickle says of an object of which a ticket is open.
 pub fn address(space: &Space, object: ObjectId, ticket: Ticket) -> Address {
@@ -92,6 +101,9 @@ impl Handle {
     /// `NotFound` if it is gone; `OSError`, `CorruptError`.
     pub fn load(py: Python<'_>, address: &Address, kind: u64) -> PyResult<Handle> {
         let (path, uuid, row, serial, ticket, id) = address;
+        if *uuid == 0 && *row == UNMADE {
+            return Handle::unmade(py, path);
+        }
         if path.is_empty() {
             let (space, participant, object, member) = reference::arrive(py, address)?;
             return Handle::new(py, space, participant, object, member)?.of_kind(py, kind);
@@ -114,7 +126,44 @@ impl Handle {
         Handle::new(py, space, participant, object, member)?.of_kind(py, kind)
     }
 
+    /// What stands for an object until its class's `__init__` has it made.
+    fn unmade(py: Python<'_>, class: &str) -> PyResult<Handle> {
+        Ok(Handle {
+            space: process::home(py)?,
+            object: ObjectId { row: 0, serial: 0 },
+            row: 0,
+            cell: 0,
+            length: 0,
+            holder: AtomicPtr::default(),
+            closed: AtomicBool::new(true),
+            way: AtomicBool::new(false),
+            views: AtomicU32::new(0),
+            uses: AtomicU32::new(0),
+            user: AtomicPtr::default(),
+            kept: AtomicU32::new(0),
+            settled: AtomicBool::new(false),
+            unmade: Some(class.into()),
+        })
+    }
+
+    pub fn is_made(&self) -> bool {
+        self.unmade.is_none()
+    }
+
+    /// Whether the object has so many bytes, or is not made yet.
+    pub fn has_length(&self, length: u64) -> bool {
+        self.length == length || !self.is_made()
+    }
+
+    /// Notes that `__init__` is called; whether it was before.
+    pub fn settle(&self) -> bool {
+        let before = self.settled.load(Ordering::Relaxed); // changed with the GIL
+        self.settled.store(true, Ordering::Relaxed);
+        before
+    }
+
     fn of_kind(self, py: Python<'_>, kind: u64) -> PyResult<Handle> {
+        self.settle(); // it was when the object was made
         let opened = cell::open(&self.space.segment, self.object);
         let (_, found, _) = opened.map_err(|error| raise(py, error))?;
         if found != kind {
@@ -163,6 +212,8 @@ impl Handle {
             uses,
             user,
             kept,
+            settled: AtomicBool::new(false),
+            unmade: None,
         })
     }
 
@@ -203,6 +254,10 @@ impl Handle {
 
     #[cold]
     fn reopen(&self, py: Python<'_>) -> PyResult<&'static Participant> {
+        if let Some(class) = &self.unmade {
+            let what = format!("{class}.__init__() must call super().__init__() before this");
+            return Err(named(py, "NotMade", what));
+        }
         if self.is_closed() {
             return Err(named(
                 py,

@@ -25,6 +25,7 @@ mod raw;
 mod reference;
 mod semaphore;
 mod space;
+mod subclass;
 mod table;
 mod trust;
 mod value;
@@ -55,8 +56,9 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_init]
-    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-        crate::refuse_subinterpreters()
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::refuse_subinterpreters()?;
+        crate::subclass::install(module.py())
     }
 
     #[pymodule_export]
@@ -103,6 +105,8 @@ mod _native {
         Space, folder_of_spaces, place_of, remove_orphan, remove_space, same_object, space_at,
         space_path, spaces,
     };
+    #[pymodule_export]
+    use crate::subclass::{adopt, is_made};
     #[pymodule_export]
     use crate::table::{Map, Table, begin_merge};
     #[pymodule_export]

@@ -4,11 +4,13 @@ use crate::error::{named, raise};
 use crate::guard::thread_writer;
 use crate::handle::{Address, Handle};
 use crate::process;
+use crate::subclass;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::participant::Participant;
 use courtyard_core::{inspect, mutex};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 
 /// A synchronisation primitive. `courtyard.Lock` and the others are what programs use.
 #[pyclass(frozen, subclass, weakref, module = "courtyard._native")]
@@ -33,7 +35,7 @@ impl Primitive {
             Some(address) => Handle::load(py, address, kind)?,
             None => Handle::create(py, kind, length, |space, at| fill(&space.segment, at))?,
         };
-        if handle.length != length {
+        if !handle.has_length(length) {
             let (found, what) = (handle.length, "CorruptError");
             return Err(named(
                 py,
@@ -87,6 +89,15 @@ impl Primitive {
 
 #[pymethods]
 impl Primitive {
+    #[pyo3(signature = (*arguments, **keywords))]
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        subclass::initialise(slf.as_any(), &slf.get().handle, arguments, keywords)
+    }
+
     /// A number that changes with every change of the object.
     #[getter]
     fn version(&self, py: Python<'_>) -> PyResult<u64> {

@@ -107,8 +107,15 @@ impl Meet for Outward {
         if !codec::is_courtyard(object.as_borrowed()) {
             return Ok(None);
         }
+        let reducers = py.import(intern!(py, "copyreg"))?;
+        let reducers = reducers.getattr(intern!(py, "dispatch_table"))?;
+        let reducer = reducers.call_method1(intern!(py, "get"), (object.get_type(),))?;
         let before = EXPORTING.replace(true);
-        let reduced = object.call_method1(intern!(py, "__reduce_ex__"), (5,));
+        let reduced = if reducer.is_none() {
+            object.call_method1(intern!(py, "__reduce_ex__"), (5,))
+        } else {
+            reducer.call1((object,))
+        };
         EXPORTING.set(before);
         reduced.map(Some)
     }

@@ -14,6 +14,16 @@ class MultiprocessingRules:
 
     _multiprocessing = True
 
+    # As tuples, as multiprocessing has them: subclasses append to what super() returns.
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Return what a subclass adds, in a tuple."""
+        return (super().__getstate__(),)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Take what ``__getstate__`` returned."""
+        super().__setstate__(*state)  # type: ignore[misc]
+
     if not TYPE_CHECKING:  # checkers see courtyard's own
 
         def __new__(cls, *args: Any, ctx: Any = None, **kwargs: Any) -> Any:

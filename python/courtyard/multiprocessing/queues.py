@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from multiprocessing import queues as _standard
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import courtyard
 from courtyard.multiprocessing._rules import MultiprocessingRules
@@ -25,19 +25,6 @@ class Queue(MultiprocessingRules, courtyard.Queue[_T]):
     """A ``courtyard.Queue`` that is used as ``multiprocessing.Queue``."""
 
     _used = False  # when it was closed
-
-    if not TYPE_CHECKING:  # checkers see courtyard's own
-
-        def __new__(cls, maxsize: int = 0, *_args: Any, ctx: Any = None, **_kwargs: Any) -> Any:
-            """Make a queue of at most ``maxsize`` items."""
-            # A subclass with an __init__ takes what it likes, and says maxsize to ours.
-            own = cls.__init__ is not Queue.__init__
-            return super().__new__(cls, 0 if own else maxsize)
-
-    def __init__(self, maxsize: int = 0, *, ctx: Any = None) -> None:
-        """Take ``maxsize`` from a subclass."""
-        if type(self).__init__ is not Queue.__init__:
-            self.maxsize = maxsize
 
     @staticmethod
     def _on_queue_feeder_error(e: Exception, obj: object) -> None:

@@ -80,6 +80,8 @@ class Event(MultiprocessingRules, courtyard.Event):
     """A ``courtyard.Event`` that is used as ``multiprocessing.Event``."""
 
     def __repr__(self) -> str:
+        if self._closed:
+            return super().__repr__()
         state = "set" if self.is_set() else "unset"
         return f"<{type(self).__qualname__} at {id(self):#x} {state}>"
 

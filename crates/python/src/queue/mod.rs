@@ -165,9 +165,8 @@ impl Queue {
             })?,
         };
         let enrolment = Enrolment::new(handle.space, handle.object(), false);
-        let found = handle.length;
-        if found != LENGTH {
-            let message = format!("expected {LENGTH} bytes, found {found}");
+        if !handle.has_length(LENGTH) {
+            let message = format!("expected {LENGTH} bytes, found {}", handle.length);
             return Err(named(py, "CorruptError", message));
         }
         let kind = cell::QUEUE;

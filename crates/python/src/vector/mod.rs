@@ -12,13 +12,14 @@ use crate::cell::thread;
 use crate::error::named;
 use crate::format::Format;
 use crate::handle::{Address, Handle};
+use crate::subclass;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT, Writer};
 use courtyard_core::sync::{AtomicBool, Ordering};
 use courtyard_core::wait;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use std::ffi::CString;
 
 /// What the elements are, and how many: as `courtyard._array` found it.
@@ -104,7 +105,7 @@ impl Vector {
             Some(address) => Handle::load(py, &address, cell::BYTES)?,
             None => Handle::create(py, cell::BYTES, bytes, |_, _| {})?,
         };
-        if handle.length != bytes {
+        if !handle.has_length(bytes) {
             let message = format!(
                 "expected {bytes} bytes, found {}: another type or shape",
                 handle.length
@@ -158,6 +159,15 @@ impl Vector {
         address: Option<Address>,
     ) -> PyResult<Vector> {
         Vector::make(py, plan, declared, false, address)
+    }
+
+    #[pyo3(signature = (*arguments, **keywords))]
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        arguments: &Bound<'_, PyTuple>,
+        keywords: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        subclass::initialise(slf.as_any(), &slf.get().handle, arguments, keywords)
     }
 
     fn __len__(&self) -> usize {
@@ -237,8 +247,8 @@ impl Vector {
     /// >>> cy.Array("d", shape=(3, 4)).shape
     /// (3, 4)
     #[getter]
-    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
-        pyo3::types::PyTuple::new(py, &self.shape)
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.shape)
     }
 
     /// Bytes of one element.
