@@ -38,4 +38,5 @@ class BigEndian(ctypes.BigEndianStructure):
 
 class Packed(ctypes.Structure):
     _pack_ = 1
+    _layout_ = "ms"  # what `_pack_` means where it is not said; it must be, from 3.14 on
     _fields_ = [("first", ctypes.c_byte), ("number", ctypes.c_longlong), ("last", ctypes.c_byte)]

@@ -298,6 +298,7 @@ def test_bad_arguments() -> None:
         del Array("i", 3)[0]
 
 
+@pytest.mark.usefixtures("own_home")
 def test_close_and_views() -> None:
     numbers = Array("i", [1, 2, 3])
     view, obj = memoryview(numbers), numbers.get_obj()

@@ -144,6 +144,7 @@ COUNTER = (
     | call("pop", keys)
     | st.sampled_from(
         ["__add__", "__sub__", "__and__", "__or__", "__iadd__", "__isub__", "__eq__", "__le__"]
+        + [name for name in ("__xor__", "__ixor__") if hasattr(collections.Counter, name)]
     ).flatmap(lambda name: call(name, counts.map(collections.Counter)))
 )
 lists = st.lists(values, max_size=4)

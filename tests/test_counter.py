@@ -92,6 +92,9 @@ MAPPINGS: list[Any] = [
 SIGNS = [operator.add, operator.sub, operator.or_, operator.and_, operator.eq, operator.ne]
 SIGNS += [operator.le, operator.lt, operator.ge, operator.gt]
 IN_PLACE = [operator.iadd, operator.isub, operator.ior, operator.iand]
+if hasattr(collections.Counter, "__xor__"):  # from Python 3.15 on
+    SIGNS.append(operator.xor)
+    IN_PLACE.append(operator.ixor)
 
 
 @pytest.mark.parametrize("sign", [*SIGNS, *IN_PLACE], ids=lambda sign: sign.__name__)
@@ -108,6 +111,31 @@ def test_operators_take_the_mappings_that_collections_takes(
         # What collections leaves half done when it raises, courtyard does not begin.
         after = counts if expected[0] == "raised" else theirs
         assert plain(ours) == collections.Counter(after)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ({"a": 5, "b": 3, "c": 2, "d": 2}, {"a": 1, "b": 3, "c": 5, "e": 1}, "aaaacccdde"),
+        ({"a": -2, "b": 0}, {"c": -1, "a": 1}, "aaac"),
+        ({"a": 1}, {"a": 1}, ""),
+        ({}, {"a": 2}, "aa"),
+    ],
+)
+def test_symmetric_difference_is_on_every_python(
+    left: dict[str, int], right: dict[str, int], expected: str
+) -> None:
+    ours, theirs = Counter(left), collections.Counter(right)
+    for made in (ours ^ theirs, theirs ^ ours, ours ^ Counter(right)):
+        assert type(made) is collections.Counter
+        assert made == collections.Counter(expected)
+    assert (ours, theirs) == (collections.Counter(left), collections.Counter(right))
+    changed = ours
+    changed ^= theirs
+    assert changed is ours
+    assert plain(ours) == dict(collections.Counter(expected))
+    with pytest.raises(TypeError):
+        ours ^ 5
 
 
 def test_a_missing_count_is_zero_and_not_stored() -> None:

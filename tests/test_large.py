@@ -16,7 +16,7 @@ from tests.twin import needs, plain, sent, shared
 
 Dict: Any = shared("Dict")
 List: Any = shared("List")
-pytestmark = needs("Dict")
+pytestmark = [needs("Dict"), pytest.mark.usefixtures("own_home")]
 Value: Any = cy.Value
 
 

@@ -253,6 +253,7 @@ def slow_item() -> Slow:
     return Slow()
 
 
+@pytest.mark.usefixtures("own_home")
 @pytest.mark.parametrize("payload", [None, LARGE, ARRAY])
 def test_memory_is_flat(payload: Any) -> None:
     q, d, x = queue(cy.Queue, payload), cy.Dict(), cy.List()

@@ -16,6 +16,8 @@ from tests.children import join, run_script, start
 from tests.test_sharing import count_objects, eventually
 
 Value: Any = cy.Value
+# They compare what is in the space.
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def space_of(probe: Any) -> Any:

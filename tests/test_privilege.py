@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up
 
 # As a server does it: root opens, the workers become somebody else, or are locked into a folder.
 PROGRAM = """
-import gc, multiprocessing.popen_fork, os, signal, sys, time
+import gc, multiprocessing.popen_fork, multiprocessing.resource_tracker, os, signal, sys, time
 import courtyard as cy
 from tests.children import die_with_parent
 from tests.test_sharing import eventually, in_fork

@@ -284,6 +284,7 @@ def test_a_lease_thrown_away_gives_its_item_back() -> None:
     assert q.get_nowait() == "work"
 
 
+@pytest.mark.usefixtures("own_home")
 def test_many_pages_come_and_go() -> None:
     q = cy.Queue()
     used = q.statistics().space.used
@@ -382,6 +383,7 @@ def test_a_batch_of_less_than_none_is_refused() -> None:
         q.get_many(-1)
 
 
+@pytest.mark.usefixtures("own_home")
 def test_items_go_with_their_queue() -> None:
     keep = cy.Value("i")
     before = keep.statistics().space

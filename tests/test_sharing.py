@@ -13,6 +13,8 @@ from collections.abc import Callable
 from multiprocessing.context import BaseContext
 from typing import Any
 
+import pytest
+
 import courtyard as cy
 from tests.children import die_with_parent, join, start
 
@@ -214,6 +216,7 @@ def increment_when(value: Any, go: Any) -> None:
     value.check()
 
 
+@pytest.mark.usefixtures("own_home")
 def test_start_and_del(ctx: BaseContext) -> None:
     """The parent's handle goes before the child looks at its own."""
     go, probe = Value("i"), Value("i")

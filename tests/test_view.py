@@ -203,6 +203,7 @@ def test_integers_of_a_dtype_do_not_wrap() -> None:
         assert ours[1] == 3
 
 
+@pytest.mark.usefixtures("own_home")
 def test_views_outlive_everything() -> None:
     views = []
     for number in range(20):
@@ -228,6 +229,7 @@ def test_views_outlive_everything() -> None:
     probe.check()
 
 
+@pytest.mark.usefixtures("own_home")
 def test_an_address_told_holds_until_the_array_goes() -> None:
     probe = cy.Value("i")
     before = probe.statistics().space.objects

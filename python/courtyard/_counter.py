@@ -168,6 +168,21 @@ class Counter(Dict["_T", int]):
         """Return a plain Counter of the smaller counts."""
         return _plain(other).__and__(self.copy()) if _is_counter(other) else NotImplemented
 
+    def __xor__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the absolute differences that are not 0.
+
+        >>> import courtyard as cy
+        >>> cy.Counter(a=5, b=3) ^ cy.Counter(a=1, b=3, c=2)
+        Counter({'a': 4, 'c': 2})
+        """
+        return _differences(self.copy(), _plain(other)) if _is_counter(other) else NotImplemented
+
+    def __rxor__(self, other: Any) -> collections.Counter[Any]:
+        """Return a plain Counter of the absolute differences that are not 0."""
+        if not _is_counter(other):
+            return NotImplemented
+        return _differences(_plain(other).copy(), self.copy())
+
     def __pos__(self) -> collections.Counter[_T]:
         """Return a plain Counter of the counts that are positive."""
         return +self.copy()
@@ -202,6 +217,10 @@ class Counter(Dict["_T", int]):
         """Keep the smaller counts of it and a mapping, at once."""
         return self._become(operator.iand, other)
 
+    def __ixor__(self, other: Any) -> Self:
+        """Keep the absolute differences of it and a mapping that are not 0, at once."""
+        return self._become(_differences, other)
+
     def __eq__(self, other: object) -> bool:
         """Compare counts; what is missing counts as 0."""
         if _is_counter(other):
@@ -230,6 +249,16 @@ class Counter(Dict["_T", int]):
 def _plain(other: Any) -> Any:
     """Return a shared Counter's content as it stood at one moment; anything else as it is."""
     return other.copy() if isinstance(other, Counter) else other
+
+
+def _differences(counter: collections.Counter[Any], other: Any) -> collections.Counter[Any]:
+    """Do what ``counter ^= other`` does: collections.Counter has it from Python 3.15 on."""
+    for key, count in counter.items():
+        counter[key] = abs(count - other[key])
+    for key, count in other.items():
+        if key not in counter:
+            counter[key] = abs(count)
+    return +counter
 
 
 def _is_counter(other: object) -> bool:
