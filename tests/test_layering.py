@@ -20,7 +20,7 @@ LAYERS = [
     ["participant"],
     ["lock", "journal", "wait", "waiting"],
     ["alone", "operation", "recover"],
-    ["heap"],
+    ["heap", "lookout"],
     ["space"],
     ["deferral", "growth"],
     ["doom", "pin"],

@@ -47,6 +47,7 @@ pub const POINTS: &[&str] = &[
     "participant.locked",
     "participant.zeroed",
     "participant.published",
+    "lookout.taken",
     "lock.released",
     "wait.bumped",
     "wait.cleared",

@@ -104,6 +104,9 @@ pub mod superblock {
     pub const BUCKETS: u64 = 0x5C0; // `rows::SEGMENTS` words
     pub const FIRST_BUCKETS: u64 = 0x680;
     pub const END_OF_TABLES: u64 = FIRST_BUCKETS + super::FIRST_ROWS * 8;
+    /// When one of those who wait last began to look after the dead, and the slot to go on from:
+    /// `boot clock in milliseconds << 16 | slot`. Never journaled.
+    pub const TURN: u64 = 0x880;
     /// The space's own name, written before the file has one.
     pub const TITLE: u64 = 0xA00;
     pub const TITLE_ROOM: u64 = 0x400;
@@ -314,6 +317,7 @@ pub fn layout_hash() -> u64 {
         superblock::NAMES,
         superblock::MORE_BUCKETS,
         superblock::FIRST_BUCKETS,
+        superblock::TURN,
         OBJECT_ROW,
         superblock::TITLE,
         chunk::BLOCKS,
@@ -345,7 +349,8 @@ mod tests {
         assert!(superblock::PARTIAL + CLASSES.len() as u64 * 8 <= superblock::NEXT_SERIAL);
         assert_eq!(SLOT_RECORDS % PAGE, 0);
         const {
-            assert!(superblock::END_OF_TABLES <= superblock::TITLE);
+            assert!(superblock::END_OF_TABLES <= superblock::TURN);
+            assert!(superblock::TURN < superblock::TITLE);
             assert!(superblock::TITLE + superblock::TITLE_ROOM <= PAGE);
         }
     }

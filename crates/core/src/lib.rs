@@ -2,7 +2,7 @@
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `backlog crash keep layout` · `pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
-//! `alone operation recover` · `heap` · `space` · `deferral growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
+//! `alone operation recover` · `heap lookout` · `space` · `deferral growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `check inspect` · `folder`.
 
@@ -38,6 +38,7 @@ pub mod layout;
 pub mod link;
 pub mod list;
 pub mod lock;
+pub mod lookout;
 #[cfg(loom)]
 pub mod mortal;
 pub mod mutex;

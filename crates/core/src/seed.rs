@@ -22,6 +22,8 @@ macro_rules! bugs {
 }
 
 bugs! {
+    /// lookout: a turn that somebody took is never over.
+    TurnKept,
     /// journal: the commit is stored before the entries.
     CommitBeforeEntries,
     /// journal: the sequences turn odd before the commit.

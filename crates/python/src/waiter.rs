@@ -7,7 +7,8 @@ use crate::ending;
 use crate::error::{raise, waiting, waiting_until};
 use crate::handle::{Count, Handle};
 use courtyard_core::error::{Error, Result};
-use courtyard_core::lock::{PROBE, Stood};
+use courtyard_core::lock::Stood;
+use courtyard_core::lookout::Lookout;
 use courtyard_core::os;
 use courtyard_core::recover;
 use courtyard_core::space::Space;
@@ -34,15 +35,23 @@ thread_local! {
     static HOPE: Cell<i32> = const { Cell::new(PATIENT) };
 }
 
-/// Sleeps until the event word differs from `flagged`: spins, then the futex. Its result is a
-/// slice's: time passing is `TimedOut`.
-fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Stood> {
+/// Sleeps until the event word differs from `flagged`: spins, unless nothing happened for a whole
+/// slice (`is_idle`), then the futex. Its result is a slice's: time passing is `TimedOut`.
+fn slice(space: &Space, event: u64, flagged: u64, limit: Duration, is_idle: bool) -> Result<Stood> {
+    if !is_idle && spin(space, event, flagged) {
+        return Ok(Stood::Changed);
+    }
+    Ok(wait::sleep(&space.segment, event, flagged, limit).into())
+}
+
+/// Whether the event word comes to differ while we spin.
+fn spin(space: &Space, event: u64, flagged: u64) -> bool {
     let hope = HOPE.get();
     let spins = if hope > 0 { MANY_SPINS } else { FEW_SPINS };
     for _ in 0..spins {
         if wait::observe(&space.segment, event) != flagged {
             HOPE.set(PATIENT);
-            return Ok(Stood::Changed);
+            return true;
         }
         relax();
     }
@@ -52,7 +61,7 @@ fn slice(space: &Space, event: u64, flagged: u64, limit: Duration) -> Result<Sto
         hope => hope + if hope > 0 { -1 } else { 1 },
     };
     HOPE.set(less);
-    Ok(wait::sleep(&space.segment, event, flagged, limit).into())
+    false
 }
 
 /// A wait for an object at one of its words: counted, and noted for people when a first slice of
@@ -131,9 +140,9 @@ impl<'a> Wait<'a> {
 /// None.
 ///
 /// The event word is read before each attempt and slept on after it, so a change between the two
-/// ends the sleep at once. Whoever owes the wake may die: its reaper gives it, and a sleeper
-/// looks after the dead itself, after a tenth of a second at first and then every `look`, and
-/// gives back what they held.
+/// ends the sleep at once. Whoever owes the wake may die: its reaper gives it. Sleepers look after
+/// the dead, after a tenth of a second at first and then every `look`, one of them for all
+/// (`Lookout`), and give back what they held.
 ///
 /// # Errors
 /// What the attempt or a signal handler raises.
@@ -146,14 +155,15 @@ pub fn attempt<T>(
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
     let space = handle.space;
-    let mut limit = PROBE;
+    let mut lookout = Lookout::new(look);
     let mut wait = Wait::new(handle, event);
+    let mut is_idle = false;
     loop {
         let mut observed = wait::observe(&space.segment, event);
         if let Some(result) = attempt()? {
             return Ok(Some(result));
         }
-        let Some(left) = deadline.and_then(|deadline| deadline.left(limit)) else {
+        let Some(left) = deadline.and_then(|deadline| deadline.left(lookout.limit())) else {
             return Ok(None);
         };
         let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
@@ -167,17 +177,25 @@ pub fn attempt<T>(
                 return Ok(Some(result));
             }
         }
-        let stood = wait.stand(py, left, || slice(space, event, observed, left))?;
-        if stood == Stood::TimedOut {
-            look_after(py, space, Limit::of(deadline))?;
-            limit = look.mul_f64(0.75 + f64::from(os::current_cpu() % 16) / 32.0);
+        let stood = wait.stand(py, left, || slice(space, event, observed, left, is_idle))?;
+        is_idle = stood == Stood::TimedOut;
+        if is_idle {
+            let found = lookout.look(&space.segment, os::boot_clock());
+            recovered(py, space, found, Limit::of(deadline))?;
+        } else {
+            lookout.woken();
         }
     }
 }
 
 /// Recovers those who died, so that what they held or owed comes to those who wait.
 pub fn look_after(py: Python<'_>, space: &Space, limit: Limit) -> PyResult<()> {
-    match recover::reap_all(&space.segment) {
+    recovered(py, space, recover::reap_all(&space.segment), limit)
+}
+
+/// Gives back what the dead held, if a look found that there is something to give back.
+fn recovered(py: Python<'_>, space: &Space, found: Result<bool>, limit: Limit) -> PyResult<()> {
+    match found {
         Ok(false) | Err(Error::System { .. }) => Ok(()),
         Ok(true) => waiting_until(py, limit, |patience| match space.sweep(patience) {
             Err(Error::System { .. }) => Ok(()),

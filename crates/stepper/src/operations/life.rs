@@ -10,6 +10,7 @@ use crate::tracee::Mark;
 use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
 use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, RESERVED_SLOT, SLOTS, record, slot};
+use courtyard_core::lookout::Lookout;
 use courtyard_core::participant::{DRAINING, LIVE, Me, State};
 use courtyard_core::pin::Pin;
 use courtyard_core::segment::Segment;
@@ -265,6 +266,15 @@ pub fn add(entries: &mut Vec<Entry>) {
         "reap, phase (a)",
         |_, _| (),
         |space, _| reap(space),
+    ));
+    entries.push(recovering(
+        "take a turn at looking after the dead",
+        |_, _| (),
+        |space, _| {
+            let mut lookout = Lookout::new(lock::PROBE);
+            let found = lookout.look(&space.segment, os::boot_clock());
+            assert!(found.expect("to look"));
+        },
     ));
     entries.push(recovering(
         "drain, phase (b)",

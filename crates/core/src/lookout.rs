@@ -1,0 +1,120 @@
+//! Who looks after the dead while many wait: one of them at a time.
+//!
+//! What somebody waits for may be what only the recovery of a dead process gives: a lease that it
+//! held, a wake that it owed. To find the dead is to ask the kernel after each of the living, so if
+//! all who wait did that, the calls would grow with the square of their number. They take turns
+//! instead. `superblock::TURN` says when the last turn began and where the next one goes on:
+//! `boot clock in milliseconds << 16 | slot`.
+//!
+//! | a waiter has slept in vain, and finds that         | then it                               |
+//! | -------------------------------------------------- | ------------------------------------- |
+//! | a turn began since                                 | sleeps longer: somebody else looks    |
+//! | none did                                           | takes one by a CAS, asks after some of the living from that slot on, and sleeps as before |
+//!
+//! So one waiter goes on looking, and the others wake up seldom. A turn has no owner. Whoever took
+//! it may die or be stopped: the time passes, and the next waiter that wakes up takes another one.
+//! What the dead one did not look at comes again with the next round.
+
+use crate::error::Result;
+use crate::layout::{SLOTS, superblock};
+use crate::lock::PROBE;
+use crate::participant::{DRAINING, LIVE, Me, State, is_alive, system};
+use crate::recover;
+use crate::seed::{Bug, planted};
+use crate::segment::Segment;
+use crate::sync::Ordering;
+use std::time::Duration;
+
+/// After how many processes is asked in the time of a `PROBE`.
+const LOOKS: u64 = 64;
+/// For each of so many processes, those who leave the looking to others sleep a `PROBE` longer ...
+const CROWD: u32 = 8;
+/// ... but never longer than this.
+const LONGEST: Duration = Duration::from_secs(8);
+
+const CLOCK_SHIFT: u32 = 16;
+
+/// One waiter's part in it.
+pub struct Lookout {
+    /// How long it sleeps between two turns.
+    every: Duration,
+    limit: Duration,
+}
+
+impl Lookout {
+    pub fn new(every: Duration) -> Lookout {
+        Lookout {
+            every,
+            limit: PROBE,
+        }
+    }
+
+    /// How long it may sleep before it looks.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// It was woken, and still waits.
+    pub fn woken(&mut self) {
+        self.limit = PROBE;
+    }
+
+    /// It has slept in vain until `now`, on the boot clock. True: there are slots to drain.
+    ///
+    /// # Errors
+    /// As `recover::reap`.
+    ///
+    /// # Crash
+    /// What this turn would have looked at comes again with the next round.
+    pub fn look(&mut self, segment: &Segment, now: Duration) -> Result<bool> {
+        let turn = segment.word(superblock::TURN);
+        let seen = turn.load(Ordering::Relaxed);
+        let clock = now.as_millis() as u64 & u64::MAX >> CLOCK_SHIFT;
+        // A turn that is still to come is of another boot of the machine, or nonsense.
+        let since = clock.checked_sub(seen >> CLOCK_SHIFT);
+        let since = since.map_or(Duration::MAX, Duration::from_millis);
+        let taken = since < self.limit.min(self.every) || seen != 0 && planted(Bug::TurnKept);
+        if taken {
+            self.leave(segment, now);
+            return Ok(false);
+        }
+        let from = (seen & 0xFFFF) % SLOTS;
+        let round = (from..from + SLOTS).map(|slot| slot % SLOTS);
+        let living = round.filter(|&slot| State::read(segment, slot).state == LIVE);
+        let some: Vec<u64> = living.take(looks(since)).collect();
+        let next = some.last().map_or(from, |last| (last + 1) % SLOTS);
+        let order = Ordering::Relaxed; // nothing else is told by it
+        let mine = clock << CLOCK_SHIFT | next;
+        if turn.compare_exchange(seen, mine, order, order).is_err() {
+            self.leave(segment, now);
+            return Ok(false);
+        }
+        crate::crash_point!("lookout.taken");
+        self.limit = self.every;
+        for slot in some {
+            let generation = State::read(segment, slot).generation;
+            if !is_alive(segment, slot).map_err(|e| system("fcntl", segment, e))? {
+                recover::reap(segment, Me { slot, generation })?;
+            }
+        }
+        Ok((0..SLOTS).any(|slot| State::read(segment, slot).state == DRAINING))
+    }
+
+    /// Leaves it to others: sleeps twice as long from now on, at most so long that a crowd of any size
+    /// wakes up about a hundred times a second.
+    fn leave(&mut self, segment: &Segment, now: Duration) {
+        let living = (0..SLOTS).filter(|&slot| State::read(segment, slot).state == LIVE);
+        let crowd = PROBE * (living.count() as u32) / CROWD;
+        let most = crowd.min(LONGEST).max(self.every);
+        // Who began at one moment shall not all look at one moment.
+        let scattered = 0.75 + f64::from(now.subsec_micros() % 1000) / 2000.0;
+        self.limit = (self.limit * 2).min(most).mul_f64(scattered).max(PROBE);
+    }
+}
+
+/// How many to ask after when nobody has for so long.
+fn looks(since: Duration) -> usize {
+    let probes = since.as_millis() / PROBE.as_millis();
+    let looks = probes.max(1).saturating_mul(u128::from(LOOKS));
+    looks.try_into().unwrap_or(usize::MAX)
+}
