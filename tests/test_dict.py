@@ -1,13 +1,16 @@
 """Dict beside dict, and what it does beyond it."""
 
+import array
 import collections
 import collections.abc
+import copy
 import inspect
 import pickle
 import threading
 from multiprocessing.context import BaseContext
 from typing import Any
 
+import numpy
 import pytest
 
 import courtyard as cy
@@ -310,6 +313,41 @@ def test_mutate() -> None:
         d.mutate("a", lambda n: n // 0)
     with unchanged(d, ZeroDivisionError):
         d.mutate("a", lambda _: Unpicklable())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ([1], lambda v: v.append(2)),
+        ({"a": 1}, lambda v: v.update(b=2)),
+        ({1}, lambda v: v.add(2)),
+        (bytearray(3), lambda v: v.extend(b"x")),
+        (collections.deque([1]), lambda v: v.append(2)),
+        (array.array("i", [1]), lambda v: v.append(2)),
+        (numpy.zeros(3), lambda v: v.sort()),
+    ],
+    ids=lambda change: type(change[0]).__name__,
+)
+def test_mutate_with_a_function_that_forgets_to_return(change: Any) -> None:
+    value, forgets = change
+    d = Dict(k=value, i=cy.NestedDict(x=1))
+    match = (
+        f"returned None for what was a {type(value).__name__}: return the new value, or use edit"
+    )
+    with pytest.raises(TypeError, match=match):
+        d.mutate("k", forgets)
+    with pytest.raises(TypeError, match=match):
+        d.mutate("new", forgets, copy.copy(value))
+    with pytest.raises(TypeError, match="what was a NestedDict"):
+        d.mutate("i", lambda inner: inner.update(x=2))
+    assert "new" not in d and type(d["k"]) is type(value) and len(d["k"]) == len(value)
+
+
+def test_mutate_may_make_none_of_anything_else() -> None:
+    values: list[Any] = [1, "text", (1,), b"bytes", None, 1.5, frozenset(), Point(1, 2)]
+    for value in values:
+        d = Dict(k=value)
+        assert d.mutate("k", lambda _: None) is None and d["k"] is None
 
 
 def test_mutate_tries_again_when_the_value_changes_under_it() -> None:

@@ -37,7 +37,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
 
     Both ends, and any index, cost the same however long it is.
 
-    Beyond ``deque``: ``get_lock``, ``wait_for``, ``version``.
+    Beyond ``deque``: ``edit``, ``get_lock``, ``wait_for``, ``version``.
 
     A killed process has done a call wholly or not at all; what a call that returned has stored
     stays. Its lock is free again.

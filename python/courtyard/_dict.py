@@ -40,9 +40,9 @@ class Dict(Table, _Native["_K", "_V"]):
     bytes, numbers, and tuples and frozensets of these are the same key when they are equal. Any
     other hashable object is the same key when its pickle is.
 
-    **Values are copies**, as with a Manager: ``d[k].append(1)`` changes a copy. Use ``mutate``, or
-    store the changed value again. Large values are copied once each way. A NumPy array or a
-    DataFrame that a call returns is the caller's own and may be written to;
+    **Values are copies**, as with a Manager: ``d[k].append(1)`` changes a copy. Use ``edit`` or
+    ``mutate``, or store the changed value again. Large values are copied once each way. A NumPy
+    array or a DataFrame that a call returns is the caller's own and may be written to;
     ``get(key, copy=False)`` gives a read-only view of a large one, without a copy.
 
     Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
@@ -50,8 +50,8 @@ class Dict(Table, _Native["_K", "_V"]):
     by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``get_lock()`` keeps all
     other writers out for more than one operation.
 
-    Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``get_many``, ``set_many``,
-    ``get_lock``, ``wait_for``, ``version``.
+    Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``edit``, ``get_many``,
+    ``set_many``, ``get_lock``, ``wait_for``, ``version``.
 
     A killed process has changed a key wholly or not at all; what a call that returned has stored
     stays. Its lock is free again.

@@ -93,6 +93,19 @@ def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     return _method(obj, "mutate")(obj, *arguments, **keywords)
 
 
+def edit(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Change a value in place, for ``with``: a Value's, or that under a key or attribute.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(seen=["a"])
+    >>> with cy.edit(ns, "seen") as seen:
+    ...     seen.append("b")
+    >>> ns.seen
+    ['a', 'b']
+    """
+    return _method(obj, "edit")(obj, *arguments, **keywords)
+
+
 def _base_of(obj: Any) -> Any:
     _class_of(obj)
     bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)

@@ -37,7 +37,7 @@ class List(_Native["_T"], Row["_T"]):
     ``append``, ``pop()``, ``pop(0)`` and ``insert(0, value)`` cost the same however long it is;
     changes in the middle, and of many values, copy all references to values once.
 
-    Beyond ``list``: ``get_lock``, ``wait_for``, ``version``.
+    Beyond ``list``: ``edit``, ``get_lock``, ``wait_for``, ``version``.
 
     A killed process has done a call wholly or not at all; what a call that returned has stored
     stays. Its lock is free again.

@@ -22,8 +22,8 @@ class Namespace(Table, _Map):  # type: ignore[misc]
 
     Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and
     ``ns.close`` are yours, and what other objects have as methods are functions: with a key for
-    the attribute ``courtyard.increment(ns, "x")``, ``mutate`` and ``compare_exchange``; and
-    ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``statistics``, ``check``, ``close``,
+    the attribute ``courtyard.increment(ns, "x")``, ``mutate``, ``edit`` and ``compare_exchange``;
+    and ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``statistics``, ``check``, ``close``,
     ``name`` and ``space``. Values are copies.
 
     A killed process has changed an attribute wholly or not at all.

@@ -92,6 +92,8 @@ class Row(Shared, _native.Sequence["_T"]):
             try:
                 del places[values.index(value)]
             except ValueError:
+                if value in values:  # raises again what a comparison raised
+                    return False
                 raise ValueError(f"{type(self).__name__}.remove(x): x not in it") from None
             return self._keep(moment, places)
 

@@ -293,7 +293,8 @@ impl Cell {
 
     /// Store a new value if the value equals what is expected; return whether it did, atomically.
     ///
-    /// Waits, raises and survives as set(); raises what the comparison raises.
+    /// Waits, raises and survives as set(); raises what the comparison raises. Arrays and DataFrames
+    /// are compared as a whole: they are equal if all elements are.
     ///
     /// >>> import courtyard as cy
     /// >>> v = cy.Value("i", 1)

@@ -2,6 +2,7 @@
 
 use crate::argument::Truth;
 use crate::cell::{Cell, thread};
+use crate::edit::{Edit, Place};
 use crate::error::{named, raise};
 use crate::handle::{Address, Handle};
 use crate::list::Sequence;
@@ -209,6 +210,45 @@ impl GuardedCell {
     /// 2
     fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
         CellLock::new(Owner::Cell(slf.clone().unbind()))
+    }
+
+    /// Change the value in place: `with v.edit() as value:`. What the block made of it is stored.
+    ///
+    /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
+    /// all other writers, who wait meanwhile. If the block raises, nothing is stored. It is for
+    /// values that can be changed in place: a list, an array, an object, a Structure. To assign to
+    /// the name in the block has no effect.
+    ///
+    /// Raises TypeError for a number, a text, bytes, None; what reading and storing raise, which
+    /// leaves the old value. A process killed in the block has stored nothing, and the lock is free
+    /// again.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> v = cy.Value(object, {"seen": []})
+    /// >>> with v.edit() as value:
+    /// ...     value["seen"].append("a")
+    /// >>> v.value
+    /// {'seen': ['a']}
+    fn edit(slf: &Bound<'_, Self>) -> PyResult<Edit> {
+        let py = slf.py();
+        let lock = match slf.get_type().getattr_opt(intern!(py, "_given_lock"))? {
+            Some(given) => given.call_method1(intern!(py, "__get__"), (slf,))?,
+            None => Bound::new(py, GuardedCell::get_lock(slf))?.into_any(),
+        };
+        Ok(Edit::new(lock, OfCell(slf.clone().unbind())))
+    }
+}
+
+struct OfCell(Py<GuardedCell>);
+
+impl Place for OfCell {
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let value = self.0.bind(py).as_super().get().get(py)?;
+        Ok(value.into_bound(py))
+    }
+
+    fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.bind(value.py()).as_super().get().set(value)
     }
 }
 

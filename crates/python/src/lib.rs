@@ -6,6 +6,7 @@ mod cell;
 mod codec;
 mod condition;
 mod deadline;
+mod edit;
 mod ending;
 mod enrolment;
 mod error;
@@ -71,6 +72,8 @@ mod _native {
     use crate::codec::{_decode, _encode, linked, peek};
     #[pymodule_export]
     use crate::condition::Condition;
+    #[pymodule_export]
+    use crate::edit::Edit;
     #[pymodule_export]
     use crate::ending::end;
     #[pymodule_export]

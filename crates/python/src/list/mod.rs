@@ -7,6 +7,7 @@ mod slot;
 pub use slot::{index, install};
 
 use crate::codec::{self, Buffers, Encoded, Links, failure};
+use crate::edit::Edit;
 use crate::guard::{CellLock, Owner, thread_writer};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
@@ -16,7 +17,7 @@ use courtyard_core::cell;
 use courtyard_core::list::{self, Element, End, LENGTH, Places, Token};
 use courtyard_core::space::Space;
 use courtyard_core::value::Take;
-use place::{Slice, index_of};
+use place::{AtIndex, Slice, index_of};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -369,6 +370,29 @@ impl Sequence {
     /// ...     x[0] += 1
     fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
         CellLock::new(Owner::Sequence(slf.clone().unbind()))
+    }
+
+    /// Change the value with an index in place: `with x.edit(0) as value:`. What it became is stored.
+    ///
+    /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
+    /// all other writers, who wait meanwhile. If the block raises, nothing is stored. It is for
+    /// values that can be changed in place; to assign to the name in the block has no effect.
+    ///
+    /// Raises IndexError if there is no such value, TypeError for a number, a text, bytes, None,
+    /// RuntimeError if the block changed how many values there are; what reading and storing raise,
+    /// which leaves the old value. A process killed in the block has stored nothing, and the lock is
+    /// free again.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> x = cy.List([["a"], ["b"]])
+    /// >>> with x.edit(-1) as value:
+    /// ...     value.append("c")
+    /// >>> x.copy()
+    /// [['a'], ['b', 'c']]
+    fn edit(slf: &Bound<'_, Self>, index: &Bound<'_, PyAny>) -> PyResult<Edit> {
+        index_of(slf, index)?;
+        let lock = Bound::new(slf.py(), Sequence::get_lock(slf))?;
+        Ok(Edit::new(lock.into_any(), AtIndex::new(slf, index)))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Which elements a key means.
 
-use super::{Deque, Sequence};
+use super::{Deque, Sequence, get_item};
+use crate::edit::Place;
 use courtyard_core::list::Places;
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use courtyard_core::sync::{AtomicU64, Ordering};
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PySlice;
@@ -80,5 +82,58 @@ pub fn ascending(places: Places) -> Places {
         first: places.at(places.count - 1),
         step: -places.step,
         count: places.count,
+    }
+}
+
+/// A value with an index, being edited.
+pub struct AtIndex {
+    list: Py<Sequence>,
+    index: Py<PyAny>,
+    /// Which element that was, from the front, and how many there were.
+    found: AtomicU64,
+    count: AtomicU64,
+}
+
+impl AtIndex {
+    pub fn new(list: &Bound<'_, Sequence>, index: &Bound<'_, PyAny>) -> AtIndex {
+        AtIndex {
+            list: list.clone().unbind(),
+            index: index.clone().unbind(),
+            found: AtomicU64::new(0),
+            count: AtomicU64::new(0),
+        }
+    }
+
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(Sequence::__len__(self.list.bind(py))? as u64)
+    }
+}
+
+impl Place for AtIndex {
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (list, count) = (self.list.bind(py), self.count(py)?);
+        let index = index_of(list, self.index.bind(py))?;
+        let found = if index < 0 {
+            index + count as i64
+        } else {
+            index
+        };
+        self.found.store(found as u64, Ordering::Relaxed);
+        self.count.store(count, Ordering::Relaxed);
+        get_item(list, self.index.bind(py))
+    }
+
+    fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        let (before, now) = (self.count.load(Ordering::Relaxed), self.count(py)?);
+        if before != now {
+            let message = format!(
+                "there were {before} values when edit() began and are {now} now: which one it was is \
+                 not known, and nothing was stored; put in and take out outside of the block"
+            );
+            return Err(PyRuntimeError::new_err(message));
+        }
+        let list = self.list.bind(py);
+        list.set_item(self.found.load(Ordering::Relaxed), value)
     }
 }

@@ -3,18 +3,57 @@
 use super::{Table, absent, opened, update};
 use crate::argument::{Given, Truth};
 use crate::codec::{self, Buffers, Links};
+use crate::edit::{Edit, Place};
 use crate::handle::Address;
 use crate::identity::{with_key, with_known_key};
 use crate::reference::again;
 use courtyard_core::table::When;
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyList, PySet, PyTuple, PyType};
 
 /// Keys and values among processes and threads. `courtyard.Dict` is what programs use.
 #[pyclass(frozen, subclass, extends = Table, module = "courtyard._native")]
 pub struct Map;
+
+struct UnderKey {
+    map: Py<Map>,
+    key: Py<PyAny>,
+    default: Option<Py<PyAny>>,
+}
+
+impl Place for UnderKey {
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let key = self.key.bind(py);
+        let found = opened(self.map.bind(py).as_super(), |this| {
+            with_known_key(key, |identity| Ok(this.find(py, &identity)?.0))
+        })?;
+        let default = || self.default.as_ref().map(|value| value.bind(py).clone());
+        found.flatten().or_else(default).ok_or_else(|| absent(key))
+    }
+
+    fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        // As the class has it: a NestedDict makes shared ones of dicts.
+        self.map.bind(py).set_item(self.key.bind(py), value)
+    }
+}
+
+/// Refuses None where a container was: what changes a container in place returns it.
+fn require_made(new: &Bound<'_, PyAny>, kind: &Bound<'_, PyType>) -> PyResult<()> {
+    let py = new.py();
+    let is_container =
+        kind.is_subclass_of::<PySet>()? || kind.hasattr(intern!(py, "__setitem__"))?;
+    if !new.is_none() || !is_container {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "mutate's function returned None for what was a {}: return the new value, or use edit(); to \
+         store None, assign it",
+        kind.name()?
+    )))
+}
 
 /// What a missing key comes to: the class's `__missing__`, or KeyError.
 fn missing<'py>(slf: &Bound<'py, Map>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -167,7 +206,7 @@ impl Map {
         if default.len() > 1 {
             let count = default.len() + 1;
             let message = format!("pop expected at most 2 arguments, got {count}");
-            return Err(pyo3::exceptions::PyTypeError::new_err(message));
+            return Err(PyTypeError::new_err(message));
         }
         match update::take(slf.as_super(), key)? {
             Some(value) => Ok(value),
@@ -252,10 +291,11 @@ impl Map {
 
     /// Store a new value under a key if its value equals what is expected; return whether it did.
     ///
-    /// Atomic. A missing key equals nothing. Waits while another holds get_lock(). An `__eq__`
-    /// written in Python is called as mutate() calls fn.
+    /// Atomic. A missing key equals nothing. Arrays and DataFrames are compared as a whole: they are
+    /// equal if all elements are. Waits while another holds get_lock(). An `__eq__` written in
+    /// Python is called as mutate() calls fn.
     ///
-    /// Raises what the comparison raises, and what pickling new raises, stored or not; then nothing
+    /// Raises what the comparison raises, TypeError for what has no truth as a whole, and what pickling new raises, stored or not; then nothing
     /// has changed. A process killed meanwhile has stored it, or not.
     ///
     /// >>> import courtyard as cy
@@ -287,13 +327,15 @@ impl Map {
     ///
     /// Atomic: nothing is locked while fn runs, and it is called again if others changed the dict
     /// meanwhile; so it should have no other effects. If they did 30 times, get_lock() is held for
-    /// the next call. fn has a copy of the value: what it does to that counts if it returns it.
-    /// Waits while another holds get_lock().
+    /// the next call. fn has a copy of the value, and **returns the new value**: that it changed the
+    /// copy counts only if it returns it. `with d.edit(key) as value:` is for changes in place. Waits
+    /// while another holds get_lock().
     ///
     /// Raises KeyError if there is neither value nor default, what fn raises, what pickling its
-    /// result raises, RuntimeError if fn itself changes the key, and SpaceFull; then nothing else
-    /// has changed. A process killed meanwhile has
-    /// replaced the value, or not.
+    /// result raises, RuntimeError if fn itself changes the key, and SpaceFull; and TypeError if it
+    /// returns None for a list, a dict, a set, an array (anything whose items can be assigned to),
+    /// which is nearly always a `return` that was forgotten: to store None, assign it. Then nothing
+    /// else has changed. A process killed meanwhile has replaced the value, or not.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(words=["a"])
@@ -317,10 +359,51 @@ impl Map {
                 Some(value) => value,
                 None => return Err(absent(key)),
             };
+            let kind = value.get_type();
             let new = r#fn.call1((value,))?;
+            require_made(&new, &kind)?;
             made = Some(new.clone());
             Ok(Some(new))
         })?;
         made.ok_or_else(|| absent(key))
+    }
+
+    /// Change the value of a key in place: `with d.edit(key) as value:`. What it became is stored.
+    ///
+    /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
+    /// all other writers, who wait meanwhile. If the block raises, nothing is stored. A missing key
+    /// has the default, which is stored with the change. Several edits may be inside one another.
+    ///
+    /// It is for values that can be changed in place: a list, a dict, an array, an object. To assign
+    /// to the name in the block has no effect, and what the block itself stores under this key is
+    /// replaced at its end, also if it deleted the key. In a NestedDict, dicts and lists are shared
+    /// ones: what the block does to them is seen at once.
+    ///
+    /// Raises KeyError if there is neither value nor default, TypeError for a number, a text,
+    /// bytes, None; what reading and storing raise, which leaves the old value. A process killed in
+    /// the block has stored nothing, and the lock is free again.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> d = cy.Dict(cart=["a"])
+    /// >>> with d.edit("cart") as cart:
+    /// ...     cart.append("b")
+    /// >>> d["cart"]
+    /// ['a', 'b']
+    #[pyo3(
+        signature = (key, default=Given(None)),
+        text_signature = "($self, /, key, default=...)"
+    )]
+    fn edit<'py>(
+        slf: &Bound<'py, Self>,
+        key: &Bound<'py, PyAny>,
+        default: Given<'py>,
+    ) -> PyResult<Edit> {
+        let lock = Bound::new(slf.py(), Table::get_lock(slf.as_super()))?;
+        let place = UnderKey {
+            map: slf.clone().unbind(),
+            key: key.clone().unbind(),
+            default: default.0.map(Bound::unbind),
+        };
+        Ok(Edit::new(lock.into_any(), place))
     }
 }

@@ -300,7 +300,7 @@ impl Table {
     /// >>> d = cy.Dict(a=1, b=2)
     /// >>> with d.get_lock():
     /// ...     d["a"], d["b"] = d["b"], d["a"]
-    fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
+    pub(super) fn get_lock(slf: &Bound<'_, Self>) -> CellLock {
         CellLock::new(Owner::Table(slf.clone().unbind()))
     }
 }
