@@ -79,6 +79,64 @@ def test_a_lease_ends() -> None:
     assert (q.qsize(), q.unfinished_tasks) == (2, 2)
 
 
+class Stopping:
+    """One whose loading stops a process for a second and more, and fails the first time."""
+
+    loads = 0
+    timer: threading.Timer
+
+    def __init__(self, child: int) -> None:
+        self.child = child
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return stop_and_fail, (self.child,)
+
+
+def stop_and_fail(child: int) -> str:
+    Stopping.loads += 1
+    if Stopping.loads > 1:
+        return "loaded"
+    os.kill(child, signal.SIGSTOP)
+    main = threading.get_ident()
+    threading.Timer(0.02, signal.pthread_kill, (main, signal.SIGINT)).start()
+    Stopping.timer = threading.Timer(1.5, os.kill, (child, signal.SIGCONT))
+    Stopping.timer.start()
+    raise ValueError
+
+
+def test_an_item_that_does_not_load_goes_back() -> None:
+    """Also where its call gave up waiting for the stopped process, which has the lock as a rule."""
+    items = [number.to_bytes(4000) for number in range(200)]
+    for _ in range(TURNS):
+        Stopping.loads = 0
+        q: Any = cy.Queue()
+        with beside(partial(q._peek, len(items))) as child:
+            q.put(Stopping(child))
+            q.put_many(items)
+            time.sleep(0.05)
+            begun = time.monotonic()
+            with suppress(cy.LoadError, KeyboardInterrupt):
+                try:
+                    q.get()
+                finally:
+                    waited = time.monotonic() - begun > 0.9
+                    time.sleep(0.1)  # the signal comes now, if not before
+            if waited:
+                Stopping.timer.join()
+            else:
+                Stopping.timer.cancel()
+                os.kill(child, signal.SIGCONT)
+            assert q.get(timeout=20) == "loaded"
+            rest: list[bytes] = []
+            while len(rest) < len(items):
+                rest += q.get_many(len(items), timeout=20)
+            assert rest == items
+            assert q.empty() and q.unfinished_tasks == len(items) + 1
+            q.check()
+        if waited:
+            break
+
+
 def test_a_permit_goes_back() -> None:
     s = cy.BoundedSemaphore(2)
 

@@ -94,6 +94,23 @@ impl<'a> Unfinished<'a> {
         Ok(unfinished)
     }
 
+    /// Its row, for `from_row`: the block stays ours.
+    pub fn into_row(self) -> u64 {
+        let row = self.row;
+        std::mem::forget(self);
+        row
+    }
+
+    /// What `into_row` gave up, of this participant's.
+    pub fn from_row(space: &'a Space, participant: &'a Participant, row: u64) -> Unfinished<'a> {
+        Unfinished {
+            space,
+            participant,
+            row,
+            block: 0,
+        }
+    }
+
     /// The word that owns the block.
     pub fn word(&self) -> u64 {
         self.participant.unfinished(self.row)

@@ -3,9 +3,10 @@
 use crate::deadline::{self, Limit, inside};
 use crate::ending;
 use courtyard_core::error::{Error, Result};
-use courtyard_core::space::{Patience, Slice};
+use courtyard_core::space::{Patience, Slice, within};
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyTimeoutError};
 use pyo3::prelude::*;
+use std::time::Duration;
 
 /// An instance of one of `courtyard._errors`' classes.
 pub fn named(py: Python<'_>, class: &str, message: String) -> PyErr {
@@ -132,6 +133,16 @@ pub fn surely_until<T>(
         Ok(())
     });
     (result, raised)
+}
+
+/// How long `quietly` may stand at locks in all.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Runs engine code that may be left undone and during which no signal handler may run; None: it failed,
+/// or a lock was held for too long.
+pub fn quietly<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> Option<T> {
+    let mut stand = within(QUIET);
+    work(&mut |slice| ending::waiting(py, || stand(slice))).ok()
 }
 
 /// Bytes from which a copy runs without the GIL.

@@ -1,9 +1,9 @@
-//! Many small items at once: value words, put by one store and taken by one record.
+//! Many small items at once: put by one store and taken by one record.
 
 use super::front::front;
 use super::{
-    A_WORD, CLOSING, GET_LOCK, HEAD, Header, ITEMS, JUMP_ROOM, MAXIMUM, ORDER, Order, RETURNED,
-    ROOM, SURPLUS, TAIL, counts, head_of, page_of, read,
+    A_WORD, CLOSING, GET_LOCK, HEAD, Header, INLINE, ITEMS, JUMP_ROOM, MAXIMUM, ORDER, Order,
+    RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of, page_of, read,
 };
 use crate::alone::Alone;
 use crate::error::Result;
@@ -136,4 +136,113 @@ pub unsafe fn get_words(
     crate::crash_point!("queue.got");
     record.commit(cell + ROOM);
     got
+}
+
+/// What an attempt to take several items came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Run {
+    /// Their records, in so many bytes of the buffer.
+    Taken(usize),
+    Empty,
+    /// A lock is held: in a moment it may not be.
+    Busy,
+    /// What comes first does not lie in the ring itself, or is to be kept: `get_but` is due.
+    Other,
+}
+
+/// Takes at most `max` of the oldest items, as many as lie in the ring itself, on one page, and are of
+/// no kind that `keep` names: their records come in the buffer, a page's length. `row` counts what
+/// this process takes.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// One record moves the head on and counts the items as ours.
+pub unsafe fn get_run(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    row: Row,
+    max: usize,
+    keep: impl Fn(u8) -> bool,
+    buffer: &mut [u8; UNIT as usize],
+) -> Run {
+    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    if read(segment, cell + HEAD) == read(segment, cell + TAIL) && at(RETURNED) == 0 {
+        return Run::Empty;
+    }
+    // SAFETY: as the caller promised.
+    let Some(mut record) = (unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }) else {
+        return match participant.is_ours() {
+            true => Run::Busy,
+            false => Run::Other, // a child forked meanwhile
+        };
+    };
+    if at(RETURNED) != 0 {
+        return Run::Other;
+    }
+    let first = match front(segment, cell) {
+        Ok(Some(front)) => front.record,
+        Ok(None) => return Run::Empty,
+        Err(_) => return Run::Other,
+    };
+    let (tail, mut place, mut count) = (read(segment, cell + TAIL), first, 0);
+    while count < max && place != tail {
+        match head_of(segment, place) {
+            Ok(header) if is_inline(header) && !keep(header.kind() as u8) => {
+                (place, count) = (place + header.size(), count + 1);
+            }
+            _ => break,
+        }
+    }
+    if count == 0 {
+        return Run::Other;
+    }
+    let length = (place - first) as usize;
+    segment.copy_out(first, &mut buffer[..length]);
+    record.write(cell + HEAD, place);
+    // What others called done before is not ours to call done.
+    let set_off = at(SURPLUS).min(count as u64);
+    if set_off > 0 {
+        record.write(cell + SURPLUS, at(SURPLUS) - set_off);
+    }
+    let taken = row.amount(segment).wrapping_add(count as u64 - set_off);
+    record.write(row.at + holding::AMOUNT, taken);
+    crate::crash_point!("queue.got");
+    record.commit(cell + ROOM);
+    Run::Taken(length)
+}
+
+/// Whether all of it lies in the record.
+fn is_inline(header: Header) -> bool {
+    header.kind() == A_WORD && header.length() == WORD
+        || header.kind() >= u64::from(WORD_KINDS) && header.length() <= INLINE
+}
+
+/// An item of a run: a value word, or bytes of the codec's kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item<'a> {
+    Word(u64),
+    Bytes(u8, &'a [u8]),
+}
+
+/// The items whose records these are, as `get_run` copied them.
+pub struct Items<'a>(pub &'a [u8]);
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Item<'a>;
+
+    fn next(&mut self) -> Option<Item<'a>> {
+        let (head, rest) = self.0.split_first_chunk()?;
+        let header = Header(u64::from_ne_bytes(*head));
+        let length = header.length() as usize;
+        let bytes = rest.get(..length)?; // they were copied under the lock, and checked before
+        self.0 = rest.get(length.next_multiple_of(WORD as usize)..)?;
+        if header.kind() == A_WORD {
+            let word = bytes.first_chunk()?;
+            return Some(Item::Word(u64::from_ne_bytes(*word)));
+        }
+        Some(Item::Bytes(header.kind() as u8, bytes))
+    }
 }

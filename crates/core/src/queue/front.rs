@@ -14,9 +14,10 @@ use crate::holding::{self, Row};
 use crate::layout::{WORD, align_up, block};
 use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::roster::ObjectId;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::space::{Job, Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
 
@@ -167,7 +168,7 @@ pub fn get<'a>(
         row,
         sift,
         never,
-        (buffer, &mut None),
+        buffer,
     )
 }
 
@@ -180,10 +181,10 @@ pub fn look(segment: &Segment, cell: u64) -> Option<(u8, u64)> {
 }
 
 /// As `get`, but an item whose kind `keep` names comes in a block, so that `put_back` can give it
-/// back; only if there is no room for a block it comes in the buffer, and `place` says where it lay.
+/// back.
 ///
 /// # Errors
-/// As `get`.
+/// As `get`; `Full` where there is no room for that block, and then nothing is taken.
 ///
 /// # Crash
 /// As `get`.
@@ -196,7 +197,7 @@ pub fn get_but<'a>(
     row: Row,
     sift: Option<&Sift>,
     keep: impl Fn(u8) -> bool,
-    (buffer, place): (&mut [u8], &mut Option<Place>),
+    buffer: &mut [u8],
 ) -> Result<Option<Got<'a>>> {
     let (segment, cell) = (&space.segment, queue.cell);
     let need = |front: &Front| {
@@ -206,14 +207,12 @@ pub fn get_but<'a>(
     // Of what is seen there, which may be another item: then once more.
     let mut room = look(segment, cell).and_then(|(kind, length)| keep(kind).then_some(length));
     loop {
-        let spare = match room {
-            None => None,
-            Some(length) => match reserve(space, participant, &mut *patience, length) {
-                Err(Error::Full(_)) => None,
-                spare => Some(spare?),
-            },
+        let spare = room.map(|length| reserve(space, participant, &mut *patience, length));
+        let (spare, full) = match spare.transpose() {
+            Err(full @ Error::Full(_)) => (None, Some(full)), // the first may need none
+            spare => (spare?, None),
         };
-        let (may_copy, mut more) = (spare.is_none() && room.is_some(), None);
+        let mut more = None;
         let got = take(
             space,
             participant,
@@ -226,10 +225,6 @@ pub fn get_but<'a>(
                     return Ok(Some(Some(copy_out(segment, front, buffer)?)));
                 };
                 let Some(spare) = spare.as_ref().filter(|_| room >= Some(need)) else {
-                    if may_copy {
-                        *place = Some(Place::of(front));
-                        return Ok(Some(Some(copy_out(segment, front, buffer)?)));
-                    }
                     more = Some(need);
                     return Ok(None);
                 };
@@ -239,10 +234,11 @@ pub fn get_but<'a>(
                 Ok(Some(None))
             },
         )?;
-        match (got, more) {
-            (None, Some(need)) => room = Some(need),
-            (None, None) => return Ok(None),
-            (Some(got), _) => return Ok(got.or(spare.map(Got::Block))),
+        match (got, more, full) {
+            (None, Some(need), Some(full)) if Some(need) >= room => return Err(full),
+            (None, Some(need), _) => room = Some(need),
+            (None, None, _) => return Ok(None),
+            (Some(got), ..) => return Ok(got.or(spare.map(Got::Block))),
         }
     }
 }
@@ -304,6 +300,7 @@ pub fn put_back(
     item: &Unfinished,
 ) -> Result<()> {
     let cell = queue.cell;
+    space.segment.check_range(item.block(), block::SMALL)?;
     space.run_as(participant, patience, |operation| {
         operation.lock(cell + GET_LOCK)?;
         stack(operation, cell, item.block());
@@ -319,8 +316,43 @@ pub fn put_back(
     })
 }
 
-/// Where an item lay in the ring.
-#[derive(Clone, Copy)]
+/// As `put_back`, without waiting: what a lock stands in the way of is done by whoever of this process
+/// comes by. We stay a member of the queue until then.
+///
+/// # Crash
+/// As `put_back`; until it is done the item is ours, and lost with us.
+pub fn put_back_later(
+    space: &Space,
+    participant: &Participant,
+    queue: Queue,
+    row: Row,
+    item: Unfinished,
+) {
+    let Queue { cell, object } = queue;
+    let held = item.into_row();
+    let numbers = [held, cell, object.row, object.serial, row.number, row.at];
+    space.now_or_later(participant, &PUT_BACK, numbers);
+}
+
+static PUT_BACK: Job = Job {
+    run: |space, participant, patience, &[held, cell, object, serial, number, at]| {
+        let object = ObjectId {
+            row: object,
+            serial,
+        };
+        let (queue, row) = (Queue { cell, object }, Row { number, at });
+        let item = Unfinished::from_row(space, participant, held);
+        let done = put_back(space, participant, patience, queue, row, &item);
+        if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
+            item.into_row(); // it is begun again
+        }
+        done
+    },
+    inherit: |_, _| {},
+};
+
+/// Where an item lies in the ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
     record: u64,
     end: u64,
@@ -335,23 +367,42 @@ impl Place {
             ordinal: front.header.ordinal(),
         }
     }
-
-    /// Where the oldest item lies; by the time it is taken there may be another.
-    pub fn of_first(segment: &Segment, cell: u64) -> Option<Place> {
-        let front = front(segment, cell).ok()??;
-        Some(Place::of(&front))
-    }
 }
 
-/// Gives an item back that we took from there, if the head has not moved since: what is behind it is
-/// as it was as long as it is on the same page. False: somebody took another one.
+/// Copies the first item without taking it, if it lies in the ring itself; what it is, and where it
+/// lies for `take_at`.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `Corrupt`.
+/// As `get`.
+pub fn look_at<'a>(
+    space: &'a Space,
+    participant: &Participant,
+    patience: Patience,
+    cell: u64,
+    buffer: &mut [u8],
+) -> Result<Option<(Got<'a>, Place)>> {
+    let segment = &space.segment;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        if operation.read(cell + RETURNED) != 0 {
+            return Ok(None);
+        }
+        let Some(front) = front(segment, cell)?.filter(|front| front.kind() != A_BLOCK) else {
+            return Ok(None);
+        };
+        let got = copy_out(segment, &front, buffer)?;
+        Ok(Some((got, Place::of(&front))))
+    })
+}
+
+/// Takes the item that lies there, if it is still the first; false: it is not.
+///
+/// # Errors
+/// As `get`.
 ///
 /// # Crash
-/// One record moves the head back and no longer counts the item as ours.
-pub fn untake(
+/// One record moves the head on and counts the item as ours.
+pub fn take_at(
     space: &Space,
     participant: &Participant,
     patience: Patience,
@@ -359,19 +410,21 @@ pub fn untake(
     row: Row,
     place: Place,
 ) -> Result<bool> {
-    let (segment, cell) = (&space.segment, queue.cell);
+    let cell = queue.cell;
     space.run_as(participant, patience, |operation| {
-        operation.lock(cell + GET_LOCK)?;
-        let next = (place.ordinal + 1) & 0xFFFF_FFFF;
-        // The ordinal, as the head may have gone all the way round.
-        if operation.read(cell + HEAD) != place.end || super::ordinal(segment, place.end) != next {
+        if !planted(Bug::GetWithoutLock) {
+            operation.lock(cell + GET_LOCK)?;
+        }
+        // The ordinal, too, as the head may have gone all the way round.
+        let found = front(operation.segment, cell)?.map(|front| Place::of(&front));
+        if operation.read(cell + RETURNED) != 0 || found != Some(place) {
             return Ok(false);
         }
-        operation.write(cell + HEAD, place.record);
-        lease::uncount(operation, cell, row);
-        operation.owe(cell + ITEMS);
+        operation.write(cell + HEAD, place.end);
+        lease::count(operation, cell, row);
+        operation.owe(cell + ROOM);
         operation.commit();
-        crate::crash_point!("queue.back");
+        crate::crash_point!("queue.got");
         Ok(true)
     })
 }

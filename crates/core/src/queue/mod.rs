@@ -41,9 +41,12 @@ mod peek;
 mod tail;
 mod tree;
 
-pub use batch::{get_words, put_words, starts_with_word};
+pub use batch::{Item, Items, Run, get_run, get_words, put_words, starts_with_word};
 pub use doom::crumble;
-pub use front::{Place, get, get_alone, get_alone_but, get_but, look, put_back, task_done, untake};
+pub use front::{
+    Place, get, get_alone, get_alone_but, get_but, look, look_at, put_back, put_back_later,
+    take_at, task_done,
+};
 pub use item::{Fresh, Got, Put, contents, fill, prepare, reserve};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, lay_out};

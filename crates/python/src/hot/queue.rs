@@ -79,7 +79,7 @@ fn queue_take_kept(slf: Object, wait: Option<Deadline>) -> Option<Object> {
         let slf = slf.cast()?;
         let got = quick_get_kept(slf, Limit::of(wait), Buffers::Own, false);
         is_taken = got.is_some();
-        let got = got.map_or_else(|| Ok(py.None()), |got| Ok(got?.0));
+        let got = got.map_or_else(|| Ok(py.None()), |got| Ok(got?.item));
         got.map_err(|error| first_item(slf, error))
     });
     if is_taken {

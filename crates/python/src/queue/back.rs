@@ -1,70 +1,54 @@
 //! Items that were taken and go back, first in line: what cannot be loaded stays where it was.
+//!
+//! An item goes back by its block. Nothing that may fail is begun while an item is in hand that has none.
 
 use super::Queue;
-use super::item::{Held, KIND_LINKED, with_links};
+use super::item::Held;
 use crate::codec::{self, Encoded, Links};
+use crate::error::quietly;
 use crate::handle::Use;
+use crate::primitive::Primitive;
 use courtyard_core::error::Result;
 use courtyard_core::holding::Row;
-use courtyard_core::queue::{self, Fresh, Place, VALUE_WORD};
+use courtyard_core::participant::Participant;
+use courtyard_core::queue::{self, Fresh, VALUE_WORD};
 use courtyard_core::space::Patience;
 use courtyard_core::unfinished::Unfinished;
-use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
-/// What makes an item that was taken an item again.
-pub enum Receipt {
-    /// The item itself: it is plain, and encoding it gives what it was.
-    Item(Py<PyAny>),
-    Word(u64),
-    /// Where they lay, if there was no room for a block.
-    Bytes(u8, Vec<u8>, Option<Place>),
-    Held(Arc<Held>),
-    /// Nobody keeps it: it was loaded, and is its caller's.
-    Plain,
+/// A block for an item that came without one and is plain: encoding it gives what it was. None: there is
+/// no room, or a lock is held for long. No signal handler runs.
+pub fn secure(
+    base: &Primitive,
+    participant: &'static Participant,
+    item: &Bound<'_, PyAny>,
+) -> Option<Arc<Held>> {
+    let made = |kind, parts: &[&[u8]]| secure_bytes(item.py(), base, participant, kind, parts);
+    match codec::encode(item, Links::Keep).ok()? {
+        Encoded::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]),
+        Encoded::Block(block) if block.links.is_empty() => {
+            block.with_parts(|parts, _| made(block.kind, parts))
+        }
+        Encoded::Block(_) => None,
+    }
 }
 
-impl Receipt {
-    /// The item in a block of ours; None: there is nothing to give back.
-    fn block(
-        self,
-        slf: &Bound<'_, Queue>,
-        open: &Use<'_>,
-        raised: &mut Option<PyErr>,
-    ) -> PyResult<Option<Unfinished<'static>>> {
-        let (py, space, participant) = (slf.py(), open.handle.space, open.participant);
-        let mut made = |kind, parts: &[&[u8]]| {
-            let block = surely(slf, raised, |patience| {
-                queue::prepare(space, participant, patience, kind, parts)
-            });
-            match block {
-                Some(Fresh::Block(block)) => Ok(Some(block)),
-                _ => Err(PyMemoryError::new_err("no room for an item")),
-            }
-        };
-        match self {
-            Receipt::Plain => Ok(None),
-            Receipt::Held(held) => match Held::reclaim(held) {
-                Ok(block) => Ok(block),
-                Err(held) => {
-                    let (kind, bytes) = held.bytes(py)?; // views of it are in use
-                    made(kind, &[&bytes])
-                }
-            },
-            Receipt::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]),
-            Receipt::Bytes(kind, bytes, _) => made(kind, &[&bytes]),
-            Receipt::Item(item) => match codec::encode(item.bind(py), Links::Keep)? {
-                Encoded::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]),
-                Encoded::Block(block) => block.with_parts(|parts, _| {
-                    if block.links.is_empty() {
-                        return made(block.kind, parts);
-                    }
-                    let bytes = with_links(py, block.kind, &block.links, parts)?;
-                    made(KIND_LINKED, &[&bytes])
-                }),
-            },
-        }
+/// As `secure`, of an item's bytes.
+pub fn secure_bytes(
+    py: Python<'_>,
+    base: &Primitive,
+    participant: &'static Participant,
+    kind: u8,
+    parts: &[&[u8]],
+) -> Option<Arc<Held>> {
+    let space = base.handle.space;
+    let block = quietly(py, |patience| {
+        queue::prepare(space, participant, patience, kind, parts)
+    });
+    match block? {
+        Fresh::Block(block) => Some(Held::new(space, participant, block)),
+        _ => None,
     }
 }
 
@@ -87,49 +71,69 @@ fn surely<T>(
 }
 
 /// Gives items back that were taken in this order, first in line, whatever signal handlers raise
-/// meanwhile; returns what is to be raised: why they go back, or what a handler raised. Where a full
-/// space has no room for them they are lost, and that says so.
+/// meanwhile; returns what is to be raised: why they go back, or what a handler raised.
 pub fn put_back(
     slf: &Bound<'_, Queue>,
     open: &Use<'_>,
     row: Row,
-    receipts: Vec<Receipt>,
+    blocks: Vec<Arc<Held>>,
     why: PyErr,
 ) -> PyErr {
-    let (py, base) = (slf.py(), slf.as_super().get());
-    let (space, participant) = (base.handle.space, open.participant);
-    if !std::ptr::eq(space.registered(), participant) {
+    let participant = open.participant;
+    if !std::ptr::eq(open.handle.space.registered(), participant) {
         // A child forked meanwhile: what was taken is its parent's.
-        receipts.into_iter().for_each(std::mem::forget);
+        blocks.into_iter().for_each(std::mem::forget);
         return why;
     }
-    let queue = Queue::queue(base);
-    let (mut raised, mut lost) = (None, 0);
-    for receipt in receipts.into_iter().rev() {
-        let mut is_back = false;
-        if let Receipt::Bytes(.., Some(place)) = receipt {
-            let untaken = surely(slf, &mut raised, |patience| {
-                queue::untake(space, participant, patience, queue, row, place)
-            });
-            is_back = untaken == Some(true);
-        }
-        if !is_back {
-            is_back = match receipt.block(slf, open, &mut raised) {
-                Ok(None) => true,
-                Ok(Some(block)) => {
-                    let put = surely(slf, &mut raised, |patience| {
-                        queue::put_back(space, participant, patience, queue, row, &block)
-                    });
-                    put.is_some()
-                }
-                Err(_) => false,
-            };
-        }
-        lost += u32::from(!is_back);
-    }
-    if lost > 0 {
-        let note = format!("{lost} item(s) taken before could not be given back: no room for them");
-        let _ = why.value(py).call_method1("add_note", (note,));
+    let mut raised = None;
+    for held in blocks.into_iter().rev() {
+        give_back(slf, participant, row, held, &mut raised);
     }
     raised.unwrap_or(why)
+}
+
+fn give_back(
+    slf: &Bound<'_, Queue>,
+    participant: &'static Participant,
+    row: Row,
+    held: Arc<Held>,
+    raised: &mut Option<PyErr>,
+) {
+    let base = slf.as_super().get();
+    let (space, queue) = (base.handle.space, Queue::queue(base));
+    let block = match Held::reclaim(held) {
+        Ok(block) => block,
+        // Views of it are in use, as by the exception: a copy goes back, or it does when they are gone.
+        Err(held) => match copy_of(slf, participant, &held, raised) {
+            Some(block) => Some(block),
+            None => return Held::give_back_later(&held, slf, row),
+        },
+    };
+    let Some(block) = block else {
+        return;
+    };
+    let put = surely(slf, raised, |patience| {
+        queue::put_back(space, participant, patience, queue, row, &block)
+    });
+    if put.is_none() {
+        queue::put_back_later(space, participant, queue, row, block);
+    }
+}
+
+/// Another block with the same item; None: there is no room.
+fn copy_of(
+    slf: &Bound<'_, Queue>,
+    participant: &'static Participant,
+    held: &Held,
+    raised: &mut Option<PyErr>,
+) -> Option<Unfinished<'static>> {
+    let (kind, bytes) = held.bytes(slf.py()).ok()?;
+    let space = slf.as_super().get().handle.space;
+    let block = surely(slf, raised, |patience| {
+        queue::prepare(space, participant, patience, kind, &[&bytes])
+    });
+    match block? {
+        Fresh::Block(block) => Some(block),
+        _ => None,
+    }
 }

@@ -1,15 +1,22 @@
-//! Many items at once: those that are value words go together.
+//! Many items at once: those that are small and plain go together.
 
-use super::back::{Receipt, put_back};
-use super::front::get_with_receipt;
+use super::back::{put_back, secure, secure_bytes};
+use super::front::{End, take};
+use super::item::{Held, decode_bytes, may_fail};
 use super::tail::put_one;
-use super::{Queue, empty, shut_down};
+use super::{Queue, empty, is_fifo, shut_down};
 use crate::codec::{self, Buffers, Encoded, Links, failure};
+use crate::ending;
 use crate::waiter::Deadline;
-use courtyard_core::queue::{self, Order};
+use courtyard_core::layout::UNIT;
+use courtyard_core::os;
+use courtyard_core::queue::{self, Item, Items, Order, Run};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// So many items at a time: the lock is held for about a microsecond.
 const MOST: usize = 64;
@@ -73,8 +80,26 @@ fn flush(
     Ok(())
 }
 
-/// How many blocks of items wait for the end of a call; the bytes of more are copied.
-const HELD: usize = 16;
+/// So many items may be given back at once: each has a block and a row.
+const HELD: usize = 1000;
+/// How often a moment is waited for a lock that somebody holds.
+const MOMENTS: u32 = 50;
+const A_MOMENT: Duration = Duration::from_micros(20);
+
+thread_local! {
+    /// Room for what a page holds.
+    static BUFFER: Cell<Option<Box<[u8; UNIT as usize]>>> = const { Cell::new(None) };
+}
+
+/// What a `get` has in hand. Nothing that may fail is begun while an item of it has no block.
+struct Hand<'py> {
+    items: Bound<'py, PyList>,
+    blocks: Vec<Option<Arc<Held>>>,
+    /// Of blocks, all before have one.
+    secured: usize,
+    /// Whether there is one that cannot go back.
+    is_final: bool,
+}
 
 /// Takes up to `max` items, at least one; `wait` says until when to wait for the first.
 ///
@@ -86,73 +111,65 @@ pub fn get<'py>(
     wait: Option<Deadline>,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = slf.py();
-    let (items, mut kept) = (PyList::empty(py), Vec::new());
-    let why = match fill(slf, &items, &mut kept, max, wait) {
-        Ok(()) => return Ok(items),
-        Err(why) if items.is_empty() && kept.is_empty() => return Err(why),
+    let mut hand = Hand {
+        items: PyList::empty(py),
+        blocks: Vec::new(),
+        secured: 0,
+        is_final: false,
+    };
+    let why = match fill(slf, &mut hand, max, wait) {
+        Ok(()) => return Ok(hand.items),
+        Err(why) if hand.blocks.is_empty() => return Err(why),
         Err(why) => why,
     };
     let open = slf.as_super().get().handle.open(py)?;
     let Some(row) = slf.get().enrolment.known(open.participant) else {
+        hand.blocks.into_iter().for_each(std::mem::forget);
         return Err(why); // a child forked meanwhile: what was taken is its parent's
     };
-    let (mut receipts, mut kept) = (Vec::new(), kept.into_iter().peekable());
-    for (index, item) in items.iter().enumerate() {
-        receipts.push(match kept.next_if(|(at, _)| *at == index) {
-            Some((_, receipt)) => receipt,
-            None => Receipt::Item(item.unbind()),
-        });
-    }
-    receipts.extend(kept.map(|(_, receipt)| receipt)); // taken, and not loaded
-    Err(put_back(slf, &open, row, receipts, why))
+    drop(hand.items); // which may hold views of the blocks
+    let blocks = hand.blocks.into_iter().flatten().collect();
+    Err(put_back(slf, &open, row, blocks, why))
 }
 
-/// Takes items, and keeps in `kept`, by their index, what those need that encoding them again might
-/// not bring back.
 fn fill(
     slf: &Bound<'_, Queue>,
-    items: &Bound<'_, PyList>,
-    kept: &mut Vec<(usize, Receipt)>,
+    hand: &mut Hand<'_>,
     max: usize,
     wait: Option<Deadline>,
 ) -> PyResult<()> {
-    let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
-    let (mut wait, mut held) = (wait, 0);
-    while items.len() < max {
-        if !items.is_empty() {
-            if words(slf, items, kept, max)? {
+    let py = slf.py();
+    let mut moments = 0;
+    while hand.items.len() < max {
+        let has_some = !hand.items.is_empty();
+        match run(slf, hand, max)? {
+            Run::Taken(_) => continue,
+            Run::Empty if has_some => break,
+            Run::Busy if has_some => {
+                moments += 1;
+                if moments > MOMENTS {
+                    break;
+                }
+                ending::waiting(py, || os::pause(A_MOMENT));
                 continue;
             }
-            match this.quick_get(py, base) {
-                Some(Some(got)) => {
-                    items.append(got?)?;
-                    continue;
-                }
-                Some(None) => break,
-                None => wait = None,
-            }
+            _ => {}
         }
-        let (item, receipt) = match get_with_receipt(slf, wait, Buffers::Own) {
-            Err(error) if !items.is_empty() && is_end(py, &error) => break,
-            got => got.map_err(|error| item(slf, error, items.len()))?,
-        };
-        let receipt = match receipt {
-            Receipt::Held(block) if block.is_plain() => Receipt::Plain,
-            Receipt::Held(block) if held >= HELD => {
-                let (kind, bytes) = block.bytes(py)?;
-                Receipt::Bytes(kind, bytes, None)
-            }
-            Receipt::Held(block) => {
-                held += 1;
-                Receipt::Held(block)
-            }
-            Receipt::Word(_) => Receipt::Plain,
-            other => other,
-        };
-        if !matches!(receipt, Receipt::Plain) {
-            kept.push((items.len(), receipt));
+        if has_some && !hand.secure(slf) {
+            break;
         }
-        items.append(item)?;
+        let wait = wait.filter(|_| !has_some);
+        let taken = take(slf, wait, Buffers::Own, has_some);
+        match taken.map_err(|error| item(slf, error, hand.items.len()))? {
+            Ok(taken) => {
+                hand.blocks.push(taken.block);
+                hand.is_final |= taken.is_final;
+                hand.items.append(taken.item)?;
+            }
+            Err(_) if has_some => break,
+            Err(End::ShutDown) => return Err(shut_down(py)),
+            Err(_) => return Err(empty(py)),
+        }
     }
     Ok(())
 }
@@ -164,44 +181,78 @@ fn item(slf: &Bound<'_, Queue>, error: PyErr, index: usize) -> PyErr {
     failure::of(slf, failure::at_key(slf.py(), error, "item", index))
 }
 
-/// Whether that says that there is no item more.
-fn is_end(py: Python<'_>, error: &PyErr) -> bool {
-    let is = |other: PyErr| error.is_instance(py, other.get_type(py).as_any());
-    is(empty(py)) || is(shut_down(py))
+impl Hand<'_> {
+    /// Whether all can go back, whatever happens.
+    fn secure(&mut self, slf: &Bound<'_, Queue>) -> bool {
+        let base = slf.as_super().get();
+        let Ok(participant) = base.handle.require_open(slf.py()) else {
+            return false;
+        };
+        if self.is_final || self.blocks.len() >= HELD {
+            return false;
+        }
+        while let Some(block) = self.blocks.get_mut(self.secured) {
+            if block.is_none() {
+                let item = self.items.get_item(self.secured).ok();
+                *block = item.and_then(|item| secure(base, participant, &item));
+                if block.is_none() {
+                    return false;
+                }
+            }
+            self.secured += 1;
+        }
+        true
+    }
 }
 
-/// Takes more items if they are words and nothing stands in the way; false: `get` is due.
+/// Takes more items if they lie in the ring, are plain, and nothing stands in the way.
 ///
 /// # Errors
-/// What decoding raises; the others are in `kept`.
-fn words(
-    slf: &Bound<'_, Queue>,
-    items: &Bound<'_, PyList>,
-    kept: &mut Vec<(usize, Receipt)>,
-    max: usize,
-) -> PyResult<bool> {
+/// What decoding raises where memory has run out: those not decoded have blocks.
+fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
-    if this.order != Order::Fifo {
-        return Ok(false);
+    if !is_fifo(this) {
+        return Ok(Run::Other);
     }
-    let Some(participant) = base.handle.held() else {
-        return Ok(false);
+    let known = base.handle.held();
+    let known = known.and_then(|known| Some((known, this.enrolment.known(known)?)));
+    let Some((participant, row)) = known else {
+        return Ok(Run::Other);
     };
-    let Some(row) = this.enrolment.known(participant) else {
-        return Ok(false);
-    };
-    let mut words = [0; MOST];
-    let room = (max - items.len()).min(MOST);
+    let mut buffer = BUFFER.take().unwrap_or_else(room);
+    let room = (max - hand.items.len()).min(MOST);
     let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
     // SAFETY: the GIL is held from before this call until after it.
-    let got = unsafe { queue::get_words(segment, participant, cell, row, &mut words[..room]) };
-    for (index, &word) in words[..got].iter().enumerate() {
-        let item = codec::decode_word(py, word);
-        if let Err(error) = item.and_then(|item| items.append(item)) {
-            let left = words[index..got].iter();
-            kept.extend(left.map(|&word| (usize::MAX, Receipt::Word(word))));
-            return Err(error);
+    let got =
+        unsafe { queue::get_run(segment, participant, cell, row, room, may_fail, &mut buffer) };
+    if let Run::Taken(length) = got {
+        let mut items = Items(&buffer[..length]);
+        while let Some(raw) = items.next() {
+            let item = match raw {
+                Item::Word(word) => codec::decode_word(py, word).map(Bound::unbind),
+                Item::Bytes(kind, bytes) => decode_bytes(py, kind, bytes, Buffers::Own),
+            };
+            if let Err(error) = item.and_then(|item| hand.items.append(item)) {
+                hand.secure(slf);
+                hand.blocks
+                    .extend([raw].into_iter().chain(items).map(|raw| match raw {
+                        Item::Word(word) => {
+                            let word = word.to_ne_bytes();
+                            secure_bytes(py, base, participant, queue::VALUE_WORD, &[&word])
+                        }
+                        Item::Bytes(kind, bytes) => {
+                            secure_bytes(py, base, participant, kind, &[bytes])
+                        }
+                    }));
+                return Err(error);
+            }
+            hand.blocks.push(None);
         }
     }
-    Ok(got > 0)
+    BUFFER.set(Some(buffer));
+    Ok(got)
+}
+
+fn room() -> Box<[u8; UNIT as usize]> {
+    Box::new([0; UNIT as usize])
 }

@@ -1,18 +1,24 @@
 //! Taking items.
 
-use super::back::{Receipt, put_back};
+use super::back::{put_back, secure_bytes};
 use super::item::{Held, decode_block, decode_bytes, may_fail};
-use super::{Queue, Sorted, empty, shut_down};
+use super::{Queue, Sorted, empty, is_fifo, shut_down};
 use crate::codec::{self, Buffers, pickle};
 use crate::deadline::Limit;
+use crate::error::raise;
+use crate::handle::Use;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
+use courtyard_core::error::Error;
+use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
+use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Got, INLINE, ITEMS, Order, Seen};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::cell::Cell;
+use std::sync::Arc;
 
 thread_local! {
     /// Room to copy an item into; who decodes with it in hand leaves none to who comes meanwhile.
@@ -27,6 +33,32 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
     let result = work(&mut buffer);
     BUFFER.set(Some(buffer));
     result
+}
+
+/// An item taken, and the block that it came in, if it did.
+pub struct Taken {
+    pub item: Py<PyAny>,
+    pub block: Option<Arc<Held>>,
+    /// Whether it could not go back: it is its caller's.
+    pub is_final: bool,
+}
+
+impl Taken {
+    fn plain(item: Py<PyAny>) -> Taken {
+        Taken {
+            item,
+            block: None,
+            is_final: false,
+        }
+    }
+}
+
+/// Why no item was taken.
+pub enum End {
+    Empty,
+    ShutDown,
+    /// There is no room for the block by which it could go back.
+    NoRoom,
 }
 
 impl Queue {
@@ -55,7 +87,11 @@ impl Queue {
             let mut word = [0];
             // SAFETY: the GIL is held from before this call until after it.
             if unsafe { queue::get_words(segment, participant, cell, row, &mut word) } == 1 {
-                return Some(Some(codec::decode_word(py, word[0]).map(Bound::unbind)));
+                let item = codec::decode_word(py, word[0]).map(Bound::unbind);
+                let bytes = word[0].to_ne_bytes();
+                return Some(Some(item.inspect_err(|_| {
+                    give_back(py, base, participant, row, queue::VALUE_WORD, &bytes);
+                })));
             }
         }
         let keep = |kind, _| may_fail(kind);
@@ -65,21 +101,43 @@ impl Queue {
                 unsafe { queue::get_alone_but(segment, participant, cell, row, keep, buffer) }?;
             Some(got.map(|got| match got {
                 Got::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
-                Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length], Buffers::Own),
+                Got::Bytes(kind, length) => {
+                    let bytes = &buffer[..length];
+                    decode_bytes(py, kind, bytes, Buffers::Own).inspect_err(|_| {
+                        give_back(py, base, participant, row, kind, bytes);
+                    })
+                }
                 Got::Block(_) => Err(PyRuntimeError::new_err("a block where none can be")),
             }))
         })
     }
 }
 
+/// Gives a plain item back that could not be decoded, as memory has run out.
+#[cold]
+fn give_back(
+    py: Python<'_>,
+    base: &Primitive,
+    participant: &'static Participant,
+    row: Row,
+    kind: u8,
+    bytes: &[u8],
+) {
+    let held = secure_bytes(py, base, participant, kind, &[bytes]);
+    if let Some(Ok(Some(block))) = held.map(Held::reclaim) {
+        let space = base.handle.space;
+        queue::put_back_later(space, participant, Queue::queue(base), row, block);
+    }
+}
+
 /// Takes a small item whose loading may fail, if nothing stands in the way, and loads it: with a block
-/// at hand by which it can go back. Its buffers are `whose`; with `kept` the receipt is that block.
+/// at hand by which it can go back, which comes with it if `kept`. Its buffers are `whose`.
 pub fn quick_get_kept(
     slf: &Bound<'_, Queue>,
     limit: Limit,
     whose: Buffers,
     kept: bool,
-) -> Option<PyResult<(Py<PyAny>, Receipt)>> {
+) -> Option<PyResult<Taken>> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
     let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
     if this.order != Order::Fifo {
@@ -102,19 +160,23 @@ pub fn quick_get_kept(
             Got::Bytes(kind, length) => (kind, &buffer[..length]),
             Got::Word(word) => {
                 let item = codec::decode_word(py, word).map(Bound::unbind);
-                return Some(item.map(|item| (item, Receipt::Plain)));
+                return Some(item.map(Taken::plain));
             }
             Got::Block(_) => return None,
         };
         let spare = Held::new(space, participant, spare); // which knows of forks
         let item = decode_bytes(py, kind, bytes, whose);
         if item.is_ok() && !(kept && may_fail(kind)) {
-            return Some(item.map(|item| (item, Receipt::Plain)));
+            return Some(item.map(Taken::plain));
         }
-        let receipt = Receipt::Held(spare.filled(kind, bytes));
+        let held = spare.filled(kind, bytes);
         Some(match item {
-            Ok(item) => Ok((item, receipt)),
-            Err(error) => Err(put_back(slf, &open, row, vec![receipt], error)),
+            Ok(item) => Ok(Taken {
+                item,
+                block: Some(held),
+                is_final: false,
+            }),
+            Err(error) => Err(put_back(slf, &open, row, vec![held], error)),
         })
     })
 }
@@ -132,97 +194,181 @@ pub fn tell(base: &Primitive) {
 /// # Errors
 /// `queue.Empty`, `ShutDown`; what decoding raises, and then the item is where it was.
 pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>, whose: Buffers) -> PyResult<Py<PyAny>> {
-    get_with_receipt(slf, wait, whose).map(|(item, _)| item)
+    match take(slf, wait, whose, false)? {
+        Ok(taken) => Ok(taken.item),
+        Err(End::ShutDown) => Err(shut_down(slf.py())),
+        Err(_) => Err(empty(slf.py())),
+    }
 }
 
-/// As `get`, with what it takes to give the item back.
+/// So often an item that could not go back is loaded anew since another was the first meanwhile.
+const ATTEMPTS: u32 = 30;
+
+/// As `get`, or why there is none; `more`: for somebody who has some, and must be able to give this
+/// one back.
 ///
 /// # Errors
-/// As `get`.
-pub fn get_with_receipt(
+/// What decoding raises, and then the item is where it was.
+pub fn take(
     slf: &Bound<'_, Queue>,
     wait: Option<Deadline>,
     whose: Buffers,
-) -> PyResult<(Py<PyAny>, Receipt)> {
+    more: bool,
+) -> PyResult<Result<Taken, End>> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
     let _open = base.handle.open(py)?;
-    let (space, queue) = (base.handle.space, Queue::queue(base));
+    let (space, cell) = (base.handle.space, base.handle.cell);
     let limit = Limit::of(wait);
-    let segment = &space.segment;
-    let got = waiter::attempt(
-        py,
-        &base.handle,
-        base.handle.cell + ITEMS,
-        wait,
-        PROBE,
-        || {
-            let was_closing = queue::is_closing(segment, queue.cell);
-            if let Some(Some(item)) = this.quick_get(py, base) {
-                return Ok(Some((item?, Receipt::Plain)));
-            }
-            if let Some(got) = quick_get_kept(slf, limit, whose, true) {
-                return got.map(Some);
-            }
-            // Asked each time: signal handlers run while we wait, and may fork.
-            let open = base.handle.open(py)?;
-            let participant = open.participant;
-            let Some(row) = this.row(py, base, &open, limit)? else {
-                return Ok(None);
+    let got = waiter::attempt(py, &base.handle, cell + ITEMS, wait, PROBE, || {
+        let was_closing = queue::is_closing(&space.segment, cell);
+        if space.is_behind() {
+            // An item of ours may be on its way back.
+            base.handle
+                .waiting_until(py, limit, |patience| space.catch_up(patience))?;
+        }
+        if !more && let Some(Some(item)) = this.quick_get(py, base) {
+            return Ok(Some(Ok(Taken::plain(item?))));
+        }
+        if let Some(got) = quick_get_kept(slf, limit, whose, true) {
+            return got.map(|taken| Some(Ok(taken)));
+        }
+        // Asked each time: signal handlers run while we wait, and may fork.
+        let open = base.handle.open(py)?;
+        let Some(row) = this.row(py, base, &open, limit)? else {
+            return Ok(None);
+        };
+        for _ in 0..ATTEMPTS {
+            let full = match general(slf, &open, row, limit, whose)? {
+                Ok(Some(taken)) => return Ok(Some(Ok(taken))),
+                Ok(None) if was_closing => return Ok(Some(Err(End::ShutDown))),
+                Ok(None) => return Ok(None),
+                Err(full) => full,
             };
-            let Some(sorted) = Sorted::take(slf, limit)? else {
-                return Ok(None);
-            };
-            let sift = sorted.as_ref().map(|sorted| sorted.least(py));
-            let sift = sift.transpose()?.flatten();
-            let mut place = None;
-            let got = with_buffer(|buffer| {
-                let got = base.handle.waiting_until(py, limit, |patience| {
-                    queue::get_but(
-                        space,
-                        participant,
-                        patience,
-                        queue,
-                        row,
-                        sift.as_ref(),
-                        may_fail,
-                        (buffer, &mut place),
-                    )
-                })?;
-                drop(sorted); // decoding may run any code
-                let (item, receipt) = match got.flatten() {
-                    None => return Ok(None),
-                    Some(Got::Word(word)) => {
-                        let item = codec::decode_word(py, word).map(Bound::unbind);
-                        (item, Receipt::Word(word))
-                    }
-                    Some(Got::Bytes(kind, length)) => {
-                        let bytes = &buffer[..length];
-                        let item = decode_bytes(py, kind, bytes, whose);
-                        let is_plain = item.is_ok() && !may_fail(kind);
-                        let receipt = match is_plain {
-                            true => Receipt::Plain,
-                            false => Receipt::Bytes(kind, bytes.to_vec(), place),
-                        };
-                        (item, receipt)
-                    }
-                    Some(Got::Block(block)) => {
-                        let held = Held::new(space, participant, block);
-                        (decode_block(py, held.clone(), whose), Receipt::Held(held))
-                    }
-                };
-                match item {
-                    Ok(item) => Ok(Some((item, receipt))),
-                    Err(error) => Err(put_back(slf, &open, row, vec![receipt], error)),
-                }
-            })?;
-            if got.is_none() && was_closing {
-                return Err(shut_down(py));
+            if more {
+                return Ok(Some(Err(End::NoRoom)));
             }
-            Ok(got)
-        },
-    )?;
+            if !is_fifo(this) {
+                return Err(raise(py, full));
+            }
+            if let Some(item) = load_and_take(slf, &open, row, limit, whose)? {
+                return Ok(Some(Ok(Taken {
+                    item,
+                    block: None,
+                    is_final: true,
+                })));
+            }
+        }
+        let what = "there is no room for an item to go back if it does not load, and others took \
+                    one each time while it was loaded first";
+        Err(raise(py, Error::Full(what.into())))
+    })?;
     tell(base);
-    got.ok_or_else(|| empty(py))
+    Ok(got.unwrap_or(Err(End::Empty)))
+}
+
+/// Takes the first item and loads it; `Ok(None)`: there is none. An error is why nothing was taken: no
+/// room for the block by which it could go back.
+///
+/// # Errors
+/// As `take`.
+fn general(
+    slf: &Bound<'_, Queue>,
+    open: &Use<'_>,
+    row: Row,
+    limit: Limit,
+    whose: Buffers,
+) -> PyResult<Result<Option<Taken>, Error>> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let (space, participant) = (base.handle.space, open.participant);
+    let queue = Queue::queue(base);
+    let Some(sorted) = Sorted::take(slf, limit)? else {
+        return Ok(Ok(None));
+    };
+    let sift = sorted.as_ref().map(|sorted| sorted.least(py));
+    let sift = sift.transpose()?.flatten();
+    with_buffer(|buffer| {
+        let got = base.handle.waiting_until(py, limit, |patience| {
+            let sift = sift.as_ref();
+            match queue::get_but(
+                space,
+                participant,
+                patience,
+                queue,
+                row,
+                sift,
+                may_fail,
+                buffer,
+            ) {
+                Err(full @ Error::Full(_)) => Ok(Err(full)),
+                got => got.map(Ok),
+            }
+        })?;
+        drop(sorted); // decoding may run any code
+        let got = match got {
+            Some(Ok(Some(got))) => got,
+            Some(Err(full)) => return Ok(Err(full)),
+            _ => return Ok(Ok(None)),
+        };
+        let (item, block) = match got {
+            Got::Word(word) => (codec::decode_word(py, word).map(Bound::unbind), None),
+            Got::Bytes(kind, length) => {
+                let (bytes, me) = (&buffer[..length], participant);
+                let item = decode_bytes(py, kind, bytes, whose);
+                let back = |_: &PyErr| secure_bytes(py, base, me, kind, &[bytes]);
+                let block = item.as_ref().err().and_then(back);
+                (item, block)
+            }
+            Got::Block(block) => {
+                let held = Held::new(space, participant, block);
+                (decode_block(py, held.clone(), whose), Some(held))
+            }
+        };
+        match item {
+            Ok(item) => Ok(Ok(Some(Taken {
+                item,
+                block,
+                is_final: false,
+            }))),
+            Err(error) => {
+                let blocks = block.into_iter().collect();
+                Err(put_back(slf, open, row, blocks, error))
+            }
+        }
+    })
+}
+
+/// Loads the first item, and takes it if it still is the first: what raises has taken nothing. None: it
+/// is not, or is none that lies in the ring itself.
+///
+/// # Errors
+/// As `take`.
+fn load_and_take(
+    slf: &Bound<'_, Queue>,
+    open: &Use<'_>,
+    row: Row,
+    limit: Limit,
+    whose: Buffers,
+) -> PyResult<Option<Py<PyAny>>> {
+    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    let (space, participant) = (handle.space, open.participant);
+    let queue = Queue::queue(slf.as_super().get());
+    with_buffer(|buffer| {
+        let seen = handle.waiting_until(py, limit, |patience| {
+            queue::look_at(space, participant, patience, queue.cell, buffer)
+        })?;
+        let Some((got, place)) = seen.flatten() else {
+            return Ok(None);
+        };
+        let item = match got {
+            Got::Word(word) => codec::decode_word(py, word)?.unbind(),
+            Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length], whose)?,
+            Got::Block(_) => return Ok(None),
+        };
+        let taken = handle.waiting_until(py, limit, |patience| {
+            queue::take_at(space, participant, patience, queue, row, place)
+        })?;
+        Ok((taken == Some(true)).then_some(item))
+    })
 }
 
 /// The first items, at most so many, decoded without taking them; nothing is unpickled.

@@ -1,11 +1,13 @@
 //! Items in blocks, and items with links to courtyard objects.
 
+use super::Queue;
 use crate::codec::{self, Buffers, Source, failure, pickle, settle};
 use crate::error::{copying, named, raise};
 use crate::process;
 use crate::trust;
 use courtyard_core::error::Error;
 use courtyard_core::heap;
+use courtyard_core::holding::Row;
 use courtyard_core::keep::Keeper;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue;
@@ -16,7 +18,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use std::ffi::c_int;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A kind beside the codec's: the length of a pickled list of links, the codec's kind, the list,
 /// then what that kind says. Links are pickled handles, each a ticket of its object.
@@ -86,6 +88,8 @@ pub struct Held {
     space: &'static Space,
     holder: *const Participant,
     block: Option<Unfinished<'static>>,
+    /// Where it goes back to when the last view of it is gone.
+    back: OnceLock<(Py<Queue>, Row)>,
     /// Dropped last.
     _way: process::Way,
 }
@@ -100,6 +104,7 @@ impl Held {
             space,
             holder: std::ptr::from_ref(participant),
             block: Some(block),
+            back: OnceLock::new(),
             _way: process::Way::new(space),
         })
     }
@@ -123,10 +128,11 @@ impl Held {
         Arc::try_unwrap(held).map(|mut held| held.block.take())
     }
 
-    /// Whether what is in the block is as good as its bytes: nothing runs when it is loaded.
-    pub fn is_plain(&self) -> bool {
-        let contents = queue::contents(&self.space.segment, self.payload());
-        contents.is_ok_and(|(kind, ..)| !may_fail(kind))
+    /// It goes back to the queue when the last view of it is gone.
+    pub fn give_back_later(&self, queue: &Bound<'_, Queue>, row: Row) {
+        if self.back.set((queue.clone().unbind(), row)).is_ok() {
+            queue.as_super().get().handle.retain(); // also after `close()`
+        }
     }
 
     /// What is in the block.
@@ -150,7 +156,21 @@ unsafe impl Sync for Held {}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        drop(self.block.take());
+        let (block, back) = (self.block.take(), self.back.take());
+        let (Some(block), Some((queue, row))) = (block, back) else {
+            return;
+        };
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let me = unsafe { self.space.registered().as_ref() };
+        let me = me.filter(|&me| std::ptr::eq(me, self.holder));
+        // Where there is no GIL to be had the interpreter ends, and the item with this process.
+        Python::try_attach(|py| {
+            let base = queue.bind(py).as_super().get();
+            if let Some(me) = me {
+                queue::put_back_later(self.space, me, Queue::queue(base), row, block);
+            }
+            base.handle.give_up();
+        });
     }
 }
 

@@ -49,6 +49,11 @@ fn is_least(queue: &Queue) -> bool {
     queue.order == Order::Least
 }
 
+/// Whether its items lie in a ring.
+fn is_fifo(queue: &Queue) -> bool {
+    queue.order == Order::Fifo
+}
+
 /// `queue.Empty`, `queue.Full`, or `courtyard.ShutDown`.
 fn raise_named(py: Python<'_>, module: &str, name: &str) -> PyErr {
     let class = py
@@ -306,7 +311,7 @@ impl Queue {
     ///
     /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0; and LoadError for an
     /// item, or what Ctrl-C raises: then all that it had taken are back, first in line. In a full space
-    /// there may be no room for them: a note of the exception says how many are lost.
+    /// it returns fewer items: those before one that may fail to load, when they could not go back.
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,

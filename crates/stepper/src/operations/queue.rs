@@ -4,7 +4,8 @@ use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::cell;
 use courtyard_core::holding::Row;
-use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
+use courtyard_core::layout::UNIT;
+use courtyard_core::queue::{self, Fresh, Got, INLINE, Item, Items, Order, Put, Queue, Run};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, heap};
@@ -346,6 +347,35 @@ fn getting(entries: &mut Vec<Entry>) {
             assert_eq!((count, got), (3, [0, 1, 2]));
         },
     ));
+    // Of pages that are full, as many as the first has; of words, fewer than there are.
+    for (name, count, length, max, taken) in [
+        ("get items at once", 3, 100, 9, 3),
+        ("get some items at once", 4, 100, 3, 3),
+        ("get the items of a page at once", PAGE + 1, 4000, 9, PAGE),
+    ] {
+        entries.push(change(
+            name,
+            (0, false),
+            row(count, length),
+            row(count, length)[taken..].to_vec(),
+            enroll,
+            move |space, queue, at| {
+                let (segment, me) = (&space.segment, me(space));
+                let (mut buffer, none) = ([0; UNIT as usize], |_| false);
+                // SAFETY: as above.
+                let run =
+                    unsafe { queue::get_run(segment, me, queue.cell, at, max, none, &mut buffer) };
+                let Run::Taken(bytes) = run else {
+                    panic!("{run:?}");
+                };
+                let items = Items(&buffer[..bytes]).map(|item| match item {
+                    Item::Bytes(KIND, bytes) => bytes.to_vec(),
+                    other => panic!("{other:?}"),
+                });
+                assert_eq!(items.collect::<Vec<_>>(), row(taken, length));
+            },
+        ));
+    }
     entries.push(change(
         "call an item done",
         (0, false),
@@ -366,8 +396,8 @@ fn getting(entries: &mut Vec<Entry>) {
 /// Takes the first item in a block.
 fn get_block(space: &'static Space, queue: Queue, row: Row) -> Unfinished<'static> {
     let (me, mut buffer) = (me(space), vec![0; INLINE as usize]);
-    let (all, room) = (|_| true, (buffer.as_mut_slice(), &mut None));
-    let got = queue::get_but(space, me, &mut patient, queue, row, None, all, room);
+    let all = |_| true;
+    let got = queue::get_but(space, me, &mut patient, queue, row, None, all, &mut buffer);
     match got.expect("to get").expect("an item") {
         Got::Block(block) => block,
         _ => panic!("an item in no block"),
@@ -410,19 +440,33 @@ fn giving_back(entries: &mut Vec<Entry>) {
         ));
     }
     entries.push(change_from(
-        "put an item back where it lay",
+        "put an item back later",
         (0, false),
         row(3, 100),
         (row(3, 100)[1..].to_vec(), row(3, 100)),
         |space, queue| {
             let row = enroll(space, queue);
-            let place = queue::Place::of_first(&space.segment, queue.cell).expect("an item");
-            get(space, queue, row).expect("an item");
-            (row, place)
+            (row, get_block(space, queue, row))
         },
-        |space, queue, (row, place)| {
-            let done = queue::untake(space, me(space), &mut patient, queue, row, place);
-            assert!(done.expect("to put back"));
+        |space, queue, (row, block)| {
+            queue::put_back_later(space, me(space), queue, row, block);
+        },
+    ));
+    entries.push(change(
+        "look at an item and take it",
+        (0, false),
+        row(3, 100),
+        row(3, 100)[1..].to_vec(),
+        enroll,
+        |space, queue, row| {
+            let (me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+            let seen = queue::look_at(space, me, &mut patient, queue.cell, &mut buffer);
+            let (seen, place) = seen.expect("to look").expect("an item");
+            assert_eq!(bytes_of(space, seen, &buffer), item(0, 100));
+            let taken = queue::take_at(space, me, &mut patient, queue, row, place);
+            assert!(taken.expect("to take"));
+            let again = queue::take_at(space, me, &mut patient, queue, row, place);
+            assert!(!again.expect("to look"));
         },
     ));
 }
