@@ -157,6 +157,17 @@ def test_classes_are_made_as_multiprocessings() -> None:
         assert lock.locked()
 
 
+def test_values_and_arrays_are_of_the_standard_modules_classes() -> None:
+    classes: Any = sharedctypes
+    value, text = multiprocessing.Value("i"), multiprocessing.Array("c", 3)
+    array, point = multiprocessing.Array("i", 3), multiprocessing.Value(Point)
+    for obj in (value, text, array, point):
+        assert isinstance(obj, classes.SynchronizedBase)
+    assert isinstance(value, classes.Synchronized) and isinstance(array, classes.SynchronizedArray)
+    assert isinstance(text, classes.SynchronizedString)
+    assert not isinstance(multiprocessing.RawValue("i"), classes.SynchronizedBase)
+
+
 class Small(multiprocessing.queues.Queue[Any]):
     def __init__(self, name: str, *, ctx: Any) -> None:
         super().__init__(1, ctx=ctx)

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 TYPECODES = {
     "c": "c_char",
-    "u": "c_wchar",
     "b": "c_byte",
     "B": "c_ubyte",
+    "u": "c_wchar",
     "h": "c_short",
     "H": "c_ushort",
     "i": "c_int",
@@ -24,6 +24,7 @@ TYPECODES = {
     "f": "c_float",
     "d": "c_double",
 }
+CODES = ", ".join([*TYPECODES][:-1]) + " or d"
 # ctypes' letters that are one word in shared memory.
 _WORDS = frozenset("cubBhHiIlLqQfd?P")
 _PROCESS_POINTERS = frozenset("zZOX")
@@ -66,8 +67,8 @@ def _resolve(declared: Declared) -> Declaration:
         name = TYPECODES.get(declared)
         if name is None:
             raise TypeError(
-                f"unknown typecode {declared!r}: expected one of {' '.join(TYPECODES)}, a ctypes "
-                "type, int, float, bool, object, or another class"
+                f"bad typecode (must be a ctypes type or one of {CODES}; or int, float, bool, "
+                f"object or another class): {declared!r}"
             )
         ctype = getattr(ctypes, name)
         return Declaration(declared, ctypes.sizeof(ctype), ctype, "scalar")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from courtyard._declaration import TYPECODES, resolve
+from courtyard._declaration import CODES, TYPECODES, resolve
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -124,20 +124,26 @@ def _expected() -> str:
     )
 
 
+def _wrong(declared: Any) -> str:
+    if isinstance(declared, str):
+        return (
+            f"bad typecode (must be a ctypes type or one of {CODES}; or a NumPy dtype, int, float "
+            f"or bool): {declared!r}"
+        )
+    return f"{_expected()} for the elements, found {declared!r}"
+
+
 def _from_dtype(declared: Any) -> Element:
     np = numpy()
     if np is None:
-        raise TypeError(
-            f"{_expected()} for the elements, found {declared!r}; NumPy's dtypes need NumPy, which "
-            "is not installed"
-        )
+        raise TypeError(f"{_wrong(declared)}; NumPy's dtypes need NumPy, which is not installed")
     known = str | list | tuple | dict | type | np.dtype
     try:
         if not isinstance(declared, known):
             raise TypeError
         dtype = np.dtype(declared)
     except (TypeError, ValueError):
-        raise TypeError(f"{_expected()} for the elements, found {declared!r}") from None
+        raise TypeError(_wrong(declared)) from None
     if dtype.hasobject:
         raise TypeError(f"{dtype} holds pointers into one process; nothing could follow them")
     base = dtype.base

@@ -51,6 +51,10 @@ class Set(Table, _Native["_T"]):
             self.clear()
         self.update(iterable)
 
+    def _getvalue(self) -> set[_T]:
+        """Return what ``copy()`` does: for programs written for a Manager."""
+        return self.copy()
+
     def add(self, element: _T, /) -> None:
         """Put an element in, unless it is there.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import courtyard
 from courtyard._declaration import resolve
 from courtyard._factories import Factories
+from courtyard.multiprocessing import _proxy
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -42,11 +43,21 @@ class Manager(Factories):
         initargs: Any = (),
         maxtasksperchild: int | None = None,
     ) -> Any:
-        """Make a pool of processes, which are started as the manager's context has it."""
-        return self._context.Pool(processes, initializer, initargs, maxtasksperchild)
+        """Make a pool of processes, which are started as the manager's context has it.
+
+        It may be handed to other processes, as a Manager's: what they have done in it is done by
+        its workers, which are children of the process that made it. When that has ended, their
+        calls raise EOFError or an OSError.
+        """
+        from courtyard.multiprocessing import _pool
+
+        return _pool.Pool(self._context.Pool(processes, initializer, initargs, maxtasksperchild))
 
     def _make(self, kind: str, *arguments: Any, **keywords: Any) -> Any:
-        return getattr(courtyard, kind)(*arguments, **keywords)
+        if keywords.get("lock") is False:
+            kind = f"Raw{kind}"
+            del keywords["lock"]
+        return getattr(_proxy, kind)(*arguments, **keywords)
 
     def Value(self, typecode: Any, *args: Any, lock: Any = True) -> courtyard.Value[Any]:
         """Make a Value; where no value can be of that type, as of ``c_char_p``, one of any object.

@@ -12,12 +12,21 @@ __all__ = ["Array", "RawArray", "RawValue", "Value", "copy", "synchronized"]
 _T = TypeVar("_T")
 
 
-class Array(MultiprocessingRules, courtyard.Array[_T]):
+class SynchronizedBase(MultiprocessingRules):
+    """What has a lock: values and arrays."""
+
+
+class Array(SynchronizedBase, courtyard.Array[_T]):
     """A ``courtyard.Array`` that is used as ``multiprocessing.Array``."""
 
 
-class Value(MultiprocessingRules, courtyard.Value[_T]):
+class Value(SynchronizedBase, courtyard.Value[_T]):
     """A ``courtyard.Value`` that is used as ``multiprocessing.Value``."""
+
+
+# What the standard module calls the classes of what ``Value`` and ``Array`` return.
+Synchronized = Value
+SynchronizedArray = SynchronizedString = Array
 
 
 def __getattr__(name: str) -> Any:
