@@ -53,6 +53,7 @@ def among_others(d: Any, step: int) -> None:
     chance = random.randrange(KEYS)
     d[f"key {chance}"] = sealed(chance, sizes(chance))
     d.pop(f"key {random.randrange(KEYS)}", None)
+    d.move_to_end("n", last=random.randrange(2) == 0)
     d.increment("n", step)
     if chance == 0:
         for key in list(d):

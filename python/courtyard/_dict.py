@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from functools import partial
 from sys import _getframe
 
 from courtyard import _native
 from courtyard._copy import deep
+from courtyard._iteration import iterate
 from courtyard._name import quoted
 from courtyard._primitive import content_of, once
 from courtyard._table import Table
@@ -47,11 +49,14 @@ class Dict(Table, _Native["_K", "_V"]):
 
     Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
     are one change each. Iteration goes over a snapshot of the keys and never raises for a change
-    by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``get_lock()`` keeps all
-    other writers out for more than one operation.
+    by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``next(iter(d))`` and
+    ``next(reversed(d))`` read one key alone; whoever goes on from there by calls of ``next`` goes
+    over those keys of the moment of the second call that were there at the first. ``get_lock()``
+    keeps all other writers out for more than one operation.
 
     Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``edit``, ``get_many``,
-    ``set_many``, ``get_lock``, ``wait_for``, ``version``.
+    ``set_many``, ``get_lock``, ``wait_for``, ``version``; ``move_to_end`` and
+    ``popitem(last=False)`` as in ``OrderedDict``.
 
     A killed process has changed a key wholly or not at all; what a call that returned has stored
     stays. Its lock is free again.
@@ -161,7 +166,7 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> cy.Dict(a=1, b=2, c=3).get_many(["c", "a", "z"])
         {'c': 3, 'a': 1}
         """
-        return dict(self._find_all(list(keys)))
+        return self._find_all(list(keys))
 
     def keys(self) -> KeysView[_K]:
         """Return a view of the keys: set-like, live; its iteration is over a snapshot.
@@ -211,13 +216,18 @@ class Dict(Table, _Native["_K", "_V"]):
         return deep(self, memo, {}, dict.update, self._items)
 
     def __iter__(self) -> Iterator[_K]:
-        """Iterate over a snapshot of the keys."""
-        return iter(self._keys())
+        """Iterate over a snapshot of the keys; ``next(iter(d))`` reads the first alone.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict(a=1, b=2, c=3)
+        >>> next(iter(d)), next(reversed(d)), next(iter(d.items()))
+        ('a', 'c', ('a', 1))
+        """
+        return iterate(len(self), self._keys, partial(self._first_key, False), _getframe(1))
 
     def __reversed__(self) -> Iterator[_K]:
         """Iterate over a snapshot of the keys, the last put in first."""
-        last_first: Iterator[_K] = reversed(self._keys())
-        return last_first
+        return _backwards(self, self._keys, self._first_key, _getframe(1))
 
     def __or__(self, other: Mapping[_OtherK, _OtherV]) -> dict[_K | _OtherK, _V | _OtherV]:
         """Return a plain dict of both, the values of the right one first."""
@@ -270,6 +280,17 @@ def _plain(other: Any) -> Any:
     return other.copy() if isinstance(other, Dict) else other
 
 
+def _backwards(of: Any, read: Any, first: Any, frame: FrameType) -> Iterator[Any]:
+    """Return an iterator that goes from the last to the first."""
+
+    def read_backwards(begun: Any) -> list[Any]:
+        found: list[Any] = read(begun)
+        found.reverse()
+        return found
+
+    return iterate(len(of), read_backwards, partial(first, True), frame)
+
+
 class _Keys(KeysView):  # type: ignore[type-arg]
     __slots__ = ("_place",)
 
@@ -282,16 +303,18 @@ class _Keys(KeysView):  # type: ignore[type-arg]
     def __iter__(self) -> Iterator[Any]:
         frame = _getframe(1)
         place = id(frame), frame.f_lasti
+        mapping = self._mapping
         if place != self._place:
-            return iter(self._mapping._keys())
+            return iterate(len(mapping), mapping._keys, partial(mapping._first_key, False), frame)
         # Made and gone over by one instruction: dict(d), {**d}, plain.update(d), which go on to
         # ask for the value of each key. They get those of the same moment.
-        items = self._mapping._items()
-        _native.begin_merge(self._mapping, place, items)
+        items = mapping._items()
+        _native.begin_merge(mapping, place, items)
         return iter([key for key, _ in items])
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(self._mapping._keys())  # type: ignore[no-any-return]
+        mapping = self._mapping
+        return _backwards(mapping, mapping._keys, mapping._first_key, _getframe(1))
 
     def __repr__(self) -> str:
         return f"dict_keys({_native.showing(self._mapping._keys)!r})"
@@ -307,10 +330,13 @@ class _Items(ItemsView):  # type: ignore[type-arg]
     _mapping: Dict[Any, Any]
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        return iter(self._mapping._items())
+        mapping = self._mapping
+        first = partial(mapping._first_item, False)
+        return iterate(len(mapping), mapping._items, first, _getframe(1))
 
     def __reversed__(self) -> Iterator[tuple[Any, Any]]:
-        return reversed(self._mapping._items())  # type: ignore[no-any-return]
+        mapping = self._mapping
+        return _backwards(mapping, mapping._items, mapping._first_item, _getframe(1))
 
     def __contains__(self, item: object) -> bool:
         return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
@@ -328,11 +354,18 @@ class _Values(ValuesView):  # type: ignore[type-arg]
 
     _mapping: Dict[Any, Any]
 
+    def _read(self, begun: Any = None) -> list[Any]:
+        return [value for _, value in self._mapping._items(begun)]
+
+    def _first(self, last: bool) -> tuple[list[Any], Any]:
+        found, begun = self._mapping._first_item(last)
+        return [value for _, value in found], begun
+
     def __iter__(self) -> Iterator[Any]:
-        return iter([value for _, value in self._mapping._items()])
+        return iterate(len(self), self._read, partial(self._first, False), _getframe(1))
 
     def __reversed__(self) -> Iterator[Any]:
-        return iter([value for _, value in reversed(self._mapping._items())])
+        return _backwards(self, self._read, self._first, _getframe(1))
 
     def __repr__(self) -> str:
         return f"dict_values({_native.showing(lambda: list(self))!r})"

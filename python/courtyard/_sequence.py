@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import chain
+from sys import _getframe
 
 from courtyard import _native
 from courtyard._copy import deep
+from courtyard._iteration import iterate
 from courtyard._name import quoted
 from courtyard._primitive import Shared, content_of, once
 from courtyard._subclass import closed
@@ -114,13 +116,26 @@ class Row(Shared, _native.Sequence["_T"]):
         return value in self._values()
 
     def __iter__(self) -> Iterator[_T]:
-        """Iterate over a snapshot."""
-        return iter(self._values())
+        """Iterate over a snapshot; ``next(iter(x))`` reads one value alone.
+
+        Whoever goes on from there by calls of ``next`` goes over the others as they stand at the
+        second call.
+        """
+
+        def read(begun: Any) -> list[_T]:
+            return self._values() if begun is None else self._piece(1, None)[0]
+
+        return iterate(len(self), read, lambda: self._piece(0, 1), _getframe(1))
 
     def __reversed__(self) -> Iterator[_T]:
         """Iterate over a snapshot, the last value first."""
-        last_first: Iterator[_T] = reversed(self._values())
-        return last_first
+
+        def read(begun: Any) -> list[_T]:
+            values = self._values() if begun is None else self._piece(0, begun[1] - 1)[0]
+            values.reverse()
+            return values
+
+        return iterate(len(self), read, lambda: self._piece(-1, None), _getframe(1))
 
     def __add__(self, other: Any) -> Any:
         """Return a plain builtin of both."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import MutableSet
 from collections.abc import Set as AbstractSet
+from functools import partial
+from sys import _getframe
 
 from courtyard import _native
 from courtyard._copy import deep
+from courtyard._iteration import iterate
 from courtyard._name import quoted
 from courtyard._table import Table
 
@@ -338,8 +341,8 @@ class Set(Table, _Native["_T"]):
         return super().__contains__(_frozen(element))
 
     def __iter__(self) -> Iterator[_T]:
-        """Iterate over a snapshot, in the order of insertion."""
-        return iter(self._keys())
+        """Iterate over a snapshot, in the order of insertion; ``next(iter(s))`` reads one alone."""
+        return iterate(len(self), self._keys, partial(self._first_key, False), _getframe(1))
 
     def __repr__(self) -> str:
         """Say what it is and what is in it."""

@@ -52,6 +52,8 @@ bugs! {
     EntryLinkedFirst,
     /// table: an entry has contents before it is linked.
     ContentsBeforeLink,
+    /// table: an entry has its new place by a record before the one that gives it its stamp.
+    StampedLater,
     /// table: a doomed index does not say how many entries it still names.
     LeftNotCounted,
     /// list: an element counts before its word is written.

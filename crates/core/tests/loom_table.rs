@@ -17,7 +17,7 @@ use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::space::{Hooks, Space, patient};
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Item, Key, SHARDS, Table, When};
+use courtyard_core::table::{self, End, Item, Key, SHARDS, Table, Want, When};
 use courtyard_core::value::{Found, Fresh};
 use loom::thread;
 use std::sync::Arc;
@@ -53,6 +53,8 @@ enum Act {
     Remove,
     /// The same; then he stores under the second key, in the entry that became free.
     Reuse,
+    /// Of two keys, puts the one at the other end of the order at this one.
+    Move(End),
 }
 
 fn key(bytes: &[u8]) -> Key<'_> {
@@ -131,6 +133,30 @@ fn space(act: Act) -> Arc<Space> {
         let blocks = (UNIT - chunk::BLOCKS) / CLASSES[class];
         set(first - LINE, class as u64 | blocks << 8 | chunk::TAG);
     }
+    if let Act::Move(end) = act {
+        // The second key stands behind the first, with a place before them or behind.
+        let second = keys()[1];
+        let hash = key(&second).hash();
+        let slot = |number: u64| index + number % SLOTS * WORD;
+        let free = (hash >> 3..).find(|&number| slot(number) != slot(key(&first).hash() >> 3));
+        set(slot(free.expect("a slot")), NEW << 16 | hash >> 48);
+        let start = u64::from(end == End::First);
+        set(shard + 24, 2);
+        set(shard + 32, start + 2);
+        set(shard + 40, start);
+        for (place, entry, key) in [(start, OLD, first), (start + 1, NEW, second)] {
+            set(index + (SLOTS + place) * WORD, entry);
+            set(entry, 24 | kind::ENTRY << 56);
+            set(entry + 8, 1 + place - start);
+            set(entry + 16, (1 + place - start) << 3 | 1);
+            set(entry + 24, place << 32 | 1 | 1 << 26);
+            set(entry + 32, u64::from(key[0]));
+        }
+        if end == End::First {
+            set(index + SLOTS * WORD, 0);
+        }
+        set(superblock::NEXT_SERIAL, 2);
+    }
     Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
 }
 
@@ -182,7 +208,23 @@ fn perform(space: &Space, participant: &Participant, act: Act) {
             remove(space, participant);
             store(space, participant, 1);
         }
+        Act::Move(end) => {
+            let names = keys();
+            let which = usize::from(end == End::First);
+            let key = key(&names[which]);
+            let moved = table::move_to_end(space, participant, &mut patient, TABLE, &key, end);
+            assert!(moved.unwrap());
+        }
     }
+}
+
+/// Which key is at an end of the order.
+fn at_end(space: &Space, participant: &Participant, end: End) -> usize {
+    let first = table::first(space, participant, &mut patient, TABLE, Want::Keys, end);
+    let (pairs, _) = first.unwrap();
+    let pair = pairs.iter().next().expect("a key");
+    let place = keys().iter().position(|name| name == pair.key);
+    place.expect("a key of the table")
 }
 
 fn find(space: &Space, participant: &Participant, which: usize) -> Option<u64> {
@@ -202,6 +244,7 @@ fn states(act: Act) -> Vec<[Option<u64>; 2]> {
         Act::Insert | Act::Grow => vec![[Some(1), None], [Some(1), Some(2)]],
         Act::Remove => vec![[Some(1), None], [None, None]],
         Act::Reuse => vec![[Some(1), None], [None, None], [None, Some(2)]],
+        Act::Move(_) => vec![[Some(1), Some(2)]],
     }
 }
 
@@ -247,6 +290,82 @@ fn meet(act: Act, looked_up: usize, stores: u64) {
     assert!(!lives || reached == states.len() - 1, "a change is lost");
     let there = after.iter().flatten().count() as u64;
     assert_eq!(table::count(segment, CELL), there, "the count");
+}
+
+/// One moves a key, and may die; the other looks meanwhile which key is at an end, and both after.
+fn meet_order(to: End, looked_at: End, stores: u64) {
+    let space = space(Act::Move(to));
+    let segment = &space.segment;
+    let [writer, reader] = [join(&space, 0), join(&space, 1)];
+    let there = space.clone();
+    let writing = thread::spawn(move || {
+        let act = || perform(&there, &writer, Act::Move(to));
+        there.segment.live(0, stores, act).is_some()
+    });
+    let reader = Arc::new(reader);
+    let (there, beside) = (space.clone(), reader.clone());
+    let looking = thread::spawn(move || {
+        let look = || at_end(&there, &beside, looked_at);
+        there.segment.live(1, IMMORTAL, look).unwrap()
+    });
+    let during = looking.join().unwrap();
+    let lives = writing.join().unwrap();
+    if !lives {
+        recover::reap_all(segment).unwrap();
+    }
+    let look = |end| {
+        segment
+            .live(1, IMMORTAL, || at_end(&space, &reader, end))
+            .unwrap()
+    };
+    let order = [look(End::First), look(End::Last)];
+    let pairs = segment
+        .live(1, IMMORTAL, || {
+            table::snapshot(&space, &reader, &mut patient, TABLE, Want::Keys).unwrap()
+        })
+        .unwrap();
+    let all: Vec<[u8; 1]> = pairs.iter().map(|pair| [pair.key[0]]).collect();
+    assert_eq!(all, order.map(|which| keys()[which]), "an order in two");
+    assert!(
+        order == [1, 0] || !lives && order == [0, 1],
+        "a change is lost"
+    );
+    let seen = if looked_at == End::First {
+        order[0]
+    } else {
+        order[1]
+    };
+    let before = usize::from(looked_at == End::Last);
+    assert!(
+        during == seen || during == before,
+        "a change that was seen is lost"
+    );
+}
+
+#[test]
+fn a_reader_of_the_order_and_a_writer() {
+    for to in [End::First, End::Last] {
+        for looked_at in [End::First, End::Last] {
+            let name = format!("a key is put at the {to:?}, one looks at the {looked_at:?}");
+            mortal::explore(&name, 1, move || meet_order(to, looked_at, IMMORTAL));
+            let places = mortal::every_death(|stores| {
+                let name = format!("{name}: the writer dies after {stores} stores");
+                mortal::explore(&name, 0, move || meet_order(to, looked_at, stores));
+            });
+            assert!(places > 10, "{places} places to die");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "an order in two")]
+fn catches_a_stamp_that_comes_later() {
+    let _planted = seed::plant(seed::Bug::StampedLater);
+    mortal::every_death(|stores| {
+        mortal::explore("a stamp that comes later", 0, move || {
+            meet_order(End::Last, End::Last, stores);
+        });
+    });
 }
 
 /// Each act, and the key that it may be met at.

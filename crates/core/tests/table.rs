@@ -8,7 +8,7 @@ use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
+use courtyard_core::table::{self, Batch, End as Side, Item, Key, Table, Want, When};
 use courtyard_core::value::{self, Found, Fresh, Taken};
 use proptest::prelude::*;
 use stage::{End, Folder, alone, attach, census, me, spawn};
@@ -132,14 +132,20 @@ fn agrees(space: &Space, table: Table, model: &Model) {
     let pairs = table::snapshot(space, me(space), &mut patient, table, Want::Items);
     let pairs = pairs.expect("a snapshot");
     assert_eq!(pairs.len(), model.len());
+    for (end, expected) in [(Side::First, model.first()), (Side::Last, model.last())] {
+        let found = table::first(space, me(space), &mut patient, table, Want::Items, end);
+        let (found, _) = found.expect("to look");
+        let found = found.iter().next().map(|pair| pair.key.to_vec());
+        assert_eq!(found, expected.map(|&(number, _)| key(number)));
+    }
     for (pair, &(number, value)) in pairs.iter().zip(model) {
         assert_eq!(pair.key, key(number));
         assert_eq!(u64::from(pair.tag), number % 2);
-        let original = number.is_multiple_of(3).then(|| (9, b"original".to_vec()));
+        let original = number.is_multiple_of(3).then_some((9, &b"original"[..]));
         assert_eq!(pair.original, original);
-        match pair.value.as_ref().expect("a value") {
-            Ok(word) => assert!(is(Found::Word(*word), &[], value)),
-            Err((kind, bytes)) => assert!(is(Found::Bytes(*kind), bytes, value)),
+        match pair.value.expect("a value") {
+            Ok(word) => assert!(is(Found::Word(word), &[], value)),
+            Err((kind, bytes)) => assert!(is(Found::Bytes(kind), bytes, value)),
         }
     }
 }
@@ -150,9 +156,14 @@ enum Step {
     Absent(u64, u64),
     Remove(u64),
     Take(u64),
-    PopLast,
+    Pop(Side),
+    Move(u64, Side),
     Many(Vec<(u64, u64)>),
     Clear,
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Side::First), Just(Side::Last)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -162,7 +173,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => pair.clone().prop_map(|(key, value)| Step::Absent(key, value)),
         3 => (0..60u64).prop_map(Step::Remove),
         2 => (0..60u64).prop_map(Step::Take),
-        2 => Just(Step::PopLast),
+        2 => side().prop_map(Step::Pop),
+        4 => (0..60u64, side()).prop_map(|(key, side)| Step::Move(key, side)),
         1 => prop::collection::vec(pair, 0..80).prop_map(Step::Many),
         1 => Just(Step::Clear),
     ]
@@ -201,13 +213,30 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
                 assert!(is_taken(space, taken, value));
             }
         }
-        Step::PopLast => {
-            let popped = table::pop_last(space, me(space), &mut patient, table).expect("to pop");
-            let last = model.pop();
-            assert_eq!(popped.is_some(), last.is_some());
-            if let (Some((found, _, taken)), Some((number, value))) = (popped, last) {
+        Step::Pop(side) => {
+            let popped = table::pop_end(space, me(space), &mut patient, table, *side);
+            let popped = popped.expect("to pop");
+            let pair = match side {
+                Side::First if model.is_empty() => None,
+                Side::First => Some(model.remove(0)),
+                Side::Last => model.pop(),
+            };
+            assert_eq!(popped.is_some(), pair.is_some());
+            if let (Some((found, _, taken)), Some((number, value))) = (popped, pair) {
                 assert_eq!(found.1, key(number));
                 assert!(is_taken(space, taken, value));
+            }
+        }
+        Step::Move(number, side) => {
+            let (bytes, tag) = keyed(*number);
+            let key = Key { tag, bytes: &bytes };
+            let moved = table::move_to_end(space, me(space), &mut patient, table, &key, *side);
+            let known = model.iter().position(|pair| pair.0 == *number);
+            assert_eq!(moved.expect("to move"), known.is_some());
+            if let Some(index) = known {
+                let pair = model.remove(index);
+                let to = if *side == Side::First { 0 } else { model.len() };
+                model.insert(to, pair);
             }
         }
         Step::Many(pairs) => {
@@ -334,7 +363,7 @@ fn an_index_shrinks_with_what_is_taken_out() {
         match round {
             0 => (7000..8000).for_each(remove),
             1 => (7000..8000).rev().for_each(|number| {
-                let popped = table::pop_last(&space, me(&space), &mut patient, table);
+                let popped = table::pop_end(&space, me(&space), &mut patient, table, Side::Last);
                 let ((_, bytes), ..) = popped.expect("to pop").expect("a key");
                 assert_eq!(bytes, name(number));
             }),
@@ -349,12 +378,77 @@ fn an_index_shrinks_with_what_is_taken_out() {
         let keys = table::snapshot(&space, me(&space), &mut patient, table, Want::Keys);
         let found: Vec<_> = keys
             .expect("keys")
-            .into_iter()
-            .map(|pair| pair.key)
+            .iter()
+            .map(|pair| pair.key.to_vec())
             .collect();
         assert_eq!(found, (0..40).map(name).collect::<Vec<_>>());
         census(&space);
     }
+}
+
+/// Keys that come at one end and go at the other, or are moved there, cost no more with time, and the
+/// index does not grow.
+#[test]
+fn keys_go_round() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, _, table) = make(&space);
+    let name = |number: u64| number.to_string().into_bytes();
+    let slots = || {
+        let shards = (0..table::SHARDS).map(|shard| cell::payload(table.cell) + shard * LINE);
+        let word = |shard| space.segment.word(shard + 16).load(Ordering::Relaxed);
+        shards
+            .map(|shard| 1u64 << (word(shard) % GRAIN))
+            .sum::<u64>()
+    };
+    let mut order = std::collections::VecDeque::new();
+    let mut most = 0;
+    for number in 0..20_000 {
+        let bytes = name(number);
+        let item = Item {
+            key: Key {
+                tag: 1,
+                bytes: &bytes,
+            },
+            original: None,
+            value: Fresh::Word(number << 3 | 1),
+        };
+        let stored = table::store(&space, me(&space), &mut patient, table, &item, When::Always);
+        assert!(stored.expect("to store"));
+        order.push_back(number);
+        if number < 300 {
+            continue;
+        }
+        let side = if number % 3 == 0 {
+            Side::Last
+        } else {
+            Side::First
+        };
+        let middle = order.remove(150).expect("one in the middle");
+        let bytes = name(middle);
+        let key = Key {
+            tag: 1,
+            bytes: &bytes,
+        };
+        let moved = table::move_to_end(&space, me(&space), &mut patient, table, &key, side);
+        assert!(moved.expect("to move"));
+        let popped = table::pop_end(&space, me(&space), &mut patient, table, Side::First);
+        let ((_, bytes), ..) = popped.expect("to pop").expect("a key");
+        match side {
+            Side::First => assert_eq!(bytes, name(middle)),
+            Side::Last => {
+                order.push_back(middle);
+                assert_eq!(Some(bytes), order.pop_front().map(name));
+            }
+        }
+        most = most.max(slots());
+    }
+    let keys = table::snapshot(&space, me(&space), &mut patient, table, Want::Keys).expect("keys");
+    let found: Vec<_> = keys.iter().map(|pair| pair.key.to_vec()).collect();
+    assert_eq!(found, order.into_iter().map(name).collect::<Vec<_>>());
+    assert!(most <= 2048, "{most} slots for 300 keys");
+    census(&space);
 }
 
 #[test]
@@ -485,7 +579,7 @@ fn many_large_values_are_taken_beside_a_retired_one() {
     let (pinned, _) = found.expect("to find");
     assert!(matches!(pinned, Some(Found::Pinned(_))));
     let start = std::time::Instant::now();
-    let popped = table::pop_last(&space, me(&space), &mut patient, table);
+    let popped = table::pop_end(&space, me(&space), &mut patient, table, Side::Last);
     drop(popped.expect("to pop"));
     for number in 0..19 {
         let bytes = key(number);

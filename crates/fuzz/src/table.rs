@@ -7,7 +7,7 @@ use courtyard_core::cell::{self, TABLE, Writer};
 use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
 use courtyard_core::space::{Patience, Space, patient};
-use courtyard_core::table::{self, Batch, Item, Key, SHARDS, Table, Token, Want, When};
+use courtyard_core::table::{self, Batch, End, Item, Key, SHARDS, Table, Token, Want, When};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{self, Fresh};
 use courtyard_core::{crash, error::Result};
@@ -306,7 +306,24 @@ impl Session<'_> {
                 table,
                 &key(&name)
             ));
-            tried!(self, |patience| table::pop_last(space, me, patience, table));
+            for end in [End::Last, End::First] {
+                let want = Want::Items;
+                tried!(self, |patience| table::first(
+                    space, me, patience, table, want, end
+                ));
+                let name = self::name(number + 3);
+                tried!(self, |patience| table::move_to_end(
+                    space,
+                    me,
+                    patience,
+                    table,
+                    &key(&name),
+                    end
+                ));
+                tried!(self, |patience| table::pop_end(
+                    space, me, patience, table, end
+                ));
+            }
         }
         if self.is_stuck() {
             return;
@@ -358,7 +375,7 @@ pub fn spoil(draft: &mut Draft) {
         let place = draft.random.pick(&draft.image.places);
         match draft.random.below(8) {
             0 | 1 if root != 0 => {
-                let at = shard + draft.random.below(5) * WORD;
+                let at = shard + draft.random.below(6) * WORD;
                 draft.set_any(at);
             }
             2 | 3 if root != 0 => {

@@ -142,14 +142,14 @@ impl Cell {
         let value = match found {
             Found::Copied(Stored::Word(word)) => Some(codec::decode_word(py, word)?),
             Found::Copied(Stored::Bytes(kind, bytes)) => {
-                value::decode_copied(py, space, participant, &Err((kind, bytes)))?
+                value::decode_copied(py, space, participant, Err((kind, &bytes)))?
             }
             Found::Pinned(pinned) if pinned.kind == LINKED => {
                 // Not in place: loading its objects runs code, perhaps a fork.
                 let mut bytes = vec![0; pinned.length as usize];
                 pinned.copy_out(0, &mut bytes);
                 drop(pinned);
-                value::decode_copied(py, space, participant, &Err((LINKED, bytes)))?
+                value::decode_copied(py, space, participant, Err((LINKED, &bytes)))?
             }
             Found::Pinned(pinned) => Some(codec::decode(
                 py,

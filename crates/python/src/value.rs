@@ -125,11 +125,11 @@ pub fn decode_copied<'py>(
     py: Python<'py>,
     space: &'static Space,
     participant: &'static Participant,
-    copied: &std::result::Result<u64, (u8, Vec<u8>)>,
+    copied: std::result::Result<u64, (u8, &[u8])>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match copied {
-        Ok(word) => codec::decode_word(py, *word).map(Some),
-        Err((kind, bytes)) => decode_bytes(py, space, participant, *kind, bytes, Buffers::Own),
+        Ok(word) => codec::decode_word(py, word).map(Some),
+        Err((kind, bytes)) => decode_bytes(py, space, participant, kind, bytes, Buffers::Own),
     }
 }
 

@@ -45,6 +45,10 @@ fn caught(bug: Bug) -> Caught {
             "insert a block under a very long key",
             "in a magazine and also in a magazine",
         ),
+        Bug::StampedLater => Stepped(
+            "move a key of a table to an end, Last, the first",
+            "Last is",
+        ),
         Bug::LeftNotCounted => Stepped("clear a table", "belongs to nobody"),
         Bug::CountedFirst => Stepped("push short bytes, last", "belongs to nobody"),
         Bug::BatchKept => Stepped("extend, last", "part of an object and also"),

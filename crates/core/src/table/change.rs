@@ -115,9 +115,9 @@ impl<'a> Room<'a> {
     }
 }
 
-pub(super) fn next_stamp(segment: &Segment) -> u64 {
+pub(super) fn next_stamp(segment: &Segment) -> i64 {
     let serials = segment.word(superblock::NEXT_SERIAL);
-    serials.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    serials.fetch_add(1, Ordering::Relaxed).wrapping_add(1) as i64
 }
 
 /// Where an entry stands in the order: where it says, or, if a death left that stale, where it is.
@@ -222,7 +222,7 @@ pub(super) fn insert(
     let stamp = next_stamp(segment);
     segment
         .word(new.0 + entry::STAMP)
-        .store(stamp, Ordering::Relaxed);
+        .store(stamp as u64, Ordering::Relaxed);
     segment
         .word(new.0 + entry::META)
         .store(new.meta_at(segment, used), Ordering::Relaxed);
@@ -283,7 +283,7 @@ pub(super) fn exchange(
     let put = |offset: u64, value: u64| {
         segment.word(new.0 + offset).store(value, Ordering::Relaxed);
     };
-    put(entry::STAMP, old.stamp(segment));
+    put(entry::STAMP, old.stamp(segment) as u64);
     put(entry::META, new.meta_at(segment, place));
     let print = operation.read(slot) & 0xFFFF;
     operation.write(slot, new.0 << 16 | print);

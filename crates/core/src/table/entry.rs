@@ -2,7 +2,7 @@
 
 use super::{KEY_MOST, Key};
 use crate::error::{Error, Result, corrupt};
-use crate::layout::{CLASSES, WORD, align_up, block, kind};
+use crate::layout::{CLASSES, LINE, WORD, align_up, block, kind};
 use crate::operation::class_for;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
@@ -137,8 +137,9 @@ impl Entry {
         segment.word(self.0 + VALUE).store(word, Ordering::Relaxed);
     }
 
-    pub fn stamp(self, segment: &Segment) -> u64 {
-        self.read(segment, STAMP)
+    /// Its turn: of two entries of a table the one with the lower stamp comes first.
+    pub fn stamp(self, segment: &Segment) -> i64 {
+        self.read(segment, STAMP) as i64
     }
 
     #[inline(always)]
@@ -172,7 +173,7 @@ impl Entry {
     /// `Corrupt`.
     pub fn key(self, segment: &Segment) -> Result<(u8, Vec<u8>)> {
         let mut bytes = Vec::new();
-        let tag = self.copy_key(segment, &mut bytes)?;
+        let tag = self.append_key(segment, &mut bytes)?;
         Ok((tag, bytes))
     }
 
@@ -181,11 +182,19 @@ impl Entry {
     /// # Errors
     /// `Corrupt`.
     pub fn copy_key(self, segment: &Segment, to: &mut Vec<u8>) -> Result<u8> {
+        to.clear();
+        self.append_key(segment, to)
+    }
+
+    /// Copies the key's bytes to the end of `to`; its tag.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn append_key(self, segment: &Segment, to: &mut Vec<u8>) -> Result<u8> {
         let meta = self.read(segment, META);
         let length = meta & KEY_MOST as u64;
         segment.check_range(self.0, KEY + align_up(length, WORD))?;
-        to.resize(length as usize, 0);
-        segment.copy_out(self.0 + KEY, to);
+        append(segment, self.0 + KEY, length, to);
         Ok((meta >> TAG_SHIFT & 31) as u8)
     }
 
@@ -194,6 +203,16 @@ impl Entry {
     /// # Errors
     /// `Corrupt`.
     pub fn original(self, segment: &Segment) -> Result<OwnOriginal> {
+        let mut bytes = Vec::new();
+        let kind = self.append_original(segment, &mut bytes)?;
+        Ok(kind.map(|kind| (kind, bytes)))
+    }
+
+    /// Copies the bytes of the key's original form to the end of `to`; its kind, if there is one.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn append_original(self, segment: &Segment, to: &mut Vec<u8>) -> Result<Option<u8>> {
         let meta = self.read(segment, META);
         if meta & HAS_ORIGINAL == 0 {
             return Ok(None);
@@ -202,9 +221,8 @@ impl Entry {
         segment.check_range(at, WORD)?;
         let head = segment.word(at).load(Ordering::Relaxed);
         segment.check_range(at + WORD, align_up(head >> 8, WORD))?;
-        let mut bytes = vec![0; (head >> 8) as usize];
-        segment.copy_out(at + WORD, &mut bytes);
-        Ok(Some((head as u8, bytes)))
+        append(segment, at + WORD, head >> 8, to);
+        Ok(Some(head as u8))
     }
 
     /// Whether the key was first written as this.
@@ -259,6 +277,23 @@ impl Entry {
         segment.check_range(at, align_up(length, WORD))?;
         Ok(Some(Inline { kind, length, at }))
     }
+}
+
+/// Copies bytes of the segment, which are known to be in it, to the end of `to`.
+#[inline]
+pub fn append(segment: &Segment, from: u64, length: u64, to: &mut Vec<u8>) {
+    let end = to.len() + length as usize;
+    if length > LINE {
+        let at = to.len();
+        to.resize(end, 0);
+        segment.copy_out(from, &mut to[at..]);
+        return;
+    }
+    for at in (0..length).step_by(WORD as usize) {
+        let word = segment.word(from + at).load(Ordering::Relaxed);
+        to.extend_from_slice(&word.to_ne_bytes());
+    }
+    to.truncate(end); // the last word may hold less
 }
 
 #[cold]

@@ -2,9 +2,9 @@
 
 use super::entry::{self, Entry};
 use super::read::{fingerprint, first_slot};
-use super::{BLOCK, COUNT, EMPTY, Key, Shard, Storage, Table, USED, bytes, room};
+use super::{BLOCK, COUNT, EMPTY, FIRST, Key, Shard, Storage, Table, USED, bytes, room};
 use crate::error::{Error, Result, corrupt};
-use crate::layout::{block, kind};
+use crate::layout::{GRAIN, block, kind};
 use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
@@ -52,10 +52,48 @@ pub(super) fn grow(
         (0..storage.room()).filter(|&place| at(place) != 0).count() as u64
     });
     let slots = slots_for(count, more);
-    rebuild(space, participant, patience, table, shard, slots, |old| {
-        let used = segment.word(shard.0 + USED).load(Ordering::Relaxed);
-        old.is_none_or(|old| used.saturating_add(more) > old.room())
-    })
+    let used = || segment.word(shard.0 + USED).load(Ordering::Relaxed);
+    let is_due =
+        |old: Option<Storage>| old.is_none_or(|old| used().saturating_add(more) > old.room());
+    rebuild(
+        space,
+        participant,
+        patience,
+        table,
+        shard,
+        (slots, false),
+        is_due,
+    )
+}
+
+/// Gives a shard room in front of what is first, unless it has that by now: half of what is not
+/// used.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// As `rebuild`.
+pub(super) fn make_room_in_front(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    shard: Shard,
+) -> Result<()> {
+    let segment = &space.segment;
+    let read = |at: u64| segment.word(shard.0 + at).load(Ordering::Relaxed);
+    let slots = slots_for(read(COUNT).min(segment.size() / GRAIN), 2);
+    let is_due = |old: Option<Storage>| old.is_some() && read(FIRST) == 0;
+    rebuild(
+        space,
+        participant,
+        patience,
+        table,
+        shard,
+        (slots, true),
+        is_due,
+    )
 }
 
 /// Gives a shard whose index is sparse a smaller one: after taking keys out. That was done already,
@@ -72,11 +110,19 @@ pub(super) fn shrink(space: &Space, participant: &Participant, table: Table, sha
     }
     let slots = slots_for(count(), 0);
     let hasty: Patience = &mut |_| Err(Error::Interrupted);
-    let _ = rebuild(space, participant, hasty, table, shard, slots, is_sparse);
+    let _ = rebuild(
+        space,
+        participant,
+        hasty,
+        table,
+        shard,
+        (slots, false),
+        is_sparse,
+    );
 }
 
-/// Gives a shard index and order of so many slots, if `is_due` still holds under its lock, and if
-/// all entries find room there.
+/// Gives a shard index and order of so many slots, with room in front or not, if `is_due` still
+/// holds under its lock, and if all entries find room there.
 ///
 /// # Errors
 /// `Full`, with nothing changed.
@@ -90,7 +136,7 @@ fn rebuild(
     patience: Patience,
     table: Table,
     shard: Shard,
-    slots: u64,
+    (slots, in_front): (u64, bool),
     is_due: impl Fn(Option<Storage>) -> bool,
 ) -> Result<()> {
     let segment = &space.segment;
@@ -104,16 +150,20 @@ fn rebuild(
     let Some(new) = Storage::new(segment, fresh.block() | log)? else {
         return Ok(());
     };
-    let mut buffer = Vec::with_capacity(256);
+    let (mut buffer, mut is_clean) = (Vec::with_capacity(256), true);
     space.run_as(participant, patience, |operation| {
         shard.lock(operation, table)?;
         let old = shard.store(segment)?;
         if !is_due(old) {
             return Ok(()); // another was here
         }
-        let mut filled = 0;
+        let spare = new.room().saturating_sub(operation.read(shard.0 + COUNT));
+        let start = if in_front { spare / 2 } else { 0 };
+        let mut filled = start;
         if let Some(old) = old {
-            segment.zero(new.index, slots * 8); // an earlier attempt may have been cut short
+            if !std::mem::take(&mut is_clean) {
+                segment.zero(fresh.payload(), length); // an earlier attempt was cut short
+            }
             for place in 0..operation.read(shard.0 + USED).min(old.room()) {
                 let word = segment.word(old.place(place)).load(Ordering::Relaxed);
                 if word == 0 {
@@ -129,11 +179,12 @@ fn rebuild(
         }
         operation.write(shard.0 + BLOCK, new.word());
         operation.write(shard.0 + USED, filled);
+        operation.write(shard.0 + FIRST, start);
         fresh.pass_on(operation, old.map_or(0, |old| old.block));
         operation.sequence(shard.sequence());
         operation.commit();
         crate::crash_point!("table.grown");
-        for place in 0..filled {
+        for place in start..filled {
             let word = segment.word(new.place(place)).load(Ordering::Relaxed);
             let entry = Entry::at(segment, word)?;
             segment

@@ -10,6 +10,7 @@
 //! | 16 | block    | the lock    | `block | log2(slots)`; 0: nothing was ever put here          |
 //! | 24 | count    | the lock    | how many entries there are                                   |
 //! | 32 | used     | the lock    | places of the order that were given out                      |
+//! | 40 | first    | the lock    | no entry stands before this place                            |
 //!
 //! The block holds the *index*, by hash with open addressing, and the *order*, by insertion. When
 //! the order is full both are built anew aside, and one record exchanges the blocks. A word of the
@@ -23,7 +24,7 @@
 //! | at | word  | meaning                                                                       |
 //! | -- | ----- | ----------------------------------------------------------------------------- |
 //! |  0 | shape | as in every block                                                             |
-//! |  8 | stamp | its turn of insertion, in the whole space                                     |
+//! |  8 | stamp | its turn of insertion, in the whole space; below zero if it was put first     |
 //! | 16 | value | a value word; a block's offset; or `INLINE | kind << 8 | length << 16`         |
 //! | 24 | meta  | `place in the order << 32 | HAS_ORIGINAL | tag << 26 | length of the key`      |
 //! | 32 | key   | its bytes; then the original, `length << 8 | kind` and bytes; then the value   |
@@ -35,6 +36,7 @@ mod alone;
 mod batch;
 mod change;
 mod doom;
+mod end;
 mod entry;
 mod grow;
 mod read;
@@ -45,12 +47,11 @@ pub use alone::{Glimpse, Seen, change_alone, is_known, peek, store_alone};
 pub use batch::{Batch, store_all};
 pub use change::{Item, When, store};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table};
+pub use end::{End, Popped, Seen as EndSeen, move_to_end, pop_end, pop_end_if, remove_end};
 pub use entry::Inline;
 pub use read::{Token, contains, find};
-pub use removal::{
-    Popped, Seen as LastSeen, clear, pop_last, pop_last_if, remove, remove_last, take, take_if,
-};
-pub use snapshot::{Pair, Want, snapshot};
+pub use removal::{clear, remove, take, take_if};
+pub use snapshot::{Pair, Pairs, Want, first, snapshot};
 
 use crate::cell::{self, Writer};
 use crate::error::{Attempt, Result, Stop, corrupt};
@@ -73,6 +74,7 @@ const SEQUENCE: u64 = 8;
 const BLOCK: u64 = 16;
 const COUNT: u64 = 24;
 const USED: u64 = 32;
+const FIRST: u64 = 40;
 
 const EMPTY: u64 = 0;
 const DELETED: u64 = 1;

@@ -1,6 +1,6 @@
 //! Finding an entry, without a lock or under it.
 
-use super::entry::{Entry, OwnOriginal};
+use super::entry::{self, Entry, OwnOriginal};
 use super::{DELETED, EMPTY, Key, Shard, Storage, Table};
 use crate::cell::sequence::{Read, read_under};
 use crate::error::{Result, corrupt};
@@ -172,14 +172,15 @@ pub fn value<'a>(
     still: &dyn Fn() -> bool,
     buffer: &mut Vec<u8>,
 ) -> Result<Option<Found<'a>>> {
+    buffer.clear();
     match copy_inline(&space.segment, entry, word, buffer)? {
         Some(kind) => Ok(Some(Found::Bytes(kind))),
         None => value::find(space, participant, word, still, buffer),
     }
 }
 
-/// Copies an entry's value: its word, or its kind and, into `buffer`, its bytes. None: `still` does
-/// not hold any more.
+/// Copies an entry's value: its word, or its kind and, to the end of `buffer`, its bytes. None:
+/// `still` does not hold any more.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -196,7 +197,7 @@ pub fn copy(
     }
 }
 
-/// Copies a value that stands in its entry; its kind.
+/// Copies a value that stands in its entry to the end of `buffer`; its kind.
 fn copy_inline(
     segment: &Segment,
     entry: Entry,
@@ -206,7 +207,6 @@ fn copy_inline(
     let Some(inline) = entry.inline(segment, word)? else {
         return Ok(None);
     };
-    buffer.resize(inline.length as usize, 0);
-    segment.copy_out(inline.at, buffer);
+    entry::append(segment, inline.at, inline.length, buffer);
     Ok(Some(inline.kind))
 }

@@ -1,10 +1,10 @@
 //! Taking keys out, one or all: each is one record.
 
 use super::change::{When, place_of};
-use super::entry::{Entry, OwnOriginal};
+use super::entry::Entry;
 use super::grow::shrink;
 use super::read::{Probe, Token, plainly, probe};
-use super::{BLOCK, COUNT, DELETED, EMPTY, Key, SHARDS, Shard, Storage, Table, USED, doom};
+use super::{BLOCK, COUNT, DELETED, EMPTY, FIRST, Key, SHARDS, Shard, Storage, Table, USED, doom};
 use crate::cell::EVENT;
 use crate::error::{Attempt, Result};
 use crate::heap;
@@ -14,7 +14,6 @@ use crate::participant::Participant;
 use crate::pin;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
-use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
 use crate::value::{self, Take, Taken, tidy};
 
@@ -31,18 +30,32 @@ pub(super) fn unlink(
     operation.write(slot, if is_last { EMPTY } else { DELETED });
     if let Some(place) = place_of(operation, storage, entry) {
         operation.write(storage.place(place), 0);
-        // The end of the order is given out again, so that what is taken last costs nothing.
-        let mut used = operation.read(shard.0 + USED).min(storage.room());
-        if place + 1 == used {
-            while used > 0 && operation.read(storage.place(used - 1)) == 0 {
-                used -= 1;
-            }
-            operation.write(shard.0 + USED, used);
-        }
+        leave(operation, shard, storage, place);
     }
     let count = operation.read(shard.0 + COUNT);
     operation.write(shard.0 + COUNT, count.saturating_sub(1));
     Ok(())
+}
+
+/// Writes the entries by which the order begins behind a place that is empty now, or ends before it,
+/// if it was the first or the last: so that finding either costs the same, however many were taken.
+pub(super) fn leave(operation: &mut Operation, shard: Shard, storage: Storage, place: u64) {
+    let mut used = operation.read(shard.0 + USED).min(storage.room());
+    let first = operation.read(shard.0 + FIRST).min(used);
+    let is_empty = |operation: &Operation, place| operation.read(storage.place(place)) == 0;
+    if place + 1 == used {
+        while used > first && is_empty(operation, used - 1) {
+            used -= 1;
+        }
+        if used == first {
+            used = 0; // all places are given out again
+            operation.write(shard.0 + FIRST, 0);
+        }
+        operation.write(shard.0 + USED, used);
+    } else if place == first {
+        let next = (first..used).find(|&place| !is_empty(operation, place));
+        operation.write(shard.0 + FIRST, next.unwrap_or(used));
+    }
 }
 
 /// Takes a key out; false: there is none, or the condition does not hold.
@@ -95,7 +108,7 @@ pub fn remove(
 }
 
 /// Writes the entries that make an entry's value ours; what it is: see `value::take`.
-fn detach<'a>(
+pub(super) fn detach<'a>(
     space: &'a Space,
     participant: &'a Participant,
     operation: &mut Operation,
@@ -182,192 +195,12 @@ pub fn take_if<'a>(
 }
 
 /// The codec's kind of an entry's value; None: it is a word.
-fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
+pub(super) fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
     let word = entry.value(segment);
     match entry.inline(segment, word)? {
         Some(inline) => Ok(Some(inline.kind)),
         None => value::kind_of(segment, word),
     }
-}
-
-/// A key that was taken out, its original form, and its value.
-pub type Last<'a> = ((u8, Vec<u8>), OwnOriginal, Taken<'a>);
-
-/// The key that was put in last, looked at.
-pub struct Seen {
-    pub key: (u8, Vec<u8>),
-    pub original: OwnOriginal,
-    /// The kind of its value; None: a word.
-    pub kind: Option<u8>,
-    /// Its turn of insertion, and the state of its shard.
-    pub stamp: u64,
-    pub token: Token,
-}
-
-/// What taking out the key that was put in last came to.
-pub enum Popped<'a> {
-    Nothing,
-    Taken(Last<'a>),
-    /// It was not to be taken, and stays.
-    Left(Seen),
-}
-
-/// The entry that was put in last, under the locks of all shards.
-struct LastEntry {
-    shard: Shard,
-    storage: Storage,
-    slot: u64,
-    entry: Entry,
-    seen: Seen,
-}
-
-/// Takes the locks of all shards and finds what was put in last; None: the table is empty.
-fn find_last(operation: &mut Operation, table: Table) -> Attempt<Option<LastEntry>> {
-    let segment = operation.segment;
-    let mut last: Option<(u64, Shard, Storage, Entry)> = None;
-    for shard in Shard::all(table.cell) {
-        shard.lock(operation, table)?;
-        let Some(storage) = shard.store(segment)? else {
-            continue;
-        };
-        let used = operation.read(shard.0 + USED).min(storage.room());
-        let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
-        let Some(word) = (0..used).rev().map(at).find(|&word| word != 0) else {
-            continue;
-        };
-        let entry = Entry::at(segment, word)?;
-        let stamp = entry.stamp(segment);
-        if last.is_none_or(|(other, ..)| stamp > other) {
-            last = Some((stamp, shard, storage, entry));
-        }
-    }
-    let Some((stamp, shard, storage, entry)) = last else {
-        return Ok(None);
-    };
-    let (tag, bytes) = entry.key(segment)?;
-    let original = entry.original(segment)?;
-    let key = Key { tag, bytes: &bytes };
-    let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, &key, key.hash())?
-    else {
-        return Err(crate::error::corrupt("an entry is not in its index").into());
-    };
-    let seen = Seen {
-        key: (tag, bytes),
-        original,
-        kind: kind_of(segment, entry)?,
-        stamp,
-        token: Token(operation.read(shard.sequence())),
-    };
-    Ok(Some(LastEntry {
-        shard,
-        storage,
-        slot,
-        entry,
-        seen,
-    }))
-}
-
-/// Takes out the key that was put in last; None: the table is empty.
-///
-/// # Errors
-/// As `take`.
-///
-/// # Crash
-/// As `take`.
-pub fn pop_last<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    table: Table,
-) -> Result<Option<Last<'a>>> {
-    match pop_last_if(space, participant, patience, table, |_| true)? {
-        Popped::Taken(last) => Ok(Some(last)),
-        _ => Ok(None),
-    }
-}
-
-/// As `pop_last`, if `may` says so of what is there; else that, which stays.
-///
-/// # Errors
-/// As `take`.
-///
-/// # Crash
-/// As `take`.
-pub fn pop_last_if<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    table: Table,
-    may: impl Fn(&Seen) -> bool,
-) -> Result<Popped<'a>> {
-    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
-    let popped = space.run_as(participant, &mut *patience, |operation| {
-        let Some(last) = find_last(operation, table)? else {
-            return Ok(Err(Popped::Nothing));
-        };
-        if !may(&last.seen) {
-            return Ok(Err(Popped::Left(last.seen)));
-        }
-        unlink(operation, last.shard, last.storage, last.slot, last.entry)?;
-        heap::discard(operation, last.entry.0)?;
-        let taken = detach(space, participant, operation, last.entry, &spare)?;
-        operation.sequence(last.shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
-        operation.commit();
-        Ok(Ok((last, taken)))
-    })?;
-    let (last, taken) = match popped {
-        Ok(popped) => popped,
-        Err(other) => return Ok(other),
-    };
-    shrink(space, participant, table, last.shard);
-    let taken = taken.ours(spare);
-    if let Taken::Bytes(..) = taken {
-        pin::sweep(space, participant, patience)?; // as in `take`
-    }
-    let Seen { key, original, .. } = last.seen;
-    Ok(Popped::Taken((key, original, taken)))
-}
-
-/// Takes out the key that was put in last, if it is still the one that was seen, with its value;
-/// false: it is not.
-///
-/// # Errors
-/// As `remove`.
-///
-/// # Crash
-/// As `remove`.
-pub fn remove_last(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    seen: &Seen,
-) -> Result<bool> {
-    let segment = &space.segment;
-    let removed = space.run_as(participant, &mut *patience, |operation| {
-        let last = find_last(operation, table)?;
-        let is_it =
-            |last: &LastEntry| (last.seen.stamp, last.seen.token) == (seen.stamp, seen.token);
-        let Some(last) = last.filter(is_it) else {
-            return Ok(None);
-        };
-        unlink(operation, last.shard, last.storage, last.slot, last.entry)?;
-        let left = value::discard(operation, last.entry.value(segment))?;
-        heap::discard(operation, last.entry.0)?;
-        operation.sequence(last.shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
-        operation.commit();
-        Ok(Some((last.shard, left)))
-    })?;
-    let Some((shard, left)) = removed else {
-        return Ok(false);
-    };
-    shrink(space, participant, table, shard);
-    if left {
-        tidy(space, participant, patience)?;
-    }
-    Ok(true)
 }
 
 /// Takes all keys out.
@@ -394,6 +227,7 @@ pub fn clear(
             doom::condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
             operation.write(shard.0 + COUNT, 0);
             operation.write(shard.0 + USED, 0);
+            operation.write(shard.0 + FIRST, 0);
             operation.sequence(shard.sequence());
         }
         operation.owe_quietly(table.cell + EVENT);

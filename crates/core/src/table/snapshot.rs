@@ -1,9 +1,10 @@
-//! All keys, or all keys and values, as they stood together at one moment.
+//! All keys, or all keys and values, or those at an end, as they stood together at one moment.
 
 use super::entry::Entry;
 use super::read::copy;
-use super::{Shard, Table, USED, version};
-use crate::error::{Error, Result, corrupt};
+use super::{COUNT, End, Shard, Table, USED, version};
+use crate::error::{Attempt, Error, Result, corrupt};
+use crate::layout::{LINE, superblock};
 use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
@@ -20,13 +21,124 @@ pub enum Want {
 }
 
 /// An entry, copied.
-pub struct Pair {
-    pub stamp: u64,
+pub struct Pair<'a> {
+    pub stamp: i64,
     pub tag: u8,
-    pub key: Vec<u8>,
-    pub original: Option<(u8, Vec<u8>)>,
+    pub key: &'a [u8],
+    pub original: Option<(u8, &'a [u8])>,
     /// A value word, or the codec's kind and bytes.
-    pub value: Option<std::result::Result<u64, (u8, Vec<u8>)>>,
+    pub value: Option<std::result::Result<u64, (u8, &'a [u8])>>,
+}
+
+/// Entries, copied; their bytes stand one after another.
+#[derive(Default)]
+pub struct Pairs {
+    places: Vec<Place>,
+    bytes: Vec<u8>,
+    /// The entries' stamps, and which place is whose: in their order.
+    order: Vec<(i64, usize)>,
+}
+
+/// Where the bytes of an entry begin: those of the key, of its original, of the value; the next
+/// entry's come behind them.
+struct Place {
+    at: usize,
+    key: u32,
+    original: usize,
+    tag: u8,
+    /// The kind of the original, if there is one.
+    kind: Option<u8>,
+    value: Value,
+}
+
+#[derive(Clone, Copy)]
+enum Value {
+    Unwanted,
+    Word(u64),
+    Bytes(u8),
+}
+
+impl Pairs {
+    fn new(segment: &Segment, count: u64) -> Pairs {
+        // What is torn may claim any number.
+        let count = count.min(segment.size() / LINE) as usize;
+        Pairs {
+            places: Vec::with_capacity(count),
+            bytes: Vec::with_capacity(count * 16),
+            order: Vec::with_capacity(count),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The entries, in their order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Pair<'_>> + ExactSizeIterator {
+        self.order.iter().map(|&(stamp, index)| {
+            let place = &self.places[index];
+            let next = self.places.get(index + 1);
+            let end = next.map_or(self.bytes.len(), |next| next.at);
+            let (key, rest) = self.bytes[place.at..end].split_at(place.key as usize);
+            let (original, value) = rest.split_at(place.original);
+            Pair {
+                stamp,
+                tag: place.tag,
+                key,
+                original: place.kind.map(|kind| (kind, original)),
+                value: match place.value {
+                    Value::Unwanted => None,
+                    Value::Word(word) => Some(Ok(word)),
+                    Value::Bytes(kind) => Some(Err((kind, value))),
+                },
+            }
+        })
+    }
+
+    /// Copies an entry; false: `still` does not hold any more.
+    fn push(
+        &mut self,
+        segment: &Segment,
+        entry: Entry,
+        want: Want,
+        still: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let at = self.bytes.len();
+        let tag = entry.append_key(segment, &mut self.bytes)?;
+        let key = self.bytes.len() - at;
+        let kind = entry.append_original(segment, &mut self.bytes)?;
+        let original = self.bytes.len() - at - key;
+        let mut value = Value::Unwanted;
+        if want == Want::Items {
+            // Not pinned: all of it is looked at again in the end.
+            let word = entry.value(segment);
+            value = match copy(segment, entry, word, still, &mut self.bytes)? {
+                Some(copied) => copied.map_or_else(Value::Bytes, Value::Word),
+                None => return Ok(false),
+            };
+        }
+        self.order.push((entry.stamp(segment), self.places.len()));
+        self.places.push(Place {
+            at,
+            key: key as u32, // at most KEY_MOST
+            original,
+            tag,
+            kind,
+            value,
+        });
+        // What is torn may claim any length.
+        if self.bytes.len() as u64 > segment.size() {
+            return match still() {
+                true => Err(corrupt("what a table holds is larger than its space")),
+                false => Ok(false),
+            };
+        }
+        Ok(true)
+    }
 }
 
 /// All entries, in their order of insertion.
@@ -39,38 +151,92 @@ pub fn snapshot(
     patience: Patience,
     table: Table,
     want: Want,
-) -> Result<Vec<Pair>> {
+) -> Result<Pairs> {
+    let mut pairs = at_one_moment(space, participant, patience, table, |still| {
+        collect(&space.segment, table, want, still)
+    })?;
+    // Those of each shard are in order by now, which a stable sort makes use of.
+    pairs.order.sort_by_key(|&(stamp, _)| stamp);
+    Ok(pairs)
+}
+
+/// The entry at an end, if there is one, and the stamp that all entries which come later exceed.
+///
+/// # Errors
+/// As `snapshot`.
+pub fn first(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    want: Want,
+    end: End,
+) -> Result<(Pairs, i64)> {
+    let segment = &space.segment;
+    at_one_moment(space, participant, patience, table, |still| {
+        let serials = segment.word(superblock::NEXT_SERIAL);
+        let newest = serials.load(Ordering::Acquire) as i64;
+        let mut found: Option<(i64, Entry)> = None;
+        for shard in Shard::all(table.cell) {
+            let Some(storage) = shard.store(segment)? else {
+                continue;
+            };
+            let Some(entry) = end.of(segment, shard, storage)? else {
+                continue;
+            };
+            let stamp = entry.stamp(segment);
+            if found.is_none_or(|(other, _)| end.is_nearer(stamp, other)) {
+                found = Some((stamp, entry));
+            }
+        }
+        let mut pairs = Pairs::default();
+        if let Some((_, entry)) = found
+            && !pairs.push(segment, entry, want, still)?
+        {
+            return Ok(None);
+        }
+        Ok(Some((pairs, newest)))
+    })
+}
+
+/// Runs `read` beside writers until nothing changed meanwhile, at last under the locks of all shards.
+/// None from it: `still` does not hold any more.
+fn at_one_moment<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    read: impl Fn(&dyn Fn() -> bool) -> Result<Option<T>>,
+) -> Result<T> {
     let segment = &space.segment;
     for _ in 0..PERSISTENCE {
         let sequence = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
-        let before: Vec<u64> = Shard::all(table.cell).map(sequence).collect();
-        if before.iter().any(|sequence| sequence & 1 != 0) {
+        let (mut before, mut is_changing) = (0u64, false);
+        for sequence in Shard::all(table.cell).map(sequence) {
+            before = before.wrapping_add(sequence);
+            is_changing |= sequence & 1 != 0;
+        }
+        if is_changing {
             relax();
             continue;
         }
         let still = || {
             fence(Ordering::Acquire); // pairs with apply's Release fence after odd
-            version(segment, table.cell) == before.iter().fold(0, |sum, &n| sum.wrapping_add(n))
+            version(segment, table.cell) == before
         };
-        match collect(segment, table, want, &still) {
-            Ok(Some(pairs)) if still() => return Ok(ordered(pairs)),
+        match read(&still) {
+            Ok(Some(found)) if still() => return Ok(found),
             Err(error) if still() => return Err(error),
             _ => {}
         }
     }
-    let pairs = space.run_as(participant, patience, |operation| {
+    space.run_as(participant, patience, |operation| -> Attempt<T> {
         for shard in Shard::all(table.cell) {
             operation.lock(shard.0)?;
         }
-        let pairs = collect(segment, table, want, &|| true)?;
-        pairs.ok_or_else(|| Error::Corrupt("a table changed under its locks".into()).into())
-    })?;
-    Ok(ordered(pairs))
-}
-
-fn ordered(mut pairs: Vec<Pair>) -> Vec<Pair> {
-    pairs.sort_by_key(|pair| pair.stamp);
-    pairs
+        let found = read(&|| true)?;
+        found.ok_or_else(|| Error::Corrupt("a table changed under its locks".into()).into())
+    })
 }
 
 /// None: `still` does not hold any more.
@@ -79,9 +245,13 @@ fn collect(
     table: Table,
     want: Want,
     still: &dyn Fn() -> bool,
-) -> Result<Option<Vec<Pair>>> {
-    let mut pairs = Vec::new();
-    let mut copied = 0;
+) -> Result<Option<Pairs>> {
+    let count = |shard: Shard| segment.word(shard.0 + COUNT).load(Ordering::Relaxed);
+    let count = Shard::all(table.cell).map(count).fold(0, u64::wrapping_add);
+    if !still() {
+        return Ok(None); // before a number that means nothing is made room for
+    }
+    let mut pairs = Pairs::new(segment, count);
     for shard in Shard::all(table.cell) {
         let Some(storage) = shard.store(segment)? else {
             continue;
@@ -92,33 +262,8 @@ fn collect(
             if word == 0 {
                 continue;
             }
-            let entry = Entry::at(segment, word)?;
-            let (tag, key) = entry.key(segment)?;
-            copied += key.len() as u64;
-            let mut pair = Pair {
-                stamp: entry.stamp(segment),
-                tag,
-                key,
-                original: entry.original(segment)?,
-                value: None,
-            };
-            if want == Want::Items {
-                let mut bytes = Vec::new();
-                let word = entry.value(segment);
-                // Not pinned: all of it is looked at again in the end.
-                let Some(value) = copy(segment, entry, word, still, &mut bytes)? else {
-                    return Ok(None);
-                };
-                copied += bytes.len() as u64;
-                pair.value = Some(value.map_err(|kind| (kind, bytes)));
-            }
-            pairs.push(pair);
-            // What is torn may claim any length.
-            if copied > segment.size() {
-                return match still() {
-                    true => Err(corrupt("what a table holds is larger than its space")),
-                    false => Ok(None),
-                };
+            if !pairs.push(segment, Entry::at(segment, word)?, want, still)? {
+                return Ok(None);
             }
         }
     }

@@ -148,12 +148,13 @@ pub fn find<'a>(
     {
         return Ok(Some(Found::Pinned(pinned)));
     }
+    buffer.clear();
     let copied = copy(segment, word, still, buffer)?;
     Ok(copied.map(|copied| copied.map_or_else(Found::Bytes, Found::Word)))
 }
 
-/// Copies what a value word means: the word, or its block's kind and, into `buffer`, its bytes.
-/// None: `still` does not hold any more.
+/// Copies what a value word means: the word, or its block's kind and, to the end of `buffer`, its
+/// bytes. None: `still` does not hold any more.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -170,8 +171,9 @@ pub fn copy(
     if !still() {
         return Ok(None); // before a length that means nothing is made room for
     }
-    buffer.resize(length as usize, 0);
-    segment.copy_out(payload, buffer);
+    let at = buffer.len();
+    buffer.resize(at + length as usize, 0);
+    segment.copy_out(payload, &mut buffer[at..]);
     Ok(Some(Err(kind)))
 }
 

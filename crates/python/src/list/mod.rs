@@ -97,7 +97,13 @@ impl Opened<'_> {
         let read = || {
             let (elements, token) = self.snapshot(py, &noted)?;
             let (space, participant) = (self.space, self.open.participant);
-            let decode = |each| value::decode_copied(py, space, participant, each);
+            let decode = |each: &Element| {
+                let copied = match each {
+                    Ok(word) => Ok(*word),
+                    Err((kind, bytes)) => Err((*kind, bytes.as_slice())),
+                };
+                value::decode_copied(py, space, participant, copied)
+            };
             let mut values = Vec::with_capacity(elements.len());
             let place = |at: usize| places.get().map_or(0, |places| places.at(at as u64));
             for (at, each) in elements.iter().enumerate() {
@@ -328,6 +334,23 @@ impl Sequence {
     /// All values, as they stood at one moment.
     fn _values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         opened(slf, |this| Ok(this.values(slf.py(), &all)?.0))
+    }
+
+    /// The values from one index to another, as in a slice, and which moment that was.
+    fn _piece<'py>(
+        slf: &Bound<'py, Self>,
+        start: isize,
+        stop: Option<isize>,
+    ) -> PyResult<(Bound<'py, PyList>, (u64, u64))> {
+        let slice = Slice {
+            start,
+            stop: stop.unwrap_or(isize::MAX),
+            step: 1,
+        };
+        opened(slf, |this| {
+            let (values, token) = this.values(slf.py(), &|count| slice.places(count))?;
+            Ok((values, (token.sequence, token.count)))
+        })
     }
 
     /// All values, as they stood at one moment, and which moment that was.

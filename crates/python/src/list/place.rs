@@ -35,8 +35,8 @@ pub fn index_of(slf: &Bound<'_, Sequence>, key: &Bound<'_, PyAny>) -> PyResult<i
 /// A slice whose numbers are known: what it means of a list depends only on how long that is.
 #[derive(Clone, Copy)]
 pub struct Slice {
-    start: ffi::Py_ssize_t,
-    stop: ffi::Py_ssize_t,
+    pub start: ffi::Py_ssize_t,
+    pub stop: ffi::Py_ssize_t,
     pub step: ffi::Py_ssize_t,
 }
 

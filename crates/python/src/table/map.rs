@@ -1,17 +1,17 @@
 //! `Map`: a table with values: what `courtyard.Dict` has and `courtyard.Set` has not.
 
-use super::{Table, absent, opened, update};
+use super::{Table, absent, end, opened, update};
 use crate::argument::{Given, Truth};
 use crate::codec::{self, Buffers, Links};
 use crate::edit::{Edit, Place};
 use crate::handle::Address;
 use crate::identity::{with_key, with_known_key};
 use crate::reference::again;
-use courtyard_core::table::When;
+use courtyard_core::table::{self, Want, When};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PySet, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PySet, PyTuple, PyType};
 
 /// Keys and values among processes and threads. `courtyard.Dict` is what programs use.
 #[pyclass(frozen, subclass, extends = Table, module = "courtyard._native")]
@@ -215,35 +215,89 @@ impl Map {
         }
     }
 
-    /// Remove the key that was put in last; return it and its value.
+    /// Remove the key that was put in last, or, with last=False, first; return it and its value.
     ///
-    /// Atomic, as pop(); waits while another holds get_lock().
+    /// Atomic, as pop(); waits while another holds get_lock(). Costs the same however many keys there
+    /// are.
     ///
-    /// Raises KeyError if there is none, and what loading key or value raises: then they stay. As
-    /// dict.popitem.
+    /// Raises KeyError if there is none, and what loading key or value raises: then they stay. A
+    /// process killed meanwhile has removed the key, or not; the value that it removed is gone with
+    /// it. As OrderedDict.popitem.
     ///
     /// >>> import courtyard as cy
-    /// >>> cy.Dict(a=1, b=2).popitem()
-    /// ('b', 2)
-    fn popitem<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        update::pop_last(slf.as_super())?
+    /// >>> d = cy.Dict(a=1, b=2, c=3)
+    /// >>> d.popitem(), d.popitem(last=False), dict(d)
+    /// (('c', 3), ('a', 1), {'b': 2})
+    #[pyo3(signature = (last=true))]
+    fn popitem<'py>(
+        slf: &Bound<'py, Self>,
+        last: bool,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        update::pop_end(slf.as_super(), end(last))?
             .ok_or_else(|| PyKeyError::new_err("popitem(): dictionary is empty"))
     }
 
-    /// All keys and values, in their order of insertion, as they stood at one moment.
-    fn _items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
-        let py = slf.py();
-        opened(slf.as_super(), |this| again(py, || this.items(py)))
+    /// Make a key the last in the order, or, with last=False, the first; its value stays.
+    ///
+    /// Atomic; waits while another holds get_lock(). Costs the same however many keys there are.
+    ///
+    /// Raises KeyError if there is no such key, TypeError for one that cannot be hashed, SpaceFull;
+    /// then nothing has changed. A process killed meanwhile has moved it, or not. As
+    /// OrderedDict.move_to_end.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> d = cy.Dict(a=1, b=2, c=3)
+    /// >>> d.move_to_end("a"); d.move_to_end("c", last=False); list(d)
+    /// ['c', 'b', 'a']
+    #[pyo3(signature = (key, last=true))]
+    fn move_to_end(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, last: bool) -> PyResult<()> {
+        let moved = opened(slf.as_super(), |this| {
+            with_known_key(key, |identity| {
+                this.open.handle.waiting(slf.py(), |patience| {
+                    let (participant, key) = (this.open.participant, &identity.key);
+                    let end = end(last);
+                    table::move_to_end(this.space, participant, patience, this.table, key, end)
+                })
+            })
+        })?;
+        match moved {
+            Some(true) => Ok(()),
+            _ => Err(absent(key)),
+        }
     }
 
-    /// The values of those of the keys that there are, as they stood at one moment: as pairs.
+    /// All keys and values, in their order of insertion, as they stood at one moment; or what is left
+    /// of them after the first: see Table._keys.
+    #[pyo3(signature = (begun=None, /))]
+    fn _items<'py>(
+        slf: &Bound<'py, Self>,
+        begun: Option<(i64, i64)>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        opened(slf.as_super(), |this| again(py, || this.items(py, begun)))
+    }
+
+    /// The key and the value at an end, in a list; what _items then takes.
+    fn _first_item<'py>(
+        slf: &Bound<'py, Self>,
+        last: bool,
+    ) -> PyResult<(Bound<'py, PyList>, (i64, i64))> {
+        let py = slf.py();
+        opened(slf.as_super(), |this| {
+            again(py, || {
+                let (pairs, begun) = this.first(py, Want::Items, end(last))?;
+                Ok(this.items_of(py, &pairs, None)?.map(|items| (items, begun)))
+            })
+        })
+    }
+
+    /// The values of those of the keys that there are, as they stood at one moment.
     fn _find_all<'py>(
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyList>,
-    ) -> PyResult<Bound<'py, PyList>> {
+    ) -> PyResult<Bound<'py, PyDict>> {
         let table = slf.as_super();
-        let pairs = opened(table, |this| update::find_all(this, table, keys))?;
-        PyList::new(slf.py(), pairs)
+        opened(table, |this| update::find_all(this, table, keys))
     }
 
     /// Adds to the values of many keys, at once: pairs of a key and what to add.

@@ -21,7 +21,7 @@ use courtyard_core::cell;
 use courtyard_core::lock;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Item, LENGTH, Pair, Token, Want, When};
+use courtyard_core::table::{self, End, Item, LENGTH, Pair, Pairs, Token, Want, When};
 use courtyard_core::value::{Fresh, SHORT_MOST};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -129,10 +129,23 @@ impl Opened<'_> {
     }
 
     /// All keys and values; None: again, one of them was replaced since.
-    fn items<'py>(self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
-        let items = PyList::empty(py);
-        for pair in self.snapshot(py, Want::Items)? {
-            let copied = pair.value.as_ref().unwrap_or(&Ok(codec::NONE));
+    fn items<'py>(
+        self,
+        py: Python<'py>,
+        begun: Option<(i64, i64)>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        self.items_of(py, &self.snapshot(py, Want::Items)?, begun)
+    }
+
+    fn items_of<'py>(
+        self,
+        py: Python<'py>,
+        pairs: &Pairs,
+        begun: Option<(i64, i64)>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let mut items = Vec::with_capacity(pairs.len());
+        for pair in pairs.iter().filter(|pair| is_left(pair, begun)) {
+            let copied = pair.value.unwrap_or(Ok(codec::NONE));
             let participant = self.open.participant;
             let value = value::decode_copied(py, self.space, participant, copied);
             let value = value
@@ -140,12 +153,22 @@ impl Opened<'_> {
             let Some(value) = value else {
                 return Ok(None);
             };
-            items.append((key_of(py, &pair)?, value))?;
+            items.push((key_of(py, &pair)?, value));
         }
-        Ok(Some(items))
+        PyList::new(py, items).map(Some)
     }
 
-    fn snapshot(self, py: Python<'_>, want: Want) -> PyResult<Vec<Pair>> {
+    /// The entry at an end, and what `is_left` then takes.
+    fn first(self, py: Python<'_>, want: Want, end: End) -> PyResult<(Pairs, (i64, i64))> {
+        let (pairs, newest) = self.open.handle.waiting(py, |patience| {
+            let participant = self.open.participant;
+            table::first(self.space, participant, patience, self.table, want, end)
+        })?;
+        let stamp = pairs.iter().next().map_or(newest, |pair| pair.stamp);
+        Ok((pairs, (newest, stamp)))
+    }
+
+    fn snapshot(self, py: Python<'_>, want: Want) -> PyResult<Pairs> {
         self.open.handle.waiting(py, |patience| {
             table::snapshot(
                 self.space,
@@ -174,11 +197,19 @@ fn opened<T>(slf: &Bound<'_, Table>, work: impl FnOnce(Opened<'_>) -> PyResult<T
 }
 
 fn key_of<'py>(py: Python<'py>, pair: &Pair) -> PyResult<Bound<'py, PyAny>> {
-    let (tag, bytes) = (pair.tag, pair.key.as_slice());
-    let original = pair.original.as_ref();
-    let original = original.map(|(kind, bytes)| (*kind, bytes.as_slice()));
-    let key = identity::decode(py, table::Key { tag, bytes }, original);
+    let (tag, bytes) = (pair.tag, pair.key);
+    let key = identity::decode(py, table::Key { tag, bytes }, pair.original);
     key.map_err(|error| failure::at(py, error, "a key"))
+}
+
+/// Whether an entry is left to be gone over, where that has begun: it was there by then, and is not
+/// the one that was given, which had that stamp.
+fn is_left(pair: &Pair, begun: Option<(i64, i64)>) -> bool {
+    begun.is_none_or(|(newest, given)| pair.stamp <= newest && pair.stamp != given)
+}
+
+fn end(last: bool) -> End {
+    if last { End::Last } else { End::First }
 }
 
 /// What is raised for a key that is not there.
@@ -267,18 +298,39 @@ impl Table {
 
     /// Takes out the key that was put in last. Raises KeyError if there is none.
     fn _pop_last<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let popped = update::pop_last(slf)?.map(|(key, _)| key);
+        let popped = update::pop_end(slf, End::Last)?.map(|(key, _)| key);
         popped.ok_or_else(|| PyKeyError::new_err("pop from an empty set"))
     }
 
-    /// All keys, in their order of insertion, as they stood at one moment.
-    fn _keys<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+    /// All keys, in their order of insertion, as they stood at one moment; or, with what _first_key
+    /// gave, those of them that were there by then, without that one.
+    #[pyo3(signature = (begun=None, /))]
+    fn _keys<'py>(
+        slf: &Bound<'py, Self>,
+        begun: Option<(i64, i64)>,
+    ) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
-        let keys: Vec<_> = opened(slf, |this| {
+        opened(slf, |this| {
             let pairs = this.snapshot(py, Want::Keys)?;
-            pairs.iter().map(|pair| key_of(py, pair)).collect()
-        })?;
-        PyList::new(py, keys)
+            let mut keys = Vec::with_capacity(pairs.len());
+            for pair in pairs.iter().filter(|pair| is_left(pair, begun)) {
+                keys.push(key_of(py, &pair)?);
+            }
+            PyList::new(py, keys)
+        })
+    }
+
+    /// The key at an end, in a list; what _keys then takes.
+    fn _first_key<'py>(
+        slf: &Bound<'py, Self>,
+        last: bool,
+    ) -> PyResult<(Bound<'py, PyList>, (i64, i64))> {
+        let py = slf.py();
+        opened(slf, |this| {
+            let (pairs, begun) = this.first(py, Want::Keys, end(last))?;
+            let keys: PyResult<Vec<_>> = pairs.iter().map(|pair| key_of(py, &pair)).collect();
+            Ok((PyList::new(py, keys?)?, begun))
+        })
     }
 
     /// Takes keys out and stores pairs, at once.

@@ -28,7 +28,7 @@ fn with_plain_key<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key) -> Option<T>) -
 
 /// The value of a key that is a word, a short text or short bytes, if nothing stands in the way.
 #[inline(always)]
-fn find(base: &Primitive, key: Object) -> Option<Object> {
+pub(super) fn find(base: &Primitive, key: Object) -> Option<Object> {
     base.handle.held()?;
     let (segment, cell, py) = (&base.handle.space.segment, base.handle.cell, held());
     with_plain_key(&bound(py, key), |key| {

@@ -1,15 +1,15 @@
 //! Changes that depend on what is there, and changes of many keys at once.
 
-use super::{Opened, Table, acquire, opened, release};
+use super::{Opened, Table, acquire, opened, release, slot};
 use crate::codec::{self, Buffers, Links, failure};
 use crate::error::changed_inside;
 use crate::identity::{self, Identity, with_key, with_known_key};
 use crate::value::{self, with_fresh};
 use crate::waiter::Deadline;
-use courtyard_core::table::{self, Batch, Item, LastSeen, Popped, When};
+use courtyard_core::table::{self, Batch, End, EndSeen, Item, Popped, When};
 use courtyard_core::value::Take;
 use pyo3::prelude::*;
-use pyo3::types::{PyAnyMethods, PyList};
+use pyo3::types::{PyAnyMethods, PyDict, PyList};
 
 /// How often a change is tried beside others before these are locked out.
 const PERSISTENCE: u32 = 30;
@@ -110,12 +110,13 @@ pub fn take<'py>(
     })
 }
 
-/// Takes out the key that was put in last, with its value; None: the table is empty. As `take`.
+/// Takes out the key at an end, with its value; None: the table is empty. As `take`.
 ///
 /// # Errors
 /// As `take`.
-pub fn pop_last<'py>(
+pub fn pop_end<'py>(
     slf: &Bound<'py, Table>,
+    end: End,
 ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
     let py = slf.py();
     let key_of = |(tag, bytes): &(u8, Vec<u8>), original: &Option<(u8, Vec<u8>)>| {
@@ -126,13 +127,13 @@ pub fn pop_last<'py>(
     };
     let attempt = |this: Opened<'_>| {
         let participant = this.open.participant;
-        let may = |seen: &LastSeen| {
+        let may = |seen: &EndSeen| {
             let is_plain = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
             let original = seen.original.as_ref().map(|(kind, _)| *kind);
             is_plain(seen.kind) && is_plain(original) && !identity::may_fail(seen.key.0)
         };
         let popped = this.open.handle.waiting(py, |patience| {
-            table::pop_last_if(this.space, participant, patience, this.table, may)
+            table::pop_end_if(this.space, participant, patience, this.table, end, may)
         })?;
         let seen = match popped {
             Popped::Nothing => return Ok(Some(None)),
@@ -149,7 +150,7 @@ pub fn pop_last<'py>(
         };
         let key = key_of(&seen.key, &seen.original)?;
         let is_taken = this.open.handle.waiting(py, |patience| {
-            table::remove_last(this.space, participant, patience, this.table, &seen)
+            table::remove_end(this.space, participant, patience, this.table, end, &seen)
         })?;
         Ok(is_taken.then_some(Some((key, value))))
     };
@@ -226,8 +227,6 @@ fn try_change_all(
     })
 }
 
-type Found<'py> = Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>;
-
 /// The values of those of the keys that there are, as they stood together at one moment.
 ///
 /// # Errors
@@ -236,13 +235,20 @@ pub fn find_all<'py>(
     this: Opened<'_>,
     slf: &Bound<'py, Table>,
     keys: &Bound<'py, PyList>,
-) -> PyResult<Found<'py>> {
+) -> PyResult<Bound<'py, PyDict>> {
     let (py, segment, cell) = (slf.py(), &this.space.segment, this.table.cell);
+    let base = slf.as_super().get();
     let read = || {
-        let mut found = Vec::new();
+        let found = PyDict::new(py);
         for key in keys {
-            let value = with_known_key(&key, |identity| Ok(this.find(py, &identity)?.0))?;
-            found.extend(value.flatten().map(|value| (key, value)));
+            let value = match slot::find(base, key.as_ptr()) {
+                // SAFETY: a reference of our own.
+                Some(value) => Some(unsafe { Bound::from_owned_ptr(py, value) }),
+                None => with_known_key(&key, |identity| Ok(this.find(py, &identity)?.0))?.flatten(),
+            };
+            if let Some(value) = value {
+                found.set_item(key, value)?;
+            }
         }
         Ok(found)
     };

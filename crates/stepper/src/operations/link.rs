@@ -87,11 +87,12 @@ fn remove(space: &Space, holder: Made, name: &str) {
 fn content(space: &Space, holder: Made) -> Result<Content, String> {
     let (me, table) = (me(space), writer(holder));
     let mut found = Vec::new();
-    for pair in table::snapshot(space, me, &mut patient, table, Want::Items).or_text()? {
+    let pairs = table::snapshot(space, me, &mut patient, table, Want::Items).or_text()?;
+    for pair in pairs.iter() {
         let kept = match pair.value.ok_or("no value")? {
             Ok(_) => 0,
             Err((_, bytes)) => {
-                let links = link::count(&bytes, bytes.len() as u64).or_text()?;
+                let links = link::count(bytes, bytes.len() as u64).or_text()?;
                 let head = link::head(links) as usize;
                 if bytes[head..] != *BYTES && bytes[head..] != *LARGE {
                     return Err("other bytes".into());
@@ -99,7 +100,7 @@ fn content(space: &Space, holder: Made) -> Result<Content, String> {
                 links as usize
             }
         };
-        found.push((String::from_utf8_lossy(&pair.key).into_owned(), kept));
+        found.push((String::from_utf8_lossy(pair.key).into_owned(), kept));
     }
     is_free(space, holder.base)?;
     let objects = space.run(&mut patient, |operation| {
@@ -310,12 +311,9 @@ fn giving_up(entries: &mut Vec<Entry>) {
         |space, scene| {
             let table = writer(scene.holder);
             let pairs = table::snapshot(space, me(space), &mut patient, table, Want::Items);
-            let (_, bytes) = pairs
-                .expect("a snapshot")
-                .remove(0)
-                .value
-                .expect("a value")
-                .expect_err("a block");
+            let pairs = pairs.expect("a snapshot");
+            let value = pairs.iter().next().expect("a pair").value;
+            let (_, bytes) = value.expect("a value").expect_err("a block");
             let object = link::links(&bytes[..link::head(1) as usize]).next();
             let object = object.expect("a link");
             let joined = directory::join(space, me(space), &mut patient, object);

@@ -1,6 +1,7 @@
 //! Keys and values of tables: stored, replaced, taken out, one at a time or many.
 
 mod batch;
+mod end;
 mod life;
 mod removal;
 mod value;
@@ -11,7 +12,7 @@ use courtyard_core::cell;
 use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Item, Key, SHARDS, Want, When};
+use courtyard_core::table::{self, End, Item, Key, SHARDS, Want, When};
 use courtyard_core::value::{self as core_value, Found, Fresh};
 
 const KIND: u8 = 20;
@@ -108,7 +109,7 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
     let (me, table) = (me(space), writer(made));
     let (mut found, mut buffer) = (Vec::new(), Vec::new());
     let all = table::snapshot(space, me, &mut patient, table, Want::Items).or_text()?;
-    for pair in all {
+    for pair in all.iter() {
         let value = match pair.value.ok_or("no value")? {
             Ok(word) => (WORD, (word >> 3) as u8),
             Err((KIND, bytes)) if bytes.iter().all(|byte| *byte == bytes[0]) => {
@@ -116,12 +117,12 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
             }
             Err((kind, bytes)) => return Err(format!("kind {kind}: {bytes:?}")),
         };
-        let original = Some((KIND, b"original".to_vec())).filter(|_| pair.key.len() > 1);
+        let original = Some((KIND, &b"original"[..])).filter(|_| pair.key.len() > 1);
         if pair.tag != TAG || pair.original != original {
             return Err(format!("a key {:?}, {:?}", pair.tag, pair.original));
         }
         let (there, _) =
-            table::find(space, me, &mut patient, table, &key(&pair.key), &mut buffer).or_text()?;
+            table::find(space, me, &mut patient, table, &key(pair.key), &mut buffer).or_text()?;
         let length = match there.ok_or("a key that is in the order is not in the index")? {
             Found::Word(_) => WORD,
             Found::Bytes(_) => buffer.len(),
@@ -133,11 +134,18 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
                 value.0
             ));
         }
-        found.push((pair.key, value));
+        found.push((pair.key.to_vec(), value));
     }
     let count = table::count(&space.segment, made.base);
     if count != found.len() as u64 {
         return Err(format!("{} entries, counted {count}", found.len()));
+    }
+    for (end, expected) in [(End::First, found.first()), (End::Last, found.last())] {
+        let (pairs, _) = table::first(space, me, &mut patient, table, Want::Keys, end).or_text()?;
+        let key = pairs.iter().next().map(|pair| pair.key.to_vec());
+        if key.as_ref() != expected.map(|(key, _)| key) {
+            return Err(format!("{end:?} is {key:?}, of {found:?}"));
+        }
     }
     is_free(space, made.base)?;
     for shard in 0..SHARDS {
@@ -242,6 +250,7 @@ fn without(before: &[Pair], at: usize) -> Vec<Pair> {
 pub fn add(entries: &mut Vec<Entry>) {
     value::add(entries);
     removal::add(entries);
+    end::add(entries);
     batch::add(entries);
     life::add(entries);
 }

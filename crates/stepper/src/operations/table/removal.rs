@@ -8,10 +8,10 @@ use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, me, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
 use courtyard_core::space::{Space, patient};
-use courtyard_core::table::{self, Popped};
+use courtyard_core::table;
 use courtyard_core::value::Taken;
 
-fn is_taken(space: &Space, taken: Taken, length: usize) {
+pub(super) fn is_taken(space: &Space, taken: Taken, length: usize) {
     let found = match taken {
         Taken::Word(word) => return assert_eq!((length, word), (WORD, 1 << 3 | 1)),
         Taken::Bytes(_, bytes) => bytes,
@@ -89,36 +89,6 @@ pub fn add(entries: &mut Vec<Entry>) {
                 let (me, table) = (me(space), writer(made));
                 let taken = table::take(space, me, &mut patient, table, &key(&name));
                 is_taken(space, taken.expect("to take").expect("the key"), length);
-            },
-        ));
-        let before = spread(5, &[length]);
-        entries.push(change(
-            format!("remove {what} from a table, which was seen to be the last"),
-            before.clone(),
-            without(&before, 4),
-            |space, made| {
-                let (me, table) = (me(space), writer(made));
-                let seen = table::pop_last_if(space, me, &mut patient, table, |_| false);
-                match seen.expect("to look") {
-                    Popped::Left(seen) => seen,
-                    _ => panic!("it was not to be taken"),
-                }
-            },
-            move |space, made, seen| {
-                let (me, table) = (me(space), writer(made));
-                let removed = table::remove_last(space, me, &mut patient, table, &seen);
-                assert!(removed.expect("to remove"));
-            },
-        ));
-        entries.push(change(
-            format!("pop {what} from a table"),
-            before.clone(),
-            without(&before, 4),
-            |_, _| (),
-            move |space, made, ()| {
-                let popped = table::pop_last(space, me(space), &mut patient, writer(made));
-                let (.., taken) = popped.expect("to pop").expect("a key");
-                is_taken(space, taken, length);
             },
         ));
     }
