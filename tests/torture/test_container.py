@@ -1,5 +1,6 @@
 """The tests of containers in their long form: COURTYARD_TORTURE_SIZE says how long."""
 
+from tests.test_atomicity import test_many_elements_at_once as test_many_elements_at_once
 from tests.test_container_kill import test_a_soak as test_a_soak
 from tests.test_container_kill import (
     test_writers_killed_among_readers as test_writers_killed_among_readers,

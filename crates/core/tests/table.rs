@@ -110,7 +110,7 @@ fn put(model: &mut Model, number: u64, value: u64) {
 }
 
 fn agrees(space: &Space, table: Table, model: &Model) {
-    let count = table::count(&space.segment, table.cell);
+    let count = table::length(space, me(space), &mut patient, table).expect("to count");
     assert_eq!(count, model.len() as u64);
     let mut buffer = Vec::new();
     for number in 0..60 {

@@ -236,6 +236,7 @@ impl Session<'_> {
                 self.compare("the keys of a table", all.len() == usize::from(count));
             }
         }
+        tried!(self, |patience| table::length(space, me, patience, table));
         let count = table::count(&space.segment, cell);
         if let Some(&held) = holds.first() {
             self.compare("how many keys a table has", count == u64::from(held));

@@ -51,7 +51,7 @@ pub use end::{End, Popped, Seen as EndSeen, move_to_end, pop_end, pop_end_if, re
 pub use entry::Inline;
 pub use read::{Token, contains, find};
 pub use removal::{clear, remove, take, take_if};
-pub use snapshot::{Pair, Pairs, Want, first, snapshot};
+pub use snapshot::{Pair, Pairs, Want, first, length, snapshot};
 
 use crate::cell::{self, Writer};
 use crate::error::{Attempt, Result, Stop, corrupt};
@@ -226,17 +226,10 @@ fn bytes(slots: u64) -> u64 {
     HEAD + (slots + room(slots)) * WORD
 }
 
-/// How many entries there are, as they stood together at one moment.
+/// How many entries there are: for who can do with a number that a change half made gives.
 pub fn count(segment: &Segment, cell: u64) -> u64 {
-    loop {
-        let before = version(segment, cell);
-        let read = |shard: Shard| segment.word(shard.0 + COUNT).load(Ordering::Acquire);
-        let sum = Shard::all(cell).map(read).fold(0, u64::wrapping_add);
-        fence(Ordering::Acquire);
-        if version(segment, cell) == before {
-            return sum; // odd: somebody is inside a change, perhaps dead; each count is right
-        }
-    }
+    let read = |shard: Shard| segment.word(shard.0 + COUNT).load(Ordering::Acquire);
+    Shard::all(cell).map(read).fold(0, u64::wrapping_add)
 }
 
 /// A number that changes with every change.

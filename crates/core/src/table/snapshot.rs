@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::read::copy;
-use super::{COUNT, End, Shard, Table, USED, version};
+use super::{End, Shard, Table, USED, count, version};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::layout::{LINE, superblock};
 use crate::participant::Participant;
@@ -199,6 +199,21 @@ pub fn first(
     })
 }
 
+/// How many entries there are, as they stood together at one moment.
+///
+/// # Errors
+/// As `snapshot`.
+pub fn length(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+) -> Result<u64> {
+    at_one_moment(space, participant, patience, table, |_| {
+        Ok(Some(count(&space.segment, table.cell)))
+    })
+}
+
 /// Runs `read` beside writers until nothing changed meanwhile, at last under the locks of all shards.
 /// None from it: `still` does not hold any more.
 fn at_one_moment<T>(
@@ -211,6 +226,7 @@ fn at_one_moment<T>(
     let segment = &space.segment;
     for _ in 0..PERSISTENCE {
         let sequence = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
+        // Odd in the midst of a change that is applied word by word, perhaps by one who died there.
         let (mut before, mut is_changing) = (0u64, false);
         for sequence in Shard::all(table.cell).map(sequence) {
             before = before.wrapping_add(sequence);
@@ -246,8 +262,7 @@ fn collect(
     want: Want,
     still: &dyn Fn() -> bool,
 ) -> Result<Option<Pairs>> {
-    let count = |shard: Shard| segment.word(shard.0 + COUNT).load(Ordering::Relaxed);
-    let count = Shard::all(table.cell).map(count).fold(0, u64::wrapping_add);
+    let count = count(segment, table.cell);
     if !still() {
         return Ok(None); // before a number that means nothing is made room for
     }

@@ -243,7 +243,10 @@ impl Table {
 
     fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
         opened(slf, |this| {
-            Ok(table::count(&this.space.segment, this.table.cell) as usize)
+            let count = this.open.handle.waiting(slf.py(), |patience| {
+                table::length(this.space, this.open.participant, patience, this.table)
+            })?;
+            Ok(count as usize)
         })
     }
 

@@ -136,7 +136,7 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
         }
         found.push((pair.key.to_vec(), value));
     }
-    let count = table::count(&space.segment, made.base);
+    let count = table::length(space, me, &mut patient, table).or_text()?;
     if count != found.len() as u64 {
         return Err(format!("{} entries, counted {count}", found.len()));
     }
