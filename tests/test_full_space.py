@@ -180,7 +180,10 @@ def test_get_many_with_one_that_fails(cls: Any, call: Any, error: Any) -> None:
             assert q.unfinished_tasks == 4
         if cls is cy.Queue:
             assert got == [1, 2]  # and the next one stays
-        assert got + rest(q) == [1, 2, Fragile(3), 4]
+        found = got + rest(q)
+        if cls is cy.PriorityQueue:  # what does not load when it is compared goes last
+            found.sort(key=lambda item: getattr(item, "number", item))
+        assert found == [1, 2, Fragile(3), 4]
 
 
 @pytest.mark.parametrize("cls", CLASSES)

@@ -48,6 +48,7 @@ from courtyard._functions import (
 from courtyard._list import List
 from courtyard._lock import Lock, RLock
 from courtyard._namespace import Namespace
+from courtyard._native import Lease
 from courtyard._nested import NestedDict
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from courtyard._semaphore import BoundedSemaphore, Semaphore
@@ -89,6 +90,7 @@ __all__ = [
     "Holder",
     "JoinableQueue",
     "LayoutMismatch",
+    "Lease",
     "LifoQueue",
     "List",
     "LoadError",
@@ -142,7 +144,7 @@ _LATER = (
 )
 
 for _name in __all__:  # one public home per name
-    if _name not in _LATER:
+    if _name not in _LATER and _name != "Lease":  # a native class has it already
         globals()[_name].__module__ = __name__
 del _name
 

@@ -124,6 +124,12 @@ bugs! {
     GetInTwo,
     /// queue: an item leaves the queue by one record and is put on the lease by the next.
     LeaseInTwo,
+    /// queue: an item leaves its lease by one record and is back in the queue by the next.
+    RequeueInTwo,
+    /// queue: an item leaves its lease by one record and is in another queue by the next.
+    MoveInTwo,
+    /// queue: what is below a requeued item is not split by when it is due.
+    SplitLeftOut,
     /// queue: an item given back counts as such after it is there.
     BackInTwo,
     /// semaphore: a permit is taken by one record and written into our row by the next.

@@ -3,14 +3,16 @@
 mod stage;
 
 use courtyard_core::cell;
+use courtyard_core::heap;
 use courtyard_core::holding::Row;
-use courtyard_core::layout::{UNIT, WORD};
+use courtyard_core::layout::{UNIT, WORD, superblock};
 use courtyard_core::queue::{
-    self, Fresh, Got, INLINE, LONGEST_SEEN, Order, Put, Queue, Seen, Sift,
+    self, Fresh, Got, INLINE, LONGEST_SEEN, Order, Put, Queue, Seen, Sift, When,
 };
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use stage::{Folder, alone, census, me};
+use std::time::Duration;
 
 const BYTES: u8 = 32;
 
@@ -195,4 +197,151 @@ fn whatever_a_peer_wrote() {
     }
     assert!(refused > 50, "{refused}");
     census(&space);
+}
+
+/// Leases the first item; what it is.
+fn lease(space: &Space, queue: Queue) -> (queue::Lease, Seen) {
+    let row = Row::reserve(space, me(space), &mut patient).unwrap();
+    let lease = queue::lease(space, me(space), &mut patient, queue, row, None);
+    let lease = lease.unwrap().unwrap();
+    let payload = heap::payload(&space.segment, lease.block);
+    let (kind, at, length) = queue::contents(&space.segment, payload).unwrap();
+    let mut bytes = vec![0; length as usize];
+    space.segment.copy_out(at, &mut bytes);
+    let seen = match kind {
+        queue::VALUE_WORD => Seen::Word(u64::from_ne_bytes(bytes.try_into().unwrap())),
+        kind => Seen::Bytes(kind, bytes),
+    };
+    (lease, seen)
+}
+
+fn requeue(space: &Space, queue: Queue, lease: queue::Lease, when: When) {
+    queue::requeue(space, me(space), &mut patient, queue, lease, when).unwrap();
+    lease.row.give(me(space));
+}
+
+fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// Thousands of items at times in many orders: they stand by when each is due, those of one time in
+/// the order in which they went back; and go in that order.
+#[test]
+fn requeued_items_stand_by_when_they_are_due() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    type Delay = fn(u64, &mut u64) -> u64;
+    let orders: [Delay; 4] = [
+        |number, _| number,
+        |number, _| 5000 - number,
+        |_, _| 7,
+        |_, state| random(state) % 3000,
+    ];
+    for delay in orders {
+        let queue = make(&space, Order::Fifo);
+        let mut state = 88_172_645_463_325_252;
+        let mut expected = Vec::new();
+        for number in 0..3000 {
+            put(&space, queue, &Fresh::Word(number << 3 | 1));
+            let (lease, item) = lease(&space, queue);
+            let hours = delay(number, &mut state);
+            expected.push((hours, item));
+            requeue(
+                &space,
+                queue,
+                lease,
+                When::After(Duration::from_secs(3600 * (1 + hours))),
+            );
+        }
+        expected.sort_by_key(|&(hours, _)| hours); // stable
+        let expected: Vec<_> = expected.into_iter().map(|(_, item)| item).collect();
+        assert_eq!(peek(&space, queue, usize::MAX), expected);
+        assert_eq!(peek(&space, queue, 3), expected[..3]);
+        assert_eq!(queue::counts(&space.segment, queue.cell), (3000, 0));
+        let row = row(&space, queue);
+        assert_eq!(get(&space, queue, row), None);
+        census(&space);
+        for left in (0..3000).rev() {
+            assert!(queue::drop_requeued(&space, me(&space), &mut patient, queue).unwrap());
+            assert_eq!(queue::unfinished(&space.segment, queue.cell), left);
+            if left % 500 == 0 {
+                let rest = expected.len() - left as usize;
+                assert_eq!(peek(&space, queue, usize::MAX), expected[rest..]);
+            }
+        }
+        assert!(!queue::drop_requeued(&space, me(&space), &mut patient, queue).unwrap());
+        census(&space);
+    }
+}
+
+/// A machine that was started anew ends all delays, whatever its clock says; what is requeued then
+/// waits.
+#[test]
+fn a_new_boot_ends_all_delays() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let queue = make(&space, Order::Fifo);
+    for number in 0..4 {
+        put(&space, queue, &Fresh::Word(number << 3 | 1));
+    }
+    let later = When::After(Duration::from_secs(3600));
+    for _ in 0..2 {
+        let (lease, _) = lease(&space, queue);
+        requeue(&space, queue, lease, later);
+    }
+    let word = |number: u64| Some(Seen::Word(number << 3 | 1));
+    let row = row(&space, queue);
+    assert_eq!(get(&space, queue, row), word(2));
+    let boot = space.segment.word(superblock::BOOT);
+    boot.store(boot.load(Ordering::Relaxed) ^ 5, Ordering::Relaxed);
+    assert_eq!(
+        peek(&space, queue, 9),
+        [3, 0, 1].map(|number| word(number).unwrap())
+    );
+    let (last, item) = lease(&space, queue);
+    assert_eq!(Some(item), word(3));
+    requeue(&space, queue, last, later);
+    assert_eq!(get(&space, queue, row), word(0));
+    assert_eq!(get(&space, queue, row), word(1));
+    assert_eq!(get(&space, queue, row), None);
+    let (wait, _) = queue::until_due(&space, me(&space), &mut patient, queue)
+        .unwrap()
+        .unwrap();
+    assert!(wait > Duration::from_secs(3500));
+    assert_eq!(queue::counts(&space.segment, queue.cell), (1, 0));
+}
+
+/// A tree that was scribbled on gives an error, and no endless loop.
+#[test]
+fn a_tree_in_circles_is_an_error() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let queue = make(&space, Order::Fifo);
+    let mut blocks = Vec::new();
+    for number in 0..3 {
+        put(&space, queue, &Fresh::Word(number << 3 | 1));
+        let (lease, _) = lease(&space, queue);
+        blocks.push(lease.block);
+        requeue(&space, queue, lease, When::After(Duration::from_secs(3600)));
+    }
+    for &block in &blocks {
+        for word in [0, 4] {
+            let at = heap::payload(&space.segment, block) + word * WORD;
+            space.segment.word(at).store(blocks[0], Ordering::Relaxed);
+        }
+    }
+    let me = me(&space);
+    assert!(queue::until_due(&space, me, &mut patient, queue).is_err());
+    assert!(queue::drop_requeued(&space, me, &mut patient, queue).is_err());
+    assert!(queue::peek(&space, me, &mut patient, queue.cell, usize::MAX).is_err());
+    put(&space, queue, &Fresh::Word(1));
+    let mut buffer = vec![0; INLINE as usize];
+    let row = row(&space, queue);
+    assert!(queue::get(&space, me, &mut patient, queue, row, None, &mut buffer).is_err());
 }

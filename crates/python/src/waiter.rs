@@ -17,7 +17,7 @@ use courtyard_core::wait;
 use courtyard_core::waiting::Note;
 use pyo3::prelude::*;
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// PAUSEs before a waiter sleeps: few, or, as long as that is worth it, more than it takes to wake
 /// a partner that sleeps on another CPU. On one CPU no partner answers while we spin. Nobody yields:
@@ -152,6 +152,23 @@ pub fn attempt<T>(
     event: u64,
     deadline: Option<Deadline>,
     look: Duration,
+    attempt: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    attempt_until(py, handle, event, deadline, look, &Cell::new(None), attempt)
+}
+
+/// As `attempt`, where an attempt may succeed without an event: `soonest` says when, as the last one
+/// found.
+///
+/// # Errors
+/// As `attempt`.
+pub fn attempt_until<T>(
+    py: Python<'_>,
+    handle: &Handle,
+    event: u64,
+    deadline: Option<Deadline>,
+    look: Duration,
+    soonest: &Cell<Option<Instant>>,
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
     let space = handle.space;
@@ -163,9 +180,16 @@ pub fn attempt<T>(
         if let Some(result) = attempt()? {
             return Ok(Some(result));
         }
-        let Some(left) = deadline.and_then(|deadline| deadline.left(lookout.limit())) else {
+        let Some(mut left) = deadline.and_then(|deadline| deadline.left(lookout.limit())) else {
             return Ok(None);
         };
+        if let Some(soonest) = soonest.get() {
+            left = left.min(soonest.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                py.check_signals()?;
+                continue;
+            }
+        }
         let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
             py.check_signals()?; // it may be the attempt itself that changes the object, each time
             continue;

@@ -117,7 +117,7 @@ pub const fn least(kind: u64) -> u64 {
     match kind {
         SEMAPHORE | CONDITION => 24,
         BARRIER => 16,
-        QUEUE => 136,
+        QUEUE => 168,
         TABLE => 8 * LINE,
         LIST => LINE,
         _ => 0,

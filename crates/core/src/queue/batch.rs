@@ -3,7 +3,7 @@
 use super::front::front;
 use super::{
     A_WORD, CLOSING, GET_LOCK, HEAD, Header, INLINE, ITEMS, JUMP_ROOM, MAXIMUM, ORDER, Order,
-    RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of, page_of, read,
+    REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of, page_of, read,
 };
 use crate::alone::Alone;
 use crate::error::Result;
@@ -111,7 +111,7 @@ pub unsafe fn get_words(
         return 0;
     };
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
-    if at(RETURNED) != 0 || at(SURPLUS) != 0 {
+    if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
         return 0;
     }
     let Ok(Some(front)) = front(segment, cell) else {
@@ -169,7 +169,8 @@ pub unsafe fn get_run(
     buffer: &mut [u8; UNIT as usize],
 ) -> Run {
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
-    if read(segment, cell + HEAD) == read(segment, cell + TAIL) && at(RETURNED) == 0 {
+    let is_stacked = at(RETURNED) != 0 || at(REQUEUED) != 0;
+    if !is_stacked && read(segment, cell + HEAD) == read(segment, cell + TAIL) {
         return Run::Empty;
     }
     // SAFETY: as the caller promised.
@@ -179,7 +180,7 @@ pub unsafe fn get_run(
             false => Run::Other, // a child forked meanwhile
         };
     };
-    if at(RETURNED) != 0 {
+    if at(RETURNED) != 0 || at(REQUEUED) != 0 {
         return Run::Other;
     }
     let first = match front(segment, cell) {

@@ -1,8 +1,8 @@
 //! Taking a queue apart that nobody holds any more: one piece a record.
 
 use super::{
-    A_BLOCK, A_JUMP, BLOCK_HEAD, FILLED, HEAD, PAGES, RETURNED, TAIL, TREE, block_of, head_of,
-    read, word,
+    A_BLOCK, A_JUMP, FILLED, HEAD, PAGES, RETURNED, TAIL, TREE, block_of, head_of, payload_of,
+    read, requeue, word,
 };
 use crate::doom;
 use crate::error::{Attempt, corrupt};
@@ -22,10 +22,14 @@ pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     let segment = operation.segment;
     let returned = operation.read(cell + RETURNED);
     if returned != 0 {
-        segment.check_range(returned, block::LARGE + BLOCK_HEAD)?;
-        let next = operation.read(heap::payload(segment, returned));
+        let next = operation.read(payload_of(segment, returned)?);
         operation.write(cell + RETURNED, next);
         heap::discard(operation, returned)?;
+        operation.commit();
+        return Ok(());
+    }
+    if let Some(requeued) = requeue::detach(operation, cell)? {
+        heap::discard(operation, requeued)?;
         operation.commit();
         return Ok(());
     }

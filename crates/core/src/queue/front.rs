@@ -4,12 +4,12 @@ use super::item::{Got, reserve, set_contents};
 use super::tail::stack;
 use super::tree::{self, Sift};
 use super::{
-    A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, HEAD, Header, ITEMS, Queue,
-    RETURNED, ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of, lease, read,
+    A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, HEAD, Header, ITEMS, ORDER,
+    Order, Queue, REQUEUED, RETURNED, ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of, lease,
+    read, requeue,
 };
 use crate::alone::Alone;
 use crate::error::{Attempt, Error, Result, corrupt};
-use crate::heap;
 use crate::holding::{self, Row};
 use crate::layout::{WORD, align_up, block};
 use crate::operation::Operation;
@@ -118,13 +118,13 @@ pub unsafe fn get_alone_but<'a>(
 ) -> Option<Option<Got<'a>>> {
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     // Before the lock: empty is what a loop that polls finds most.
-    let is_empty = || read(segment, cell + HEAD) == read(segment, cell + TAIL) && at(RETURNED) == 0;
-    if is_empty() {
+    let is_stacked = at(RETURNED) != 0 || at(REQUEUED) != 0;
+    if !is_stacked && read(segment, cell + HEAD) == read(segment, cell + TAIL) {
         return (at(CLOSING) == 0).then_some(None);
     }
     // SAFETY: as the caller promised.
     let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
-    if at(RETURNED) != 0 || at(SURPLUS) != 0 {
+    if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
         return None;
     }
     let front = front(segment, cell).ok()??;
@@ -384,7 +384,7 @@ pub fn look_at<'a>(
     let segment = &space.segment;
     space.run_as(participant, patience, |operation| {
         operation.lock(cell + GET_LOCK)?;
-        if operation.read(cell + RETURNED) != 0 {
+        if !is_ring_first(operation, cell)? {
             return Ok(None);
         }
         let Some(front) = front(segment, cell)?.filter(|front| front.kind() != A_BLOCK) else {
@@ -417,7 +417,7 @@ pub fn take_at(
         }
         // The ordinal, too, as the head may have gone all the way round.
         let found = front(operation.segment, cell)?.map(|front| Place::of(&front));
-        if operation.read(cell + RETURNED) != 0 || found != Some(place) {
+        if !is_ring_first(operation, cell)? || found != Some(place) {
             return Ok(false);
         }
         operation.write(cell + HEAD, place.end);
@@ -427,6 +427,11 @@ pub fn take_at(
         crate::crash_point!("queue.got");
         Ok(true)
     })
+}
+
+/// Whether the ring is served next.
+fn is_ring_first(operation: &Operation, cell: u64) -> Attempt<bool> {
+    Ok(operation.read(cell + RETURNED) == 0 && !requeue::is_due(operation, cell)?)
 }
 
 /// The first item, as the record being written takes it.
@@ -444,6 +449,13 @@ pub(super) fn first(
 ) -> Attempt<Option<First>> {
     let segment = operation.segment;
     let returned = operation.read(cell + RETURNED);
+    // On a stack what is due comes first; in a line what was given back at once.
+    let may_be_due = operation.read(cell + REQUEUED) != 0
+        && sift.is_none() // else it has its place in the tree by now
+        && (returned == 0 || operation.read(cell + ORDER) == Order::Lifo as u64);
+    if may_be_due && let Some(block) = requeue::take_due(operation, cell)? {
+        return Ok(Some(First::Block(block)));
+    }
     if returned != 0 {
         unstack(operation, cell, returned)?;
         return Ok(Some(First::Block(returned)));
@@ -461,15 +473,13 @@ pub(super) fn first(
         return Ok(Some(First::Ring(front)));
     }
     let item = front.word(segment);
-    segment.check_range(item, block::LARGE + BLOCK_HEAD)?;
+    super::payload_of(segment, item)?;
     Ok(Some(First::Block(item)))
 }
 
 /// Writes the entries that take the first block off the stack.
 fn unstack(operation: &mut Operation, cell: u64, block: u64) -> Result<()> {
-    let segment = operation.segment;
-    segment.check_range(block, block::LARGE + BLOCK_HEAD)?;
-    let next = operation.read(heap::payload(segment, block));
+    let next = operation.read(super::payload_of(operation.segment, block)?);
     operation.write(cell + RETURNED, next);
     let stacked = operation.read(cell + STACKED);
     operation.write(cell + STACKED, stacked.saturating_sub(1));

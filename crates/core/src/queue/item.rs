@@ -1,6 +1,6 @@
 //! Items on their way into a queue and out of it.
 
-use super::{A_BLOCK, A_WORD, BLOCK_HEAD};
+use super::{A_BLOCK, A_WORD, ATTEMPTS, BLOCK_HEAD};
 use crate::error::Result;
 use crate::layout::{WORD, align_up};
 use crate::participant::Participant;
@@ -80,6 +80,17 @@ pub fn prepare<'a>(
 pub(super) fn set_contents(segment: &Segment, payload: u64, kind: u64, length: u64) {
     let word = segment.word(payload + WORD);
     word.store(kind << 56 | length, Ordering::Relaxed);
+    let leased = segment.word(payload + ATTEMPTS);
+    leased.store(0, Ordering::Relaxed);
+}
+
+/// How often the item in a block was leased.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn attempts(segment: &Segment, block: u64) -> Result<u64> {
+    let word = segment.word(super::payload_of(segment, block)? + ATTEMPTS);
+    Ok(word.load(Ordering::Relaxed) & 0xFFFF_FFFF)
 }
 
 /// What follows the head of a block: its kind, where it is and how long.

@@ -8,8 +8,8 @@ use super::item::set_contents;
 use super::tail::stack;
 use super::tree::Sift;
 use super::{
-    A_WORD, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, ITEMS, LEASED, Queue, ROOM, SEQUENCE, SURPLUS,
-    TAIL, distance, ordinal, read,
+    A_WORD, ATTEMPTS, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, ITEMS, LEASED, Queue, ROOM, SEQUENCE,
+    SURPLUS, TAIL, distance, ordinal, payload_of, read,
 };
 use crate::error::{Attempt, Result};
 use crate::holding::{self, Row};
@@ -158,6 +158,9 @@ pub fn lease(
             if planted(Bug::LeaseInTwo) {
                 operation.commit();
             }
+            let attempts = payload_of(segment, block)? + ATTEMPTS;
+            let before = operation.read(attempts) & 0xFFFF_FFFF;
+            operation.write(attempts, before.saturating_add(1).min(0xFFFF_FFFF));
             row.write(operation, queue.object, 1, block);
             let leased = operation.read(cell + LEASED);
             operation.write(cell + LEASED, leased.wrapping_add(1));
@@ -198,10 +201,7 @@ pub fn finish(
         spent.pass_on(operation, lease.block);
         lease.row.clear(operation);
         drop_lease(operation, cell);
-        if super::unfinished(operation.segment, cell) > 0 {
-            let done = operation.read(cell + DONE);
-            operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
-        }
+        finish_one(operation, cell);
         operation.sequence(cell + SEQUENCE);
         operation.owe(cell + ROOM);
         operation.owe(cell + FINISHED);
@@ -236,7 +236,15 @@ pub fn give_back(
     })
 }
 
-fn drop_lease(operation: &mut Operation, cell: u64) {
+/// Writes the entry that counts an item as done with.
+pub(super) fn finish_one(operation: &mut Operation, cell: u64) {
+    if super::unfinished(operation.segment, cell) > 0 {
+        let done = operation.read(cell + DONE);
+        operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
+    }
+}
+
+pub(super) fn drop_lease(operation: &mut Operation, cell: u64) {
     let leased = operation.read(cell + LEASED);
     operation.write(cell + LEASED, leased.saturating_sub(1));
 }
@@ -249,9 +257,7 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
     operation.lock(cell + GET_LOCK)?;
     let block = operation.read(row + holding::BLOCK);
     if block != 0 {
-        operation
-            .segment
-            .check_range(block, crate::layout::block::LARGE + BLOCK_HEAD)?;
+        payload_of(operation.segment, block)?;
         drop_lease(operation, cell);
         stack(operation, cell, block);
         operation.write(row + holding::BLOCK, 0);

@@ -10,7 +10,8 @@
 //! | `HEAD`         | head     | get lock   | the oldest record                                  |
 //! | `ROOM`         | room     |            | changes with every item taken                      |
 //! | `RETURNED`     | returned | get lock   | a stack of blocks served before the ring           |
-//! | `STACKED`      | stacked  | get lock   | how many these are                                 |
+//! | `REQUEUED`     | requeued | get lock   | items back from a lease, by when each is due: a treap of blocks |
+//! | `STACKED`      | stacked  | get lock   | how many blocks are on the stack                   |
 //! | `LEASED`       | leased   | get lock   | how many items are out on a lease                  |
 //! | `DONE`         | done     | get lock   | items done with, by `task_done` and for the dead   |
 //! | `SURPLUS`      | surplus  | get lock   | items done with by others than who took them       |
@@ -23,6 +24,9 @@
 //! | `TREE_ROOM`    | room     | get lock   | how many words fit there                           |
 //! | `FILLED`       | filled   | get lock   | how many are there                                 |
 //! | `TURN`         | lock     |            | the user-level lock of who works on the tree       |
+//! | `REQUEUED_COUNT` | count  | get lock   | how many items are requeued                        |
+//! | `DUE_EPOCH`    | epoch    | get lock   | counts the boots of the machine at which items were requeued |
+//! | `DUE_BOOT`     | boot     | get lock   | the last of these                                  |
 //!
 //! A page is a unit of the heap; pages form a circle by their first word, changed under the put
 //! lock. A record: `ordinal << 32 | kind << 24 | length`, then the bytes, filled to whole words.
@@ -38,6 +42,7 @@ mod item;
 mod lease;
 mod page;
 mod peek;
+mod requeue;
 mod tail;
 mod tree;
 
@@ -47,10 +52,11 @@ pub use front::{
     Place, get, get_alone, get_alone_but, get_but, look, look_at, put_back, put_back_later,
     take_at, task_done,
 };
-pub use item::{Fresh, Got, Put, contents, fill, prepare, reserve};
+pub use item::{Fresh, Got, Put, attempts, contents, fill, prepare, reserve};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, lay_out};
 pub use peek::{LONGEST_SEEN, Seen, peek};
+pub use requeue::{When, drop_requeued, has_requeued, promote, requeue, transfer, until_due};
 pub use tail::{put, put_alone};
 pub use tree::{Sift, block_of, end_turn, filled, insert, try_turn, turn, word};
 
@@ -71,7 +77,7 @@ const GET_LOCK: u64 = cell::PAYLOAD;
 const HEAD: u64 = GET_LOCK + 8;
 pub const ROOM: u64 = GET_LOCK + 16;
 const RETURNED: u64 = GET_LOCK + 24;
-const STACKED: u64 = GET_LOCK + 32;
+const REQUEUED: u64 = GET_LOCK + 32;
 const LEASED: u64 = GET_LOCK + 40;
 const DONE: u64 = GET_LOCK + 48;
 const SURPLUS: u64 = GET_LOCK + 56;
@@ -84,9 +90,13 @@ const TREE: u64 = GET_LOCK + 104;
 const TREE_ROOM: u64 = GET_LOCK + 112;
 const FILLED: u64 = GET_LOCK + 120;
 const TURN: u64 = GET_LOCK + 128;
+const STACKED: u64 = GET_LOCK + 136;
+const REQUEUED_COUNT: u64 = GET_LOCK + 144;
+const DUE_EPOCH: u64 = GET_LOCK + 152;
+const DUE_BOOT: u64 = GET_LOCK + 160;
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::QUEUE);
-const _: () = assert!(TURN + WORD == GET_LOCK + LENGTH);
+const _: () = assert!(DUE_BOOT + WORD == GET_LOCK + LENGTH);
 
 /// Which item is taken first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,9 +127,26 @@ pub const FIRST_RECORD: u64 = block::LARGE + WORD;
 /// What must be left of a page after a record: a jump.
 pub const JUMP_ROOM: u64 = 2 * WORD;
 
-/// At the start of a block's payload: the next on the stack, and the kind and length of what
-/// follows.
-const BLOCK_HEAD: u64 = 2 * WORD;
+/// At the start of a block's payload: the next on the stack, the kind and length of what follows, how
+/// often the item was leased, and where it stands among those that are requeued. What follows is at a
+/// multiple of 16, for the buffers in it.
+const BLOCK_HEAD: u64 = 6 * WORD;
+/// The next on the stack; of a requeued item what is due before it.
+const LEFT: u64 = 0;
+/// The lower half: how often it was leased. The upper: the ordinal of the tail when it was requeued.
+const ATTEMPTS: u64 = 2 * WORD;
+/// When it is due.
+const DUE: u64 = 3 * WORD;
+/// What is due after it.
+const RIGHT: u64 = 4 * WORD;
+
+/// Where the payload of an item's block starts, checked as data of a peer.
+fn payload_of(segment: &Segment, block: u64) -> Result<u64> {
+    segment.check_range(block, block::SMALL)?;
+    let payload = crate::heap::payload(segment, block);
+    segment.check_range(payload, BLOCK_HEAD)?;
+    Ok(payload)
+}
 
 /// Who uses which queue.
 #[derive(Clone, Copy)]
@@ -189,16 +216,18 @@ fn distance(from: u64, to: u64) -> u64 {
     u64::from((to as u32).wrapping_sub(from as u32))
 }
 
-/// Items that can be taken, and those out on a lease, as they stood together at one moment.
+/// Items that can be taken, now or when they are due, and those out on a lease, as they stood together at one moment.
 pub fn counts(segment: &Segment, cell: u64) -> (u64, u64) {
     let at = |offset| read(segment, cell + offset);
     loop {
         let (sequence, head, tail) = (at(SEQUENCE), at(HEAD), at(TAIL));
         let ring = distance(ordinal(segment, head), ordinal(segment, tail));
         let (stacked, leased, filled) = (at(STACKED), at(LEASED), at(FILLED));
+        let requeued = at(REQUEUED_COUNT);
         if (sequence, head, tail) == (at(SEQUENCE), at(HEAD), at(TAIL)) {
             // Odd: somebody is inside a change, perhaps dead; each word by itself is right.
             let items = ring.saturating_add(stacked).saturating_add(filled);
+            let items = items.saturating_add(requeued);
             return (items, leased);
         }
     }
@@ -268,6 +297,7 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     let version = at(TAIL)
         .wrapping_add(at(HEAD).rotate_left(32))
         .wrapping_add(at(RETURNED).rotate_left(16))
+        .wrapping_add(at(REQUEUED).rotate_left(8))
         .wrapping_add(at(SEQUENCE));
     let mut blocks = vec![root];
     let most = segment.size() / UNIT;
@@ -285,13 +315,14 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     }
     let mut stacked = at(RETURNED);
     while stacked != 0 {
-        segment.check_range(stacked, block::LARGE + BLOCK_HEAD)?;
+        let payload = payload_of(segment, stacked)?;
         blocks.push(stacked);
         if blocks.len() as u64 > segment.size() / layout::LINE {
             return Err(corrupt("the stack of a queue has no end"));
         }
-        stacked = read(segment, crate::heap::payload(segment, stacked));
+        stacked = read(segment, payload);
     }
+    blocks.extend(requeue::blocks(segment, cell, usize::MAX)?);
     if at(TREE) != 0 {
         blocks.push(at(TREE));
         for index in 0..at(FILLED) {
@@ -330,7 +361,10 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
 pub fn dismantle(operation: &mut Operation, root: u64, cell: u64) -> Attempt<bool> {
     let read = |offset| operation.read(cell + offset);
     let page = read(PAGES);
-    if read(HEAD) != read(TAIL) || read(RETURNED) != 0 || read(TREE) != 0 || page == 0 {
+    let is_empty = [RETURNED, REQUEUED, TREE]
+        .iter()
+        .all(|&word| read(word) == 0);
+    if read(HEAD) != read(TAIL) || !is_empty || page == 0 {
         return Ok(false);
     }
     operation.segment.check_range(page, block::LARGE + WORD)?;

@@ -3,10 +3,9 @@
 use super::tree;
 use super::{
     A_BLOCK, A_JUMP, A_WORD, FILLED, GET_LOCK, HEAD, INLINE, ORDER, Order, RETURNED, TAIL,
-    VALUE_WORD, WORD_KINDS, contents, head_of, read,
+    VALUE_WORD, WORD_KINDS, contents, head_of, payload_of, read, requeue,
 };
 use crate::error::{Result, corrupt};
-use crate::heap;
 use crate::layout::WORD;
 use crate::participant::Participant;
 use crate::segment::Segment;
@@ -41,10 +40,26 @@ pub fn peek(
     space.run_as(participant, patience, |operation| {
         operation.lock(cell + GET_LOCK)?;
         let mut seen = Vec::new();
+        let (mut due, mut later) = (Vec::new(), Vec::new());
+        for block in requeue::blocks(segment, cell, most)? {
+            match requeue::is_block_next(operation, cell, block)? {
+                true => due.push(block),
+                false => later.push(block),
+            }
+        }
+        let mut first = Vec::new();
         let mut returned = read(segment, cell + RETURNED);
-        while returned != 0 && seen.len() < most {
-            seen.push(in_block(segment, returned)?);
-            returned = read(segment, heap::payload(segment, returned));
+        while returned != 0 && first.len() < most {
+            first.push(returned);
+            returned = read(segment, payload_of(segment, returned)?);
+        }
+        let at = match read(segment, cell + ORDER) == Order::Lifo as u64 {
+            true => 0,
+            false => first.len(),
+        };
+        first.splice(at..at, due);
+        for block in first.into_iter().take(most) {
+            seen.push(in_block(segment, block)?);
         }
         if read(segment, cell + ORDER) == Order::Least as u64 {
             for index in 0..read(segment, cell + FILLED) {
@@ -57,6 +72,9 @@ pub fn peek(
             }
         } else {
             in_ring(segment, cell, most, &mut seen)?;
+        }
+        for block in later.into_iter().take(most - seen.len()) {
+            seen.push(in_block(segment, block)?);
         }
         Ok(seen)
     })
@@ -95,8 +113,7 @@ fn in_ring(segment: &Segment, cell: u64, most: usize, seen: &mut Vec<Seen>) -> R
 }
 
 fn in_block(segment: &Segment, block: u64) -> Result<Seen> {
-    segment.check_range(block, crate::layout::block::LARGE + super::BLOCK_HEAD)?;
-    let (kind, at, length) = contents(segment, heap::payload(segment, block))?;
+    let (kind, at, length) = contents(segment, payload_of(segment, block)?)?;
     if kind == VALUE_WORD {
         segment.check_range(at, WORD)?;
         return Ok(Seen::Word(segment.word(at).load(Ordering::Relaxed)));

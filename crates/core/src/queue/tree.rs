@@ -6,9 +6,7 @@
 //! move them. Nobody but the turn's holder changes the tree; when it dies, nothing or all moved.
 
 use super::tail::{count_put, room_for};
-use super::{
-    BLOCK_HEAD, FILLED, GET_LOCK, ITEMS, Put, Queue, SEQUENCE, TREE, TREE_ROOM, TURN, read,
-};
+use super::{FILLED, GET_LOCK, ITEMS, Put, Queue, SEQUENCE, TREE, TREE_ROOM, TURN, read};
 use crate::cell::{BLOCK_TAG, TAG_MASK};
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
@@ -91,7 +89,7 @@ pub fn block_of(segment: &Segment, word: u64) -> Result<Option<u64>> {
     if word & TAG_MASK != BLOCK_TAG {
         return Ok(None);
     }
-    segment.check_range(word, block::LARGE + BLOCK_HEAD)?;
+    super::payload_of(segment, word)?;
     Ok(Some(word))
 }
 
@@ -121,16 +119,13 @@ pub fn insert(
     sift: &Sift,
 ) -> Result<Put> {
     let (segment, cell) = (&space.segment, queue.cell);
-    if filled(segment, cell) >= read(segment, cell + TREE_ROOM) {
-        grow(space, participant, &mut *patience, queue)?;
-    }
+    make_room(space, participant, &mut *patience, queue)?;
     space.run_as(participant, patience, |operation| {
         operation.lock(cell)?;
         if let Some(put) = room_for(segment, cell)? {
             return Ok(put);
         }
         operation.lock(cell + GET_LOCK)?;
-        shift(operation, cell, sift)?;
         let word = match item {
             super::Fresh::Word(word) => *word,
             super::Fresh::Block(block) => {
@@ -141,15 +136,36 @@ pub fn insert(
                 return Err(corrupt("an item that must be in a block is not").into());
             }
         };
-        operation.write(place(segment, cell, sift.place)?, word);
-        let filled = operation.read(cell + FILLED);
-        operation.write(cell + FILLED, filled.wrapping_add(1));
+        enter(operation, cell, word, sift)?;
         count_put(operation, cell)?;
         operation.sequence(cell + SEQUENCE);
         operation.owe(cell + ITEMS);
         operation.commit();
         Ok(Put::Done)
     })
+}
+
+/// Writes the entries that put a word where `sift` says; the get lock is held.
+pub(super) fn enter(operation: &mut Operation, cell: u64, word: u64, sift: &Sift) -> Result<()> {
+    shift(operation, cell, sift)?;
+    operation.write(place(operation.segment, cell, sift.place)?, word);
+    let filled = operation.read(cell + FILLED);
+    operation.write(cell + FILLED, filled.wrapping_add(1));
+    Ok(())
+}
+
+/// Makes sure that the tree has room for one more word. The turn is ours.
+pub(super) fn make_room(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+) -> Result<()> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    match filled(segment, cell) >= read(segment, cell + TREE_ROOM) {
+        true => grow(space, participant, patience, queue),
+        false => Ok(()),
+    }
 }
 
 /// Gives the tree room for twice as many words.

@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Instant;
 
 thread_local! {
     /// Room to copy an item into; who decodes with it in hand leaves none to who comes meanwhile.
@@ -189,6 +190,28 @@ pub fn tell(base: &Primitive) {
     }
 }
 
+/// When the first of the items that were requeued is due; None: there are none.
+///
+/// # Errors
+/// `CorruptError`; what a signal handler raises.
+pub fn next_due(slf: &Bound<'_, Queue>, limit: Limit) -> PyResult<Option<Instant>> {
+    let handle = &slf.as_super().get().handle;
+    if !queue::has_requeued(&handle.space.segment, handle.cell) {
+        return Ok(None);
+    }
+    let open = handle.open(slf.py())?;
+    let due = handle.waiting_until(slf.py(), limit, |patience| {
+        queue::until_due(
+            handle.space,
+            &open,
+            patience,
+            Queue::queue(slf.as_super().get()),
+        )
+    })?;
+    let now = Instant::now(); // the time to wait may be up: then it is tried again
+    Ok(due.map_or(Some(now), |due| due.map(|(wait, _)| now + wait)))
+}
+
 /// Takes the first item; `wait` says until when to wait for one, and its buffers are `whose`.
 ///
 /// # Errors
@@ -219,7 +242,8 @@ pub fn take(
     let _open = base.handle.open(py)?;
     let (space, cell) = (base.handle.space, base.handle.cell);
     let limit = Limit::of(wait);
-    let got = waiter::attempt(py, &base.handle, cell + ITEMS, wait, PROBE, || {
+    let (event, soonest) = (cell + ITEMS, Cell::new(None));
+    let got = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &soonest, || {
         let was_closing = queue::is_closing(&space.segment, cell);
         if space.is_behind() {
             // An item of ours may be on its way back.
@@ -240,8 +264,11 @@ pub fn take(
         for _ in 0..ATTEMPTS {
             let full = match general(slf, &open, row, limit, whose)? {
                 Ok(Some(taken)) => return Ok(Some(Ok(taken))),
-                Ok(None) if was_closing => return Ok(Some(Err(End::ShutDown))),
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    soonest.set(next_due(slf, limit)?);
+                    let is_over = was_closing && soonest.get().is_none();
+                    return Ok(is_over.then_some(Err(End::ShutDown)));
+                }
                 Err(full) => full,
             };
             if more {

@@ -14,6 +14,7 @@ use courtyard_core::queue;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
+use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -24,6 +25,11 @@ use std::sync::{Arc, OnceLock};
 /// then what that kind says. Links are pickled handles, each a ticket of its object.
 pub const KIND_LINKED: u8 = 64;
 const LINKED_HEAD: usize = 16;
+
+/// Whether an error that loading an item raised says that it cannot be loaded here.
+pub fn is_poison(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py)
+}
 
 /// Whether decoding an item of this kind runs code, and so may fail.
 #[inline(always)]

@@ -1,24 +1,61 @@
 //! `Lease`: an item that comes back unless it is done with.
 
-use super::front::tell;
-use super::item::decode_leased;
-use super::{Queue, Sorted, empty, first_item, shut_down};
+use super::front::{next_due, tell};
+use super::item::{decode_leased, is_poison};
+use super::{Queue, Sorted, empty, first_item, raise_named, shut_down};
 use crate::deadline::Limit;
+use crate::handle::Use;
 use crate::waiter::{self, Deadline};
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
-use courtyard_core::queue::{self, ITEMS};
-use courtyard_core::sync::{AtomicBool, Ordering};
-use pyo3::exceptions::PyRuntimeError;
+use courtyard_core::queue::{self, ITEMS, Put, When};
+use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
+use std::cell::Cell;
+use std::time::Duration;
 
 /// An item that comes back unless it is done with. `Queue.lease()` makes one.
-#[pyclass(frozen, weakref, module = "courtyard._native")]
+///
+/// `with queue.lease() as item` takes the first item. When the block ends the item is done with;
+/// when it raises, or its process dies, the item comes back, first in line. Inside the block one of
+/// these ends the lease at once: requeue(), drop(), move(), give_back().
+///
+/// For an item that cannot be loaded here, entering raises LoadError, and the lease has the item all
+/// the same: requeue(), drop() and move() are its program's choice. Otherwise it goes back to the
+/// end of the line when the lease object is gone, so that nobody is held up by it.
+///
+/// >>> import courtyard as cy
+/// >>> q = cy.Queue(); q.put("work")
+/// >>> lease = q.lease()
+/// >>> with lease as item:
+/// ...     item, lease.attempts
+/// ('work', 1)
+#[pyclass(frozen, weakref, module = "courtyard")]
 pub struct Lease {
-    pub(super) queue: Py<Queue>,
-    pub(super) wait: Option<Deadline>,
-    pub(super) held: std::sync::Mutex<Option<(queue::Lease, u64)>>,
-    pub(super) entered: AtomicBool,
+    queue: Py<Queue>,
+    wait: Option<Deadline>,
+    held: std::sync::Mutex<Option<Held>>,
+    entered: AtomicBool,
+    attempts: AtomicU64,
+}
+
+/// The item that a lease has, and whose it is.
+struct Held {
+    lease: queue::Lease,
+    holder: u64,
+    /// Whether it cannot be loaded here.
+    is_poison: bool,
+}
+
+/// How a lease ends.
+#[derive(Clone, Copy)]
+enum End {
+    Done,
+    /// First in line, or last if it cannot be loaded.
+    Back,
+    Again(When),
 }
 
 #[pymethods]
@@ -38,14 +75,21 @@ impl Lease {
         let Some(row) = row else {
             return Err(empty(py));
         };
-        let leased = waiter::attempt(
+        let soonest = Cell::new(None);
+        let leased = waiter::attempt_until(
             py,
             &base.handle,
             base.handle.cell + ITEMS,
             self.wait,
             PROBE,
+            &soonest,
             || {
                 let was_closing = queue::is_closing(&space.segment, queue.cell);
+                if space.is_behind() {
+                    // An item of ours may be on its way back.
+                    base.handle
+                        .waiting_until(py, limit, |patience| space.catch_up(patience))?;
+                }
                 let Some(sorted) = Sorted::take(slf, limit)? else {
                     return Ok(None);
                 };
@@ -54,9 +98,13 @@ impl Lease {
                 let leased = base.handle.waiting_until(py, limit, |patience| {
                     queue::lease(space, &open, patience, queue, row, sift.as_ref())
                 })?;
+                drop(sorted);
                 let leased = leased.flatten();
-                if leased.is_none() && was_closing {
-                    return Err(shut_down(py));
+                if leased.is_none() {
+                    soonest.set(next_due(slf, limit)?);
+                    if was_closing && soonest.get().is_none() {
+                        return Err(shut_down(py));
+                    }
                 }
                 Ok(leased)
             },
@@ -70,22 +118,32 @@ impl Lease {
             }
         };
         tell(base);
-        let item = decode_leased(py, space, lease.block);
-        match item {
+        let attempts = queue::attempts(&space.segment, lease.block);
+        self.attempts
+            .store(attempts.unwrap_or(1), Ordering::Relaxed);
+        let holder = std::ptr::from_ref(open.participant) as u64;
+        let hold = |is_poison| {
+            if let Ok(mut held) = self.held.lock() {
+                *held = Some(Held {
+                    lease,
+                    holder,
+                    is_poison,
+                });
+            }
+        };
+        match decode_leased(py, space, lease.block) {
             Ok(item) => {
-                let me = std::ptr::from_ref(open.participant) as u64;
-                if let Ok(mut held) = self.held.lock() {
-                    *held = Some((lease, me));
-                }
+                hold(false);
                 Ok(item)
             }
-            Err(error) => {
-                base.handle.surely(py, |patience| {
-                    queue::give_back(space, &open, patience, queue, lease)?;
-                    row.give(&open);
-                    Ok(())
-                })?;
+            Err(error) if is_poison(py, &error) => {
+                hold(true);
                 Err(first_item(slf, error))
+            }
+            Err(error) => {
+                hold(false);
+                self.end(py, End::Back)?;
+                Err(error)
             }
         }
     }
@@ -98,47 +156,208 @@ impl Lease {
         _value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.end(py, kind.is_none())
+        let end = if kind.is_none() { End::Done } else { End::Back };
+        self.end(py, end).map(drop)
     }
 
-    /// Gives the item back at once, first in line, inside the `with` block.
+    /// How often the item was leased, this time included; 0 before the lease is entered.
+    ///
+    /// It is exact: a lease counts when it has the item, whatever becomes of its process then. get()
+    /// does not count; an item that move() brought, or that is put anew, begins at 0.
+    #[getter]
+    fn attempts(&self) -> u64 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Give the item back at once, first in line; does nothing if the lease has no item any more.
     fn give_back(&self, py: Python<'_>) -> PyResult<()> {
-        self.end(py, false)
+        self.end(py, End::Back).map(drop)
+    }
+
+    /// Put the item back at the end of the line, to be served in delay seconds at the earliest.
+    ///
+    /// One change, which needs no room: it works in a full queue, a full space, and after
+    /// shutdown(). Of a PriorityQueue the item has its place by priority when it is due, on a
+    /// LifoQueue it is on top. Until then it counts in qsize() and for join(); getters sleep until it
+    /// is due, also where the queue was shut down. It is the queue's: this process may end. In a
+    /// space in a file, the start of the machine ends all delays. About 2 us.
+    ///
+    /// Raises RuntimeError when the lease has no item, ValueError or OverflowError for a bad delay.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> q = cy.Queue(); q.put_many("ab")
+    /// >>> lease = q.lease()
+    /// >>> with lease as item:
+    /// ...     lease.requeue()
+    /// >>> q.get(), q.get()
+    /// ('b', 'a')
+    #[pyo3(signature = (delay=0.0), text_signature = "($self, /, delay=0)")]
+    fn requeue(&self, py: Python<'_>, delay: f64) -> PyResult<()> {
+        if delay.is_nan() || delay < 0.0 || delay.is_infinite() {
+            return Err(PyValueError::new_err(format!(
+                "'delay' must be a non-negative number of seconds, found {delay}"
+            )));
+        }
+        let delay = Duration::try_from_secs_f64(delay)
+            .map_err(|_| PyOverflowError::new_err("delay value is too large"))?;
+        self.must_end(py, End::Again(When::After(delay)))
+    }
+
+    /// Say that the item is done with, as when the block ends.
+    ///
+    /// Raises RuntimeError when the lease has no item.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> q = cy.Queue(); q.put("work")
+    /// >>> lease = q.lease()
+    /// >>> with lease as item:
+    /// ...     lease.drop()
+    /// ...     q.unfinished_tasks
+    /// 0
+    fn drop(&self, py: Python<'_>) -> PyResult<()> {
+        self.must_end(py, End::Done)
+    }
+
+    /// Move the item, as it is stored, to the end of another queue: a queue for what failed.
+    ///
+    /// The item is not loaded. One change: it is in one of the two whatever happens, and where the
+    /// other queue is full or was shut down it stays on the lease. The other queue is of the same
+    /// space. About 2 us.
+    ///
+    /// Raises queue.Full, ShutDown; RuntimeError when the lease has no item; ValueError for a queue
+    /// of another space.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> jobs, failed = cy.Queue(), cy.Queue()
+    /// >>> jobs.put("work")
+    /// >>> lease = jobs.lease()
+    /// >>> with lease as item:
+    /// ...     lease.move(failed)
+    /// >>> jobs.unfinished_tasks, failed.get()
+    /// (0, 'work')
+    #[pyo3(name = "move", signature = (queue, /))]
+    fn move_to(&self, py: Python<'_>, queue: &Bound<'_, Queue>) -> PyResult<()> {
+        let (own, other) = (self.queue.bind(py).as_super().get(), queue.as_super().get());
+        let open = own.handle.open(py)?;
+        let _other = other.handle.open(py)?;
+        if !std::ptr::eq(own.handle.space, other.handle.space) {
+            return Err(PyValueError::new_err(
+                "expected a queue of the same space: an item cannot move to another",
+            ));
+        }
+        if own.handle.cell == other.handle.cell {
+            return self.must_end(py, End::Again(When::Last));
+        }
+        let Some(held) = self.take(&open) else {
+            return Err(no_item());
+        };
+        let mut put = Put::Full;
+        let moved = own.handle.surely(py, |patience| {
+            let queues = (Queue::queue(own), Queue::queue(other));
+            let space = own.handle.space;
+            put = queue::transfer(space, &open, patience, queues, held.lease)?;
+            if put == Put::Done {
+                held.lease.row.give(&open);
+            }
+            Ok(())
+        });
+        if put != Put::Done {
+            self.hold(held);
+        }
+        tell(own);
+        moved?;
+        match put {
+            Put::Done => Ok(()),
+            Put::Full => Err(raise_named(py, "queue", "Full")),
+            Put::ShutDown => Err(shut_down(py)),
+        }
+    }
+
+    #[classmethod]
+    fn __class_getitem__<'py>(
+        cls: &Bound<'py, PyType>,
+        item: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let alias = cls.py().import("types")?.getattr("GenericAlias")?;
+        alias.call1((cls, item))
     }
 }
 
+fn no_item() -> PyErr {
+    PyRuntimeError::new_err(
+        "this lease has no item: it was not entered, has ended, or is the process's that this one \
+         was forked from",
+    )
+}
+
 impl Lease {
-    fn end(&self, py: Python<'_>, done: bool) -> PyResult<()> {
-        let held = self.held.lock().ok().and_then(|mut held| held.take());
-        let Some((lease, holder)) = held else {
-            return Ok(());
-        };
-        let slf = self.queue.bind(py);
-        let base = slf.as_super().get();
-        let open = base.handle.open(py)?;
-        if std::ptr::from_ref(open.participant) as u64 != holder {
-            return Ok(()); // a child forked meanwhile: the lease is its parent's
+    pub fn new(queue: Py<Queue>, wait: Option<Deadline>) -> Lease {
+        Lease {
+            queue,
+            wait,
+            held: std::sync::Mutex::new(None),
+            entered: AtomicBool::new(false),
+            attempts: AtomicU64::new(0),
         }
+    }
+
+    /// What is held, if it is ours; in a child forked meanwhile it is its parent's.
+    fn take(&self, open: &Use<'_>) -> Option<Held> {
+        let held = self.held.lock().ok()?.take()?;
+        (std::ptr::from_ref(open.participant) as u64 == held.holder).then_some(held)
+    }
+
+    fn hold(&self, item: Held) {
+        if let Ok(mut held) = self.held.lock() {
+            *held = Some(item);
+        }
+    }
+
+    fn must_end(&self, py: Python<'_>, end: End) -> PyResult<()> {
+        if self.end(py, end)? {
+            return Ok(());
+        }
+        Err(no_item())
+    }
+
+    /// False: there was nothing to end.
+    fn end(&self, py: Python<'_>, end: End) -> PyResult<bool> {
+        if self.held.lock().is_ok_and(|held| held.is_none()) {
+            return Ok(false);
+        }
+        let base = self.queue.bind(py).as_super().get();
+        let open = base.handle.open(py)?;
+        let Some(Held {
+            lease, is_poison, ..
+        }) = self.take(&open)
+        else {
+            return Ok(false);
+        };
         let (space, queue) = (base.handle.space, Queue::queue(base));
         let ended = base.handle.surely(py, |patience| {
-            match done {
-                true => queue::finish(space, &open, patience, queue, lease),
-                false => queue::give_back(space, &open, patience, queue, lease),
+            match end {
+                End::Done => queue::finish(space, &open, patience, queue, lease),
+                End::Back if is_poison => {
+                    queue::requeue(space, &open, patience, queue, lease, When::Last)
+                }
+                End::Back => queue::give_back(space, &open, patience, queue, lease),
+                End::Again(when) => queue::requeue(space, &open, patience, queue, lease, when),
             }?;
             lease.row.give(&open);
             Ok(())
         });
         tell(base);
-        ended
+        ended.map(|()| true)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Entered and never exited, as by a generator thrown away: the item goes back.
-        // Where there is no GIL to be had the interpreter ends: it goes back with this process.
+        // Entered and never exited, as by a generator thrown away, or because its item cannot be
+        // loaded: the item goes back. Where there is no GIL to be had the interpreter ends: it goes
+        // back with this process.
         Python::try_attach(|py| {
-            let _ = self.end(py, false);
+            let _ = self.end(py, End::Back);
         });
     }
 }

@@ -25,7 +25,6 @@ use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, FINISHED, LENGTH, Order};
-use courtyard_core::sync::AtomicBool;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
@@ -259,7 +258,8 @@ impl Queue {
     /// Take the first item on a lease: `with queue.lease() as item`.
     ///
     /// When the block ends the item is done with, as if by task_done(). When it raises, or its
-    /// process dies, the item comes back, first in line. Waits as get().
+    /// process dies, the item comes back, first in line. Waits as get(). Lease says how to put it
+    /// back for later, or aside, and what becomes of an item that cannot be loaded.
     ///
     /// >>> import courtyard as cy
     /// >>> q = cy.Queue(); q.put("work")
@@ -272,12 +272,7 @@ impl Queue {
     )]
     fn lease(slf: &Bound<'_, Self>, block: Option<Truth>, timeout: Option<f64>) -> PyResult<Lease> {
         let wait = deadline_of(slf, block, timeout)?;
-        Ok(Lease {
-            queue: slf.clone().unbind(),
-            wait,
-            held: std::sync::Mutex::new(None),
-            entered: AtomicBool::new(false),
-        })
+        Ok(Lease::new(slf.clone().unbind(), wait))
     }
 
     /// Put all items of an iterable, in their order; waits as put() where there is no room.
@@ -445,9 +440,14 @@ impl Queue {
                 })
             })?;
             if !taken {
-                return Ok(());
+                break;
             }
         }
+        let _sorted = Sorted::take(slf, Limit::NEVER)?;
+        base.handle.waiting(py, |patience| {
+            while queue::drop_requeued(space, &open, &mut *patience, queue)? {}
+            Ok(())
+        })
     }
 
     /// The first items, as far as they can be decoded without unpickling: none is taken.

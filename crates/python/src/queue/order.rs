@@ -1,12 +1,13 @@
 //! The order of a priority queue's items: Python's `<`, as heapq has it.
 
-use super::item::decode_leased;
+use super::item::{decode_leased, is_poison};
 use super::{Queue, is_least};
 use crate::codec;
 use crate::deadline::{self, Limit};
 use crate::error::raise;
 use crate::primitive::Primitive;
 use crate::waiter::Wait;
+use courtyard_core::error::Error;
 use courtyard_core::lock::Waited;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Sift};
@@ -68,13 +69,14 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    fn item(&self, py: Python<'_>, index: u64) -> PyResult<Py<PyAny>> {
+    /// None: it cannot be loaded here.
+    fn item(&self, py: Python<'_>, index: u64) -> PyResult<Option<Py<PyAny>>> {
         let (space, cell) = (self.base.handle.space, self.base.handle.cell);
         let word = queue::word(&space.segment, cell, index).map_err(|error| raise(py, error))?;
         let block = queue::block_of(&space.segment, word).map_err(|error| raise(py, error))?;
         match block {
-            Some(block) => decode_leased(py, space, block),
-            None => Ok(codec::decode_word(py, word)?.unbind()),
+            Some(block) => loaded(py, decode_leased(py, space, block)),
+            None => Ok(Some(codec::decode_word(py, word)?.unbind())),
         }
     }
 
@@ -87,25 +89,23 @@ impl<'a> Sorted<'a> {
     /// # Errors
     /// What comparing raises.
     pub fn place(&self, item: &Bound<'_, PyAny>) -> PyResult<Sift> {
+        self.place_of(item.py(), Some(item))
+    }
+
+    fn place_of(&self, py: Python<'_>, item: Option<&Bound<'_, PyAny>>) -> PyResult<Sift> {
         let mut sift = Sift {
             moves: Vec::new(),
             place: self.filled(),
         };
-        self.up(item, &mut sift, |index| index)?;
+        self.up(py, item, &mut sift)?;
         Ok(sift)
     }
 
-    /// Goes up from `sift.place`; `now` says where what will be at an index is now.
-    fn up(
-        &self,
-        item: &Bound<'_, PyAny>,
-        sift: &mut Sift,
-        now: impl Fn(u64) -> u64,
-    ) -> PyResult<()> {
-        let py = item.py();
+    /// Goes up from `sift.place`.
+    fn up(&self, py: Python<'_>, item: Option<&Bound<'_, PyAny>>, sift: &mut Sift) -> PyResult<()> {
         while sift.place > 0 {
             let above = (sift.place - 1) / 2;
-            if !item.lt(self.item(py, now(above))?)? {
+            if !is_less(py, item, self.item(py, above)?.as_ref())? {
                 break;
             }
             sift.moves.push((sift.place, above));
@@ -120,6 +120,9 @@ impl<'a> Sorted<'a> {
     /// # Errors
     /// What comparing raises.
     pub fn least(&self, py: Python<'_>) -> PyResult<Option<Sift>> {
+        if !self.promote_due(py)? {
+            return Ok(None); // what is due is taken where it is
+        }
         let Some(end) = self.filled().checked_sub(1) else {
             return Ok(None);
         };
@@ -127,7 +130,7 @@ impl<'a> Sorted<'a> {
             moves: Vec::new(),
             place: 0,
         };
-        let mut known: HashMap<u64, Py<PyAny>> = HashMap::new();
+        let mut known: HashMap<u64, Option<Py<PyAny>>> = HashMap::new();
         loop {
             let mut below = 2 * sift.place + 1;
             if below >= end {
@@ -135,7 +138,7 @@ impl<'a> Sorted<'a> {
             }
             if below + 1 < end {
                 let (left, right) = (self.item(py, below)?, self.item(py, below + 1)?);
-                if !left.bind(py).lt(&right)? {
+                if !is_less(py, left.as_ref().map(|left| left.bind(py)), right.as_ref())? {
                     below += 1;
                     known.insert(below, right);
                 } else {
@@ -147,14 +150,15 @@ impl<'a> Sorted<'a> {
             sift.moves.push((sift.place, below));
             sift.place = below;
         }
-        let last = self.item(py, end)?;
         // Undo the moves that the last item is less than.
+        let last = match sift.moves.is_empty() {
+            true => None,
+            false => self.item(py, end)?,
+        };
+        let last = last.as_ref().map(|last| last.bind(py));
         while let Some(&(above, below)) = sift.moves.last() {
-            let is_less = match known.get(&below) {
-                Some(moved) => last.bind(py).lt(moved)?,
-                None => false,
-            };
-            if !is_less {
+            let moved = known.get(&below).and_then(Option::as_ref);
+            if !is_less(py, last, moved)? {
                 break;
             }
             sift.moves.pop();
@@ -164,7 +168,65 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// An item; None: it cannot be loaded, whatever it raises.
+///
+/// # Errors
+/// What is to be raised at once: Ctrl-C, no memory.
+fn loaded(py: Python<'_>, item: PyResult<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    match item {
+        Err(error) if !is_poison(py, &error) => Err(error),
+        item => Ok(item.ok()),
+    }
+}
+
+/// Whether one item goes before another: what cannot be loaded goes after all others, so that these
+/// can be had.
+fn is_less(
+    py: Python<'_>,
+    one: Option<&Bound<'_, PyAny>>,
+    other: Option<&Py<PyAny>>,
+) -> PyResult<bool> {
+    match (one, other) {
+        (None, _) => Ok(false),
+        (Some(_), None) => Ok(true),
+        (Some(one), Some(other)) => one.lt(other.bind(py)),
+    }
+}
+
 impl Sorted<'_> {
+    /// Moves items that were requeued and are due to their places in the tree; false: there is no room
+    /// for one, and it is to be taken where it is.
+    ///
+    /// # Errors
+    /// What comparing raises.
+    fn promote_due(&self, py: Python<'_>) -> PyResult<bool> {
+        let handle = &self.base.handle;
+        let (space, queue) = (handle.space, Queue::queue(self.base));
+        while queue::has_requeued(&space.segment, queue.cell) {
+            let open = handle.open(py)?;
+            let due = handle.waiting(py, |patience| {
+                queue::until_due(space, &open, patience, queue)
+            })?;
+            let Some((_, block)) = due.filter(|(wait, _)| wait.is_zero()) else {
+                break;
+            };
+            let item = loaded(py, decode_leased(py, space, block))?;
+            let sift = self.place_of(py, item.as_ref().map(|item| item.bind(py)))?;
+            let mut is_full = false;
+            handle.waiting(py, |patience| {
+                match queue::promote(space, &open, patience, queue, block, &sift) {
+                    Err(Error::Full(_)) => is_full = true,
+                    promoted => drop(promoted?),
+                }
+                Ok(())
+            })?;
+            if is_full {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// How any item goes, where the order means nothing any more: the last one for the first.
     pub fn last(&self) -> Option<Sift> {
         let moves = Vec::new();

@@ -11,6 +11,7 @@ mod name;
 mod place;
 mod primitive;
 mod queue;
+mod requeue;
 mod stored;
 mod table;
 mod tree;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Entry> {
     place::add(&mut entries);
     primitive::add(&mut entries);
     queue::add(&mut entries);
+    requeue::add(&mut entries);
     tree::add(&mut entries);
     table::add(&mut entries);
     list::add(&mut entries);
