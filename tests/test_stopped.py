@@ -1,20 +1,32 @@
 """Peers stopped inside a lock of the engine's: calls end with their timeouts, or by Ctrl-C."""
 
+import ctypes
 import os
 import queue
 import random
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pytest
 
 import courtyard as cy
 from tests import children
-from tests.held import DIRECTORY, GET_LOCK, SEQUENCE, TURN, Peer
+from tests.held import (
+    DIRECTORY,
+    DRAIN_LOCKS,
+    DRAINING,
+    GET_LOCK,
+    SEQUENCE,
+    SLOTS,
+    STATES,
+    TURN,
+    Peer,
+)
 
 LARGE = b"x" * 100_000
 SOON = 8.0  # seconds: far beyond any timeout here and far below for ever
@@ -42,6 +54,8 @@ def alarm(seconds: float) -> Iterator[None]:
 
 class Stage:
     """One of each, and a process that may seem to hold their locks."""
+
+    lease: Any
 
     def __init__(self) -> None:
         self.queue, self.full = cy.Queue(), cy.Queue(maxsize=1)
@@ -352,3 +366,204 @@ def test_timeouts_hold_beside_peers_that_are_stopped_anywhere() -> None:
             longest = max(longest, time.monotonic() - start)
     assert longest < SOON / 2
     cy.check(items)
+
+
+@contextmanager
+def no_slot_free(stage: Stage) -> Iterator[None]:
+    """All slots are taken: by the living, or by the dead whom nobody can drain."""
+    peer, before = stage.peer, {}
+    for slot in range(SLOTS - 1):
+        state = peer.read(STATES + 8 * slot)
+        if state & 3 == 0:
+            before[slot] = state
+            peer.write(STATES + 8 * slot, max(state >> 32, 1) << 32 | DRAINING)
+    with peer.holding(*(DRAIN_LOCKS + 8 * slot for slot in before)):
+        yield
+        for slot, state in before.items():
+            peer.write(STATES + 8 * slot, state)
+
+
+def fork_from_c() -> int:
+    """Fork without Python's hooks, as a library in C may."""
+    child: int = ctypes.PyDLL(None).fork()
+    return child
+
+
+FORKS: dict[str, tuple[Callable[[], int], Callable[[Stage], AbstractContextManager[None]]]] = {
+    "by Python": (os.fork, lambda stage: stage.peer.holding(DIRECTORY)),
+    "from C": (fork_from_c, lambda stage: stage.peer.holding(DIRECTORY)),
+    "without a slot": (os.fork, no_slot_free),
+    "from C without a slot": (fork_from_c, no_slot_free),
+}
+
+
+@pytest.mark.parametrize("how", FORKS)
+def test_the_first_use_in_a_child_keeps_its_timeout(stage: Stage, how: str) -> None:
+    """What the child takes over from its parent waits for the lock; the call that waits for it ends."""
+    fork, holding = FORKS[how]
+    items, permits, dropped = cy.Queue(), cy.Semaphore(3), [cy.Lock() for _ in range(5)]
+    timeouts: list[tuple[Callable[[], object], object]] = [
+        (lambda: items.get(timeout=0.2), queue.Empty),
+        (lambda: stage.full.put(1, timeout=0.2), queue.Full),
+        (lambda: permits.acquire(timeout=0.2), False),
+        (lambda: stage.array.wait_for([7] * 100, timeout=0.2), False),
+        (lambda: stage.dict.get_lock().acquire(timeout=0.2), False),
+        (lambda: cy.Event.wait(event, 0.2), False),
+    ]
+    event = cy.Event()
+    objects = stage.queue.space.statistics().objects
+    start = time.monotonic()
+
+    def child() -> None:
+        assert time.monotonic() - start < 2
+        for call, result in timeouts:
+            begun = time.monotonic()
+            if isinstance(result, type):
+                with pytest.raises(result):
+                    call()
+            else:
+                assert call() is result
+            assert time.monotonic() - begun < 2
+        begun = time.monotonic()
+        dropped.clear()
+        assert time.monotonic() - begun < 2
+        with pytest.raises(Interrupted), alarm(0.2):
+            stage.dict["a"] = 2
+        os.write(theirs, b"x")
+        assert stage.dict["a"] == 1 and permits.acquire(timeout=20)
+        items.put("mine")
+        assert items.get(timeout=20) == "mine"
+        cy.check(items)
+
+    ours, theirs = os.pipe()
+    with holding(stage), alarm(SOON * 3):
+        pid = fork()
+        if pid == 0:
+            children.die_with_parent()
+            code = 1
+            try:
+                child()
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        assert time.monotonic() - start < 2
+        os.close(theirs)
+        assert os.read(ours, 1) == b"x"
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(ours)
+    dropped.clear()
+    cy.check(items)
+    assert stage.queue.space.statistics().objects == objects - 5
+
+
+# What gives something back, the lock that is held, and what is there when it is done.
+GIVING: dict[str, tuple[Callable[[Stage], Any], Callable[[Stage], int], Callable[[Stage], Any]]] = {
+    "release": (
+        lambda s: s.semaphore.release(),
+        lambda s: s.cell(s.semaphore),
+        lambda s: s.semaphore.acquire(timeout=5) and s.semaphore.get_value() == 4,
+    ),
+    "task_done": (
+        lambda s: s.queue.task_done(),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5),
+    ),
+    "the end of a lease": (
+        lambda s: s.lease.__exit__(None, None, None),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5),
+    ),
+    "an item given back": (
+        lambda s: s.lease.give_back(),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.queue.get(timeout=5) == 1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GIVING)
+def test_what_a_signal_cut_short_is_given_back_later(stage: Stage, name: str) -> None:
+    """A call that gives something back, beside a stopped process, ends by Ctrl-C; and it is done."""
+    call, lock, is_done = GIVING[name]
+    at = lock(stage)
+    if name.endswith(("of a lease", "given back")):
+        stage.lease = stage.queue.lease()
+        stage.lease.__enter__()
+    elif name == "task_done":
+        stage.queue.get()
+    else:
+        assert stage.semaphore.acquire()
+    start = time.monotonic()
+    with stage.peer.holding(at), pytest.raises(Interrupted), alarm(0.1):
+        call(stage)
+    assert time.monotonic() - start < SOON
+    assert is_done(stage)
+    cy.check(stage.queue)
+
+
+class Stops:
+    """Stops a peer inside the lock, so to speak, while it is loaded, and does not load."""
+
+    stop: Callable[[], object]
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Stops.stop()
+        self.__dict__.update(state)
+
+
+@pytest.mark.parametrize("size", [3, 100, 50_000])
+def test_an_item_goes_back_later_where_a_lock_is_held_by_then(stage: Stage, size: int) -> None:
+    stage.queue.get()
+    stage.queue.put_many([1, Stops("x" * size), 2])
+    held = stage.peer.holding(stage.cell(stage.queue, GET_LOCK))
+
+    def stop() -> None:
+        held.__enter__()
+        raise ValueError
+
+    Stops.stop = stop
+    with pytest.raises((Interrupted, ValueError)), alarm(0.1):
+        stage.queue.get_many(3)
+    held.__exit__(None, None, None)
+    Stops.stop = bool
+    assert stage.queue.get(timeout=5) == 1
+    assert stage.queue.get(timeout=5).text == "x" * size
+    assert stage.queue.get(timeout=5) == 2
+    cy.check(stage.queue)
+
+
+def test_all_permits_are_back_beside_peers_that_are_stopped_anywhere() -> None:
+    permits, tasks, ended = cy.Semaphore(4), cy.JoinableQueue(), 0
+
+    def work() -> None:
+        permits.acquire()
+        permits.release()
+        tasks.put(1)
+        tasks.get()
+        tasks.task_done()
+
+    for _ in stopped_at_random(work, 60):
+        with suppress(queue.Full):
+            tasks.put(1, timeout=0.01)
+        with suppress(queue.Empty):
+            tasks.get(timeout=0.01)
+            with suppress(Interrupted), alarm(0.02):
+                tasks.task_done()
+        if permits.acquire(timeout=0.01):
+            with suppress(Interrupted), alarm(0.02):
+                permits.release()
+            ended += 1
+    assert ended
+    for _ in range(4):
+        assert permits.acquire(timeout=5)  # the killed one's come back, too
+    with suppress(queue.Empty):
+        while True:
+            tasks.get(timeout=0.2)
+            tasks.task_done()
+    assert tasks.unfinished_tasks == 0
+    cy.check(permits)

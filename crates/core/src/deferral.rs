@@ -6,13 +6,9 @@ use crate::error::{Error, Result};
 use crate::layout::{self, SLOTS, slot};
 use crate::participant::{LIVE, Me, Participant, State};
 use crate::recover;
-use crate::space::{Deferred, Job, Patience, Space, patient, within};
+use crate::space::{AT_ONCE, Deferred, Job, Patience, Space, patient, within};
 use crate::sync::Ordering;
 use std::time::Duration;
-
-/// How long what gives something back may stand at locks in all. Their holders need microseconds,
-/// unless they were preempted or stopped.
-pub const AT_ONCE: Duration = Duration::from_millis(10);
 
 const A_MOMENT: Duration = Duration::from_millis(1);
 
@@ -183,15 +179,25 @@ impl Space {
         self.is_owing.load(Ordering::Relaxed)
     }
 
-    /// In the child: waits until they are.
+    /// In the child: waits until they are. Before that it uses and takes none: what is copied is told from
+    /// what is new by the roster alone.
     ///
     /// # Errors
     /// As `catch_up`.
+    #[inline]
     pub fn settle_up(&self, patience: Patience) -> Result<()> {
+        match self.is_owing() {
+            true => self.settle_now(patience),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn settle_now(&self, patience: Patience) -> Result<()> {
         while self.is_owing() {
             self.catch_up(&mut *patience)?;
             if self.is_owing() {
-                let me = self.participant()?.me; // another thread is at it
+                let me = self.participate(&mut *patience)?.me; // another thread is at it
                 let word = layout::slot_record(me.slot) + slot::OWES;
                 let seen = self.segment.word(word).load(Ordering::Relaxed);
                 patience(&mut |limit| {

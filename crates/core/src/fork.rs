@@ -10,7 +10,6 @@
 //! A fork never waits. Where a lock that somebody was stopped in stands in the way of the copy, the
 //! child makes it itself, when it first uses an object; its parent gives none back before that.
 
-use crate::deferral::AT_ONCE;
 use crate::directory;
 use crate::doom;
 use crate::error::{Error, Result};
@@ -21,7 +20,7 @@ use crate::participant::{DRAINING, LIVE, Participant, State};
 use crate::pin;
 use crate::recover;
 use crate::segment::Segment;
-use crate::space::{Job, Space, briefly, within};
+use crate::space::{AT_ONCE, Job, Space, within};
 use crate::sync::{Ordering, fence};
 use std::ptr::NonNull;
 
@@ -46,7 +45,7 @@ unsafe impl Send for Heir {}
 /// fork itself, the child makes up for.
 ///
 /// # Errors
-/// `Crowded`, `Full`, `System`: then fork without an heir; the child registers when it must.
+/// `Crowded`, `Full`, `System`, `TimedOut`: then fork without an heir; the child registers when it must.
 pub fn before(space: &Space) -> Result<Option<Heir>> {
     // Not registered: behind somebody's back we are a child ourselves, and hold nothing yet.
     if space.registered().is_null() {
@@ -57,7 +56,8 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     let me = unsafe { &*parent };
     space.is_lending(me);
     tidy(space, me);
-    let participant = space.register(true)?;
+    let patience = &mut within(AT_ONCE);
+    let participant = space.register(true, &mut *patience)?;
     let changes = space.roster.changes();
     let mut heir = Heir {
         space: NonNull::from(space),
@@ -67,7 +67,7 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
         owes: false,
     };
     lend(&space.segment, me, &heir.participant);
-    match directory::copy_members(space, &heir.participant, &mut within(AT_ONCE)) {
+    match directory::copy_members(space, &heir.participant, patience) {
         Ok(_) => {}
         Err(Error::Interrupted | Error::TimedOut) => {
             space.lend(me, &heir.participant);
@@ -141,6 +141,11 @@ pub fn after_in_child(space: &Space, mut heir: Heir) -> Result<()> {
     if !owes && space.roster.changes() == changes {
         return Ok(());
     }
+    settle(space, participant)
+}
+
+/// Makes our table say what we hold: now, if that takes no waiting, else when an object is first used.
+fn settle(space: &Space, participant: &Participant) -> Result<()> {
     space.is_owing.store(true, Ordering::Relaxed);
     let done = (SETTLE.run)(space, participant, &mut within(AT_ONCE), &[0; 6]);
     if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
@@ -150,7 +155,7 @@ pub fn after_in_child(space: &Space, mut heir: Heir) -> Result<()> {
     done
 }
 
-/// Copies what the parent could not, or what changed before the fork.
+/// Copies what the parent did not, or what changed before the fork.
 static SETTLE: Job = Job {
     run: |space, participant, patience, _| {
         let done = directory::settle_members(space, participant, patience);
@@ -258,19 +263,15 @@ fn inherit(segment: &Segment, parent: &Participant, child: &Participant) -> bool
 }
 
 /// In a child forked behind our back (from C): memberships of what it inherited, and the blocks that
-/// its views read, as far as those are still there.
+/// its views read, as far as those are still there. It waits no more than one of `os.fork()`.
 ///
 /// # Errors
 /// `Full`, `System`.
-pub fn adopt(space: &Space) -> Result<()> {
-    let participant = space.participant()?;
+pub fn adopt(space: &Space, participant: &Participant) -> Result<()> {
     if let Some(parent) = space.parent_of_fork()
         && inherit(&space.segment, parent, participant)
     {
         pin::look(space, participant);
     }
-    for row in directory::copy_members(space, participant, &mut briefly())? {
-        space.roster.forget(row);
-    }
-    Ok(())
+    settle(space, participant)
 }

@@ -84,6 +84,12 @@ impl Row {
         segment.word(self.at + AMOUNT).load(Ordering::Relaxed)
     }
 
+    /// Whether it says something of that object.
+    pub fn is_of(self, segment: &Segment, object: ObjectId) -> bool {
+        let word = |offset| segment.word(self.at + offset).load(Ordering::Relaxed);
+        word(0) == object.row + 1 && word(SERIAL) == object.serial
+    }
+
     /// Writes the entries that say what is held of the object, and which block with it, or 0.
     pub fn write(self, operation: &mut Operation, object: ObjectId, amount: u64, block: u64) {
         operation.write(self.at, object.row + 1);

@@ -82,7 +82,8 @@ pub struct View {
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
 pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result<View> {
-    let names = directory::names(space, space.participant()?, &mut *patience)?;
+    let participant = space.participate(&mut *patience)?;
+    let names = directory::names(space, participant, &mut *patience)?;
     let mut named: HashMap<ObjectId, directory::Entry> = HashMap::new();
     for entry in names {
         named.insert(entry.named.object, entry);

@@ -21,7 +21,7 @@ use crate::participant::Participant;
 use crate::roster::ObjectId;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::space::{Job, Patience, Space};
 use crate::sync::Ordering;
 
 const VALUE: u64 = cell::DATA;
@@ -194,7 +194,11 @@ pub fn release(
             return Ok(false);
         }
         operation.write(cell + VALUE, value);
-        let held = row.amount(operation.segment) & !RECOVERED;
+        // A row that had nothing in it may be another object's by the time of what was put off.
+        let held = match row.is_of(operation.segment, object) {
+            true => row.amount(operation.segment) & !RECOVERED,
+            false => 0,
+        };
         let own = held.min(count);
         if own > 0 && own == held {
             row.clear(operation);
@@ -211,6 +215,30 @@ pub fn release(
         Ok(true)
     })
 }
+
+/// As `release`, by who cannot wait: where that takes waiting it is done later, and what would be more
+/// than the limit is not done.
+pub fn release_later(space: &Space, participant: &Participant, user: User, count: u64) {
+    let User { cell, object, row } = user;
+    let numbers = [cell, object.row, object.serial, row.number, row.at, count];
+    space.now_or_later(participant, &RELEASE, numbers);
+}
+
+/// The object is ours until this is done: memberships are given back behind it.
+static RELEASE: Job = Job {
+    run: |space, participant, patience, &[cell, row, serial, number, at, count]| {
+        let (object, row) = (ObjectId { row, serial }, Row { number, at });
+        release(
+            space,
+            participant,
+            patience,
+            User { cell, object, row },
+            count,
+        )
+        .map(drop)
+    },
+    inherit: |_, _| {},
+};
 
 /// Whether one of the permits that this process holds came back from a dead holder.
 pub fn is_recovered(segment: &Segment, row: Row) -> bool {

@@ -22,7 +22,9 @@ use std::time::{Duration, Instant};
 const PERSISTENCE: u32 = 200;
 const TURN: Duration = Duration::from_millis(5);
 
-const BRIEFLY: Duration = Duration::from_secs(5);
+/// How long what does not wait may stand at locks in all. Their holders need microseconds, unless they
+/// were preempted or stopped.
+pub const AT_ONCE: Duration = Duration::from_millis(10);
 
 /// What an object, or a block with contents, consists of.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub struct Hooks {
     /// What a block with contents, or an object's root, consists of.
     pub blocks: fn(&Segment, block: u64) -> Result<Blocks>,
     /// Takes a membership of every object held, in a child forked behind our back.
-    pub adopt: fn(&Space) -> Result<()>,
+    pub adopt: fn(&Space, &Participant) -> Result<()>,
 }
 
 #[cfg(loom)]
@@ -65,7 +67,7 @@ impl Hooks {
         crumble: |_, _, _| Ok(()),
         settle: |_, _, _, _| Ok(()),
         blocks: |_, _| Ok(Blocks::default()),
-        adopt: |_| Ok(()),
+        adopt: |_, _| Ok(()),
     };
 }
 
@@ -105,11 +107,15 @@ pub fn at_once() -> impl FnMut(Slice) -> Result<()> {
     within(Duration::ZERO)
 }
 
-/// Waits up to some seconds in all, for work that nobody can be told failed. Internal locks are held
-/// for microseconds, and a dead holder's are taken over; only a peer stopped inside one (SIGSTOP)
-/// makes this fail.
-pub fn briefly() -> impl FnMut(Slice) -> Result<()> {
-    within(BRIEFLY)
+/// Waits as long as it takes, or until a signal comes.
+///
+/// # Errors
+/// As `patient`; `Interrupted`.
+pub fn until_signal(slice: Slice) -> Result<()> {
+    match slice(lock::PROBE)? {
+        Stood::Interrupted => Err(Error::Interrupted),
+        _ => Ok(()),
+    }
 }
 
 /// What may be put on a backlog (`deferral.rs`).
@@ -246,17 +252,26 @@ impl Space {
         self.me().me.load(Ordering::Acquire) // pairs with `install`, Release
     }
 
-    /// Who we are here; registers this process if need be.
+    /// Who we are here; registers this process if need be, which may take waiting.
     ///
     /// # Errors
-    /// `Crowded` when every slot is held by the living; `Full`, `System`.
+    /// `Crowded` when every slot is held by the living; `Full`, `System`; `Interrupted` and `TimedOut`
+    /// as `patience` says.
     #[inline]
-    pub fn participant(&self) -> Result<&Participant> {
+    pub fn participate(&self, patience: Patience) -> Result<&Participant> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         match unsafe { self.registered().as_ref() } {
             Some(participant) => Ok(participant),
-            None => self.enter(),
+            None => self.enter(patience),
         }
+    }
+
+    /// As `participate`, if that takes no waiting.
+    ///
+    /// # Errors
+    /// As `participate`; `TimedOut`.
+    pub fn participant(&self) -> Result<&Participant> {
+        self.participate(&mut within(AT_ONCE))
     }
 
     /// In a child forked behind our back, until it has adopted what it inherited: its parent.
@@ -275,7 +290,7 @@ impl Space {
     }
 
     #[cold]
-    fn enter(&self) -> Result<&Participant> {
+    fn enter(&self, patience: Patience) -> Result<&Participant> {
         if self.ended.load(Ordering::Relaxed) {
             return Err(Error::NotFound(format!(
                 "{}: this space was removed, and this process had nothing of it any more",
@@ -289,11 +304,11 @@ impl Space {
             os::yield_now();
             turns += 1;
         }
-        // SAFETY: as in `participant`.
+        // SAFETY: as in `participate`.
         if let Some(participant) = unsafe { self.registered().as_ref() } {
             return Ok(participant);
         }
-        let result = self.register(false).map(|mut participant| {
+        let result = self.register(false, &mut *patience).map(|mut participant| {
             participant.move_in(self.me);
             let participant = Box::leak(Box::new(participant));
             let (null, order) = (ptr::null_mut(), Ordering::AcqRel);
@@ -304,21 +319,23 @@ impl Space {
         });
         self.me().entering.store(false, Ordering::Release);
         if result? {
-            let adopted = (self.hooks.adopt)(self);
+            // SAFETY: as in `participate`.
+            let me = unsafe { &*self.registered() };
+            let adopted = (self.hooks.adopt)(self, me);
             self.last
                 .store(self.registered().cast_mut(), Ordering::Release);
             adopted?;
             self.tidy();
         }
-        self.participant()
+        self.participate(patience)
     }
 
     /// Takes a slot, after reaping the dead; for a child about to be forked (`inherited`) a free one
-    /// without that, if there is one.
+    /// without that, if there is one. Where all are taken, some by the dead, these are drained first.
     ///
     /// # Errors
-    /// As `participant`.
-    pub fn register(&self, inherited: bool) -> Result<Participant> {
+    /// As `participate`.
+    pub fn register(&self, inherited: bool, patience: Patience) -> Result<Participant> {
         let segment = &self.segment;
         for round in 0..PERSISTENCE {
             let is_quick = inherited && round == 0;
@@ -343,20 +360,20 @@ impl Space {
             }
             // Some are held by the dead. From the reserved slot we may drain them.
             if let Some(guest) = Participant::claim(segment, RESERVED_SLOT, false)? {
-                self.drain_as(guest)?;
+                self.drain_as(guest, &mut *patience)?;
             } else {
                 // Another newcomer does so, or another drainer has them.
                 let state = layout::slot_state(RESERVED_SLOT);
                 let seen = segment.word(state).load(Ordering::Relaxed);
-                segment.sleep(state, seen, TURN);
+                patience(&mut |limit| Ok(segment.sleep(state, seen, limit.min(TURN)).into()))?;
             }
         }
         Err(Error::Crowded(RESERVED_SLOT))
     }
 
     /// Drains the dead in the name of the reserved slot, then leaves it: it owns nothing.
-    fn drain_as(&self, guest: Participant) -> Result<()> {
-        let swept = (self.hooks.sweep)(self, &guest, &mut briefly());
+    fn drain_as(&self, guest: Participant, patience: Patience) -> Result<()> {
+        let swept = (self.hooks.sweep)(self, &guest, patience);
         let me = guest.me;
         guest.release_anchor();
         recover::reap(&self.segment, me)?; // phase (a) alone frees the reserved slot
@@ -369,7 +386,8 @@ impl Space {
     /// `Interrupted`, `System`, `Corrupt`.
     pub fn sweep(&self, patience: Patience) -> Result<()> {
         self.catch_up(&mut *patience)?;
-        (self.hooks.sweep)(self, self.participant()?, patience)
+        let participant = self.participate(&mut *patience)?;
+        (self.hooks.sweep)(self, participant, patience)
     }
 
     /// Carries an operation through: attempts `body` until it returns, curing what stops it.
@@ -383,7 +401,8 @@ impl Space {
         patience: Patience,
         body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
-        self.run_as(self.participant()?, patience, body)
+        let participant = self.participate(&mut *patience)?;
+        self.run_as(participant, patience, body)
     }
 
     /// As `run`, in the name of a participant that is not installed.

@@ -23,11 +23,12 @@ use courtyard_core::pin::Pin;
 use courtyard_core::queue::{self, Order, Queue};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::semaphore::{self, User};
-use courtyard_core::space::{Space, briefly, patient};
+use courtyard_core::space::{Space, patient, within};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{HOOKS, crash, folder, lock, mutex, recover};
 use std::path::Path;
+use std::time::Duration;
 
 /// An object of an image, what it holds, and a pickle of it under way.
 #[derive(Clone)]
@@ -220,7 +221,7 @@ fn hold(space: &Space, known: &Known) {
     let (me, object) = (me(space), known.object);
     let (cell, kind, _) = cell::open(&space.segment, object).expect("the cell");
     let row = Row::reserve(space, me, &mut patient).expect("a row");
-    let patience = &mut briefly();
+    let patience = &mut within(Duration::from_secs(5));
     match kind {
         SEMAPHORE => drop(semaphore::try_acquire(
             space,

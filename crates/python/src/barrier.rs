@@ -189,8 +189,9 @@ impl Barrier {
     ) -> PyResult<u64> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let deadline = Deadline::from_timeout(timeout)?;
-        let open = base.handle.open(py)?;
         let limit = Limit::of(Some(deadline));
+        let open = base.handle.open_until(py, limit)?;
+        let open = open.ok_or_else(|| broken(py))?;
         let row = base.handle.waiting_until(py, limit, |patience| {
             Row::reserve(base.handle.space, &open, patience)
         })?;

@@ -2,6 +2,7 @@
 
 use crate::argument::Given;
 use crate::codec;
+use crate::deadline::Limit;
 use crate::error::{changed_inside, named};
 use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
@@ -352,7 +353,9 @@ impl Cell {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         let deadline = Deadline::from_timeout(timeout)?;
-        let _open = this.handle.open(py)?;
+        let Some(_open) = this.handle.open_until(py, Limit::of(Some(deadline)))? else {
+            return Ok(waiter::not_in_time(py));
+        };
         let event = this.handle.cell + EVENT;
         waiter::wait_until(py, &this.handle, event, deadline, || {
             waiter::test(x, this.get(py)?.into_bound(py))

@@ -37,8 +37,10 @@ impl Condition {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let deadline = Deadline::from_timeout(timeout)?;
         let (space, cell) = (handle.space, handle.cell);
-        let open = handle.open(py)?;
         let limit = Limit::of(Some(deadline));
+        let Some(open) = handle.open_until(py, limit)? else {
+            return Ok(false);
+        };
         let object = handle.object();
         // With the lock held: so no notification of others is missed.
         let entered = handle.waiting_until(py, limit, |patience| {

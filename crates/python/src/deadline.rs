@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// How long a call that is not to wait stands at the engine's locks, and at the turn of a priority
+/// How long a call that does not wait stands at the engine's locks, and at the turn of a priority
 /// queue: their holders need microseconds, but may be preempted, and what is there must be found.
 const GRACE: Duration = Duration::from_secs(1);
 /// The least for a call that may wait, however short its timeout.
@@ -79,6 +79,11 @@ impl Limit {
         Limit(Deadline(end))
     }
 
+    /// That of what is put off where it takes any longer.
+    pub fn soon() -> Limit {
+        Limit::of(Some(Deadline::after(Duration::ZERO)))
+    }
+
     pub fn earlier(self, other: Limit) -> Limit {
         match (self.0.0, other.0.0) {
             (Some(one), Some(two)) => Limit(Deadline(Some(one.min(two)))),
@@ -121,6 +126,14 @@ pub fn note_passed() {
 /// # Errors
 /// What `test` raises.
 pub fn testing<T>(deadline: Deadline, test: impl FnOnce() -> PyResult<T>) -> PyResult<Option<T>> {
+    until(Limit::of(Some(deadline)), test)
+}
+
+/// Runs what waits no longer than until `limit`, whatever calls it makes. None: that was too long.
+///
+/// # Errors
+/// What `work` raises.
+pub fn until<T>(limit: Limit, work: impl FnOnce() -> PyResult<T>) -> PyResult<Option<T>> {
     struct Back(Limit, bool);
     impl Drop for Back {
         fn drop(&mut self) {
@@ -128,9 +141,9 @@ pub fn testing<T>(deadline: Deadline, test: impl FnOnce() -> PyResult<T>) -> PyR
             PASSED.set(self.1);
         }
     }
-    let limit = inside(Limit::of(Some(deadline)));
+    let limit = inside(limit);
     let _back = Back(AROUND.replace(limit), PASSED.replace(false));
-    match test() {
+    match work() {
         Err(_) if PASSED.get() => Ok(None),
         result => result.map(Some),
     }

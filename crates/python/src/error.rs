@@ -102,19 +102,10 @@ fn standing<'a>(
     }
 }
 
-/// As `waiting`, for what gives something back: it is done whatever a signal handler raises, and
-/// that is raised after it. It waits for no more than the engine's own locks; where a stopped process
-/// is inside one of those, a second after a signal handler raised it is given up.
-///
-/// # Errors
-/// As `waiting`.
-pub fn surely<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> PyResult<T> {
-    let (result, raised) = surely_until(py, Limit::NEVER, work);
-    raised?;
-    result.map_err(|error| raise(py, error))
-}
-
-/// As `surely`, until `limit`: what it came to, and what a signal handler raised.
+/// As `waiting_until`, for what gives something back: it is done whatever a signal handler raises. It
+/// waits for no more than the engine's own locks; where a stopped process is inside one of those, it
+/// fails with `TimedOut` a tenth of a second after a signal handler raised. What it came to, and what was
+/// raised.
 pub fn surely_until<T>(
     py: Python<'_>,
     mut limit: Limit,
@@ -127,7 +118,7 @@ pub fn surely_until<T>(
         ending::waiting(py, || slice(most))?;
         let (told, is_new) = (py.check_signals(), raised.is_ok());
         if told.is_err() && is_new {
-            limit = limit.earlier(Limit::of(None));
+            limit = limit.earlier(Limit::soon());
             raised = told;
         }
         Ok(())

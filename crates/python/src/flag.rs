@@ -1,5 +1,6 @@
 //! `Flag`: the native part of `courtyard.Event`.
 
+use crate::deadline::Limit;
 use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -66,7 +67,9 @@ impl Flag {
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let deadline = Deadline::from_timeout(timeout)?;
-        let _open = handle.open(py)?;
+        let Some(_open) = handle.open_until(py, Limit::of(Some(deadline)))? else {
+            return Ok(false);
+        };
         let (space, cell) = (handle.space, handle.cell);
         let before = flag::word(&space.segment, cell);
         let event = cell + EVENT;

@@ -2,6 +2,7 @@
 
 use crate::argument::Truth;
 use crate::cell::{Cell, thread};
+use crate::deadline::Limit;
 use crate::edit::{Edit, Place};
 use crate::error::{named, raise};
 use crate::handle::{Address, Handle};
@@ -107,10 +108,13 @@ fn writer(handle: &Handle) -> Writer {
 pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, writer) = (handle.space, writer(handle));
     let mut flags = lock::cpu_flags() | deadline.map_or(lock::STARVING, |_| 0);
+    let limit = Limit::of(deadline);
     let mut wait = Wait::new(handle, writer.cell);
     let mut waited = Waited::default();
     loop {
-        let participant = handle.open(py)?;
+        let Some(participant) = handle.open_until(py, limit)? else {
+            return Ok(false);
+        };
         let entered = cell::enter(&space.segment, &participant, writer, flags);
         if entered.map_err(|error| raise(py, error))? == Entered::Yes {
             return Ok(true);

@@ -1,18 +1,18 @@
 //! What every handle has: which object it holds, as whom, and until when.
 
-use crate::deadline::Limit;
+use crate::deadline::{self, Limit};
 use crate::ending;
-use crate::error::{copying, copying_until, named, raise, surely, waiting, waiting_until};
+use crate::error::{copying, copying_until, named, raise, surely_until, waiting, waiting_until};
 use crate::process;
 use crate::reference;
 use crate::trust;
 use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
-use courtyard_core::error::Result;
+use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::Stood;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Patience, Space};
+use courtyard_core::space::{Patience, Space, at_once};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
@@ -90,7 +90,7 @@ impl Handle {
     ) -> PyResult<Handle> {
         let space = process::home(py)?;
         process::catch_up();
-        let participant = space.participant().map_err(|error| raise(py, error))?;
+        let participant = waiting(py, |patience| space.participate(patience))?;
         let (object, row) = copying(py, length, |patience| make(space, participant, patience))?;
         Handle::new(py, space, participant, object, row)
     }
@@ -111,7 +111,7 @@ impl Handle {
         let space = process::attached(py, Path::new(path), *uuid)?;
         process::catch_up();
         let _way = process::Way::new(space);
-        let participant = space.participant().map_err(|error| raise(py, error))?;
+        let participant = waiting(py, |patience| space.participate(patience))?;
         let object = ObjectId {
             row: *row,
             serial: *serial,
@@ -243,6 +243,18 @@ impl Handle {
         })
     }
 
+    /// As `open`, until `limit`: in a forked child the first use may take waiting. None: it took too long.
+    ///
+    /// # Errors
+    /// As `open`.
+    #[inline]
+    pub fn open_until(&self, py: Python<'_>, limit: Limit) -> PyResult<Option<Use<'_>>> {
+        match self.held() {
+            Some(_) => self.open(py).map(Some),
+            None => deadline::until(limit, || self.open(py)),
+        }
+    }
+
     /// Who we are, as `open`, for what only looks and does so at once.
     ///
     /// # Errors
@@ -265,10 +277,12 @@ impl Handle {
                 "this handle is closed in this process; keep another one".into(),
             ));
         }
-        let participant = self.space.participant().map_err(|error| raise(py, error))?;
-        if self.space.is_owing() {
-            waiting(py, |patience| self.space.settle_up(patience))?;
-        }
+        let participant = waiting(py, |patience| {
+            let participant = self.space.participate(&mut *patience)?;
+            self.space.settle_up(patience)?;
+            Ok(participant)
+        })?;
+        let _ = self.space.catch_up(&mut at_once());
         if !directory::is_member(self.space, participant, self.row, self.object) {
             return Err(named(
                 py,
@@ -282,8 +296,9 @@ impl Handle {
         if self.user.swap(me, Ordering::Relaxed) != me {
             self.uses.store(0, Ordering::Relaxed);
         }
-        // With no holder known every use comes here, and then says what it may do.
-        if !trust::is_distrusted(self.space) {
+        // With no holder known every use comes here, and then says what it may do, or does what was put
+        // off.
+        if !trust::is_distrusted(self.space) && !self.space.is_behind() {
             self.holder.store(me, Ordering::Relaxed);
         }
         Ok(participant)
@@ -320,16 +335,40 @@ impl Handle {
         waiting_until(py, limit, self.counted(work))
     }
 
-    /// As `error::surely`, and counted as `waiting` is.
+    /// Gives something back, whatever a signal handler raises: that is raised after it. Where a stopped
+    /// process is inside a lock that it needs, `later` puts it off when `limit` has passed, and a tenth of
+    /// a second after a handler raised; it is done, behind what was put off before, before this handle is
+    /// used again. None: it was put off. Counted as `waiting` is.
     ///
     /// # Errors
-    /// As `error::surely`.
+    /// As `error::waiting`.
     pub fn surely<T>(
         &self,
         py: Python<'_>,
+        limit: Limit,
         work: impl FnOnce(Patience) -> Result<T>,
-    ) -> PyResult<T> {
-        surely(py, self.counted(work))
+        later: impl FnOnce(),
+    ) -> PyResult<Option<T>> {
+        let limit = match self.space.is_behind() {
+            true => limit.earlier(Limit::soon()), // somebody has waited in vain before
+            false => limit,
+        };
+        let in_order = self.counted(|patience: Patience| {
+            self.space.catch_up(&mut *patience)?;
+            match self.space.is_behind() {
+                true => Err(Error::TimedOut), // another thread is at what comes before this
+                false => work(patience),
+            }
+        });
+        let (result, raised) = surely_until(py, limit, in_order);
+        if matches!(result, Err(Error::TimedOut)) {
+            later();
+            self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
+            process::look_back(self.space);
+            return raised.map(|()| None);
+        }
+        raised?;
+        result.map(Some).map_err(|error| raise(py, error))
     }
 
     /// As `error::copying`, and counted as `waiting` is.
@@ -463,9 +502,13 @@ impl Handle {
     fn member(&self) -> Option<&'static Participant> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let participant = unsafe { self.space.registered().as_ref() };
-        // None: forked behind our back and never used here: nothing is held.
+        let noted = || self.space.roster.holds(self.row, self.object);
+        if participant.is_none() && noted() {
+            self.space.roster.forget(self.row); // forked behind our back: nothing is held yet
+        }
         participant.filter(|participant| {
             directory::is_member(self.space, participant, self.row, self.object)
+                || self.space.is_owing() && noted()
         })
     }
 

@@ -1,6 +1,7 @@
 //! `Mutex` and `RMutex`: the native parts of `courtyard.Lock` and `courtyard.RLock`.
 
 use crate::argument::Truth;
+use crate::deadline::Limit;
 use crate::error::{named, raise};
 use crate::guard::{acquire_deadline, thread_writer};
 use crate::handle::Address;
@@ -31,10 +32,13 @@ fn acquire_by<'a>(
     let word = primitive.handle.cell;
     // Who does not wait takes no turn away from those who do.
     let mut flags = lock::cpu_flags() | deadline.map_or(lock::STARVING, |_| 0);
+    let limit = Limit::of(deadline);
     let mut wait = Wait::new(&primitive.handle, word);
     let mut waited = Waited::default();
     loop {
-        let participant = primitive.handle.open(py)?;
+        let Some(participant) = primitive.handle.open_until(py, limit)? else {
+            return Ok(false);
+        };
         let acquired = primitive.try_acquire(&participant, flags);
         if acquired.map_err(|error| raise(py, error))? {
             return Ok(true);

@@ -1,5 +1,6 @@
 //! `Primitive`: what all locks and the like have in common.
 
+use crate::deadline::Limit;
 use crate::error::{named, raise};
 use crate::guard::thread_writer;
 use crate::handle::{Address, Handle};
@@ -125,7 +126,9 @@ impl Primitive {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, handle) = (slf.py(), &slf.get().handle);
         let deadline = Deadline::from_timeout(timeout)?;
-        let _open = handle.open(py)?;
+        let Some(_open) = handle.open_until(py, Limit::of(Some(deadline)))? else {
+            return Ok(waiter::not_in_time(py));
+        };
         waiter::wait_until(py, handle, handle.cell + EVENT, deadline, || {
             waiter::test(x, slf.clone().into_any())
         })

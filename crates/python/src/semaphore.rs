@@ -86,11 +86,15 @@ impl Semaphore {
 fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<bool> {
     let (py, base) = (slf.py(), slf.as_super().get());
     let (space, event) = (base.handle.space, base.handle.cell + EVENT);
-    let _open = base.handle.open(py)?;
     let limit = Limit::of(deadline);
+    let Some(_open) = base.handle.open_until(py, limit)? else {
+        return Ok(false);
+    };
     let taken = waiter::attempt(py, &base.handle, event, deadline, PROBE, || {
         // Asked each time: signal handlers run while we wait, and may fork.
-        let open = base.handle.open(py)?;
+        let Some(open) = base.handle.open_until(py, limit)? else {
+            return Ok(None);
+        };
         let Some(user) = slf.get().user(py, base, &open, limit)? else {
             return Ok(None);
         };
@@ -106,10 +110,14 @@ fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
     let (py, base) = (slf.py(), slf.as_super().get());
     let open = base.handle.open(py)?;
     let user = slf.get().known_user(py, base, &open)?;
-    let done = base.handle.surely(py, |patience| {
-        semaphore::release(base.handle.space, &open, patience, user, count)
-    })?;
-    if done {
+    let space = base.handle.space;
+    let done = base.handle.surely(
+        py,
+        Limit::NEVER,
+        |patience| semaphore::release(space, &open, patience, user, count),
+        || semaphore::release_later(space, &open, user, count),
+    )?;
+    if done != Some(false) {
         return Ok(());
     }
     Err(PyValueError::new_err("Semaphore released too many times"))

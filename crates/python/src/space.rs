@@ -140,8 +140,8 @@ impl Space {
             return Err(named(py, "Closed", what.into()));
         }
         let way = process::Way::new(self.space);
-        let participant = self.space.participant();
-        Ok((participant.map_err(|error| raise(py, error))?, way))
+        let participant = waiting(py, |patience| self.space.participate(patience))?;
+        Ok((participant, way))
     }
 
     /// The object behind a handle of this space.

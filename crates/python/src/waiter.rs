@@ -11,7 +11,7 @@ use courtyard_core::lock::Stood;
 use courtyard_core::lookout::Lookout;
 use courtyard_core::os;
 use courtyard_core::recover;
-use courtyard_core::space::Space;
+use courtyard_core::space::{Space, at_once};
 use courtyard_core::sync::relax;
 use courtyard_core::wait;
 use courtyard_core::waiting::Note;
@@ -204,6 +204,7 @@ pub fn attempt_until<T>(
         let stood = wait.stand(py, left, || slice(space, event, observed, left, is_idle))?;
         is_idle = stood == Stood::TimedOut;
         if is_idle {
+            let _ = space.catch_up(&mut at_once()); // perhaps what we wait for was put off here
             let found = lookout.look(&space.segment, os::boot_clock());
             recovered(py, space, found, Limit::of(deadline))?;
         } else {
@@ -248,7 +249,12 @@ pub fn wait_until<'py>(
         })?;
         Ok(tested.flatten())
     })?;
-    Ok(found.unwrap_or_else(|| pyo3::types::PyBool::new(py, false).to_owned().into_any()))
+    Ok(found.unwrap_or_else(|| not_in_time(py)))
+}
+
+/// What `wait_for` returns when its time is up.
+pub fn not_in_time(py: Python<'_>) -> Bound<'_, PyAny> {
+    pyo3::types::PyBool::new(py, false).to_owned().into_any()
 }
 
 /// The condition that `wait_for(x)` means: `x(value)` if it can be called, else `value == x`.

@@ -46,6 +46,7 @@ pub fn join(
     patience: Patience,
     object: ObjectId,
 ) -> Result<Option<u64>> {
+    space.settle_up(&mut *patience)?;
     let row = space.roster.reserve();
     match add_member(space, participant, patience, row, object) {
         Ok(true) => {

@@ -186,6 +186,7 @@ pub fn create(
     let serial = segment
         .word(block + layout::block::SERIAL)
         .load(Ordering::Relaxed);
+    space.settle_up(&mut *patience)?;
     let member_row = space.roster.reserve();
     let made = with_tables(space, participant, patience, |operation| {
         let free = operation.read(superblock::FREE_OBJECT);

@@ -103,6 +103,7 @@ pub fn receive(
     ticket: Ticket,
 ) -> Result<u64> {
     let segment = &space.segment;
+    space.settle_up(&mut *patience)?;
     let member_row = space.roster.reserve();
     let made = with_tables(space, participant, patience, |operation| {
         let at = living(operation, object)?;

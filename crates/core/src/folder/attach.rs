@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::layout::{GATE_BYTE, WORD, superblock};
 use crate::os::{self, Claim, File};
 use crate::segment::Segment;
-use crate::space::{Hooks, Space, patient};
+use crate::space::{Hooks, Space, patient, until_signal};
 use crate::superblock::Superblock;
 use crate::sync::Ordering;
 use std::io;
@@ -153,7 +153,7 @@ fn enter(path: &Path, expected: &Expected, hooks: Hooks) -> Result<Option<Space>
         let alone = outlives && !any_alive(&gate, path)?;
         let space = Space::new(segment, hooks)?;
         let entered = space
-            .participant()
+            .participate(&mut until_signal)
             .map(drop)
             .and_then(|()| if alone { reopen(&space, &gate) } else { Ok(()) });
         if let Err(error) = entered {

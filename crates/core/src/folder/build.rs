@@ -8,7 +8,7 @@ use crate::layout::{self, GATE_BYTE, SLOTS, WORD, superblock};
 use crate::os::{self, Claim};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
-use crate::space::{Hooks, Space};
+use crate::space::{Hooks, Space, at_once};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -181,7 +181,7 @@ fn build(file: File, plan: &Plan, draft: Option<&Path>, uuid: u128, hooks: Hooks
 fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> Result<()> {
     space.extend_new()?;
     if !planted(Bug::LinkBeforeRegister) {
-        let participant = space.register(false)?;
+        let participant = space.register(false, &mut at_once())?;
         space.install(Box::new(participant));
     }
     let linked = match draft {
@@ -202,7 +202,7 @@ fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> 
     }
     space.segment.set_path(path);
     if planted(Bug::LinkBeforeRegister) {
-        let participant = space.register(false)?;
+        let participant = space.register(false, &mut at_once())?;
         space.install(Box::new(participant));
     }
     Ok(())

@@ -515,3 +515,18 @@ pub fn task_done(
         Ok(true)
     })
 }
+
+/// As `task_done`, by who cannot wait: where that takes waiting it is done later.
+pub fn task_done_later(space: &Space, participant: &Participant, queue: Queue, row: Row) {
+    let numbers = [queue.cell, row.number, row.at, 0, 0, 0];
+    space.now_or_later(participant, &TASK_DONE, numbers);
+}
+
+/// The queue is ours until this is done: memberships are given back behind it.
+static TASK_DONE: Job = Job {
+    run: |space, participant, patience, &[cell, number, at, ..]| {
+        let (queue, row) = (Queue::at(cell), Row { number, at });
+        task_done(space, participant, patience, queue, row).map(drop)
+    },
+    inherit: |_, _| {},
+};

@@ -37,6 +37,7 @@
 
 mod batch;
 mod doom;
+mod end;
 mod front;
 mod item;
 mod lease;
@@ -48,9 +49,10 @@ mod tree;
 
 pub use batch::{Item, Items, Run, get_run, get_words, put_words, starts_with_word};
 pub use doom::crumble;
+pub use end::{End, end, end_later};
 pub use front::{
     Place, get, get_alone, get_alone_but, get_but, look, look_at, put_back, put_back_later,
-    take_at, task_done,
+    take_at, task_done, task_done_later,
 };
 pub use item::{Fresh, Got, Put, attempts, contents, fill, prepare, reserve};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
@@ -153,6 +155,14 @@ fn payload_of(segment: &Segment, block: u64) -> Result<u64> {
 pub struct Queue {
     pub cell: u64,
     pub object: ObjectId,
+}
+
+impl Queue {
+    /// One that rows name already: nothing is recorded of which object it is.
+    fn at(cell: u64) -> Queue {
+        let object = ObjectId::default();
+        Queue { cell, object }
+    }
 }
 
 fn read(segment: &Segment, word: u64) -> u64 {

@@ -5,16 +5,16 @@
 use super::Queue;
 use super::item::Held;
 use crate::codec::{self, Encoded, Links};
-use crate::error::quietly;
+use crate::deadline::Limit;
+use crate::error::{quietly, surely_until};
 use crate::handle::Use;
 use crate::primitive::Primitive;
-use courtyard_core::error::Result;
 use courtyard_core::holding::Row;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Fresh, VALUE_WORD};
-use courtyard_core::space::Patience;
 use courtyard_core::unfinished::Unfinished;
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// A block for an item that came without one and is plain: encoding it gives what it was. None: there is
@@ -52,22 +52,12 @@ pub fn secure_bytes(
     }
 }
 
-/// Does what gives something back, whatever signal handlers raise meanwhile: the first of that is kept in
-/// `raised`. None: it failed.
-fn surely<T>(
-    slf: &Bound<'_, Queue>,
-    raised: &mut Option<PyErr>,
-    work: impl FnOnce(Patience) -> Result<T>,
-) -> Option<T> {
-    let mut done = None;
-    let result = slf.as_super().get().handle.surely(slf.py(), |patience| {
-        done = Some(work(patience)?);
-        Ok(())
-    });
-    if let (Err(error), true) = (result, done.is_some()) {
-        raised.get_or_insert(error);
+/// Until when one waits for a lock. Once one was told to stop, the next is not begun at leisure.
+fn limit(raised: &Option<PyErr>) -> Limit {
+    match raised {
+        None => Limit::NEVER,
+        Some(_) => Limit::soon(),
     }
-    done
 }
 
 /// Gives items back that were taken in this order, first in line, whatever signal handlers raise
@@ -112,11 +102,26 @@ fn give_back(
     let Some(block) = block else {
         return;
     };
-    let put = surely(slf, raised, |patience| {
-        queue::put_back(space, participant, patience, queue, row, &block)
-    });
-    if put.is_none() {
-        queue::put_back_later(space, participant, queue, row, block);
+    let block = Cell::new(Some(block));
+    let put = base.handle.surely(
+        slf.py(),
+        limit(raised),
+        |patience| {
+            let item = block.take().expect("it is put back once");
+            let put = queue::put_back(space, participant, patience, queue, row, &item);
+            if put.is_err() {
+                block.set(Some(item));
+            }
+            put
+        },
+        || {
+            if let Some(item) = block.take() {
+                queue::put_back_later(space, participant, queue, row, item);
+            }
+        },
+    );
+    if let Err(error) = put {
+        raised.get_or_insert(error);
     }
 }
 
@@ -129,10 +134,14 @@ fn copy_of(
 ) -> Option<Unfinished<'static>> {
     let (kind, bytes) = held.bytes(slf.py()).ok()?;
     let space = slf.as_super().get().handle.space;
-    let block = surely(slf, raised, |patience| {
+    // In no order: nobody sees the block yet.
+    let (block, told) = surely_until(slf.py(), limit(raised), |patience| {
         queue::prepare(space, participant, patience, kind, &[&bytes])
     });
-    match block? {
+    if let Err(error) = told {
+        raised.get_or_insert(error);
+    }
+    match block.ok()? {
         Fresh::Block(block) => Some(block),
         _ => None,
     }

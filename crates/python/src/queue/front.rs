@@ -239,9 +239,11 @@ pub fn take(
     more: bool,
 ) -> PyResult<Result<Taken, End>> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
-    let _open = base.handle.open(py)?;
-    let (space, cell) = (base.handle.space, base.handle.cell);
     let limit = Limit::of(wait);
+    let Some(_open) = base.handle.open_until(py, limit)? else {
+        return Ok(Err(End::Empty));
+    };
+    let (space, cell) = (base.handle.space, base.handle.cell);
     let (event, soonest) = (cell + ITEMS, Cell::new(None));
     let got = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &soonest, || {
         let was_closing = queue::is_closing(&space.segment, cell);
@@ -257,7 +259,9 @@ pub fn take(
             return got.map(|taken| Some(Ok(taken)));
         }
         // Asked each time: signal handlers run while we wait, and may fork.
-        let open = base.handle.open(py)?;
+        let Some(open) = base.handle.open_until(py, limit)? else {
+            return Ok(None);
+        };
         let Some(row) = this.row(py, base, &open, limit)? else {
             return Ok(None);
         };

@@ -8,7 +8,7 @@ use crate::handle::Use;
 use crate::waiter::{self, Deadline};
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
-use courtyard_core::queue::{self, ITEMS, Put, When};
+use courtyard_core::queue::{self, End, ITEMS, Put, When};
 use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -49,15 +49,6 @@ struct Held {
     is_poison: bool,
 }
 
-/// How a lease ends.
-#[derive(Clone, Copy)]
-enum End {
-    Done,
-    /// First in line, or last if it cannot be loaded.
-    Back,
-    Again(When),
-}
-
 #[pymethods]
 impl Lease {
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -66,9 +57,11 @@ impl Lease {
         }
         let slf = self.queue.bind(py);
         let base = slf.as_super().get();
-        let open = base.handle.open(py)?;
-        let (space, queue) = (base.handle.space, Queue::queue(base));
         let limit = Limit::of(self.wait);
+        let Some(open) = base.handle.open_until(py, limit)? else {
+            return Err(empty(py));
+        };
+        let (space, queue) = (base.handle.space, Queue::queue(base));
         let row = base
             .handle
             .waiting_until(py, limit, |patience| Row::reserve(space, &open, patience))?;
@@ -252,7 +245,7 @@ impl Lease {
             return Err(no_item());
         };
         let mut put = Put::Full;
-        let moved = own.handle.surely(py, |patience| {
+        let moved = own.handle.waiting(py, |patience| {
             let queues = (Queue::queue(own), Queue::queue(other));
             let space = own.handle.space;
             put = queue::transfer(space, &open, patience, queues, held.lease)?;
@@ -320,7 +313,7 @@ impl Lease {
         Err(no_item())
     }
 
-    /// False: there was nothing to end.
+    /// An item that cannot be loaded goes last in line, not first. False: there was nothing to end.
     fn end(&self, py: Python<'_>, end: End) -> PyResult<bool> {
         if self.held.lock().is_ok_and(|held| held.is_none()) {
             return Ok(false);
@@ -334,20 +327,18 @@ impl Lease {
             return Ok(false);
         };
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        let ended = base.handle.surely(py, |patience| {
-            match end {
-                End::Done => queue::finish(space, &open, patience, queue, lease),
-                End::Back if is_poison => {
-                    queue::requeue(space, &open, patience, queue, lease, When::Last)
-                }
-                End::Back => queue::give_back(space, &open, patience, queue, lease),
-                End::Again(when) => queue::requeue(space, &open, patience, queue, lease, when),
-            }?;
-            lease.row.give(&open);
-            Ok(())
-        });
+        let end = match end {
+            End::Back if is_poison => End::Again(When::Last),
+            end => end,
+        };
+        let ended = base.handle.surely(
+            py,
+            Limit::NEVER,
+            |patience| queue::end(space, &open, patience, queue, lease, end),
+            || queue::end_later(space, &open, queue, lease, end),
+        );
         tell(base);
-        ended.map(|()| true)
+        ended.map(|_| true)
     }
 }
 

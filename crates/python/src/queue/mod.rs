@@ -376,10 +376,14 @@ impl Queue {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
         let open = base.handle.open(py)?;
         let row = this.known_row(py, base, &open)?;
-        let done = base.handle.surely(py, |patience| {
-            queue::task_done(base.handle.space, &open, patience, Queue::queue(base), row)
-        })?;
-        if done {
+        let (space, queue) = (base.handle.space, Queue::queue(base));
+        let done = base.handle.surely(
+            py,
+            Limit::NEVER,
+            |patience| queue::task_done(space, &open, patience, queue, row),
+            || queue::task_done_later(space, &open, queue, row),
+        )?;
+        if done != Some(false) {
             tell(base);
             return Ok(());
         }

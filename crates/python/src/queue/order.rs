@@ -52,7 +52,9 @@ impl<'a> Sorted<'a> {
         let mut wait = Wait::new(&base.handle, queue::turn(cell));
         let (mut waited, mut is_first) = (Waited::default(), true);
         loop {
-            let open = base.handle.open(py)?;
+            let Some(open) = base.handle.open_until(py, limit)? else {
+                return Ok(None);
+            };
             let taken = queue::try_turn(&space.segment, &open, cell, waited);
             if taken.map_err(|error| raise(py, error))? {
                 TURNS.with_borrow_mut(|turns| turns.push(this));

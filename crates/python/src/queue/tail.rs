@@ -57,7 +57,10 @@ pub fn put(
     item: &Bound<'_, PyAny>,
     wait: Option<Deadline>,
 ) -> PyResult<()> {
-    let _open = slf.as_super().get().handle.open(slf.py())?;
+    let handle = &slf.as_super().get().handle;
+    let Some(_open) = handle.open_until(slf.py(), Limit::of(wait))? else {
+        return Err(raise_named(slf.py(), "queue", "Full"));
+    };
     match codec::encode(item, Links::Keep)? {
         Encoded::Word(word) if slf.get().order == Order::Lifo => {
             put_parts(slf, item, queue::VALUE_WORD, &[&word.to_ne_bytes()], wait)

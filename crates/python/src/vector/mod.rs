@@ -9,6 +9,7 @@ pub use guard::GuardedVector;
 pub use slot::install;
 
 use crate::cell::thread;
+use crate::deadline::Limit;
 use crate::error::named;
 use crate::format::Format;
 use crate::handle::{Address, Handle};
@@ -214,7 +215,9 @@ impl Vector {
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, handle) = (slf.py(), &slf.get().handle);
         let deadline = Deadline::from_timeout(timeout)?;
-        let _open = handle.open(py)?;
+        let Some(_open) = handle.open_until(py, Limit::of(Some(deadline)))? else {
+            return Ok(waiter::not_in_time(py));
+        };
         let event = handle.cell + EVENT;
         waiter::wait_until(py, handle, event, deadline, || {
             if x.is_callable() {
