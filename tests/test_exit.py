@@ -376,3 +376,111 @@ thread.start()
     done, took = run.stdout.split()
     assert int(done) == 200
     assert float(took) < 20, "each call stood aside"
+
+
+ENDLESS = """
+import atexit, sys, threading, time
+if "@WAY@" == "atexit":
+    atexit.register(time.sleep, 3)  # registered before the import: it runs after ours
+import courtyard as cy
+
+begun = []
+
+def spend():
+    begun.append(1)
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        pass
+    return 1
+
+class Slow:
+    def __init__(self, n=0): self.n = n
+    def __reduce__(self): spend(); return Slow, (1,)
+    def __eq__(self, other): return spend() == 2
+    def __hash__(self): return spend()
+    def __lt__(self, other): return spend() == 2
+    def __iter__(self): return self
+    def __next__(self): return spend()
+    def __len__(self): return spend()
+    def __index__(self): return spend()
+    def __float__(self): return float(spend())
+    def __bool__(self): return spend() == 1
+
+def load(n):
+    return spend()
+
+class Loads:
+    def __reduce__(self): return load, (1,)
+
+class Last:
+    def __del__(self, sleep=time.sleep): sleep(1)
+
+last = Last()
+space = cy.Space()
+d, x, q, v = cy.Dict(a=[1]), cy.List(range(20)), cy.Queue(), cy.Value(object, 1)
+loads, kept, full = cy.Value(object, Loads()), cy.Dict(a=Loads()), cy.Queue()
+full.put(Loads())
+number, real, row, lock = cy.Value("i", 1), cy.Value("d"), cy.Array("i", 5), cy.Lock()
+permits, event, members, least = cy.Semaphore(1), cy.Event(), cy.Set(), cy.PriorityQueue()
+calls = [
+    lambda: cy.Value(object, Slow()), lambda: cy.List(Slow()), lambda: cy.Dict({1: Slow()}),
+    lambda: cy.Array("i", Slow()), lambda: cy.Queue(Slow()), lambda: cy.Semaphore(Slow()),
+    lambda: cy.Barrier(Slow()), lambda: space.named("x", cy.Value, object, Slow()),
+    lambda: v.set(Slow()), lambda: loads.get(), lambda: number.set(Slow()),
+    lambda: number.increment(Slow()), lambda: real.set(Slow()), lambda: row.__setitem__(0, Slow()),
+    lambda: row[Slow()], lambda: row.__setitem__(slice(0, 2), Slow()), lambda: kept["a"],
+    lambda: Slow() in d, lambda: d.get(Slow()), lambda: d.__setitem__("a", Slow()),
+    lambda: d.__setitem__(Slow(), 1), lambda: list(kept.values()), lambda: d.update(Slow()),
+    lambda: full.get(), lambda: q.put(Slow()), lambda: q.get(timeout=Slow()),
+    lambda: x.append(Slow()), lambda: x[Slow()], lambda: x.extend(Slow()), lambda: x.index(Slow()),
+    lambda: x.insert(Slow(), 1), lambda: x.sort(key=lambda n: spend()), lambda: members.add(Slow()),
+    lambda: event.wait(Slow()), lambda: permits.acquire(timeout=Slow()),
+    lambda: lock.acquire(Slow()), lambda: permits.release(Slow()),
+    lambda: event.wait_for(lambda event: spend() == 0, 9), lambda: least.put_many([Slow(), Slow()]),
+    lambda: d.mutate("a", lambda n: spend()), lambda: v.compare_exchange(Slow(), 1),
+    lambda: cy.Barrier(1, action=spend).wait(), lambda: number.wait_for(lambda n: spend() == 0, 9),
+]
+
+def loop(call):
+    while True:
+        try:
+            call()
+        except Exception:
+            pass
+
+sys.setswitchinterval(0.0005)
+for call in calls:
+    threading.Thread(target=loop, args=(call,), daemon=True).start()
+while len(begun) < len(calls) // 2:
+    time.sleep(0.01)
+print("ends")
+"""
+
+
+@pytest.mark.parametrize("way", ["at once", "atexit"])
+def test_daemon_threads_whose_code_never_ends_do_not_abort_the_process(way: str) -> None:
+    """Whatever call of ours lies below the program's code, and however long the end takes."""
+    program = ENDLESS.replace("@WAY@", way)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=55
+    )
+    assert (run.returncode, run.stdout) == (0, "ends\n"), run.stderr[-2000:]
+
+
+def test_a_signal_that_the_program_uses_is_its_own_at_exit() -> None:
+    program = """
+import atexit, signal, threading, time
+atexit.register(lambda: print(seen, signal.getsignal(signal.SIGURG) is note))
+import courtyard as cy
+seen = []
+def note(number, frame):
+    seen.append(number)
+signal.signal(signal.SIGURG, note)
+d = cy.Dict(a=1)
+threading.Thread(target=d.mutate, args=("a", lambda n: time.sleep(60)), daemon=True).start()
+time.sleep(0.1)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
+    )
+    assert (run.returncode, run.stdout) == (0, "[] True\n"), run.stderr[-2000:]

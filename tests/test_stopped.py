@@ -399,7 +399,7 @@ FORKS: dict[str, tuple[Callable[[], int], Callable[[Stage], AbstractContextManag
 
 @pytest.mark.parametrize("how", FORKS)
 def test_the_first_use_in_a_child_keeps_its_timeout(stage: Stage, how: str) -> None:
-    """What the child takes over from its parent waits for the lock; the call that waits for it ends."""
+    """What the child takes over waits for the lock; the call that waits for it ends."""
     fork, holding = FORKS[how]
     items, permits, dropped = cy.Queue(), cy.Semaphore(3), [cy.Lock() for _ in range(5)]
     timeouts: list[tuple[Callable[[], object], object]] = [
@@ -468,12 +468,16 @@ GIVING: dict[str, tuple[Callable[[Stage], Any], Callable[[Stage], int], Callable
     "task_done": (
         lambda s: s.queue.task_done(),
         lambda s: s.cell(s.queue, GET_LOCK),
-        lambda s: s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5),
+        lambda s: (
+            s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5)
+        ),
     ),
     "the end of a lease": (
         lambda s: s.lease.__exit__(None, None, None),
         lambda s: s.cell(s.queue, GET_LOCK),
-        lambda s: s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5),
+        lambda s: (
+            s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5)
+        ),
     ),
     "an item given back": (
         lambda s: s.lease.give_back(),
@@ -485,7 +489,7 @@ GIVING: dict[str, tuple[Callable[[Stage], Any], Callable[[Stage], int], Callable
 
 @pytest.mark.parametrize("name", GIVING)
 def test_what_a_signal_cut_short_is_given_back_later(stage: Stage, name: str) -> None:
-    """A call that gives something back, beside a stopped process, ends by Ctrl-C; and it is done."""
+    """A call that gives something back ends by Ctrl-C beside a stopped process; it is done."""
     call, lock, is_done = GIVING[name]
     at = lock(stage)
     if name.endswith(("of a lease", "given back")):

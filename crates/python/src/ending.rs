@@ -1,20 +1,27 @@
 //! The end of the interpreter beside daemon threads.
 //!
-//! Before Python 3.14 a thread that wants the GIL back once the interpreter has ended is ended there,
-//! by unwinding its stack, and that aborts the process where frames of ours lie on it: in a call that
-//! runs code of the user's. So the interpreter does not end before such calls have come back, as far
-//! as they do within a second, and no new ones begin meanwhile. Who waits without the GIL is in
-//! nobody's way: PyO3 lets it sleep for good.
+//! Before Python 3.14 a thread that wants the GIL back once the interpreter has ended is ended there
+//! (`pthread_exit`), by unwinding its stack, and that aborts the process where frames of ours lie on it:
+//! in a call that runs code of the user's. So when the interpreter begins to end, its threads are told to
+//! sleep for good instead, before their stacks are touched; Python 3.14 has them do so itself. Who waits
+//! without the GIL PyO3 lets sleep.
+//!
+//! What such a call holds is never given back in this process, where later functions of `atexit` or
+//! finalizers may want it. So the interpreter does not end before such calls have come back, as far
+//! as they do within a second, and no new ones begin meanwhile.
 
 use courtyard_core::os;
 use courtyard_core::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use pyo3::prelude::*;
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long the end of the interpreter waits at most, and for how long after that calls stand aside.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a thread sleeps at once that sleeps for good.
+const A_WHILE: Duration = Duration::from_secs(3600);
 const TURN: Duration = Duration::from_micros(500);
 /// How long a call stands aside once the interpreter is about to end: it may still run other
 /// functions of atexit, which may wait for that call.
@@ -31,6 +38,8 @@ static INSIDE: AtomicU32 = AtomicU32::new(0);
 thread_local! {
     /// Whether this thread ends the interpreter.
     static ENDS: Cell<bool> = const { Cell::new(false) };
+    /// Whether it has made a call since then.
+    static KEPT: Cell<bool> = const { Cell::new(false) };
 }
 
 #[inline(always)]
@@ -61,8 +70,35 @@ pub fn enter(py: Python<'_>) {
     add();
 }
 
+/// Sleeps for good, where the interpreter would end the thread.
+extern "C" fn sleep(_: *mut c_void) {
+    while ENDING.load(Ordering::Relaxed) {
+        os::pause(A_WHILE);
+    }
+}
+
+/// Has all other threads that run Python code sleep where the interpreter would end them.
+fn keep_others(py: Python<'_>) -> PyResult<()> {
+    if py.version_info() >= (3, 14) {
+        return Ok(());
+    }
+    let frames = py.import("sys")?.call_method0("_current_frames")?;
+    let keys = frames.try_iter()?.map(|key| key?.extract());
+    let mut threads = keys.collect::<PyResult<Vec<u64>>>()?;
+    let me: u64 = py.import("_thread")?.call_method0("get_ident")?.extract()?;
+    threads.retain(|&thread| thread != me);
+    if !threads.is_empty() {
+        // SAFETY: the GIL is held, and a thread that runs Python code needs it to end.
+        unsafe { os::before_threads_exit(&threads, sleep) };
+    }
+    Ok(())
+}
+
 #[cold]
 fn stand_aside(py: Python<'_>) {
+    if !ENDS.get() && !KEPT.replace(true) {
+        os::before_thread_exit(sleep); // it may be new
+    }
     let since = now().saturating_sub(ENDED.load(Ordering::Relaxed));
     if !ENDS.get() && u128::from(since) < PATIENCE.as_millis() {
         py.detach(|| os::pause(ASIDE));
@@ -93,13 +129,15 @@ pub fn after_fork() {
 /// Waits until no other thread is in a call that may run code of the user's: before the interpreter
 /// ends.
 #[pyfunction]
-pub fn end(py: Python<'_>) {
+pub fn end(py: Python<'_>) -> PyResult<()> {
     ENDS.set(true);
     ENDED.store(now(), Ordering::Relaxed);
     ENDING.store(true, Ordering::Relaxed);
+    keep_others(py)?;
     let begun = Instant::now();
     while INSIDE.load(Ordering::Relaxed) > 0 && begun.elapsed() < PATIENCE {
         py.detach(|| os::pause(TURN));
     }
     ENDED.store(now(), Ordering::Relaxed);
+    Ok(())
 }

@@ -3,10 +3,12 @@
 mod carrier;
 mod memory;
 mod record;
+mod thread;
 
 pub use carrier::{Carrier, close};
 pub use memory::*;
 pub use record::Record;
+pub use thread::{before_thread_exit, before_threads_exit};
 
 use super::fault;
 use std::ffi::CString;
