@@ -2,12 +2,16 @@
 
 # ruff: noqa: RUF005
 import collections
+import itertools
+import threading
 from multiprocessing.context import BaseContext
 from typing import Any
 
 import pytest
 
+import courtyard as cy
 from tests.children import join, start
+from tests.test_memory import space_of
 from tests.twin import (
     VALUES,
     Operation,
@@ -79,15 +83,138 @@ def test_the_forms_of_the_constructor(args: Any) -> None:
     assert told(Deque(iterable="ab", maxlen=1)) == told(collections.deque("ab", 1))
 
 
-def test_maxlen_is_kept_and_read_only() -> None:
+def test_maxlen_is_kept() -> None:
     x = Deque("abcdef", maxlen=3)
     assert x.maxlen == sent(x).maxlen == x.copy().maxlen == 3
     assert type(x.copy()) is collections.deque
-    with pytest.raises(AttributeError):
-        x.maxlen = 5
     other = sent(x)
     other.append("g")
     assert list(x) == ["e", "f", "g"]
+
+
+@pytest.mark.parametrize("values", [range(9), VALUES, ["x" * 3000] * 9, ["x" * 50_000] * 5, []])
+@pytest.mark.parametrize("before", [None, 0, 1, 4, 50])
+def test_maxlen_may_be_set(before: int | None, values: Any) -> None:
+    for now in (None, 0, 1, 3, 4, 7, 60, True):
+        x = Deque(values, before)
+        theirs = collections.deque(values, before)
+        version, changes = x.version, now != before
+        x.maxlen = now
+        assert (x.version != version) == changes
+        theirs = collections.deque(theirs, now)
+        assert told(sent(x)) == told(theirs) and x.maxlen == theirs.maxlen
+        for each in (x, theirs):
+            each.extend(range(5))
+            each.appendleft("left")
+            each.append("right" * 3000)
+        assert told(x) == told(theirs)
+        x.check()
+
+
+def test_a_maxlen_that_is_none() -> None:
+    x = Deque("abc", maxlen=3)
+    wrongs: list[tuple[Any, type[Exception]]] = [
+        (-1, ValueError),
+        ("a", TypeError),
+        (1.5, TypeError),
+        (2**70, OverflowError),
+    ]
+    for wrong, error in wrongs:
+        with pytest.raises(error):
+            collections.deque(maxlen=wrong)
+        with unchanged(x, error):
+            x.maxlen = wrong
+    with unchanged(x, AttributeError):
+        del x.maxlen
+    assert x.maxlen == 3
+
+
+def test_setting_maxlen_waits_for_the_lock_and_wakes() -> None:
+    x = Deque("abcdef")
+    done = threading.Event()
+
+    def bound() -> None:
+        x.maxlen = 2
+        done.set()
+
+    with x.get_lock():
+        x.maxlen = 5  # our own
+        thread = threading.Thread(target=bound)
+        thread.start()
+        assert not done.wait(0.1) and len(x) == 5
+    assert x.wait_for(lambda x: x.maxlen == 2, 30)
+    assert list(x) == ["e", "f"]
+    thread.join()
+
+
+def test_the_memory_of_what_goes_comes_back() -> None:
+    probe = Deque()
+    Deque(["x" * 9000] * 200).clear()
+    before = space_of(probe).used
+    x = Deque(["x" * 9000] * 200)
+    x.maxlen = 3
+    assert space_of(probe).used < before + 100_000
+    x.maxlen = None
+    x.extend([bytes(50_000)] * 20)
+    x.maxlen = 0
+    assert space_of(probe).used < before + 20_000
+    x.check()
+
+
+def test_a_name_keeps_the_maxlen_that_it_was_made_with() -> None:
+    with cy.Space() as space:
+        x = space.named("x", Deque, "abc", maxlen=3)
+        x.maxlen = 2
+        assert space.named("x", Deque, maxlen=3).maxlen == 2
+        with pytest.raises(cy.WrongType):
+            space.named("x", Deque, maxlen=2)
+
+
+class Meddler:
+    """A value that sets a deque's maxlen while it is pickled, the first time."""
+
+    def __init__(self, x: Any, maxlen: int | None) -> None:
+        self.x, self.maxlen, self.done = x, maxlen, False
+
+    def __reduce__(self) -> Any:
+        if not self.done:
+            self.done, self.x.maxlen = True, self.maxlen
+        return int, (99,)
+
+
+@pytest.mark.parametrize("before, now, left", [(4, None, 14), (None, 3, 3), (4, 6, 6), (6, 2, 2)])
+def test_a_maxlen_set_while_values_are_on_their_way(
+    before: int | None, now: int | None, left: int
+) -> None:
+    """They are cut by the one, or by the other, as are those that are there."""
+    x = Deque(range(4), before)
+    x.extend([*range(10, 19), Meddler(x, now)])
+    assert list(x) == [0, 1, 2, 3, *range(10, 19), 99][-left:]
+
+
+BATCH = 10
+
+
+def extend(x: Any, who: int) -> None:
+    for number in range(300):
+        x.extend([(who, number, place) for place in range(BATCH)])
+
+
+def test_each_extend_is_by_one_maxlen(ctx: BaseContext) -> None:
+    """What was cut off is at the front: behind that, each batch is whole."""
+    x, sizes, turns = Deque(), [4, None, 25, None, 7, None], 0
+    writers = [start(ctx, extend, x, who) for who in range(2)]
+    while any(writer.is_alive() for writer in writers):
+        x.maxlen = sizes[turns % len(sizes)]
+        turns += 1
+        runs = [list(run) for _, run in itertools.groupby(list(x), lambda each: each[:2])]
+        for index, run in enumerate(runs):
+            places = [place for *_, place in run]
+            assert places == list(range(BATCH))[-len(places) :], runs
+            assert len(places) == BATCH or index == 0, runs
+    join(*writers, limit=60)
+    assert turns > 3
+    x.check()
 
 
 def test_round_and_round() -> None:

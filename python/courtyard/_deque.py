@@ -28,8 +28,8 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
     """A ``collections.deque`` among processes and threads.
 
     All of ``collections.deque``. With ``maxlen``, what goes beyond it at one end pushes out what is
-    at the other. **Values are copies**, as in ``courtyard.Dict``. What ``copy()``, ``+`` and ``*``
-    return is a plain deque.
+    at the other; it may be set later, too. **Values are copies**, as in ``courtyard.Dict``. What
+    ``copy()``, ``+`` and ``*`` return is a plain deque.
 
     Reading takes no lock. Each call is one change, seen whole: ``extend`` and ``rotate`` too.
     Iteration goes over a snapshot and never raises for a change by others. ``get_lock()`` keeps
@@ -66,7 +66,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
             super().__init__(iterable, maxlen)
             return
         if self.maxlen != maxlen:
-            raise ValueError(f"maxlen was {self.maxlen} when this was made, and is not {maxlen}")
+            self.maxlen = maxlen
         values = list(iterable)
         if len(self):
             self.clear()

@@ -64,6 +64,10 @@ bugs! {
     GoneNotCounted,
     /// list: elements are copied to a new ring before the lock is taken.
     CopiedBeforeLock,
+    /// list: how many there may be is read before the lock is taken.
+    MostBeforeLock,
+    /// list: how many there may be is said by one record, what is too many dropped by the next.
+    BoundInTwo,
     /// link: a reference is counted by one record, the link that holds it by the next.
     CountedInTwo,
     /// link: a link is given up by one record, its reference taken away by the next.

@@ -144,6 +144,7 @@ enum Step {
     EveryOther,
     Rotate(i64),
     Clear,
+    Bound(Option<u64>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -162,6 +163,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::EveryOther),
         2 => (-40..40i64).prop_map(Step::Rotate),
         1 => Just(Step::Clear),
+        1 => prop_oneof![Just(None), (0..25u64).prop_map(Some)].prop_map(Step::Bound),
     ]
 }
 
@@ -195,8 +197,9 @@ fn rebuild(space: &Space, list: List, batch: &Batch, pieces: &[Piece]) {
     assert!(done.expect("to rebuild"));
 }
 
-fn apply(space: &Space, list: List, most: Option<u64>, model: &mut VecDeque<u64>, step: &Step) {
+fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
     let (segment, count) = (&space.segment, model.len() as u64);
+    let most = list::most(segment, list.cell);
     let place = |index: i64| {
         let place = if index < 0 {
             index + count as i64
@@ -269,7 +272,8 @@ fn apply(space: &Space, list: List, most: Option<u64>, model: &mut VecDeque<u64>
         Step::Extend(front, values) => {
             let trimmed = most.map_or(0, |most| values.len().saturating_sub(most as usize));
             let batch = batch(space, &values[trimmed..]);
-            list::extend(&mut patient, list, end(*front), &batch).expect("to extend");
+            let done = list::extend(&mut patient, list, end(*front), &batch, most);
+            assert!(done.expect("to extend"));
             for &value in values {
                 put(model, most, *front, value);
             }
@@ -327,6 +331,12 @@ fn apply(space: &Space, list: List, most: Option<u64>, model: &mut VecDeque<u64>
             list::clear(space, me(space), &mut patient, list).expect("to clear");
             model.clear();
         }
+        Step::Bound(most) => {
+            list::bound(space, me(space), &mut patient, list, *most).expect("to bound");
+            assert_eq!(list::most(segment, list.cell), *most);
+            let kept = most.map_or(model.len(), |most| model.len().min(most as usize));
+            model.drain(..model.len() - kept);
+        }
     }
 }
 
@@ -344,7 +354,7 @@ proptest! {
         let (_, row, list) = make(&space, most);
         let mut model = VecDeque::new();
         for step in &steps {
-            apply(&space, list, most, &mut model, step);
+            apply(&space, list, &mut model, step);
             agrees(&space, list, &model);
         }
         census(&space);

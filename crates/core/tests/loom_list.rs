@@ -211,6 +211,29 @@ fn grow() {
     assert_eq!(after, [Some(4), Some(2), Some(3)], "a value is lost");
 }
 
+/// One says that there may be one element, another puts a second one at the end.
+fn bound() {
+    let space = space(1);
+    let segment = &space.segment;
+    let [first, second] = [join(&space, 0), join(&space, 1)];
+    let there = space.clone();
+    let bounding = thread::spawn(move || {
+        let act = || list::bound(&there, &first, &mut patient, LIST, Some(1)).unwrap();
+        there.segment.live(0, IMMORTAL, act).unwrap();
+    });
+    let second = Arc::new(second);
+    let (there, beside) = (space.clone(), second.clone());
+    let pushing = thread::spawn(move || {
+        let act = || push(&there, &beside, End::Last, 2);
+        there.segment.live(1, IMMORTAL, act).unwrap();
+    });
+    bounding.join().unwrap();
+    pushing.join().unwrap();
+    let look = || [0, 1].map(|index| get(&space, &second, index));
+    let after = segment.live(1, IMMORTAL, look).unwrap();
+    assert_eq!(after, [Some(2), None], "more than there may be");
+}
+
 #[test]
 fn a_reader_and_a_writer() {
     for what in [Change::Set, Change::Push, Change::Turn] {
@@ -239,6 +262,18 @@ fn a_ring_grows_beside_a_writer() {
 fn catches_elements_copied_without_the_lock() {
     let _planted = seed::plant(seed::Bug::CopiedBeforeLock);
     mortal::explore("elements copied without the lock", 2, grow);
+}
+
+#[test]
+fn a_list_is_bounded_beside_a_writer() {
+    mortal::explore("a list is bounded beside a writer", 2, bound);
+}
+
+#[test]
+#[should_panic(expected = "more than there may be")]
+fn catches_a_bound_read_before_the_lock() {
+    let _planted = seed::plant(seed::Bug::MostBeforeLock);
+    mortal::explore("a bound read before the lock", 2, bound);
 }
 
 #[test]

@@ -253,7 +253,14 @@ impl Session<'_> {
             }
             let many = tried!(self, |patience| batch(space, patience, 9));
             if let Some(many) = many {
-                tried!(self, |patience| list::extend(patience, list, end, &many));
+                let most = list::most(&space.segment, list.cell);
+                tried!(self, |patience| list::extend(
+                    patience, list, end, &many, most
+                ));
+                let most = most.map(|most| most / 2);
+                tried!(self, |patience| list::bound(
+                    space, me, patience, list, most
+                ));
             }
         }
         if !self.is_stuck() {

@@ -53,6 +53,8 @@ fn caught(bug: Bug) -> Caught {
         Bug::CountedFirst => Stepped("push short bytes, last", "belongs to nobody"),
         Bug::BatchKept => Stepped("extend, last", "part of an object and also"),
         Bug::GoneNotCounted => Stepped("delete every other", "belongs to nobody"),
+        Bug::MostBeforeLock => Modelled(LIST, "catches_a_bound_read_before_the_lock"),
+        Bug::BoundInTwo => Stepped("bound, and words go", "at most Some(2), and there are"),
         Bug::CopiedBeforeLock => Modelled(LIST, "catches_elements_copied_without_the_lock"),
         Bug::CountedInTwo => Stepped("keep an object", "references, 1 were found"),
         Bug::LinkDroppedInTwo => Stepped(

@@ -90,16 +90,18 @@ pub fn push(
     when: Option<Token>,
 ) -> Result<bool> {
     let (segment, cell) = (&space.segment, list.cell);
-    let most = most(segment, cell).unwrap_or(u64::MAX);
-    if most == 0 {
-        return Ok(true);
-    }
+    let early = planted(Bug::MostBeforeLock).then(|| most(segment, cell));
     loop {
         let done = space.run_as(participant, &mut *patience, |operation| {
             let new = value.word(operation)?;
             lock(operation, list)?;
             if when.is_some_and(|when| operation.read(sequence(cell)) != when.sequence) {
                 return Ok(Done::No);
+            }
+            let most = early.unwrap_or_else(|| most(segment, cell));
+            let most = most.unwrap_or(u64::MAX);
+            if most == 0 {
+                return Ok(Done::Yes(false));
             }
             let ring = Ring::read(segment, cell)?;
             if ring.count >= ring.capacity {
@@ -265,24 +267,35 @@ pub fn pop_if<'a>(
 }
 
 /// Puts many elements at an end, the first of them first: at `End::First` they come to stand the
-/// other way round.
+/// other way round. There are no more of them than `bounded` says that there may be; false, with
+/// nothing changed: by now that is another number.
 ///
 /// # Errors
 /// As `push`.
 ///
 /// # Crash
 /// As `push`; the same record takes them from the batch.
-pub fn extend(patience: Patience, list: List, end: End, batch: &Batch) -> Result<()> {
+pub fn extend(
+    patience: Patience,
+    list: List,
+    end: End,
+    batch: &Batch,
+    bounded: Option<u64>,
+) -> Result<bool> {
     let (space, participant) = (batch.space, batch.participant);
     let (segment, cell) = (&space.segment, list.cell);
     let new = batch.values.len() as u64;
     if new == 0 {
-        return Ok(());
+        return Ok(true);
     }
-    let most = most(segment, cell).unwrap_or(u64::MAX);
+    let is_bounded_so = || most(segment, cell) == bounded;
+    let most = bounded.unwrap_or(u64::MAX);
     loop {
         let done = space.run_as(participant, &mut *patience, |operation| {
             lock(operation, list)?;
+            if !is_bounded_so() {
+                return Ok(None);
+            }
             let mut ring = Ring::read(segment, cell)?;
             let drops = (ring.count + new).saturating_sub(most);
             let goes = |index| match end {
@@ -294,14 +307,14 @@ pub fn extend(patience: Patience, list: List, end: End, batch: &Batch) -> Result
                 matches!(linked(segment, word), Ok(None))
             };
             if drops > ring.count || !(0..drops).all(is_word) {
-                return Ok(Done::No); // blocks go: that is another operation
+                return Ok(Some(Done::No)); // blocks go: that is another operation
             }
             let start = match end {
                 End::First => None,
                 End::Last => Some(ring.turn(drops)),
             };
             if ring.capacity - ring.count < new {
-                return Ok(Done::Grow);
+                return Ok(Some(Done::Grow));
             }
             for &word in &batch.values {
                 let (at, start) = end.next(ring);
@@ -318,13 +331,17 @@ pub fn extend(patience: Patience, list: List, end: End, batch: &Batch) -> Result
             operation.sequence(sequence(cell));
             operation.owe_quietly(cell + EVENT);
             operation.commit();
-            Ok(Done::Yes(false))
+            Ok(Some(Done::Yes(false)))
         })?;
         match done {
-            Done::Yes(_) => return Ok(()),
-            Done::Grow => resize(space, participant, &mut *patience, list, new)?,
-            Done::No => {
+            None => return Ok(false),
+            Some(Done::Yes(_)) => return Ok(true),
+            Some(Done::Grow) => resize(space, participant, &mut *patience, list, new)?,
+            Some(Done::No) => {
                 let token = look(space, participant, &mut *patience, list)?;
+                if !is_bounded_so() {
+                    return Ok(false); // if it changes from here on, so does the sequence
+                }
                 let kept = token.count.min(most.saturating_sub(new));
                 let first = token.count.saturating_sub(kept);
                 let pieces = match end {
@@ -332,7 +349,7 @@ pub fn extend(patience: Patience, list: List, end: End, batch: &Batch) -> Result
                     End::First => [Piece::new(0, new).reversed(), Piece::old(0, kept)],
                 };
                 if rebuild(&mut *patience, list, token, batch, &pieces)? {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
         }

@@ -9,7 +9,7 @@
 //! |  8 | capacity | words of the ring                                        |
 //! | 16 | start    | which of them is the first element                       |
 //! | 24 | length   | how many elements there are                              |
-//! | 32 | most     | as many as there may be, + 1; 0: any number. Written once |
+//! | 32 | most     | as many as there may be, + 1; 0: any number            |
 //!
 //! The ring's block: `first | left | words`. The two say which elements a block that is doomed still
 //! names; as long as a list has it they are 0.
@@ -25,6 +25,7 @@ mod batch;
 mod doom;
 mod end;
 mod grow;
+mod most;
 mod read;
 mod rebuild;
 
@@ -32,6 +33,7 @@ pub use alone::{append_alone, peek, pop_alone, set_alone};
 pub use batch::Batch;
 pub use doom::{blocks, condemn, crumble_cell, crumble_ring};
 pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
+pub use most::{bound, most, set_most};
 pub use read::{Element, Places, Token, get, look, snapshot};
 pub use rebuild::{Piece, clear, rebuild, set};
 
@@ -77,20 +79,6 @@ pub fn create(
 ) -> Result<(ObjectId, u64)> {
     let fill = |at| set_most(&space.segment, at, most);
     cell::create(space, participant, patience, cell::LIST, LENGTH, fill)
-}
-
-/// Says how many elements there may be, in a list that nobody else sees yet.
-pub fn set_most(segment: &Segment, cell: u64, most: Option<u64>) {
-    let most = most.map_or(0, |most| most.saturating_add(1));
-    segment
-        .word(root(cell) + MOST)
-        .store(most, Ordering::Relaxed);
-}
-
-/// How many elements there may be.
-pub fn most(segment: &Segment, cell: u64) -> Option<u64> {
-    let most = segment.word(root(cell) + MOST).load(Ordering::Relaxed);
-    most.checked_sub(1)
 }
 
 const fn root(cell: u64) -> u64 {

@@ -117,6 +117,24 @@ pub fn rebuild(
     batch: &Batch,
     pieces: &[Piece],
 ) -> Result<bool> {
+    rebuild_with(patience, list, token, batch, pieces, |_| {})
+}
+
+/// As `rebuild`; the record has the entries of `also`, too.
+///
+/// # Errors
+/// As `rebuild`.
+///
+/// # Crash
+/// As `rebuild`.
+pub(super) fn rebuild_with(
+    patience: Patience,
+    list: List,
+    token: Token,
+    batch: &Batch,
+    pieces: &[Piece],
+    also: impl Fn(&mut Operation),
+) -> Result<bool> {
     let (space, participant) = (batch.space, batch.participant);
     let (segment, cell) = (&space.segment, list.cell);
     let Some((seen, old)) = words(segment, list, token)? else {
@@ -189,6 +207,7 @@ pub fn rebuild(
         }
         operation.write(root(cell) + START, 0);
         operation.write(root(cell) + COUNT, new.len() as u64);
+        also(operation);
         batch.pass_on(operation);
         operation.sequence(sequence(cell));
         operation.owe_quietly(cell + EVENT);

@@ -299,12 +299,19 @@ pub fn reverse(slf: &Bound<'_, Sequence>) -> PyResult<()> {
 }
 
 /// `x.extend(values)`: of those beyond what there may be only the last.
-pub fn extend(this: Opened<'_>, values: &Bound<'_, PyList>, end: End) -> PyResult<()> {
+pub fn extend(slf: &Bound<'_, Sequence>, values: &Bound<'_, PyList>, end: End) -> PyResult<()> {
     let (py, count) = (values.py(), values.len());
-    let most = this.most().map_or(count, |most| count.min(most as usize));
-    let batch = batch(this, &values.get_slice(count - most, count))?;
-    this.open.handle.copying(py, batch.count() * 8, |patience| {
-        list::extend(patience, this.list, end, &batch)
+    insist(slf, |this| {
+        let bounded = this.most();
+        let most = bounded.map_or(count, |most| count.min(most as usize));
+        let batch = batch(this, &values.get_slice(count - most, count))?;
+        let done = this
+            .open
+            .handle
+            .copying(py, batch.count() * 8, |patience| {
+                list::extend(patience, this.list, end, &batch, bounded)
+            })?;
+        Ok(done.then_some(()))
     })
 }
 

@@ -373,7 +373,7 @@ impl Sequence {
     /// Puts many values at the end, or, one after another, at the front; all, or none.
     fn _extend(slf: &Bound<'_, Self>, values: &Bound<'_, PyList>, front: bool) -> PyResult<()> {
         let end = if front { End::First } else { End::Last };
-        opened(slf, |this| change::extend(this, values, end))
+        change::extend(slf, values, end)
     }
 
     /// Makes it as many times what it is.
@@ -417,6 +417,12 @@ impl Sequence {
         let lock = Bound::new(slf.py(), Sequence::get_lock(slf))?;
         Ok(Edit::new(lock.into_any(), AtIndex::new(slf, index)))
     }
+}
+
+/// How many values there may be, by a deque's `maxlen`.
+fn most_of(maxlen: Option<isize>) -> PyResult<Option<u64>> {
+    let most = maxlen.map(u64::try_from).transpose();
+    most.map_err(|_| PyValueError::new_err("maxlen must be non-negative"))
 }
 
 /// Makes a list with room for at most so many, or loads that of a pickle.
@@ -499,15 +505,35 @@ impl Deque {
         maxlen: Option<isize>,
         address: Option<Address>,
     ) -> PyResult<PyClassInitializer<Deque>> {
-        let most = maxlen.map(u64::try_from).transpose();
-        let most = most.map_err(|_| PyValueError::new_err("maxlen must be non-negative"))?;
-        Ok(made(py, most, address.as_ref())?.add_subclass(Deque))
+        Ok(made(py, most_of(maxlen)?, address.as_ref())?.add_subclass(Deque))
     }
 
-    /// How many values there may be; None for any number.
+    /// How many values there may be; None for any number. May be set.
+    ///
+    /// By setting it, the first values go that are too many then: one change, seen whole. Waits
+    /// while another holds get_lock(). A name keeps the maxlen that its deque was made with: that is
+    /// what `Deque.named(..., maxlen=...)` compares.
+    ///
+    /// Raises ValueError for a negative one, TypeError for what is no int. A process killed
+    /// meanwhile has set it and dropped them, or neither.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> d = cy.Deque("abcd")
+    /// >>> d.maxlen = 2; d.append("e"); "".join(d)
+    /// 'de'
     #[getter]
-    fn maxlen(slf: &Bound<'_, Self>) -> PyResult<Option<u64>> {
+    fn get_maxlen(slf: &Bound<'_, Self>) -> PyResult<Option<u64>> {
         opened(slf.as_super(), |this| Ok(this.most()))
+    }
+
+    #[setter]
+    fn set_maxlen(slf: &Bound<'_, Self>, maxlen: Option<isize>) -> PyResult<()> {
+        let most = most_of(maxlen)?;
+        opened(slf.as_super(), |this| {
+            this.open.handle.waiting(slf.py(), |patience| {
+                list::bound(this.space, this.open.participant, patience, this.list, most)
+            })
+        })
     }
 
     /// Put a value at the front; else as append(). As collections.deque.appendleft.

@@ -446,7 +446,8 @@ fn extending(entries: &mut Vec<Entry>) {
                 after,
                 move |space, _| batch(space, &new()),
                 move |_, made, batch| {
-                    list::extend(&mut patient, writer(made), end, &batch).expect("to extend");
+                    let done = list::extend(&mut patient, writer(made), end, &batch, None);
+                    assert!(done.expect("to extend"));
                 },
             ));
         }
@@ -475,7 +476,8 @@ fn extending(entries: &mut Vec<Entry>) {
             after,
             move |space, _| batch(space, &new()),
             move |_, made, batch| {
-                list::extend(&mut patient, writer(made), end, &batch).expect("to extend");
+                let done = list::extend(&mut patient, writer(made), end, &batch, Some(4));
+                assert!(done.expect("to extend"));
             },
         ));
     }
@@ -487,6 +489,80 @@ fn extending(entries: &mut Vec<Entry>) {
         after,
         |_, _| (),
         move |space, _, ()| drop(batch(space, &new())),
+    ));
+}
+
+/// Another number of elements that there may be: the first go, in the same step.
+fn bounding(entries: &mut Vec<Entry>) {
+    for (name, most, to, count, kept, lengths) in [
+        ("bound, and nothing goes", None, Some(3), 3, 3, &ALL[..]),
+        ("bound, and words go", None, Some(2), 5, 2, &[WORD][..]),
+        (
+            "bound, and short bytes go",
+            Some(5),
+            Some(4),
+            5,
+            4,
+            &[SHORT],
+        ),
+        ("bound, and a block goes", Some(5), Some(4), 5, 4, &[SMALL]),
+        (
+            "bound, and a large block goes",
+            Some(5),
+            Some(4),
+            5,
+            4,
+            &[LARGE],
+        ),
+        ("bound, and blocks go", None, Some(2), 7, 2, &ALL),
+        ("bound, and all go", Some(9), Some(0), 6, 0, &ALL),
+        ("bound no more", Some(4), None, 4, 4, &ALL),
+    ] {
+        let start = Start {
+            most,
+            turned: usize::from(most.is_none()),
+            ..Start::new(contents(count, lengths))
+        };
+        let before = start.holds.clone();
+        let after = before[count - kept..].to_vec();
+        entries.push(play(
+            name,
+            Ends::Changed,
+            move |space| {
+                warm(space);
+                let made = start.make(space);
+                let flagged = announce(space, made);
+                (made, flagged)
+            },
+            |space, _| warm(space),
+            move |space, &(made, _), ()| {
+                let done = list::bound(space, me(space), &mut patient, writer(made), to);
+                done.expect("to bound");
+            },
+            move |space, &(made, flagged)| {
+                let found = look(space, made)?;
+                let outcome = match list::most(&space.segment, made.base) {
+                    bound if bound == to && found == after => Outcome::After,
+                    bound if bound == most && found == before => Outcome::Before,
+                    bound => return Err(format!("at most {bound:?}, and there are {found:?}")),
+                };
+                with_wake(outcome, space, made, Some(flagged))
+            },
+        ));
+    }
+    // One less than a quarter of the ring: it is exchanged for a smaller one afterwards.
+    let start = Start::new(contents(200, &[WORD]));
+    let after = start.holds[170..].to_vec();
+    let turned = 65; // says that the ring is to shrink
+    entries.push(change(
+        "bound where the ring is too large",
+        Start { turned, ..start },
+        after,
+        |_, _| (),
+        |space, made, ()| {
+            let done = list::bound(space, me(space), &mut patient, writer(made), Some(30));
+            done.expect("to bound");
+        },
     ));
 }
 
@@ -638,6 +714,7 @@ pub fn add(entries: &mut Vec<Entry>) {
     setting(entries);
     alone(entries);
     extending(entries);
+    bounding(entries);
     rebuilding(entries);
     living(entries);
 }
