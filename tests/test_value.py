@@ -342,7 +342,7 @@ def test_pointers_are_refused(refused: Any) -> None:
 
 @pytest.mark.parametrize("bad", ["x", "", "ii", None, 3, [], {}, ctypes.c_int(1), len, 1.5])
 def test_what_is_no_type_is_refused(bad: Any) -> None:
-    with pytest.raises(TypeError, match="expected|bad typecode") as caught:
+    with pytest.raises(TypeError, match=r"expected|bad typecode") as caught:
         Value(bad)
     assert repr(bad) in str(caught.value)
 

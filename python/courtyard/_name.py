@@ -60,9 +60,14 @@ class Named(Subclassable):
         """Find the object of this name, or make it: get-or-create, atomic among programs.
 
         ``initial`` and ``options`` are the type's own arguments. They count if the object is made
-        now; of several programs that race to make it one does, and all get that one. ``space``
-        is where to look: by default ``Space("default")``, which all programs of this user share.
-        The object stays, with nobody there, until its name is deleted (``del space[name]``).
+        now; of several programs that race to make it one does, and all get that one. **Initial
+        values are its maker's**: those of whoever comes second are ignored. So a program that needs
+        a default which an older version did not give adds it afterwards: ``d.setdefault(key,
+        value)``, or ``if not hasattr(ns, "x"): ns.x = value`` under ``get_lock()``. A program that
+        only looks on, and should not decide what is made, uses ``space.wait_for(name)`` or
+        ``space[name]``. ``space`` is where to look: by default ``Space("default")``, which all
+        programs of this user share. The object stays, with nobody there, until its name is deleted
+        (``del space[name]``).
 
         Some tens of microseconds. Raises WrongType, which says both, if the name is that of
         another type, or of another element type, shape or maxsize than those given; ValueError for

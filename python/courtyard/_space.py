@@ -157,6 +157,46 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
         except ValueError:
             return False
 
+    def wait_for(self, name: str, timeout: float | None = None) -> Any:
+        """Wait until somebody has made the object of that name; return it.
+
+        For programs that only look on: what is made, its maker says. An object that is there is
+        returned at once. Sleeps without using the CPU and is woken when a name is given; Ctrl-C
+        works at once. A maker that is killed has given the name, and waiters are told, or has not.
+
+        Raises TimeoutError after ``timeout`` seconds (None: wait for as long as it takes), NotFound
+        when the space is destroyed meanwhile, ValueError for what cannot be a name or a timeout of
+        NaN, and what ``space[name]`` raises.
+
+        >>> import courtyard as cy
+        >>> space = cy.Space()
+        >>> made = space.named("jobs", cy.Queue, maxsize=10)
+        >>> space.wait_for("jobs").maxsize
+        10
+        >>> space.wait_for("results", timeout=0.01)
+        Traceback (most recent call last):
+        TimeoutError: nobody has made 'results' in courtyard.Space() within 0.01 seconds
+        """
+        check_name(name)
+        native = self._opened()
+
+        def look() -> tuple[Any] | None:
+            if native.lookup(name) is None:
+                if not native.linked:
+                    raise NotFound(
+                        f"{self!r} was destroyed, and {name!r} can only come in a new one"
+                    )
+                return None
+            try:
+                return (self[name],)
+            except NotFound:  # deleted again
+                return None
+
+        found = native.until_named(look, timeout)
+        if found is None:
+            raise TimeoutError(f"nobody has made {name!r} in {self!r} within {timeout} seconds")
+        return found[0]
+
     def __iter__(self) -> Iterator[str]:
         """Iterate over a snapshot of the names."""
         return iter(self.names())

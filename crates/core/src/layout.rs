@@ -107,6 +107,8 @@ pub mod superblock {
     /// When one of those who wait last began to look after the dead, and the slot to go on from:
     /// `boot clock in milliseconds << 16 | slot`. Never journaled.
     pub const TURN: u64 = 0x880;
+    /// An event word: an object got a name. It changes only if somebody waits for one.
+    pub const NAMED: u64 = 0x8C0;
     /// The space's own name, written before the file has one.
     pub const TITLE: u64 = 0xA00;
     pub const TITLE_ROOM: u64 = 0x400;
@@ -318,6 +320,7 @@ pub fn layout_hash() -> u64 {
         superblock::MORE_BUCKETS,
         superblock::FIRST_BUCKETS,
         superblock::TURN,
+        superblock::NAMED,
         OBJECT_ROW,
         superblock::TITLE,
         chunk::BLOCKS,
@@ -350,7 +353,8 @@ mod tests {
         assert_eq!(SLOT_RECORDS % PAGE, 0);
         const {
             assert!(superblock::END_OF_TABLES <= superblock::TURN);
-            assert!(superblock::TURN < superblock::TITLE);
+            assert!(superblock::TURN < superblock::NAMED);
+            assert!(superblock::NAMED < superblock::TITLE);
             assert!(superblock::TITLE + superblock::TITLE_ROOM <= PAGE);
         }
     }

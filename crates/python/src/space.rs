@@ -6,8 +6,10 @@ use crate::handle::{Address, Handle, address};
 use crate::inspect::{View, view};
 use crate::process;
 use crate::trust;
+use crate::waiter::{self, Deadline};
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::folder::{self, Wish};
+use courtyard_core::layout::superblock;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space;
@@ -300,6 +302,23 @@ impl Space {
         let (participant, _way) = self.inside(py)?;
         waiting(py, |patience| {
             directory::unbind(self.space, participant, patience, name)
+        })
+    }
+
+    /// Calls `look` until it returns something, again each time that an object got a name; None after
+    /// so many seconds.
+    #[pyo3(signature = (look, timeout=None))]
+    fn until_named<'py>(
+        &self,
+        look: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = look.py();
+        let deadline = Deadline::from_timeout(timeout)?;
+        let _inside = self.inside(py)?;
+        waiter::attempt_at(py, self.space, superblock::NAMED, deadline, || {
+            let found = look.call0()?;
+            Ok((!found.is_none()).then_some(found))
         })
     }
 

@@ -65,9 +65,9 @@ fn spin(space: &Space, event: u64, flagged: u64) -> bool {
 }
 
 /// A wait for an object at one of its words: counted, and noted for people when a first slice of
-/// it has passed in vain.
+/// it has passed in vain. A wait at a word of the space's own is nobody's.
 pub struct Wait<'a> {
-    count: Count<'a>,
+    count: Option<Count<'a>>,
     space: &'a Space,
     word: u64,
     note: Option<Note<'a>>,
@@ -76,11 +76,25 @@ pub struct Wait<'a> {
 impl<'a> Wait<'a> {
     pub fn new(handle: &'a Handle, word: u64) -> Wait<'a> {
         Wait {
-            count: Count::of(handle),
+            count: Some(Count::of(handle)),
             space: handle.space,
             word,
             note: None,
         }
+    }
+
+    fn of_space(space: &'a Space, word: u64) -> Wait<'a> {
+        Wait {
+            count: None,
+            space,
+            word,
+            note: None,
+        }
+    }
+
+    fn counted(&mut self, stood: Stood) -> Stood {
+        let count = self.count.as_mut();
+        count.map_or(stood, |count| count.after(stood))
     }
 
     /// Runs a slice of at most `limit` without the GIL, signal handlers after.
@@ -93,10 +107,10 @@ impl<'a> Wait<'a> {
         limit: Duration,
         mut slice: impl FnMut() -> Result<Stood> + Send,
     ) -> PyResult<Stood> {
-        let (count, mut stood) = (&mut self.count, Stood::Changed);
+        let mut stood = Stood::Changed;
         waiting(py, |patience| {
             patience(&mut |_| {
-                stood = count.after(slice()?);
+                stood = self.counted(slice()?);
                 Ok(stood)
             })
         })?;
@@ -119,7 +133,7 @@ impl<'a> Wait<'a> {
         if let Err(error) = py.check_signals() {
             raised.get_or_insert(error);
         }
-        let stood = self.count.after(stood);
+        let stood = self.counted(stood);
         self.look(stood, limit);
         Ok(stood)
     }
@@ -169,11 +183,43 @@ pub fn attempt_until<T>(
     deadline: Option<Deadline>,
     look: Duration,
     soonest: &Cell<Option<Instant>>,
+    attempt: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    attempt_in(
+        py,
+        Wait::new(handle, event),
+        deadline,
+        look,
+        soonest,
+        attempt,
+    )
+}
+
+/// As `attempt`, at an event word of the space's own.
+///
+/// # Errors
+/// What the attempt or a signal handler raises.
+pub fn attempt_at<T>(
+    py: Python<'_>,
+    space: &Space,
+    event: u64,
+    deadline: Deadline,
+    attempt: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    let (wait, never) = (Wait::of_space(space, event), Cell::new(None));
+    attempt_in(py, wait, Some(deadline), wait::LOOK_AGAIN, &never, attempt)
+}
+
+fn attempt_in<T>(
+    py: Python<'_>,
+    mut wait: Wait<'_>,
+    deadline: Option<Deadline>,
+    look: Duration,
+    soonest: &Cell<Option<Instant>>,
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
-    let space = handle.space;
+    let (space, event) = (wait.space, wait.word);
     let mut lookout = Lookout::new(look);
-    let mut wait = Wait::new(handle, event);
     let mut is_idle = false;
     loop {
         let mut observed = wait::observe(&space.segment, event);

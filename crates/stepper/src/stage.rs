@@ -147,14 +147,22 @@ pub fn bytes_apart(found: &[u8], before: &[u8], after: &[u8]) -> Result<Outcome,
 
 /// Announces a sleeper on the cell; returns the event word it sleeps on.
 pub fn announce(space: &Space, made: Made) -> u64 {
-    let event = made.base + cell::EVENT;
+    announce_at(space, made.base + cell::EVENT)
+}
+
+/// As `announce`, on any event word.
+pub fn announce_at(space: &Space, event: u64) -> u64 {
     let observed = wait::observe(&space.segment, event);
     wait::prepare(&space.segment, event, observed).expect("an event word that stands still")
 }
 
 /// After a change the sleeper must have been told: the word differs from what it sleeps on.
 pub fn was_told(space: &Space, made: Made, flagged: Option<u64>) -> bool {
-    let now = wait::observe(&space.segment, made.base + cell::EVENT);
+    was_told_at(space, made.base + cell::EVENT, flagged)
+}
+
+pub fn was_told_at(space: &Space, event: u64, flagged: Option<u64>) -> bool {
+    let now = wait::observe(&space.segment, event);
     flagged.is_none_or(|flagged| now != flagged && now & wait::SLEEPER == 0)
 }
 

@@ -205,7 +205,8 @@ fn take_reference(operation: &mut Operation, object: ObjectId) -> Attempt<u64> {
 ///
 /// # Crash
 /// One record: the name leads to the whole object, or there is no such name. The object is its
-/// maker's until then, and goes with it. The same record makes one bucket more, if one is due.
+/// maker's until then, and goes with it. The same record makes one bucket more, if one is due, and
+/// those who wait for names are told, by whoever recovers us if need be.
 pub fn bind(
     space: &Space,
     participant: &Participant,
@@ -297,6 +298,7 @@ fn give(
         operation.commit();
     }
     block.pass_on(operation, 0);
+    operation.owe_quietly(superblock::NAMED);
     operation.commit();
     Ok(Ok(true))
 }

@@ -1,7 +1,7 @@
 //! Objects named, found by their names, and names deleted.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{Made, get, leave, make, me, set, warm};
+use crate::stage::{Made, announce_at, get, leave, make, me, set, warm, was_told_at};
 use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::check;
 use courtyard_core::directory;
@@ -87,6 +87,21 @@ fn naming(entries: &mut Vec<Entry>) {
                 true => Outcome::After,
                 false => Outcome::Before,
             })
+        },
+    ));
+    entries.push(play(
+        "name an object that somebody waits for",
+        Ends::Changed,
+        |space| {
+            let made = held(space);
+            (made, announce_at(space, superblock::NAMED))
+        },
+        |space, _| warm_names(space),
+        |space, (made, _), ()| assert!(bind(space, "x", *made, None)),
+        |space, (made, flagged)| match leads(space, *made)? {
+            true if was_told_at(space, superblock::NAMED, Some(*flagged)) => Ok(Outcome::After),
+            true => Err("it has a name and nobody was told".into()),
+            false => Ok(Outcome::Before),
         },
     ));
     entries.push(play(
