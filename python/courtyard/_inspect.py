@@ -114,6 +114,22 @@ class ProcessInfo:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a space takes.
+
+    Attributes:
+        live: bytes in use, in pieces of 16 KiB.
+        free: bytes of its file that are not in use, given back to the system or not.
+        taken: bytes of memory, or of disk, that its file takes.
+
+    """
+
+    live: int
+    free: int
+    taken: int
+
+
+@dataclass(frozen=True)
 class Survey:
     """A space at one moment."""
 
@@ -166,6 +182,11 @@ def enter(info: SpaceInfo) -> Space:
     if info.kind != "private":
         raise CourtyardError(f"{info.path}: not a space that this version can enter ({info.kind})")
     return Space._of(_native.Space.attached(info.path, int(info.path.stem, 16)))
+
+
+def memory(space: Space) -> Memory:
+    """Return what a space takes; O(1)."""
+    return Memory(*space._opened().memory())
 
 
 def survey(space: Space, glob: str | None = None) -> Survey:

@@ -250,6 +250,31 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
         """Raise CorruptError if the space contradicts itself; O(space)."""
         self._opened().census()
 
+    def trim(self) -> int:
+        """Give free memory back to the system now, and return how many bytes went back.
+
+        Memory goes back by itself while a space is in use: whoever frees much gives it back at
+        once, but for up to 12 MiB, which is kept for what comes next. This gives all of it back,
+        and what this process keeps at hand for small objects. It costs about 0.1 ms for each MiB
+        that goes back. When that memory is used again, it costs about 0.4 ms for each MiB to have
+        it from the system.
+
+        Nothing in the space changes, and others go on meanwhile. It waits for nobody but who is
+        inside the space's own locks, a few microseconds as a rule. While another process is stopped
+        (SIGSTOP) just as it reads, nothing goes back; on a file system that cannot make holes in
+        files, never: 0. What a process killed in here had begun, the next to give memory back ends.
+
+        Raises ``Closed`` after ``close()``.
+
+        >>> import courtyard as cy
+        >>> with cy.Space() as space:
+        ...     numbers = space.list(range(100_000))
+        ...     del numbers
+        ...     space.trim() > 0
+        True
+        """
+        return self._opened().trim()
+
     # Its end.
 
     def close(self) -> None:

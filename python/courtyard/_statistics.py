@@ -28,13 +28,15 @@ class SpaceStatistics:
 
     Attributes:
         size: bytes of its file that may be used.
-        used: bytes of these in blocks that hold something.
+        used: bytes of these that are live: in blocks that hold something.
         live_blocks: blocks that an object or a table consists of.
         idle_blocks: blocks at hand, being filled, or waiting for a reader to leave them.
         objects: living objects.
         names: objects that have a name.
         tickets: pickles of objects under way.
         participants: processes registered.
+        free: bytes of its file that hold nothing, given back to the system or not.
+        taken: bytes of memory, or of disk, that its file takes now.
 
     """
 
@@ -46,6 +48,8 @@ class SpaceStatistics:
     names: int
     tickets: int
     participants: int
+    free: int
+    taken: int
 
 
 @dataclass(frozen=True)

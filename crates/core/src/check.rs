@@ -37,6 +37,10 @@ pub struct Census {
     pub tickets: u64,
     /// Slots that are not FREE.
     pub participants: u64,
+    /// Bytes of `size` in blocks and units that hold nothing, given back or not.
+    pub free: u64,
+    /// Bytes of memory, or of disk, that the whole file takes.
+    pub taken: u64,
 }
 
 /// Walks the whole space. What the dead still hold is given back first.
@@ -66,12 +70,12 @@ pub fn check(space: &Space, patience: Patience) -> Result<Census> {
         let (quiet, snapshot, walk) = looked?;
         if quiet {
             snapshot.judge(&walk)?;
-            return Ok(snapshot.census(space, &walk));
+            return snapshot.census(space, &walk);
         }
         os::yield_now();
     }
     let (_, snapshot, walk) = space.run(patience, |operation| look(space, operation))?;
-    Ok(snapshot.census(space, &walk))
+    snapshot.census(space, &walk)
 }
 
 /// How often a quiet moment is looked for.
@@ -285,7 +289,7 @@ impl Snapshot {
         }
     }
 
-    fn census(&self, space: &Space, walk: &heap::Walk) -> Census {
+    fn census(&self, space: &Space, walk: &heap::Walk) -> Result<Census> {
         let idle: HashSet<u64> = self
             .claims
             .iter()
@@ -299,20 +303,24 @@ impl Snapshot {
                 .filter(|claim| wanted.contains(&claim.1))
                 .count() as u64
         };
-        Census {
-            size: space.segment.size() - space.segment.data(),
-            used: walk
-                .blocks
-                .iter()
-                .filter(|(block, _)| !idle.contains(block))
-                .map(|&(_, bytes)| bytes)
-                .sum(),
+        let size = space.segment.size() - space.segment.data();
+        let used = walk
+            .blocks
+            .iter()
+            .filter(|(block, _)| !idle.contains(block))
+            .map(|&(_, bytes)| bytes)
+            .sum();
+        Ok(Census {
+            size,
+            used,
             live_blocks: count(&[TABLE, NAME, OBJECT, LEASED]),
             idle_blocks: count(&[RETIRED, AT_HAND, UNFINISHED, DOOMED]),
             objects: self.objects.len() as u64,
             names: count(&[NAME]),
             tickets: self.tickets.len() as u64,
             participants: self.participants,
-        }
+            free: size.saturating_sub(used),
+            taken: space.memory()?.taken,
+        })
     }
 }

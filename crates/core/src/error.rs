@@ -65,6 +65,8 @@ pub enum Stop {
     Flush(usize),
     /// The heap has no run of this many bytes: grow the file.
     Grow(u64),
+    /// The run that starts at a unit has so many units, and some are given back: reserve them.
+    Reserve(u64, u64),
     /// A failure for the caller.
     Fail(Error),
 }

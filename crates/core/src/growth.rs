@@ -76,7 +76,7 @@ impl Space {
     fn extend(&self, from: u64, to: u64) -> Result<()> {
         let segment = &self.segment;
         let unit = |offset: u64| (offset - segment.data()) / UNIT;
-        let bitmap = |offset: u64| layout::bitmap_pair(unit(offset)) / PAGE * PAGE;
+        let bitmap = |offset: u64| layout::bitmaps(unit(offset)) / PAGE * PAGE;
         let bitmaps = (bitmap(from), bitmap(to) + PAGE);
         if planted(Bug::SizeBeforeAllocate) {
             segment.publish_size(to);

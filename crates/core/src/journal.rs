@@ -427,6 +427,7 @@ pub fn commit_under(segment: &Segment, base: u64, entries: u64, sequence: u64) {
 fn may_be_journaled(word: u64) -> bool {
     use superblock as s;
     match word {
+        s::GIVEN | s::GIVING | s::USED => true,
         s::FRONTIER | s::RETIRED | s::FREE_OBJECT | s::NEXT_OBJECT | s::LIVE_OBJECTS => true,
         s::FREE_TICKET | s::NEXT_TICKET_ROW | s::OPEN_TICKETS => true,
         s::PARTIAL..s::NEXT_SERIAL | s::OBJECTS..s::END_OF_TABLES => true,

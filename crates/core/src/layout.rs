@@ -58,12 +58,24 @@ pub mod superblock {
     pub const INODE: u64 = 0xA8;
     pub const BOOT: u64 = 0xB0; // two words
     pub const GROW_LOCK: u64 = 0xC0;
+    /// How many units are given back: their pages are holes. Guarded by `HEAP_LOCK`; readers ask
+    /// whether it is 0.
+    pub const GIVEN: u64 = 0xC8;
+    /// Of which units it is not known whether they are holes, though they are marked as given back:
+    /// the first, and how many in the upper half; 0: of none. Guarded by `GROW_LOCK`.
+    pub const GIVING: u64 = 0xD0;
+    /// How many free units should be kept because such were missed lately, and when that was, in
+    /// milliseconds of the boot clock. Never journaled: hints, stored under `GROW_LOCK`.
+    pub const MISSED: u64 = 0xD8;
+    pub const MISSED_AT: u64 = 0xE0;
 
     pub const HEAP_LOCK: u64 = 0x100;
     /// Units ever taken into use, guarded by `HEAP_LOCK`.
     pub const FRONTIER: u64 = 0x108;
     /// No unit below this one starts a free run. Never journaled: always right, or too low.
     pub const FIRST_FREE: u64 = 0x110;
+    /// Units in used runs, guarded by `HEAP_LOCK`.
+    pub const USED: u64 = 0x118;
     /// Heads of the lists of chunks with free blocks, one a class, guarded by `HEAP_LOCK`.
     pub const PARTIAL: u64 = 0x140; // 24 words
 
@@ -157,7 +169,10 @@ pub mod slot {
     pub const LENT_ROWS: u64 = 0xBC8;
     /// Who keeps its memberships until ours are copied: its slot + 1 and generation; 0: nobody.
     pub const OWES: u64 = 0xDC8;
-    // 0xDD0..0xF00 is room for readers.
+    /// How many threads read without a lock just now: the GIL's holder, which stores the first, and
+    /// others, which count themselves in the second. See `reading`.
+    pub const READING_ALONE: u64 = 0xE00;
+    pub const READING: u64 = 0xE08;
     /// More segments of `UNFINISHED`, whose first one it is: the first word here is 0.
     pub const MORE_UNFINISHED: u64 = 0xF00; // `rows::SEGMENTS` words
     pub const END_OF_UNFINISHED: u64 = MORE_UNFINISHED + 24 * 8;
@@ -282,15 +297,23 @@ pub const fn thread_record(slot: u64, index: u64) -> u64 {
     slot_record(slot) + slot::RECORDS + index * record::STRIDE
 }
 
-/// The two bitmaps share lines: boundaries of 64 units, then which of these start a free run.
-pub const fn bitmap_pair(unit: u64) -> u64 {
-    BITMAPS + unit / 64 * 2 * WORD
+/// What bitmaps say of 64 units: which start a run, which start a free one, which are given back.
+pub mod bits {
+    pub const START: u64 = 0x00;
+    pub const FREE: u64 = 0x08;
+    pub const GIVEN: u64 = 0x10;
+    pub const STRIDE: u64 = 0x20;
+}
+
+/// Where the words of the bitmaps are that tell of a unit.
+pub const fn bitmaps(unit: u64) -> u64 {
+    BITMAPS + unit / 64 * bits::STRIDE
 }
 
 /// The first byte of the data area of a space that may grow to `max_size`.
 pub const fn data_start(max_size: u64) -> u64 {
     align_up(
-        BITMAPS + align_up(max_size / UNIT, 64) / 64 * 2 * WORD,
+        BITMAPS + align_up(max_size / UNIT, 64) / 64 * bits::STRIDE,
         UNIT,
     )
 }
@@ -310,6 +333,10 @@ pub fn layout_hash() -> u64 {
         slot::LENT,
         slot::OWES,
         superblock::MOVES,
+        superblock::GIVING,
+        superblock::USED,
+        slot::READING,
+        bits::STRIDE,
         record::MAGAZINES,
         record::MAGAZINE_ROOM,
         record::ENTRY_PAIRS,
@@ -346,6 +373,7 @@ mod tests {
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
             assert!(slot::END_OF_MEMBERS <= slot::LENT);
             assert!(slot::LENT_ROWS + slot::UNFINISHED_ROWS * 8 <= slot::OWES);
+            assert!(slot::OWES < slot::READING_ALONE);
             assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
             assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
         }

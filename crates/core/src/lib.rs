@@ -2,7 +2,7 @@
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
 //! `error seed sync os` · `backlog crash keep layout` · `pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
-//! `alone operation recover` · `heap lookout` · `space` · `deferral growth` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
+//! `alone operation recover` · `heap lookout reading` · `space` · `deferral growth hole` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `check inspect` · `folder`.
 
@@ -30,6 +30,7 @@ pub mod fork;
 mod growth;
 pub mod heap;
 pub mod holding;
+pub mod hole;
 #[cfg(not(loom))]
 pub mod inspect;
 pub mod journal;
@@ -48,6 +49,7 @@ pub mod participant;
 pub mod pending;
 pub mod pin;
 pub mod queue;
+pub mod reading;
 pub mod recover;
 pub mod roster;
 pub mod rows;

@@ -33,6 +33,8 @@ pub struct Operation<'a> {
     quiet: bool,
     contended: u64,
     waited: Waited,
+    /// Units that became free in its records, and in those that were forgotten.
+    freed: u64,
 }
 
 impl<'a> Operation<'a> {
@@ -80,7 +82,18 @@ impl<'a> Operation<'a> {
             quiet: false,
             contended,
             waited: Waited::default(),
+            freed: 0,
         }
+    }
+
+    /// Notes that its record makes so many units free.
+    pub fn freed(&mut self, units: u64) {
+        self.freed += units;
+    }
+
+    /// How many units that were, at most.
+    pub fn has_freed(&self) -> u64 {
+        self.freed
     }
 
     pub fn me(&self) -> Me {

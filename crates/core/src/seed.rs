@@ -118,6 +118,18 @@ bugs! {
     OwnerAfterUnlock,
     /// space: the size is published before the file has it.
     SizeBeforeAllocate,
+    /// heap: a run is taken that is given back, and not reserved.
+    TakenUnreserved,
+    /// hole: units are no longer marked as given back before their pages are reserved.
+    UnmarkedFirst,
+    /// hole: units are marked as given back after their pages are.
+    PunchedFirst,
+    /// hole: what is punched or reserved just now is not written down.
+    GivingForgotten,
+    /// reading: memory is given back without a look at who reads.
+    ReadersIgnored,
+    /// reading: no fence between being counted and the first look.
+    ReadWithoutFence,
     /// folder: the file can be found before its creator is registered.
     LinkBeforeRegister,
     /// queue: the tail is published before the record is filled.

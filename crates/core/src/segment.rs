@@ -6,7 +6,7 @@
 
 use crate::copy;
 use crate::error::{Error, Result, corrupt};
-use crate::layout::{self, PAGE, WORD, superblock};
+use crate::layout::{self, PAGE, UNIT, WORD, bits, superblock};
 use crate::os::{self, Carrier, Identity, Woken};
 use crate::superblock::{Superblock, too_short};
 use crate::sync::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -44,6 +44,8 @@ pub struct Segment {
     /// A descriptor for queries and growth. It holds no lock, so forked children may share it;
     /// a program that closes it under us is noticed by the file's identity.
     descriptor: AtomicI32,
+    /// Where this process says that it reads without a lock; 0 before it has a slot.
+    reading: AtomicU64,
 }
 
 // SAFETY: all shared memory is reached through atomics; the mapping lives as long as the process.
@@ -126,6 +128,7 @@ impl Segment {
             is_found: AtomicBool::new(status.links > 0),
             linked: OnceLock::new(),
             descriptor: AtomicI32::new(file.into_raw_fd()),
+            reading: AtomicU64::new(0),
         };
         if let Err(error) = segment.examine(status.size) {
             segment.discard();
@@ -317,6 +320,55 @@ impl Segment {
         os::allocate(&*self.file()?, from, to - from)
     }
 
+    /// Gives the memory of `[from, to)` of the file back: it reads as zeros.
+    pub fn punch(&self, from: u64, to: u64) -> io::Result<()> {
+        os::punch(&*self.file()?, from, to - from)
+    }
+
+    /// How many units the file has.
+    pub fn units(&self) -> u64 {
+        (self.size() - self.data()) / UNIT
+    }
+
+    /// Whether any unit is given back.
+    #[inline(always)]
+    pub fn has_holes(&self) -> bool {
+        self.word(superblock::GIVEN).load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether a unit with one of these bytes, all of them in the file, is given back.
+    #[inline]
+    fn is_hole(&self, offset: u64, length: u64) -> bool {
+        let unit = (offset - self.data()) / UNIT;
+        let last = (offset + length.max(1) - 1 - self.data()) / UNIT;
+        (unit / 64..=last / 64).any(|pair| {
+            let given = self.word(layout::bitmaps(pair * 64) + bits::GIVEN);
+            let mut given = given.load(Ordering::Relaxed);
+            if pair == unit / 64 {
+                given &= u64::MAX << (unit % 64);
+            }
+            if pair == last / 64 {
+                given &= u64::MAX >> (63 - last % 64);
+            }
+            given != 0
+        })
+    }
+
+    /// Says where this process tells that it reads without a lock.
+    pub fn set_reading(&self, slot: u64) {
+        self.reading
+            .store(layout::slot_record(slot), Ordering::Relaxed);
+    }
+
+    /// The record of the slot in which this process tells that it reads; None: it has none.
+    #[inline(always)]
+    pub fn reading(&self) -> Option<u64> {
+        match self.reading.load(Ordering::Relaxed) {
+            0 => None,
+            record => Some(record),
+        }
+    }
+
     /// Publishes a size up to which the file is allocated. The grow lock is held.
     pub fn publish_size(&self, size: u64) {
         self.word(superblock::SIZE).store(size, Ordering::Release); // pairs with `size`, Acquire
@@ -379,7 +431,8 @@ impl Segment {
         Ok(self.word(offset))
     }
 
-    /// Whether `[offset, offset + length)` is whole words in the data area.
+    /// Whether `[offset, offset + length)` is whole words in the data area, none of them in a unit
+    /// that is given back: to touch a hole may take memory that there is not.
     ///
     /// # Errors
     /// `Corrupt` if it is not.
@@ -388,6 +441,7 @@ impl Segment {
         if offset.is_multiple_of(WORD)
             && offset >= self.superblock.data
             && self.covers(offset, length)
+            && !(self.has_holes() && self.is_hole(offset, length))
         {
             return Ok(());
         }
@@ -397,7 +451,7 @@ impl Segment {
     #[cold]
     fn outside(&self, offset: u64, length: u64) -> Error {
         corrupt(format!(
-            "{}: offset {offset:#x} + {length} lies outside the data area",
+            "{}: offset {offset:#x} + {length} lies outside the data area, or in what is given back",
             self.path().display()
         ))
     }

@@ -4,7 +4,7 @@
 //! futexes without a time limit.
 
 use crate::error::{Result, corrupt};
-use crate::layout::{self, PAGE, SLOTS, UNIT, WORD, record, slot};
+use crate::layout::{self, PAGE, SLOTS, UNIT, WORD, record, slot, superblock};
 use crate::mortal;
 use crate::os::{self, Carrier, File, Woken};
 use crate::superblock::Superblock;
@@ -111,6 +111,28 @@ impl Segment {
 
     pub fn allocate(&self, _: u64, _: u64) -> io::Result<()> {
         Ok(())
+    }
+
+    pub fn punch(&self, from: u64, to: u64) -> io::Result<()> {
+        self.zero(from, to - from);
+        Ok(())
+    }
+
+    pub fn units(&self) -> u64 {
+        (SIZE - DATA) / UNIT
+    }
+
+    /// Only models that name the words have holes.
+    pub fn has_holes(&self) -> bool {
+        let given = self.words.get(&superblock::GIVEN);
+        given.is_some_and(|given| given.load(Ordering::Relaxed) != 0)
+    }
+
+    pub fn set_reading(&self, _: u64) {}
+
+    /// Models name who reads.
+    pub fn reading(&self) -> Option<u64> {
+        None
     }
 
     pub fn publish_size(&self, _: u64) {

@@ -9,6 +9,8 @@ use crate::lock::{self, Stood, Waited};
 use crate::operation::Operation;
 use crate::os;
 use crate::participant::{DRAINING, LIVE, Me, Page, Participant, State};
+#[cfg(not(loom))]
+use crate::reading;
 use crate::recover;
 use crate::roster::Roster;
 use crate::segment::Segment;
@@ -151,6 +153,8 @@ pub struct Space {
     pub(crate) tidied: AtomicU64,
     /// Whether a sweep is on the backlog.
     pub(crate) sweep_due: AtomicBool,
+    /// Whether its file system was found to make no holes.
+    pub(crate) is_solid: AtomicBool,
     pub(crate) hooks: Hooks,
     /// On a page that reads as zero in a forked child, so that it cannot act in our name.
     me: NonNull<Page>,
@@ -175,6 +179,8 @@ impl Space {
     /// # Errors
     /// `System` if the page that forks wipe cannot be had.
     pub fn new(segment: Segment, hooks: Hooks) -> Result<Space> {
+        #[cfg(not(loom))]
+        reading::enlist();
         let page = match os::map_wiped_on_fork() {
             Ok(page) => page,
             Err(source) => {
@@ -194,6 +200,7 @@ impl Space {
             looked: AtomicU64::new(0),
             tidied: AtomicU64::new(0),
             sweep_due: AtomicBool::new(false),
+            is_solid: AtomicBool::new(false),
             hooks,
             me: page.cast(),
             last: AtomicPtr::default(),
@@ -284,6 +291,7 @@ impl Space {
     pub fn install(&self, mut participant: Box<Participant>) -> &Participant {
         participant.move_in(self.me);
         let participant = Box::leak(participant);
+        self.segment.set_reading(participant.me.slot); // before anybody reads in its name
         self.last.store(participant, Ordering::Release);
         self.me().me.store(participant, Ordering::Release);
         participant
@@ -311,6 +319,8 @@ impl Space {
         let result = self.register(false, &mut *patience).map(|mut participant| {
             participant.move_in(self.me);
             let participant = Box::leak(Box::new(participant));
+            // Where another thread came first, its slot or ours: both are of this process.
+            self.segment.set_reading(participant.me.slot);
             let (null, order) = (ptr::null_mut(), Ordering::AcqRel);
             self.me()
                 .me
@@ -423,7 +433,14 @@ impl Space {
             let mut operation = Operation::after(&self.segment, participant, contended, waited);
             let stop = loop {
                 let stop = match body(&mut operation) {
-                    Ok(value) => return Ok(value),
+                    Ok(value) => {
+                        let freed = operation.has_freed();
+                        if freed > 0 {
+                            drop(operation);
+                            self.give_back(participant, freed);
+                        }
+                        return Ok(value);
+                    }
                     Err(stop) => stop,
                 };
                 operation.abandon();
@@ -460,6 +477,19 @@ impl Space {
                     }
                     grown => grown?,
                 },
+                Stop::Reserve(unit, units) => {
+                    match self.reserve(participant, unit, units, patience) {
+                        Err(Error::Full(_)) if !swept && self.may_reclaim()? => {
+                            swept = true;
+                            (self.hooks.sweep)(self, participant, patience)?;
+                        }
+                        Err(Error::Full(_)) if !reclaimed => {
+                            reclaimed = true;
+                            self.reclaim(participant, patience)?;
+                        }
+                        reserved => reserved?,
+                    }
+                }
                 Stop::Fail(error) => return Err(error),
                 Stop::Refill(_) | Stop::Flush(_) => {} // the cure's own: begin again
             }

@@ -12,7 +12,7 @@ use courtyard_core::{HOOKS, directory, folder, lock};
 use stage::{Folder, add, alone, census, held, leave, make, try_make};
 
 /// Every call of the door, as it is named there.
-const CALLS: [&str; 27] = [
+const CALLS: [&str; 29] = [
     "fchmod",
     "chmod",
     "open",
@@ -28,6 +28,8 @@ const CALLS: [&str; 27] = [
     "fstatfs",
     "ftruncate",
     "fallocate",
+    "punch",
+    "membarrier",
     "mmap",
     "anchor",
     "madvise",
@@ -50,12 +52,13 @@ const ERRORS: [i32; 6] = [
     libc::EACCES,
 ];
 /// What a signal may cut short is begun again.
-const REPEATED: [&str; 6] = [
+const REPEATED: [&str; 7] = [
     "open",
     "open_unnamed",
     "open_new",
     "ftruncate",
     "fallocate",
+    "punch",
     "getrandom",
 ];
 
@@ -141,7 +144,7 @@ const OPENING: &[&str] = &[
     "pread",
     "stat",
 ];
-const USING: &[&str] = &["fallocate", "fstat", "ofd_query"];
+const USING: &[&str] = &["fallocate", "fstat", "membarrier", "ofd_query", "punch"];
 const FORKING: &[&str] = &[
     "anchor",
     "fallocate",
@@ -173,6 +176,7 @@ const ENDING: &[&str] = &[
     "stat",
     "unlink",
 ];
+const GIVING_BACK: &[&str] = USING;
 const CONTENDING: &[&str] = &["fstat", "futex_wait", "futex_wake", "ofd_query"];
 
 /// The lists above together are the door: nothing in it goes untested.
@@ -180,7 +184,8 @@ const CONTENDING: &[&str] = &["fstat", "futex_wait", "futex_wake", "ofd_query"];
 fn every_call_is_among_them() {
     let source = concat!(
         include_str!("../src/os/linux/mod.rs"),
-        include_str!("../src/os/linux/memory.rs")
+        include_str!("../src/os/linux/memory.rs"),
+        include_str!("../src/os/linux/barrier.rs")
     );
     let names = |before: &str| -> Vec<&str> {
         let parts = source.split(before).skip(1);
@@ -201,6 +206,7 @@ fn every_call_is_among_them() {
         FORKING,
         CLEANING,
         ENDING,
+        GIVING_BACK,
         CONTENDING,
     ];
     let mut tested: Vec<&str> = lists.concat();
@@ -391,6 +397,43 @@ fn ending() {
             assert_eq!(belongings(&folder), before, "{at}");
         },
     );
+}
+
+/// Memory goes back, and is taken again: what is refused changes nothing.
+#[test]
+fn giving_back() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let patient = &mut courtyard_core::space::patient;
+    space.trim(patient).unwrap();
+    let (before, at_first) = (belongings(&folder), held(&space));
+    fail_everywhere(
+        GIVING_BACK,
+        || {
+            let patient = &mut courtyard_core::space::patient;
+            leave(&space, make(&space, cell::BYTES, 3 << 20));
+            space.trim(patient).unwrap();
+            let space = stage::attach(&space);
+            stage::me(&space);
+            space
+        },
+        |space| {
+            let patient = &mut courtyard_core::space::patient;
+            let made = stage::try_make(space, cell::BYTES, 3 << 20)?;
+            leave(space, made);
+            let first = space.trim(patient)?;
+            // Where the first one was refused, the file may still make holes.
+            Ok(first + space.trim(patient)?)
+        },
+        |at, second, _| {
+            works(&second, at);
+            second.discard();
+            assert_eq!(held(&space), at_first, "{at}");
+            assert_eq!(belongings(&folder), before, "{at}");
+        },
+    );
+    space.discard();
 }
 
 /// One waits for a lock, the other wakes it.

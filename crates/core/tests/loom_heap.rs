@@ -33,16 +33,18 @@ fn space() -> Arc<Space> {
         superblock::HEAP_LOCK,
         superblock::FRONTIER,
         superblock::FIRST_FREE,
+        superblock::USED,
         BITMAP,
         BITMAP + WORD,
         owner(0),
         owner(1),
     ];
-    let slots = (0..2).flat_map(|slot| Segment::slot(slot, 4));
+    let slots = (0..2).flat_map(|slot| Segment::slot(slot, 5));
     let heads = (0..8).map(|unit| DATA + unit * UNIT + block::SHAPE);
     let segment = Segment::new(slots.chain(words).chain(heads));
     let start = [
         (superblock::FRONTIER, 8),
+        (superblock::USED, 2),
         (BITMAP, STARTS),
         (BITMAP + WORD, FREE),
     ];

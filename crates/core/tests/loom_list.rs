@@ -58,7 +58,7 @@ fn space(count: u64) -> Arc<Space> {
             superblock::BELL,
             superblock::NEXT_SERIAL,
             superblock::FRONTIER,
-            layout::bitmap_pair(0),
+            layout::bitmaps(0),
             CHUNK + chunk::SHAPE,
         ]);
     let segment = Segment::new(words);
@@ -70,7 +70,7 @@ fn space(count: u64) -> Arc<Space> {
     set(RING, 32 | kind::RING << 56);
     // The ring is a block of a chunk, and goes into a magazine.
     set(superblock::FRONTIER, 8);
-    set(layout::bitmap_pair(0), 1 << 2);
+    set(layout::bitmaps(0), 1 << 2);
     set(CHUNK + chunk::SHAPE, 255 << 8 | chunk::TAG);
     for index in 0..count {
         set(RING + block::SMALL + (2 + index) * WORD, number(1 + index));

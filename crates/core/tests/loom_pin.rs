@@ -47,6 +47,7 @@ fn space() -> Arc<Space> {
         superblock::HEAP_LOCK,
         superblock::FRONTIER,
         superblock::FIRST_FREE,
+        superblock::USED,
         superblock::RETIRED_LOCK,
         superblock::RETIRED,
         superblock::MOVES,
@@ -56,11 +57,12 @@ fn space() -> Arc<Space> {
         LOCK,
         LINK,
     ];
-    let slots = (0..3).flat_map(|slot| Segment::slot(slot, 6));
+    let slots = (0..3).flat_map(|slot| Segment::slot(slot, 7));
     let segment = Segment::new(slots.chain(heads).chain(heap));
     // Two used runs of one unit each.
     let start = [
         (superblock::FRONTIER, 2),
+        (superblock::USED, 2),
         (BITMAP, 0b11),
         (LINK, OLD),
         (OLD + PAYLOAD, 1),

@@ -102,7 +102,7 @@ fn space(act: Act) -> Arc<Space> {
         .chain(at(OLD, ENTRY_WORDS))
         .chain(at(NEW, ENTRY_WORDS))
         .chain([STORAGE - LINE, LARGER - LINE, OLD - LINE])
-        .chain(at(layout::bitmap_pair(0), 2))
+        .chain(at(layout::bitmaps(0), 2))
         .chain([
             superblock::UUID,
             superblock::UUID + WORD,
@@ -127,7 +127,7 @@ fn space(act: Act) -> Arc<Space> {
     set(OLD + 32, u64::from(first[0]));
     // Every unit is a run of its own, in use: chunks of these blocks.
     set(superblock::FRONTIER, 8);
-    set(layout::bitmap_pair(0), 0xFF);
+    set(layout::bitmaps(0), 0xFF);
     let [small, large] = classes();
     for (first, class) in [(OLD, small), (STORAGE, large), (LARGER, large)] {
         let blocks = (UNIT - chunk::BLOCKS) / CLASSES[class];

@@ -119,7 +119,9 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
 /// # Errors
 /// `CorruptError`, `Closed`, `OSError`.
 #[pyfunction]
-pub fn figures<'py>(object: &Bound<'py, PyAny>) -> PyResult<([u64; 8], Vec<Process>, Object<'py>)> {
+pub fn figures<'py>(
+    object: &Bound<'py, PyAny>,
+) -> PyResult<([u64; 10], Vec<Process>, Object<'py>)> {
     let (py, handle) = (object.py(), handle_of(object)?);
     let _open = handle.open(py)?;
     let census = process::census(py, handle.space)?;

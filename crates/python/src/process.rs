@@ -450,7 +450,7 @@ pub fn clean(py: Python<'_>) -> usize {
 ///
 /// # Errors
 /// `CorruptError` with the first contradiction.
-pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 8]> {
+pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 10]> {
     let census = waiting(py, |patience| check::check(space, patience))?;
     let Census {
         size,
@@ -461,6 +461,8 @@ pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 8]> {
         names,
         tickets,
         participants,
+        free,
+        taken,
     } = census;
     Ok([
         size,
@@ -471,5 +473,7 @@ pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 8]> {
         names,
         tickets,
         participants,
+        free,
+        taken,
     ])
 }

@@ -338,9 +338,22 @@ impl Space {
     }
 
     /// Checks the whole space; what it holds.
-    fn census(&self, py: Python<'_>) -> PyResult<[u64; 8]> {
+    fn census(&self, py: Python<'_>) -> PyResult<[u64; 10]> {
         let _inside = self.inside(py)?;
         process::census(py, self.space)
+    }
+
+    /// Bytes in use, free, and taken by the whole file.
+    fn memory(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {
+        let _inside = self.inside(py)?;
+        let memory = self.space.memory().map_err(|error| raise(py, error))?;
+        Ok((memory.live, memory.free, memory.taken))
+    }
+
+    /// Gives free memory back to the system; how many bytes went back.
+    fn trim(&self, py: Python<'_>) -> PyResult<u64> {
+        let _inside = self.inside(py)?;
+        waiting(py, |patience| self.space.trim(patience))
     }
 
     /// Who uses what: all objects.

@@ -1,7 +1,7 @@
 //! What a kill leaves: the bytes of a space's file, and under which names it is found.
 
 use crate::system;
-use courtyard_core::layout::{self, PAGE, slot};
+use courtyard_core::layout::{self, PAGE, UNIT, bits, slot};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -269,6 +269,15 @@ impl Watch {
         self.look()
     }
 
+    /// Whether a page is given back: it becomes zeros without a store, and nobody reads it.
+    fn is_hole(&self, number: u64) -> bool {
+        let data = layout::data_start(self.word(layout::superblock::MAX_SIZE));
+        let Some(unit) = (number * PAGE).checked_sub(data).map(|at| at / UNIT) else {
+            return false;
+        };
+        self.word(layout::bitmaps(unit) + bits::GIVEN) >> (unit % 64) & 1 != 0
+    }
+
     /// Pages that changed although none of them was watched: the harness is wrong then.
     pub fn missed(&self) -> Vec<u64> {
         let Some(mapped) = &self.mapped else {
@@ -278,6 +287,7 @@ impl Watch {
         let numbers = now.pages.keys().chain(self.image.pages.keys());
         let mut missed: Vec<u64> = numbers
             .filter(|&number| now.pages.get(number) != self.image.pages.get(number))
+            .filter(|&&number| !self.is_hole(number))
             .copied()
             .collect();
         missed.dedup();

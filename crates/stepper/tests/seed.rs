@@ -8,7 +8,7 @@ use std::process::Command;
 enum Caught {
     /// The kills at every instruction of an operation, or of what recovers it, with this violation.
     Stepped(&'static str, &'static str),
-    /// A model's test, which plants the bug and expects the model to fail: its file, its name.
+    /// A model's test, or one that kills at named points, which plants the bug and expects the model to fail: its file, its name.
     Modelled(&'static str, &'static str),
 }
 
@@ -20,6 +20,8 @@ const WAIT: &str = include_str!("../../core/tests/loom_wait.rs");
 const PIN: &str = include_str!("../../core/tests/loom_pin.rs");
 const QUEUE: &str = include_str!("../../core/tests/loom_queue.rs");
 const LIST: &str = include_str!("../../core/tests/loom_list.rs");
+const HOLE: &str = include_str!("../../core/tests/hole.rs");
+const READING: &str = include_str!("../../core/tests/loom_reading.rs");
 const HEAP: &str = include_str!("../../core/tests/loom_heap.rs");
 
 fn caught(bug: Bug) -> Caught {
@@ -76,6 +78,12 @@ fn caught(bug: Bug) -> Caught {
         Bug::BitmapWithoutLock => Modelled(HEAP, "catches_a_bitmap_without_its_lock"),
         Bug::ChunkInTwo => Stepped("allocate large, chunks given back", "chunk"),
         Bug::RefillInTwo => Stepped("allocate small, refill", "free, counted"),
+        Bug::TakenUnreserved => Stepped("allocate large, reserved", "is in use, and given back"),
+        Bug::UnmarkedFirst => Modelled(HOLE, "catches_marks_cleared_before_the_pages_are_there"),
+        Bug::PunchedFirst => Modelled(HOLE, "catches_pages_given_back_before_the_marks"),
+        Bug::GivingForgotten => Modelled(HOLE, "catches_a_step_that_is_not_written_down"),
+        Bug::ReadersIgnored => Modelled(READING, "catches_readers_that_nobody_asks_after"),
+        Bug::ReadWithoutFence => Modelled(READING, "catches_a_reader_without_a_fence"),
         Bug::PinsIgnored => Stepped(
             "store small over large, pinned by another",
             "the pinned block was freed",

@@ -142,6 +142,12 @@ def leftovers() -> Iterator[Finding]:
         ", ".join(unknown) or "none",
         f"when nothing uses them: rm them in {_inspect.folder()}",
     )
+    memories = [_inspect.memory(space) for _, space in places(None, private=True)]
+    live, free, taken = (
+        size(sum(getattr(memory, what) for memory in memories))
+        for what in ("live", "free", "taken")
+    )
+    yield Finding("taken by spaces", True, f"{taken}, {live} live, {free} free")
     dead = [
         f"{obj.label} in {title(info)} (pid {obj.holder.pid})"
         for info, space in places(None, private=True)

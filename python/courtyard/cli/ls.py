@@ -39,6 +39,8 @@ def ls(
 ) -> None:
     """List the objects of this user's spaces: name, type, length, bytes, and who uses them.
 
+    Of each space it says what its file takes of the memory, what of it is live, and what is free.
+
     Exit status 1 if there is no such space, or no name matches.
 
     Example: courtyard ls 'job*' --space shop
@@ -51,19 +53,25 @@ def ls(
                 for obj in _inspect.survey(place).objects
                 if (everything and not globs) or _matches(obj.name, globs)
             ]
-            found.append((info, objects))
+            found.append((info, _inspect.memory(place), objects))
     if as_json:
         print_json(
-            [{"space": title(info), "file": info, "objects": objects} for info, objects in found]
+            [
+                {"space": title(info), "file": info, "memory": memory, "objects": objects}
+                for info, memory, objects in found
+            ]
         )
     else:
         out = console()
-        for info, objects in found:
+        for info, memory, objects in found:
             if globs and not objects:
                 continue
             out.print(f"[bold]{info.kind} space[/]", end=" ")
             out.print(shown(title(info)), markup=False, end=" ")
-            out.print(f"({size(info.nbytes)}, {'in use' if info.in_use else 'nobody uses it'})")
+            out.print(
+                f"({size(memory.taken)} taken, {size(memory.live)} live, {size(memory.free)} free, "
+                f"{'in use' if info.in_use else 'nobody uses it'})"
+            )
             listing = table("NAME", "TYPE", "LENGTH", "BYTES", "USERS", right=("LENGTH", "BYTES"))
             for obj in objects:
                 kind = f"{obj.type}({obj.declared})" if obj.declared else obj.type
@@ -73,7 +81,7 @@ def ls(
                 out.print(listing)
         if not found and not globs:
             out.print(f"There are no spaces in {_inspect.folder()}.")
-    if globs and not any(objects for _, objects in found):
+    if globs and not any(objects for *_, objects in found):
         refuse(f"no name matches {' or '.join(map(repr, globs))}")
 
 

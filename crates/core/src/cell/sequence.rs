@@ -5,6 +5,7 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::lock::Waited;
 use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::reading::Reading;
 use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
 use std::time::Duration;
@@ -58,11 +59,13 @@ pub fn read_under<T>(
     let sequence = segment.word(places.1);
     let (mut stands, mut waited) = (0, Waited::default());
     for turn in 0..PERSISTENCE {
+        let reading = Reading::new(segment);
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
         if before & 1 == 0 {
             let result = read();
             fence(Ordering::Acquire); // pairs with apply's Release fence after odd
             let steady = sequence.load(Ordering::Relaxed) == before;
+            drop(reading);
             match result {
                 Ok(Read::Pinned(value)) => return Ok(value),
                 Ok(Read::Copied(value)) if steady => return Ok(value),
@@ -70,6 +73,7 @@ pub fn read_under<T>(
                 _ => {}
             }
         } else if turn > 100 {
+            drop(reading); // whoever waits reads nothing
             // Odd for long: ask after the writer, who may be dead.
             patience(&mut |limit: Duration| {
                 space.stand_slice(places.0, limit.min(A_LOOK), &mut waited)

@@ -1,4 +1,4 @@
-//! Blocks: runs of units by two bitmaps, small ones in chunks, a few at hand in magazines.
+//! Blocks: runs of units by bitmaps, small ones in chunks, a few at hand in magazines.
 //!
 //! Of each unit below the frontier the first bitmap says whether a run starts there, the second
 //! whether that run is free. So a run is split or joined by changing one or two bits. A chunk is
@@ -135,6 +135,42 @@ fn run(operation: &mut Operation, units: u64) -> Attempt<u64> {
     }
     let unit = Units::new(operation)?.take(units)?;
     Ok(unit_offset(operation.segment, unit))
+}
+
+/// Writes the entries that mark as given back up to `most` unused units below `end`: the first of
+/// them, and how many there are up to the last, with those between. None: there are none. The heap
+/// lock and the grow lock are held.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn mark(operation: &mut Operation, end: u64, most: u64) -> Result<Option<(u64, u64)>> {
+    Ok(Units::new(operation)?.mark(end, most))
+}
+
+/// Writes the entries that none of these units is given back any more. The locks are held, as for
+/// `mark`.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn unmark(operation: &mut Operation, unit: u64, units: u64) -> Result<()> {
+    Units::new(operation)?.unmark(unit, units);
+    Ok(())
+}
+
+/// Which of these units are given back: pieces of them, as offsets. The grow lock is held.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn given(operation: &mut Operation, unit: u64, units: u64) -> Result<Vec<(u64, u64)>> {
+    let segment = operation.segment;
+    let end = unit.saturating_add(units).min(segment.units());
+    let bitmaps = Units::new(operation)?;
+    let (mut at, mut pieces) = (unit, Vec::new());
+    while let Some(first) = bitmaps.next_given(at, end) {
+        at = bitmaps.end_of_given(first, end);
+        pieces.push((unit_offset(segment, first), unit_offset(segment, at)));
+    }
+    Ok(pieces)
 }
 
 /// Frees the block recorded in `owner`, and clears that word, by one record.

@@ -1,8 +1,9 @@
-//! Runs of units, by two bitmaps: where a run starts, and whether it is free.
+//! Runs of units, by bitmaps: where a run starts, whether it is free, which units are given back.
 
 use crate::error::{Attempt, Result, Stop, corrupt};
-use crate::layout::{UNIT, WORD, bitmap_pair, superblock};
+use crate::layout::{UNIT, bitmaps, bits, superblock};
 use crate::operation::Operation;
+use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::Ordering;
 
@@ -14,7 +15,7 @@ pub(super) fn unit_at(segment: &Segment, offset: u64) -> u64 {
     (offset - segment.data()) / UNIT
 }
 
-/// Bits of the two bitmaps, through the operation's record.
+/// Bits of the bitmaps, through the operation's record.
 pub(super) struct Units<'o, 'a> {
     operation: &'o mut Operation<'a>,
     pub frontier: u64,
@@ -23,8 +24,9 @@ pub(super) struct Units<'o, 'a> {
 impl<'o, 'a> Units<'o, 'a> {
     pub fn new(operation: &'o mut Operation<'a>) -> Result<Self> {
         let frontier = operation.read(superblock::FRONTIER);
-        let segment = operation.segment;
-        segment.check_range(segment.data(), frontier.saturating_mul(UNIT))?;
+        if frontier > operation.segment.units() {
+            return Err(corrupt(format!("{frontier} units are said to be in use")));
+        }
         Ok(Units {
             operation,
             frontier,
@@ -32,18 +34,152 @@ impl<'o, 'a> Units<'o, 'a> {
     }
 
     fn starts(&self, pair: u64) -> u64 {
-        self.operation.read(bitmap_pair(pair * 64))
+        self.operation.read(bitmaps(pair * 64) + bits::START)
     }
 
     fn free(&self, pair: u64) -> u64 {
-        self.operation.read(bitmap_pair(pair * 64) + WORD)
+        self.operation.read(bitmaps(pair * 64) + bits::FREE)
     }
 
-    fn set(&mut self, unit: u64, second: bool, value: bool) {
-        let word = bitmap_pair(unit) + if second { WORD } else { 0 };
+    pub(super) fn given(&self, pair: u64) -> u64 {
+        self.operation.read(bitmaps(pair * 64) + bits::GIVEN)
+    }
+
+    fn set(&mut self, unit: u64, which: u64, value: bool) {
+        let word = bitmaps(unit) + which;
         let (old, bit) = (self.operation.read(word), 1 << (unit % 64));
         self.operation
             .write(word, if value { old | bit } else { old & !bit });
+    }
+
+    /// Changes a count of units that the heap lock guards.
+    fn count(&mut self, word: u64, more: u64, less: u64) {
+        let old = self.operation.read(word);
+        let new = old.wrapping_add(more).wrapping_sub(less);
+        self.operation.write(word, new);
+    }
+
+    /// The first unit from `unit` on, below `end`, that is given back.
+    pub(super) fn next_given(&self, unit: u64, end: u64) -> Option<u64> {
+        let mut at = unit;
+        while at < end {
+            let rest = self.given(at / 64) >> (at % 64);
+            if rest != 0 {
+                let found = at + u64::from(rest.trailing_zeros());
+                return (found < end).then_some(found);
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        None
+    }
+
+    /// Where the units that are given back from `unit` on end, below `end`.
+    pub(super) fn end_of_given(&self, unit: u64, end: u64) -> u64 {
+        let mut at = unit;
+        while at < end {
+            let rest = !self.given(at / 64) >> (at % 64);
+            if rest != 0 {
+                return (at + u64::from(rest.trailing_zeros())).min(end);
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        end
+    }
+
+    fn has_given(&self, unit: u64, units: u64) -> bool {
+        self.operation.segment.has_holes() && self.next_given(unit, unit + units).is_some()
+    }
+
+    /// Which of 64 units are in no used run, among those of the file.
+    fn unused(&self, pair: u64) -> u64 {
+        let below = |end: u64| match end.saturating_sub(pair * 64) {
+            0 => 0,
+            rest => u64::MAX >> (64 - rest.min(64)),
+        };
+        let first = pair * 64;
+        let (within, known) = (below(self.operation.segment.units()), below(self.frontier));
+        let mut unused = within & !known;
+        if known == 0 {
+            return unused;
+        }
+        let (mut at, mut is_free) = (0, self.is_free(self.start(first)));
+        let mut starts = self.starts(pair) & known;
+        while at < 64 {
+            let next = u64::from(starts.trailing_zeros());
+            starts &= starts.wrapping_sub(1);
+            if is_free && next > at {
+                unused |= known & (u64::MAX << at) & (u64::MAX >> (64 - next));
+            }
+            if next < 64 {
+                is_free = self.free(pair) >> next & 1 != 0;
+            }
+            at = next;
+        }
+        unused
+    }
+
+    /// Writes the entries that mark as given back up to `most` unused units of the highest 64 below
+    /// `end` that have such, and those below if there are more; the first and their number, from the
+    /// first to the last. None: there are none.
+    pub(super) fn mark(&mut self, end: u64, most: u64) -> Option<(u64, u64)> {
+        let mut pair = end.div_ceil(64);
+        let mut marked: Option<(u64, u64)> = None;
+        let mut count = 0;
+        while pair > 0 && count < most && marked.is_none_or(|(first, _)| pair * 64 == first) {
+            pair -= 1;
+            let given = self.given(pair);
+            if given == u64::MAX {
+                continue;
+            }
+            let first = pair * 64;
+            // A used run is passed over at once.
+            if self.starts(pair) == 0 && first < self.frontier {
+                let start = self.start(first);
+                if !self.is_free(start) && self.frontier >= first + 64 {
+                    pair = start / 64 + 1;
+                    continue;
+                }
+            }
+            let mut bits = self.unused(pair) & !given;
+            if end < first + 64 {
+                bits &= u64::MAX >> (first + 64 - end);
+            }
+            while u64::from(bits.count_ones()) > most - count {
+                bits &= bits - 1; // the lowest stay
+            }
+            if bits == 0 {
+                continue;
+            }
+            count += u64::from(bits.count_ones());
+            let word = bitmaps(first) + bits::GIVEN;
+            self.operation.write(word, given | bits);
+            let top = first + 64 - u64::from(bits.leading_zeros());
+            let last = marked.map_or(top, |(_, last)| last);
+            marked = Some((first + u64::from(bits.trailing_zeros()), last));
+        }
+        self.count(superblock::GIVEN, count, 0);
+        marked.map(|(first, last)| (first, last - first))
+    }
+
+    /// Writes the entries that no unit of these is given back any more.
+    pub(super) fn unmark(&mut self, unit: u64, units: u64) {
+        let end = unit + units;
+        for pair in unit / 64..end.div_ceil(64) {
+            let first = pair * 64;
+            let mut bits = self.given(pair);
+            if first < unit {
+                bits &= u64::MAX << (unit - first);
+            }
+            if end < first + 64 {
+                bits &= u64::MAX >> (first + 64 - end);
+            }
+            if bits != 0 {
+                let given = self.given(pair);
+                let word = bitmaps(first) + bits::GIVEN;
+                self.operation.write(word, given & !bits);
+                self.count(superblock::GIVEN, 0, u64::from(bits.count_ones()));
+            }
+        }
     }
 
     pub fn is_free(&self, unit: u64) -> bool {
@@ -82,12 +218,14 @@ impl<'o, 'a> Units<'o, 'a> {
         }
     }
 
-    /// First fit.
+    /// First fit among the runs that begin with so many units that are not given back; else first
+    /// fit.
     fn find(&self, units: u64) -> Option<u64> {
         let segment = self.operation.segment;
         let hint = segment.word(superblock::FIRST_FREE);
         let first = hint.load(Ordering::Relaxed).min(self.frontier) / 64;
         let mut passed = true; // nothing free so far: the hint may rise
+        let mut given = None;
         for pair in first..self.frontier.div_ceil(64) {
             let mut word = self.free(pair);
             if passed && word != 0 {
@@ -97,33 +235,48 @@ impl<'o, 'a> Units<'o, 'a> {
             while word != 0 {
                 let unit = pair * 64 + u64::from(word.trailing_zeros());
                 if unit < self.frontier && self.end(unit) - unit >= units {
-                    return Some(unit);
+                    if !self.has_given(unit, units) {
+                        return Some(unit);
+                    }
+                    given = given.or(Some(unit));
                 }
                 word &= word - 1;
             }
         }
-        None
+        given
     }
 
     /// Writes the entries that make a run of `units` used.
     pub fn take(&mut self, units: u64) -> Attempt<u64> {
-        let segment = self.operation.segment;
-        if let Some(unit) = self.find(units) {
-            let end = self.end(unit);
-            self.set(unit, true, false);
-            if end > unit + units {
-                self.set(unit + units, false, true);
-                self.set(unit + units, true, true);
+        let new = self.frontier;
+        let end = new.saturating_add(units);
+        let has_room = end <= self.operation.segment.units();
+        let found = self.find(units);
+        let unit = match found {
+            Some(unit) if has_room && self.has_given(unit, units) => {
+                // What need not be reserved first.
+                let is_new = !self.has_given(new, units);
+                if is_new { new } else { unit }
             }
-            return Ok(unit);
+            Some(unit) => unit,
+            None if has_room => new,
+            None => return Err(Stop::Grow(units * UNIT)),
+        };
+        if self.has_given(unit, units) && !planted(Bug::TakenUnreserved) {
+            return Err(Stop::Reserve(unit, units));
         }
-        let unit = self.frontier;
-        let end = unit.saturating_add(units);
-        if end > (segment.size() - segment.data()) / UNIT {
-            return Err(Stop::Grow(units * UNIT));
+        if unit == new {
+            self.set(unit, bits::START, true);
+            self.operation.write(superblock::FRONTIER, end);
+        } else {
+            let end = self.end(unit);
+            self.set(unit, bits::FREE, false);
+            if end > unit + units {
+                self.set(unit + units, bits::START, true);
+                self.set(unit + units, bits::FREE, true);
+            }
         }
-        self.set(unit, false, true);
-        self.operation.write(superblock::FRONTIER, end);
+        self.count(superblock::USED, units, 0);
         Ok(unit)
     }
 
@@ -135,16 +288,18 @@ impl<'o, 'a> Units<'o, 'a> {
             )));
         }
         let next = self.end(unit);
+        self.count(superblock::USED, 0, next - unit);
+        self.operation.freed(next - unit);
         if next < self.frontier && self.is_free(next) {
-            self.set(next, false, false);
-            self.set(next, true, false);
+            self.set(next, bits::START, false);
+            self.set(next, bits::FREE, false);
         }
         let mut first = unit;
         if unit > 0 && self.is_free(self.start(unit - 1)) {
             first = self.start(unit - 1);
-            self.set(unit, false, false);
+            self.set(unit, bits::START, false);
         } else {
-            self.set(unit, true, true);
+            self.set(unit, bits::FREE, true);
         }
         let hint = self.operation.segment.word(superblock::FIRST_FREE);
         hint.fetch_min(first, Ordering::Relaxed); // before the commit: at worst too low

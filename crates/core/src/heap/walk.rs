@@ -3,7 +3,7 @@
 use super::chunk::{chunk_blocks, chunk_class, partial};
 use super::unit::{Units, unit_offset};
 use crate::error::{Attempt, Result, corrupt};
-use crate::layout::{self, CLASSES, UNIT, WORD, chunk, superblock};
+use crate::layout::{self, CLASSES, UNIT, WORD, bits, chunk, superblock};
 use crate::operation::Operation;
 use crate::segment::Segment;
 use crate::sync::Ordering;
@@ -13,6 +13,8 @@ pub struct Walk {
     pub blocks: Vec<(u64, u64)>,
     pub free: Vec<u64>,
     pub free_units: u64,
+    /// How many units are given back.
+    pub given: u64,
 }
 
 /// Walks all runs under the heap lock, checking the bitmaps against each other.
@@ -26,6 +28,7 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
         blocks: Vec::new(),
         free: Vec::new(),
         free_units: 0,
+        given: 0,
     };
     let mut listed = Vec::new();
     for class in 0..CLASSES.len() {
@@ -57,6 +60,12 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
         }
         (unit, was_free) = (end, free);
     }
+    let used: u64 = runs.iter().map(|(_, length)| length).sum();
+    let counted = operation.read(superblock::USED);
+    if used != counted {
+        return Err(corrupt(format!("{used} units are in use, counted {counted}")).into());
+    }
+    walk.given = given(operation, &runs)?;
     for (unit, length) in runs {
         walk_run(segment, &mut walk, &mut listed, unit, length)?;
     }
@@ -64,6 +73,31 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
         None => Ok(walk),
         Some((_, at)) => Err(corrupt(format!("chunk {at:#x} is listed but is none")).into()),
     }
+}
+
+/// How many units are given back: none of them in a used run, or beyond the file.
+fn given(operation: &mut Operation, used: &[(u64, u64)]) -> Result<u64> {
+    let (segment, all) = (operation.segment, operation.segment.units());
+    let units = Units::new(operation)?;
+    for &(unit, length) in used {
+        if let Some(given) = units.next_given(unit, unit + length) {
+            return Err(corrupt(format!("unit {given} is in use, and given back")));
+        }
+    }
+    let mut given = 0;
+    for pair in 0..all.div_ceil(64) {
+        given += u64::from(units.given(pair).count_ones());
+    }
+    let last = layout::bitmaps(all) + bits::GIVEN;
+    let beyond =
+        all.is_multiple_of(64) || segment.word(last).load(Ordering::Relaxed) >> (all % 64) == 0;
+    let counted = segment.word(superblock::GIVEN).load(Ordering::Relaxed);
+    if !beyond || given != counted {
+        return Err(corrupt(format!(
+            "{given} units are given back, counted {counted}"
+        )));
+    }
+    Ok(given)
 }
 
 /// One used run: a chunk if a class's list or its shape says so, else a large block.

@@ -6,13 +6,15 @@ use super::{COUNT, List, Ring, START, most, root, sequence};
 use crate::alone::Alone;
 use crate::cell::{EVENT, linked};
 use crate::participant::Participant;
+use crate::reading::Reading;
 use crate::segment::Segment;
 use crate::sync::{Ordering, fence};
 
-/// An element that is a word, if one look without a lock finds it.
+/// An element that is a word, if one look without a lock finds it. The caller has the GIL.
 #[inline]
 pub fn peek(segment: &Segment, cell: u64, index: i64) -> Option<u64> {
     let sequence = segment.word(sequence(cell));
+    let _reading = Reading::alone(segment);
     let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
     if before & 1 != 0 {
         return None;

@@ -4,6 +4,7 @@ use super::{List, Ring, lock, sequence};
 use crate::cell::sequence::{Read, read_under};
 use crate::error::{Result, Stop, corrupt};
 use crate::participant::Participant;
+use crate::reading::Reading;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
@@ -126,6 +127,7 @@ pub fn snapshot(
     let segment = &space.segment;
     let word = segment.word(sequence(list.cell));
     for _ in 0..PERSISTENCE {
+        let _reading = Reading::new(segment);
         let before = word.load(Ordering::Acquire); // pairs with apply's Release of even
         if before & 1 != 0 {
             relax();
@@ -201,6 +203,7 @@ pub(super) fn words(
     token: Token,
 ) -> Result<Option<(Ring, Vec<u64>)>> {
     let word = segment.word(sequence(list.cell));
+    let _reading = Reading::new(segment);
     let still = || {
         fence(Ordering::Acquire); // pairs with apply's Release fence after odd
         word.load(Ordering::Relaxed) == token.sequence

@@ -294,6 +294,10 @@ pub fn map_wiped_on_fork() -> io::Result<NonNull<u8>> {
 
 /// # Errors
 /// None.
+pub fn barrier() -> io::Result<()> {
+    Ok(())
+}
+
 pub fn set_length(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }

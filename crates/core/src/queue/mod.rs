@@ -67,6 +67,7 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::layout::{self, UNIT, WORD, block};
 use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::reading::Reading;
 use crate::roster::ObjectId;
 use crate::segment::Segment;
 use crate::space::{Blocks, Patience, Space};
@@ -230,6 +231,7 @@ fn distance(from: u64, to: u64) -> u64 {
 pub fn counts(segment: &Segment, cell: u64) -> (u64, u64) {
     let at = |offset| read(segment, cell + offset);
     loop {
+        let _reading = Reading::new(segment); // the page of the head may go
         let (sequence, head, tail) = (at(SEQUENCE), at(HEAD), at(TAIL));
         let ring = distance(ordinal(segment, head), ordinal(segment, tail));
         let (stacked, leased, filled) = (at(STACKED), at(LEASED), at(FILLED));
@@ -245,6 +247,7 @@ pub fn counts(segment: &Segment, cell: u64) -> (u64, u64) {
 
 /// Items put and not done with yet.
 pub fn unfinished(segment: &Segment, cell: u64) -> u64 {
+    let _reading = Reading::new(segment);
     let tail = read(segment, cell + TAIL);
     distance(read(segment, cell + DONE), ordinal(segment, tail))
 }

@@ -6,6 +6,7 @@ use super::{Key, Shard};
 use crate::alone::Alone;
 use crate::cell::{EVENT, linked};
 use crate::participant::Participant;
+use crate::reading::Reading;
 use crate::segment::Segment;
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::value::Fresh;
@@ -15,6 +16,7 @@ struct Look<'a> {
     sequence: &'a AtomicU64,
     before: u64,
     entry: Option<Entry>,
+    _reading: Reading<'a>,
 }
 
 impl<'a> Look<'a> {
@@ -24,6 +26,7 @@ impl<'a> Look<'a> {
         let hash = key.hash();
         let shard = Shard::of(cell, hash);
         let sequence = segment.word(shard.sequence());
+        let reading = Reading::alone(segment);
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
         if before & 1 != 0 {
             return None;
@@ -39,6 +42,7 @@ impl<'a> Look<'a> {
             sequence,
             before,
             entry,
+            _reading: reading,
         })
     }
 
@@ -68,14 +72,15 @@ impl Glimpse<'_> {
     }
 }
 
-/// Whether there is such a key, if one look without a lock tells.
+/// Whether there is such a key, if one look without a lock tells. The caller has the GIL.
 #[inline]
 pub fn is_known(segment: &Segment, cell: u64, key: &Key) -> Option<bool> {
     let look = Look::new(segment, cell, key)?;
     look.holds().then_some(look.entry.is_some())
 }
 
-/// The value of a key, if it is no block, and if one look without a lock finds it.
+/// The value of a key, if it is no block, and if one look without a lock finds it. The caller has the
+/// GIL, and runs no Python code as long as it has the result.
 #[inline]
 pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Glimpse<'a>> {
     let look = Look::new(segment, cell, key)?;

@@ -6,6 +6,7 @@ use super::{End, Shard, Table, USED, count, version};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::layout::{LINE, superblock};
 use crate::participant::Participant;
+use crate::reading::Reading;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
@@ -225,6 +226,7 @@ fn at_one_moment<T>(
 ) -> Result<T> {
     let segment = &space.segment;
     for _ in 0..PERSISTENCE {
+        let _reading = Reading::new(segment);
         let sequence = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
         // Odd in the midst of a change that is applied word by word, perhaps by one who died there.
         let (mut before, mut is_changing) = (0u64, false);

@@ -5,7 +5,7 @@ use crate::stage::{block, warm};
 use courtyard_core::folder;
 use courtyard_core::layout::{self, UNIT, superblock};
 use courtyard_core::os::fault;
-use courtyard_core::space::Space;
+use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 
@@ -105,6 +105,41 @@ pub fn add(entries: &mut Vec<Entry>) {
         |space, filler| {
             keep(blocks(space, 1, 200_000));
             std::mem::forget(filler);
+        },
+    ));
+    // Reserved in one piece, and where few are needed with some more.
+    for (name, length) in [("large", 1_500_000), ("few", 50_000)] {
+        entries.push(own(
+            &format!("allocate {name}, reserved"),
+            |space| {
+                drop(block(space, 1_500_000));
+                space.trim(&mut patient).expect("to trim");
+            },
+            move |space, ()| keep(blocks(space, 1, length)),
+        ));
+    }
+    entries.push(own(
+        "allocate large, reserved in vain",
+        |space| {
+            drop(block(space, 1_500_000));
+            space.trim(&mut patient).expect("to trim");
+            fault::arm("fallocate", 0, libc::ENOSPC, false);
+        },
+        |space, ()| {
+            keep(blocks(space, 1, 1_500_000)); // what is kept makes room, in the next attempt
+            assert!(!fault::disarm(), "no reservation was refused");
+        },
+    ));
+    entries.push(own(
+        "free large, and give it back",
+        |space| blocks(space, 1, 4_000_000),
+        |_, held| drop(held),
+    ));
+    entries.push(own(
+        "give all back",
+        |space| drop(blocks(space, 3, 50_000)),
+        |space, ()| {
+            assert!(space.trim(&mut patient).expect("to trim") > 0);
         },
     ));
     // Its rows of unfinished blocks are all taken: it adds a segment first.

@@ -1,10 +1,12 @@
 //! Linux, 4.18 and later. Every function here is one system call, or one with its fallback.
 
+mod barrier;
 mod carrier;
 mod memory;
 mod record;
 mod thread;
 
+pub use barrier::{barrier, enlist};
 pub use carrier::{Carrier, close};
 pub use memory::*;
 pub use record::Record;
@@ -289,6 +291,20 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
         at += step;
     }
     Ok(())
+}
+
+/// Makes a hole: gives the memory or the disk space there back, in whole pages. The file stays as
+/// long as it is; what is read there is zeros.
+pub fn punch(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    unbroken(|| {
+        fault::check("punch")?;
+        let (from, length) = (offset as libc::off64_t, length as libc::off64_t);
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: plain integers and an open descriptor.
+        let result =
+            unsafe { libc::syscall(libc::SYS_fallocate, file.as_raw_fd(), mode, from, length) };
+        checked(result as libc::c_int).map(drop)
+    })
 }
 
 /// What an OFD lock on a byte range is asked for.

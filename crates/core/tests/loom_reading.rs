@@ -1,0 +1,140 @@
+//! Giving back: nobody who reads without a lock touches what was punched, and in the end it is.
+//!
+//! The reader announces itself and follows a link as `table` and `list` do; the writer unlinks the
+//! block, frees it, marks its unit and punches it, by `heap`, `hole` and `reading` as they are.
+#![cfg(loom)]
+
+use courtyard_core::heap;
+use courtyard_core::hole::Step;
+use courtyard_core::layout::{self, UNIT, bits, block, slot, superblock};
+use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::participant::Participant;
+use courtyard_core::reading::Reading;
+use courtyard_core::seed;
+use courtyard_core::segment::{DATA, Segment};
+use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::sync::Ordering;
+use loom::thread;
+use std::sync::Arc;
+
+/// The block of the first unit; in the second, which stays in use, are a lock and the link to it.
+const OLD: u64 = DATA;
+const PAYLOAD: u64 = OLD + block::LARGE;
+const LOCK: u64 = DATA + UNIT;
+const LINK: u64 = LOCK + 8;
+const BITMAP: u64 = layout::BITMAPS;
+
+fn space() -> Arc<Space> {
+    let counts = (0..2).flat_map(|slot| {
+        let record = layout::slot_record(slot);
+        [record + slot::READING, record + slot::READING_ALONE]
+    });
+    let heap = [
+        superblock::UUID,
+        superblock::UUID + 8,
+        superblock::GROW_LOCK,
+        superblock::GIVEN,
+        superblock::GIVING,
+        superblock::HEAP_LOCK,
+        superblock::FRONTIER,
+        superblock::FIRST_FREE,
+        superblock::USED,
+        superblock::BELL,
+        BITMAP + bits::START,
+        BITMAP + bits::FREE,
+        BITMAP + bits::GIVEN,
+        PAYLOAD,
+        LOCK,
+        LINK,
+    ];
+    let slots = (0..2).flat_map(|slot| Segment::slot(slot, 6));
+    let segment = Segment::new(slots.chain(counts).chain(heap));
+    let start = [
+        (superblock::FRONTIER, 2),
+        (superblock::USED, 2),
+        (BITMAP + bits::START, 0b11),
+        (LINK, OLD),
+        (PAYLOAD, 1),
+    ];
+    for (word, value) in start {
+        segment.word(word).store(value, Ordering::Relaxed);
+    }
+    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
+}
+
+fn join(space: &Space, slot: u64) -> Participant {
+    let claim = || {
+        let claimed = Participant::claim(&space.segment, slot, false);
+        claimed.unwrap().unwrap()
+    };
+    space.segment.live(slot, IMMORTAL, claim).unwrap()
+}
+
+/// Follows the link twice: what was read first may be old by the second time.
+fn read(segment: &Segment, record: u64) {
+    let _reading = Reading::at(segment, record);
+    let block = segment.word(LINK).load(Ordering::Relaxed);
+    if block == 0 {
+        return;
+    }
+    let given = segment.word(BITMAP + bits::GIVEN).load(Ordering::Relaxed);
+    if given & 1 == 0 {
+        let payload = segment.word(PAYLOAD).load(Ordering::Relaxed);
+        assert_eq!(payload, 1, "read in a hole");
+    }
+}
+
+fn give_back(space: &Space, participant: &Participant) -> bool {
+    let marked = space.mark(participant, 2, 1, &mut patient).unwrap();
+    marked && matches!(space.punch(participant, &mut patient), Ok(Step::Given(_)))
+}
+
+fn meet() {
+    let space = space();
+    let [reader, writer] = [join(&space, 0), join(&space, 1)];
+    let reading = space.clone();
+    let reading = thread::spawn(move || {
+        let record = layout::slot_record(reader.me.slot);
+        reading
+            .segment
+            .live(0, IMMORTAL, || read(&reading.segment, record));
+    });
+    let segment = &space.segment;
+    let given = segment.live(1, IMMORTAL, || {
+        let freed = space.run_as(&writer, &mut patient, |operation| {
+            operation.lock(LOCK)?;
+            operation.write(LINK, 0);
+            operation.lock(superblock::HEAP_LOCK)?;
+            heap::release(operation, OLD)?;
+            operation.commit();
+            Ok(())
+        });
+        freed.unwrap();
+        give_back(&space, &writer)
+    });
+    reading.join().unwrap();
+    if given != Some(true) {
+        let again = segment.live(1, IMMORTAL, || give_back(&space, &writer));
+        assert_eq!(again, Some(true), "nobody reads, and it stays");
+    }
+    assert_eq!(segment.word(PAYLOAD).load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_reader_and_who_gives_back() {
+    mortal::explore("reader, giver", 4, meet);
+}
+
+#[test]
+#[should_panic(expected = "read in a hole")]
+fn catches_readers_that_nobody_asks_after() {
+    let _planted = seed::plant(seed::Bug::ReadersIgnored);
+    mortal::explore("seed", 3, meet);
+}
+
+#[test]
+#[should_panic(expected = "read in a hole")]
+fn catches_a_reader_without_a_fence() {
+    let _planted = seed::plant(seed::Bug::ReadWithoutFence);
+    mortal::explore("seed", 3, meet);
+}
