@@ -393,3 +393,21 @@ def test_waiting_uses_no_cpu() -> None:
     before = time.process_time()
     assert lock.acquire(timeout=2) is False
     assert time.process_time() - before < 0.01  # half a per cent of two seconds
+
+
+def test_a_repr_says_how_often_another_thread_holds_it() -> None:
+    """As threading's does."""
+    lock, held, free = cy.RLock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock, lock:
+            held.set()
+            free.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(20)
+    assert "<locked " in repr(lock) and "count=2" in repr(lock)
+    free.set()
+    thread.join(20)
+    assert "<unlocked " in repr(lock) and "count=0" in repr(lock)

@@ -92,7 +92,7 @@ class RLock(Shared, _native.RMutex):
 
     def __repr__(self) -> str:
         """Say what it is, whether it is held, and how often by this thread."""
-        return _represent(self, "" if self._closed else f" count={self._recursion_count()}")
+        return _represent(self, "" if self._closed else f" count={self._levels()}")
 
 
 _native.install(Lock)

@@ -322,8 +322,8 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send where it is: loading it opens the same space."""
-        native = self._opened()
-        return _rebuild, (type(self), str(native.path), native.uuid), *carried(self)
+        path, uuid = self._opened().address()
+        return _rebuild, (type(self), str(path), uuid), *carried(self)
 
     def __repr__(self) -> str:
         """Say which space it is."""

@@ -166,6 +166,8 @@ pub struct Space {
     pub distrusted: AtomicBool,
     /// And a count of theirs: what may still make objects here.
     pub users: AtomicU64,
+    /// Whether a pickle of the space itself was made here: who loads it finds objects by their names.
+    pub sent: AtomicBool,
 }
 
 // SAFETY: `me` is a page of our own, only reached as an atomic.
@@ -207,6 +209,7 @@ impl Space {
             ended: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             users: AtomicU64::new(0),
+            sent: AtomicBool::new(false),
         })
     }
 

@@ -244,6 +244,14 @@ impl RMutex {
         ))
     }
 
+    /// How often its holder, whoever that is, holds it.
+    fn _levels(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let (py, primitive) = (slf.py(), slf.as_super().get());
+        primitive.handle.require_open(py)?;
+        let levels = cell::levels(&primitive.handle.space.segment, primitive.handle.cell);
+        levels.map_err(|error| raise(py, error))
+    }
+
     fn _is_owned(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Self::_recursion_count(slf)? > 0)
     }

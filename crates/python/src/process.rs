@@ -197,7 +197,7 @@ impl Drop for Way {
 }
 
 /// Ends a space, in this process, into which nothing of it leads any more: any once its file is removed,
-/// and a private one in which no object is left; but not the one where objects are made if nothing else
+/// and a private one, with what it holds; but not the one where objects are made if nothing else
 /// is said. One that other processes hold ends with them, or with us.
 fn end_if_over(space: &'static Space) {
     if space.users.load(Ordering::Relaxed) > 0 {

@@ -175,6 +175,12 @@ impl Space {
         Ok(Space::on(space))
     }
 
+    /// Notes that a pickle of it is made, and returns what that says.
+    fn address(&self) -> (PathBuf, u128) {
+        self.space.sent.store(true, Ordering::Relaxed);
+        (self.space.segment.path(), self.space.uuid)
+    }
+
     /// The named space of that name.
     #[staticmethod]
     fn named(

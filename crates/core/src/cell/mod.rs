@@ -21,7 +21,7 @@ mod stored;
 
 pub use array::{Pieces, read_range, touch, write_pieces};
 pub use bytes::{read_bytes, write_bytes};
-pub use owner::{Entered, count, enter, exit, is_recovered};
+pub use owner::{Entered, count, enter, exit, is_recovered, levels};
 pub use scalar::{change, change_alone};
 pub use stored::{
     BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, linked, load, pinned, prepare,

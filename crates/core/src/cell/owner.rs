@@ -81,6 +81,16 @@ pub fn count(segment: &Segment, participant: &Participant, writer: Writer) -> u6
     segment.word(writer.cell + OWNER).load(Ordering::Relaxed) & COUNT
 }
 
+/// How often the holder, whoever that is, holds the cell at this moment.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn levels(segment: &Segment, cell: u64) -> Result<u64> {
+    let owner = segment.word(cell + OWNER).load(Ordering::Relaxed);
+    let is_held = lock::is_held(segment, segment.word(cell).load(Ordering::Acquire))?; // as `is_past` needs
+    Ok(if is_held { owner & COUNT } else { 0 })
+}
+
 /// Whether the holder of `get_lock()` before this one died.
 pub fn is_recovered(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
     is_mine(segment, participant, writer)

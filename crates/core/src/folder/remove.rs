@@ -55,9 +55,9 @@ fn unlink(path: &Path) -> Result<()> {
 }
 
 /// Ends a space in this process, into which nothing leads here any more: its memory, its descriptor
-/// and our place in it go. Any once its file was removed; a private one with its file, if it holds nothing
-/// and no other process has it. False: it is not over. To be called once more only if it
-/// said so.
+/// and our place in it go. Any once its file was removed; a private one with its file, whatever it holds, if
+/// no other process has it and no pickle that leads there is under way. False: it is not over. To be called
+/// once more only if it said so.
 ///
 /// # Errors
 /// As `remove_if_dead`.
@@ -74,7 +74,7 @@ pub fn end(space: &Space) -> Result<bool> {
     }
     let is_over = is_removed(space)?
         || space.kind() == PRIVATE
-            && holds_nothing(space)
+            && is_lost(space)
             && remove_if_dead(&space.segment.path(), Some(participant.me.slot))?;
     if is_over && space.vanish() {
         participant.let_go();
@@ -82,16 +82,13 @@ pub fn end(space: &Space) -> Result<bool> {
     Ok(is_over)
 }
 
-fn holds_nothing(space: &Space) -> bool {
-    let nothing = [
-        superblock::LIVE_OBJECTS,
-        superblock::LIVE_NAMES,
-        superblock::OPEN_TICKETS,
-        superblock::RETIRED,
-        superblock::DOOMED,
-    ];
+/// Whether nobody can come by what a private space holds, but for processes that have it: no pickle of an
+/// object is under way, nor one of the space, in which objects have names. Names that nobody can look for
+/// keep nothing, nor do containers that hold each other.
+fn is_lost(space: &Space) -> bool {
     let is_zero = |word| space.segment.word(word).load(Ordering::Relaxed) == 0;
-    nothing.into_iter().all(is_zero)
+    let is_sought = space.sent.load(Ordering::Relaxed) && !is_zero(superblock::LIVE_NAMES);
+    is_zero(superblock::OPEN_TICKETS) && !is_sought
 }
 
 /// Whether a file has no name any more, whatever its path leads to for this process.
