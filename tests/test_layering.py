@@ -42,6 +42,7 @@ LAYERS = [
         "fork",
         "drain",
     ],
+    ["census"],
     ["check", "inspect"],
     ["folder"],
     ["lib"],

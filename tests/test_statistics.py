@@ -96,6 +96,23 @@ def test_the_bytes_are_those_of_all_blocks(space: cy.Space) -> None:
     assert sum(found.nbytes for found in everything) < space.statistics().used
 
 
+def test_figures_need_no_walk_of_the_space(space: cy.Space) -> None:
+    lone, crowd = space.Value("i"), space.dict()
+    crowd.update(dict.fromkeys(range(60_000), 0))
+
+    def least(call: Callable[[], Any]) -> float:
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    walk = least(space.check)
+    assert least(lone.statistics) < walk / 10
+    assert least(space.statistics) < walk / 10
+
+
 def test_survey_and_statistics_say_the_same(space: cy.Space) -> None:
     made: list[Any] = [
         space.named("d", cy.Dict, {"a": 1}),

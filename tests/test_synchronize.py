@@ -414,3 +414,25 @@ class TestBarrier:
         for parties in (0, -1):
             with pytest.raises(ValueError, match="> 0"):
                 cy.Barrier(parties)
+
+
+def wait_in_a_condition(timeout: float) -> None:
+    condition = cy.Condition()
+    with condition:
+        condition.wait(timeout)
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda: cy.Event().wait(float("nan")),
+        lambda: cy.Barrier(2).wait(float("nan")),
+        lambda: cy.Semaphore(0).acquire(timeout=float("nan")),
+        lambda: wait_in_a_condition(float("nan")),
+        lambda: cy.Value("i").wait_for(1, float("nan")),
+        lambda: cy.Queue().get(timeout=float("nan")),
+    ],
+)
+def test_no_time_is_no_timeout(wait: Any) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        wait()

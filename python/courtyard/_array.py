@@ -135,7 +135,7 @@ class _Elements(Named):
         return array(vector._declared, plain) if is_one else plain
 
     def statistics(self) -> ObjectStatistics:
-        """Return the array's figures, who uses it, and its space's figures; O(space)."""
+        """Return the array's figures, who uses it, and its space's figures."""
         from courtyard._statistics import object_statistics
 
         array = _vector(self)
@@ -144,7 +144,7 @@ class _Elements(Named):
 
     def check(self) -> None:
         """Raise CorruptError if the array's space contradicts itself; O(space)."""
-        _native.figures(self)
+        _native.check(self)
 
     @classmethod
     def _unmade(cls, address: Any) -> Any:

@@ -72,14 +72,14 @@ class Shared(Named):
         return what if cls._stateless else (*what, *carried(self))
 
     def statistics(self) -> ObjectStatistics:
-        """Return the object's figures, who uses it, and its space's figures; O(space)."""
+        """Return the object's figures, who uses it, and its space's figures."""
         from courtyard._statistics import object_statistics
 
         return object_statistics(self, _title(self))
 
     def check(self) -> None:
         """Raise CorruptError if the object's space contradicts itself; O(space)."""
-        _native.figures(self)
+        _native.check(self)
 
 
 def _title(obj: object) -> str:

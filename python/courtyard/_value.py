@@ -64,12 +64,12 @@ class _Described(Named):
         return _native.Cell.get(_cell(self))
 
     def statistics(self) -> ObjectStatistics:
-        """Return the value's figures, who uses it, and its space's figures; O(space)."""
+        """Return the value's figures, who uses it, and its space's figures."""
         return _statistics(self)
 
     def check(self) -> None:
         """Raise CorruptError if the value's space contradicts itself; O(space)."""
-        _native.figures(self)
+        _native.check(self)
 
     @classmethod
     def _unmade(cls, address: Any) -> Any:

@@ -87,7 +87,7 @@ def test_cpythons_tests_are_here(name: str) -> None:
 
 
 def test_what_is_excluded_is_there() -> None:
-    """The list names nothing that is no longer a test; all are as old as Python 3.11."""
+    """The list names nothing that is no longer a test; what is younger than 3.11 says so."""
     known = {name for found in NAMES.values() for name in found}
     cases = {name.partition(".")[0] for name in known}
     assert {name for name in EXCLUDED if name.partition(".")[0] in cases} <= known

@@ -134,6 +134,7 @@ _PASSED_OVER = {
     *("__annotations__", "__class_getitem__", "__dict__", "__doc__", "__getattribute__"),
     *("__init__", "__init_subclass__", "__module__", "__new__", "__orig_bases__", "__slots__"),
     *("__subclasshook__", "__weakref__", "__missing__", "__array_interface__", "__exit__"),
+    *("__getstate__", "__setstate__"),  # what pickle calls: it is written
     *("__annotate__", "__annotate_func__", "__annotations_cache__"),
     *("__buffer__", "__release_buffer__"),  # what memoryview calls; it has tests of its own
     *("__setattr__", "__delattr__", "__dlpack__", "__dlpack_device__", "__copy__", "__deepcopy__"),

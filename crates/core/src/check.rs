@@ -5,6 +5,7 @@
 //! nothing moved meanwhile. Beside writers that never pause no such moment may be found: then
 //! figures are given, and nobody is accused.
 
+use crate::census::{self, Census};
 use crate::directory;
 use crate::doom;
 use crate::error::{Attempt, Error, Result, corrupt};
@@ -21,50 +22,15 @@ use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use std::collections::{HashMap, HashSet};
 
-/// What a space holds, in numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Census {
-    /// Bytes of the file that may be used, and of these in blocks that hold something.
-    pub size: u64,
-    pub used: u64,
-    /// Blocks linked by an object or a table.
-    pub live_blocks: u64,
-    /// Blocks at hand in magazines, unfinished, or retired.
-    pub idle_blocks: u64,
-    pub objects: u64,
-    /// Objects that are found by a name.
-    pub names: u64,
-    pub tickets: u64,
-    /// Slots that are not FREE.
-    pub participants: u64,
-    /// Bytes of `size` in blocks and units that hold nothing, given back or not.
-    pub free: u64,
-    /// Bytes of memory, or of disk, that the whole file takes.
-    pub taken: u64,
-}
-
-/// Walks the whole space. What the dead still hold is given back first.
+/// Walks the whole space, and proves that it does not contradict itself. What the dead still hold is
+/// given back first.
 ///
 /// # Errors
 /// `Corrupt` names the first contradiction.
 pub fn check(space: &Space, patience: Patience) -> Result<Census> {
     space.sweep(patience)?;
     let segment = &space.segment;
-    let damaged = segment.word(superblock::DAMAGED).load(Ordering::Relaxed);
-    if damaged != 0 {
-        return Err(corrupt(format!(
-            "{}: a record at {damaged:#x} could not be replayed; copy out what you need and \
-             make a new space",
-            segment.path().display()
-        )));
-    }
-    if segment.word(superblock::CRC).load(Ordering::Relaxed) != u64::from(segment.superblock_crc())
-    {
-        return Err(corrupt(format!(
-            "{}: the superblock changed",
-            segment.path().display()
-        )));
-    }
+    census::see_superblock(segment)?;
     for _ in 0..ATTEMPTS {
         let looked = space.run(&mut *patience, |operation| look(space, operation));
         let (quiet, snapshot, walk) = looked?;

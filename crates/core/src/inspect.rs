@@ -77,16 +77,20 @@ pub struct View {
 }
 
 /// Looks at all objects, or `only` that one, and all processes. The dead are told of, not
-/// recovered. An object costs as much as it has blocks.
+/// recovered. An object costs as much as it has blocks, the processes as much as they have handles.
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
 pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result<View> {
     let participant = space.participate(&mut *patience)?;
-    let names = directory::names(space, participant, &mut *patience)?;
     let mut named: HashMap<ObjectId, directory::Entry> = HashMap::new();
-    for entry in names {
-        named.insert(entry.named.object, entry);
+    if let Some(object) = only {
+        let entry = directory::entry_of(space, participant, &mut *patience, object)?;
+        named.extend(entry.map(|entry| (object, entry)));
+    } else {
+        for entry in directory::names(space, participant, &mut *patience)? {
+            named.insert(entry.named.object, entry);
+        }
     }
     let mut view = space.run(patience, |operation| {
         operation.lock(layout::superblock::DIRECTORY_LOCK)?;
@@ -106,18 +110,19 @@ fn collect(space: &Space, operation: &mut Operation, only: Option<ObjectId>) -> 
     let mut users: HashMap<u64, Vec<u64>> = HashMap::new();
     let mut holdings: HashMap<ObjectId, Vec<Holding>> = HashMap::new();
     for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
-        let process = process(segment, slot, &mut users, &mut holdings)?;
+        let process = process(segment, slot, only, &mut users, &mut holdings)?;
         view.processes.push(process);
     }
     let waits = waiting::waits(segment);
-    for listed in directory::list(operation)? {
+    let listed = match only {
+        Some(object) => directory::listed(operation, object).into_iter().collect(),
+        None => directory::list(operation)?,
+    };
+    for listed in listed {
         let object = ObjectId {
             row: listed.row,
             serial: listed.serial,
         };
-        if only.is_some_and(|only| only != object) {
-            continue;
-        }
         let Ok((cell, kind, length)) = cell::at(segment, listed.root) else {
             continue; // check tells of it
         };
@@ -153,6 +158,7 @@ fn collect(space: &Space, operation: &mut Operation, only: Option<ObjectId>) -> 
 fn process(
     segment: &Segment,
     slot: u64,
+    only: Option<ObjectId>,
     users: &mut HashMap<u64, Vec<u64>>,
     holdings: &mut HashMap<ObjectId, Vec<Holding>>,
 ) -> Result<Process> {
@@ -161,7 +167,9 @@ fn process(
     let mut handles = 0;
     for (_, at) in rows::each(segment, base + slot::MEMBERS, directory::MEMBER_ROW)? {
         if let Some(row) = read(at).checked_sub(1) {
-            users.entry(row).or_default().push(slot);
+            if only.is_none_or(|only| only.row == row) {
+                users.entry(row).or_default().push(slot);
+            }
             handles += 1;
         }
     }

@@ -4,13 +4,15 @@
 //! `error seed sync os` · `backlog crash keep layout` · `pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
 //! `alone operation recover` · `heap lookout reading` · `space` · `deferral growth hole` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
-//! `check inspect` · `folder`.
+//! `census` · `check inspect` · `folder`.
 
 pub mod alone;
 pub mod backlog;
 pub mod barrier;
 mod byte;
 pub mod cell;
+#[cfg(not(loom))]
+pub mod census;
 #[cfg(not(loom))]
 pub mod check;
 pub mod condition;

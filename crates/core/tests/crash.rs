@@ -4,7 +4,7 @@
 mod stage;
 
 use courtyard_core::cell::{self, BYTES, CONDITION, MUTEX, SCALAR, STORED};
-use courtyard_core::check::Census;
+use courtyard_core::census::Census;
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::crash::{self, POINTS};
 use courtyard_core::holding::Row;

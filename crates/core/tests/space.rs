@@ -3,7 +3,7 @@
 mod stage;
 
 use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
-use courtyard_core::check::Census;
+use courtyard_core::census::Census;
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::layout::superblock;

@@ -114,7 +114,18 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
     })
 }
 
-/// The census of an object's space, which is checked, the processes there, and the object.
+/// Raises CorruptError if an object's space contradicts itself.
+///
+/// # Errors
+/// `CorruptError`, `Closed`, `OSError`.
+#[pyfunction]
+pub fn check(object: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (py, handle) = (object.py(), handle_of(object)?);
+    let _open = handle.open(py)?;
+    process::check(py, handle.space)
+}
+
+/// The census of an object's space, the processes there, and the object.
 ///
 /// # Errors
 /// `CorruptError`, `Closed`, `OSError`.

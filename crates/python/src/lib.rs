@@ -85,7 +85,7 @@ mod _native {
     #[pymodule_export]
     use crate::identity::{_key_decode, _key_encode};
     #[pymodule_export]
-    use crate::inspect::figures;
+    use crate::inspect::{check, figures};
     #[pymodule_export]
     use crate::list::{Deque, List, Sequence};
     #[pymodule_export]

@@ -4,7 +4,8 @@ use crate::cell::thread;
 use crate::ending;
 use crate::error::{named as named_error, raise, waiting};
 use crate::trust;
-use courtyard_core::check::{self, Census};
+use courtyard_core::census::{self, Census};
+use courtyard_core::check;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
 use courtyard_core::space::{Space, at_once};
@@ -446,12 +447,20 @@ pub fn clean(py: Python<'_>) -> usize {
     }
 }
 
-/// Checks a space and counts what it holds.
+/// Proves that a space does not contradict itself.
 ///
 /// # Errors
 /// `CorruptError` with the first contradiction.
+pub fn check(py: Python<'_>, space: &'static Space) -> PyResult<()> {
+    waiting(py, |patience| check::check(space, patience)).map(drop)
+}
+
+/// Counts what a space holds.
+///
+/// # Errors
+/// `CorruptError` where what is counted makes no sense.
 pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 10]> {
-    let census = waiting(py, |patience| check::check(space, patience))?;
+    let census = waiting(py, |patience| census::count(space, patience))?;
     let Census {
         size,
         used,

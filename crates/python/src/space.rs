@@ -343,7 +343,13 @@ impl Space {
         Ok(directory::count(&self.space.segment))
     }
 
-    /// Checks the whole space; what it holds.
+    /// Raises CorruptError if the space contradicts itself.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        let _inside = self.inside(py)?;
+        process::check(py, self.space)
+    }
+
+    /// What the space holds.
     fn census(&self, py: Python<'_>) -> PyResult<[u64; 10]> {
         let _inside = self.inside(py)?;
         process::census(py, self.space)

@@ -10,7 +10,8 @@
 
 use crate::image::Place;
 use crate::tracee::{Body, Mark};
-use courtyard_core::check::{self, Census};
+use courtyard_core::census::Census;
+use courtyard_core::check;
 use courtyard_core::layout::superblock;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::{HOOKS, directory, folder};

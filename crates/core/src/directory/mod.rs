@@ -35,8 +35,8 @@ pub(crate) use link::{link, unlink};
 pub(crate) use member::drop_member;
 pub use member::{MEMBER_ROW, copy_members, is_member, leave, let_go, settle_members};
 pub use name::{
-    Entry, LONGEST_NAME, NAME_ROW, Named, bind, check_names, count, held_by_names, lookup, name_of,
-    names, unbind,
+    Entry, LONGEST_NAME, NAME_ROW, Named, bind, check_names, count, entry_of, held_by_names,
+    lookup, name_of, names, unbind,
 };
 pub use ticket::{TICKET_ROW, Ticket, expire, receive, send, tickets};
 
@@ -265,6 +265,18 @@ pub struct Listed {
     pub references: u64,
 }
 
+impl Listed {
+    fn read(operation: &Operation, row: u64, at: u64) -> Listed {
+        Listed {
+            row,
+            serial: operation.read(at),
+            kind: kind_in(operation.read(at + KIND)),
+            root: operation.read(at + ROOT),
+            references: operation.read(at + REFERENCES),
+        }
+    }
+}
+
 /// All live objects. The directory lock is held.
 ///
 /// # Errors
@@ -273,12 +285,12 @@ pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
     let rows = rows::each(operation.segment, superblock::OBJECTS, OBJECT_ROW)?;
     let live = rows.into_iter().filter(|&(_, at)| operation.read(at) != 0);
     Ok(live
-        .map(|(row, at)| Listed {
-            row,
-            serial: operation.read(at),
-            kind: kind_in(operation.read(at + KIND)),
-            root: operation.read(at + ROOT),
-            references: operation.read(at + REFERENCES),
-        })
+        .map(|(row, at)| Listed::read(operation, row, at))
         .collect())
+}
+
+/// One of them, if it lives. The directory lock is held.
+pub fn listed(operation: &Operation, object: ObjectId) -> Option<Listed> {
+    let at = living(operation, object).ok()?;
+    Some(Listed::read(operation, object.row, at))
 }

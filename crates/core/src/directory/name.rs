@@ -396,6 +396,20 @@ pub fn name_of(
     patience: Patience,
     object: ObjectId,
 ) -> Result<Option<String>> {
+    let entry = entry_of(space, participant, patience, object)?;
+    Ok(entry.map(|entry| entry.name))
+}
+
+/// As `name_of`, with what it leads to.
+///
+/// # Errors
+/// As `name_of`.
+pub fn entry_of(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    object: ObjectId,
+) -> Result<Option<Entry>> {
     with_tables(space, participant, patience, |operation| {
         let Ok(at) = living(operation, object) else {
             return Ok(Ok(None));
@@ -408,7 +422,9 @@ pub fn name_of(
             return Err(corrupt(format!("object {} has another's name", object.row)).into());
         }
         let text = Text::read(operation.segment, operation.read(at))?;
-        Ok(Ok(Some(spelled(text.name)?)))
+        let name = spelled(text.name.clone())?;
+        let named = leads_to(operation, at, text)?;
+        Ok(Ok(Some(Entry { name, named })))
     })
 }
 

@@ -20,7 +20,7 @@ mod unit;
 mod walk;
 
 pub use chunk::{flush, flush_all, refill, release, release_empty};
-pub use walk::{Walk, walk};
+pub use walk::{Walk, tally, walk};
 
 use crate::error::{Attempt, Error, Result};
 use crate::layout::{self, CLASSES, UNIT, WORD, block, superblock};

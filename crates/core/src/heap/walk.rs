@@ -1,4 +1,4 @@
-//! A walk over everything the heap holds, for `check`.
+//! What the heap holds: every block, for `check`, or only how many.
 
 use super::chunk::{chunk_blocks, chunk_class, partial};
 use super::unit::{Units, unit_offset};
@@ -7,6 +7,7 @@ use crate::layout::{self, CLASSES, UNIT, WORD, bits, chunk, superblock};
 use crate::operation::Operation;
 use crate::segment::Segment;
 use crate::sync::Ordering;
+use std::collections::HashMap;
 
 /// A walk over the heap, for `check`: each chunk and each large block, and what is free.
 pub struct Walk {
@@ -30,15 +31,16 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
         free_units: 0,
         given: 0,
     };
-    let mut listed = Vec::new();
+    let mut listed = HashMap::new();
     for class in 0..CLASSES.len() {
         let (mut at, mut previous) = (operation.read(partial(class)), 0);
         while at != 0 {
             segment.check_range(at, chunk::BLOCKS)?;
-            if operation.read(at + chunk::PREVIOUS) != previous || listed.contains(&(class, at)) {
+            if operation.read(at + chunk::PREVIOUS) != previous
+                || listed.insert(at, class).is_some()
+            {
                 return Err(corrupt(format!("the list of class {class} breaks at {at:#x}")).into());
             }
-            listed.push((class, at));
             (previous, at) = (at, operation.read(at + chunk::NEXT));
         }
     }
@@ -69,9 +71,9 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
     for (unit, length) in runs {
         walk_run(segment, &mut walk, &mut listed, unit, length)?;
     }
-    match listed.first() {
+    match listed.keys().next() {
         None => Ok(walk),
-        Some((_, at)) => Err(corrupt(format!("chunk {at:#x} is listed but is none")).into()),
+        Some(at) => Err(corrupt(format!("chunk {at:#x} is listed but is none")).into()),
     }
 }
 
@@ -104,7 +106,7 @@ fn given(operation: &mut Operation, used: &[(u64, u64)]) -> Result<u64> {
 fn walk_run(
     segment: &Segment,
     walk: &mut Walk,
-    listed: &mut Vec<(usize, u64)>,
+    listed: &mut HashMap<u64, usize>,
     unit: u64,
     length: u64,
 ) -> Result<()> {
@@ -124,15 +126,42 @@ fn walk_run(
             free += 1;
         }
     }
-    let place = listed.iter().position(|&entry| entry == (class, at));
-    if free != read(chunk::FREE) || (free > 0) != place.is_some() {
+    let is_listed = listed.remove(&at) == Some(class);
+    if free != read(chunk::FREE) || (free > 0) != is_listed {
         return Err(corrupt(format!(
             "chunk {at:#x}: {free} free, counted {}",
             read(chunk::FREE)
         )));
     }
-    if let Some(place) = place {
-        listed.swap_remove(place);
-    }
     Ok(())
+}
+
+/// How many blocks are not free, those at hand among them, and their bytes: a look at each run's
+/// start, and at the heads of the chunks.
+///
+/// # Errors
+/// `Stop::Busy` on the heap lock; `Corrupt`.
+pub fn tally(operation: &mut Operation) -> Attempt<(u64, u64)> {
+    operation.lock(superblock::HEAP_LOCK)?;
+    let segment = operation.segment;
+    let units = Units::new(operation)?;
+    let (mut blocks, mut bytes, mut unit) = (0, 0, 0);
+    while unit < units.frontier {
+        let end = units.end(unit);
+        if !units.is_free(unit) {
+            let (at, length) = (unit_offset(segment, unit), end - unit);
+            let class = chunk_class(segment, at);
+            let (count, size) = match class {
+                Some(class) if length == layout::chunk_units(class) => {
+                    let free = segment.word(at + chunk::FREE).load(Ordering::Relaxed);
+                    (chunk_blocks(class).saturating_sub(free), CLASSES[class])
+                }
+                _ => (1, length * UNIT),
+            };
+            blocks += count;
+            bytes += count * size;
+        }
+        unit = end;
+    }
+    Ok((blocks, bytes))
 }

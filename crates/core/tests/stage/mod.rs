@@ -2,7 +2,8 @@
 #![allow(dead_code, clippy::disallowed_methods)]
 
 use courtyard_core::cell::{self, Fresh, Stored, Writer};
-use courtyard_core::check::{self, Census};
+use courtyard_core::census::{self, Census};
+use courtyard_core::check;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
@@ -65,7 +66,11 @@ pub fn me(space: &Space) -> &Participant {
 
 /// Sweeps, and proves that the space does not contradict itself.
 pub fn census(space: &Space) -> Census {
-    check::check(space, &mut patient).unwrap()
+    let checked = check::check(space, &mut patient).unwrap();
+    let counted = census::count(space, &mut patient).unwrap();
+    let taken = checked.taken; // pages that a check itself touched may be more
+    assert_eq!(Census { taken, ..counted }, checked);
+    checked
 }
 
 /// What must come back to the same figures when all that was made is gone.
