@@ -3,6 +3,7 @@
 import ctypes
 import multiprocessing
 import multiprocessing.sharedctypes
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -212,3 +213,32 @@ def test_wide_chars() -> None:
     value[0] = "é"
     value[3] = "\U0001f600"
     assert value[:] == "é\0\0\U0001f600"
+
+
+def test_functions_take_the_lock_that_a_value_was_made_with() -> None:
+    lock = cy.RLock()
+    plain: Any = cy.Value("i", 1, lock=lock)
+    pair: Any = cy.Value(Coordinates, 1, 2.5, lock=lock)
+    row: Any = cy.Array("i", 3, lock=lock)
+    for obj in (plain, pair, row):
+        assert cy.get_lock(obj) is lock
+
+    def edit() -> None:
+        with cy.edit(pair) as value:
+            value.x = 9
+
+    waited = []
+    calls: list[Callable[[], object]] = [
+        lambda: cy.increment(plain, 5),
+        lambda: cy.compare_exchange(plain, 6, 7),
+        edit,
+    ]
+    for call in calls:
+        thread = threading.Thread(target=call, daemon=True)
+        with cy.get_lock(plain):
+            thread.start()
+            thread.join(0.1)
+            waited.append(thread.is_alive())
+        thread.join(30)
+        assert not thread.is_alive()
+    assert waited == [True, True, True] and (plain.value, pair.x) == (7, 9)
