@@ -21,7 +21,7 @@ class Queue(Shared, _native.Queue["_T"]):
 
     The union of ``queue.Queue`` and ``multiprocessing.Queue``: ``put``, ``get``, ``put_nowait``,
     ``get_nowait``, ``qsize``, ``empty``, ``full``, ``task_done``, ``join``, ``shutdown``,
-    ``close``; and ``put_many``, ``get_many`` and ``lease``. There is no feeder thread: when
+    ``close``; and ``put_many``, ``get_many``, ``lease`` and ``reopen``. There is no feeder thread: when
     ``put`` returns, the item is there for everyone. Any picklable object may be an item.
 
     ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. The
@@ -30,7 +30,8 @@ class Queue(Shared, _native.Queue["_T"]):
 
     A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up.
     An item is lost with the consumer that took it, unless it took it on a ``lease``; what a
-    process took and did not call done when it ended counts as done.
+    process took and did not call done when it ended counts as done. ``qsize`` counts what is to be
+    had now, and what a lease put back for later.
 
     >>> import courtyard as cy
     >>> q = cy.Queue()
@@ -104,7 +105,7 @@ class PriorityQueue(Queue["_T"]):
 
     Items are compared as in ``queue.PriorityQueue``, some log2(size) times an operation, each
     decoded for it; who puts or gets waits while another compares. An item that came back from a
-    lease is served before all.
+    lease is served before all. One that cannot be loaded here goes after all others.
 
     >>> import courtyard as cy
     >>> q = cy.PriorityQueue()

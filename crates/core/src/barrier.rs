@@ -5,6 +5,7 @@
 //! | `cell::DATA` | phase   | see below                                        |
 //! | `INSIDE`     | inside  | parties in `wait`, each with a row of its process |
 //! | `PARTIES`    | parties | how many go on together                          |
+//! | `CAUSE`      | cause   | why it broke last: a `Cause`                     |
 //!
 //! | phase     | meaning                                  | next                               |
 //! | --------- | ---------------------------------------- | ---------------------------------- |
@@ -31,6 +32,7 @@ use crate::sync::Ordering;
 const PHASE: u64 = cell::DATA;
 const INSIDE: u64 = cell::PAYLOAD;
 const PARTIES: u64 = cell::PAYLOAD + 8;
+const CAUSE: u64 = cell::PAYLOAD + 16;
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::BARRIER);
 
@@ -39,6 +41,63 @@ pub const ACTING: u64 = 1;
 pub const DRAINING: u64 = 2;
 pub const RESETTING: u64 = 3;
 pub const BROKEN: u64 = 4;
+
+/// Why a barrier broke.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    TimedOut = 1,
+    Aborted = 2,
+    ActionFailed = 3,
+    PartyDied = 4,
+    ActionWaits = 5,
+}
+
+/// Why it broke last; None: it never did, or nobody said.
+pub fn cause(segment: &Segment, cell: u64) -> Option<Cause> {
+    match segment.word(cell + CAUSE).load(Ordering::Relaxed) {
+        1 => Some(Cause::TimedOut),
+        2 => Some(Cause::Aborted),
+        3 => Some(Cause::ActionFailed),
+        4 => Some(Cause::PartyDied),
+        5 => Some(Cause::ActionWaits),
+        _ => None,
+    }
+}
+
+/// Writes the entries that break it.
+fn break_for(operation: &mut Operation, cell: u64, cause: Cause) {
+    if operation.read(cell + PHASE) != BROKEN {
+        operation.write(cell + CAUSE, cause as u64); // the first is the one that counts
+    }
+    operation.write(cell + PHASE, BROKEN);
+}
+
+/// Breaks the barrier, if it is in one of these phases; false: it is not.
+///
+/// # Errors
+/// As `join`.
+///
+/// # Crash
+/// One record.
+pub fn mark_broken(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    cell: u64,
+    from: &[u64],
+    cause: Cause,
+) -> Result<bool> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        if !from.contains(&operation.read(cell + PHASE)) {
+            return Ok(false);
+        }
+        break_for(operation, cell, cause);
+        operation.owe(cell + EVENT);
+        operation.commit();
+        Ok(true)
+    })
+}
 
 /// One wait of one thread.
 #[derive(Clone, Copy)]
@@ -237,7 +296,7 @@ pub fn settle(operation: &mut Operation, cell: u64) -> Attempt<()> {
     let phase = operation.read(cell + PHASE);
     go(operation, cell, phase);
     if matches!(phase, FILLING | ACTING) && !planted(Bug::PartyNotMissed) {
-        operation.write(cell + PHASE, BROKEN);
+        break_for(operation, cell, Cause::PartyDied);
     }
     operation.owe(cell + EVENT);
     Ok(())

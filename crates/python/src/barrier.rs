@@ -6,7 +6,7 @@ use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::barrier::{
-    self, ACTING, BROKEN, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
+    self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
 };
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::error::Error;
@@ -21,11 +21,32 @@ use std::cell::RefCell;
 #[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
 pub struct Barrier;
 
-fn broken(py: Python<'_>) -> PyErr {
+/// `BrokenBarrierError`, which says why: `phase` is that in which the party left.
+#[cold]
+fn broken(py: Python<'_>, base: &Primitive, phase: u64) -> PyErr {
+    let (handle, segment) = (&base.handle, &base.handle.space.segment);
+    let name = match handle.name(py) {
+        Ok(Some(name)) => format!("the barrier {name:?}"),
+        _ => "the barrier".into(),
+    };
+    let why = match barrier::cause(segment, handle.cell) {
+        _ if phase != BROKEN => format!("{name} was reset by reset() while this party waited"),
+        cause => format!(
+            "{name} is broken: {}; reset() makes it usable again",
+            match cause {
+                Some(Cause::TimedOut) => "a party waited for longer than its timeout",
+                Some(Cause::Aborted) => "abort() was called",
+                Some(Cause::ActionFailed) => "the action raised an exception",
+                Some(Cause::PartyDied) => "a process died while others waited for it",
+                Some(Cause::ActionWaits) => "the action waited at its own barrier",
+                None => "a party did not come",
+            }
+        ),
+    };
     let class = py
         .import("threading")
         .and_then(|threading| threading.getattr("BrokenBarrierError"))
-        .and_then(|class| class.call0());
+        .and_then(|class| class.call1((why,)));
     class.map_or_else(|error| error, PyErr::from_value)
 }
 
@@ -55,6 +76,16 @@ impl Wait<'_, '_> {
         Ok(advanced?.unwrap_or(false))
     }
 
+    /// As `advance`, to BROKEN.
+    fn mark_broken(&self, from: &[u64], cause: Cause) -> PyResult<bool> {
+        let (space, cell) = (self.base.handle.space, self.party.cell);
+        let handle = &self.base.handle;
+        let broken = handle.waiting_until(self.py, self.limit, |patience| {
+            barrier::mark_broken(space, self.open, patience, cell, from, cause)
+        });
+        Ok(broken?.unwrap_or(false))
+    }
+
     /// Joins, waiting for the last generation to leave first. Where that takes too long because
     /// its action still runs, the barrier breaks: it may be the action that waits here. It does so
     /// at once if it is this very thread's.
@@ -69,7 +100,7 @@ impl Wait<'_, '_> {
             Ok(joined.filter(|&joined| joined != Joined::NotYet))
         })?;
         if joined.is_none() {
-            self.advance(&[ACTING], BROKEN)?;
+            self.mark_broken(&[ACTING], Cause::ActionWaits)?;
         }
         Ok(joined.unwrap_or(Joined::Broken))
     }
@@ -108,7 +139,9 @@ impl Wait<'_, '_> {
         if full(self.deadline)?.is_some() {
             return Ok(true);
         }
-        if self.advance(&[FILLING], BROKEN)? || barrier::phase(&space.segment, cell) == FILLING {
+        if self.mark_broken(&[FILLING], Cause::TimedOut)?
+            || barrier::phase(&space.segment, cell) == FILLING
+        {
             return Ok(false);
         }
         full(Deadline::NEVER).map(|_| true) // all are here: only the action is awaited
@@ -130,7 +163,7 @@ impl Wait<'_, '_> {
             },
         )?;
         if seen.is_none() {
-            self.advance(&[ACTING], BROKEN)?;
+            self.mark_broken(&[ACTING], Cause::TimedOut)?;
         }
         Ok(())
     }
@@ -191,11 +224,11 @@ impl Barrier {
         let deadline = Deadline::from_timeout(timeout)?;
         let limit = Limit::of(Some(deadline));
         let open = base.handle.open_until(py, limit)?;
-        let open = open.ok_or_else(|| broken(py))?;
+        let open = open.ok_or_else(|| broken(py, base, BROKEN))?;
         let row = base.handle.waiting_until(py, limit, |patience| {
             Row::reserve(base.handle.space, &open, patience)
         })?;
-        let row = row.ok_or_else(|| broken(py))?;
+        let row = row.ok_or_else(|| broken(py, base, BROKEN))?;
         let (cell, object) = (base.handle.cell, base.handle.object());
         let segment = &base.handle.space.segment;
         let party = Party { cell, object, row };
@@ -215,25 +248,26 @@ impl Barrier {
                     let may_act = !action.is_none() && barrier::phase(segment, cell) == ACTING;
                     if may_act { wait.act(action) } else { Ok(()) }
                 });
-                let next = if acted.is_ok() { DRAINING } else { BROKEN };
-                (
-                    index,
-                    wait.advance(&[ACTING], next)
-                        .and_then(|went| acted.map(|()| went)),
-                )
+                let went = match acted {
+                    Ok(()) => wait.advance(&[ACTING], DRAINING),
+                    Err(_) => wait.mark_broken(&[ACTING], Cause::ActionFailed),
+                };
+                (index, went.and_then(|went| acted.map(|()| went)))
             }
             joined => {
                 row.give(&open);
                 joined?;
-                return Err(broken(py));
+                return Err(broken(py, base, BROKEN));
             }
         };
         let seen = barrier::phase(segment, cell); // until we leave it is that of those inside
         let phase = wait.leave();
-        if went? && phase?.unwrap_or(seen) == DRAINING {
+        let (went, phase) = (went?, phase?.unwrap_or(seen));
+        if went && phase == DRAINING {
             return Ok(index);
         }
-        Err(broken(py))
+        let phase = if phase == RESETTING { phase } else { BROKEN };
+        Err(broken(py, base, phase))
     }
 
     /// Make the barrier usable again: those who wait get BrokenBarrierError.
@@ -252,7 +286,14 @@ impl Barrier {
         let any = [FILLING, ACTING, DRAINING, RESETTING, BROKEN];
         handle
             .waiting(py, |patience| {
-                barrier::advance(handle.space, &open, patience, handle.cell, &any, BROKEN)
+                barrier::mark_broken(
+                    handle.space,
+                    &open,
+                    patience,
+                    handle.cell,
+                    &any,
+                    Cause::Aborted,
+                )
             })
             .map(drop)
     }

@@ -301,6 +301,26 @@ pub fn shut_down(
     })
 }
 
+/// From now on items can be put again.
+///
+/// # Errors
+/// As `set_maximum`.
+pub fn reopen(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+) -> Result<()> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(queue.cell)?;
+        operation.write(queue.cell + CLOSING, 0);
+        operation.owe(queue.cell + ITEMS);
+        operation.owe(queue.cell + ROOM);
+        operation.commit();
+        Ok(())
+    })
+}
+
 /// A number that changes with the queue's blocks, and the blocks that it consists of.
 ///
 /// # Errors

@@ -167,7 +167,7 @@ fn fill(
                 hand.items.append(taken.item)?;
             }
             Err(_) if has_some => break,
-            Err(End::ShutDown) => return Err(shut_down(py)),
+            Err(End::ShutDown) => return Err(shut_down(slf, false)),
             Err(_) => return Err(empty(py)),
         }
     }

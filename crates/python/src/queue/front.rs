@@ -219,7 +219,7 @@ pub fn next_due(slf: &Bound<'_, Queue>, limit: Limit) -> PyResult<Option<Instant
 pub fn get(slf: &Bound<'_, Queue>, wait: Option<Deadline>, whose: Buffers) -> PyResult<Py<PyAny>> {
     match take(slf, wait, whose, false)? {
         Ok(taken) => Ok(taken.item),
-        Err(End::ShutDown) => Err(shut_down(slf.py())),
+        Err(End::ShutDown) => Err(shut_down(slf, false)),
         Err(_) => Err(empty(slf.py())),
     }
 }

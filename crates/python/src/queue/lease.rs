@@ -96,7 +96,7 @@ impl Lease {
                 if leased.is_none() {
                     soonest.set(next_due(slf, limit)?);
                     if was_closing && soonest.get().is_none() {
-                        return Err(shut_down(py));
+                        return Err(shut_down(slf, false));
                     }
                 }
                 Ok(leased)
@@ -262,7 +262,7 @@ impl Lease {
         match put {
             Put::Done => Ok(()),
             Put::Full => Err(raise_named(py, "queue", "Full")),
-            Put::ShutDown => Err(shut_down(py)),
+            Put::ShutDown => Err(shut_down(queue, true)),
         }
     }
 

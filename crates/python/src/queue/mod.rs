@@ -72,8 +72,32 @@ fn empty(py: Python<'_>) -> PyErr {
     raise_named(py, "queue", "Empty")
 }
 
-fn shut_down(py: Python<'_>) -> PyErr {
-    raise_named(py, "courtyard._errors", "ShutDown")
+/// `ShutDown`, which says what was shut down and what is left. `by_put`: something was to be put.
+#[cold]
+fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
+    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    let (items, leased) = queue::counts(&handle.space.segment, handle.cell);
+    let name = match handle.name(py) {
+        Ok(Some(name)) => format!("the queue {name:?}"),
+        _ => "the queue".into(),
+    };
+    let left = match (by_put, items, leased) {
+        (true, ..) => {
+            format!(
+                "nothing can be put ({items} items are left in it); reopen() would allow it again"
+            )
+        }
+        (false, _, 0) => "it is empty, and no more will come".into(),
+        (false, _, leased) => {
+            format!("it is empty, but for {leased} items that others have on leases")
+        }
+    };
+    let message = format!("{name} was shut down by shutdown(): {left}");
+    let made = py
+        .import("courtyard._errors")
+        .and_then(|module| module.getattr("ShutDown"))
+        .and_then(|class| class.call1((message,)));
+    made.map_or_else(|error| error, PyErr::from_value)
 }
 
 /// When to give up; None: do not wait.
@@ -416,7 +440,8 @@ impl Queue {
     /// Shut the queue down: put raises ShutDown, get too once it is empty.
     ///
     /// As queue.Queue on Python 3.13. With immediate the items in it are dropped and count as
-    /// done. Who waits is told.
+    /// done. Who waits is told. An item on a lease may come back after it, by requeue() too. A named
+    /// queue stays shut down until reopen().
     #[pyo3(signature = (immediate=false))]
     fn shutdown(slf: &Bound<'_, Self>, immediate: bool) -> PyResult<()> {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
@@ -451,6 +476,24 @@ impl Queue {
         base.handle.waiting(py, |patience| {
             while queue::drop_requeued(space, &open, &mut *patience, queue)? {}
             Ok(())
+        })
+    }
+
+    /// Undo shutdown(): items can be put again; those that are in it stay.
+    ///
+    /// A named queue that was shut down stays so for the next program that opens it; this, or
+    /// deleting its name (del space["jobs"]), makes it usable again. Does nothing to a queue that is
+    /// not shut down.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> q = cy.Queue(); q.shutdown(); q.reopen(); q.put(1)
+    /// >>> q.get()
+    /// 1
+    fn reopen(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let open = base.handle.open(py)?;
+        base.handle.waiting(py, |patience| {
+            queue::reopen(base.handle.space, &open, patience, Queue::queue(base))
         })
     }
 

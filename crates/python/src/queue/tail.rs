@@ -149,7 +149,7 @@ fn put_fresh(
     })?;
     match done {
         Some(Put::Done) => Ok(()),
-        Some(Put::ShutDown) => Err(shut_down(py)),
+        Some(Put::ShutDown) => Err(shut_down(slf, true)),
         _ => Err(raise_named(py, "queue", "Full")),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{Made, announce, is_free, me, told_apart, victim, warm, with_wake, writer};
-use courtyard_core::barrier::{self, ACTING, BROKEN, DRAINING, FILLING, Joined, Party};
+use courtyard_core::barrier::{self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, Party};
 use courtyard_core::cell::{self, BARRIER, CONDITION, FLAG, RMUTEX, SEMAPHORE};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
@@ -337,12 +337,31 @@ fn barriers(entries: &mut Vec<Entry>) {
         ((FILLING, 0), (FILLING, 0)),
     ));
     entries.push(change(
+        "break a barrier",
+        move |space| {
+            let scene = of(2)(space);
+            let flagged = Some(announce(space, scene.made));
+            Scene { flagged, ..scene }
+        },
+        |_, _| (),
+        |space, made, ()| {
+            let (any, cause) = ([FILLING], Cause::Aborted);
+            let cell = made.base;
+            let done = barrier::mark_broken(space, me(space), &mut patient, cell, &any, cause);
+            assert!(done.expect("to break"));
+            assert_eq!(barrier::cause(&space.segment, cell), Some(cause));
+        },
+        phase,
+        (FILLING, BROKEN),
+    ));
+    entries.push(change(
         "reset a broken barrier",
         move |space| {
             let scene = of(2)(space);
             let any = [FILLING];
             let cell = scene.made.base;
-            let done = barrier::advance(space, me(space), &mut patient, cell, &any, BROKEN);
+            let cause = Cause::Aborted;
+            let done = barrier::mark_broken(space, me(space), &mut patient, cell, &any, cause);
             assert!(done.expect("to break"));
             let flagged = Some(announce(space, scene.made));
             Scene { flagged, ..scene }

@@ -566,6 +566,25 @@ fn living(entries: &mut Vec<Entry>) {
         ));
     }
     entries.push(play(
+        "reopen a queue",
+        Ends::Changed,
+        |space| {
+            warm(space);
+            let scene = make(space, 0, Order::Fifo);
+            queue::shut_down(space, me(space), &mut patient, scene.queue).expect("to shut down");
+            scene
+        },
+        |space, _| warm(space),
+        |space, scene, ()| {
+            queue::reopen(space, me(space), &mut patient, scene.queue).expect("to reopen");
+        },
+        |space, scene| {
+            is_free(space, scene.queue.cell)?;
+            let closing = queue::is_closing(&space.segment, scene.queue.cell);
+            told_apart(&closing, &true, &false)
+        },
+    ));
+    entries.push(play(
         "shut a queue down",
         Ends::Changed,
         |space| {
