@@ -167,7 +167,9 @@ def test_name_of_the_object() -> None:
     with cy.Space() as space:
         named = cy.Dict.named("sessions", space=space)
         named["k"] = Picky(1, b=2)
-        with pytest.raises(cy.LoadError, match=r"of key 'k' of Dict 'sessions': .*Picky cannot be"):
+        with pytest.raises(
+            cy.LoadError, match=r"of key 'k' of Dict \"sessions\": .*Picky cannot be"
+        ):
             named["k"]
         value = cy.Value.named("v", object, Picky(1, b=2), space=space)
         with pytest.raises(cy.LoadError, match=r"the value of Value \"v\": "):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from courtyard._name import quoted
-
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +61,10 @@ def locate(error: Any, place: str, *key: object) -> None:
         _say(error)
 
 
-def belong(error: Any, obj: Any) -> None:
+def belong(error: Any, title: str) -> None:
     """Add to a LoadError which object the value is in, if that is not known yet."""
     if error._why and not error._object:
-        error._object = obj if isinstance(obj, str) else f"{type(obj).__name__}{quoted(obj)}"
+        error._object = title
         _say(error)
 
 

@@ -25,10 +25,8 @@ pub struct Barrier;
 #[cold]
 fn broken(py: Python<'_>, base: &Primitive, phase: u64) -> PyErr {
     let (handle, segment) = (&base.handle, &base.handle.space.segment);
-    let name = match handle.name(py) {
-        Ok(Some(name)) => format!("the barrier {name:?}"),
-        _ => "the barrier".into(),
-    };
+    let name = handle.shown_name(py);
+    let name = name.map_or("the barrier".into(), |name| format!("the barrier {name}"));
     let why = match barrier::cause(segment, handle.cell) {
         _ if phase != BROKEN => format!("{name} was reset by reset() while this party waited"),
         cause => format!(

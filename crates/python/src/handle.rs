@@ -429,6 +429,16 @@ impl Handle {
         })
     }
 
+    /// The name as messages have it, in quotes; None: it has none, or that cannot be said at once.
+    #[cold]
+    pub fn shown_name(&self, py: Python<'_>) -> Option<String> {
+        let participant = self.open_until(py, Limit::of(None)).ok()??;
+        let name = self.waiting_until(py, Limit::of(None), |patience| {
+            directory::name_of(self.space, &participant, patience, self.object)
+        });
+        name.ok()??.map(|name| format!("{name:?}"))
+    }
+
     /// A reference for a pickle on its way.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ impl Cell {
     pub(crate) fn load_stored(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
         let participant = self.handle.open(py)?;
         let loaded = reference::again(py, || self.try_load_stored(py, participant.participant));
-        loaded.map_err(|error| failure::of_value(py, error, || self.handle.name(py).ok().flatten()))
+        loaded.map_err(|error| failure::of_value(py, error, || self.handle.shown_name(py)))
     }
 
     /// None: it names courtyard objects and was replaced since; again.

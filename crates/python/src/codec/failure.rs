@@ -1,5 +1,6 @@
 //! Values that cannot be loaded: `LoadError`, and what stands for them where they are only shown.
 
+use super::link::handle_of;
 use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -132,7 +133,7 @@ fn locate<'py>(
 pub fn of_value(py: Python<'_>, error: PyErr, name: impl FnOnce() -> Option<String>) -> PyErr {
     locate(py, at(py, error, "the value"), |_, error| {
         let title = match name() {
-            Some(name) => format!("Value {name:?}"),
+            Some(name) => format!("Value {name}"),
             None => "a Value".into(),
         };
         let module = py.import("courtyard._loading")?;
@@ -147,8 +148,12 @@ pub fn of(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     if !is_load_error(py, &error) {
         return error;
     }
-    let belong = py
-        .import("courtyard._loading")
-        .and_then(|module| module.call_method1("belong", (error.value(py), object)));
-    belong.err().unwrap_or(error)
+    let belong = || {
+        let name = handle_of(object).and_then(|handle| handle.shown_name(py));
+        let class = object.get_type().name()?;
+        let title = name.map_or(class.to_string(), |name| format!("{class} {name}"));
+        let module = py.import("courtyard._loading")?;
+        module.call_method1("belong", (error.value(py), title))
+    };
+    belong().err().unwrap_or(error)
 }

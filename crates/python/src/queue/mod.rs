@@ -77,10 +77,8 @@ fn empty(py: Python<'_>) -> PyErr {
 fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
     let (items, leased) = queue::counts(&handle.space.segment, handle.cell);
-    let name = match handle.name(py) {
-        Ok(Some(name)) => format!("the queue {name:?}"),
-        _ => "the queue".into(),
-    };
+    let name = handle.shown_name(py);
+    let name = name.map_or("the queue".into(), |name| format!("the queue {name}"));
     let left = match (by_put, items, leased) {
         (true, ..) => {
             format!(
