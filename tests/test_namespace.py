@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
+import courtyard.multiprocessing as multiprocessing
 from tests.children import join, start
 from tests.twin import VALUES, Point, Unpicklable, needs, sent, shared
 
@@ -115,3 +116,12 @@ def test_what_attributes_hide_are_functions() -> None:
         cy.mutate(cy.Event(), "x", str)
     with pytest.raises(TypeError, match="expected a courtyard object, found dict"):
         cy.get_lock({})
+
+
+def test_it_is_no_container_as_the_standard_one() -> None:
+    """A program may ask ``if manager.namespace``; an empty one is there, too."""
+    with multiprocessing.Manager() as manager:
+        for namespace in (manager.Namespace(), cy.Namespace(), cy.Namespace(x=1)):
+            assert bool(namespace)
+            with pytest.raises(TypeError, match="not iterable"):
+                iter(namespace)

@@ -102,6 +102,11 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         return dict(_Map._items(self)) == dict(_Map._items(other))
 
     __hash__ = None  # type: ignore[assignment]
+    __iter__ = None  # as the standard one, which is no container
+
+    def __bool__(self) -> bool:
+        """Be true, also without attributes."""
+        return True
 
     @once
     def __repr__(self) -> str:
