@@ -429,3 +429,24 @@ print([path.name for path in pathlib.Path(sys.argv[2]).glob("default*")])
     message, left = printed.splitlines()
     assert re.search(why, message)
     assert left == "[]"
+
+
+def test_errors_are_about_the_call_that_the_user_wrote(title: str) -> None:
+    with cy.Space(title) as space:
+        untyped: Any = space
+        calls: list[tuple[Any, str]] = [
+            (lambda: untyped.named("x", "Queue"), "courtyard's types, as in space.named('x', "),
+            (lambda: untyped.named(cy.Queue, "x"), "courtyard's types"),
+            (lambda: space.named("x", int), "courtyard's types"),
+            (lambda: space.named("x", cy.Queue, space=space), "leave space= out"),
+            (lambda: cy.Semaphore.named("x", 1, 2, space=space), "Semaphore.named() takes from 1"),
+            (lambda: cy.Namespace.named("x", 5, space=space), "Namespace.named() takes 1"),
+            (lambda: cy.Counter.named("x", 5, 6, space=space), "Counter.named() takes from 1"),
+            (lambda: cy.Condition.named("x", 5, space=space), "courtyard's types, found int"),
+        ]
+        for call, message in calls:
+            with pytest.raises(TypeError) as raised:
+                call()
+            assert message in str(raised.value)
+            assert "Traceback" not in str(raised.value) and raised.value.__cause__ is None
+        assert len(space) == 0

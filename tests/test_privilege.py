@@ -163,3 +163,65 @@ def test_given_up_rights(tmp_path: Path, how: str, kind: str) -> None:
     empty.mkdir(mode=0o755)
     env = {"COURTYARD_DIR": str(tmp_path / "folder")}
     run_script(PROGRAM, how, str(empty), kind, env=env, limit=50)
+
+
+IMPORTED = """
+import ctypes, os, pickle, queue, sys, threading
+import courtyard as cy
+
+class Own:
+    pass
+
+value, array, lock, barrier = cy.Value("i"), cy.Array("i", [1, 2]), cy.Lock(), cy.Barrier(1)
+d, q, c, x, ns = cy.Dict(a=1), cy.Queue(1), cy.Condition(), cy.List("ba"), cy.Namespace(x=1)
+counter, s, any_ = cy.Counter("a"), cy.Set("a"), cy.Value(object)
+array[:]
+os.chroot(sys.argv[1])
+
+def raises(error, call):
+    try:
+        call()
+    except error:
+        return
+    raise AssertionError(f"expected {error}")
+
+q.put(Own())
+raises(queue.Full, lambda: q.put_nowait(2))
+assert isinstance(q.get(), Own)
+raises(queue.Empty, q.get_nowait)
+q.shutdown()
+raises(Exception, q.get)
+raises(RuntimeError, lock.release)
+with lock, c:
+    c.wait(0.01)
+    c.notify_all()
+barrier.abort()
+raises(threading.BrokenBarrierError, barrier.wait)
+d["b"], any_.value, ns.y = [1, {2: Own()}], Own(), Own()
+assert d["b"][0] == 1 and isinstance(any_.value, Own) and isinstance(ns.y, Own)
+raises(KeyError, lambda: d["none"])
+value.increment()
+assert value.wait_for(1) and array[:] == [1, 2]
+x.sort()
+counter.update("aa")
+s |= {"b"}
+for obj in (value, array, lock, barrier, d, q, c, x, ns, counter, s, any_):
+    repr(obj)
+again = pickle.loads(pickle.dumps(lock))
+again.acquire()
+child = os.fork()
+if child == 0:
+    assert again.locked() and value.increment() == 2
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print("done")
+"""
+
+
+def test_what_is_to_be_imported_before(tmp_path: Path) -> None:
+    """As the page on crash safety has it: in a chroot without Python's library."""
+    script = tmp_path / "rights.py"
+    script.write_text(IMPORTED, "utf-8")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run_script(script, str(empty)).stdout == "done\n"

@@ -116,3 +116,14 @@ def test_a_moved_file(url: str, tmp_path: Path) -> None:
     assert dict(moved["d"]) == {"a": 1}
     with pytest.raises(cy.NotFound):
         cy.Space(url, create=False)
+
+
+def test_a_symbolic_link_is_named_with_what_it_leads_to(url: str, tmp_path: Path) -> None:
+    space = cy.Space(url)
+    link = tmp_path / "link.cy"
+    link.symlink_to(tmp_path / "space.cy")
+    with pytest.raises(OSError, match="symbolic link") as raised:
+        cy.Space(link.as_uri())
+    assert f"use Space({url!r})" in str(raised.value) and str(link) in str(raised.value)
+    assert cy.Space(url) == space
+    space.destroy()

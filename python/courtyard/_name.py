@@ -131,7 +131,9 @@ class Named(Subclassable):
 
 def title_of(cls: type) -> str:
     """Return the name of courtyard's own class: the same for a program's subclass of it."""
-    found = next(base for base in cls.__mro__ if base.__module__ == "courtyard")
+    found = next((base for base in cls.__mro__ if base.__module__ == "courtyard"), None)
+    if found is None:
+        raise TypeError(f"expected an object of one of courtyard's types, found {cls.__name__}")
     return found.__name__
 
 
@@ -177,7 +179,7 @@ def obtain(
     while True:
         found = native.lookup(name)
         if found is None:
-            made = native.call(make, initial, options)
+            made = _made(native, make, initial, options)
             declared = (asked[0], *cls._details(made))
             if native.bind(name, declared, made, cls._companion(made)):
                 return made
@@ -193,6 +195,23 @@ def obtain(
             return arrived
 
 
+def _made(native: _native.Space, make: Any, initial: Any, options: Any) -> Any:
+    try:
+        return native.call(make, initial, options)
+    except TypeError as error:
+        message, changes = _by_name(make, error, "__new__|__init__")
+        if not changes:
+            raise
+        raise TypeError(message) from None
+
+
+def _by_name(cls: Any, error: TypeError, methods: str) -> tuple[str, int]:
+    """Return the message, about the call that the user wrote, and whether it was about another."""
+    import re
+
+    return re.subn(rf"\w+\.({methods})\(\)", f"{cls.__name__}.named()", str(error))
+
+
 def _declaration(cls: Any, initial: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, Any]:
     """Return the class that is made of such arguments, and what it is asked to be."""
     from courtyard._space import Space
@@ -205,11 +224,7 @@ def _declaration(cls: Any, initial: tuple[Any, ...], options: dict[str, Any]) ->
         made = cls._named_as(*initial, **options)
         return made, (title_of(made), *made._asked(*initial, **options))
     except TypeError as error:
-        import re
-
-        # Of the call that the user wrote, not of the method that takes its arguments.
-        message = re.sub(r"\w+\._(asked|named_as)\(\)", f"{cls.__name__}.named()", str(error))
-        raise TypeError(message) from None
+        raise TypeError(_by_name(cls, error, "_asked|_named_as")[0]) from None
 
 
 def open_named(native: _native.Space, name: str, where: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from courtyard import _native
 from courtyard._errors import Closed, CourtyardError, NotFound, NotMade
 from courtyard._factories import Factories
-from courtyard._name import check_name, open_named
+from courtyard._name import Named, check_name, open_named
 from courtyard._subclass import Stateful, carried
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -125,7 +125,14 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
         >>> space.named("jobs", cy.Queue, maxsize=10).maxsize
         10
         """
-        return type_.named(name, *initial, space=self, **options)  # type: ignore[attr-defined,no-any-return]
+        if not (isinstance(type_, type) and issubclass(type_, Named)):
+            raise TypeError(
+                f"the second argument is one of courtyard's types, as in space.named({name!r}, "
+                f"courtyard.Dict); found {type_!r}"
+            )
+        if "space" in options:
+            raise TypeError("space.named() makes the object in this space: leave space= out")
+        return type_.named(name, *initial, space=self, **options)
 
     def names(self, glob: str | None = None, /) -> list[str]:
         """Return the names, sorted; those that match a pattern of ``*``, ``?`` and ``[...]``.
@@ -373,7 +380,7 @@ def _open(url: Any, create: bool, limit: int | None, pickle: bool) -> _native.Sp
     if any("\ud800" <= letter <= "\udfff" for letter in url):
         raise ValueError(f"the URL of a space contains a lone surrogate: {url!r}")
     if url.startswith("file:"):
-        return _native.Space.durable(_path_of(url), create, limit, pickle)
+        return _durable(_path_of(url), create, limit, pickle)
     scheme, colon, _ = url.partition("://")
     if colon and scheme == "redis":
         raise NotImplementedError(
@@ -391,6 +398,20 @@ def _open(url: Any, create: bool, limit: int | None, pickle: bool) -> _native.Sp
             "or NUL"
         )
     return _native.Space.named(url, create, limit, pickle)
+
+
+def _durable(path: str, create: bool, limit: int | None, pickle: bool) -> _native.Space:
+    try:
+        return _native.Space.durable(path, create, limit, pickle)
+    except OSError as error:
+        from errno import ELOOP
+        from pathlib import Path
+
+        if error.errno != ELOOP or not Path(path).is_symlink():
+            raise
+        file = Path(path).resolve().as_uri()
+        what = f"a space is not opened through a symbolic link to its file: use Space({file!r})"
+        raise OSError(ELOOP, what, path) from None
 
 
 def _wrong_name(name: str) -> str | None:
