@@ -21,8 +21,8 @@ class Queue(Shared, _native.Queue["_T"]):
 
     The union of ``queue.Queue`` and ``multiprocessing.Queue``: ``put``, ``get``, ``put_nowait``,
     ``get_nowait``, ``qsize``, ``empty``, ``full``, ``task_done``, ``join``, ``shutdown``,
-    ``close``; and ``put_many``, ``get_many``, ``lease`` and ``reopen``. There is no feeder thread: when
-    ``put`` returns, the item is there for everyone. Any picklable object may be an item.
+    ``close``; and ``put_many``, ``get_many``, ``lease`` and ``reopen``. There is no feeder thread:
+    when ``put`` returns, the item is there for everyone. Any picklable object may be an item.
 
     ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. The
     items of one producer come out in the order in which they were put, whoever takes them.
