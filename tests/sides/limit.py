@@ -1,11 +1,16 @@
 """Calls where something is scarce: descriptors, addresses, room; where privileges were dropped."""
 
+import ctypes
+import gc
 import os
+import re
 import resource
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import courtyard as cy
@@ -14,6 +19,8 @@ from tests.sides.member import Member, classes, invite, members, nobody
 from tests.sides.play import LIMIT, ended, play
 
 ROOM = 8 << 20  # bytes of a space that is full
+DISK = 12 << 20  # bytes of a file system that is full
+MEMORY = 16 << 10  # kilobytes of its own by which a process may grow, after a warm-up
 NOBODY = 65534
 
 
@@ -118,6 +125,86 @@ def room() -> None:
     space.destroy(force=True)
 
 
+def _mounted(folder: str) -> None:
+    """Mount a small file system that this process alone sees; OSError if that is not permitted."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_namespace, new_user, private = 0x20000, 0x10000000, 0x44000
+    user = 0 if os.geteuid() == 0 else new_user
+    size = f"size={DISK}".encode()
+    steps: list[Callable[[], int]] = [
+        lambda: libc.unshare(new_namespace | user),
+        lambda: libc.mount(b"none", b"/", None, private, None),
+        lambda: libc.mount(b"none", folder.encode(), b"tmpfs", 0, size),
+    ]
+    for step in steps:
+        if step() != 0:
+            raise OSError(ctypes.get_errno(), "a file system cannot be mounted here")
+
+
+def may_mount() -> bool:
+    """Return whether this process may mount a file system of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        child = os.fork()
+        if not child:
+            code = 1
+            with suppress(OSError):
+                _mounted(folder)
+                code = 0
+            os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def disk() -> None:
+    """Use everything in a file on a file system that is full, and then in it again."""
+    signal.alarm(4 * LIMIT)
+    with tempfile.TemporaryDirectory() as folder:
+        _child(lambda: _on_a_full_disk(folder))
+
+
+def _on_a_full_disk(folder: str) -> None:
+    signal.alarm(3 * LIMIT)
+    _mounted(folder)
+    space = cy.Space(f"file://{folder}/space.cy")
+    calls, filling = [], []
+
+    def fill() -> None:
+        calls.extend(everything())
+        for size in (100_000, 10_000, 1000, 10):
+            with suppress(cy.SpaceFull):
+                while True:
+                    filling.append(cy.Array("b", [7] * size))
+        attempt(calls)
+
+    space._opened().call(fill, (), {})
+    _child(lambda: attempt(calls))
+    space.check()
+    assert len(filling) > 100
+    assert all(array[-1] == 7 for array in filling)
+    filling.clear()
+    space._opened().call(use, (), {})
+    space.check()
+
+
+def memory() -> None:
+    """Make everything and use it, again and again: a process's own memory stays what it was."""
+
+    def own() -> int:
+        gc.collect()
+        found = re.search(r"RssAnon:\s*(\d+)", Path("/proc/self/status").read_text())
+        assert found is not None
+        return int(found[1])
+
+    signal.alarm(6 * LIMIT)
+    rounds, before, end = 0, 0, time.monotonic() + LIMIT / 2
+    while rounds < 4 or time.monotonic() < end:
+        attempt(everything())
+        rounds += 1
+        if rounds == 3:
+            before = own()
+    after = own()
+    assert after - before < MEMORY, f"{before} kB after 3 rounds, {after} after {rounds}"
+
+
 def _without_privileges(calls: list[tuple[Member, Any]], drop: Callable[[], object]) -> None:
     """Go on as somebody else, with children that are killed while they hold a lock."""
     lock = cy.Lock()
@@ -166,6 +253,7 @@ SCENES: dict[str, Callable[[], None]] = {
     "descriptors": descriptors,
     "addresses": addresses,
     "room": room,
-}
+    "memory": memory,
+} | ({"disk": disk} if may_mount() else {})
 # For root alone.
 PRIVILEGED: dict[str, Callable[[], None]] = {"setuid": setuid, "chroot": chroot}
