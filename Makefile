@@ -34,6 +34,7 @@ demo: $(VENV)/extra-cli ## build, install and run the demonstration: courtyard d
 
 test: $(VENV)/extra-test ## run all tests
 	cargo test -p courtyard-core --features crash-points,faults
+	cargo test -p courtyard-core --features crash-points,faults,seeded-bugs --test hole catches
 	cargo test -p courtyard-stepper
 	cargo test -p courtyard-fuzz
 	$(LOOM)

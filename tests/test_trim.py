@@ -34,6 +34,45 @@ def drained_queue(space: cy.Space) -> Callable[[], None]:
     return drain
 
 
+def drained_texts(space: cy.Space) -> Callable[[], None]:
+    queue = space.Queue()
+    for _ in range(100_000):
+        queue.put("x" * 1000)
+
+    def drain() -> None:
+        for _ in range(50_000):
+            queue.get()
+        while not queue.empty():
+            queue.get_many(1000)
+
+    return drain
+
+
+def drained_numbers(space: cy.Space) -> Callable[[], None]:
+    queue = space.Queue()
+    for _ in range(40):
+        queue.put_many(range(100_000))
+
+    def drain() -> None:
+        for _ in range(1000):
+            queue.get_many(4000)
+
+    return drain
+
+
+def leased_texts(space: cy.Space) -> Callable[[], None]:
+    queue = space.Queue()
+    for _ in range(60_000):
+        queue.put("x" * 1000)
+
+    def drain() -> None:
+        for _ in range(60_000):
+            with queue.lease():
+                pass
+
+    return drain
+
+
 def cleared_dict(space: cy.Space) -> Callable[[], None]:
     table = space.dict({number: "x" * 500 for number in range(150_000)})
     return table.clear
@@ -65,7 +104,17 @@ def last_handle(space: cy.Space) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize(
-    "make", [drained_queue, cleared_dict, emptied_dict, popped_list, last_handle]
+    "make",
+    [
+        drained_queue,
+        drained_texts,
+        drained_numbers,
+        leased_texts,
+        cleared_dict,
+        emptied_dict,
+        popped_list,
+        last_handle,
+    ],
 )
 def test_what_is_freed_goes_back(make: Callable[[cy.Space], Callable[[], None]]) -> None:
     with cy.Space() as space:

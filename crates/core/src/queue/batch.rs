@@ -3,7 +3,7 @@
 use super::front::front;
 use super::{
     A_WORD, CLOSING, GET_LOCK, HEAD, Header, INLINE, ITEMS, JUMP_ROOM, MAXIMUM, ORDER, Order,
-    REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of, page_of, read,
+    REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of, page, page_of, read,
 };
 use crate::alone::Alone;
 use crate::error::Result;
@@ -117,6 +117,9 @@ pub unsafe fn get_words(
     let Ok(Some(front)) = front(segment, cell) else {
         return 0;
     };
+    if page::is_left(segment, cell, front.record) {
+        return 0; // `get` drops some pages
+    }
     let (tail, mut place, mut got) = (read(segment, cell + TAIL), front.record, 0);
     while got < words.len() && place != tail {
         match head_of(segment, place) {
@@ -152,7 +155,7 @@ pub enum Run {
 
 /// Takes at most `max` of the oldest items, as many as lie in the ring itself, on one page, and are of
 /// no kind that `keep` names: their records come in the buffer, a page's length. `row` counts what
-/// this process takes.
+/// this process takes. Then `drop_pages` is due.
 ///
 /// # Safety
 /// As `put_alone`.

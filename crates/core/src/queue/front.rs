@@ -6,7 +6,7 @@ use super::tree::{self, Sift};
 use super::{
     A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, HEAD, Header, ITEMS, ORDER,
     Order, Queue, REQUEUED, RETURNED, ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of, lease,
-    read, requeue,
+    page, page_of, read, requeue,
 };
 use crate::alone::Alone;
 use crate::error::{Attempt, Error, Result, corrupt};
@@ -130,6 +130,9 @@ pub unsafe fn get_alone_but<'a>(
     let front = front(segment, cell).ok()??;
     if front.kind() == A_BLOCK || keep(front.kind() as u8, front.length()) {
         return None;
+    }
+    if page::is_left(segment, cell, front.record) {
+        return None; // `get` drops some pages
     }
     let got = copy_out(segment, &front, buffer).ok()?;
     record.write(cell + HEAD, front.end());
@@ -256,10 +259,12 @@ fn take<'a>(
 ) -> Result<Option<Option<Got<'a>>>> {
     let cell = queue.cell;
     let block = Unfinished::reserve(space, participant, &mut *patience)?;
+    let mut is_left = false;
     let got = space.run_as(participant, patience, |operation| {
         if !planted(Bug::GetWithoutLock) {
             operation.lock(cell + GET_LOCK)?;
         }
+        let page = page_of(read(operation.segment, cell + HEAD));
         let got = match first(operation, cell, sift)? {
             None => return Ok(None),
             Some(First::Word(word)) => Ok(Some(Got::Word(word))),
@@ -272,6 +277,7 @@ fn take<'a>(
                 Some(got) => Ok(got),
             },
         };
+        is_left = page_of(operation.read(cell + HEAD)) != page;
         if planted(Bug::GetInTwo) {
             operation.commit();
         }
@@ -281,6 +287,9 @@ fn take<'a>(
         crate::crash_point!("queue.got");
         Ok(Some(got))
     })?;
+    if is_left {
+        page::drop_pages(space, participant, queue);
+    }
     Ok(got.map(|got| got.unwrap_or(Some(Got::Block(block)))))
 }
 

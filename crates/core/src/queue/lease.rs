@@ -8,8 +8,8 @@ use super::item::set_contents;
 use super::tail::stack;
 use super::tree::Sift;
 use super::{
-    A_WORD, ATTEMPTS, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, ITEMS, LEASED, Queue, ROOM, SEQUENCE,
-    SURPLUS, TAIL, distance, ordinal, payload_of, read,
+    A_WORD, ATTEMPTS, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, HEAD, ITEMS, LEASED, Queue, ROOM,
+    SEQUENCE, SURPLUS, TAIL, distance, ordinal, page, page_of, payload_of, read,
 };
 use crate::error::{Attempt, Result};
 use crate::holding::{self, Row};
@@ -125,8 +125,10 @@ pub fn lease(
                 0,
             )?),
         };
+        let mut is_left = false;
         let leased = space.run_as(participant, &mut *patience, |operation| {
             operation.lock(cell + GET_LOCK)?;
+            let page = page_of(read(segment, cell + HEAD));
             let found = first(operation, cell, sift)?;
             let (kind, length) = match &found {
                 None => return Ok(Some(None)),
@@ -165,10 +167,14 @@ pub fn lease(
             let leased = operation.read(cell + LEASED);
             operation.write(cell + LEASED, leased.wrapping_add(1));
             turn(operation, cell);
+            is_left = page_of(operation.read(cell + HEAD)) != page;
             operation.commit();
             crate::crash_point!("queue.leased");
             Ok(Some(Some(Lease { row, block })))
         })?;
+        if is_left {
+            page::drop_pages(space, participant, queue);
+        }
         if let Some(leased) = leased {
             return Ok(leased);
         }

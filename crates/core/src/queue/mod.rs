@@ -56,7 +56,7 @@ pub use front::{
 };
 pub use item::{Fresh, Got, Put, attempts, contents, fill, prepare, reserve};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
-pub use page::{create, lay_out};
+pub use page::{create, drop_pages, lay_out};
 pub use peek::{LONGEST_SEEN, Seen, peek};
 pub use requeue::{When, drop_requeued, has_requeued, promote, requeue, transfer, until_due};
 pub use tail::{put, put_alone};

@@ -7,12 +7,12 @@ use crate::cell;
 use crate::error::Result;
 use crate::heap;
 use crate::layout::{UNIT, WORD, block};
-use crate::operation::Operation;
 use crate::participant::Participant;
+use crate::reading::Reading;
 use crate::roster::ObjectId;
 use crate::rows::KIND as TABLE_KIND;
 use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::space::{Patience, Space, at_once};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
 
@@ -136,7 +136,7 @@ pub(super) fn trim(
     for _ in 0..DROPPED {
         let dropped = space.run_as(participant, &mut *patience, |operation| {
             operation.lock(queue.cell)?;
-            let Some(kept) = last_kept(operation, queue)? else {
+            let Some(kept) = last_kept(operation.segment, queue.cell)? else {
                 return Ok(false);
             };
             let extra = next(operation.segment, kept)?;
@@ -156,12 +156,37 @@ pub(super) fn trim(
     Ok(())
 }
 
-/// The page after which an empty page too many stands; None if there is none.
-fn last_kept(operation: &Operation, queue: Queue) -> Result<Option<u64>> {
-    let segment = operation.segment;
+/// After items were taken: drops pages that are empty now, but for a few, if that takes no waiting;
+/// else it is left to the next.
+///
+/// # Crash
+/// As each page, of which each leaves the circle and becomes free by one record.
+pub fn drop_pages(space: &Space, participant: &Participant, queue: Queue) {
+    if has_extra(&space.segment, queue.cell) {
+        let _ = trim(space, participant, &mut at_once(), queue);
+    }
+}
+
+/// Whether taking an item leaves the head's page, and there are more empty ones than are kept. The
+/// get lock is held.
+#[inline]
+pub(super) fn is_left(segment: &Segment, cell: u64, record: u64) -> bool {
+    page_of(record) != page_of(read(segment, cell + HEAD)) && has_extra(segment, cell)
+}
+
+/// Whether an empty page is too many, as one look without a lock tells.
+#[cold]
+fn has_extra(segment: &Segment, cell: u64) -> bool {
+    let _reading = Reading::new(segment); // putters drop pages, too
+    matches!(last_kept(segment, cell), Ok(Some(_)))
+}
+
+/// The page after which an empty page too many stands; None if there is none. Right if the put lock
+/// is held.
+fn last_kept(segment: &Segment, cell: u64) -> Result<Option<u64>> {
     // The head only moves on, towards the tail: what is empty now stays so under the put lock.
-    let used = page_of(read(segment, queue.cell + HEAD));
-    let tail = page_of(operation.read(queue.cell + TAIL));
+    let used = page_of(read(segment, cell + HEAD));
+    let tail = page_of(read(segment, cell + TAIL));
     let mut page = tail;
     for _ in 0..SPARE {
         page = next(segment, page)?;

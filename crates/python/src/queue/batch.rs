@@ -226,6 +226,7 @@ fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run>
     let got =
         unsafe { queue::get_run(segment, participant, cell, row, room, may_fail, &mut buffer) };
     if let Run::Taken(length) = got {
+        queue::drop_pages(base.handle.space, participant, Queue::queue(base));
         let mut items = Items(&buffer[..length]);
         while let Some(raw) = items.next() {
             let item = match raw {
