@@ -110,13 +110,14 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
         self._extend(_listed(iterable), True)
 
     def index(self, value: _T, start: int = 0, stop: int = 2**63 - 1, /) -> int:
-        """Return the first index of an equal value; O(length). Raises ValueError if there is none.
+        """Return the first index of an equal value; O(that). Raises ValueError if there is none.
 
         >>> import courtyard as cy
         >>> cy.Deque("abcb").index("b", 2)
         3
         """
-        return self.copy().index(value, start, stop)
+        place, _ = self._find(value, start, stop)
+        return self._empty().index(value) if place is None else place
 
     def _is_like(self, other: object) -> bool:
         return isinstance(other, Deque | deque)

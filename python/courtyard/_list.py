@@ -80,13 +80,14 @@ class List(_Native["_T"], Row["_T"]):
         return self._values()
 
     def index(self, value: _T, start: SupportsIndex = 0, stop: SupportsIndex = 2**63 - 1, /) -> int:
-        """Return the first index of an equal value; O(length). Raises ValueError if there is none.
+        """Return the first index of an equal value; O(that). Raises ValueError if there is none.
 
         >>> import courtyard as cy
         >>> cy.List("abcb").index("b", 2)
         3
         """
-        return self._values().index(value, start, stop)
+        place, _ = self._find(value, start, stop)
+        return self._empty().index(value) if place is None else place
 
     def sort(self, *, key: Callable[[_T], Any] | None = None, reverse: bool = False) -> None:
         """Sort it, stably, at once.

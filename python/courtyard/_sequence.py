@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 from itertools import chain
 from sys import _getframe
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 # How often a change is tried beside others before these are locked out, and then once more. Few
 # times: a sort key that appends to the list doubles it each time.
 _PERSISTENCE = 4
+# So many values are read first where one is looked for.
+_FIRST_PIECE = 32
 
 
 class Row(Shared, _native.Sequence["_T"]):
@@ -78,9 +82,10 @@ class Row(Shared, _native.Sequence["_T"]):
     def remove(self, value: _T, /) -> None:
         """Take the first value out that is equal. Atomic; O(length).
 
-        Values are compared on a copy, with nothing locked: again if others changed it meanwhile; if
-        they did 4 times, ``get_lock()`` is held for the next. Raises ValueError if there is none,
-        and what the comparison raises; RuntimeError if that changes it. Then nothing has changed.
+        The values up to it are compared on a copy, with nothing locked: again if others changed it
+        meanwhile; if they did 4 times, ``get_lock()`` is held for the next. Raises ValueError if
+        there is none, and what the comparison raises; RuntimeError if that changes it. Then nothing
+        has changed.
 
         >>> import courtyard as cy
         >>> x = cy.List("aba")
@@ -89,18 +94,36 @@ class Row(Shared, _native.Sequence["_T"]):
         """
 
         def attempt() -> bool:
-            values, moment = self._look()
-            places = list(range(len(values)))
-            try:
-                del places[values.index(value)]
-            except ValueError:
-                if value in values:  # raises again what a comparison raised
-                    return False
-                raise ValueError(f"{type(self).__name__}.remove(x): x not in it") from None
-            return self._keep(moment, places)
+            place, moment = self._find(value)
+            if place is None:
+                raise ValueError(f"{type(self).__name__}.remove(x): x not in it")
+            return self._drop_at(moment, place)
 
         name = type(self).__name__
         self._insist(attempt, RuntimeError(f"a comparison for {name}.remove(x) changed it"))
+
+    def _find(
+        self, value: Any, start: Any = 0, stop: Any = sys.maxsize
+    ) -> tuple[int | None, tuple[int, int]]:
+        """Return the first place of an equal value between two indexes, and of which moment it is.
+
+        Reads a piece after the other, each longer than the one before; if it is changed meanwhile,
+        all of it once more.
+        """
+        asked = slice(operator.index(start), operator.index(stop))
+        _, moment = self._piece(0, 0)
+        first, end, _ = asked.indices(moment[1])
+        size = _FIRST_PIECE
+        while first < end:
+            values, seen = self._piece(first, min(first + size, end))
+            if seen != moment:
+                values, moment = self._look()
+                first, end, _ = asked.indices(len(values))
+                values, size = values[first:end], len(values)
+            if value in values:  # which raises what a comparison raises, ValueError too
+                return first + values.index(value), moment
+            first, size = first + size, size * 8
+        return None, moment
 
     def count(self, value: _T, /) -> int:
         """Return how many values are equal, at one moment; O(length).
@@ -112,8 +135,8 @@ class Row(Shared, _native.Sequence["_T"]):
         return self._values().count(value)
 
     def __contains__(self, value: object) -> bool:
-        """Say whether a value is here; O(length)."""
-        return value in self._values()
+        """Say whether a value is here; O(its place)."""
+        return self._find(value)[0] is not None
 
     def __iter__(self) -> Iterator[_T]:
         """Iterate over a snapshot; ``next(iter(x))`` reads one value alone.
@@ -152,6 +175,8 @@ class Row(Shared, _native.Sequence["_T"]):
 
     def __mul__(self, times: SupportsIndex) -> Any:
         """Return a plain builtin of that many times what is here."""
+        if not hasattr(times, "__index__") or operator.index(times) < 1:
+            return self._empty() * times
         return self.copy() * times
 
     __rmul__ = __mul__

@@ -30,6 +30,10 @@ else:
     _Native = _native.Table
 
 
+# How often elements are looked up beside others before these are locked out.
+_PERSISTENCE = 30
+
+
 class Set(Table, _Native["_T"]):
     """A set among processes and threads.
 
@@ -124,6 +128,31 @@ class Set(Table, _Native["_T"]):
     def _plain(self) -> set[_T]:
         return set(self._keys())
 
+    def _present(self, elements: Iterable[Any]) -> list[Any]:
+        """Return those of the elements that are here, as it stood at one moment."""
+        elements = list(elements)
+        is_here = partial(_native.Table.__contains__, self)
+        for _ in range(_PERSISTENCE):
+            before = self.version
+            found = list(filter(is_here, elements))
+            if self.version == before:
+                return found
+        with self.get_lock():
+            return list(filter(is_here, elements))
+
+    def _has_all(self, elements: Any) -> bool:
+        elements = set(_plain(elements))
+        return len(self._present(elements)) == len(elements)
+
+    def _common(self, other: Any) -> set[Any]:
+        """Return what both have; of the larger one no more is read than the smaller one has."""
+        if len(other) < len(self):
+            return set(self._present(_plain(other)))
+        mine = self._plain()
+        if isinstance(other, Set):
+            return set(other._present(mine))
+        return mine & other  # type: ignore[no-any-return]
+
     def _exchange(self, come: Iterable[Any], gone: Iterable[Any]) -> None:
         """Put in what of ``come`` is not here, and take out what of ``gone`` is, at once."""
         if not come and not gone:
@@ -173,7 +202,7 @@ class Set(Table, _Native["_T"]):
         self._exchange(plain, plain)
 
     def union(self, *others: Iterable[_Other]) -> set[_T | _Other]:
-        """Return a plain set of all elements of all; O(length), as all that compares sets.
+        """Return a plain set of all elements of all; O(length).
 
         >>> import courtyard as cy
         >>> sorted(cy.Set("ab").union("bc"))
@@ -188,7 +217,12 @@ class Set(Table, _Native["_T"]):
         >>> cy.Set("ab").intersection("bc")
         {'b'}
         """
-        return self._plain().intersection(*map(_plain, others))
+        if not others:
+            return self._plain()
+        first, *more = others
+        if not _is_set(first):
+            first = set(first)
+        return self._common(first).intersection(*map(_plain, more))
 
     def difference(self, *others: Iterable[Any]) -> set[_T]:
         """Return a plain set of the elements that are in none of the others.
@@ -215,7 +249,9 @@ class Set(Table, _Native["_T"]):
         >>> cy.Set("ab").isdisjoint("cd")
         True
         """
-        return self._plain().isdisjoint(_plain(other))
+        if isinstance(other, Set) and len(other) > len(self):
+            return not other._present(self._plain())
+        return not self._present(_plain(other))
 
     def issubset(self, other: Iterable[Any], /) -> bool:
         """Say whether the other has all elements of this one.
@@ -224,7 +260,9 @@ class Set(Table, _Native["_T"]):
         >>> cy.Set("ab").issubset("abc")
         True
         """
-        return self._plain().issubset(_plain(other))
+        if isinstance(other, Set):
+            return self <= other
+        return self._plain().issubset(other)
 
     def issuperset(self, other: Iterable[Any], /) -> bool:
         """Say whether this one has all elements of the other.
@@ -233,7 +271,7 @@ class Set(Table, _Native["_T"]):
         >>> cy.Set("abc").issuperset("ab")
         True
         """
-        return self._plain().issuperset(_plain(other))
+        return self._has_all(other)
 
     def __or__(self, other: AbstractSet[_Other]) -> set[_T | _Other]:
         """Return a plain set of the elements of both."""
@@ -245,11 +283,11 @@ class Set(Table, _Native["_T"]):
 
     def __and__(self, other: AbstractSet[Any]) -> set[_T]:
         """Return a plain set of the elements in both."""
-        return self._plain() & _plain(other) if _is_set(other) else NotImplemented
+        return self._common(other) if _is_set(other) else NotImplemented
 
     def __rand__(self, other: AbstractSet[Any]) -> set[_T]:
         """As the operator, of the other and this one."""
-        return _plain(other) & self._plain() if _is_set(other) else NotImplemented
+        return _plain(other) & self._common(other) if _is_set(other) else NotImplemented
 
     def __xor__(self, other: AbstractSet[_Other]) -> set[_T | _Other]:
         """Return a plain set of the elements in one of both."""
@@ -265,7 +303,10 @@ class Set(Table, _Native["_T"]):
 
     def __rsub__(self, other: AbstractSet[_Other]) -> set[_Other]:  # type: ignore[misc]
         """Return a plain set of the other's elements that are not here."""
-        return _plain(other) - self._plain() if _is_set(other) else NotImplemented
+        if not _is_set(other):
+            return NotImplemented
+        plain: set[_Other] = _plain(other)
+        return plain - set(self._present(plain))
 
     def __ior__(self, other: AbstractSet[_T]) -> Self:  # type: ignore[misc,override]
         """Put in the elements of another set, at once."""
@@ -305,19 +346,27 @@ class Set(Table, _Native["_T"]):
 
     def __le__(self, other: Any) -> bool:
         """Say whether the other has all elements of this one."""
-        return self._plain() <= _plain(other) if _is_set(other) else NotImplemented
+        if not _is_set(other):
+            return NotImplemented
+        if len(self) > len(other):
+            return False
+        return other._has_all(self) if isinstance(other, Set) else self._plain() <= other
 
     def __lt__(self, other: Any) -> bool:
         """Say whether the other has all elements of this one, and more."""
-        return self._plain() < _plain(other) if _is_set(other) else NotImplemented
+        if not _is_set(other):
+            return NotImplemented
+        return len(self) < len(other) and self._plain() < _plain(other)
 
     def __ge__(self, other: Any) -> bool:
         """Say whether this one has all elements of the other."""
-        return self._plain() >= _plain(other) if _is_set(other) else NotImplemented
+        return self._has_all(other) if _is_set(other) else NotImplemented
 
     def __gt__(self, other: Any) -> bool:
         """Say whether this one has all elements of the other, and more."""
-        return self._plain() > _plain(other) if _is_set(other) else NotImplemented
+        if not _is_set(other):
+            return NotImplemented
+        return len(self) > len(other) and self._has_all(other)
 
     def copy(self) -> set[_T]:
         """Return a plain set of all that is here, as it stood at one moment; O(length).

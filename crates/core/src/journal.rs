@@ -16,6 +16,7 @@ use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{Ordering, compiler_fence, fence};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Bytes copied by a record: pieces without gaps, from a place of the writer's own, to places
 /// `stride` apart. It writes these bytes and no others: their neighbours may be changed without
@@ -70,7 +71,28 @@ pub struct Record<'a> {
 struct Chain {
     payload: u64,
     pairs: u64,
-    places: HashMap<u64, u64>,
+    places: HashMap<u64, u64, BuildHasherDefault<WordHasher>>,
+}
+
+/// Hashes the offset of a word: these are spread as they are, but for the lowest bits.
+#[derive(Default)]
+struct WordHasher(u64);
+
+impl Hasher for WordHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let mixed = (self.0 ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ mixed >> 32;
+    }
 }
 
 impl<'a> Record<'a> {
@@ -87,9 +109,11 @@ impl<'a> Record<'a> {
     }
 
     /// Lets the record have `pairs` more entries, in the payload of a block that is ours until it
-    /// is clear. Called before any lock is taken: it makes room for what finds them.
-    pub fn chain(&mut self, payload: u64, pairs: u64) {
-        let places = HashMap::with_capacity((record::ENTRY_PAIRS + pairs) as usize);
+    /// is clear; so many of all are set by `write`. Called before any lock is taken: it makes room for
+    /// what finds these.
+    pub fn chain(&mut self, payload: u64, pairs: u64, written: u64) {
+        let room = (record::ENTRY_PAIRS + written) as usize;
+        let places = HashMap::with_capacity_and_hasher(room, BuildHasherDefault::default());
         self.chain = Chain {
             payload,
             pairs,
@@ -145,23 +169,32 @@ impl<'a> Record<'a> {
     /// # Panics
     /// When the record is full: every operation is bounded below that, by design.
     pub fn write(&mut self, word: u64, value: u64) {
-        let index = self.find(word).unwrap_or_else(|| {
-            assert!(
-                self.entries < record::ENTRY_PAIRS + self.chain.pairs,
-                "a record has {} entries",
-                self.entries
-            );
-            if self.chain.payload != 0 {
-                self.chain.places.insert(word, self.entries);
-            }
-            if planted(Bug::CommitBeforeEntries) {
-                self.put(record::COMMIT, self.entries + 1);
-            }
-            self.store(self.entry(self.entries), word);
-            self.entries += 1;
-            self.entries - 1
-        });
-        self.store(self.entry(index) + WORD, value);
+        if let Some(index) = self.find(word) {
+            return self.store(self.entry(index) + WORD, value);
+        }
+        if self.chain.payload != 0 {
+            self.chain.places.insert(word, self.entries);
+        }
+        self.push(word, value);
+    }
+
+    /// Adds an entry, which is not found again: of two for one word the later counts.
+    ///
+    /// # Panics
+    /// As `write`.
+    pub fn push(&mut self, word: u64, value: u64) {
+        assert!(
+            self.entries < record::ENTRY_PAIRS + self.chain.pairs,
+            "a record has {} entries",
+            self.entries
+        );
+        if planted(Bug::CommitBeforeEntries) {
+            self.put(record::COMMIT, self.entries + 1);
+        }
+        let entry = self.entry(self.entries);
+        self.store(entry, word);
+        self.store(entry + WORD, value);
+        self.entries += 1;
     }
 
     /// Turns a sequence word odd and even again around the change.

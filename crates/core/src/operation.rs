@@ -145,9 +145,16 @@ impl<'a> Operation<'a> {
         self.record.sequence(word);
     }
 
-    /// Entries that find no room in the record go to a block of ours with room for `pairs` more.
-    pub fn chain(&mut self, payload: u64, pairs: u64) {
-        self.record.chain(payload, pairs);
+    /// As `write`, of a word that this operation neither reads before the commit nor writes by `write`
+    /// after this: of two that set a word, the later counts.
+    pub fn write_unread(&mut self, word: u64, value: u64) {
+        self.record.push(word, value);
+    }
+
+    /// Entries that find no room in the record go to a block of ours with room for `pairs` more; so
+    /// many of them are set by `write`.
+    pub fn chain(&mut self, payload: u64, pairs: u64, written: u64) {
+        self.record.chain(payload, pairs, written);
     }
 
     pub fn copy(&mut self, transfer: Transfer) {

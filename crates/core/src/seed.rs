@@ -60,6 +60,8 @@ bugs! {
     CountedFirst,
     /// list: the record that links a batch does not take it from its owner.
     BatchKept,
+    /// list: a change inside a list says how long it is before its words are there.
+    SplicedInTwo,
     /// list: what an exchange of rings drops is not in our hands after it.
     GoneNotCounted,
     /// list: elements are copied to a new ring before the lock is taken.

@@ -135,7 +135,7 @@ fn every_way_out_gives_them_back() {
     drop(fresh());
     assert_eq!(objects(&space), before);
     let many = |names: [&str; 2]| {
-        let mut batch = Batch::new(&space, me(&space), &mut patient, 2).expect("a batch");
+        let mut batch = Batch::new(&space, me(&space), &mut patient, 2, false).expect("a batch");
         for name in names {
             let item = Item {
                 key: key(name),
@@ -149,7 +149,7 @@ fn every_way_out_gives_them_back() {
     drop(many(["a", "b"])); // never stored
     assert_eq!(objects(&space), before);
     for _ in 0..2 {
-        assert!(table::store_all(&mut patient, holder, &many(["a", "b"])).expect("to store"));
+        assert!(table::store_all(&mut patient, holder, &mut many(["a", "b"])).expect("to store"));
     }
     assert_eq!(objects(&space), before + 2);
     let taken = table::take(&space, me(&space), &mut patient, holder, &key("a"));

@@ -241,7 +241,7 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
         }
         Step::Many(pairs) => {
             let room = pairs.len() as u64;
-            let batch = Batch::new(space, me(space), &mut patient, room);
+            let batch = Batch::new(space, me(space), &mut patient, room, false);
             let mut batch = batch.expect("a batch");
             for &(number, value) in pairs {
                 with_item(space, number, value, |item| {
@@ -250,7 +250,7 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
                 .expect("to add");
                 put(model, number, value);
             }
-            assert!(table::store_all(&mut patient, table, &batch).expect("to store"));
+            assert!(table::store_all(&mut patient, table, &mut batch).expect("to store"));
         }
         Step::Clear => {
             table::clear(space, me(space), &mut patient, table).expect("to clear");
@@ -300,7 +300,7 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
         assert_eq!(table::count(&space.segment, table.cell), 5000);
         census(&space);
     }
-    let mut batch = Batch::new(&space, me(&space), &mut patient, 3000).expect("a batch");
+    let mut batch = Batch::new(&space, me(&space), &mut patient, 3000, false).expect("a batch");
     for number in 0..3000 {
         with_item(&space, 4100 + number, 1, |item| {
             batch.add(&mut patient, table, item)
@@ -308,7 +308,7 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
         .expect("to add");
     }
     let version = table::version(&space.segment, table.cell);
-    assert!(table::store_all(&mut patient, table, &batch).expect("to store"));
+    assert!(table::store_all(&mut patient, table, &mut batch).expect("to store"));
     assert!(table::version(&space.segment, table.cell) > version);
     drop(batch);
     assert_eq!(table::count(&space.segment, table.cell), 7000);
@@ -368,10 +368,10 @@ fn an_index_shrinks_with_what_is_taken_out() {
                 assert_eq!(bytes, name(number));
             }),
             _ => {
-                let batch = Batch::new(&space, me(&space), &mut patient, 1000);
+                let batch = Batch::new(&space, me(&space), &mut patient, 1000, false);
                 let mut batch = batch.expect("a batch");
                 (7000..8000).for_each(|number| batch.remove(&key(&name(number))));
-                assert!(table::store_all(&mut patient, table, &batch).expect("to store"));
+                assert!(table::store_all(&mut patient, table, &mut batch).expect("to store"));
             }
         }
         assert!(slots() <= 256, "{} slots for 40 keys", slots());

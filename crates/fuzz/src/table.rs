@@ -87,7 +87,7 @@ fn batch<'a>(
     pairs: &[(u64, usize)],
 ) -> Result<Batch<'a>> {
     let me = space.participant()?;
-    let mut batch = Batch::new(space, me, &mut *patience, pairs.len() as u64 + 1)?;
+    let mut batch = Batch::new(space, me, &mut *patience, pairs.len() as u64 + 1, false)?;
     for &pair in pairs {
         with_item(space, &mut *patience, pair, |patience, item| {
             batch.add(patience, table, item)
@@ -173,9 +173,9 @@ pub fn chained(space: &Space) -> Vec<Known> {
         ("journal.committed", 1),
         |space, table, arm| {
             let words: Vec<(u64, usize)> = (0..40).map(|number| (number, 0)).collect();
-            let batch = batch(space, &mut patient, table, &words).expect("a batch");
+            let mut batch = batch(space, &mut patient, table, &words).expect("a batch");
             arm(); // the first record is that of the block where the entries go on
-            table::store_all(&mut patient, table, &batch).expect("stored");
+            table::store_all(&mut patient, table, &mut batch).expect("stored");
         },
     );
     all.into()
@@ -337,7 +337,9 @@ impl Session<'_> {
         ));
         if let Some(mut many) = many {
             many.remove(&key(&name(30)));
-            tried!(self, |patience| table::store_all(patience, table, &many));
+            tried!(self, |patience| table::store_all(
+                patience, table, &mut many
+            ));
         }
         if self
             .note(cell::enter(&space.segment, me, table, 0))

@@ -54,6 +54,7 @@ fn caught(bug: Bug) -> Caught {
         Bug::LeftNotCounted => Stepped("clear a table", "belongs to nobody"),
         Bug::CountedFirst => Stepped("push short bytes, last", "belongs to nobody"),
         Bug::BatchKept => Stepped("extend, last", "part of an object and also"),
+        Bug::SplicedInTwo => Stepped("splice, take short bytes out", "expected"),
         Bug::GoneNotCounted => Stepped("delete every other", "belongs to nobody"),
         Bug::MostBeforeLock => Modelled(LIST, "catches_a_bound_read_before_the_lock"),
         Bug::BoundInTwo => Stepped("bound, and words go", "at most Some(2), and there are"),

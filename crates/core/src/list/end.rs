@@ -14,7 +14,7 @@ use crate::seed::{Bug, planted};
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::unfinished::Unfinished;
-use crate::value::{self, Fresh, SHORT_MOST, Take, Taken, tidy};
+use crate::value::{self, Fresh, SHORT_MOST, Take, Taken, Words, tidy};
 
 /// An end of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +70,8 @@ enum Done {
     Yes(bool),
     No,
     Grow,
+    /// So many elements go, and some of them name blocks.
+    Drop(u64),
 }
 
 /// Puts an element at an end; if there are as many as there may be, the one at the other end goes.
@@ -140,7 +142,7 @@ pub fn push(
             }
             Done::No => return Ok(false),
             // That is a change of the list, too.
-            Done::Grow => resize(space, participant, &mut *patience, list, 1)?,
+            Done::Grow | Done::Drop(_) => resize(space, participant, &mut *patience, list, 1)?,
         }
     }
 }
@@ -274,7 +276,7 @@ pub fn pop_if<'a>(
 /// As `push`.
 ///
 /// # Crash
-/// As `push`; the same record takes them from the batch.
+/// As `push`; the same record takes them from the batch, and leaves us what goes at the other end.
 pub fn extend(
     patience: Patience,
     list: List,
@@ -290,6 +292,7 @@ pub fn extend(
     }
     let is_bounded_so = || most(segment, cell) == bounded;
     let most = bounded.unwrap_or(u64::MAX);
+    let mut gone: Option<Words> = None;
     loop {
         let done = space.run_as(participant, &mut *patience, |operation| {
             lock(operation, list)?;
@@ -302,12 +305,22 @@ pub fn extend(
                 End::First => ring.word(ring.count - 1 - index),
                 End::Last => ring.word(index),
             };
-            let is_word = |index| {
+            if drops > ring.count {
+                return Ok(Some(Done::No)); // some of the new ones go as well: that is another operation
+            }
+            let mut blocks = 0;
+            for index in 0..drops {
                 let word = segment.word(goes(index)).load(Ordering::Relaxed);
-                matches!(linked(segment, word), Ok(None))
-            };
-            if drops > ring.count || !(0..drops).all(is_word) {
-                return Ok(Some(Done::No)); // blocks go: that is another operation
+                if linked(segment, word)?.is_none() {
+                    continue;
+                }
+                let Some(gone) = gone.as_ref().filter(|gone| blocks < gone.room) else {
+                    return Ok(Some(Done::Drop(drops))); // into a block of ours, which there is not yet
+                };
+                segment
+                    .word(gone.word(blocks))
+                    .store(word, Ordering::Relaxed);
+                blocks += 1;
             }
             let start = match end {
                 End::First => None,
@@ -327,16 +340,30 @@ pub fn extend(
             }
             operation.write(root(cell) + START, start.unwrap_or(ring.start));
             operation.write(root(cell) + COUNT, ring.count - drops);
+            if let Some(gone) = &gone
+                && blocks != 0
+            {
+                operation.write(gone.count_word(), blocks);
+            }
             batch.pass_on(operation);
             operation.sequence(sequence(cell));
             operation.owe_quietly(cell + EVENT);
             operation.commit();
-            Ok(Some(Done::Yes(false)))
+            Ok(Some(Done::Yes(blocks != 0)))
         })?;
         match done {
             None => return Ok(false),
-            Some(Done::Yes(_)) => return Ok(true),
+            Some(Done::Yes(left)) => {
+                drop(gone); // what is dropped now goes
+                if left {
+                    tidy(space, participant, patience)?;
+                }
+                return Ok(true);
+            }
             Some(Done::Grow) => resize(space, participant, &mut *patience, list, new)?,
+            Some(Done::Drop(count)) => {
+                gone = Some(Words::new(space, participant, &mut *patience, count)?);
+            }
             Some(Done::No) => {
                 let token = look(space, participant, &mut *patience, list)?;
                 if !is_bounded_so() {

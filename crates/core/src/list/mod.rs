@@ -15,8 +15,9 @@
 //! names; as long as a list has it they are 0.
 //!
 //! What stands outside of the elements means nothing, so new ones are written there, and one record
-//! makes them count. Elements in place change by a record. All else (slices, insertions, sorting) is
-//! built aside, and one record exchanges the rings.
+//! makes them count. Elements in place change by a record, and so does what is between a change inside
+//! and the nearer end. All else (sorting, what leaves every other) is built aside, and one record
+//! exchanges the rings.
 //!
 //! Readers take no lock: they copy out under the cell's sequence.
 
@@ -28,6 +29,7 @@ mod grow;
 mod most;
 mod read;
 mod rebuild;
+mod splice;
 
 pub use alone::{append_alone, peek, pop_alone, set_alone};
 pub use batch::Batch;
@@ -36,6 +38,7 @@ pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
 pub use most::{bound, most, set_most};
 pub use read::{Element, Places, Token, get, look, snapshot};
 pub use rebuild::{Piece, clear, rebuild, set};
+pub use splice::{replace, splice};
 
 use crate::cell::{self, Writer, guard};
 use crate::error::{Attempt, Result, corrupt};

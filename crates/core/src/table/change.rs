@@ -73,7 +73,12 @@ impl<'a> Room<'a> {
     }
 
     /// Fills the entry, in memory that is nobody else's; `take` then makes it part of the record.
-    fn fill(&self, operation: &Operation, item: &Item, original: Original) -> Attempt<Entry> {
+    pub(super) fn fill(
+        &self,
+        operation: &Operation,
+        item: &Item,
+        original: Original,
+    ) -> Attempt<Entry> {
         let segment = operation.segment;
         let entry = match (&self.large, class_for(self.size)) {
             (Some(block), _) => Entry(block.block()),
@@ -98,7 +103,7 @@ impl<'a> Room<'a> {
     }
 
     /// Writes the entries by which the filled block is linked.
-    fn take(&self, operation: &mut Operation) -> Attempt<()> {
+    pub(super) fn take(&self, operation: &mut Operation) -> Attempt<()> {
         match (&self.large, class_for(self.size)) {
             (Some(block), _) => {
                 let shape = self.size | kind::ENTRY << 56;

@@ -19,6 +19,8 @@ use pyo3::types::PyList;
 
 /// How often a change is tried beside others before these are locked out.
 const PERSISTENCE: u32 = 30;
+/// So many elements that are no run are replaced where they are; of more the list is built anew.
+const FEW: u64 = 4096;
 
 /// Runs `attempt` until it gives something; after some failures while the list's lock is ours.
 ///
@@ -58,6 +60,22 @@ fn rebuild(
     Ok(done?.then_some(()))
 }
 
+/// Exchanges so many elements from a place on for those of a batch; None: something changed since.
+fn splice(
+    py: Python<'_>,
+    this: Opened<'_>,
+    token: Token,
+    (first, old): (u64, u64),
+    batch: &Batch,
+) -> PyResult<Option<()>> {
+    let moved = first.min(token.count.saturating_sub(first + old));
+    let bytes = (moved + batch.count()) * 8;
+    let done = this.open.handle.copying(py, bytes, |patience| {
+        list::splice(patience, this.list, token, (first, old), batch)
+    });
+    Ok(done?.then_some(()))
+}
+
 /// Encodes values, all that a change needs.
 fn batch<'a>(this: Opened<'a>, values: &Bound<'_, PyList>) -> PyResult<Batch<'a>> {
     let (space, participant) = (this.space, this.open.participant);
@@ -89,13 +107,6 @@ fn place(index: i64, count: u64) -> Option<u64> {
     u64::try_from(index).ok().filter(|&index| index < count)
 }
 
-fn without(place: u64, count: u64) -> [Piece; 2] {
-    [
-        Piece::old(0, place),
-        Piece::old(place + 1, count - place - 1),
-    ]
-}
-
 /// `del x[index]`.
 pub fn delete(slf: &Bound<'_, Sequence>, index: i64) -> PyResult<()> {
     let py = slf.py();
@@ -118,7 +129,7 @@ pub fn delete(slf: &Bound<'_, Sequence>, index: i64) -> PyResult<()> {
             return missing();
         };
         let nothing = Batch::new(this.space, participant, 0);
-        rebuild(py, this, token, &nothing, &without(place, token.count))
+        splice(py, this, token, (place, 1), &nothing)
     })
 }
 
@@ -139,8 +150,7 @@ pub fn pop<'py>(slf: &Bound<'py, Sequence>, index: i64) -> PyResult<Bound<'py, P
             });
         };
         let nothing = Batch::new(this.space, this.open.participant, 0);
-        let pieces = without(place, token.count);
-        let done = rebuild(py, this, token, &nothing, &pieces)?;
+        let done = splice(py, this, token, (place, 1), &nothing)?;
         Ok(done.map(|()| value))
     })
 }
@@ -174,12 +184,7 @@ pub fn insert(slf: &Bound<'_, Sequence>, index: i64, value: &Bound<'_, PyAny>) -
         }
         let mut batch = Batch::new(this.space, this.open.participant, 1);
         add(this, py, &mut batch, encoded)?;
-        let pieces = [
-            Piece::old(0, place),
-            Piece::new(0, 1),
-            Piece::old(place, count - place),
-        ];
-        rebuild(py, this, token, &batch, &pieces)
+        splice(py, this, token, (place, 0), &batch)
     })
 }
 
@@ -209,6 +214,9 @@ pub fn delete_slice(slf: &Bound<'_, Sequence>, slice: Slice) -> PyResult<()> {
             return Ok(Some(()));
         }
         let nothing = Batch::new(this.space, this.open.participant, 0);
+        if places.step == 1 {
+            return splice(py, this, token, (places.first, places.count), &nothing);
+        }
         let pieces = around(token.count, places, |_| None);
         rebuild(py, this, token, &nothing, &pieces)
     })
@@ -233,20 +241,20 @@ pub fn assign(slf: &Bound<'_, Sequence>, slice: Slice, values: &Bound<'_, PyAny>
             if places.count == 0 && new == 0 {
                 return Ok(Some(()));
             }
-            let pieces = if slice.step == 1 {
-                let end = places.first + places.count;
-                vec![
-                    Piece::old(0, places.first),
-                    Piece::new(0, new),
-                    Piece::old(end, token.count - end),
-                ]
-            } else {
-                let turned = slice.step < 0;
-                let number = |index| if turned { new - 1 - index } else { index };
-                around(token.count, ascending(places), |index| {
-                    Some(Piece::new(number(index), 1))
-                })
-            };
+            if slice.step == 1 {
+                return splice(py, this, token, (places.first, places.count), &batch);
+            }
+            if new <= FEW {
+                let done = this.open.handle.waiting(py, |patience| {
+                    list::replace(patience, this.list, token, places, &batch)
+                });
+                return Ok(done?.then_some(()));
+            }
+            let turned = slice.step < 0;
+            let number = |index| if turned { new - 1 - index } else { index };
+            let pieces = around(token.count, ascending(places), |index| {
+                Some(Piece::new(number(index), 1))
+            });
             rebuild(py, this, token, &batch, &pieces)
         })
     })
@@ -266,6 +274,12 @@ fn listed<'py>(values: &Bound<'py, PyAny>, contiguous: bool) -> PyResult<Bound<'
     }
     let list = py.get_type::<PyList>().call1((values,))?;
     Ok(list.cast_into()?)
+}
+
+/// Takes the element at a place of that moment out.
+pub fn drop_at(this: Opened<'_>, py: Python<'_>, token: Token, place: u64) -> PyResult<bool> {
+    let nothing = Batch::new(this.space, this.open.participant, 0);
+    Ok(splice(py, this, token, (place, 1), &nothing)?.is_some())
 }
 
 /// Leaves the elements at these places of that moment.

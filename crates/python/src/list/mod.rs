@@ -287,7 +287,8 @@ impl Sequence {
 
     /// Put a value before the one with that index.
     ///
-    /// Atomic; O(length), at the ends O(1). Waits while another holds get_lock().
+    /// Atomic; costs as much as there are values from there to the nearer end. Waits while another
+    /// holds get_lock().
     ///
     /// Raises what pickling the value raises, SpaceFull, and, for a Deque with maxlen values,
     /// IndexError; then nothing has changed. As list.insert.
@@ -367,6 +368,14 @@ impl Sequence {
         let (sequence, count) = moment;
         opened(slf, |this| {
             change::keep(this, slf.py(), Token { sequence, count }, &places)
+        })
+    }
+
+    /// Takes the value out that was at this place at that moment; False if something changed since.
+    fn _drop_at(slf: &Bound<'_, Self>, moment: (u64, u64), place: u64) -> PyResult<bool> {
+        let (sequence, count) = moment;
+        opened(slf, |this| {
+            change::drop_at(this, slf.py(), Token { sequence, count }, place)
         })
     }
 
@@ -480,8 +489,8 @@ impl List {
 
     /// Take the value with that index out and return it.
     ///
-    /// Atomic: one of many processes gets it. O(length), at the ends O(1). Waits while another holds
-    /// get_lock(); never for a value.
+    /// Atomic: one of many processes gets it. Costs as much as there are values from there to the
+    /// nearer end. Waits while another holds get_lock(); never for a value.
     ///
     /// Raises IndexError if there is none, and what loading the value raises: then it stays. A
     /// process killed meanwhile has taken the value out, or not; what it took is gone with it. As list.pop.

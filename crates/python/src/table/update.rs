@@ -177,8 +177,8 @@ pub fn change_all(
     pairs: &Bound<'_, PyList>,
     gone: &Bound<'_, PyList>,
 ) -> PyResult<()> {
-    for _ in 0..MANY {
-        if try_change_all(this, pairs, gone)? {
+    for number in 0..MANY {
+        if try_change_all(this, pairs, gone, number > 0)? {
             return Ok(());
         }
     }
@@ -190,12 +190,13 @@ fn try_change_all(
     this: Opened<'_>,
     pairs: &Bound<'_, PyList>,
     gone: &Bound<'_, PyList>,
+    is_careful: bool,
 ) -> PyResult<bool> {
     let py = pairs.py();
     let (space, participant) = (this.space, this.open.participant);
     let mut batch = this.open.handle.waiting(py, |patience| {
         let room = (pairs.len() + gone.len()) as u64;
-        Batch::new(space, participant, patience, room)
+        Batch::new(space, participant, patience, room, is_careful)
     })?;
     for key in gone {
         with_key(&key, |identity| {
@@ -223,7 +224,7 @@ fn try_change_all(
         })?;
     }
     this.open.handle.waiting(py, |patience| {
-        table::store_all(patience, this.table, &batch)
+        table::store_all(patience, this.table, &mut batch)
     })
 }
 

@@ -188,14 +188,14 @@ fn storing(entries: &mut Vec<Entry>) {
         content_of(&[("a", 1), ("b", 2)], 2),
         |space, scene| entrust(space, scene.holder, "a", BYTES),
         |space, scene| {
-            let mut batch = Batch::new(space, me(space), &mut patient, 2).expect("a batch");
+            let mut batch = Batch::new(space, me(space), &mut patient, 2, false).expect("a batch");
             for (name, count) in [("a", 1), ("b", 2)] {
                 let own = linked(space, &vec![scene.held.object; count], BYTES);
                 let item = item(name, Fresh::Block(own));
                 let added = batch.add(&mut patient, writer(scene.holder), &item);
                 added.expect("to add");
             }
-            let stored = table::store_all(&mut patient, writer(scene.holder), &batch);
+            let stored = table::store_all(&mut patient, writer(scene.holder), &mut batch);
             assert!(stored.expect("to store"));
         },
     ));

@@ -46,14 +46,18 @@ fn push(space: &Space, made: Made, end: End, value: &Fresh) {
 }
 
 /// Appends to a list that is made ready, in any process.
-fn append(space: &Space, made: Made, (length, byte): Content) {
+fn append(space: &Space, made: Made, content: Content) {
+    put(space, made, End::Last, content);
+}
+
+fn put(space: &Space, made: Made, end: End, (length, byte): Content) {
     let bytes = vec![byte; length];
     let parts: &[&[u8]] = &[&bytes];
     let value = match length {
         WORD => Fresh::Word(u64::from(byte) << 3 | 1),
         _ => value::prepare(space, me(space), &mut patient, KIND, parts).expect("a block"),
     };
-    push(space, made, End::Last, &value);
+    push(space, made, end, &value);
 }
 
 fn batch(space: &'static Space, contents: &[Content]) -> Batch<'static> {
@@ -131,6 +135,8 @@ struct Start {
     holds: Vec<Content>,
     most: Option<u64>,
     turned: usize,
+    /// So many of them come to stand in front of the ring's first word, at its end.
+    front: usize,
 }
 
 impl Start {
@@ -139,6 +145,7 @@ impl Start {
             holds,
             most: None,
             turned: 0,
+            front: 0,
         }
     }
 
@@ -147,8 +154,11 @@ impl Start {
         for _ in 0..self.turned {
             append(space, made, (WORD, 9));
         }
-        for &content in &self.holds {
+        for &content in &self.holds[self.front..] {
             append(space, made, content);
+        }
+        for &content in self.holds[..self.front].iter().rev() {
+            put(space, made, End::First, content);
         }
         for _ in 0..self.turned {
             let popped = list::pop(space, me(space), &mut patient, writer(made), End::First);
@@ -588,6 +598,88 @@ fn rebuilt(
     )
 }
 
+/// A change inside a list of `count` of all lengths, the first `front` of which stand at the ring's end.
+fn spliced(
+    (name, count, front): (&str, usize, usize),
+    (first, old): (usize, usize),
+    new: Vec<Content>,
+) -> Entry {
+    let start = Start {
+        front,
+        ..Start::new(contents(count, &ALL))
+    };
+    let mut after = start.holds.clone();
+    after.splice(first..first + old, new.clone());
+    change(
+        format!("splice, {name}"),
+        start,
+        after,
+        move |space, _| batch(space, &new),
+        move |space, made, batch| {
+            let (me, list) = (me(space), writer(made));
+            let mut done = false;
+            while !done {
+                let token = list::look(space, me, &mut patient, list).expect("a look");
+                let place = (first as u64, old as u64);
+                let spliced = list::splice(&mut patient, list, token, place, &batch);
+                done = spliced.expect("to splice");
+            }
+        },
+    )
+}
+
+fn splicing(entries: &mut Vec<Entry>) {
+    let new = |count| -> Vec<Content> {
+        let lengths = [SHORT, WORD, SMALL].into_iter().cycle();
+        lengths.zip(11..).take(count).collect()
+    };
+    for (at, what) in ["a word", "short bytes", "a block", "a large block"]
+        .iter()
+        .enumerate()
+    {
+        entries.push(spliced(
+            (&format!("take {what} out"), 7, 0),
+            (at, 1),
+            vec![],
+        ));
+    }
+    for turned in [0, 2, 5] {
+        let name = |what: &str| format!("{what}, {turned} at the end of the ring");
+        entries.push(spliced((&name("one in front"), 7, turned), (1, 0), new(1)));
+        entries.push(spliced((&name("one behind"), 7, turned), (6, 0), new(1)));
+        entries.push(spliced((&name("more"), 7, turned), (4, 1), new(3)));
+        entries.push(spliced((&name("less"), 7, turned), (1, 3), new(1)));
+        entries.push(spliced((&name("as many"), 7, turned), (2, 3), new(3)));
+    }
+    entries.push(spliced(("the last", 6, 0), (3, 3), vec![]));
+    entries.push(spliced(("the first", 6, 0), (0, 2), vec![]));
+    // By a copy of words; and, where they go round, by a record that chains.
+    entries.push(spliced(("by a copy", 120, 0), (60, 0), new(1)));
+    entries.push(spliced(("by a chain", 120, 30), (58, 1), vec![]));
+    let start = Start::new(contents(9, &ALL));
+    let (mut after, values) = (start.holds.clone(), new(3));
+    for (index, value) in values.iter().enumerate() {
+        after[7 - 3 * index] = *value;
+    }
+    entries.push(change(
+        "replace every third, backwards",
+        start,
+        after,
+        move |space, _| batch(space, &values),
+        move |space, made, batch| {
+            let (me, list) = (me(space), writer(made));
+            let token = list::look(space, me, &mut patient, list).expect("a look");
+            let places = Places {
+                first: 7,
+                step: -3,
+                count: 3,
+            };
+            let done = list::replace(&mut patient, list, token, places, &batch);
+            assert!(done.expect("to replace"));
+        },
+    ));
+}
+
 fn rebuilding(entries: &mut Vec<Entry>) {
     let old = contents(6, &ALL);
     let new = vec![(SHORT, 11), (WORD, 12), (SMALL, 13)];
@@ -716,5 +808,6 @@ pub fn add(entries: &mut Vec<Entry>) {
     extending(entries);
     bounding(entries);
     rebuilding(entries);
+    splicing(entries);
     living(entries);
 }

@@ -11,7 +11,7 @@ use courtyard_core::table::{self, Batch};
 
 fn batch(space: &'static Space, made: Made, pairs: &[Pair]) -> Batch<'static> {
     let room = 1 + pairs.len() as u64;
-    let mut batch = Batch::new(space, me(space), &mut patient, room).expect("a batch");
+    let mut batch = Batch::new(space, me(space), &mut patient, room, false).expect("a batch");
     for (name, content) in pairs {
         let item = item(name, value(space, *content));
         batch
@@ -54,8 +54,41 @@ pub fn add(entries: &mut Vec<Entry>) {
                 made
             },
             move |space, made| batch(space, made, &new),
-            |_, made, batch| {
-                assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+            |_, made, mut batch| {
+                assert!(
+                    table::store_all(&mut patient, writer(made), &mut batch).expect("to store")
+                );
+            },
+        ));
+    }
+    for (name, old, new) in [
+        ("store words over words", WORD, WORD),
+        ("store words over blocks", SMALL, WORD),
+        ("store words over large blocks", LARGE, WORD),
+        ("store short bytes over short bytes", SHORT, SHORT),
+        (
+            "store short bytes over words, which have no room",
+            WORD,
+            SHORT,
+        ),
+    ] {
+        let before = spread(5, &[old]);
+        let new: Vec<Pair> = spread(4, &[new])
+            .into_iter()
+            .map(|(key, (length, _))| (key, (length, 2)))
+            .collect();
+        let mut after = before.clone();
+        for pair in &new {
+            after = with(&after, pair.clone());
+        }
+        entries.push(change(
+            format!("{name}, many"),
+            before,
+            after,
+            move |space, made| batch(space, made, &new),
+            |_, made, mut batch| {
+                let stored = table::store_all(&mut patient, writer(made), &mut batch);
+                assert!(stored.expect("to store"));
             },
         ));
     }
@@ -70,8 +103,8 @@ pub fn add(entries: &mut Vec<Entry>) {
         before,
         after,
         move |space, made| batch(space, made, &new),
-        |_, made, batch| {
-            assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+        |_, made, mut batch| {
+            assert!(table::store_all(&mut patient, writer(made), &mut batch).expect("to store"));
         },
     ));
     let twice = pairs(1, SMALL);
@@ -81,8 +114,8 @@ pub fn add(entries: &mut Vec<Entry>) {
         pairs(1, SHORT),
         vec![again[1].clone()],
         move |space, made| batch(space, made, &again),
-        |_, made, batch| {
-            assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+        |_, made, mut batch| {
+            assert!(table::store_all(&mut patient, writer(made), &mut batch).expect("to store"));
         },
     ));
     let before = pairs(2, SHORT);
@@ -118,8 +151,8 @@ pub fn add(entries: &mut Vec<Entry>) {
             batch.remove(&key(&gone));
             batch
         },
-        |_, made, batch| {
-            assert!(table::store_all(&mut patient, writer(made), &batch).expect("to store"));
+        |_, made, mut batch| {
+            assert!(table::store_all(&mut patient, writer(made), &mut batch).expect("to store"));
         },
     ));
 }
