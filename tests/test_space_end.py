@@ -75,7 +75,8 @@ def test_views_keep_it() -> None:
     space = cy.Space()
     path = file_of(space)
     a, d = space.Array("d", 1000), space.dict(x=np.arange(100_000))
-    shown, pinned = np.asarray(a), d.get("x", copy=False)
+    shown = np.asarray(a)
+    pinned: Any = d.get("x", copy=False)
     space.close()
     a.close()
     d["x"] = None

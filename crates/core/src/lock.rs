@@ -16,9 +16,11 @@
 //!
 //! Whoever comes first takes a free lock, and who sleeps comes late. So one who has waited for long
 //! sets STARVING before it sleeps again. The next release leaves the lock free for those who slept
-//! only, and wakes one of them. Newcomers stand aside for some milliseconds, and may take it then:
-//! it may be that nobody starves any more. Who takes the lock takes the flag away; others who starve
-//! set it again.
+//! only, and wakes two of them. Newcomers stand aside for some milliseconds, and may take it then:
+//! it may be that nobody starves any more. Who takes the lock takes the flag away. Others who starve
+//! set it again, but only when they are awake: so the second is woken. If it were one alone, those who
+//! take the lock again and again could hand it to each other, and who waits would be woken by the releases
+//! between, after which anybody may take it.
 
 use crate::error::{Result, corrupt};
 use crate::layout::SLOTS;
@@ -200,7 +202,7 @@ pub fn release(segment: &Segment, lock: u64) {
     }
 }
 
-/// Wakes one sleeper, for which the lock is kept if somebody starves.
+/// Wakes a sleeper; if somebody starves two, for which the lock is kept.
 #[cold]
 fn wake(segment: &Segment, lock: u64, starving: bool) {
     crate::crash_point!("lock.released");
@@ -211,7 +213,8 @@ fn wake(segment: &Segment, lock: u64, starving: bool) {
     if is_kept && planted(Bug::KeptWithoutWake) {
         return;
     }
-    if segment.wake(lock, 1) == 0 && is_kept {
+    let most = if is_kept { 2 } else { 1 };
+    if segment.wake(lock, most) == 0 && is_kept {
         // For nobody: who starved has gone.
         let _ = word.compare_exchange(kept, 0, order.0, order.1);
     }
