@@ -79,7 +79,7 @@ fn caught(bug: Bug) -> Caught {
         Bug::BitmapWithoutLock => Modelled(HEAP, "catches_a_bitmap_without_its_lock"),
         Bug::ChunkInTwo => Stepped("allocate large, chunks given back", "chunk"),
         Bug::RefillInTwo => Stepped("allocate small, refill", "free, counted"),
-        Bug::TakenUnreserved => Stepped("allocate large, reserved", "is in use, and given back"),
+        Bug::TakenUnreserved => Stepped("allocate large, reserved", "could not be replayed"),
         Bug::UnmarkedFirst => Modelled(HOLE, "catches_marks_cleared_before_the_pages_are_there"),
         Bug::PunchedFirst => Modelled(HOLE, "catches_pages_given_back_before_the_marks"),
         Bug::GivingForgotten => Modelled(HOLE, "catches_a_step_that_is_not_written_down"),
