@@ -46,7 +46,7 @@ const KEPT_LEAST: u64 = 64;
 const KEPT_MOST: u64 = 768;
 /// What was missed in the last second, in milliseconds, is kept as well: up to so many units, or as many
 /// as are in use.
-const MISSED_MOST: u64 = 520;
+const MISSED_MOST: u64 = 640;
 const LATELY: u64 = 1000;
 
 /// How long who frees something stands at a lock to give memory back.
