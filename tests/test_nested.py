@@ -1,5 +1,8 @@
 """NestedDict: dicts and lists stored in it are shared ones, at any depth."""
 
+import signal
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -140,6 +143,34 @@ def test_what_fails_leaves_nothing_of_a_cycle() -> None:
         d[[]] = loop
     with unchanged(d, ZeroDivisionError):
         d.mutate("a", lambda _: [loop, Unpicklable()], None)
+
+
+def test_a_tree_that_is_stored_stays_when_a_signal_handler_raises() -> None:
+    class Rung(BaseException):
+        pass
+
+    def ring(*_: Any) -> None:
+        raise Rung
+
+    d = NestedDict(a={"n": [0]}, l=[[0]])
+    stores: list[Callable[[Any], Any]] = [
+        lambda n: d.__setitem__("a", {"n": [n]}),
+        lambda n: d.update({"a": {"n": [n]}, "b": {"n": [n]}}),
+        lambda n: d.mutate("a", lambda _: {"n": [n]}),
+        lambda n: d["l"].__setitem__(0, [n]),
+    ]
+    handler = signal.signal(signal.SIGALRM, ring)
+    try:
+        for number in range(4000):
+            with suppress(Rung):
+                signal.setitimer(signal.ITIMER_REAL, (number // 4 % 100 + 1) * 4e-6)
+                while True:  # until it rings
+                    stores[number % 4](number)
+            assert len(d["a"]["n"]) == len(d["l"][0]) == 1, number
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    d.check()
 
 
 def test_lists_in_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from courtyard import _native
 from courtyard._copy import at_one_moment
 from courtyard._dict import Dict
 from courtyard._list import List
@@ -143,25 +144,33 @@ class NestedList(List["_T"]):
 class _Sharing:
     """Makes shared ones of dicts and lists, beside the container that is to hold them.
 
-    What was made for a change that failed is given back at once, cycles too.
+    What was made for a change that failed is given back at once, cycles too. A change may have
+    happened all the same, when a signal handler raises just after it: then all of it stays.
     """
 
-    __slots__ = ("_holder", "_made", "_sources")
+    __slots__ = ("_holder", "_inner", "_made", "_sources")
 
     def __init__(self, holder: Any) -> None:
         self._holder = holder
         self._made: dict[int, Any] = {}  # by the address of what each was made of
         self._sources: list[Any] = []  # which has to stay where it is meanwhile
+        self._inner = 0  # how often those that were made hold each other
 
     def __enter__(self) -> Callable[[Any], Any]:
         return self._share
 
     def __exit__(self, class_: Any, *_error: Any) -> Literal[False]:
-        if class_ is not None:
+        if class_ is not None and not self._is_stored():
             for made in self._made.values():
                 made.clear()
                 made.close()
         return False
+
+    def _is_stored(self) -> bool:
+        """Say whether anything but this, and what was made, holds any of what was made."""
+        references = sum(_native.figures(made)[2]["references"] for made in self._made.values())
+        stored: bool = references > len(self._made) + self._inner
+        return stored
 
     def _share(self, value: Any) -> Any:
         kind = _KINDS.get(type(value))
@@ -172,12 +181,16 @@ class _Sharing:
         self._sources.append(value)
         made = self._made[id(value)] = self._holder._beside(kind)
         if kind is NestedDict:
-            pairs = [(key, self._share(each)) for key, each in value.items()]
+            pairs = [(key, self._share_inner(each)) for key, each in value.items()]
             if pairs:
                 Dict._change_all(made, pairs, [])
         elif value:
-            List._extend(made, [self._share(each) for each in value], False)
+            List._extend(made, [self._share_inner(each) for each in value], False)
         return made
+
+    def _share_inner(self, value: Any) -> Any:
+        self._inner += type(value) in _KINDS
+        return self._share(value)
 
 
 _KINDS: dict[Any, Any] = {dict: NestedDict, list: NestedList}
