@@ -475,6 +475,48 @@ def test_lease_of_the_parent() -> None:
 # -- drop, move
 
 
+def test_queue_closed_while_an_item_is_on_a_lease() -> None:
+    """The lease still ends as it does otherwise; nothing else can be done with that handle."""
+    with cy.Space() as space:
+        other = space.named("q", cy.Queue)
+        failed = space.Queue()
+        for way, left in {"": 0, "raise": 1, "requeue": 1, "drop": 0, "move": 0, "gone": 1}.items():
+            other.put(way)
+            handle = cy.Queue.named("q", space=space)
+            lease: Any = handle.lease()
+            if way == "gone":
+                lease.__enter__()
+                handle.close()
+                del lease
+            else:
+                with suppress(ZeroDivisionError), lease:
+                    handle.close()
+                    with pytest.raises(cy.Closed):
+                        handle.qsize()
+                    if way == "raise":
+                        raise ZeroDivisionError
+                    if way:
+                        lease.move(failed) if way == "move" else getattr(lease, way)()
+            assert (other.qsize(), other.unfinished_tasks) == (left, left), way
+            assert other.get_many(2, timeout=0) == [way] if left else other.empty()
+            if left:
+                other.task_done()
+        assert failed.get() == "move"
+        space.check()
+
+
+def test_closing_the_last_handle_during_a_lease_frees_the_queue() -> None:
+    with cy.Space() as space:
+        objects = space.statistics().objects
+        queue = space.Queue()
+        queue.put("x")
+        with queue.lease():
+            queue.close()
+            assert space.statistics().objects == objects + 1
+        assert space.statistics().objects == objects
+        space.check()
+
+
 @pytest.mark.parametrize("cls", ALL)
 def test_drop(cls: Any) -> None:
     q = made(cls, 1, 2, maxsize=2)

@@ -243,6 +243,28 @@ impl Handle {
         })
     }
 
+    /// As `open`, also after `close()`: for who has it retained.
+    ///
+    /// # Errors
+    /// `NotFound` as `open`.
+    pub fn open_retained(&self, py: Python<'_>) -> PyResult<Use<'_>> {
+        if !self.is_closed() || !self.is_made() {
+            return self.open(py);
+        }
+        let participant = waiting(py, |patience| self.space.participate(patience))?;
+        let me = std::ptr::from_ref(participant).cast_mut();
+        if self.user.swap(me, Ordering::Relaxed) != me {
+            self.uses.store(0, Ordering::Relaxed);
+        }
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        ending::enter(py);
+        Ok(Use {
+            handle: self,
+            participant,
+            before: trust::enter(self.space),
+        })
+    }
+
     /// As `open`, until `limit`: in a forked child the first use may take waiting. None: it took too long.
     ///
     /// # Errors

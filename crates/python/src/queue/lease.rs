@@ -116,6 +116,7 @@ impl Lease {
             .store(attempts.unwrap_or(1), Ordering::Relaxed);
         let holder = std::ptr::from_ref(open.participant) as u64;
         let hold = |is_poison| {
+            base.handle.retain(); // until it ends, also after `close()`
             if let Ok(mut held) = self.held.lock() {
                 *held = Some(Held {
                     lease,
@@ -231,7 +232,7 @@ impl Lease {
     #[pyo3(name = "move", signature = (queue, /))]
     fn move_to(&self, py: Python<'_>, queue: &Bound<'_, Queue>) -> PyResult<()> {
         let (own, other) = (self.queue.bind(py).as_super().get(), queue.as_super().get());
-        let open = own.handle.open(py)?;
+        let open = own.handle.open_retained(py)?;
         let _other = other.handle.open(py)?;
         if !std::ptr::eq(own.handle.space, other.handle.space) {
             return Err(PyValueError::new_err(
@@ -254,8 +255,9 @@ impl Lease {
             }
             Ok(())
         });
-        if put != Put::Done {
-            self.hold(held);
+        match put {
+            Put::Done => own.handle.give_up(),
+            _ => self.hold(held),
         }
         tell(own);
         moved?;
@@ -297,7 +299,11 @@ impl Lease {
     /// What is held, if it is ours; in a child forked meanwhile it is its parent's.
     fn take(&self, open: &Use<'_>) -> Option<Held> {
         let held = self.held.lock().ok()?.take()?;
-        (std::ptr::from_ref(open.participant) as u64 == held.holder).then_some(held)
+        let is_ours = std::ptr::from_ref(open.participant) as u64 == held.holder;
+        if !is_ours {
+            open.handle.give_up();
+        }
+        is_ours.then_some(held)
     }
 
     fn hold(&self, item: Held) {
@@ -319,7 +325,7 @@ impl Lease {
             return Ok(false);
         }
         let base = self.queue.bind(py).as_super().get();
-        let open = base.handle.open(py)?;
+        let open = base.handle.open_retained(py)?;
         let Some(Held {
             lease, is_poison, ..
         }) = self.take(&open)
@@ -337,6 +343,7 @@ impl Lease {
             |patience| queue::end(space, &open, patience, queue, lease, end),
             || queue::end_later(space, &open, queue, lease, end),
         );
+        base.handle.give_up();
         tell(base);
         ended.map(|_| true)
     }
@@ -348,7 +355,14 @@ impl Drop for Lease {
         // loaded: the item goes back. Where there is no GIL to be had the interpreter ends: it goes
         // back with this process.
         Python::try_attach(|py| {
-            let _ = self.end(py, End::Back);
+            // An exception may be on its way, as one that left the block.
+            let pending = PyErr::take(py);
+            if let Err(error) = self.end(py, End::Back) {
+                error.write_unraisable(py, None);
+            }
+            if let Some(pending) = pending {
+                pending.restore(py);
+            }
         });
     }
 }
