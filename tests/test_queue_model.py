@@ -29,7 +29,7 @@ class Beside(RuleBasedStateMachine):
             (cy.PriorityQueue, queue.PriorityQueue),
         ]
         ours, theirs = random.choice(kinds)
-        size = random.choice([0, 3])
+        size = random.choice([0, 3, -1])
         self.handles = [ours(size)]
         self.handles.append(pickle.loads(pickle.dumps(self.handles[0])))
         self.model = theirs(size)
@@ -62,7 +62,7 @@ class Beside(RuleBasedStateMachine):
     def put_many(self, which: int, data: Any) -> None:
         numbers = st.integers(-5, 5).map(lambda n: (n, b""))
         items = data.draw(st.lists(numbers, max_size=5))
-        if self.model.maxsize:
+        if self.model.maxsize > 0:
             items = items[: self.model.maxsize - self.model.qsize()]
         form = data.draw(st.sampled_from([list, tuple, iter]))
         self.handles[which].put_many(form(items), False)
@@ -87,6 +87,24 @@ class Beside(RuleBasedStateMachine):
             self.model.task_done()
 
     @rule(which=st.integers(0, 1))
+    def peek(self, which: int) -> None:
+        if self.model.empty():
+            with pytest.raises(queue.Empty):
+                self.handles[which].peek()
+        else:
+            last = -1 if isinstance(self.model, queue.LifoQueue) else 0
+            assert self.handles[which].peek() == self.model.queue[last]
+
+    @rule(which=st.integers(0, 1))
+    def clear(self, which: int) -> None:
+        items, tasks = self.model.qsize(), self.model.unfinished_tasks
+        assert self.handles[which].clear() == items
+        for _ in range(items):
+            self.model.get()
+        for _ in range(min(items, tasks)):
+            self.model.task_done()
+
+    @rule(which=st.integers(0, 1))
     def done(self, which: int) -> None:
         outcomes = []
         for q in (self.handles[which], self.model):
@@ -100,6 +118,7 @@ class Beside(RuleBasedStateMachine):
     @invariant()
     def same(self) -> None:
         for q in self.handles:
+            assert q.maxsize == self.model.maxsize
             assert (q.qsize(), q.empty(), q.full(), q.unfinished_tasks) == (
                 self.model.qsize(),
                 self.model.empty(),

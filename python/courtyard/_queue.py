@@ -21,12 +21,14 @@ class Queue(Shared, _native.Queue["_T"]):
 
     The union of ``queue.Queue`` and ``multiprocessing.Queue``: ``put``, ``get``, ``put_nowait``,
     ``get_nowait``, ``qsize``, ``empty``, ``full``, ``task_done``, ``join``, ``shutdown``,
-    ``close``; and ``put_many``, ``get_many``, ``lease`` and ``reopen``. There is no feeder thread:
-    when ``put`` returns, the item is there for everyone. Any picklable object may be an item.
+    ``close``; and ``put_many``, ``get_many``, ``peek``, ``clear``, ``lease`` and ``reopen``. There
+    is no feeder thread: when ``put`` returns, the item is there for everyone. Any picklable object
+    may be an item.
 
-    ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. The
-    items of one producer come out in the order in which they were put, whoever takes them.
-    Consumers that wait are woken together and served as they come.
+    ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. An
+    item that comes back since it could not be loaded has its place also where a ``put`` came
+    meanwhile. The items of one producer come out in the order in which they were put, whoever
+    takes them. Consumers that wait are woken together and served as they come.
 
     A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up.
     An item is lost with the consumer that took it, unless it took it on a ``lease``; what a
@@ -65,7 +67,7 @@ class Queue(Shared, _native.Queue["_T"]):
 
     def _state(self) -> str:
         maxsize = self.maxsize
-        return f"{self.qsize()} items" + (f" of at most {maxsize}" if maxsize else "")
+        return f"{self.qsize()} items" + (f" of at most {maxsize}" if maxsize > 0 else "")
 
     def join_thread(self) -> None:
         """Do nothing, as there is no thread: for programs written for multiprocessing."""

@@ -10,7 +10,9 @@ use courtyard_core::holding::{self, Row};
 use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::Participant;
-use courtyard_core::queue::{self, FIRST_RECORD, Fresh, Got, JUMP_ROOM, Order, Put, Queue};
+use courtyard_core::queue::{
+    self, FIRST_RECORD, Fresh, Got, Item, Items, JUMP_ROOM, Order, Put, Queue, Run,
+};
 use courtyard_core::recover;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::seed;
@@ -98,8 +100,13 @@ fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told:
     let all: Vec<u64> = (1..=items).collect();
     let mut done = 0;
     if way == Way::Batch {
+        let mut records = Vec::new();
+        for word in all {
+            assert!(queue::add_record(&mut records, Item::Word(word)));
+        }
         // SAFETY: a participant of a model has one thread.
-        done = unsafe { queue::put_words(&space.segment, participant, CELL, &all) } as u64;
+        let put = unsafe { queue::put_run(&space.segment, participant, CELL, &records) };
+        done = (put / 16) as u64; // bytes of a record of a word
         *told.lock().unwrap() = done;
     }
     for item in done + 1..=items {
@@ -132,10 +139,17 @@ fn take(space: &Space, participant: &Participant, row: Row, way: Way) -> Option<
 fn consume(space: &Space, participant: &Participant, slot: u64, way: Way, got: &Mutex<Vec<u64>>) {
     if way == Way::Batch {
         let (segment, row) = (&space.segment, row(slot));
-        let mut words = [0; 2];
+        let mut buffer = [0; UNIT as usize];
+        let none = |_| false;
         // SAFETY: as above.
-        let count = unsafe { queue::get_words(segment, participant, CELL, row, &mut words) };
-        got.lock().unwrap().extend(&words[..count]);
+        let run = unsafe { queue::get_run(segment, participant, CELL, row, 2, none, &mut buffer) };
+        if let Run::Taken(length) = run {
+            let items = Items(&buffer[..length]).map(|item| match item {
+                Item::Word(word) => word,
+                Item::Bytes(..) => panic!("an item that nobody put"),
+            });
+            got.lock().unwrap().extend(items);
+        }
     }
     for _ in 0..2 {
         if let Some(item) = take(space, participant, row(slot), way) {

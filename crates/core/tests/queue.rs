@@ -7,7 +7,7 @@ use courtyard_core::heap;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::{UNIT, WORD, superblock};
 use courtyard_core::queue::{
-    self, Fresh, Got, INLINE, LONGEST_SEEN, Order, Put, Queue, Seen, Sift, When,
+    self, Fresh, Got, INLINE, LONGEST_SEEN, Look, Order, Put, Queue, Seen, Sift, When,
 };
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
@@ -66,7 +66,7 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Seen> {
 }
 
 fn peek(space: &Space, queue: Queue, most: usize) -> Vec<Seen> {
-    queue::peek(space, me(space), &mut patient, queue.cell, most).unwrap()
+    queue::peek(space, me(space), &mut patient, queue.cell, Look::at(most)).unwrap()
 }
 
 /// What is seen is what then comes, and looking takes nothing.
@@ -188,7 +188,7 @@ fn whatever_a_peer_wrote() {
             let own = [was ^ 8, was.wrapping_add(WORD), root, at];
             for value in wild.into_iter().chain(own) {
                 space.segment.word(at).store(value, Ordering::Relaxed);
-                let seen = queue::peek(&space, me(&space), &mut patient, root, 100);
+                let seen = queue::peek(&space, me(&space), &mut patient, root, Look::at(100));
                 refused += u32::from(seen.is_err());
             }
             space.segment.word(at).store(was, Ordering::Relaxed);
@@ -339,7 +339,7 @@ fn a_tree_in_circles_is_an_error() {
     let me = me(&space);
     assert!(queue::until_due(&space, me, &mut patient, queue).is_err());
     assert!(queue::drop_requeued(&space, me, &mut patient, queue).is_err());
-    assert!(queue::peek(&space, me, &mut patient, queue.cell, usize::MAX).is_err());
+    assert!(queue::peek(&space, me, &mut patient, queue.cell, Look::at(usize::MAX)).is_err());
     put(&space, queue, &Fresh::Word(1));
     let mut buffer = vec![0; INLINE as usize];
     let row = row(&space, queue);

@@ -62,10 +62,18 @@ impl Deadline {
 /// Until when a call stands at the engine's locks: as long as it may wait, and somewhat longer where
 /// that is nothing or next to nothing.
 #[derive(Clone, Copy)]
-pub struct Limit(Deadline);
+pub struct Limit {
+    end: Deadline,
+    /// How long at least, from when it begins; None: it has begun. The clock is asked then, not before:
+    /// most calls wait for no lock.
+    least: Option<Duration>,
+}
 
 impl Limit {
-    pub const NEVER: Limit = Limit(Deadline::NEVER);
+    pub const NEVER: Limit = Limit {
+        end: Deadline::NEVER,
+        least: None,
+    };
 
     /// That of a call that begins now and waits until `wait`; None: it does not wait.
     pub fn of(wait: Option<Deadline>) -> Limit {
@@ -74,9 +82,10 @@ impl Limit {
             Some(_) => LEAST,
             None => GRACE,
         };
-        let least = Instant::now().checked_add(least);
-        let end = wait.map_or(least, |Deadline(at)| at.max(least));
-        Limit(Deadline(end))
+        Limit {
+            end: wait.unwrap_or(Deadline::NEVER),
+            least: Some(least),
+        }
     }
 
     /// That of what is put off where it takes any longer.
@@ -84,18 +93,39 @@ impl Limit {
         Limit::of(Some(Deadline::after(Duration::ZERO)))
     }
 
-    pub fn earlier(self, other: Limit) -> Limit {
-        match (self.0.0, other.0.0) {
-            (Some(one), Some(two)) => Limit(Deadline(Some(one.min(two)))),
-            (None, _) => other,
-            (_, None) => self,
+    /// It begins with the first wait, if it has not begun.
+    pub fn begin(&mut self) {
+        if let Some(least) = self.least.take() {
+            let least = Instant::now().checked_add(least);
+            self.end = Deadline(self.end.0.max(least));
         }
     }
 
+    fn begun(mut self) -> Limit {
+        self.begin();
+        self
+    }
+
+    pub fn earlier(self, other: Limit) -> Limit {
+        let is_never = |limit: Limit| limit.least.is_none() && limit.end.0.is_none();
+        if is_never(other) {
+            return self;
+        }
+        if is_never(self) {
+            return other;
+        }
+        let (one, two) = (self.begun().end, other.begun().end);
+        let end = match (one.0, two.0) {
+            (Some(one), Some(two)) => Deadline(Some(one.min(two))),
+            (one, two) => Deadline(one.or(two)),
+        };
+        Limit { end, least: None }
+    }
+
     /// How long the next slice of standing at a lock may be; None: no longer. The first is some
-    /// time in any case.
+    /// time in any case. It has begun.
     pub fn slice(self, is_first: bool) -> Option<Duration> {
-        let left = self.0.left(PROBE);
+        let left = self.begun().end.left(PROBE);
         if is_first {
             return Some(left.map_or(A_LOOK, |left| left.max(A_LOOK)));
         }
@@ -141,7 +171,8 @@ pub fn until<T>(limit: Limit, work: impl FnOnce() -> PyResult<T>) -> PyResult<Op
             PASSED.set(self.1);
         }
     }
-    let limit = inside(limit);
+    let mut limit = inside(limit);
+    limit.begin();
     let _back = Back(AROUND.replace(limit), PASSED.replace(false));
     match work() {
         Err(_) if PASSED.get() => Ok(None),

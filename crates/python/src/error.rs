@@ -87,11 +87,12 @@ pub fn waiting_until<T>(
 /// How a call stands at a lock.
 fn standing<'a>(
     py: Python<'a>,
-    limit: Limit,
+    mut limit: Limit,
     raised: &'a mut Option<PyErr>,
 ) -> impl FnMut(Slice) -> Result<()> + 'a {
     let mut is_first = true;
     move |slice| {
+        limit.begin();
         let most = inside(limit).slice(std::mem::replace(&mut is_first, false));
         let most = most.ok_or(Error::TimedOut)?;
         ending::waiting(py, || slice(most))?;
@@ -113,6 +114,7 @@ pub fn surely_until<T>(
 ) -> (Result<T>, PyResult<()>) {
     let (mut raised, mut is_first) = (Ok(()), true);
     let result = work(&mut |slice| {
+        limit.begin();
         let most = limit.slice(std::mem::replace(&mut is_first, false));
         let most = most.ok_or(Error::TimedOut)?;
         ending::waiting(py, || slice(most))?;
@@ -166,7 +168,8 @@ pub fn copying_until<T: Send>(
     if bytes < LONG {
         return waiting_until(py, limit, work);
     }
-    let limit = inside(limit);
+    let mut limit = inside(limit);
+    limit.begin();
     let (result, raised) = ending::waiting(py, || {
         let (mut raised, mut is_first) = (None, true);
         let result = work(&mut |slice| {

@@ -16,6 +16,7 @@ use courtyard_core::space::{Patience, Space, at_once};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::path::Path;
 
 pub struct Handle {
@@ -58,6 +59,23 @@ pub fn address(space: &Space, object: ObjectId, ticket: Ticket) -> Address {
     let path = space.segment.path().to_string_lossy().into_owned();
     let ObjectId { row, serial } = object;
     (path, space.uuid, row, serial, ticket.row, ticket.id)
+}
+
+thread_local! {
+    /// Whether pickles that are loaded stay as they are: they will be loaded again.
+    static KEEPS_TICKETS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Loads what will be loaded again: the objects in it stay alive for that.
+pub fn keeping_tickets<T>(load: impl FnOnce() -> T) -> T {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            KEEPS_TICKETS.set(self.0);
+        }
+    }
+    let _back = Back(KEEPS_TICKETS.replace(true));
+    load()
 }
 
 impl Handle {
@@ -116,9 +134,12 @@ impl Handle {
             row: *row,
             serial: *serial,
         };
-        let ticket = Ticket {
-            row: *ticket,
-            id: *id,
+        let ticket = match KEEPS_TICKETS.get() {
+            true => Ticket::NONE,
+            false => Ticket {
+                row: *ticket,
+                id: *id,
+            },
         };
         let member = waiting(py, |patience| {
             directory::receive(space, participant, patience, object, ticket)

@@ -153,16 +153,29 @@ pub fn create_with(
     fill: impl FnOnce(u64),
     parts: &[&Unfinished],
 ) -> Result<(ObjectId, u64)> {
+    let root = unlisted(space, participant, &mut *patience, kind, length)?;
+    fill(root.payload());
+    directory::create(space, participant, patience, &root, parts, KIND)
+}
+
+/// The block of a cell of `kind` with `length` bytes in place, all zero, that no object names.
+///
+/// # Errors
+/// `Full`.
+pub fn unlisted<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u64,
+    length: u64,
+) -> Result<Unfinished<'a>> {
     let room = room(length)?;
     let root = Unfinished::allocate(space, participant, patience, room, KIND)?;
     let base = root.payload();
     space.segment.zero(base, room);
-    space
-        .segment
-        .word(base + SHAPE)
-        .store(length << 8 | kind, Ordering::Relaxed);
-    fill(base);
-    directory::create(space, participant, patience, &root, parts, KIND)
+    let shape = space.segment.word(base + SHAPE);
+    shape.store(length << 8 | kind, Ordering::Relaxed);
+    Ok(root)
 }
 
 /// The first word of a cell, and its kind and length, checked.

@@ -15,21 +15,40 @@ use crate::segment::Segment;
 use crate::sync::{Ordering, compiler_fence};
 use crate::wait;
 
-/// Bytes of a record of one word.
-const RECORD: u64 = 2 * WORD;
+/// A record of a run to be put, at the end of those before: a value word, or bytes of the codec's kind
+/// that are to lie in the ring; false: they are too many for it.
+#[inline]
+pub fn add_record(records: &mut Vec<u8>, item: Item) -> bool {
+    match item {
+        Item::Word(word) => {
+            let head = Header::new(0, A_WORD, WORD).0;
+            let bytes = [head.to_ne_bytes(), word.to_ne_bytes()];
+            records.extend_from_slice(bytes.as_flattened());
+        }
+        Item::Bytes(_, bytes) if bytes.len() as u64 > INLINE => return false,
+        Item::Bytes(kind, bytes) => {
+            let head = Header::new(0, u64::from(kind), bytes.len() as u64).0;
+            records.extend_from_slice(&head.to_ne_bytes());
+            records.extend_from_slice(bytes);
+            records.resize(records.len().next_multiple_of(WORD as usize), 0);
+        }
+    }
+    true
+}
 
-/// Puts as many of the words as the page has room for, if nothing stands in the way; how many.
+/// Puts as many of the records as the page has room for, if nothing stands in the way; how many bytes of
+/// them.
 ///
 /// # Safety
 /// As `put_alone`.
 ///
 /// # Crash
 /// The store to the tail commits all; the wake owed is written before it.
-pub unsafe fn put_words(
+pub unsafe fn put_run(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
-    words: &[u64],
+    records: &[u8],
 ) -> usize {
     if read(segment, cell + ORDER) != Order::Fifo as u64 || !participant.is_ours() {
         return 0;
@@ -39,7 +58,7 @@ pub unsafe fn put_words(
     else {
         return 0;
     };
-    let (put, end) = fill(segment, cell, words).unwrap_or_default();
+    let (put, end) = fill(segment, cell, records).unwrap_or_default();
     if put == 0 {
         lock::release(segment, cell);
         return 0;
@@ -56,30 +75,56 @@ pub unsafe fn put_words(
     put
 }
 
-/// Fills records behind the tail; how many, and where they end. The put lock is held.
-fn fill(segment: &Segment, cell: u64, words: &[u64]) -> Result<(usize, u64)> {
+/// The head of the first of these records, its bytes, and all behind it.
+#[inline]
+fn split(records: &[u8]) -> Option<(Header, &[u8], &[u8])> {
+    let (head, rest) = records.split_first_chunk()?;
+    let head = Header(u64::from_ne_bytes(*head));
+    let (bytes, rest) = rest.split_at_checked((head.size() - WORD) as usize)?;
+    Some((head, bytes, rest))
+}
+
+/// Fills records behind the tail; how many bytes of them, and where they end. The put lock is held.
+fn fill(segment: &Segment, cell: u64, records: &[u8]) -> Result<(usize, u64)> {
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     let tail = at(TAIL);
     let mut ordinal = head_of(segment, tail)?.ordinal();
     if at(CLOSING) != 0 {
         return Ok((0, tail));
     }
-    let mut room = (page_of(tail) + UNIT - JUMP_ROOM - tail) / RECORD;
+    let mut most = u64::MAX;
     if at(MAXIMUM) != 0 {
         let (items, leased) = counts(segment, cell);
-        room = room.min(at(MAXIMUM).saturating_sub(items.saturating_add(leased)));
+        most = at(MAXIMUM).saturating_sub(items.saturating_add(leased));
     }
+    let end = page_of(tail) + UNIT - JUMP_ROOM;
     let store = |at: u64, word: u64| segment.word(at).store(word, Ordering::Relaxed);
-    let (mut record, mut put) = (tail, 0);
-    for &word in words.iter().take(room as usize) {
-        let next = (ordinal + 1) & 0xFFFF_FFFF;
-        store(record + WORD, word);
-        store(record + RECORD, Header::new(next, 0, 0).0);
-        store(record, Header::new(ordinal, A_WORD, WORD).0);
-        (record, ordinal) = (record + RECORD, next);
-        put += 1;
+    let (mut record, mut rest) = (tail, records);
+    // Words are faster one by one, longer ones all at once: what is behind the head at the tail means
+    // nothing.
+    let is_copied = split(records).is_some_and(|(head, ..)| head.kind() != A_WORD);
+    let room = (end.saturating_sub(tail) / WORD * WORD) as usize;
+    if is_copied && room > WORD as usize {
+        let bytes = &records[..records.len().min(room)];
+        segment.copy_in(tail + WORD, &bytes[WORD as usize..]);
     }
-    Ok((put, record))
+    while let Some((head, bytes, behind)) = split(rest) {
+        if record + head.size() > end || most == 0 {
+            break;
+        }
+        match bytes.first_chunk() {
+            _ if is_copied => {}
+            Some(word) if head.kind() == A_WORD => store(record + WORD, u64::from_ne_bytes(*word)),
+            _ => segment.copy_in(record + WORD, bytes),
+        }
+        store(record, Header::new(ordinal, head.kind(), head.length()).0);
+        ordinal = (ordinal + 1) & 0xFFFF_FFFF;
+        (record, rest, most) = (record + head.size(), behind, most - 1);
+    }
+    if record != tail {
+        store(record, Header::new(ordinal, 0, 0).0);
+    }
+    Ok(((record - tail) as usize, record))
 }
 
 /// Whether the oldest item seems to be a word; by the time it is taken there may be another.
@@ -90,55 +135,38 @@ pub fn starts_with_word(segment: &Segment, cell: u64) -> bool {
         && head_of(segment, head).is_ok_and(|header| header.kind() == A_WORD)
 }
 
-/// Takes as many of the oldest items into `words` as are words on one page, if nothing stands in
-/// the way; how many. `row` counts what this process takes.
+/// Takes the oldest item if it is a word and nothing stands in the way. `row` counts what this process
+/// takes.
 ///
 /// # Safety
 /// As `put_alone`.
 ///
 /// # Crash
-/// One record moves the head on and counts the items as ours.
+/// One record moves the head on and counts the item as ours.
 #[inline]
-pub unsafe fn get_words(
+pub unsafe fn get_word(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
     row: Row,
-    words: &mut [u64],
-) -> usize {
+) -> Option<u64> {
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }) else {
-        return 0;
-    };
+    let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
-        return 0;
+        return None;
     }
-    let Ok(Some(front)) = front(segment, cell) else {
-        return 0;
-    };
-    if page::is_left(segment, cell, front.record) {
-        return 0; // `get` drops some pages
+    let front = front(segment, cell).ok()??;
+    if front.kind() != A_WORD || page::is_left(segment, cell, front.record) {
+        return None; // `get` drops some pages
     }
-    let (tail, mut place, mut got) = (read(segment, cell + TAIL), front.record, 0);
-    while got < words.len() && place != tail {
-        match head_of(segment, place) {
-            Ok(header) if header.kind() == A_WORD => {
-                words[got] = segment.word(place + WORD).load(Ordering::Relaxed);
-                (place, got) = (place + header.size(), got + 1);
-            }
-            _ => break,
-        }
-    }
-    if got == 0 {
-        return 0;
-    }
-    record.write(cell + HEAD, place);
-    let taken = row.amount(segment).wrapping_add(got as u64);
+    let word = segment.word(front.record + WORD).load(Ordering::Relaxed);
+    record.write(cell + HEAD, front.end());
+    let taken = row.amount(segment).wrapping_add(1);
     record.write(row.at + holding::AMOUNT, taken);
     crate::crash_point!("queue.got");
     record.commit(cell + ROOM);
-    got
+    Some(word)
 }
 
 /// What an attempt to take several items came to.
@@ -237,16 +265,14 @@ pub struct Items<'a>(pub &'a [u8]);
 impl<'a> Iterator for Items<'a> {
     type Item = Item<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
-        let (head, rest) = self.0.split_first_chunk()?;
-        let header = Header(u64::from_ne_bytes(*head));
-        let length = header.length() as usize;
-        let bytes = rest.get(..length)?; // they were copied under the lock, and checked before
-        self.0 = rest.get(length.next_multiple_of(WORD as usize)..)?;
-        if header.kind() == A_WORD {
-            let word = bytes.first_chunk()?;
-            return Some(Item::Word(u64::from_ne_bytes(*word)));
+        let (head, bytes, behind) = split(self.0)?;
+        self.0 = behind;
+        if head.kind() == A_WORD {
+            return Some(Item::Word(u64::from_ne_bytes(*bytes.first_chunk()?)));
         }
-        Some(Item::Bytes(header.kind() as u8, bytes))
+        let bytes = bytes.get(..head.length() as usize)?;
+        Some(Item::Bytes(head.kind() as u8, bytes))
     }
 }

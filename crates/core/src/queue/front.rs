@@ -28,7 +28,7 @@ pub(super) struct Front {
 }
 
 impl Front {
-    fn end(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.record + self.header.size()
     }
 

@@ -36,6 +36,7 @@
 //! what is behind a store before it means nothing.
 
 mod batch;
+mod clear;
 mod doom;
 mod end;
 mod front;
@@ -47,7 +48,8 @@ mod requeue;
 mod tail;
 mod tree;
 
-pub use batch::{Item, Items, Run, get_run, get_words, put_words, starts_with_word};
+pub use batch::{Item, Items, Run, add_record, get_run, get_word, put_run, starts_with_word};
+pub use clear::{clear, free_cleared};
 pub use doom::crumble;
 pub use end::{End, end, end_later};
 pub use front::{
@@ -57,7 +59,7 @@ pub use front::{
 pub use item::{Fresh, Got, Put, attempts, contents, fill, prepare, reserve};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{create, drop_pages, lay_out};
-pub use peek::{LONGEST_SEEN, Seen, peek};
+pub use peek::{LONGEST_SEEN, Look, Seen, peek};
 pub use requeue::{When, drop_requeued, has_requeued, promote, requeue, transfer, until_due};
 pub use tail::{put, put_alone};
 pub use tree::{Sift, block_of, end_turn, filled, insert, try_turn, turn, word};

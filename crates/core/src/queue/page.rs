@@ -67,7 +67,7 @@ pub fn lay_out(segment: &Segment, cell: u64, first: u64, maximum: u64, order: Or
     }
 }
 
-fn allocate<'a>(
+pub(super) fn allocate<'a>(
     space: &'a Space,
     participant: &'a Participant,
     patience: Patience,

@@ -23,7 +23,28 @@ pub enum Seen {
     Long(u64),
 }
 
-/// The first items, at most so many, in the order in which they would be taken; but of a priority
+/// Which items are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Look {
+    pub most: usize,
+    /// Of an item of more bytes only the length comes.
+    pub longest: u64,
+    /// Whether also those that are served only later.
+    pub is_all: bool,
+}
+
+impl Look {
+    /// At most so many, for people.
+    pub fn at(most: usize) -> Look {
+        Look {
+            most,
+            longest: LONGEST_SEEN,
+            is_all: true,
+        }
+    }
+}
+
+/// The first items, in the order in which they would be taken; but of a priority
 /// queue only the first of its tree is known to be the next: the others follow as they stand there.
 /// Getters wait meanwhile.
 ///
@@ -34,7 +55,11 @@ pub fn peek(
     participant: &Participant,
     patience: Patience,
     cell: u64,
-    most: usize,
+    Look {
+        most,
+        longest,
+        is_all,
+    }: Look,
 ) -> Result<Vec<Seen>> {
     let segment = &space.segment;
     space.run_as(participant, patience, |operation| {
@@ -59,7 +84,7 @@ pub fn peek(
         };
         first.splice(at..at, due);
         for block in first.into_iter().take(most) {
-            seen.push(in_block(segment, block)?);
+            seen.push(in_block(segment, block, longest)?);
         }
         if read(segment, cell + ORDER) == Order::Least as u64 {
             for index in 0..read(segment, cell + FILLED) {
@@ -68,20 +93,28 @@ pub fn peek(
                 }
                 let word = tree::word(segment, cell, index)?;
                 let block = tree::block_of(segment, word)?;
-                seen.push(block.map_or(Ok(Seen::Word(word)), |block| in_block(segment, block))?);
+                seen.push(block.map_or(Ok(Seen::Word(word)), |block| {
+                    in_block(segment, block, longest)
+                })?);
             }
         } else {
-            in_ring(segment, cell, most, &mut seen)?;
+            in_ring(segment, cell, (most, longest), &mut seen)?;
         }
-        for block in later.into_iter().take(most - seen.len()) {
-            seen.push(in_block(segment, block)?);
+        later.truncate(if is_all { most - seen.len() } else { 0 });
+        for block in later {
+            seen.push(in_block(segment, block, longest)?);
         }
         Ok(seen)
     })
 }
 
 /// The get lock is held: what is between head and tail stays, and more may come.
-fn in_ring(segment: &Segment, cell: u64, most: usize, seen: &mut Vec<Seen>) -> Result<()> {
+fn in_ring(
+    segment: &Segment,
+    cell: u64,
+    (most, longest): (usize, u64),
+    seen: &mut Vec<Seen>,
+) -> Result<()> {
     let (mut head, tail) = (read(segment, cell + HEAD), read(segment, cell + TAIL));
     let mut jumps = 0;
     while head != tail && seen.len() < most {
@@ -95,7 +128,7 @@ fn in_ring(segment: &Segment, cell: u64, most: usize, seen: &mut Vec<Seen>) -> R
                 continue;
             }
             (A_WORD, _) => seen.push(Seen::Word(word)),
-            (A_BLOCK, _) => seen.push(in_block(segment, word)?),
+            (A_BLOCK, _) => seen.push(in_block(segment, word, longest)?),
             (kind, length) if kind >= u64::from(WORD_KINDS) && length <= INLINE => {
                 let mut bytes = vec![0; length as usize];
                 segment.copy_out(head + WORD, &mut bytes);
@@ -112,13 +145,13 @@ fn in_ring(segment: &Segment, cell: u64, most: usize, seen: &mut Vec<Seen>) -> R
     Ok(())
 }
 
-fn in_block(segment: &Segment, block: u64) -> Result<Seen> {
+fn in_block(segment: &Segment, block: u64, longest: u64) -> Result<Seen> {
     let (kind, at, length) = contents(segment, payload_of(segment, block)?)?;
     if kind == VALUE_WORD {
         segment.check_range(at, WORD)?;
         return Ok(Seen::Word(segment.word(at).load(Ordering::Relaxed)));
     }
-    if length > LONGEST_SEEN {
+    if length > longest {
         return Ok(Seen::Long(length));
     }
     let mut bytes = vec![0; length as usize];

@@ -3,14 +3,14 @@
 use super::back::{put_back, secure, secure_bytes};
 use super::front::{End, take};
 use super::item::{Held, decode_bytes, may_fail};
-use super::tail::put_one;
+use super::tail::{put_encoded, put_fresh, spare};
 use super::{Queue, empty, is_fifo, shut_down};
 use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::ending;
 use crate::waiter::Deadline;
 use courtyard_core::layout::UNIT;
 use courtyard_core::os;
-use courtyard_core::queue::{self, Item, Items, Order, Run};
+use courtyard_core::queue::{self, Fresh, Item, Items, Run};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// So many items at a time: the lock is held for about a microsecond.
 const MOST: usize = 64;
+/// And about so many bytes.
+const FULL: usize = UNIT as usize / 2;
 
 /// Puts the items of a list or a tuple.
 ///
@@ -30,54 +32,103 @@ pub fn put(
     items: &Bound<'_, PyAny>,
     wait: Option<Deadline>,
 ) -> PyResult<()> {
-    let (mut words, mut kept) = ([0; MOST], Vec::with_capacity(MOST));
+    let _open = slf.as_super().get().handle.open(slf.py())?;
+    let mut run = RECORDS.take();
+    run.records.clear();
+    run.count = 0;
+    let fifo = is_fifo(slf.get());
     for item in items.try_iter()? {
         let item = item?;
-        // What encoding raises, `put_one` raises again.
-        if let Some(word) = word_of(&item).filter(|_| slf.get().order == Order::Fifo) {
-            words[kept.len()] = word;
-            kept.push(item);
-            if kept.len() == MOST {
-                flush(slf, &words, &mut kept, wait)?;
+        if let Some(word) = codec::encode_word(&item).filter(|_| fifo) {
+            run.add_item(Item::Word(word));
+            if run.count >= MOST {
+                run.flush(slf, wait)?;
             }
-        } else {
-            flush(slf, &words, &mut kept, wait)?;
-            put_one(slf, &item, wait)?;
+            continue;
         }
+        let put = match codec::encode(&item, Links::Keep) {
+            Ok(encoded) if fifo && run.add(&encoded) => {
+                if run.count < MOST && run.records.len() < FULL {
+                    continue;
+                }
+                run.flush(slf, wait)
+            }
+            Ok(encoded) => {
+                run.flush(slf, wait)?;
+                put_encoded(slf, &item, &encoded, wait)
+            }
+            Err(error) => {
+                run.flush(slf, wait)?;
+                Err(error)
+            }
+        };
+        put.or_else(|error| spare(slf, &item, error))?;
     }
-    flush(slf, &words, &mut kept, wait)
-}
-
-fn word_of(item: &Bound<'_, PyAny>) -> Option<u64> {
-    match codec::encode(item, Links::Keep) {
-        Ok(Encoded::Word(word)) => Some(word),
-        _ => None,
-    }
-}
-
-/// Puts the items that `words` are; what has no room waits for it.
-fn flush(
-    slf: &Bound<'_, Queue>,
-    words: &[u64; MOST],
-    kept: &mut Vec<Bound<'_, PyAny>>,
-    wait: Option<Deadline>,
-) -> PyResult<()> {
-    let base = slf.as_super().get();
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-    let mut done = 0;
-    while done < kept.len() {
-        if let Some(participant) = base.handle.held() {
-            let rest = &words[done..kept.len()];
-            // SAFETY: the GIL is held from before this call until after it.
-            done += unsafe { queue::put_words(segment, participant, cell, rest) };
-        }
-        if let Some(item) = kept.get(done) {
-            put_one(slf, item, wait)?;
-            done += 1;
-        }
-    }
-    kept.clear();
+    run.flush(slf, wait)?;
+    RECORDS.set(run);
     Ok(())
+}
+
+thread_local! {
+    /// Room for the records of a run; who puts what is in it leaves none to who comes meanwhile.
+    static RECORDS: Cell<Records> = const { Cell::new(Records { records: Vec::new(), count: 0 }) };
+}
+
+/// The records of items that lie in the ring itself, in their order.
+#[derive(Default)]
+struct Records {
+    records: Vec<u8>,
+    count: usize,
+}
+
+impl Records {
+    /// False: it is none of these.
+    fn add(&mut self, encoded: &Encoded<'_, '_>) -> bool {
+        match encoded {
+            Encoded::Word(word) => self.add_item(Item::Word(*word)),
+            Encoded::Block(block) if block.links.is_empty() => block.with_parts(|parts, _| {
+                // Those with buffers beside them are large as a rule.
+                matches!(parts, &[bytes] if self.add_item(Item::Bytes(block.kind, bytes)))
+            }),
+            Encoded::Block(_) => false,
+        }
+    }
+
+    #[inline]
+    fn add_item(&mut self, item: Item<'_>) -> bool {
+        let is_added = queue::add_record(&mut self.records, item);
+        self.count += usize::from(is_added);
+        is_added
+    }
+
+    /// Puts them; what has no room waits for it.
+    fn flush(&mut self, slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<()> {
+        let base = slf.as_super().get();
+        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        let mut rest = self.records.as_slice();
+        while !rest.is_empty() {
+            if let Some(participant) = base.handle.held() {
+                // SAFETY: the GIL is held from before this call until after it.
+                let put = unsafe { queue::put_run(segment, participant, cell, rest) };
+                rest = &rest[put..];
+            }
+            let mut items = Items(rest);
+            let parts;
+            let fresh = match items.next() {
+                None => break,
+                Some(Item::Word(word)) => Fresh::Word(word),
+                Some(Item::Bytes(kind, bytes)) => {
+                    parts = [bytes];
+                    Fresh::Bytes(kind, &parts)
+                }
+            };
+            put_fresh(slf, slf.as_any(), &fresh, wait)?;
+            rest = items.0;
+        }
+        self.records.clear();
+        self.count = 0;
+        Ok(())
+    }
 }
 
 /// So many items may be given back at once: each has a block and a row.
@@ -234,6 +285,7 @@ fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run>
                 Item::Bytes(kind, bytes) => decode_bytes(py, kind, bytes, Buffers::Own),
             };
             if let Err(error) = item.and_then(|item| hand.items.append(item)) {
+                hand.blocks.resize_with(hand.items.len(), || None);
                 hand.secure(slf);
                 hand.blocks
                     .extend([raw].into_iter().chain(items).map(|raw| match raw {
@@ -247,8 +299,8 @@ fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run>
                     }));
                 return Err(error);
             }
-            hand.blocks.push(None);
         }
+        hand.blocks.resize_with(hand.items.len(), || None);
     }
     BUFFER.set(Some(buffer));
     Ok(got)

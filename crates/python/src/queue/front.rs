@@ -6,14 +6,14 @@ use super::{Queue, Sorted, empty, is_fifo, shut_down};
 use crate::codec::{self, Buffers, pickle};
 use crate::deadline::Limit;
 use crate::error::raise;
-use crate::handle::Use;
+use crate::handle::{Use, keeping_tickets};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::participant::Participant;
-use courtyard_core::queue::{self, Got, INLINE, ITEMS, Order, Seen};
+use courtyard_core::queue::{self, Got, INLINE, ITEMS, Look, Order, Seen};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -85,13 +85,12 @@ impl Queue {
         let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
         if queue::starts_with_word(segment, cell) {
             // Without what an item of bytes needs: a number costs a tenth less.
-            let mut word = [0];
             // SAFETY: the GIL is held from before this call until after it.
-            if unsafe { queue::get_words(segment, participant, cell, row, &mut word) } == 1 {
-                let item = codec::decode_word(py, word[0]).map(Bound::unbind);
-                let bytes = word[0].to_ne_bytes();
+            if let Some(word) = unsafe { queue::get_word(segment, participant, cell, row) } {
+                let item = codec::decode_word(py, word).map(Bound::unbind);
                 return Some(Some(item.inspect_err(|_| {
-                    give_back(py, base, participant, row, queue::VALUE_WORD, &bytes);
+                    let (kind, bytes) = (queue::VALUE_WORD, word.to_ne_bytes());
+                    give_back(py, base, participant, row, kind, &bytes);
                 })));
             }
         }
@@ -402,6 +401,35 @@ fn load_and_take(
     })
 }
 
+/// The first item, loaded without taking it.
+///
+/// # Errors
+/// `queue.Empty`, `ShutDown`; what loading raises.
+pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
+    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    let open = handle.open(py)?;
+    let was_closing = queue::is_closing(&handle.space.segment, handle.cell);
+    if queue::has_requeued(&handle.space.segment, handle.cell)
+        && let Some(Some(sorted)) = Sorted::take(slf, Limit::NEVER)?
+    {
+        sorted.promote_due(py)?;
+    }
+    let seen = handle.waiting(py, |patience| {
+        let look = Look {
+            most: 1,
+            longest: u64::MAX,
+            is_all: false,
+        };
+        queue::peek(handle.space, &open, patience, handle.cell, look)
+    })?;
+    keeping_tickets(|| match seen.into_iter().next() {
+        Some(Seen::Word(word)) => Ok(codec::decode_word(py, word)?.unbind()),
+        Some(Seen::Bytes(kind, bytes)) => decode_bytes(py, kind, &bytes, Buffers::Own),
+        _ if was_closing => Err(shut_down(slf, false)),
+        _ => Err(empty(py)),
+    })
+}
+
 /// The first items, at most so many, decoded without taking them; nothing is unpickled.
 ///
 /// # Errors
@@ -410,7 +438,7 @@ pub fn peek<'py>(slf: &Bound<'py, Queue>, most: usize) -> PyResult<Bound<'py, Py
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
     let open = handle.open(py)?;
     let seen = handle.waiting(py, |patience| {
-        queue::peek(handle.space, &open, patience, handle.cell, most)
+        queue::peek(handle.space, &open, patience, handle.cell, Look::at(most))
     })?;
     let decode = |item: Seen| match item {
         Seen::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),

@@ -2,7 +2,7 @@
 
 use super::front::{next_due, tell};
 use super::item::{decode_leased, is_poison};
-use super::{Queue, Sorted, empty, first_item, raise_named, shut_down};
+use super::{Queue, Sorted, empty, first_item, full, shut_down};
 use crate::deadline::Limit;
 use crate::handle::Use;
 use crate::waiter::{self, Deadline};
@@ -263,7 +263,7 @@ impl Lease {
         moved?;
         match put {
             Put::Done => Ok(()),
-            Put::Full => Err(raise_named(py, "queue", "Full")),
+            Put::Full => Err(full(py)),
             Put::ShutDown => Err(shut_down(queue, true)),
         }
     }

@@ -38,7 +38,7 @@ impl<'a> Sorted<'a> {
     ///
     /// # Errors
     /// `RuntimeError` inside a comparison by the same queue; what a signal handler raises.
-    pub fn take(slf: &'a Bound<'_, Queue>, limit: Limit) -> PyResult<Option<Option<Self>>> {
+    pub fn take(slf: &'a Bound<'_, Queue>, mut limit: Limit) -> PyResult<Option<Option<Self>>> {
         let (py, base) = (slf.py(), slf.as_super().get());
         if !is_least(slf.get()) {
             return Ok(Some(None));
@@ -61,6 +61,7 @@ impl<'a> Sorted<'a> {
                 let holder = open.participant;
                 return Ok(Some(Some(Sorted { base, holder })));
             }
+            limit.begin();
             let most = deadline::inside(limit).slice(std::mem::replace(&mut is_first, false));
             let Some(most) = most else {
                 return Ok(None);
@@ -201,7 +202,7 @@ impl Sorted<'_> {
     ///
     /// # Errors
     /// What comparing raises.
-    fn promote_due(&self, py: Python<'_>) -> PyResult<bool> {
+    pub fn promote_due(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = &self.base.handle;
         let (space, queue) = (handle.space, Queue::queue(self.base));
         while queue::has_requeued(&space.segment, queue.cell) {

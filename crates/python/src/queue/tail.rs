@@ -1,7 +1,7 @@
 //! Putting items.
 
 use super::item::{KIND_LINKED, with_links};
-use super::{Queue, Sorted, raise_named, shut_down};
+use super::{Queue, Sorted, full, shut_down};
 use crate::codec::{self, Encoded, Links};
 use crate::deadline::Limit;
 use crate::primitive::Primitive;
@@ -59,13 +59,26 @@ pub fn put(
 ) -> PyResult<()> {
     let handle = &slf.as_super().get().handle;
     let Some(_open) = handle.open_until(slf.py(), Limit::of(wait))? else {
-        return Err(raise_named(slf.py(), "queue", "Full"));
+        return Err(full(slf.py()));
     };
-    match codec::encode(item, Links::Keep)? {
+    put_encoded(slf, item, &codec::encode(item, Links::Keep)?, wait)
+}
+
+/// As `put`, of an item that is encoded.
+///
+/// # Errors
+/// As `put`.
+pub fn put_encoded(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    encoded: &Encoded<'_, '_>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    match encoded {
         Encoded::Word(word) if slf.get().order == Order::Lifo => {
             put_parts(slf, item, queue::VALUE_WORD, &[&word.to_ne_bytes()], wait)
         }
-        Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(word), wait),
+        Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(*word), wait),
         Encoded::Block(block) => block.with_parts(|parts, _| {
             if block.links.is_empty() {
                 return put_parts(slf, item, block.kind, parts, wait);
@@ -102,7 +115,7 @@ fn put_parts(
     })?;
     match fresh {
         Some(fresh) => put_fresh(slf, item, &fresh, wait),
-        None => Err(raise_named(py, "queue", "Full")),
+        None => Err(full(py)),
     }
 }
 
@@ -121,7 +134,11 @@ fn if_room<T>(
     })
 }
 
-fn put_fresh(
+/// Puts what lies in the ring itself, or in a block that is made.
+///
+/// # Errors
+/// As `put`.
+pub fn put_fresh(
     slf: &Bound<'_, Queue>,
     item: &Bound<'_, PyAny>,
     fresh: &Fresh,
@@ -150,7 +167,7 @@ fn put_fresh(
     match done {
         Some(Put::Done) => Ok(()),
         Some(Put::ShutDown) => Err(shut_down(slf, true)),
-        _ => Err(raise_named(py, "queue", "Full")),
+        _ => Err(full(py)),
     }
 }
 

@@ -218,6 +218,16 @@ fn words(count: u64) -> Vec<Vec<u8>> {
     (0..count).map(|word| word.to_ne_bytes().to_vec()).collect()
 }
 
+fn put_run<'a>(space: &Space, queue: Queue, items: impl IntoIterator<Item = Item<'a>>) {
+    let mut records = Vec::new();
+    for item in items {
+        assert!(queue::add_record(&mut records, item));
+    }
+    // SAFETY: the processes here have one thread.
+    let put = unsafe { queue::put_run(&space.segment, me(space), queue.cell, &records) };
+    assert_eq!(put, records.len());
+}
+
 fn putting(entries: &mut Vec<Entry>) {
     for (name, count, length, stack) in [
         ("put the first item", 0, 100, false),
@@ -259,13 +269,48 @@ fn putting(entries: &mut Vec<Entry>) {
         words(1),
         words(4),
         |_, _| (),
+        |space, queue, ()| put_run(space, queue, [1, 2, 3].map(Item::Word)),
+    ));
+    entries.push(change(
+        "put items at once",
+        (0, false),
+        row(1, 100),
+        row(4, 100),
+        |_, _| (),
         |space, queue, ()| {
-            // SAFETY: as above.
-            let put =
-                unsafe { queue::put_words(&space.segment, me(space), queue.cell, &[1, 2, 3]) };
-            assert_eq!(put, 3);
+            let items = row(4, 100);
+            put_run(
+                space,
+                queue,
+                [1, 2, 3].map(|n| Item::Bytes(KIND, &items[n])),
+            );
         },
     ));
+    for (name, length, fit) in [
+        ("put items at once of which two fit", 100, 2),
+        ("put items at once of which none fits", 400, 0),
+    ] {
+        let items = row(4, length);
+        let before = row(PAGE, 4000);
+        let after = [&before[..], &items[..fit]].concat();
+        entries.push(change(
+            name,
+            (0, false),
+            before,
+            after,
+            |_, _| (),
+            move |space, queue, ()| {
+                let mut records = Vec::new();
+                for item in &items {
+                    assert!(queue::add_record(&mut records, Item::Bytes(KIND, item)));
+                }
+                // SAFETY: the processes here have one thread.
+                let put =
+                    unsafe { queue::put_run(&space.segment, me(space), queue.cell, &records) };
+                assert_eq!(put, records.len() / items.len() * fit);
+            },
+        ));
+    }
     entries.push(change(
         "put into a full queue",
         (2, false),
@@ -335,16 +380,15 @@ fn getting(entries: &mut Vec<Entry>) {
         },
     ));
     entries.push(change(
-        "get words at once",
+        "get a word alone",
         (0, false),
         words(4),
-        words(4)[3..].to_vec(),
+        words(4)[1..].to_vec(),
         enroll,
         |space, queue, row| {
-            let (segment, me, mut got) = (&space.segment, me(space), [0; 3]);
             // SAFETY: as above.
-            let count = unsafe { queue::get_words(segment, me, queue.cell, row, &mut got) };
-            assert_eq!((count, got), (3, [0, 1, 2]));
+            let got = unsafe { queue::get_word(&space.segment, me(space), queue.cell, row) };
+            assert_eq!(got, Some(0));
         },
     ));
     // Of pages that are full, as many as the first has; of words, fewer than there are.
@@ -469,6 +513,30 @@ fn giving_back(entries: &mut Vec<Entry>) {
             assert!(!again.expect("to look"));
         },
     ));
+}
+
+fn clearing(entries: &mut Vec<Entry>) {
+    for (name, count, length, stack) in [
+        ("clear a queue", 3, 100, false),
+        ("clear a queue of large items", 3, LARGE, false),
+        ("clear a queue of pages", PAGE + 1, 4000, false),
+        ("clear a stack", 3, 100, true),
+        ("clear an empty queue", 0, 0, false),
+    ] {
+        entries.push(change(
+            name,
+            (0, stack),
+            row(count, length),
+            Vec::new(),
+            |_, _| (),
+            move |space, queue, ()| {
+                let me = me(space);
+                let gone = queue::clear(space, me, &mut patient, queue);
+                assert_eq!(gone.expect("to clear"), count as u64);
+                queue::free_cleared(space, me);
+            },
+        ));
+    }
 }
 
 fn lease(space: &Space, queue: Queue) -> queue::Lease {
@@ -607,6 +675,7 @@ pub fn add(entries: &mut Vec<Entry>) {
     putting(entries);
     getting(entries);
     giving_back(entries);
+    clearing(entries);
     leasing(entries);
     living(entries);
 }

@@ -5,7 +5,7 @@ use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
 use courtyard_core::lock::Waited;
-use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, Queue, Seen, Sift, When};
+use courtyard_core::queue::{self, Fresh, INLINE, Look, Order, Put, Queue, Seen, Sift, When};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::{cell, directory, heap};
 use std::time::Duration;
@@ -54,7 +54,13 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
     let segment = &space.segment;
     is_free(space, queue.cell)?;
     is_free(space, queue.cell + cell::PAYLOAD)?;
-    let seen = queue::peek(space, me(space), &mut patient, queue.cell, usize::MAX);
+    let seen = queue::peek(
+        space,
+        me(space),
+        &mut patient,
+        queue.cell,
+        Look::at(usize::MAX),
+    );
     let number = |seen| match seen {
         Seen::Bytes(_, bytes) => bytes[0],
         other => panic!("{other:?} was never put"),
