@@ -49,7 +49,7 @@ fn caught(bug: Bug) -> Caught {
         ),
         Bug::StampedLater => Stepped(
             "move a key of a table to an end, Last, the first",
-            "Last is",
+            "First is",
         ),
         Bug::LeftNotCounted => Stepped("clear a table", "belongs to nobody"),
         Bug::CountedFirst => Stepped("push short bytes, last", "belongs to nobody"),
