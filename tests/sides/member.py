@@ -160,8 +160,8 @@ _PLAIN: dict[str, Callable[[], Any]] = {
     "timeout": lambda: SOON,
     "blocking": lambda: True,
     "block": lambda: True,
-    "immediate": lambda: False,
-    "reverse": lambda: False,
+    **dict.fromkeys(("immediate", "reverse", "copy"), lambda: False),
+    "last": lambda: True,
     **dict.fromkeys(("x", "predicate", "fn"), Guest),
 }
 _GUESTS: dict[str, Callable[[], Any]] = {
