@@ -39,6 +39,12 @@ fn fork_late(space: &Space, meanwhile: impl FnOnce(), body: impl FnOnce()) -> Ch
     leave_now(0)
 }
 
+/// Whether it is one of ours, once our memberships are copied: the first use of an object waits for that.
+fn is_member(space: &Space, made: stage::Made) -> bool {
+    space.settle_up(&mut patient).unwrap();
+    directory::is_member(space, me(space), made.row, made.object)
+}
+
 fn pause() {
     // SAFETY: returns when a signal came; the alarm ends us.
     unsafe { libc::pause() };
@@ -111,9 +117,8 @@ fn an_heir_makes_up_for_what_happened_before_the_fork() {
             taken.set(Some(make(&space, SCALAR, 0)));
         },
         || {
-            let (taken, me) = (taken.get().unwrap(), me(&space));
-            for made in [kept, taken] {
-                assert!(directory::is_member(&space, me, made.row, made.object));
+            for made in [kept, taken.get().unwrap()] {
+                assert!(is_member(&space, made));
                 leave(&space, made);
             }
         },
@@ -159,8 +164,7 @@ fn forks_beside_threads_that_are_anywhere_in_the_roster() {
     let kept: Vec<_> = (0..10).map(|_| make(&space, SCALAR, 0)).collect();
     let inherits = || {
         for made in &kept {
-            let me = me(&space);
-            assert!(directory::is_member(&space, me, made.row, made.object));
+            assert!(is_member(&space, *made));
         }
         let own = make(&space, BYTES, 100);
         leave(&space, own);
@@ -205,8 +209,7 @@ fn an_heir_keeps_what_its_parent_drops() {
             made.iter().all(|made| get(&space, *made) == 1)
         });
         for made in &made {
-            let (row, object) = (made.row, made.object);
-            assert!(directory::is_member(&space, me(&space), row, object));
+            assert!(is_member(&space, *made));
             add(&space, *made, 1);
             leave(&space, *made);
         }
@@ -258,13 +261,8 @@ fn a_child_forked_from_c_adopts() {
         until("the parent left one", || get(&space, go) == 1);
         let me = space.participant().unwrap();
         assert_ne!(me.me.slot, slot);
-        assert!(directory::is_member(&space, me, kept.row, kept.object));
-        assert!(!directory::is_member(
-            &space,
-            me,
-            dropped.row,
-            dropped.object
-        ));
+        assert!(is_member(&space, kept));
+        assert!(!is_member(&space, dropped));
         add(&space, kept, 7);
         add(&space, go, 1);
         until("the parent looked", || get(&space, go) == 3);
