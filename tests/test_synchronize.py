@@ -436,3 +436,32 @@ def wait_in_a_condition(timeout: float) -> None:
 def test_no_time_is_no_timeout(wait: Any) -> None:
     with pytest.raises(ValueError, match="NaN"):
         wait()
+
+
+@pytest.mark.parametrize("make", [cy.Condition, lambda: cy.Condition(cy.Lock())])
+def test_a_wait_ends_with_the_lock_held_when_a_signal_handler_raises(make: Any) -> None:
+    class Rung(BaseException):
+        pass
+
+    def ring(*_: Any) -> None:
+        raise Rung
+
+    condition = make()
+    ends = {"held": 0, "not held": 0}
+    previous = signal.signal(signal.SIGALRM, ring)
+    try:
+        for number in range(3000):
+            try:
+                with condition:
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, (number % 100 + 1) * 2e-6)
+                        while True:  # until it rings
+                            condition.wait(0.00002)
+                    except Rung:
+                        ends["held" if condition._is_owned() else "not held"] += 1
+            except RuntimeError:
+                pass  # it was not held
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert ends == {"held": 3000, "not held": 0}

@@ -155,6 +155,13 @@ class Condition(Shared, _native.Condition):
         """
         if not self._is_owned():
             raise NotOwned("cannot wait on un-acquired lock")
+        lock: Any = self._lock
+        # The lock's own: a signal handler may raise in any function of Python's, so also between
+        # the lock's release and the function's end.
+        if isinstance(lock, _native.RMutex):
+            return self._wait(lock._release_save, lock._acquire_restore, timeout)
+        if isinstance(lock, _native.Mutex):
+            return self._wait(lock.release, lock._acquire_restore, timeout)
         return self._wait(self._release_save, self._acquire_restore, timeout)
 
     def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T:

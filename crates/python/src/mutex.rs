@@ -163,7 +163,11 @@ impl Mutex {
     }
 
     /// Takes it again after a wait, also if a signal handler raises meanwhile: that is raised then.
-    fn _acquire_restore(slf: &Bound<'_, Self>) -> PyResult<()> {
+    #[pyo3(signature = (_released=None))]
+    fn _acquire_restore(
+        slf: &Bound<'_, Self>,
+        _released: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         acquire_surely(slf.py(), slf.as_super().get(), 1)
     }
 }
