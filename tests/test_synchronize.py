@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import queue
 import signal
 import threading
 import time
@@ -465,3 +466,22 @@ def test_a_wait_ends_with_the_lock_held_when_a_signal_handler_raises(make: Any) 
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert ends == {"held": 3000, "not held": 0}
+
+
+@pytest.mark.parametrize(
+    ("error", "fail"),
+    [
+        (RuntimeError, lambda: cy.Lock().release()),
+        (RuntimeError, lambda: cy.RLock().release()),
+        (queue.Empty, lambda: cy.Queue[Any]().get_nowait()),
+        (threading.BrokenBarrierError, lambda: cy.Barrier(2).wait(0)),
+        (cy.NotFound, lambda: cy.Space()["absent"]),
+    ],
+)
+def test_an_error_knows_what_was_being_handled(error: Any, fail: Any) -> None:
+    with pytest.raises(error) as caught:
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            fail()
+    assert isinstance(caught.value.__context__, ZeroDivisionError)

@@ -1,7 +1,7 @@
 //! `Barrier`: the native part of `courtyard.Barrier`.
 
 use crate::deadline::Limit;
-use crate::error::{raise, surely_until};
+use crate::error::{in_context, raise, surely_until};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
 use crate::waiter::{self, Deadline};
@@ -45,7 +45,7 @@ fn broken(py: Python<'_>, base: &Primitive, phase: u64) -> PyErr {
         .import("threading")
         .and_then(|threading| threading.getattr("BrokenBarrierError"))
         .and_then(|class| class.call1((why,)));
-    class.map_or_else(|error| error, PyErr::from_value)
+    in_context(class)
 }
 
 thread_local! {

@@ -14,7 +14,17 @@ pub fn named(py: Python<'_>, class: &str, message: String) -> PyErr {
         .import("courtyard._errors")
         .and_then(|module| module.getattr(class))
         .and_then(|class| class.call1((message,)));
-    made.map_or_else(|error| error, PyErr::from_value)
+    in_context(made)
+}
+
+/// An exception that was made, or what was raised when it was to be made.
+///
+/// By its class, so that Python notes, as for all that it raises itself, what is being handled.
+pub fn in_context(made: PyResult<Bound<'_, PyAny>>) -> PyErr {
+    made.map_or_else(
+        |error| error,
+        |made| PyErr::from_type(made.get_type(), made.unbind()),
+    )
 }
 
 pub fn raise(py: Python<'_>, error: Error) -> PyErr {

@@ -16,7 +16,7 @@ use crate::argument::Truth;
 use crate::codec::{Buffers, failure};
 use crate::deadline::Limit;
 use crate::enrolment::Enrolment;
-use crate::error::{named, raise};
+use crate::error::{in_context, named, raise};
 use crate::guard::follows_multiprocessing;
 use crate::handle::{Address, Handle, Use};
 use crate::primitive::Primitive;
@@ -61,7 +61,7 @@ fn raised(py: Python<'_>, class: &PyOnceLock<Py<PyType>>, module: &str, name: &s
     let made = class
         .import(py, module, name)
         .and_then(|class| class.call0());
-    made.map_or_else(|error| error, PyErr::from_value)
+    in_context(made)
 }
 
 fn empty(py: Python<'_>) -> PyErr {
@@ -103,7 +103,7 @@ fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
         .import("courtyard._errors")
         .and_then(|module| module.getattr("ShutDown"))
         .and_then(|class| class.call1((message,)));
-    made.map_or_else(|error| error, PyErr::from_value)
+    in_context(made)
 }
 
 /// When to give up; None: do not wait.
