@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Full
+from queue import Queue as StandardQueue
 from typing import Any
 
 import pytest
@@ -245,6 +246,20 @@ def test_full_space() -> None:
         for q in queues:
             assert sorted(q.get() for _ in range(3)) == [1, 2, 3]
             q.check()
+
+
+def test_small_item_in_a_space_too_full_to_hold_it() -> None:
+    with cy.Space(size_limit=4 << 20) as space:
+        queue = space.Queue()
+        with pytest.raises((cy.SpaceFull, Full)):
+            while True:
+                queue.put(7, timeout=0)
+        items = queue.qsize()
+        with pytest.raises(cy.SpaceFull):
+            queue.lease(timeout=0).__enter__()
+        assert (queue.qsize(), queue.unfinished_tasks) == (items, items)
+        assert queue.get_nowait() == 7
+        space.check()
 
 
 def test_delay() -> None:
@@ -585,6 +600,18 @@ def test_move_where_there_is_no_room() -> None:
             lease.move(closed)
         assert item == 1 and state(jobs) == (0, 1)
     assert state(jobs) == (0, 0) and full.qsize() == 1
+
+
+def test_move_to_what_is_no_queue() -> None:
+    queue = cy.Queue[str]()
+    queue.put("work")
+    lease = queue.lease()
+    with lease:
+        for other, class_name in ((StandardQueue(), "queue.Queue"), (None, "NoneType")):
+            with pytest.raises(TypeError, match=f"expected a courtyard queue .* {class_name}$"):
+                lease.move(other)  # type: ignore[arg-type]
+        assert lease.attempts == 1
+    assert queue.unfinished_tasks == 0
 
 
 def test_move_to_itself_and_elsewhere() -> None:

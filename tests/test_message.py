@@ -45,7 +45,7 @@ def test_shut_down_queue_says_what_is_left(cls: Any) -> None:
             lambda: q.lease().__enter__(),
         ]
         for call in gets:
-            with pytest.raises(cy.ShutDown, match="it is empty, but for 1 items that others have"):
+            with pytest.raises(cy.ShutDown, match="it is empty, but for what is on leases"):
                 call()
         lease.drop()
         for call in gets:

@@ -10,7 +10,7 @@ use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, End, ITEMS, Put, When};
 use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::cell::Cell;
@@ -219,7 +219,7 @@ impl Lease {
     /// space. About 2 us.
     ///
     /// Raises queue.Full, ShutDown; RuntimeError when the lease has no item; ValueError for a queue
-    /// of another space.
+    /// of another space, TypeError for anything but a courtyard queue.
     ///
     /// >>> import courtyard as cy
     /// >>> jobs, failed = cy.Queue(), cy.Queue()
@@ -230,7 +230,14 @@ impl Lease {
     /// >>> jobs.unfinished_tasks, failed.get()
     /// (0, 'work')
     #[pyo3(name = "move", signature = (queue, /))]
-    fn move_to(&self, py: Python<'_>, queue: &Bound<'_, Queue>) -> PyResult<()> {
+    fn move_to(&self, py: Python<'_>, queue: &Bound<'_, PyAny>) -> PyResult<()> {
+        let queue = queue.cast::<Queue>().map_err(|_| {
+            let class = queue.get_type().fully_qualified_name();
+            let found = class.map_or_else(|_| "another".into(), |name| name.to_string());
+            PyTypeError::new_err(format!(
+                "expected a courtyard queue of the same space, found an object of class {found}"
+            ))
+        })?;
         let (own, other) = (self.queue.bind(py).as_super().get(), queue.as_super().get());
         let open = own.handle.open_retained(py)?;
         let _other = other.handle.open(py)?;

@@ -95,7 +95,7 @@ fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
         }
         (false, _, 0) => "it is empty, and no more will come".into(),
         (false, _, leased) => {
-            format!("it is empty, but for {leased} items that others have on leases")
+            format!("it is empty, but for what is on leases ({leased})")
         }
     };
     let message = format!("{name} was shut down by shutdown(): {left}");
@@ -290,6 +290,9 @@ impl Queue {
     /// When the block ends the item is done with, as if by task_done(). When it raises, or its
     /// process dies, the item comes back, first in line. Waits as get(). Lease says how to put it
     /// back for later, or aside, and what becomes of an item that cannot be loaded.
+    ///
+    /// Entering raises Empty and ShutDown as get(), and LoadError. In a space so full that a small
+    /// item finds no memory to be held in, it raises SpaceFull: the item stays, and get() can take it.
     ///
     /// >>> import courtyard as cy
     /// >>> q = cy.Queue(); q.put("work")
