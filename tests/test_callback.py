@@ -331,7 +331,8 @@ def test_callback_ends(make: Callable[[], Any], call: Call, change: Callable[[An
         raise Raised
 
     error = run(call, found, stop)
-    assert isinstance(error, Raised) or calls == 0, error
+    cause = error.__cause__ if isinstance(error, cy.LoadError) else error
+    assert isinstance(cause, Raised) or calls == 0, error
     found.check()
     with suppress(AttributeError):
         assert found.get_lock().acquire(False)  # nothing is left locked

@@ -395,7 +395,8 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Commits, applies and clears a record that has only entries, written at `base`.
+/// Commits, applies and clears a record that has only entries, written at `base`. Words that were
+/// scribbled on since they were written are passed over.
 ///
 /// # Crash
 /// As `Record::commit`.
@@ -411,7 +412,9 @@ pub fn commit(segment: &Segment, base: u64, entries: u64) {
         let entry = base + record::ENTRIES + index * 2 * WORD;
         let word = segment.word(entry).load(Ordering::Relaxed);
         let value = segment.word(entry + WORD).load(Ordering::Relaxed);
-        segment.word(word).store(value, Ordering::Release); // pairs with readers of the word alone
+        if let Some(word) = segment.find(word) {
+            word.store(value, Ordering::Release); // pairs with readers of the word alone
+        }
         crate::crash_point!("journal.applying");
     }
     compiler_fence(Ordering::SeqCst); // apply before clear
