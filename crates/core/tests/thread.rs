@@ -12,7 +12,7 @@ use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::{AtomicU64, Ordering};
 use courtyard_core::{directory, fork, mutex};
 use stage::{
-    Folder, Made, add, alone, attach, get, held, leave, make, me, put, read, take, try_write,
+    Folder, Made, add, alone, attach, get, held, leave, make, me, prove, put, read, take, try_write,
 };
 
 const THREADS: u64 = 4;
@@ -102,7 +102,7 @@ fn objects_come_and_go() {
             let row = row.unwrap();
             leave(space, Made { row, ..kept });
             if thread == 0 && turn % 20 == 0 {
-                held(space);
+                prove(space);
                 let heir = fork::before(space).unwrap();
                 heir.into_iter().for_each(fork::after_in_parent);
             }
