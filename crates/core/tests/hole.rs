@@ -8,6 +8,7 @@ use courtyard_core::error::Error;
 use courtyard_core::layout::{UNIT, superblock};
 use courtyard_core::os::{self, fault};
 use courtyard_core::reading::Reading;
+#[cfg(feature = "seeded-bugs")]
 use courtyard_core::seed;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
