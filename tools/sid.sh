@@ -41,6 +41,8 @@ if [ $# -eq 0 ]; then
     [ -e "$folder/etc/debian_version" ] ||
         debootstrap --variant=minbase --include=ca-certificates sid "$folder" $(mirror)
     cp /etc/resolv.conf "$folder/etc/resolv.conf"
+    # How this machine takes them: by which proxy, and whether a mirror that stands still will do.
+    ! command -v apt-config >/dev/null || apt-config dump Acquire >"$folder/etc/apt/apt.conf.d/99machine"
     export DEBIAN_FRONTEND=noninteractive
     chroot "$folder" apt-get -q update
     chroot "$folder" apt-get -qy --no-install-recommends install "${packages[@]}"
