@@ -230,3 +230,28 @@ def test_kills_at_random(kind: Any) -> None:
         assert extra <= numbers | {begun[base]}, "an item that nobody put"
     q.check()
     assert q.statistics().space.participants <= 3
+
+
+@pytest.mark.parametrize("take", ["lease", "get", "get_nowait", "get_many"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_dead_had_comes_before_shutdown(kind: Any, take: str) -> None:
+    """Who finds a queue shut down and empty looks first whether the dead left an item."""
+    q = kind()
+    q.put(7)
+    q.shutdown()
+
+    def die_inside() -> None:
+        with q.lease():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _, status = os.waitpid(fork(die_inside), 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    if take == "lease":
+        with q.lease() as item:
+            assert item == 7
+    else:
+        got = {"get": q.get, "get_nowait": q.get_nowait, "get_many": lambda: q.get_many(9)[0]}
+        assert got[take]() == 7
+    with pytest.raises(cy.ShutDown):
+        q.get()
+    q.check()

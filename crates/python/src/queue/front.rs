@@ -243,7 +243,7 @@ pub fn take(
         return Ok(Err(End::Empty));
     };
     let (space, cell) = (base.handle.space, base.handle.cell);
-    let (event, soonest) = (cell + ITEMS, Cell::new(None));
+    let (event, soonest, mut looked) = (cell + ITEMS, Cell::new(None), false);
     let got = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &soonest, || {
         let was_closing = queue::is_closing(&space.segment, cell);
         if space.is_behind() {
@@ -269,8 +269,13 @@ pub fn take(
                 Ok(Some(taken)) => return Ok(Some(Ok(taken))),
                 Ok(None) => {
                     soonest.set(next_due(slf, limit)?);
-                    let is_over = was_closing && soonest.get().is_none();
-                    return Ok(is_over.then_some(Err(End::ShutDown)));
+                    if !was_closing || soonest.get().is_some() {
+                        return Ok(None);
+                    }
+                    if look_for_leases(py, base, &mut looked, limit)? {
+                        continue;
+                    }
+                    return Ok(Some(Err(End::ShutDown)));
                 }
                 Err(full) => full,
             };
@@ -294,6 +299,27 @@ pub fn take(
     })?;
     tell(base);
     Ok(got.unwrap_or(Err(End::Empty)))
+}
+
+/// Before a queue is said to be shut down and empty: recovers the dead, once in a call, if items are out on
+/// leases, which may be theirs. False: there is nothing to look for.
+///
+/// # Errors
+/// What a signal handler raises.
+pub fn look_for_leases(
+    py: Python<'_>,
+    base: &Primitive,
+    looked: &mut bool,
+    limit: Limit,
+) -> PyResult<bool> {
+    let (space, cell) = (base.handle.space, base.handle.cell);
+    let (_, leased) = queue::counts(&space.segment, cell);
+    if *looked || leased == 0 {
+        return Ok(false);
+    }
+    *looked = true;
+    waiter::look_after(py, space, limit)?;
+    Ok(true)
 }
 
 /// Takes the first item and loads it; `Ok(None)`: there is none. An error is why nothing was taken: no

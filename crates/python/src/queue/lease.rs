@@ -1,6 +1,6 @@
 //! `Lease`: an item that comes back unless it is done with.
 
-use super::front::{next_due, tell};
+use super::front::{look_for_leases, next_due, tell};
 use super::item::{decode_leased, is_poison};
 use super::{Queue, Sorted, empty, first_item, full, shut_down};
 use crate::deadline::Limit;
@@ -69,6 +69,7 @@ impl Lease {
             return Err(empty(py));
         };
         let soonest = Cell::new(None);
+        let mut looked = false;
         let leased = waiter::attempt_until(
             py,
             &base.handle,
@@ -76,7 +77,7 @@ impl Lease {
             self.wait,
             PROBE,
             &soonest,
-            || {
+            || loop {
                 let was_closing = queue::is_closing(&space.segment, queue.cell);
                 if space.is_behind() {
                     // An item of ours may be on its way back.
@@ -93,13 +94,16 @@ impl Lease {
                 })?;
                 drop(sorted);
                 let leased = leased.flatten();
-                if leased.is_none() {
-                    soonest.set(next_due(slf, limit)?);
-                    if was_closing && soonest.get().is_none() {
-                        return Err(shut_down(slf, false));
-                    }
+                if leased.is_some() {
+                    return Ok(leased);
                 }
-                Ok(leased)
+                soonest.set(next_due(slf, limit)?);
+                if !was_closing || soonest.get().is_some() {
+                    return Ok(None);
+                }
+                if !look_for_leases(py, base, &mut looked, limit)? {
+                    return Err(shut_down(slf, false));
+                }
             },
         );
         let lease = match leased {
