@@ -209,6 +209,9 @@ def test_order() -> None:
         with pytest.raises((KeyError, TypeError)):
             d.move_to_end(missing)  # type: ignore[arg-type]
     assert "".join(d) == "acd" and "".join(reversed(d)) == "dca"
+    no: Any = 0  # of which the truth counts, as in OrderedDict
+    d.move_to_end("d", last=no)
+    assert d.popitem(last=no) == ("d", None)
     d.clear()
     for last in (True, False):
         with pytest.raises(KeyError):

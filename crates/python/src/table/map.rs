@@ -228,12 +228,12 @@ impl Map {
     /// >>> d = cy.Dict(a=1, b=2, c=3)
     /// >>> d.popitem(), d.popitem(last=False), dict(d)
     /// (('c', 3), ('a', 1), {'b': 2})
-    #[pyo3(signature = (last=true))]
+    #[pyo3(signature = (last=Truth(true)), text_signature = "($self, /, last=True)")]
     fn popitem<'py>(
         slf: &Bound<'py, Self>,
-        last: bool,
+        last: Truth,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        update::pop_end(slf.as_super(), end(last))?
+        update::pop_end(slf.as_super(), end(last.0))?
             .ok_or_else(|| PyKeyError::new_err("popitem(): dictionary is empty"))
     }
 
@@ -249,13 +249,13 @@ impl Map {
     /// >>> d = cy.Dict(a=1, b=2, c=3)
     /// >>> d.move_to_end("a"); d.move_to_end("c", last=False); list(d)
     /// ['c', 'b', 'a']
-    #[pyo3(signature = (key, last=true))]
-    fn move_to_end(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, last: bool) -> PyResult<()> {
+    #[pyo3(signature = (key, last=Truth(true)), text_signature = "($self, /, key, last=True)")]
+    fn move_to_end(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, last: Truth) -> PyResult<()> {
         let moved = opened(slf.as_super(), |this| {
             with_known_key(key, |identity| {
                 this.open.handle.waiting(slf.py(), |patience| {
                     let (participant, key) = (this.open.participant, &identity.key);
-                    let end = end(last);
+                    let end = end(last.0);
                     table::move_to_end(this.space, participant, patience, this.table, key, end)
                 })
             })
