@@ -432,22 +432,30 @@ fn load_and_take(
 /// # Errors
 /// `queue.Empty`, `ShutDown`; what loading raises.
 pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
-    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let handle = &base.handle;
     let open = handle.open(py)?;
-    let was_closing = queue::is_closing(&handle.space.segment, handle.cell);
-    if queue::has_requeued(&handle.space.segment, handle.cell)
-        && let Some(Some(sorted)) = Sorted::take(slf, Limit::NEVER)?
-    {
-        sorted.promote_due(py)?;
-    }
-    let seen = handle.waiting(py, |patience| {
-        let look = Look {
-            most: 1,
-            longest: u64::MAX,
-            is_all: false,
-        };
-        queue::peek(handle.space, &open, patience, handle.cell, look)
-    })?;
+    let mut looked = false;
+    let (seen, was_closing) = loop {
+        let was_closing = queue::is_closing(&handle.space.segment, handle.cell);
+        if queue::has_requeued(&handle.space.segment, handle.cell)
+            && let Some(Some(sorted)) = Sorted::take(slf, Limit::NEVER)?
+        {
+            sorted.promote_due(py)?;
+        }
+        let seen = handle.waiting(py, |patience| {
+            let look = Look {
+                most: 1,
+                longest: u64::MAX,
+                is_all: false,
+            };
+            queue::peek(handle.space, &open, patience, handle.cell, look)
+        })?;
+        let is_over = was_closing && seen.is_empty();
+        if !is_over || !look_for_leases(py, base, &mut looked, Limit::NEVER)? {
+            break (seen, was_closing);
+        }
+    };
     keeping_tickets(|| match seen.into_iter().next() {
         Some(Seen::Word(word)) => Ok(codec::decode_word(py, word)?.unbind()),
         Some(Seen::Bytes(kind, bytes)) => decode_bytes(py, kind, &bytes, Buffers::Own),
