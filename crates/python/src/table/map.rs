@@ -228,12 +228,12 @@ impl Map {
     /// >>> d = cy.Dict(a=1, b=2, c=3)
     /// >>> d.popitem(), d.popitem(last=False), dict(d)
     /// (('c', 3), ('a', 1), {'b': 2})
-    #[pyo3(signature = (last=Truth(true)), text_signature = "($self, /, last=True)")]
+    #[pyo3(signature = (last=true))]
     fn popitem<'py>(
         slf: &Bound<'py, Self>,
-        last: Truth,
+        last: bool,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        update::pop_end(slf.as_super(), end(last.0))?
+        update::pop_end(slf.as_super(), end(last))?
             .ok_or_else(|| PyKeyError::new_err("popitem(): dictionary is empty"))
     }
 
