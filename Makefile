@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 SIZE ?= small
+# Tests run in so many processes beside each other: most of them wait more than they compute.
+WORKERS ?= 4
 
 PY := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) \
@@ -38,7 +40,7 @@ test: $(VENV)/extra-test ## run all tests
 	cargo test -p courtyard-stepper
 	cargo test -p courtyard-fuzz
 	$(LOOM)
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/group-check $(VENV)/extra-test $(VENV)/extra-docs ## check format, lint, types, stubs, layering, notices and documentation
 	cargo fmt --all --check

@@ -7,6 +7,7 @@ import os
 import pickle
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pytest
+
+from tests.children import die_with_parent
 
 SHARED_MEMORY = "/dev/shm"
 LIMIT = 60.0  # seconds
@@ -40,6 +43,13 @@ os.environ["COURTYARD_DIR"] = _make_folder()
 os.environ["PYTHONFAULTHANDLER"] = "1"
 # The watchdog ends what hangs with SIGABRT: for its stacks, not for a core of all shared memory.
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+# A shell starts what runs in the background with SIGINT ignored, and every child inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The watchdog of a worker that is done kills what is left in its process group: other workers
+    # may still be at work. Ctrl-C no longer reaches this group; the end of the main process does.
+    os.setpgid(0, 0)
+    die_with_parent()
 
 # Many minutes long, and run by `make torture` alone.
 collect_ignore = [] if "COURTYARD_TORTURE_SIZE" in os.environ else ["torture"]

@@ -75,7 +75,7 @@ PLAIN: list[Any] = [
     (1, "a", 2.5),
     [[], [[]], [None] * 300],
     {"a": {"b": {}}, 1: 2, None: True, 2.5: "x", b"y": (), (1, (2,)): frozenset([1])},
-    {1, "two", 3.0, (4, "five"), frozenset([6])},
+    pytest.param({1, "two", 3.0, (4, "five"), frozenset([6])}, id="set"),
     frozenset([frozenset([frozenset()])]),
     [2**70, -(2**70), 1j],
     ["x" * 20000, b"y" * 20001, bytearray(b"z" * 20002), "é" * 20003, "漢" * 20004, "😀" * 20005],
@@ -128,6 +128,9 @@ class Thing:
         return type(other) is Thing and self.__dict__ == other.__dict__
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Thing({self.__dict__})"
 
 
 @pytest.mark.parametrize(

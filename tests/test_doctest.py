@@ -51,7 +51,7 @@ def examples() -> Iterator[doctest.DocTest]:
                     parser.get_doctest(member.__doc__, globs, f"{name}.{key}", None, None)
                     for base in thing.__mro__
                     if base.__module__.startswith("courtyard")
-                    for key, member in vars(base).items()
+                    for key, member in sorted(vars(base).items())
                     if inspect.isgetsetdescriptor(member) and member.__doc__
                 ]
             yield from (test for test in tests if test.examples)

@@ -108,7 +108,9 @@ def test_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    "new", [[], ["a"], ["a", "b", "c"], range(7), "xy", 5, iter("pq")], ids=repr
+    "new",
+    [[], ["a"], ["a", "b", "c"], range(7), "xy", 5, pytest.param(iter("pq"), id="iterator")],
+    ids=repr,
 )
 def test_slices_are_assigned(new: Any) -> None:
     new = list(new) if isinstance(new, collections.abc.Iterator) else new

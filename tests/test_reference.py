@@ -27,7 +27,7 @@ def documented() -> Iterator[tuple[str, object]]:
             continue
         for home in thing.__mro__:
             if home.__module__.startswith("courtyard"):
-                for key in vars(home):
+                for key in sorted(vars(home)):  # native classes have no order of their own
                     if not key.startswith("_") and hasattr(thing, key):
                         yield f"{name}.{key}", getattr(thing, key)
 

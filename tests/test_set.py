@@ -41,7 +41,7 @@ def place(name: str, other: Any) -> Operation:
 
 OTHERS: list[Any] = [
     set(),
-    {1, 2, "z"},
+    pytest.param({1, 2, "z"}, id="set"),
     frozenset([1]),
     [1, "z"],
     "az",
