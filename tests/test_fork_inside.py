@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,20 +312,34 @@ def test_a_predicate_that_forks() -> None:
 
 
 class Alarm:
-    """Forks from a signal handler after a moment; then, in the parent, frees what is waited for."""
+    """Forks from a signal handler while the call waits, and then frees what the parent waits for.
+
+    A fork before the call waits would make two callers, which compete.
+    """
 
     def __init__(self, free: Callable[[], object]) -> None:
         self.free = free
         self.parent = os.getpid()
+        self.caller = threading.get_ident()
+        self.status = f"/proc/self/task/{threading.get_native_id()}/stat"
 
     def __enter__(self) -> None:
         self.before = signal.signal(signal.SIGALRM, lambda *_: forker())
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
+    def place(self) -> tuple[str, int, int]:
+        """Whether the caller sleeps, and where."""
+        frame = sys._current_frames()[self.caller]
+        return Path(self.status).read_text().rpartition(")")[2].split()[0], id(frame), frame.f_lasti
+
     def run(self) -> None:
-        end = time.monotonic() + 20
+        end, place, seen = time.monotonic() + 20, None, 0
+        while time.monotonic() < end and not (place and place[0] == "S" and seen >= 3):
+            last, place = place, self.place()
+            seen = seen + 1 if place == last else 1
+            time.sleep(0.01)
+        signal.pthread_kill(self.caller, signal.SIGALRM)
         while forker.child is None and time.monotonic() < end:
             time.sleep(0.002)
         time.sleep(0.05)
