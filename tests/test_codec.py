@@ -460,18 +460,18 @@ def test_no_memory_is_lost() -> None:
     value = [{"k": ["text " * 5, 1.5, 2**70, (1, b"bytes")], "s": {1, 2}, "l": "x" * 20000}] * 3
     broken = _native._encode(value)[1][:-30000]
 
-    def run(times: int) -> None:
-        for _ in range(times):
+    def grown() -> int:
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(100):
             through(value)
             through([Thing(a=value)])
             with pytest.raises(cy.CorruptError):
                 _native._decode(NATIVE_BUFFERS, broken)
             with pytest.raises(cy.CorruptError):
                 _native._decode(NATIVE, bytes([LIST | NAMED, 3, TEXT, 1, 65, REFERENCE, 0, 99]))
+        gc.collect()
+        return sys.getallocatedblocks() - before
 
-    run(100)
-    gc.collect()
-    before = sys.getallocatedblocks()
-    run(300)
-    gc.collect()
-    assert sys.getallocatedblocks() - before < 200
+    # What is lost is lost at each round; the interpreter's own tables settle after some.
+    assert min(grown() for _ in range(10)) < 50
