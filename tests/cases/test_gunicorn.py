@@ -66,6 +66,8 @@ def serve(
     log = path.with_suffix(".log")
     command = [sys.executable, "-m", "gunicorn", "--workers", str(WORKERS), *options]
     command += ["--bind", f"unix:{path}", "--log-file", str(log), "--no-control-socket"]
+    # gunicorn's SIGTERM is lost on a worker that it has just forked; it kills that one after this.
+    command += ["--graceful-timeout", "5"]
     server = subprocess.Popen(
         [*command, app],
         cwd=cwd,
