@@ -110,8 +110,7 @@ def ctx(request: pytest.FixtureRequest) -> BaseContext:
     return context
 
 
-@pytest.fixture
-def own_home() -> Iterator[None]:
+def new_home() -> Iterator[None]:
     """Have this process make its objects in a new private space, and be in it from now on.
 
     For tests that compare what is in it: pickles that other tests left end after a minute, and what
@@ -127,6 +126,10 @@ def own_home() -> Iterator[None]:
     pickle.loads(pickle.dumps([cy.RawValue("b") for _ in range(160)]))
     yield
     kept.close()
+
+
+own_home = pytest.fixture(new_home, name="own_home")
+module_home = pytest.fixture(new_home, name="module_home", scope="module")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.twin import (
 )
 
 Counter: Any = shared("Counter")
-pytestmark = needs("Counter")
+pytestmark = [needs("Counter"), pytest.mark.usefixtures("module_home")]
 
 
 def place(name: str, other: Any) -> Operation:

@@ -28,7 +28,7 @@ from tests.twin import (
 )
 
 Deque: Any = shared("Deque")
-pytestmark = needs("Deque")
+pytestmark = [needs("Deque"), pytest.mark.usefixtures("module_home")]
 
 
 def iadd(x: Any, other: Any) -> Any:

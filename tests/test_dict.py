@@ -34,7 +34,7 @@ from tests.twin import (
 )
 
 Dict: Any = shared("Dict")
-pytestmark = needs("Dict")
+pytestmark = [needs("Dict"), pytest.mark.usefixtures("module_home")]
 FORMS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     ((), {}),
     (({"a": 1, 2: "b"},), {}),

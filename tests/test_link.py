@@ -135,6 +135,7 @@ def test_an_object_in_itself() -> None:
     assert eventually(lambda: count_objects(value) == before - 2)
 
 
+@pytest.mark.usefixtures("own_home")
 def test_what_cannot_keep_objects_says_so() -> None:
     d, lock = Dict(), cy.Lock()
     with unchanged(d, TypeError):

@@ -28,7 +28,7 @@ from tests.twin import (
 )
 
 List: Any = shared("List")
-pytestmark = needs("List")
+pytestmark = [needs("List"), pytest.mark.usefixtures("module_home")]
 
 
 def put(place: Any, value: Any) -> Operation:

@@ -12,7 +12,7 @@ from tests.children import join, start
 from tests.twin import Unpicklable, compare, needs, plain, sent, shared, unchanged
 
 NestedDict: Any = shared("NestedDict")
-pytestmark = needs("NestedDict")
+pytestmark = [needs("NestedDict"), pytest.mark.usefixtures("module_home")]
 
 
 def unshared(found: Any) -> Any:

@@ -26,7 +26,7 @@ from tests.twin import (
 )
 
 Set: Any = shared("Set")
-pytestmark = needs("Set")
+pytestmark = [needs("Set"), pytest.mark.usefixtures("module_home")]
 
 
 def place(name: str, other: Any) -> Operation:

@@ -112,6 +112,7 @@ def test_deques(seed: int) -> None:
     d.check()
 
 
+@pytest.mark.usefixtures("own_home")
 def test_what_goes_is_free_again() -> None:
     """What a full deque pushes out, and what a slice takes out, many at once."""
     d, x = cy.Deque(["text" * 30] * 1000, maxlen=1000), cy.List(["text" * 30] * 1000)
