@@ -83,7 +83,8 @@ impl<'a> Reading<'a> {
         let word = segment.reading().map(|record| {
             let word = segment.word(record + slot::READING_ALONE);
             // Others with the GIL are here only between two of our calls: no one counts beside us.
-            word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            // A peer may have scribbled on it: no sum is a reason to panic.
+            word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             begin();
             word
         });
