@@ -84,7 +84,10 @@ impl<'a> Reading<'a> {
             let word = segment.word(record + slot::READING_ALONE);
             // Others with the GIL are here only between two of our calls: no one counts beside us.
             // A peer may have scribbled on it: no sum is a reason to panic.
-            word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            word.store(
+                word.load(Ordering::Relaxed).wrapping_add(1),
+                Ordering::Relaxed,
+            );
             begin();
             word
         });
