@@ -365,6 +365,27 @@ proptest! {
 }
 
 #[test]
+fn nothing_is_put_where_no_element_may_be() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, row, list) = make(&space, None);
+    let mut model = VecDeque::new();
+    for step in [
+        Step::Push(false, 5),
+        Step::Bound(Some(0)),
+        Step::PushAlone(false, 5),
+        Step::PushAlone(true, 5),
+        Step::Push(true, 5),
+    ] {
+        apply(&space, list, &mut model, &step);
+        agrees(&space, list, &model);
+    }
+    directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+    space.discard();
+}
+
+#[test]
 fn what_was_read_before_a_change_is_no_ground_for_another() {
     let _alone = alone();
     let folder = Folder::new();

@@ -77,8 +77,11 @@ pub unsafe fn append_alone(
     let (at, mut start) = end.next(ring);
     let mut count = ring.count + 1;
     if ring.count == most {
+        if most == 0 {
+            return false;
+        }
         let last = segment.word(end.opposite().last(ring));
-        if most == 0 || !matches!(linked(segment, last.load(Ordering::Relaxed)), Ok(None)) {
+        if !matches!(linked(segment, last.load(Ordering::Relaxed)), Ok(None)) {
             return false;
         }
         count = ring.count;
