@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -104,19 +105,48 @@ def test_ctrl_c_leaves_nothing(delay: float, files: Path, folder: Path) -> None:
         start_new_session=True,
         preexec_fn=die_with_parent,
     ) as process:
-        assert process.stdout
-        assert "1. Two processes share a value" in process.stdout.readline()
-        time.sleep(delay)
-        os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
-        # multiprocessing's own tracker of resources notices a moment later.
-        deadline = time.monotonic() + 10
-        while (left := members(process.pid)) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        try:
+            assert process.stdout
+            assert "1. Two processes share a value" in process.stdout.readline()
+            time.sleep(delay)
+            os.killpg(process.pid, signal.SIGINT)
+            output, errors = process.communicate(timeout=30)
+            # multiprocessing's own tracker of resources notices a moment later.
+            deadline = time.monotonic() + 10
+            while (left := members(process.pid)) and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            with suppress(ProcessLookupError):  # all have ended, as they should
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130 or "What to try next" in output, (output, errors)
     assert "Traceback" not in errors, errors
     assert not left, left
     assert not list(folder.glob("*.cy1"))
+
+
+SIGNALLED = """
+import signal, threading, time
+from courtyard.cli.demo.crew import undisturbed
+
+done = threading.Event()
+other = threading.Thread(target=done.wait, daemon=True)
+other.start()
+started = False
+try:
+    with undisturbed():
+        signal.pthread_kill(other.ident, signal.SIGINT)
+        time.sleep(0.1)  # where the handler runs
+        started = True
+except KeyboardInterrupt:
+    assert started
+else:
+    raise AssertionError("Ctrl-C was lost")
+"""
+
+
+def test_ctrl_c_waits_until_a_child_has_started() -> None:
+    """Also where another thread takes the signal, which the main thread masks."""
+    run_script(SIGNALLED)
 
 
 def test_without_its_extra_it_says_what_to_install() -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
@@ -71,9 +72,20 @@ def own_space() -> Iterator[cy.Space]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Start children that don't hear of Ctrl-C: their parent does, and ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    """Start children that don't hear of Ctrl-C: their parent does, and ends them.
+
+    The parent hears of it at the end of the block. The mask is for the children, who inherit it:
+    another thread of this process, such as the one that draws a bar, takes the signal all the same,
+    and its handler then runs in the main thread.
+    """
+    heard: list[int] = []
+    resource_tracker.ensure_running()  # its start would lift the mask
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
