@@ -129,3 +129,21 @@ def test_what_goes_is_free_again() -> None:
         x[100:100] = ["text" * 30] * 10
     assert abs(d.statistics().space.live_blocks - before) < 100  # some stand ready for the next
     d.check()
+
+
+@pytest.mark.parametrize("start", [0, 1, 5000, 13_000])
+def test_long_moves_on_either_side_of_the_turn(start: int) -> None:
+    """Where the nearer side does not stand in a run, the other side moves."""
+    theirs: list[Any] = list(range(20_000))
+    ours: Any = cy.List(theirs)
+    for x in (ours, theirs):
+        del x[:start]
+        x.extend(map(str, range(start)))
+    for place in (4500, 6000, 9999, 10_000, 12_000, 15_400):
+        for count in (0, 1, 3):
+            values = VALUES[1 : 1 + count]
+            for old in (0, 1, 5):
+                for x in (ours, theirs):
+                    x[place : place + old] = values
+                assert ours[:] == theirs, (start, place, values, old)
+    ours.check()

@@ -450,7 +450,8 @@ class _Chars:
     @property
     def value(self) -> bytes:
         """The bytes up to the first NUL."""
-        return self.raw.split(b"\0", 1)[0]
+        text: bytes = _vector(self)._text()
+        return text
 
     @value.setter
     def value(self, data: bytes) -> None:
@@ -467,8 +468,8 @@ class _Wide:
     @property
     def value(self) -> str:
         """The text up to the first NUL."""
-        text: str = _vector(self)[:]
-        return text.split("\0", 1)[0]
+        text: str = _vector(self)._text()
+        return text
 
     @value.setter
     def value(self, text: str) -> None:

@@ -130,6 +130,9 @@ fn writing_pieces_beside_others() {
             cell::read_range(&space, me, &mut patient, writer, start, &mut part).unwrap();
             assert_eq!(part, model[start as usize..end]);
         }
+        let mut part = vec![0; from.len()];
+        cell::read_pieces(&space, me, &mut patient, writer, pieces, &mut part).unwrap();
+        assert_eq!(part, from, "{pieces:?}");
     }
     leave(&space, made);
     census(&space);

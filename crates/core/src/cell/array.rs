@@ -14,6 +14,9 @@ use crate::unfinished::Unfinished;
 /// Whole words that one record's entries change in place; all else goes by a copy.
 const ENTRIES: u64 = 32;
 
+/// How many bytes of a text are read before its end is known: whole elements.
+const AT_FIRST: usize = 256;
+
 /// Which bytes of a cell: `count` pieces of `length`, the first at `offset`, then `stride` apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Pieces {
@@ -60,6 +63,61 @@ pub fn read_range(
     under_sequence(space, participant, patience, writer, || {
         space.segment.copy_out(from, to);
         Ok(Read::Copied(()))
+    })
+}
+
+/// Reads pieces in place, one after another into `to`, never torn: no byte beside them is read.
+///
+/// # Errors
+/// As `read_range`.
+pub fn read_pieces(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    pieces: Pieces,
+    to: &mut [u8],
+) -> Result<()> {
+    let pieces = pieces.joined();
+    let from = payload(writer.cell) + pieces.offset;
+    under_sequence(space, participant, patience, writer, || {
+        let parts = to.chunks_exact_mut(pieces.length.max(1) as usize);
+        for (part, index) in parts.zip(0..pieces.count) {
+            space.segment.copy_out(from + index * pieces.stride, part);
+        }
+        Ok(Read::Copied(()))
+    })
+}
+
+/// Reads elements of `width` bytes up to the first that is zero, or all `length` bytes, never torn.
+/// Little more than that is read.
+///
+/// # Errors
+/// As `read_range`.
+pub fn read_to_zero(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    (width, length): (usize, usize),
+) -> Result<Vec<u8>> {
+    let from = payload(writer.cell);
+    under_sequence(space, participant, patience, writer, || {
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            let known = bytes.len();
+            bytes.resize((2 * known).max(AT_FIRST).min(length), 0);
+            space
+                .segment
+                .copy_out(from + known as u64, &mut bytes[known..]);
+            let mut elements = bytes[known..].chunks_exact(width);
+            if let Some(index) = elements.position(|element| element.iter().all(|&byte| byte == 0))
+            {
+                bytes.truncate(known + index * width);
+                break;
+            }
+        }
+        Ok(Read::Copied(bytes))
     })
 }
 

@@ -19,7 +19,7 @@ mod scalar;
 pub mod sequence;
 mod stored;
 
-pub use array::{Pieces, read_range, touch, write_pieces};
+pub use array::{Pieces, read_pieces, read_range, read_to_zero, touch, write_pieces};
 pub use bytes::{read_bytes, write_bytes};
 pub use owner::{Entered, count, enter, exit, is_recovered, levels};
 pub use scalar::{change, change_alone};

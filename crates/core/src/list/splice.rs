@@ -84,6 +84,11 @@ impl Change {
         let is_run = self.places.step == 1 && (first < ring.capacity) == (last < ring.capacity);
         is_run.then(|| ring.word(self.places.first))
     }
+
+    /// Whether its words are too many for entries, and stand in no run.
+    fn is_scattered(&self) -> bool {
+        self.places.count > MANY && self.run().is_none()
+    }
 }
 
 /// Exchanges elements for those of a batch, if the list is still as it was. False, with nothing
@@ -125,30 +130,40 @@ pub fn splice(
         return Ok(false);
     }
     let read = |index| segment.word(ring.word(index)).load(Ordering::Relaxed);
-    let moved = if new == old { 0 } else { first.min(after) };
     // Those before it move, and the list starts as much earlier or later; or those behind it.
-    let moved_first = moved == first && new != old;
-    let (start, place, from) = match moved_first {
-        true => (ring.turn((ring.capacity + old - new) % ring.capacity), 0, 0),
-        false => (ring.start, first, first + old),
+    let change_of = |moved_first: bool| {
+        let (start, place, from, moved) = match moved_first {
+            true => {
+                let start = ring.turn((ring.capacity + old - new) % ring.capacity);
+                (start, 0, 0, first)
+            }
+            false => (ring.start, first, first + old, after),
+        };
+        let moved = if new == old { 0 } else { moved };
+        Change {
+            ring,
+            places: Places {
+                first: place,
+                step: 1,
+                count: moved + new,
+            },
+            moved: (from, moved),
+            moved_first,
+            start,
+            count,
+            gone: (first..first + old).map(read).filter(is_block).collect(),
+        }
     };
-    let change = Change {
-        ring,
-        places: Places {
-            first: place,
-            step: 1,
-            count: moved + new,
-        },
-        moved: (from, moved),
-        moved_first,
-        start,
-        count,
-        gone: (first..first + old).map(read).filter(is_block).collect(),
-    };
+    let is_nearer_first = new != old && first <= after;
+    let mut change = change_of(is_nearer_first);
+    if new != old && change.is_scattered() {
+        // Beyond the turn of the ring: what is on the other side stands in a run, if it is more.
+        change = change_of(!is_nearer_first);
+    }
     if !is_still(batch, list, token) {
         return Ok(false);
     }
-    if change.places.count > MANY && change.run().is_none() {
+    if change.is_scattered() {
         let pieces = [
             Piece::old(0, first),
             Piece::new(0, new),

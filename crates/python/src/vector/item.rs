@@ -11,6 +11,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
+/// How far apart, in bytes, elements may be to be read with what is between them.
+const LINE: usize = 64;
+
 /// `vector[key]`: what is no word is `courtyard._array`'s affair.
 ///
 /// # Errors
@@ -157,6 +160,41 @@ fn read_range(this: &Vector, py: Python<'_>, offset: u64, bytes: &mut [u8]) -> P
     })
 }
 
+fn read_pieces(this: &Vector, py: Python<'_>, pieces: Pieces, bytes: &mut [u8]) -> PyResult<()> {
+    let participant = this.handle.open(py)?;
+    this.handle.copying(py, bytes.len() as u64, |patience| {
+        let space = this.handle.space;
+        cell::read_pieces(space, &participant, patience, this.writer(), pieces, bytes)
+    })
+}
+
+/// The characters up to the first that is NUL, or all: `bytes`, or `str` of wide ones.
+///
+/// # Errors
+/// Those of the handle.
+pub fn text<'py>(this: &Vector, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    let participant = this.handle.open(py)?;
+    let (space, writer) = (this.handle.space, this.writer());
+    let size = (usize::from(this.width.max(1)), this.bytes() as usize);
+    let bytes = this.handle.waiting(py, |patience| {
+        cell::read_to_zero(space, &participant, patience, writer, size)
+    })?;
+    match this.format {
+        Format::Wide => joined(this, py, bytes.chunks_exact(size.0)),
+        _ => Ok(PyBytes::new(py, &bytes).into_any()),
+    }
+}
+
+/// Wide characters as a `str`.
+fn joined<'a, 'py>(
+    this: &Vector,
+    py: Python<'py>,
+    elements: impl Iterator<Item = &'a [u8]>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let letters = PyList::new(py, objects(this, py, elements)?)?;
+    PyString::new(py, "").call_method1("join", (letters,))
+}
+
 /// Some of the bytes, never torn.
 ///
 /// # Errors
@@ -280,7 +318,9 @@ fn slice_of<'py>(
     let indices = slice.indices(this.shape[0])?;
     let (count, step) = (indices.slicelength, indices.step);
     let width = usize::from(this.width);
-    let apart = step.unsigned_abs();
+    let far = step.unsigned_abs();
+    // Elements that share lines with others are read with them, the others alone.
+    let apart = if far * width > LINE { 1 } else { far };
     let reach = count.checked_sub(1).map_or(0, |last| last * apart + 1) * width;
     let first = match step {
         _ if count == 0 => 0,
@@ -288,7 +328,18 @@ fn slice_of<'py>(
         _ => indices.start + (count as isize - 1) * step,
     };
     let mut bytes = vec![0; reach];
-    read_range(this, py, first as u64 * width as u64, &mut bytes)?;
+    let offset = first as u64 * width as u64;
+    if apart == far {
+        read_range(this, py, offset, &mut bytes)?;
+    } else {
+        let pieces = Pieces {
+            offset,
+            length: width as u64,
+            count: count as u64,
+            stride: (far * width) as u64,
+        };
+        read_pieces(this, py, pieces, &mut bytes)?;
+    }
     let picked = |index: usize| {
         let index = if step < 0 { count - 1 - index } else { index };
         &bytes[index * apart * width..][..width]
@@ -300,11 +351,10 @@ fn slice_of<'py>(
         let bytes: Vec<u8> = (0..count).map(|index| picked(index)[0]).collect();
         return Ok(PyBytes::new(py, &bytes).into_any());
     }
-    let objects = objects(this, py, (0..count).map(picked))?;
     if this.format == Format::Wide {
-        let letters = PyList::new(py, objects)?;
-        return PyString::new(py, "").call_method1("join", (letters,));
+        return joined(this, py, (0..count).map(picked));
     }
+    let objects = objects(this, py, (0..count).map(picked))?;
     Ok(PyList::new(py, objects)?.into_any())
 }
 

@@ -321,6 +321,11 @@ impl Vector {
         item::read(self, py, offset, length)
     }
 
+    /// Of characters those up to the first NUL, never torn.
+    fn _text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        item::text(self, py)
+    }
+
     /// Writes pieces of `length` bytes, `stride` apart: all of them or none.
     fn _write(
         &self,
