@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from courtyard import _native
 from courtyard._primitive import Shared
 
@@ -20,7 +23,15 @@ class Barrier(Shared, _native.Barrier):
     ``n_waiting``, ``broken``.
 
     The barrier breaks, so that ``wait`` raises BrokenBarrierError for all until ``reset()``, when
-    a party's timeout passes, the action fails, or a process is killed that others would wait for.
+    a party's timeout passes, the action fails, or a party is killed.
+
+    Whichever process has called ``wait`` once is a party, also while it computes, until it calls
+    ``leave()``, drops its last handle, or comes to its end by itself, by an exception too. A child
+    that it forks is none until it waits. A process that is killed meanwhile, by a signal or by
+    ``os._exit``, breaks the barrier for those who wait, or for the next other party that comes; not
+    for processes that never waited before, which may have come in its place. Those who wait notice
+    a death after a tenth of a second, in a large crowd later. Start over without the dead by
+    ``reset()``; it is not needed where all processes are new, as in another pool.
 
     Raises ValueError for less than one party.
 
@@ -87,11 +98,35 @@ class Barrier(Shared, _native.Barrier):
 
         Ctrl-C works while waiting, and takes this party out again. Raises BrokenBarrierError when
         the barrier is or gets broken: after ``timeout`` seconds, by ``reset()`` or ``abort()``, or
-        when one who would be waited for is killed; and what the action raises. An action that waits
-        at its own barrier breaks it.
+        when a party is killed, in ``wait`` or outside; and what the action raises. An action that
+        waits at its own barrier breaks it.
         """
+        if not _arranged:
+            _arrange()
         return self._wait(self._action, self._timeout if timeout is None else timeout)
 
 
 def _arguments(parties: int = 0, action: Any = None, timeout: float | None = None) -> Any:
     return parties, action, timeout
+
+
+_arranged = False  # whether this process has seen to it that its end is told
+
+
+def _arrange() -> None:
+    """Have a child of multiprocessing's tell its end: it runs no functions at exit."""
+    global _arranged
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, _native.end_by_itself, exitpriority=-1000)
+    _arranged = True
+
+
+def _begin_anew() -> None:
+    global _arranged
+    _arranged = False
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -18,6 +18,7 @@ _HELD = {
     "Barrier": "places",
     "Queue": "items taken",
 }
+COUNT = (1 << 63) - 1  # the highest bit of an amount is no part of the number
 # Of these the count is no number of entries, but a value: free permits; whether it is set.
 VALUED = ("Semaphore", "Event")
 
@@ -197,7 +198,8 @@ def label_of(key: tuple[int, int], name: str | None) -> str:
 
 def holdings_of(found: Any) -> list[tuple[int, int]]:
     """Return who has something of an object: slots and amounts."""
-    return [(slot, amount) for slot, amount in found["holdings"] if amount > 0]
+    counted = ((slot, amount & COUNT) for slot, amount in found["holdings"])
+    return [(slot, amount) for slot, amount in counted if amount > 0]
 
 
 def boot_clock() -> int:

@@ -3,9 +3,10 @@
 //! | at           | word    |                                                  |
 //! | ------------ | ------- | ------------------------------------------------ |
 //! | `cell::DATA` | phase   | see below                                        |
-//! | `INSIDE`     | inside  | parties in `wait`, each with a row of its process |
+//! | `INSIDE`     | inside  | parties in `wait`, counted in rows of their processes |
 //! | `PARTIES`    | parties | how many go on together                          |
 //! | `CAUSE`      | cause   | why it broke last: a `Cause`                     |
+//! | `MISSED`     | missed  | 1: a party died while nobody waited              |
 //!
 //! | phase     | meaning                                  | next                               |
 //! | --------- | ---------------------------------------- | ---------------------------------- |
@@ -15,12 +16,27 @@
 //! | RESETTING | those inside leave, told that it broke   | FILLING with the last to leave     |
 //! | BROKEN    | every wait fails                         | RESETTING or FILLING by a reset    |
 //!
-//! All guarded by the cell's lock. A party that dies while others may still wait for it breaks
-//! the barrier.
+//! All guarded by the cell's lock. A process that has joined once is a party, also while it is not
+//! inside, until it departs or comes to its end by itself (`slot::ENDED`): its row says so. A party
+//! that is killed while others may still wait for it breaks the barrier.
+//!
+//! | a party is killed    | and                | then                                       |
+//! | -------------------- | ------------------ | ------------------------------------------ |
+//! | in FILLING           | others are inside  | BROKEN: they may wait for it               |
+//! | in FILLING           | nobody is inside   | it is missed                               |
+//! | in ACTING            | it is inside       | BROKEN                                     |
+//! | in ACTING            | it is not inside   | nothing: all are here without it           |
+//! | in DRAINING, RESETTING |                  | it is missed: those inside go on           |
+//! | in BROKEN            |                    | nothing: a reset starts over without it    |
+//!
+//! Where one is missed, another party that joins finds the barrier broken. One that never joined
+//! before does not: it may have come in the place of the dead. Once all are here nobody is missed.
 
 use crate::cell::{self, EVENT};
+use crate::directory;
 use crate::error::{Attempt, Result};
-use crate::holding::Row;
+use crate::holding::{self, Row};
+use crate::layout::superblock;
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::roster::ObjectId;
@@ -33,6 +49,11 @@ const PHASE: u64 = cell::DATA;
 const INSIDE: u64 = cell::PAYLOAD;
 const PARTIES: u64 = cell::PAYLOAD + 8;
 const CAUSE: u64 = cell::PAYLOAD + 16;
+const MISSED: u64 = cell::PAYLOAD + 24;
+
+/// In a row's amount, beside how many threads are inside: the process is a party.
+const PARTY: u64 = 1 << 63;
+
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::BARRIER);
 
@@ -99,7 +120,7 @@ pub fn mark_broken(
     })
 }
 
-/// One wait of one thread.
+/// Who waits at which barrier: the row is this process's own.
 #[derive(Clone, Copy)]
 pub struct Party {
     pub cell: u64,
@@ -127,6 +148,11 @@ pub fn fill(segment: &Segment, cell: u64, parties: u64) {
 
 pub fn phase(segment: &Segment, cell: u64) -> u64 {
     segment.word(cell + PHASE).load(Ordering::Acquire) // pairs with apply
+}
+
+/// Whether a party died while nobody waited, since all were here last.
+pub fn is_missed(segment: &Segment, cell: u64) -> bool {
+    segment.word(cell + MISSED).load(Ordering::Relaxed) != 0
 }
 
 pub fn parties(segment: &Segment, cell: u64) -> u64 {
@@ -162,14 +188,28 @@ pub fn join(
             BROKEN => return Ok(Joined::Broken),
             _ => return Ok(Joined::NotYet),
         }
+        let amount = amount(operation, row.at);
+        if amount & PARTY != 0 && operation.read(cell + MISSED) != 0 {
+            break_for(operation, cell, Cause::PartyDied);
+            operation.owe(cell + EVENT);
+            operation.commit();
+            return Ok(Joined::Broken);
+        }
         let index = operation.read(cell + INSIDE);
         let is_last = index.saturating_add(1) >= operation.read(cell + PARTIES);
         operation.write(cell + INSIDE, index.wrapping_add(1));
         if planted(Bug::JoinInTwo) {
             operation.commit();
         }
-        row.write(operation, object, 1, 0);
+        let more = amount.wrapping_add(1) | PARTY;
+        match amount {
+            0 => row.write(operation, object, more, 0),
+            _ => operation.write(row.at + holding::AMOUNT, more),
+        }
         if is_last {
+            if operation.read(cell + MISSED) != 0 {
+                operation.write(cell + MISSED, 0);
+            }
             operation.write(cell + PHASE, ACTING);
         }
         operation.owe(cell + EVENT);
@@ -225,6 +265,7 @@ pub fn reset(
             _ => RESETTING,
         };
         operation.write(cell + PHASE, next);
+        operation.write(cell + MISSED, 0);
         operation.owe(cell + EVENT);
         operation.commit();
         Ok(())
@@ -246,8 +287,8 @@ pub fn leave(
     space.run_as(participant, patience, |operation| {
         operation.lock(cell)?;
         let phase = operation.read(cell + PHASE);
-        go(operation, cell, phase);
-        row.clear(operation);
+        go(operation, cell, phase, 1);
+        one_less(operation, row);
         operation.owe(cell + EVENT);
         operation.commit();
         Ok(phase)
@@ -267,7 +308,69 @@ static LET_GO: Job = Job {
     run: |space, participant, patience, &[cell, number, at, ..]| {
         let row = Row { number, at };
         space.run_as(participant, patience, |operation| {
-            settle(operation, cell)?;
+            operation.lock(cell)?;
+            let phase = operation.read(cell + PHASE);
+            go(operation, cell, phase, 1);
+            if matches!(phase, FILLING | ACTING) {
+                break_for(operation, cell, Cause::PartyDied);
+            }
+            one_less(operation, row);
+            operation.owe(cell + EVENT);
+            operation.commit();
+            Ok(())
+        })
+    },
+    inherit: |_, _| {},
+};
+
+/// This process is no party any more until it joins again. Those of its threads that are inside stay.
+///
+/// # Errors
+/// As `join`.
+///
+/// # Crash
+/// One record.
+pub fn depart(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    party: Party,
+) -> Result<()> {
+    let Party { cell, row, .. } = party;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        match amount(operation, row.at) & !PARTY {
+            0 => row.clear(operation),
+            inside => operation.write(row.at + holding::AMOUNT, inside),
+        }
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// The last handle of this process is gone, and with it the row: it is no party any more. Where that
+/// would take waiting it is done later.
+pub fn forget(space: &Space, participant: &Participant, object: ObjectId, row: Row) {
+    let numbers = [object.row, object.serial, row.number, row.at, 0, 0];
+    space.now_or_later(participant, &FORGET, numbers);
+}
+
+/// The object may be gone before: what a row says of it then means nothing.
+static FORGET: Job = Job {
+    run: |space, participant, patience, &[number, serial, row, at, ..]| {
+        let object = ObjectId {
+            row: number,
+            serial,
+        };
+        let row = Row { number: row, at };
+        space.run_as(participant, patience, |operation| {
+            operation.lock(superblock::DIRECTORY_LOCK)?;
+            if let Some((kind, root)) = directory::find(operation, object)?
+                && kind == cell::KIND
+            {
+                let (cell, ..) = cell::at(operation.segment, root)?;
+                operation.lock(cell)?;
+            }
             row.clear(operation);
             operation.commit();
             Ok(())
@@ -278,25 +381,51 @@ static LET_GO: Job = Job {
     inherit: |_, _| {},
 };
 
-/// Writes the entries that take one party out.
-fn go(operation: &mut Operation, cell: u64, phase: u64) {
-    let inside = operation.read(cell + INSIDE).saturating_sub(1);
+/// What a row says: how many threads are inside, and whether the process is a party.
+fn amount(operation: &Operation, row: u64) -> u64 {
+    match operation.read(row) {
+        0 => 0,
+        _ => operation.read(row + holding::AMOUNT),
+    }
+}
+
+/// Writes the entries that count one thread less inside.
+fn one_less(operation: &mut Operation, row: Row) {
+    let amount = amount(operation, row.at);
+    match amount & !PARTY {
+        0 => {}
+        1 if amount & PARTY == 0 => row.clear(operation),
+        _ => operation.write(row.at + holding::AMOUNT, amount - 1),
+    }
+}
+
+/// Writes the entries that take so many out; returns how many are left.
+fn go(operation: &mut Operation, cell: u64, phase: u64, number: u64) -> u64 {
+    let inside = operation.read(cell + INSIDE).saturating_sub(number);
     operation.write(cell + INSIDE, inside);
     if inside == 0 && matches!(phase, DRAINING | RESETTING) {
         operation.write(cell + PHASE, FILLING);
     }
+    inside
 }
 
-/// Writes the entries that take a dead party out: the others would wait for it in vain.
+/// Writes the entries that take a dead process out; `ended`: it came to its end by itself. What is
+/// missed is in the table above.
 ///
 /// # Errors
 /// `Stop::Busy` on the barrier.
-pub fn settle(operation: &mut Operation, cell: u64) -> Attempt<()> {
+pub fn settle(operation: &mut Operation, cell: u64, row: u64, ended: bool) -> Attempt<()> {
     operation.lock(cell)?;
-    let phase = operation.read(cell + PHASE);
-    go(operation, cell, phase);
-    if matches!(phase, FILLING | ACTING) && !planted(Bug::PartyNotMissed) {
-        break_for(operation, cell, Cause::PartyDied);
+    let (phase, amount) = (operation.read(cell + PHASE), amount(operation, row));
+    let gone = amount & !PARTY;
+    let left = go(operation, cell, phase, gone);
+    let was_inside = gone > 0 && !planted(Bug::PartyNotMissed);
+    let was_party = amount & PARTY != 0 && !ended && !planted(Bug::AbsentNotMissed);
+    match phase {
+        FILLING | ACTING if was_inside => break_for(operation, cell, Cause::PartyDied),
+        FILLING if was_party && left > 0 => break_for(operation, cell, Cause::PartyDied),
+        FILLING | DRAINING | RESETTING if was_party => operation.write(cell + MISSED, 1),
+        _ => {}
     }
     operation.owe(cell + EVENT);
     Ok(())

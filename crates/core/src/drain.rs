@@ -81,7 +81,7 @@ pub fn drain(
             let done = space.run_as(participant, patience, |operation| {
                 operation.lock(layout::drain_lock(slot))?;
                 crate::crash_point!("drain.locked");
-                give_back(space, operation, held)
+                give_back(space, operation, slot, held)
             });
             match done {
                 Ok(true) => break,
@@ -154,7 +154,7 @@ fn holdings(segment: &Segment, slot: u64) -> Vec<Owned> {
 }
 
 /// Gives one thing back and clears its word in the same record; true when nothing is left there.
-fn give_back(space: &Space, operation: &mut Operation, held: Owned) -> Attempt<bool> {
+fn give_back(space: &Space, operation: &mut Operation, slot: u64, held: Owned) -> Attempt<bool> {
     let word = held.word();
     let value = operation.read(word);
     if value == 0 {
@@ -190,7 +190,8 @@ fn give_back(space: &Space, operation: &mut Operation, held: Owned) -> Attempt<b
             if let Some(object) = holding::object(operation, word)
                 && let Some((kind, root)) = directory::find(operation, object)?
             {
-                (space.hooks.settle)(operation, kind, root, word)?;
+                let ended = operation.read(layout::slot_record(slot) + slot::ENDED) != 0;
+                (space.hooks.settle)(operation, kind, root, word, ended)?;
             }
             let block = operation.read(word + holding::BLOCK);
             if block != 0 {

@@ -169,6 +169,8 @@ pub mod slot {
     pub const LENT_ROWS: u64 = 0xBC8;
     /// Who keeps its memberships until ours are copied: its slot + 1 and generation; 0: nobody.
     pub const OWES: u64 = 0xDC8;
+    /// Not 0: the process has come to its end by itself. Stored once, never journaled.
+    pub const ENDED: u64 = 0xDD8;
     /// How many threads read without a lock just now: the GIL's holder, which stores the first, and
     /// others, which count themselves in the second. See `reading`.
     pub const READING_ALONE: u64 = 0xE00;
@@ -332,6 +334,7 @@ pub fn layout_hash() -> u64 {
         slot::WAITS,
         slot::LENT,
         slot::OWES,
+        slot::ENDED,
         superblock::MOVES,
         superblock::GIVING,
         superblock::USED,
@@ -373,7 +376,8 @@ mod tests {
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
             assert!(slot::END_OF_MEMBERS <= slot::LENT);
             assert!(slot::LENT_ROWS + slot::UNFINISHED_ROWS * 8 <= slot::OWES);
-            assert!(slot::OWES < slot::READING_ALONE);
+            assert!(slot::OWES + 16 <= slot::ENDED);
+            assert!(slot::ENDED < slot::READING_ALONE);
             assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
             assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
         }

@@ -128,7 +128,7 @@ fn crumble(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> 
 }
 
 /// Writes the entries that give back to an object what a dead participant held of it.
-fn settle(operation: &mut Operation, kind: u64, root: u64, row: u64) -> Attempt<()> {
+fn settle(operation: &mut Operation, kind: u64, root: u64, row: u64, ended: bool) -> Attempt<()> {
     if kind != cell::KIND {
         return Err(corrupt(format!("an object of kind {kind} cannot be held")).into());
     }
@@ -137,7 +137,7 @@ fn settle(operation: &mut Operation, kind: u64, root: u64, row: u64) -> Attempt<
         (cell::SEMAPHORE, semaphore::LENGTH) => semaphore::settle(operation, cell, row),
         (cell::CONDITION, condition::LENGTH) => condition::settle(operation, cell, row),
         (cell::QUEUE, queue::LENGTH) => queue::settle(operation, cell, row),
-        (cell::BARRIER, barrier::LENGTH) => barrier::settle(operation, cell),
+        (cell::BARRIER, barrier::LENGTH) => barrier::settle(operation, cell, row, ended),
         _ => Err(corrupt(format!("a cell of kind {kind} cannot be held")).into()),
     }
 }

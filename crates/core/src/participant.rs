@@ -211,6 +211,17 @@ impl Participant {
         Err(Error::Forked)
     }
 
+    /// Says that this process comes to its end by itself, and is not killed.
+    ///
+    /// # Crash
+    /// One store.
+    pub fn end_by_itself(&self, segment: &Segment) {
+        if self.is_ours() {
+            let ended = layout::slot_record(self.me.slot) + slot::ENDED;
+            segment.word(ended).store(1, Ordering::Release);
+        }
+    }
+
     /// In the forked child: what keeps the slot alive is this process's own from now on. False: the slot
     /// was taken for dead before we came so far, and is not ours.
     pub fn settle(&mut self, segment: &Segment) -> bool {

@@ -162,6 +162,8 @@ bugs! {
     JoinInTwo,
     /// barrier: a dead party breaks nothing.
     PartyNotMissed,
+    /// barrier: a party that died outside `wait` is not missed.
+    AbsentNotMissed,
 }
 
 #[cfg(any(loom, feature = "seeded-bugs"))]

@@ -51,8 +51,8 @@ pub struct Hooks {
     /// Writes and commits the record that frees the next piece of the first doomed block.
     pub crumble: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
     /// Writes the entries that give an object of this kind back what a dead participant's row
-    /// of holdings names, but for the row itself.
-    pub settle: fn(&mut Operation, kind: u64, root: u64, row: u64) -> Attempt<()>,
+    /// of holdings names, but for the row itself; whether it came to its end by itself.
+    pub settle: fn(&mut Operation, kind: u64, root: u64, row: u64, ended: bool) -> Attempt<()>,
     /// What a block with contents, or an object's root, consists of.
     pub blocks: fn(&Segment, block: u64) -> Result<Blocks>,
     /// Takes a membership of every object held, in a child forked behind our back.
@@ -67,7 +67,7 @@ impl Hooks {
         drain: |_, _, _, _| Ok(()),
         dismantle: |_, _, _| Ok(()),
         crumble: |_, _, _| Ok(()),
-        settle: |_, _, _, _| Ok(()),
+        settle: |_, _, _, _, _| Ok(()),
         blocks: |_, _| Ok(Blocks::default()),
         adopt: |_, _| Ok(()),
     };

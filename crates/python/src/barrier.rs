@@ -1,6 +1,7 @@
 //! `Barrier`: the native part of `courtyard.Barrier`.
 
 use crate::deadline::Limit;
+use crate::enrolment::{Enrolment, Last};
 use crate::error::{in_context, raise, surely_until};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
@@ -19,7 +20,32 @@ use std::cell::RefCell;
 
 /// Parties that go on together. `courtyard.Barrier` is what programs use.
 #[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
-pub struct Barrier;
+pub struct Barrier {
+    /// Where it is on record that we are a party.
+    enrolment: Enrolment,
+}
+
+impl Barrier {
+    /// Our row; None: that took too long.
+    fn row(
+        &self,
+        py: Python<'_>,
+        base: &Primitive,
+        open: &Use<'_>,
+        limit: Limit,
+    ) -> PyResult<Option<Row>> {
+        let make = || {
+            base.handle.waiting_until(py, limit, |patience| {
+                Row::reserve(base.handle.space, open.participant, patience)
+            })
+        };
+        let unmake = |row: Row| {
+            row.give(open.participant);
+            Ok(())
+        };
+        self.enrolment.row(open.participant, make, unmake)
+    }
+}
 
 /// `BrokenBarrierError`, which says why: `phase` is that in which the party left.
 #[cold]
@@ -35,7 +61,7 @@ fn broken(py: Python<'_>, base: &Primitive, phase: u64) -> PyErr {
                 Some(Cause::TimedOut) => "a party waited for longer than its timeout",
                 Some(Cause::Aborted) => "abort() was called",
                 Some(Cause::ActionFailed) => "the action raised an exception",
-                Some(Cause::PartyDied) => "a process died while others waited for it",
+                Some(Cause::PartyDied) => "a party was killed",
                 Some(Cause::ActionWaits) => "the action waited at its own barrier",
                 None => "a party did not come",
             }
@@ -173,9 +199,7 @@ impl Wait<'_, '_> {
     fn leave(&self) -> PyResult<Option<u64>> {
         let space = self.base.handle.space;
         let (left, raised) = surely_until(self.py, self.limit, |patience| {
-            let left = barrier::leave(space, self.open, patience, self.party)?;
-            self.party.row.give(self.open);
-            Ok(left)
+            barrier::leave(space, self.open, patience, self.party)
         });
         match left {
             Err(Error::TimedOut) => {
@@ -212,7 +236,9 @@ impl Barrier {
                 barrier::fill(segment, at, parties);
             },
         )?;
-        Ok(PyClassInitializer::from(base).add_subclass(Barrier))
+        let (space, object) = (base.handle.space, base.handle.object());
+        let enrolment = Enrolment::new(space, object, Last::Departs);
+        Ok(PyClassInitializer::from(base).add_subclass(Barrier { enrolment }))
     }
 
     /// Waits for the others; the last one runs the action, if it is not None.
@@ -226,9 +252,7 @@ impl Barrier {
         let limit = Limit::of(Some(deadline));
         let open = base.handle.open_until(py, limit)?;
         let open = open.ok_or_else(|| broken(py, base, BROKEN))?;
-        let row = base.handle.waiting_until(py, limit, |patience| {
-            Row::reserve(base.handle.space, &open, patience)
-        })?;
+        let row = slf.get().row(py, base, &open, limit)?;
         let row = row.ok_or_else(|| broken(py, base, BROKEN))?;
         let (cell, object) = (base.handle.cell, base.handle.object());
         let segment = &base.handle.space.segment;
@@ -256,7 +280,6 @@ impl Barrier {
                 (index, went.and_then(|went| acted.map(|()| went)))
             }
             joined => {
-                row.give(&open);
                 joined?;
                 return Err(broken(py, base, BROKEN));
             }
@@ -275,6 +298,7 @@ impl Barrier {
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
+        waiter::look_after(py, handle.space, Limit::NEVER)?; // who has died by now is not missed after it
         handle.waiting(py, |patience| {
             barrier::reset(handle.space, &open, patience, handle.cell)
         })
@@ -297,6 +321,31 @@ impl Barrier {
                 )
             })
             .map(drop)
+    }
+
+    /// Be no party any more: nobody will miss this process when it is killed.
+    ///
+    /// For a process that has waited at the barrier and is not going to wait again, but lives on. It is
+    /// a party again with its next `wait`. Its threads that wait just now go on waiting; `parties`
+    /// does not change. A process that never waited may call it, too: nothing changes.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> barrier = cy.Barrier(1)
+    /// >>> barrier.wait()
+    /// 0
+    /// >>> barrier.leave()
+    fn leave(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let handle = &base.handle;
+        let open = handle.open(py)?;
+        let Some(row) = slf.get().row(py, base, &open, Limit::NEVER)? else {
+            return Ok(());
+        };
+        let (cell, object) = (handle.cell, handle.object());
+        let party = Party { cell, object, row };
+        handle.waiting(py, |patience| {
+            barrier::depart(handle.space, &open, patience, party)
+        })
     }
 
     /// How many go on together.

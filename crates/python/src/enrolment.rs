@@ -1,5 +1,6 @@
 //! The row in which this process is on record with an object, for one handle: another one after a fork.
 
+use courtyard_core::barrier;
 use courtyard_core::holding::Row;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
@@ -14,19 +15,29 @@ pub struct Enrolment {
     at: AtomicU64,
     space: &'static Space,
     object: ObjectId,
-    /// Whether a row in which nothing is counted is free, also without a record of the object's.
-    is_plain: bool,
+    last: Last,
+}
+
+/// What becomes of the row with the last handle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// It is free if nothing is counted in it, also without a record of the object's.
+    Free,
+    /// It stays as long as the object.
+    Stays,
+    /// We are no party of the barrier any more.
+    Departs,
 }
 
 impl Enrolment {
-    pub fn new(space: &'static Space, object: ObjectId, is_plain: bool) -> Enrolment {
+    pub fn new(space: &'static Space, object: ObjectId, last: Last) -> Enrolment {
         Enrolment {
             holder: AtomicPtr::default(),
             number: AtomicU64::new(0),
             at: AtomicU64::new(0),
             space,
             object,
-            is_plain,
+            last,
         }
     }
 
@@ -93,9 +104,17 @@ impl Drop for Enrolment {
         let Some(row) = self.known(participant) else {
             return; // none, or its parent's in a forked child
         };
-        let is_empty = self.is_plain && row.amount(&self.space.segment) == 0;
-        if participant.enrolled.leave(self.object, is_empty).is_some() {
-            row.give(participant);
+        let is_free = match self.last {
+            Last::Free => row.amount(&self.space.segment) == 0,
+            Last::Stays => false,
+            Last::Departs => true,
+        };
+        if participant.enrolled.leave(self.object, is_free).is_none() {
+            return;
+        }
+        match self.last {
+            Last::Departs => barrier::forget(self.space, participant, self.object, row),
+            _ => row.give(participant),
         }
     }
 }

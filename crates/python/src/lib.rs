@@ -94,8 +94,8 @@ mod _native {
     use crate::primitive::Primitive;
     #[pymodule_export]
     use crate::process::{
-        after_fork_in_child, after_fork_in_parent, before_fork, clean, leave, leave_at_exit,
-        leave_home,
+        after_fork_in_child, after_fork_in_parent, before_fork, clean, end_by_itself, leave,
+        leave_at_exit, leave_home,
     };
     #[pymodule_export]
     use crate::queue::{Lease, Piece, Queue};

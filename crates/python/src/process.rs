@@ -421,9 +421,24 @@ pub fn leave_at_exit() -> bool {
     unsafe { pyo3::ffi::Py_AtExit(Some(at_exit)) == 0 }
 }
 
+/// This process comes to its end by itself: nobody will miss it at a barrier that it was a party of.
+#[pyfunction]
+pub fn end_by_itself() {
+    let Ok(open) = OPEN.try_lock() else {
+        return; // a thread that ended with the interpreter
+    };
+    for space in &open.spaces {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        if let Some(participant) = unsafe { space.registered().as_ref() } {
+            participant.end_by_itself(&space.segment);
+        }
+    }
+}
+
 /// The last process of a private space removes its file. The mapping stays, for what still runs after.
 #[pyfunction]
 pub fn leave() {
+    end_by_itself();
     let spaces = match OPEN.try_lock() {
         Ok(open) => open.spaces.clone(),
         Err(_) => return, // a thread that ended with the interpreter: the next process cleans up

@@ -2,7 +2,7 @@
 
 use crate::argument::Truth;
 use crate::deadline::Limit;
-use crate::enrolment::Enrolment;
+use crate::enrolment::{Enrolment, Last};
 use crate::error::raise;
 use crate::guard::semaphore_deadline;
 use crate::handle::{Address, Use};
@@ -146,7 +146,7 @@ impl Semaphore {
             },
         )?;
         let (space, object) = (base.handle.space, base.handle.object());
-        let enrolment = Enrolment::new(space, object, true);
+        let enrolment = Enrolment::new(space, object, Last::Free);
         Ok(PyClassInitializer::from(base).add_subclass(Semaphore { enrolment }))
     }
 

@@ -116,7 +116,7 @@ const COUNT: u64 = RECOVERED - 1;
 pub const fn least(kind: u64) -> u64 {
     match kind {
         SEMAPHORE | CONDITION => 24,
-        BARRIER => 24,
+        BARRIER => 32,
         QUEUE => 168,
         TABLE => 8 * LINE,
         LIST => LINE,

@@ -15,7 +15,7 @@ pub use lease::Lease;
 use crate::argument::Truth;
 use crate::codec::{Buffers, failure};
 use crate::deadline::Limit;
-use crate::enrolment::Enrolment;
+use crate::enrolment::{Enrolment, Last};
 use crate::error::{in_context, named, raise};
 use crate::guard::follows_multiprocessing;
 use crate::handle::{Address, Handle, Use};
@@ -198,7 +198,7 @@ impl Queue {
                 queue::create(space, participant, patience, maximum, order)
             })?,
         };
-        let enrolment = Enrolment::new(handle.space, handle.object(), false);
+        let enrolment = Enrolment::new(handle.space, handle.object(), Last::Stays);
         if !handle.has_length(LENGTH) {
             let message = format!("expected {LENGTH} bytes, found {}", handle.length);
             return Err(named(py, "CorruptError", message));

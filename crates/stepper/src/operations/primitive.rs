@@ -336,6 +336,56 @@ fn barriers(entries: &mut Vec<Entry>) {
         |space, made| (barrier::phase(&space.segment, made.base), 0),
         ((FILLING, 0), (FILLING, 0)),
     ));
+    // Whoever has passed is a party, and missed when it dies; inside it breaks the barrier.
+    let passed = move |space: &'static Space, made| {
+        let party = party(space, made);
+        assert_eq!(join(space, party), Joined::Last(0));
+        advance(space, made, DRAINING);
+        barrier::leave(space, me(space), &mut patient, party).expect("to leave");
+        party
+    };
+    let unwatched = move |space: &Space| Scene {
+        flagged: None, // nobody waits for that
+        ..of(1)(space)
+    };
+    let missed = move |space: &Space, made: Made| {
+        let missed = barrier::is_missed(&space.segment, made.base);
+        (phase(space, made), missed)
+    };
+    entries.push(change(
+        "join a barrier again",
+        unwatched,
+        passed,
+        |space, _, party| assert_eq!(join(space, party), Joined::Last(0)),
+        missed,
+        ((FILLING, true), (BROKEN, false)),
+    ));
+    entries.push(change(
+        "be no party any more",
+        unwatched,
+        passed,
+        |space, _, party| {
+            barrier::depart(space, me(space), &mut patient, party).expect("to depart");
+        },
+        missed,
+        ((FILLING, true), (FILLING, false)),
+    ));
+    entries.push(change(
+        "be no party any more, with the last handle",
+        unwatched,
+        passed,
+        |space, _, party| barrier::forget(space, me(space), party.object, party.row),
+        missed,
+        ((FILLING, true), (FILLING, false)),
+    ));
+    entries.push(change(
+        "come to the end by itself",
+        unwatched,
+        passed,
+        |space, _, _| me(space).end_by_itself(&space.segment),
+        missed,
+        ((FILLING, true), (FILLING, false)),
+    ));
     entries.push(change(
         "break a barrier",
         move |space| {
