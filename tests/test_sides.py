@@ -13,6 +13,7 @@ from tests.sides.play import ended, flat, play
 # In `make test`, in `make torture`, and in its full form.
 SIZE = {None: 0, "small": 1, "full": 2}[os.environ.get("COURTYARD_TORTURE_SIZE")]
 SEED = random.SystemRandom().randrange(1 << 30) if SIZE else 1
+LONG = (600, 600, 3600)[SIZE]  # seconds; in full some minutes each, where nothing else runs
 
 
 def scene(work: Callable[..., object], *arguments: object) -> None:
@@ -30,59 +31,68 @@ def test_each_member_is_tried() -> None:
         members("Dict")[0].argument("colour")
 
 
-@pytest.mark.limit(600)
+@pytest.mark.limit(LONG)
 def test_callbacks() -> None:
     """What user code does inside a call of ours ends in a result or an error."""
     chance = random.Random(SEED)
     tried, wrong = 0, []
-    for cls in [*classes()] * (1, 1, 20)[SIZE]:
+    for cls in [*classes()] * (1, 1, 16)[SIZE]:
         with flat():
             cases, found = callback.callbacks(cls, chance, (5, 1000, 1000)[SIZE])
         tried += cases
         wrong += found
     assert not wrong, f"seed {SEED}, {tried} cases:\n" + "\n".join(wrong)
+    print(f"{tried} cases, seed {SEED}")
     assert tried > 80, "few of the calls run any code of users'"
 
 
 @pytest.mark.parametrize("way", fork.SCENES)
-@pytest.mark.limit(600)
+@pytest.mark.limit(LONG)
 def test_forks(way: str) -> None:
     """Whoever forks, whatever he is in the midst of: the child is well, and so is the parent."""
     for turn in range((1, 4, 100)[SIZE]):
         scene(fork.SCENES[way], SEED + turn, (30, 100, 100)[SIZE])
+    print(f"{(30, 400, 10_000)[SIZE]} forks, seed {SEED}")
 
 
-@pytest.mark.limit(600)
+@pytest.mark.limit(LONG)
 def test_stopped_peers() -> None:
     """A peer is stopped within any call: timeouts are kept, Ctrl-C ends what has none."""
     chance = random.Random(SEED)
-    chosen = chance.sample([*classes()], (8, 23, 23)[SIZE]) * (1, 2, 50)[SIZE]
+    chosen = chance.sample([*classes()], (8, 23, 23)[SIZE]) * (1, 2, 14)[SIZE]
+    peers = (1, 3, 5)[SIZE]
     for cls in chosen:
-        scene(stop.beside, cls, chance.randrange(1 << 30), (1, 3, 5)[SIZE])
+        scene(stop.beside, cls, chance.randrange(1 << 30), peers)
+    killed = len(chosen) * peers
+    stops = killed * stop.STOPS
+    print(f"{stops} stops, {stops * stop.CALLS} calls, {killed} kills, seed {SEED}")
 
 
-@pytest.mark.limit(600)
+@pytest.mark.limit(LONG)
 def test_exits() -> None:
     """An interpreter ends with objects in every kind of place: with 0, in time, without a panic."""
     places, everything = [*exit.PLACES], [*classes()]
     wrong = ""
-    for number, place in enumerate(places):
+    parts = len(places) if SIZE == 0 else 4
+    for number, place in enumerate(places * (1, 1, 5)[SIZE]):
         for part in range((1, 4, 4)[SIZE]):
-            parts = len(places) if SIZE == 0 else 4
             wrong += exit.ends(place, everything[(number + part) % parts :: parts])
     assert not wrong, wrong
 
 
-@pytest.mark.limit(600)
+@pytest.mark.limit(LONG)
 def test_crowds() -> None:
     """200 threads wait in each call that waits, and are let through, or come back in time."""
     chance, waiting = random.Random(SEED), crowd.waiting()
     assert set(crowd.SCENES) == set(classes()), "tests/sides/crowd.py has a scene of each class"
     let = [cls for cls, found in crowd.SCENES.items() if found]
-    for cls in chance.sample(let, (5, len(let), len(let))[SIZE]):
+    let = chance.sample(let, (5, len(let), len(let))[SIZE]) * (1, 1, 5)[SIZE]
+    waiting = chance.sample(waiting, (5, len(waiting), len(waiting))[SIZE]) * (1, 1, 5)[SIZE]
+    for cls in let:
         scene(crowd.without_timeouts, cls)
-    for member in chance.sample(waiting, (5, len(waiting), len(waiting))[SIZE]):
+    for member in waiting:
         scene(crowd.with_timeouts, member)
+    print(f"{len(let)} crowds let through, {len(waiting)} with timeouts")
 
 
 @pytest.mark.parametrize("what", limit.SCENES)

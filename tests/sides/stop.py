@@ -16,6 +16,8 @@ from tests.sides.play import LIMIT, ended, play
 
 SOON = 8.0  # seconds: far beyond any timeout here, and far below for ever
 PRESSED = 0.2  # seconds after which a person presses Ctrl-C
+STOPS = 4  # of each peer, before it is killed
+CALLS = 4  # beside each stop
 # Nothing is left to be done with an object after these.
 _LAST = ("close", "shutdown", "abort")
 
@@ -91,12 +93,12 @@ def beside(cls: str, seed: int, stops: int) -> None:
     wrong = ""
     for _ in range(stops):
         peer = play(work, specimen, calls, chance.random())
-        for _ in range(4):
+        for _ in range(STOPS):
             dropped = [cy.Value("i") for _ in range(3)]
             time.sleep(chance.random() * 0.01)
             os.kill(peer, signal.SIGSTOP)
             os.waitpid(peer, os.WUNTRACED)
-            for member in chance.sample(calls, 4):
+            for member in chance.sample(calls, CALLS):
                 wrong += timed(member, specimen)
             # What is dropped, and a child, wait for nobody.
             started = time.monotonic()
