@@ -300,6 +300,39 @@ def test_a_process_killed_in_the_block_has_stored_nothing(place: str) -> None:
     at.obj.check() if not isinstance(at.obj, cy.Namespace) else cy.check(at.obj)
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_an_edit_that_is_entered_and_thrown_away_stores_nothing(place: str) -> None:
+    """As by a Ctrl-C between __enter__ and the block, on Python 3.14."""
+    at = PLACES[place](np.zeros(10))
+    edit = at.edit()
+    value = edit.__enter__()
+    value += 1
+    assert not at.is_free()
+    with pytest.raises(ZeroDivisionError):  # what is on its way stays so
+        try:
+            1 // 0  # noqa: B018
+        finally:
+            del edit
+    assert at.is_free()
+    assert at.get().sum() == 0
+
+
+def test_an_edit_that_a_child_throws_away_is_still_its_parents() -> None:
+    at = PLACES["Dict"]([1])
+    edit = at.edit()
+    edit.__enter__().append(2)
+
+    def throw_away() -> None:
+        nonlocal edit
+        del edit
+
+    child = fork(throw_away)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert not at.is_free()
+    edit.__exit__(None, None, None)
+    assert at.get() == [1, 2]
+
+
 @contextmanager
 def interrupted(chance: random.Random) -> Iterator[None]:
     """Raise KeyboardInterrupt at some moment soon."""

@@ -282,7 +282,7 @@ def swap():
 
 def replace():
     big.value = "y" * 20_000
-    str(big.value)  # whatever it is: a wrong value may be of another class
+    repr(big.value)
 
 def locked():
     with number.get_lock():

@@ -50,24 +50,27 @@ TABLES = 256 << 10  # bytes by which tables may have grown, which stay
 
 
 def figures(space: cy.Space) -> tuple[int, ...]:
-    """Return what must be as it was when all that a scene made is gone.
-
-    A pickle whose sender died holds its object for a minute more.
-    """
-    gc.collect()
-    space.check()
+    """Return what must be as it was when all that a scene made is gone."""
     found = space.statistics()
-    descriptors = len(os.listdir("/proc/self/fd"))
-    return found.objects - found.tickets, found.names, found.participants, descriptors
+    return found.names, found.participants, len(os.listdir("/proc/self/fd"))
 
 
 @contextmanager
 def flat() -> Iterator[None]:
-    """See that a scene leaves the space of this process as it was."""
+    """See that a scene leaves the space of this process as it was.
+
+    A pickle whose sender died holds its object for a minute more; several may hold the same one.
+    """
     keeper = cy.Event()
-    before, used = figures(keeper.space), keeper.space.statistics().used
+    space = keeper.space
+    gc.collect()
+    before, then = figures(space), space.statistics()
     yield
-    after = figures(keeper.space)
-    assert after == before, f"objects, names, participants, descriptors: {before}, {after}"
-    found = keeper.space.statistics()
-    assert found.tickets or found.used <= used + TABLES, f"{used} bytes were used, now {found.used}"
+    gc.collect()
+    space.check()
+    after, now = figures(space), space.statistics()
+    assert after == before, f"names, participants, descriptors: {before}, {after}"
+    least, most = then.objects - then.tickets, then.objects + now.tickets
+    assert least <= now.objects <= most, f"objects: {then}, {now}"
+    assert now.tickets or now.used <= then.used + TABLES, f"{then.used} bytes, now {now.used}"
+    assert repr(keeper)

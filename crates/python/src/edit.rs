@@ -66,7 +66,7 @@ impl Edit {
 impl Edit {
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.lock.bind(py).call_method0(intern!(py, "acquire"))?;
-        // Nothing of Python's comes between that and the block, so no signal handler does.
+        // Before Python 3.14 no signal handler runs between that and the block; from there see Drop.
         self.read(py).or_else(|error| {
             self.release(py)?;
             Err(error)
@@ -90,6 +90,30 @@ impl Edit {
         };
         let released = self.release(py);
         stored.and(released)
+    }
+}
+
+impl Drop for Edit {
+    fn drop(&mut self) {
+        // Entered and never exited: Python 3.14 runs signal handlers after `__enter__`, before the
+        // block begins, and calls no `__exit__` if one raises there. Nothing is stored. Without
+        // the GIL the interpreter is ending: the lock comes back with this process.
+        if self.value().is_none() {
+            return;
+        }
+        Python::try_attach(|py| {
+            self.value().take();
+            let pending = PyErr::take(py);
+            if let Err(error) = self.release(py) {
+                // Another thread, or a forked child, has nothing to release.
+                if !error.is_instance_of::<PyRuntimeError>(py) {
+                    error.write_unraisable(py, None);
+                }
+            }
+            if let Some(pending) = pending {
+                pending.restore(py);
+            }
+        });
     }
 }
 
