@@ -302,8 +302,9 @@ impl Map {
 
     /// Adds to the values of many keys, at once: pairs of a key and what to add.
     fn _add_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
-        update::exclusively(slf.as_super(), || {
-            opened(slf.as_super(), |this| update::add_all(this, pairs))
+        let slf = slf.as_super();
+        update::exclusively(slf, || {
+            opened(slf, |this| update::add_all(this, slf, pairs))
         })
     }
 

@@ -228,6 +228,23 @@ fn try_change_all(
     })
 }
 
+/// The value of a key, the fast way if it can be had so.
+///
+/// # Errors
+/// What decoding raises.
+fn value_of<'py>(
+    this: Opened<'_>,
+    slf: &Bound<'py, Table>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = slf.py();
+    match slot::find(slf.as_super().get(), key.as_ptr()) {
+        // SAFETY: a reference of our own.
+        Some(value) => Ok(Some(unsafe { Bound::from_owned_ptr(py, value) })),
+        None => Ok(with_known_key(key, |identity| Ok(this.find(py, &identity)?.0))?.flatten()),
+    }
+}
+
 /// The values of those of the keys that there are, as they stood together at one moment.
 ///
 /// # Errors
@@ -238,16 +255,10 @@ pub fn find_all<'py>(
     keys: &Bound<'py, PyList>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let (py, segment, cell) = (slf.py(), &this.space.segment, this.table.cell);
-    let base = slf.as_super().get();
     let read = || {
         let found = PyDict::new(py);
         for key in keys {
-            let value = match slot::find(base, key.as_ptr()) {
-                // SAFETY: a reference of our own.
-                Some(value) => Some(unsafe { Bound::from_owned_ptr(py, value) }),
-                None => with_known_key(&key, |identity| Ok(this.find(py, &identity)?.0))?.flatten(),
-            };
-            if let Some(value) = value {
+            if let Some(value) = value_of(this, slf, &key)? {
                 found.set_item(key, value)?;
             }
         }
@@ -268,13 +279,16 @@ pub fn find_all<'py>(
 ///
 /// # Errors
 /// What an addition raises; then nothing has changed.
-pub fn add_all(this: Opened<'_>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
+pub fn add_all(
+    this: Opened<'_>,
+    slf: &Bound<'_, Table>,
+    pairs: &Bound<'_, PyList>,
+) -> PyResult<()> {
     let py = pairs.py();
     let sums = PyList::empty(py);
     for pair in pairs {
         let (key, n): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-        let value = with_key(&key, |identity| Ok(this.find(py, &identity)?.0))?;
-        let sum = match value {
+        let sum = match value_of(this, slf, &key)? {
             Some(value) => value.add(&n)?,
             None => n,
         };
