@@ -204,6 +204,87 @@ OF_CHARACTERS: dict[str, Operation] = {
 }
 
 
+def filled(queue: Any, count: int) -> Any:
+    queue.put_many(names(count))
+    return queue
+
+
+def lease(queue: Any) -> None:
+    with queue.lease():
+        pass
+
+
+def requeue(queue: Any) -> None:
+    taken = queue.lease()
+    with taken:
+        taken.requeue()
+
+
+OF_A_QUEUE: dict[str, Operation] = {
+    "put, get": both(lambda q: q.put("other"), lambda q: q.get()),
+    "put_many, get_many": both(lambda q: q.put_many(names(10)), lambda q: q.get_many(10)),
+    "peek": lambda q: q.peek(),
+    "lease": both(lambda q: q.put("other"), lease),
+    "lease, requeue": requeue,
+    "qsize": lambda q: q.qsize(),
+    "empty": lambda q: q.empty(),
+    "full": lambda q: q.full(),
+    "unfinished_tasks": lambda q: q.unfinished_tasks,
+    "repr": repr,
+    "version": lambda q: q.version,
+}
+
+
+class Crowd:
+    """A space with many named objects, and one of each kind to call."""
+
+    def __init__(self, count: int) -> None:
+        self.space = cy.Space()
+        self.objects = [self.space.named(name, cy.Value, "q") for name in names(count)]
+        self.value = self.space.named("value", cy.Value, "q", 7)
+        self.anything = self.space.Value(object, "text")
+        self.lock, self.rlock = self.space.Lock(), self.space.RLock()
+        self.semaphore, self.event = self.space.Semaphore(), self.space.Event()
+        self.condition, self.barrier = self.space.Condition(), self.space.Barrier(1)
+
+    def check(self) -> None:
+        self.space.check()
+
+
+def within(lock: Any) -> None:
+    with lock:
+        pass
+
+
+def notify(condition: cy.Condition) -> None:
+    with condition:
+        condition.notify_all()
+
+
+OF_A_CROWD: dict[str, Operation] = {
+    "Value.value": lambda c: c.value.value,
+    "Value.value = v": lambda c: setattr(c.value, "value", 7),
+    "Value(object).value = v": lambda c: setattr(c.anything, "value", "other"),
+    "increment": lambda c: c.value.increment(0),
+    "wait_for": lambda c: c.value.wait_for(7),
+    "Lock": lambda c: within(c.lock),
+    "RLock": lambda c: within(c.rlock),
+    "Semaphore": lambda c: within(c.semaphore),
+    "Event": lambda c: c.event.set() or c.event.wait(),
+    "Condition": lambda c: notify(c.condition),
+    "Barrier": lambda c: c.barrier.wait(),
+    "x.name": lambda c: c.value.name,
+    "x.name of one without": lambda c: c.lock.name,
+    "repr": lambda c: (repr(c.value), repr(c.lock), repr(c.space)),
+    "statistics": lambda c: c.space.statistics(),
+    "a new object": lambda c: c.space.Value("q", 1),
+    "a new name": lambda c: c.space.named("new", cy.Value, "q") and c.space.__delitem__("new"),
+    "found": lambda c: c.space["value"],
+    "in": lambda c: "value" in c.space,
+    "len": lambda c: len(c.space),
+}
+
+
 def text(typecode: str, count: int) -> Any:
     """Return an array of characters of which few are in use."""
     made = cy.Array(typecode, count)
@@ -221,6 +302,10 @@ CASES: dict[str, tuple[Callable[[int], Any], dict[str, Operation]]] = {
     "full Deque": (lambda n: cy.Deque(names(n), n), OF_A_FULL_DEQUE),
     "Array": (lambda n: cy.Array("i", n), OF_AN_ARRAY),
     "RawArray": (lambda n: cy.RawArray("d", n), OF_AN_ARRAY),
+    "Queue": (lambda n: filled(cy.Queue(), n), OF_A_QUEUE),
+    "LifoQueue": (lambda n: filled(cy.LifoQueue(), n), OF_A_QUEUE),
+    "PriorityQueue": (lambda n: filled(cy.PriorityQueue(), n), OF_A_QUEUE),
+    "objects of a space": (Crowd, OF_A_CROWD),
     "Array of bytes": (lambda n: text("c", 10 * n), OF_CHARACTERS),
     "Array of characters": (lambda n: text("u", n), OF_CHARACTERS),
 }
