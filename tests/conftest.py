@@ -80,7 +80,8 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Iterator[None]:
-        self.start("the collection of tests")
+        # Each process of pytest-xdist collects all of them, at one time.
+        self.start("the collection of tests", 5 * LIMIT)
         result = yield
         self.end()
         return result

@@ -1,5 +1,6 @@
 """A private space that is closed gives all back: with the last object in it, and not before."""
 
+import collections
 import gc
 import os
 import pickle
@@ -230,12 +231,13 @@ def test_two_ways_to_one_space() -> None:
 
 
 def test_closed_beside_a_maker() -> None:
-    for _ in range(50):
+    for _ in range(20):
         space = cy.Space()
         path = file_of(space)
-        made: list[Any] = []
+        # Few: on a busy machine they make many before close() has its turn.
+        made: collections.deque[Any] = collections.deque(maxlen=20)
 
-        def make(space: cy.Space = space, made: list[Any] = made) -> None:
+        def make(space: cy.Space = space, made: collections.deque[Any] = made) -> None:
             try:
                 while True:
                     made.append(space.list([1, 2]))
