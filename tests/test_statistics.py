@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -326,3 +327,46 @@ def test_counting_beside_check(space: cy.Space) -> None:
         again = space.Lock()
         assert waited(again) == 0
         again.close()
+
+
+def test_figures_of_what_others_change(space: cy.Space) -> None:
+    queue, ready = space.Queue(), space.Event()
+    queue.put_many(range(2000))
+    least = queue.statistics().nbytes
+
+    def change() -> None:
+        ready.set()
+        while True:
+            queue.put_many(range(500))
+            queue.get_many(500)
+
+    children = [fork(change), fork(change)]
+    assert ready.wait(10)
+    figures = [queue.statistics().nbytes for _ in range(10_000)]
+    for child in children:
+        kill(child)
+    assert min(figures) >= least
+
+
+def test_nobody_waits_while_an_object_is_counted(space: cy.Space) -> None:
+    large, counted = space.dict(dict.fromkeys(range(200_000), 0)), space.Value(int, 0)
+    begin = time.perf_counter()
+    large.statistics()
+    whole = time.perf_counter() - begin
+
+    def count() -> None:
+        while True:
+            large.statistics()
+            counted.increment()
+
+    child = fork(count)
+    times, made = [], []
+    for _ in range(20):
+        before = counted.value
+        assert counted.wait_for(lambda number, before=before: number > before, 20)
+        time.sleep(whole / 10)  # the next one is under way
+        begin = time.perf_counter()
+        made.append(space.Value(object, b"x" * 100_000))  # takes locks that a count takes, too
+        times.append(time.perf_counter() - begin)
+    kill(child)
+    assert statistics.median(times) < whole / 5, (times, whole)

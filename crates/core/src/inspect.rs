@@ -9,6 +9,7 @@ use crate::layout::{self, SLOTS, slot};
 use crate::lock;
 use crate::operation::Operation;
 use crate::participant::{self, FREE, LIVE, State};
+use crate::reading::Reading;
 use crate::roster::ObjectId;
 use crate::rows;
 use crate::segment::Segment;
@@ -17,6 +18,11 @@ use crate::sync::Ordering;
 use crate::waiting::{self, Wait};
 use crate::{flag, list, mutex, queue, semaphore, table, wait};
 use std::collections::HashMap;
+
+/// How often an object is walked that others change meanwhile.
+const TRIES: u32 = 30;
+/// Blocks whose sizes are looked up while the heap is locked.
+const AT_ONCE: usize = 500;
 
 /// A process that is registered, or was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,7 +83,8 @@ pub struct View {
 }
 
 /// Looks at all objects, or `only` that one, and all processes. The dead are told of, not
-/// recovered. An object costs as much as it has blocks, the processes as much as they have handles.
+/// recovered. An object costs as much as it has blocks, the processes as much as they have handles;
+/// the blocks are counted with no lock held, as they are found beside those who change the object.
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
@@ -92,20 +99,48 @@ pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result
             named.insert(entry.named.object, entry);
         }
     }
-    let mut view = space.run(patience, |operation| {
+    let (mut view, roots) = space.run(&mut *patience, |operation| {
         operation.lock(layout::superblock::DIRECTORY_LOCK)?;
         operation.lock(layout::superblock::HEAP_LOCK)?;
-        Ok(collect(space, operation, only)?)
+        Ok(collect(operation, only)?)
     })?;
-    for object in &mut view.objects {
+    for (object, root) in view.objects.iter_mut().zip(roots) {
+        let blocks = blocks_of(space, root);
+        object.blocks = blocks.len() as u64;
+        object.bytes = sizes(space, &mut *patience, &blocks)?;
         object.name = named.remove(&object.object);
     }
     Ok(view)
 }
 
-/// The locks of the directory and of the heap are held.
-fn collect(space: &Space, operation: &mut Operation, only: Option<ObjectId>) -> Result<View> {
-    let segment = &space.segment;
+/// The blocks of an object, with no lock held: whoever wants one waits for no walk. It is often
+/// found right where others change it meanwhile, and in the end only its first block is certain.
+fn blocks_of(space: &Space, root: u64) -> Vec<u64> {
+    let found = (0..TRIES).find_map(|_| {
+        let _reading = Reading::new(&space.segment);
+        (space.hooks.blocks)(&space.segment, root).ok()
+    });
+    found.map_or_else(|| vec![root], |found| found.blocks)
+}
+
+/// How many bytes blocks take, those that were freed meanwhile none.
+fn sizes(space: &Space, patience: Patience, blocks: &[u64]) -> Result<u64> {
+    let mut bytes = 0;
+    for blocks in blocks.chunks(AT_ONCE) {
+        bytes += space.run(&mut *patience, |operation| {
+            operation.lock(layout::superblock::HEAP_LOCK)?;
+            let size = |&block: &u64| heap::size(operation, block).unwrap_or(0);
+            Ok(blocks.iter().map(size).sum::<u64>())
+        })?;
+    }
+    Ok(bytes)
+}
+
+/// All but what is in the objects' blocks, and the root of each. The locks of the directory and of
+/// the heap are held.
+fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, Vec<u64>)> {
+    let segment = operation.segment;
+    let mut roots = Vec::new();
     let mut view = View::default();
     let mut users: HashMap<u64, Vec<u64>> = HashMap::new();
     let mut holdings: HashMap<ObjectId, Vec<Holding>> = HashMap::new();
@@ -126,17 +161,14 @@ fn collect(space: &Space, operation: &mut Operation, only: Option<ObjectId>) -> 
         let Ok((cell, kind, length)) = cell::at(segment, listed.root) else {
             continue; // check tells of it
         };
-        // What changes meanwhile is counted as far as it was found.
-        let blocks =
-            (space.hooks.blocks)(segment, listed.root).map_or(Vec::new(), |found| found.blocks);
-        let mut size = |block| heap::size(operation, block).unwrap_or(0);
-        let end = listed.root + size(listed.root);
+        let end = listed.root + heap::size(operation, listed.root).unwrap_or(0);
+        roots.push(listed.root);
         view.objects.push(Object {
             object,
             kind,
             length,
-            bytes: blocks.iter().map(|&block| size(block)).sum(),
-            blocks: blocks.len() as u64,
+            bytes: 0,
+            blocks: 0,
             count: count(segment, cell, kind),
             version: version(segment, cell, kind),
             references: listed.references,
@@ -152,7 +184,7 @@ fn collect(space: &Space, operation: &mut Operation, only: Option<ObjectId>) -> 
             name: None,
         });
     }
-    Ok(view)
+    Ok((view, roots))
 }
 
 fn process(

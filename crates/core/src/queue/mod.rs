@@ -365,11 +365,15 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
         }
     }
     let (mut head, tail) = (at(HEAD), at(TAIL));
+    let (pages, mut jumps) = (blocks.len(), 0);
     while head != tail {
         let header = head_of(segment, head)?;
         let word = read(segment, head + WORD);
         match header.kind() {
-            A_JUMP => head = word,
+            A_JUMP if jumps > pages => {
+                return Err(corrupt("the records of a queue have no end"));
+            }
+            A_JUMP => (head, jumps) = (word, jumps + 1),
             kind => {
                 if kind == A_BLOCK {
                     blocks.push(word);
