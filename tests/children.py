@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -83,9 +84,44 @@ def join(*processes: BaseProcess, limit: float = 30) -> None:
     assert codes == [0] * len(codes), f"exit codes {codes} (None: still alive after {limit} s)"
 
 
+@contextmanager
+def running(
+    command: list[str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = subprocess.PIPE,
+    stderr: int | None = None,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """Have a command run beside the test; it and its children are killed when the block ends.
+
+    The block of a bare ``Popen`` waits for the command, without a limit, where an assertion in it
+    fails, and nobody ever reads what failed.
+    """
+    with subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        text=True,
+        env=os.environ | (env or {}),
+        cwd=cwd,
+        process_group=0,
+        preexec_fn=die_with_parent,
+    ) as process:
+        try:
+            yield process
+        finally:
+            # The whole group: a grandchild would hold the pipes.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
 def run_script(
     script: str | Path,
     *args: str,
+    input: str | None = None,
     limit: float = 30,
     check: bool = True,
     env: dict[str, str] | None = None,
@@ -95,45 +131,34 @@ def run_script(
     command = [sys.executable, str(script)] if isinstance(script, Path) else [sys.executable, "-c"]
     if isinstance(script, str):
         command.append(script)
-    return run_command([*command, *args], limit=limit, check=check, env=env, cwd=cwd)
+    return run_command([*command, *args], input=input, limit=limit, check=check, env=env, cwd=cwd)
 
 
 def run_command(
     command: list[str],
     *,
+    input: str | None = None,
     limit: float = 30,
     check: bool = True,
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with nothing to read, and return what it printed.
+    """Run a command, and return what it printed.
 
-    Past ``limit`` seconds it is killed together with its children. With ``check``, a command that
-    fails is an AssertionError that shows what it printed.
+    Past ``limit`` seconds it is killed together with its children, as ``subprocess.run()`` does not
+    do: it would wait for what still holds the pipes. With ``check``, a command that fails is an
+    AssertionError that shows what it printed.
     """
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | (env or {}),
-        cwd=cwd,
-        process_group=0,
-        preexec_fn=die_with_parent,
-    ) as process:
+    stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+    with running(command, stdin=stdin, stderr=subprocess.PIPE, env=env, cwd=cwd) as process:
         try:
-            output, errors = process.communicate(timeout=limit)
+            output, errors = process.communicate(input, timeout=limit)
         except subprocess.TimeoutExpired:
-            # The whole group: a grandchild would hold the pipes, and communicate() with them.
             os.killpg(process.pid, signal.SIGKILL)
-            output, errors = process.communicate()
+            output, errors = process.communicate(timeout=10)
             raise AssertionError(
                 f"took longer than {limit} s; printed:\n{output}{errors}"
             ) from None
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
     if check:
         assert process.returncode == 0, f"exit {process.returncode}; printed:\n{output}{errors}"
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)

@@ -5,7 +5,6 @@ The other user is a process of root's that has become user 65534.
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import courtyard as cy
-from tests.children import die_with_parent, run_script
+from tests.children import run_script, running
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -95,16 +94,11 @@ def shared() -> Iterator[Path]:
 def other_user(script: str, path: Path) -> Iterator[int]:
     """Run the other user's program; give the UUID of the space that it made."""
     command = [sys.executable, "-c", PREPARE + script, str(path), str(path.parent / "marker")]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent
-    ) as process:
-        try:
-            assert process.stdout is not None
-            uuid = int(process.stdout.readline(), 16)
-            assert process.stdout.readline() == "ready\n"
-            yield uuid
-        finally:
-            process.kill()
+    with running(command) as process:
+        assert process.stdout is not None
+        uuid = int(process.stdout.readline(), 16)
+        assert process.stdout.readline() == "ready\n"
+        yield uuid
 
 
 OPENERS = {

@@ -3,7 +3,6 @@
 import json
 import mmap
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from benchmarks.__main__ import parser, write
 from benchmarks.offer import Signal
 from benchmarks.operation import Goal, Setting
 from benchmarks.workload import wake
+from tests.children import run_command
 
 FAKES = {
     "hangs": """
@@ -87,7 +87,7 @@ def results(fakes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "benchmarks", "run", "--out", str(folder), "--workload=value"]
     options = ["--rounds=1", "--seconds=0.005", "--limit=30"]
     peers = [f"--peer=fakes.{name}" for name in ("loses", "fails", "missing")]
-    subprocess.run([*command, *options, *peers], check=True, timeout=50, cwd=run.ROOT)
+    run_command([*command, *options, *peers], limit=50, cwd=run.ROOT)
     return folder
 
 

@@ -1,12 +1,12 @@
 """On a full file system a container says so and changes nothing; what it gives up is room again."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.children import run_command
 from tests.test_memory import folder, mountable
 from tests.twin import needs
 
@@ -80,11 +80,10 @@ def test_a_full_file_system(tmp_path: Path) -> None:
     made, script = folder(tmp_path), tmp_path / "full.py"
     script.write_text(FULL)
     mount = f"mount -t tmpfs -o size=16m,mode=0700 none {made} && exec {sys.executable} {script}"
-    result = subprocess.run(
+    result = run_command(
         ["unshare", "-m", "sh", "-c", mount],
-        env=os.environ | {"COURTYARD_DIR": str(made), "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        text=True,
-        timeout=50,
+        env={"COURTYARD_DIR": str(made), "PYTHONPATH": os.getcwd()},
+        limit=50,
+        check=False,
     )
     assert result.stdout == "fine\n", result.stderr

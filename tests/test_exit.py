@@ -4,8 +4,6 @@ Whatever they come to, nothing may be thrown through C: that is SIGABRT, exit st
 """
 
 import os
-import subprocess
-import sys
 import time
 from decimal import Decimal
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
+from tests.children import run_script
 
 PREPARE = """
 # Nothing here may need more than the fast paths: what PyO3 does first when it takes the GIL makes
@@ -280,9 +279,7 @@ def test_exits_with_status_0(way: str) -> None:
     with cy.Space(name) as space:
         prepare(space)
         program = PREPARE.replace("@NAME@", name) + WAYS[way]
-        run = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
-        )
+        run = run_script(program, limit=50, check=False)
         space.destroy()
     assert run.returncode == 0, run.stderr[-2000:]
     assert "called" in run.stdout, run.stderr[-2000:]
@@ -324,9 +321,7 @@ print("ends")
 def test_daemon_threads_come_out_of_calls_before_the_interpreter_ends() -> None:
     """Before Python 3.14 the process aborted, in two of three runs."""
     for _ in range(6):
-        run = subprocess.run(
-            [sys.executable, "-c", DAEMONS], capture_output=True, text=True, timeout=50
-        )
+        run = run_script(DAEMONS, limit=50, check=False)
         assert (run.returncode, run.stdout) == (0, "ends\n"), run.stderr[-2000:]
 
 
@@ -342,8 +337,7 @@ atexit.register(lambda: print(time.monotonic(), flush=True))
 """
     fastest = 60.0
     for _ in range(5):
-        run = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=50)
-        assert run.returncode == 0, run.stderr
+        run = run_script(program, limit=50)
         fastest = min(fastest, time.monotonic() - float(run.stdout))
     assert fastest < 0.9, "the end waits a second for calls that do not come back"
 
@@ -371,8 +365,7 @@ def work():
 thread = threading.Thread(target=work, daemon=True)
 thread.start()
 """
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=100)
-    assert run.returncode == 0, run.stderr
+    run = run_script(program, limit=50)
     done, took = run.stdout.split()
     assert int(done) == 200
     assert float(took) < 20, "each call stood aside"
@@ -461,9 +454,7 @@ print("ends")
 def test_daemon_threads_whose_code_never_ends_do_not_abort_the_process(way: str) -> None:
     """Whatever call of ours lies below the program's code, and however long the end takes."""
     program = ENDLESS.replace("@WAY@", way)
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=55
-    )
+    run = run_script(program, limit=55, check=False)
     assert (run.returncode, run.stdout) == (0, "ends\n"), run.stderr[-2000:]
 
 
@@ -480,7 +471,5 @@ d = cy.Dict(a=1)
 threading.Thread(target=d.mutate, args=("a", lambda n: time.sleep(60)), daemon=True).start()
 time.sleep(0.1)
 """
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50
-    )
+    run = run_script(program, limit=50, check=False)
     assert (run.returncode, run.stdout) == (0, "[] True\n"), run.stderr[-2000:]

@@ -6,12 +6,13 @@ import signal
 import struct
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 import courtyard as cy
-from tests.children import die_with_parent, run_script
+from tests.children import run_script, running
 from tests.test_sharing import eventually
 
 GATE, LIVENESS = 1 << 41, 1 << 40
@@ -30,15 +31,9 @@ def is_locked(path: Path, byte: int) -> bool:
     return bool(struct.unpack_from("h", found)[0] != fcntl.F_UNLCK)
 
 
-def run(script: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a program; its children end when its input ends, not with it."""
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=die_with_parent,
-    )
+def run(script: str, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Run a program; its children end when its input ends, not with it."""
+    return running([sys.executable, "-c", script, *arguments], stdin=subprocess.PIPE)
 
 
 def line(process: subprocess.Popen[str]) -> str:

@@ -3,7 +3,6 @@
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import fork, kill
+from tests.children import fork, kill, run_script
 
 ALL = [cy.Queue, cy.LifoQueue, cy.PriorityQueue, cy.JoinableQueue]
 LARGE = "x" * 20_000
@@ -839,12 +838,7 @@ def test_between_processes(method: str, tmp_path: Path) -> None:
         "    jobs.join()\n"
         "    print(sorted(failed.get_many(100)), jobs.qsize())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), method],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_script(script, method, limit=50, env={"PYTHONWARNINGS": "ignore"})
     assert done.stdout == f"{list(range(1, 20, 2))} 0\n", done.stderr
 
 
@@ -866,7 +860,7 @@ def test_durable_space(tmp_path: Path) -> None:
         "    print(q.get(), q.qsize())\n"
         "    space.check()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = run_script(code)
     assert done.stdout == "1 2\n2 1\n", done.stderr
 
 

@@ -3,9 +3,7 @@
 import copy
 import enum
 import importlib
-import os
 import pickle
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
+from tests.children import run_script
 
 
 class Picky(Exception):
@@ -340,7 +339,7 @@ def test_repr_where_pickle_is_refused(tmp_path: Path) -> None:
         "    try: d['k']\n"
         "    except cy.NotTrusted: print('refused')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = run_script(code)
     assert done.stdout == "{'k': <cannot load: Outer>}\nrefused\n", done.stderr
 
 
@@ -363,17 +362,11 @@ def test_in_another_process(method: str, tmp_path: Path) -> None:
         "    c = multiprocessing.get_context(sys.argv[1])\n"
         "    p = c.Process(target=child, args=(d,)); p.start(); p.join()\n"
     )
-    done = subprocess.run(
-        [sys.executable, str(script), method],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )
+    done = run_script(script, method, limit=50, env={"PYTHONWARNINGS": "ignore"})
     assert done.stdout == "{'k': <cannot load: Job>}\nJob\n", done.stderr
 
 
 def test_import_stays_light() -> None:
     code = "import sys, courtyard; print('_pickle' in sys.modules, 'pickletools' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_script(code)
     assert done.stdout == "False False\n"

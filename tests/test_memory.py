@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import join, run_script, start
+from tests.children import join, run_command, run_script, start
 from tests.test_sharing import count_objects, eventually
 
 Value: Any = cy.Value
@@ -320,12 +320,11 @@ def test_a_full_file_system(tmp_path: Path) -> None:
     script = tmp_path / "full.py"
     script.write_text(FULL)
     mount = f"mount -t tmpfs -o size=16m,mode=0700 none {made} && exec {sys.executable} {script}"
-    result = subprocess.run(
+    result = run_command(
         ["unshare", "-m", "sh", "-c", mount],
-        env=os.environ | {"COURTYARD_DIR": str(made)},
-        capture_output=True,
-        text=True,
-        timeout=40,
+        env={"COURTYARD_DIR": str(made)},
+        limit=40,
+        check=False,
     )
     assert result.stdout == "fine\n", result.stderr
 
@@ -336,12 +335,11 @@ def test_a_file_system_too_small_for_anything(tmp_path: Path) -> None:
     script = tmp_path / "one.py"
     script.write_text(MAKE_ONE)
     mount = f"mount -t tmpfs -o size=64k,mode=0700 none {made} && exec {sys.executable} {script}"
-    result = subprocess.run(
+    result = run_command(
         ["unshare", "-m", "sh", "-c", mount],
-        env=os.environ | {"COURTYARD_DIR": str(made)},
-        capture_output=True,
-        text=True,
-        timeout=40,
+        env={"COURTYARD_DIR": str(made)},
+        limit=40,
+        check=False,
     )
     assert result.returncode == 1
     assert "SpaceFull" in result.stderr.splitlines()[-1]

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import fork
+from tests.children import fork, run_script
 
 
 @pytest.mark.parametrize("cls", [cy.Queue, cy.LifoQueue, cy.PriorityQueue])
@@ -79,9 +77,7 @@ def test_named_queue_for_the_next_program(tmp_path: Path) -> None:
 
     def run(code: str) -> str:
         code = f"import courtyard as cy\nspace = cy.Space({url!r})\n{code}"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_script(code, check=False)
         return done.stdout + done.stderr
 
     made = "q = cy.Queue.named('jobs', space=space)\n"

@@ -6,7 +6,6 @@ import os
 import pickle
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import fork, join, kill, run_script, start
+from tests.children import fork, join, kill, run_command, run_script, start
 
 np = pytest.importorskip("numpy")
 
@@ -354,8 +353,7 @@ def test_two_scripts_exclude_each_other(space: cy.Space, tmp_path: Path) -> None
     command = (
         f'{sys.executable} {script} "$1" {log} & {sys.executable} {script} "$1" {log}; wait $!'
     )
-    done = subprocess.run(["sh", "-ec", command, "sh", str(space.name)], timeout=50, check=False)
-    assert done.returncode == 0
+    run_command(["sh", "-ec", command, "sh", str(space.name)], limit=50)
     assert log.read_text().split() == ["in", "out"] * 600
 
 

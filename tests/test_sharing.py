@@ -6,7 +6,6 @@ import gc
 import multiprocessing
 import os
 import pickle
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import die_with_parent, join, start
+from tests.children import die_with_parent, join, run_script, start
 
 Value: Any = cy.Value
 RawValue: Any = cy.RawValue
@@ -265,8 +264,7 @@ def test_many_starts_and_dels() -> None:
 # Any program of the same user, told by nothing but the pickle on its standard input.
 STRANGER = """
 import pickle, sys
-from tests.children import die_with_parent
-value, text, lock = pickle.load(sys.stdin.buffer)
+value, text, lock = pickle.loads(bytes.fromhex(sys.stdin.read()))
 print(value.increment(), text.value, lock.acquire(False), flush=True)
 text.value = "from a stranger"
 value.increment()
@@ -276,14 +274,8 @@ value.increment()
 def test_a_process_that_is_no_child() -> None:
     value, text, lock = Value("i", 1), Value(object, "to a stranger"), cy.Lock()
     lock.acquire()
-    result = subprocess.run(
-        [sys.executable, "-c", STRANGER],
-        input=pickle.dumps((value, text, lock)),
-        capture_output=True,
-        timeout=30,
-        check=True,
-    )
-    assert result.stdout.split(b"\n")[0] == b"2 to a stranger False"
+    result = run_script(STRANGER, input=pickle.dumps((value, text, lock)).hex())
+    assert result.stdout == "2 to a stranger False\n"
     assert (value.value, text.value) == (3, "from a stranger")
 
 

@@ -2,7 +2,6 @@
 
 import pickle
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import courtyard as cy
-from tests.children import run_script
+from tests.children import run_script, running
 from tests.test_space import MAKE
 
 
@@ -53,13 +52,9 @@ def test_a_file_whose_writers_are_killed(url: str) -> None:
     """All processes die in the middle of writes, again and again: nothing stored is lost."""
     reached = 0
     for turn in range(8):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True
-        )
-        assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
-        time.sleep(0.02 + turn * 0.013)  # some moment in its work
-        writer.kill()
-        writer.communicate()
+        with running([sys.executable, "-c", WRITER, url]) as writer:
+            assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
+            time.sleep(0.02 + turn * 0.013)  # some moment in its work
         script = """
 import courtyard as cy, sys
 space = cy.Space(sys.argv[1], create=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import courtyard as cy
+from tests.children import run_command, running
 from tests.test_sharing import eventually
 
 
@@ -56,15 +57,8 @@ def unshared(commands: str, script: str) -> subprocess.CompletedProcess[str]:
             break
     else:
         pytest.skip(f"no mount namespace is to be had here: {tried.stderr.decode().strip()}")
-    env = {name: value for name, value in os.environ.items() if name != "COURTYARD_DIR"}
-    return subprocess.run(
-        [unshare, flags, "sh", "-ec", shell, script],
-        capture_output=True,
-        text=True,
-        timeout=50,
-        env=env,
-        check=False,
-    )
+    command = ["env", "-u", "COURTYARD_DIR", unshare, flags, "sh", "-ec", shell, script]
+    return run_command(command, limit=50, check=False)
 
 
 FILL = """
@@ -136,15 +130,13 @@ with space.named("lock", cy.Lock):
     space = cy.Space(title)
     lock, held = space.named("lock", cy.Lock), space.named("held", cy.Event)
     command = [unshare, "-pf", "--kill-child", sys.executable, "-c", script]
-    first = subprocess.Popen([*command, "first"])
-    assert held.wait(30)
-    second = subprocess.Popen([*command, "second"])
-    assert not lock.acquire(timeout=0.3), "its holder lives, in another namespace"
-    first.kill()
-    first.wait()
-    assert eventually(lambda: len(space["pids"]) == 2, 30)
-    second.kill()
-    second.wait()
+    with running([*command, "first"]) as first:
+        assert held.wait(30)
+        with running([*command, "second"]):
+            assert not lock.acquire(timeout=0.3), "its holder lives, in another namespace"
+            first.kill()
+            first.wait()
+            assert eventually(lambda: len(space["pids"]) == 2, 30)
     assert lock.acquire(timeout=10)
     assert set(space["pids"].values()) == {1}, "both were process 1"
 

@@ -1,8 +1,6 @@
 """Free memory goes back to the system, and is reserved before it is used again."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +11,7 @@ import pytest
 
 import courtyard as cy
 from courtyard import _inspect
+from tests.children import run_command, running
 from tests.test_memory import folder, mountable
 
 MIB = 1 << 20
@@ -234,12 +233,11 @@ def test_a_full_file_system_kills_nobody(tmp_path: Path) -> None:
     open_it = f"{sys.executable} -c 'import courtyard as cy; cy.Space(\"churn\")'"
     check = f"{sys.executable} -c 'import courtyard as cy; cy.Space(\"churn\").check()'"
     mount = f"mount -t tmpfs -o size=12m,mode=0700 none {made}"
-    result = subprocess.run(
+    result = run_command(
         ["unshare", "-m", "sh", "-c", f"{mount} && {open_it} && {commands} & wait; {check}"],
-        env=os.environ | {"COURTYARD_DIR": str(made)},
-        capture_output=True,
-        text=True,
-        timeout=60,
+        env={"COURTYARD_DIR": str(made)},
+        limit=50,
+        check=False,
     )
     assert (result.stdout, result.returncode) == ("fine\n" * 4, 0), result.stdout + result.stderr
 
@@ -267,15 +265,10 @@ def test_killed_while_it_gives_back(tmp_path: Path) -> None:
         space.named("table", cy.Dict)
         space.named("numbers", cy.List)
         for turn in range(25):
-            child = subprocess.Popen(
-                [sys.executable, "-c", KILLED, name], stdout=subprocess.PIPE, text=True
-            )
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-            time.sleep(0.003 * turn)
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            child.stdout.close()
+            with running([sys.executable, "-c", KILLED, name]) as child:
+                assert child.stdout is not None
+                assert child.stdout.readline() == "ready\n"
+                time.sleep(0.003 * turn)
             space.check()
         space["table"].clear()
         space["numbers"].clear()

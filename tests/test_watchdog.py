@@ -2,11 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.children import run_command
 
 HERE = Path(__file__).parent
 
@@ -48,7 +49,7 @@ def test_a_hanging_run_is_ended(tmp_path: Path, method: str) -> None:
     (tests / "test_hangs.py").write_text(HANGS.replace("METHOD", repr(method)))
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "tests"]
     # Waits for the end of the output, hence for the watchdog too, which holds the same pipe.
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    run = run_command(command, cwd=tmp_path, check=False)
     assert run.returncode < 0
     assert "test_hangs took longer than 1 s" in run.stderr
     assert "test_hangs.py" in run.stderr.partition("Fatal Python error: Aborted")[2]
@@ -67,11 +68,7 @@ def test_who_starts_a_run_outlives_it(tmp_path: Path) -> None:
     pytest_quietly = f"{sys.executable} -m pytest -p no:cacheprovider -q tests >/dev/null"
     for _ in range(2):
         # The watchdog is done when it closes the output that it holds too.
-        run = subprocess.run(
+        run_command(
             ["sh", "-c", f"{pytest_quietly}; {sys.executable} -c 'import time; time.sleep(0.2)'"],
             cwd=tmp_path,
-            capture_output=True,
-            start_new_session=True,
-            timeout=30,
         )
-        assert run.returncode == 0

@@ -1,11 +1,10 @@
 """Programs that a shell starts, and that know nothing of each other but a name."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.children import die_with_parent
+from tests.children import run_command
 from tests.test_memory import folder
 
 ROUNDS = 200
@@ -48,16 +47,7 @@ lock.release()
 
 def shell(command: str, **env: str) -> str:
     """Run a shell's command; return what it printed."""
-    done = subprocess.run(
-        ["sh", "-c", command],
-        env=os.environ | env,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        preexec_fn=die_with_parent,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_command(["sh", "-c", command], env=env, limit=50).stdout
 
 
 def test_two_programs_exclude_each_other(tmp_path: Path) -> None:

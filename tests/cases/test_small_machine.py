@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import die_with_parent, fork, kill
+from tests.children import fork, kill, run_command, run_script
 
 ROOT = Path(__file__).parent.parent.parent
 SIZE = 64 << 20
@@ -25,15 +25,8 @@ MOUNT = f"mount -t tmpfs -o size={SIZE} none /dev/shm && "
 
 def unshared(command: str) -> subprocess.CompletedProcess[str]:
     """Run a shell's command where /dev/shm is small and empty; in any user's own namespace."""
-    return subprocess.run(
-        ["unshare", "-Urm", "sh", "-c", MOUNT + command],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "COURTYARD_DIR"},
-        capture_output=True,
-        text=True,
-        timeout=55,
-        preexec_fn=die_with_parent,
-    )
+    in_a_namespace = ["env", "-u", "COURTYARD_DIR", "unshare", "-Urm", "sh", "-c", MOUNT + command]
+    return run_command(in_a_namespace, cwd=ROOT, limit=55, check=False)
 
 
 def reason() -> str:
@@ -212,8 +205,7 @@ def fill_before_others_come() -> None:
     script = "import sys, pickle; from tests.cases.test_small_machine import get_one; "
     script += "get_one(pickle.loads(bytes.fromhex(sys.argv[1])), int(sys.argv[2]))"
     for number in (1, 2):
-        command = [sys.executable, "-c", script, pickle.dumps(q).hex(), str(number)]
-        subprocess.run(command, cwd=ROOT, check=True, timeout=40)
+        run_script(script, pickle.dumps(q).hex(), str(number), cwd=ROOT, limit=40)
     assert q.qsize() == count - 3
     q.check()
     print("they took three")

@@ -1,13 +1,12 @@
 """Runs the command as a shell would, on a folder of its own."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.children import die_with_parent, run_script
+from tests.children import run_script, running
 
 COMMAND = "from courtyard.cli import main; main()"
 
@@ -27,16 +26,8 @@ def command(
 @contextmanager
 def program(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Have a program run that has said "ready", until it is killed in the end."""
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"COURTYARD_DIR": str(folder)},
-        preexec_fn=die_with_parent,
-    ) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == "ready\n"
-            yield process
-        finally:
-            process.kill()
+    env = {"COURTYARD_DIR": str(folder)}
+    with running([sys.executable, "-c", script], env=env) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield process

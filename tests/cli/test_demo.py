@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.children import die_with_parent, run_script
+from tests.children import run_script, running
 from tests.cli.command import COMMAND, command
 
 
@@ -85,39 +84,19 @@ def members(group: int) -> list[str]:
 @pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 1.0, 1.5, 2.5])
 def test_ctrl_c_leaves_nothing(delay: float, files: Path, folder: Path) -> None:
     """The whole group hears of it, as at a terminal, at some moment after the first line."""
-    with subprocess.Popen(
-        [
-            sys.executable,
-            "-u",
-            "-c",
-            COMMAND,
-            "demo",
-            str(files),
-            "--pattern",
-            "*",
-            "--workers",
-            "2",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"COURTYARD_DIR": str(folder)},
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    ) as process:
-        try:
-            assert process.stdout
-            assert "1. Two processes share a value" in process.stdout.readline()
-            time.sleep(delay)
-            os.killpg(process.pid, signal.SIGINT)
-            output, errors = process.communicate(timeout=30)
-            # multiprocessing's own tracker of resources notices a moment later.
-            deadline = time.monotonic() + 10
-            while (left := members(process.pid)) and time.monotonic() < deadline:
-                time.sleep(0.01)
-        finally:
-            with suppress(ProcessLookupError):  # all have ended, as they should
-                os.killpg(process.pid, signal.SIGKILL)
+    command = [sys.executable, "-u", "-c", COMMAND, "demo", str(files)]
+    command += ["--pattern", "*", "--workers", "2"]
+    env = {"COURTYARD_DIR": str(folder)}
+    with running(command, stderr=subprocess.PIPE, env=env) as process:
+        assert process.stdout
+        assert "1. Two processes share a value" in process.stdout.readline()
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+        # multiprocessing's own tracker of resources notices a moment later.
+        deadline = time.monotonic() + 10
+        while (left := members(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.01)
     assert process.returncode == 130 or "What to try next" in output, (output, errors)
     assert "Traceback" not in errors, errors
     assert not left, left
