@@ -41,6 +41,9 @@ def _make_folder() -> str:
 # Before anything imports courtyard; the processes that the tests start inherit both.
 os.environ["COURTYARD_DIR"] = _make_folder()
 os.environ["PYTHONFAULTHANDLER"] = "1"
+# With it, print() writes a line and its end one after the other: between them comes what another
+# process prints into the same pipe.
+os.environ.pop("PYTHONUNBUFFERED", None)
 # The watchdog ends what hangs with SIGABRT: for its stacks, not for a core of all shared memory.
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 # A shell starts what runs in the background with SIGINT ignored, and every child inherits that.
