@@ -11,6 +11,11 @@ PY := $(VENV)/bin/python
 NATIVE_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/null) \
     $(wildcard Cargo.toml Cargo.lock) pyproject.toml
 
+BESIDE := -n $(WORKERS) --dist worksteal
+# All tests, or those that show whether a package is whole.
+INSTALLED := $(if $(filter full,$(SIZE)),,$(addprefix tests/,test_import.py test_doctest.py \
+    test_readme.py test_reference.py test_types.py test_multiprocessing.py cli))
+
 # The models of the engine's own code, built as models.
 # Without backtraces: a panic inside a model, which a seeded bug must bring about, writes its
 # backtrace on the small stack of one of loom's coroutines, overflows it and then hangs.
@@ -25,7 +30,8 @@ export PYO3_PYTHON := $(abspath $(PY))
 export PIP_QUIET := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help demo test check conformance torture sanitize coverage bench bench-quick docs wheel notices clean require
+.PHONY: help demo test test-wheel test-sdist check conformance torture sanitize coverage bench bench-quick docs \
+    wheel sdist notices clean require size
 .DELETE_ON_ERROR:
 # Two installs into one environment at a time would trip over each other.
 .NOTPARALLEL:
@@ -42,7 +48,13 @@ test: $(VENV)/extra-test ## run all tests
 	cargo test -p courtyard-stepper
 	cargo test -p courtyard-fuzz
 	$(LOOM)
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal
+	$(PY) -m pytest $(BESIDE)
+
+test-wheel: size wheel ## install the wheel in a new environment and test it there (SIZE=small or full)
+	PYTHON="$(PYTHON)" tools/installed.sh "$$(ls -t dist/*.whl | head -n 1)" $(BESIDE) $(INSTALLED)
+
+test-sdist: size sdist ## the same with the sdist
+	PYTHON="$(PYTHON)" tools/installed.sh "$$(ls -t dist/*.tar.gz | head -n 1)" $(BESIDE) $(INSTALLED)
 
 check: $(VENV)/group-check $(VENV)/extra-test $(VENV)/extra-docs ## check format, lint, types, stubs, layering, notices and documentation
 	cargo fmt --all --check
@@ -72,8 +84,7 @@ conformance: | require
 	done
 endif
 
-torture: $(VENV)/extra-test ## run the models, the kills at every instruction and at random (SIZE=small or full)
-	@case "$(SIZE)" in small | full) ;; *) echo "courtyard: SIZE is small or full, not $(SIZE)" >&2; exit 2 ;; esac
+torture: size $(VENV)/extra-test ## run the models, the kills at every instruction and at random (SIZE=small or full)
 	$(LOOM) -- --include-ignored
 	@if command -v spin >/dev/null; then models/run.sh $(SIZE); else \
 	    echo "courtyard: the Promela models were not run: 'spin' is missing (Debian and Ubuntu: apt install spin)"; fi
@@ -104,6 +115,9 @@ docs: $(VENV)/extra-docs ## build the documentation into build/docs
 wheel: $(VENV)/maturin ## build a wheel into dist
 	$(VENV)/bin/maturin build --release --interpreter $(PY) --out dist
 
+sdist: $(VENV)/maturin ## build a source distribution into dist
+	$(VENV)/bin/maturin sdist --out dist
+
 notices: ## write THIRD-PARTY-NOTICES.md anew, after a change of the Rust dependencies
 	$(PYTHON) tools/notices.py
 
@@ -111,6 +125,9 @@ clean: ## remove all that was built
 	rm -rf $(VENV) target build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find python tests tools examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 	rm -f python/courtyard/_native.*.so
+
+size:
+	@case "$(SIZE)" in small | full) ;; *) echo "courtyard: SIZE is small or full, not $(SIZE)" >&2; exit 2 ;; esac
 
 # What cannot be installed here is said in one line.
 require:
