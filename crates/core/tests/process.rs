@@ -39,10 +39,12 @@ fn fork_late(space: &Space, meanwhile: impl FnOnce(), body: impl FnOnce()) -> Ch
     leave_now(0)
 }
 
-/// Whether it is one of ours, once our memberships are copied: the first use of an object waits for that.
+/// Whether it is one of ours, once our memberships are copied: the first use of an object registers
+/// us, and waits for that.
 fn is_member(space: &Space, made: stage::Made) -> bool {
+    let me = me(space);
     space.settle_up(&mut patient).unwrap();
-    directory::is_member(space, me(space), made.row, made.object)
+    directory::is_member(space, me, made.row, made.object)
 }
 
 fn pause() {
