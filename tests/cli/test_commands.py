@@ -167,6 +167,11 @@ def test_rm_refuses_what_is_used(folder: Path) -> None:
         assert forced.stdout == "removed Lock till\n" and "till" not in listed(folder)
         whole = command("rm", "--whole-space", "--space", "shop", folder=folder, status=1)
         assert "is used by others" in whole.stderr
+
+
+def test_rm_takes_what_nobody_uses(folder: Path) -> None:
+    with program(SHOP, folder):
+        pass
     assert command("rm", "jobs [all]", "--space", "shop", folder=folder).stdout == (
         "removed Queue jobs [all]\n"
     )
