@@ -50,6 +50,7 @@ from courtyard._lock import Lock, RLock
 from courtyard._namespace import Namespace
 from courtyard._native import Lease
 from courtyard._nested import NestedDict
+from courtyard._publish import publish as _publish
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from courtyard._semaphore import BoundedSemaphore, Semaphore
 from courtyard._set import Set
@@ -146,6 +147,7 @@ _LATER = (
 for _name in __all__:  # one public home per name
     if _name not in _LATER and _name != "Lease":  # a native class has it already
         globals()[_name].__module__ = __name__
+_publish({cls for cls in map(globals().get, __all__) if isinstance(cls, type)} - {Lease})
 del _name
 
 

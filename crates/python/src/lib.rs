@@ -81,7 +81,7 @@ mod _native {
     #[pymodule_export]
     use crate::guard::{CellLock, GuardedCell};
     #[pymodule_export]
-    use crate::hot::install;
+    use crate::hot::{install, rehome};
     #[pymodule_export]
     use crate::identity::{_key_decode, _key_encode};
     #[pymodule_export]

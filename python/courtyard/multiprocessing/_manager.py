@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import courtyard
 from courtyard._declaration import resolve
 from courtyard._factories import Factories
+from courtyard._publish import publish
 from courtyard.multiprocessing import _proxy
 
 if TYPE_CHECKING:
@@ -84,3 +85,6 @@ class Manager(Factories):
         traceback: TracebackType | None,
     ) -> None:
         """Do nothing: what it made is its holders'."""
+
+
+publish([Manager])

@@ -7,6 +7,8 @@ import sys
 from multiprocessing.context import *
 from typing import TYPE_CHECKING, Any
 
+from courtyard._publish import publish
+
 if TYPE_CHECKING:
     import courtyard
     from courtyard.multiprocessing._manager import Manager
@@ -160,6 +162,8 @@ class DefaultContext(_SharedTypes, _standard.DefaultContext):
         """Return the start methods that there are, the default first."""
         return _standard._default_context.get_all_start_methods()
 
+
+publish([ForkContext, SpawnContext, ForkServerContext, DefaultContext])
 
 _concrete_contexts: dict[str, Any] = {
     context._name: context for context in (ForkContext(), SpawnContext(), ForkServerContext())

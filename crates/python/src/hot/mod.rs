@@ -7,10 +7,12 @@
 
 mod list;
 mod lock;
+mod publish;
 mod queue;
 mod scalar;
 mod semaphore;
 
+pub use publish::rehome;
 pub use scalar::{decode, encode};
 
 use crate::cell::Cell;
@@ -115,7 +117,7 @@ pub fn bound<'py>(py: Python<'py>, object: Object) -> Bound<'py, PyAny> {
 
 /// Calls the native base's method of that name.
 #[cold]
-pub fn base_call<T: pyo3::PyTypeInfo>(
+pub fn base_call<T: pyo3::PyClass>(
     slf: Object,
     name: &std::ffi::CStr,
     arguments: *const Object,
@@ -144,7 +146,12 @@ pub fn base_call<T: pyo3::PyTypeInfo>(
             ffi::PyObject_Vectorcall(method.as_ptr(), all.as_ptr(), (count + 1) as usize, names)
         };
         // SAFETY: a new reference, or null with an exception set.
-        unsafe { Bound::from_owned_ptr_or_err(py, result) }.map(Bound::unbind)
+        let result = unsafe { Bound::from_owned_ptr_or_err(py, result) };
+        result.map(Bound::unbind).map_err(|error| {
+            let name = name.to_string_lossy();
+            let title = format!("{}.{name}()", T::NAME);
+            publish::renamed(&bound(py, slf), error, &title, &name)
+        })
     })
 }
 

@@ -19,7 +19,7 @@ use courtyard_core::space::Space;
 use courtyard_core::value::Take;
 use place::{AtIndex, Slice, index_of};
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyIndexError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
 
@@ -422,6 +422,10 @@ impl Sequence {
     /// >>> x.copy()
     /// [['a'], ['b', 'c']]
     fn edit(slf: &Bound<'_, Self>, index: &Bound<'_, PyAny>) -> PyResult<Edit> {
+        if index.is_instance_of::<PySlice>() {
+            let message = "edit() is for one value: expected an index, found a slice";
+            return Err(PyTypeError::new_err(message));
+        }
         index_of(slf, index)?;
         let lock = Bound::new(slf.py(), Sequence::get_lock(slf))?;
         Ok(Edit::new(lock.into_any(), AtIndex::new(slf, index)))

@@ -1,0 +1,57 @@
+"""Public classes with all their methods under their own names.
+
+Python says of wrong arguments in which class a method was written: ``Row.extend() takes 2
+positional arguments``. Nobody but us knows that class. So a public class gets a method of its own,
+of the same code, for each that it inherits from one of our private classes.
+"""
+
+from __future__ import annotations
+
+from courtyard import _native
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+_FUNCTION: Any = type(lambda: None)
+
+
+def publish(classes: Iterable[type]) -> None:
+    """Give public classes what they inherit from private ones under their own names."""
+    public = set(classes)
+    for cls in public:
+        seen = set()
+        for base in cls.__mro__:
+            is_private = base not in public and base.__module__.partition(".")[0] == "courtyard"
+            for name, member in tuple(base.__dict__.items()):
+                if is_private and not name.startswith("_") and name not in seen:
+                    own = _owned(cls, name, member)
+                    if own is not member:
+                        setattr(cls, name, own)
+                seen.add(name)
+
+
+def _owned(cls: type, name: str, member: Any) -> Any:
+    """Return a member of a private class as that of a public one."""
+    if isinstance(member, _FUNCTION):
+        return _copied(cls, name, member)
+    if isinstance(member, classmethod):
+        return classmethod(_copied(cls, name, member.__func__))
+    return _native.rehome(cls, member)
+
+
+def _copied(cls: type, name: str, function: Any) -> Any:
+    made = _FUNCTION(
+        function.__code__,
+        function.__globals__,
+        name,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__annotations__ = function.__annotations__
+    made.__doc__ = function.__doc__
+    made.__dict__.update(function.__dict__)
+    made.__module__, made.__qualname__ = cls.__module__, f"{cls.__qualname__}.{name}"
+    return made

@@ -1,0 +1,128 @@
+"""What is said of wrong arguments: it names the classes that users know."""
+
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+import courtyard.multiprocessing as drop_in
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "Value": lambda: cy.Value("i", 1),
+    "RawValue": lambda: cy.RawValue("i", 1),
+    "Array": lambda: cy.Array("i", 3),
+    "RawArray": lambda: cy.RawArray("i", 3),
+    "Dict": lambda: cy.Dict(a=1),
+    "NestedDict": lambda: cy.NestedDict(a=1),
+    "Counter": lambda: cy.Counter("ab"),
+    "Set": lambda: cy.Set("ab"),
+    "List": lambda: cy.List("ab"),
+    "Deque": lambda: cy.Deque("ab"),
+    "Queue": cy.Queue,
+    "LifoQueue": cy.LifoQueue,
+    "PriorityQueue": cy.PriorityQueue,
+    "SimpleQueue": cy.SimpleQueue,
+    "JoinableQueue": cy.JoinableQueue,
+    "Lock": cy.Lock,
+    "RLock": cy.RLock,
+    "Semaphore": cy.Semaphore,
+    "BoundedSemaphore": cy.BoundedSemaphore,
+    "Condition": cy.Condition,
+    "Event": cy.Event,
+    "Barrier": lambda: cy.Barrier(2),
+    "Space": cy.Space,
+    "Manager": drop_in.Manager,
+}
+# A call or an attribute as messages of Python and PyO3 have them: `Map.get() takes ...`, `'name'
+# of 'courtyard._native.Cell' objects`.
+NAMED = re.compile(r"^(\w+)\.\w+\(\)|of '([\w.]+)' objects")
+PUBLIC = {name for name in cy.__all__ if isinstance(getattr(cy, name), type)}
+PUBLIC |= {"Manager", "Mapping"}  # and a base of Space
+# What takes any arguments, or any value.
+TAKES_ALL = {"named", "update", "subtract", "dict", "Namespace", "Counter", "Value", "set_many"}
+SETTABLE = {"value", "maxlen", "maxsize", "raw"}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_messages_name_the_public_class(kind: str) -> None:
+    obj, messages = MAKERS[kind](), []
+    for name in dir(type(obj)):
+        if name.startswith("_") or name in TAKES_ALL | SETTABLE:
+            continue
+        if not callable(getattr(obj, name)):
+            with pytest.raises(AttributeError) as refused:
+                setattr(obj, name, 1)
+            messages.append(str(refused.value))
+            continue
+        for arguments in [(), range(20)]:
+            with pytest.raises((TypeError, NotImplementedError)) as wrong:
+                getattr(obj, name)(*arguments, nobody_has_this=1)
+            messages.append(str(wrong.value))
+    named = [(found[1] or found[2], text) for text in messages if (found := NAMED.search(text))]
+    assert len(named) > 5
+    assert [text for name, text in named if name not in PUBLIC] == []
+
+
+def test_messages_name_the_class_that_was_used() -> None:
+    class Jobs(cy.Dict[str, int]):
+        pass
+
+    ns = cy.Namespace()
+    calls: dict[str, Callable[[], Any]] = {
+        "Dict.edit() missing 1 required positional argument: 'key'": lambda: cy.Dict().edit(),  # type: ignore[call-arg]
+        "Dict.get() missing 1 required positional argument: 'key'": lambda: Jobs().get(),  # type: ignore[call-overload]
+        "Counter.mutate() missing 2 required positional arguments: 'key' and 'fn'": (
+            lambda: cy.Counter().mutate()  # type: ignore[call-arg]
+        ),
+        "Deque.insert() takes 2 positional arguments but 3 were given": (
+            lambda: cy.Deque().insert(1, 2, 3)  # type: ignore[call-arg]
+        ),
+        "List.extend() takes 2 positional arguments but 3 were given": (
+            lambda: cy.List().extend([], 2)  # type: ignore[call-arg]
+        ),
+        "Namespace.increment() missing 1 required positional argument: 'key'": (
+            lambda: cy.increment(ns)
+        ),
+        "List.named() missing 1 required positional argument: 'name'": lambda: cy.List.named(),  # type: ignore[call-arg]
+        "Manager.Lock() takes 1 positional argument but 2 were given": (
+            lambda: drop_in.Manager().Lock(1)  # type: ignore[call-arg]
+        ),
+        "Space.Lock() takes 1 positional argument but 2 were given": lambda: cy.Space().Lock(1),  # type: ignore[call-arg]
+        "DefaultContext.Lock() takes 1 positional argument but 2 were given": (
+            lambda: drop_in.Lock(1)  # type: ignore[call-arg]
+        ),
+        "Event.wait() got an unexpected keyword argument 'x'": lambda: drop_in.Event().wait(x=1),  # type: ignore[call-arg]
+        "edit() is for one value: expected an index, found a slice": (
+            lambda: cy.List([1]).edit(slice(1))  # type: ignore[arg-type]
+        ),
+    }
+    for message, call in calls.items():
+        with pytest.raises(TypeError) as raised:
+            call()
+        assert str(raised.value) == message
+
+
+def test_errors_of_the_users_code_stay_as_they_are() -> None:
+    def refuse(*_: Any) -> Any:
+        raise TypeError("Map.mutate() is what the function says")
+
+    with pytest.raises(TypeError, match=r"^Map.mutate\(\) is what the function says$") as raised:
+        cy.Dict(a=1).mutate("a", refuse)
+    assert raised.traceback[-1].name == "refuse"
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            cy.Dict(a=1).edit()  # type: ignore[call-arg]
+    except TypeError as error:
+        assert isinstance(error.__context__, KeyError)
+
+
+def test_inherited_functions_pickle_by_their_public_name() -> None:
+    for function in (cy.List.extend, cy.Deque.extend, cy.Dict.edit, cy.Value.exchange):
+        assert pickle.loads(pickle.dumps(function)) == function
+    assert cy.List.extend.__qualname__ == "List.extend"
+    assert cy.List.extend.__doc__ and cy.List.insert.__doc__
