@@ -76,16 +76,17 @@ def place() -> Iterator[Finding]:
             "folder",
             False,
             str(error),
-            "set COURTYARD_DIR to a folder of your own with mode 0700, in memory if possible",
+            "COURTYARD_DIR names a folder of your own with mode 0700, in memory if possible; where "
+            "it is missing, it is made",
         )
         return
     status = folder.stat()
     mode = stat.S_IMODE(status.st_mode)
     yield Finding(
         "permissions",
-        status.st_uid == os.geteuid() and mode == 0o700,
+        status.st_uid == os.geteuid() and mode & 0o777 == 0o700,
         f"{folder}, mode {mode:04o}, owner {status.st_uid}",
-        f"chmod 700 {folder}",
+        f"it changed just now: {folder} must be yours, with mode 0700",
     )
     kind = _file_system(folder)
     yield Finding(

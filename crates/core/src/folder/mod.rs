@@ -100,23 +100,39 @@ pub const SHARED_MEMORY: &str = "/dev/shm";
 fn make(path: &Path, user: u32) -> Result<()> {
     let made = match os::make_folder(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(system("mkdir", path, error));
+            return Err(system(not_made(&error), path, error));
         }
         made => made.is_ok(),
     };
-    let refuse = |what: String| {
+    let refuse = |found: String, advice: &str| {
         Err(Error::Refused(format!(
-            "{}: {what}; expected a folder of user {user} with mode 0700: move it away, or set \
+            "{}: {found}; expected a folder of user {user} with mode 0700: {advice}, or set \
              COURTYARD_DIR to another",
             path.display()
         )))
     };
+    let require_ours = |found: &os::Status| {
+        if found.owner != user {
+            return refuse(format!("owned by user {}", found.owner), "run as that user");
+        }
+        if found.mode & 0o777 != 0o700 {
+            let advice = format!("run chmod 700 {}", path.display());
+            return refuse(format!("mode {:04o}", found.mode), &advice);
+        }
+        Ok(())
+    };
     // One folder from here on, whatever its path leads to by then.
     let folder = match os::open_folder(path) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) => {
-            return refuse("not a folder".into());
+        Ok(folder) => folder,
+        Err(error) => {
+            if matches!(error.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) {
+                return refuse("not a folder".into(), "move it away");
+            }
+            if let (Some(libc::EACCES), Ok(found)) = (error.raw_os_error(), os::status_at(path)) {
+                require_ours(&found)?;
+            }
+            return Err(system("open", path, error));
         }
-        opened => opened.map_err(|e| system("open", path, e))?,
     };
     let status = || os::status_of(&folder).map_err(|e| system("stat", path, e));
     let mut found = status()?;
@@ -128,13 +144,24 @@ fn make(path: &Path, user: u32) -> Result<()> {
         }
         found = status()?;
     }
-    if found.owner != user {
-        return refuse(format!("owned by user {}", found.owner));
+    require_ours(&found)
+}
+
+/// What a folder that could not be made failed at, and what to do.
+fn not_made(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => {
+            "mkdir in a folder that does not exist (make that one, or set COURTYARD_DIR to another)"
+        }
+        Some(libc::ENOTDIR) => {
+            "mkdir in what is not a folder (set COURTYARD_DIR to one that can be made)"
+        }
+        Some(libc::EACCES | libc::EPERM | libc::EROFS) => {
+            "mkdir where this user may not write (make it with mode 0700, or set COURTYARD_DIR to \
+             another)"
+        }
+        _ => "mkdir",
     }
-    if found.mode & 0o077 != 0 {
-        return refuse(format!("mode {:04o}", found.mode));
-    }
-    Ok(())
 }
 
 /// The file of a private space.
