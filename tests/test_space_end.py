@@ -264,3 +264,20 @@ def test_children_are_forked_from_none_that_ended() -> None:
     child = fork(lambda: d.update(a=1))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert d["a"] == 1
+
+
+def test_a_closed_space_says_how_to_go_on(tmp_path: Path) -> None:
+    private = cy.Space()
+    kept = private.list([1])
+    private.close()
+    with pytest.raises(cy.Closed) as raised:
+        private.names()
+    assert "open it again" not in str(raised.value)
+    assert "no name to open it by" in str(raised.value)
+    assert kept.space.names() == []  # as the message says
+    for url in ("closed-one", f"file://{tmp_path}/closed.cy"):
+        space = cy.Space(url)
+        space.close()
+        with pytest.raises(cy.Closed, match=rf"open it again, with courtyard.Space\('{url}'\)"):
+            space.names()
+        cy.Space(url).destroy()

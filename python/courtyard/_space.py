@@ -95,7 +95,13 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
 
     def _opened(self) -> _native.Space:
         if self._closed:
-            raise Closed(f"{self!r} was closed in this process: open it again")
+            told = f"open it again, with {self!r}"
+            if self._here.kind == _PRIVATE:
+                told = (
+                    "a private space has no name to open it by; the space attribute of an object "
+                    "in it gives it again, Space() makes another"
+                )
+            raise Closed(f"{self!r} was closed in this process: {told}")
         return self._here
 
     @property
@@ -349,9 +355,9 @@ def _rebuild(cls: Any, path: str, uuid: int) -> Any:
     return cls._of(_native.Space.attached(path, uuid))
 
 
-def default() -> Space:
-    """Return the space of ``named`` where none is given."""
-    return Space("default")
+def default(*, create: bool = True) -> Space:
+    """Return the space of ``named`` where none is given; NotFound if it is not to be made."""
+    return Space("default", create=create)
 
 
 def _checked_limit(size_limit: Any) -> int:

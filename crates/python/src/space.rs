@@ -138,7 +138,7 @@ impl Space {
     /// Who we are there, and a way into it while a call runs: another thread may close us meanwhile.
     fn inside(&self, py: Python<'_>) -> PyResult<(&'static Participant, process::Way)> {
         if self.closed.load(Ordering::Relaxed) {
-            let what = "this space was closed in this process: open it again";
+            let what = "this space was closed in this process while it was in use";
             return Err(named(py, "Closed", what.into()));
         }
         let way = process::Way::new(self.space);
