@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import courtyard as cy
 from tests.children import join, start
 from tests.test_memory import space_of
 from tests.twin import (
@@ -159,15 +158,6 @@ def test_the_memory_of_what_goes_comes_back() -> None:
     x.maxlen = 0
     assert space_of(probe).used < before + 20_000
     x.check()
-
-
-def test_a_name_keeps_the_maxlen_that_it_was_made_with() -> None:
-    with cy.Space() as space:
-        x = space.named("x", Deque, "abc", maxlen=3)
-        x.maxlen = 2
-        assert space.named("x", Deque, maxlen=3).maxlen == 2
-        with pytest.raises(cy.WrongType):
-            space.named("x", Deque, maxlen=2)
 
 
 class Meddler:

@@ -59,6 +59,10 @@ class Counter(Dict["_T", int]):
             if counted:
                 self._change_all(list(counted.items()), [])
 
+    @classmethod
+    def _gathered(cls, *initial: Any) -> tuple[Any, ...]:
+        return (_counted(initial[0], {}),) if len(initial) == 1 else initial
+
     def __missing__(self, key: Any) -> int:
         """Return 0: what was never counted."""
         return 0

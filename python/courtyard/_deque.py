@@ -50,6 +50,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
     """
 
     __slots__ = ()
+    _changes = True
 
     def __new__(cls, iterable: Iterable[_T] = (), maxlen: int | None = None) -> Self:
         """Make an empty one; ``__init__`` fills it."""

@@ -126,6 +126,12 @@ class Dict(Table, _Native["_K", "_V"]):
             made.update(dict.fromkeys(iterable, value))
             return made
 
+    @classmethod
+    def _gathered(cls, *initial: Any) -> tuple[Any, ...]:
+        if len(initial) != 1 or hasattr(initial[0], "keys"):
+            return initial
+        return (dict(initial[0]),)
+
     def update(self, other: Any = (), /, **kwargs: Any) -> None:
         """Store what a mapping or an iterable of pairs has, and the keywords: all, or nothing.
 

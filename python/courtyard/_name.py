@@ -8,7 +8,7 @@ name first. What a type has to say of itself is in a few methods of its class, d
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._errors import NotFound, WrongType
+from courtyard._errors import NotFound, SpaceFull, WrongType
 from courtyard._subclass import Subclassable, by_name, is_made_later
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -48,12 +48,16 @@ class Named(Subclassable):
       what is left open;
     - ``_details``: what an object of it is: the same tuple, with nothing left open;
     - ``_agrees``: whether both are the same;
+    - ``_changes``: whether that may change: then no name says it, and the object is asked;
+    - ``_gathered``: its arguments, what can be read but once as a list;
     - ``_shown``: how a person would write either;
     - ``_arrive``: the object behind an address, for the details that its name has and the
       arguments of ``named``.
     """
 
     __slots__ = ()
+
+    _changes = False
 
     @classmethod
     def named(cls, name: str, /, *initial: Any, space: Space | None = None, **options: Any) -> Self:
@@ -102,6 +106,10 @@ class Named(Subclassable):
 
     def _details(self) -> tuple[Any, ...]:
         return ()
+
+    @classmethod
+    def _gathered(cls, *initial: Any) -> tuple[Any, ...]:
+        return initial
 
     @classmethod
     def _agrees(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
@@ -174,25 +182,50 @@ def obtain(
         return by_name(cls, name, initial, options, space)
     make, (cls, asked) = cls, _declaration(cls, initial, options)  # before anything is made
     if space is None:
-        space = _space.default()
+        try:
+            space = _space.default(create=False)
+        except NotFound:
+            initial = cls._gathered(*initial)
+            _rehearse(make, cls, name, initial, options)
+            space = _space.default()
     native = space._opened()
     while True:
         found = native.lookup(name)
         if found is None:
             made = _made(native, make, initial, options)
-            declared = (asked[0], *cls._details(made))
-            if native.bind(name, declared, made, cls._companion(made)):
+            if _bound(native, cls, name, made):
                 return made
             continue  # another made it meanwhile; ours goes
         declared = found[0]
-        if declared[0] != asked[0] or not cls._agrees(asked[1:], declared[1:]):
-            raise WrongType(
-                f"{name!r} is {_article(declared)} in {space!r}, not {_article(asked)}: use "
-                "another name, or delete this one first (del space[name])"
-            )
-        arrived = _load(cls, native, found, initial, options)
-        if arrived is not None:
-            return arrived
+        if declared[0] == asked[0] and (cls._changes or cls._agrees(asked[1:], declared[1:])):
+            arrived = _load(cls, native, found, initial, options)
+            if arrived is None:
+                continue
+            if cls._changes:
+                declared = (declared[0], *arrived._details())
+            if cls._agrees(asked[1:], declared[1:]):
+                return arrived
+        raise WrongType(
+            f"{name!r} is {_article(declared)} in {space!r}, not {_article(asked)}: use "
+            "another name, or delete this one first (del space[name])"
+        )
+
+
+def _bound(native: _native.Space, cls: Any, name: str, made: Any) -> bool:
+    """Give an object its name; say whether no other had it."""
+    declared = (title_of(cls), *(() if cls._changes else cls._details(made)))
+    return native.bind(name, declared, made, cls._companion(made))
+
+
+def _rehearse(make: Any, cls: Any, name: str, initial: Any, options: Any) -> None:
+    """Make the object in a space that goes at once, so that wrong arguments leave none behind."""
+    from contextlib import suppress
+
+    from courtyard._space import Space
+
+    with Space() as space, suppress(SpaceFull):  # there may be room for one of them
+        native = space._opened()
+        _bound(native, cls, name, _made(native, make, initial, options))
 
 
 def _made(native: _native.Space, make: Any, initial: Any, options: Any) -> Any:

@@ -48,6 +48,10 @@ class Row(Shared, _native.Sequence["_T"]):
         made = self._empty()
         return deep(self, memo, made, type(made).extend, self._values)
 
+    @classmethod
+    def _gathered(cls, iterable: Iterable[Any] = (), *rest: Any) -> tuple[Any, ...]:
+        return (list(iterable), *rest)
+
     def _empty(self) -> Any:
         """Return the builtin without values."""
         return []

@@ -58,6 +58,10 @@ class Set(Table, _Native["_T"]):
             self.clear()
         self.update(iterable)
 
+    @classmethod
+    def _gathered(cls, iterable: Iterable[Any] = (), *rest: Any) -> tuple[Any, ...]:
+        return (list(iterable), *rest)
+
     def _getvalue(self) -> set[_T]:
         """Return what ``copy()`` does: for programs written for a Manager."""
         return self.copy()
