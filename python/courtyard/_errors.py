@@ -73,8 +73,9 @@ def _load_error() -> type:
         and the class; ``class_name`` is the latter, ``"module.Class"``, where it can be told, else
         ``""``; ``__cause__`` is the error itself. It is a ``pickle.UnpicklingError``, too.
 
-        Raised as they are: MemoryError, KeyboardInterrupt and the like, and courtyard's own errors
-        (``NotTrusted``, ``NotFound``, ``CorruptError``, ...). A repr never raises it: it shows
+        Raised as they are: MemoryError, KeyboardInterrupt and the like, what a signal handler
+        raises meanwhile, and courtyard's own errors (``NotTrusted``, ``NotFound``,
+        ``CorruptError``, ...). A repr never raises it: it shows
         ``<cannot load: Class>`` for such a value.
         """
 

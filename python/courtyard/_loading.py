@@ -32,6 +32,24 @@ def unloadable(error: BaseException, pickled: bytes) -> Unloadable:
     return Unloadable(found.rpartition(".")[2] or type(error).__name__)
 
 
+def is_of_a_handler(error: BaseException) -> bool:
+    """Say whether a signal handler raised an error, which then says nothing of what was loaded.
+
+    A handler is called with a signal's number and the frame that it interrupts, which becomes its
+    caller: no other function has its own caller as an argument.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        caller = trace.tb_frame.f_back
+        if caller is not None:
+            for value in trace.tb_frame.f_locals.values():
+                values = value if isinstance(value, tuple) else (value,)  # of ``*arguments``
+                if any(each is caller for each in values):
+                    return True
+        trace = trace.tb_next
+    return False
+
+
 def load_error(error: BaseException, pickled: bytes) -> Any:
     """Return the LoadError for what loading a pickle raised."""
     from courtyard import _errors

@@ -44,8 +44,8 @@ pub fn is_unloadable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     object.is_instance(&class.getattr("Unloadable")?)
 }
 
-/// Runs `load`, which unpickles `pickled`: any `Exception` of it but `MemoryError` and courtyard's
-/// own becomes a `LoadError`. Where values are only shown, what stands for the value comes instead.
+/// Runs `load`, which unpickles `pickled`: any `Exception` of it but `MemoryError`, courtyard's own and
+/// what a signal handler raised meanwhile becomes a `LoadError`. Where values are only shown, what stands for the value comes instead.
 ///
 /// # Errors
 /// `LoadError`; what else `load` raises.
@@ -68,6 +68,9 @@ fn failed<'py>(pickled: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py,
     }
     let module = py.import("courtyard._loading")?;
     let raised = error.clone_ref(py).into_value(py); // with its traceback
+    if module.call_method1("is_of_a_handler", (&raised,))?.is_truthy()? {
+        return Err(error);
+    }
     if SHOWING.get() {
         return module.call_method1("unloadable", (&raised, pickled));
     }
