@@ -111,6 +111,8 @@ class Namespace(Table, _Map):  # type: ignore[misc]
     @once
     def __repr__(self) -> str:
         """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
+        if self._closed:
+            return f"<courtyard.{type(self).__name__}: closed>"
         items = _native.showing(lambda: _Map._items(self))
         items = ", ".join(f"{name}={value!r}" for name, value in items)
         return f"{type(self).__name__}{quoted(self)}({items})"

@@ -11,6 +11,8 @@ from courtyard import _native
 from courtyard._copy import deep
 from courtyard._iteration import iterate
 from courtyard._name import quoted
+from courtyard._primitive import content_of, once
+from courtyard._subclass import closed
 from courtyard._table import Table
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -397,16 +399,19 @@ class Set(Table, _Native["_T"]):
         """Iterate over a snapshot, in the order of insertion; ``next(iter(s))`` reads one alone."""
         return iterate(len(self), self._keys, partial(self._first_key, False), _getframe(1))
 
+    @once
     def __repr__(self) -> str:
-        """Say what it is and what is in it."""
+        """Say what it is and what is in it; of itself inside an element, ``...``."""
         if self._closed:
-            return f"<courtyard.{type(self).__name__}: closed>"
-        content = ", ".join(map(repr, _native.showing(self._keys)))
-        return f"<courtyard.{type(self).__name__}{quoted(self)}: {{{content}}}>"
+            content = closed(self)
+        else:
+            elements = ", ".join(map(repr, _native.showing(self._keys)))
+            content = f"{{{elements}}}" if elements else "set()"  # where ``{}`` is a dict
+        return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
 
     def __str__(self) -> str:
         """Return what ``str`` of the builtin does: what is in it."""
-        return repr(self) if self._closed else str(_native.showing(self._plain))
+        return repr(self) if self._closed else content_of(self)
 
     __hash__ = None  # type: ignore[assignment]
 
