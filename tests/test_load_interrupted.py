@@ -1,4 +1,4 @@
-"""What a signal handler raises while a value is loaded comes through as it is, and nothing is lost."""
+"""What a signal handler raises while a value is loaded comes through as it is; nothing is lost."""
 
 import functools
 import pickle

@@ -1,4 +1,4 @@
-"""What reprs show: the content as the builtin has it, of empty, recursive and closed objects too."""
+"""What reprs show: the content as the builtin has it, of empty, recursive and closed objects."""
 
 from typing import Any
 
