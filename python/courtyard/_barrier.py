@@ -6,7 +6,7 @@ import os
 import sys
 
 from courtyard import _native
-from courtyard._primitive import Shared
+from courtyard._primitive import Shared, seconds
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Barrier(Shared, _native.Barrier):
         timeout: float | None = None,
     ) -> Barrier:
         """Make a barrier; ``timeout`` is what ``wait`` uses when it is given none."""
+        timeout = seconds(timeout)
         return super().__new__(cls, parties)._with(action, timeout)  # type: ignore[attr-defined,no-any-return]
 
     def _with(self, action: Any, timeout: float | None) -> Barrier:

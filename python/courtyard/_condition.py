@@ -6,7 +6,7 @@ from courtyard import _native
 from courtyard._errors import NotOwned, WrongType
 from courtyard._lock import Lock, RLock
 from courtyard._name import quoted, title_of
-from courtyard._primitive import Shared
+from courtyard._primitive import Shared, seconds
 from courtyard._subclass import closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -172,6 +172,7 @@ class Condition(Shared, _native.Condition):
         """
         from time import monotonic
 
+        timeout = seconds(timeout)
         end = None if timeout is None else monotonic() + timeout
         result = predicate()
         while not result:

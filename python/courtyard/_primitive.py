@@ -43,6 +43,18 @@ def content_of(container: Any) -> str:
     return str(_native.showing(container.copy))
 
 
+def seconds(timeout: Any) -> float | None:
+    """Return a timeout as the native classes take it; TypeError or ValueError for what is none."""
+    if timeout is None:
+        return None
+    if not (hasattr(timeout, "__float__") or hasattr(timeout, "__index__")):  # no text
+        raise TypeError(f"timeout: expected seconds or None, found {type(timeout).__name__}")
+    taken = float(timeout)
+    if taken != taken:
+        raise ValueError("timeout is NaN; expected seconds, or None to wait for ever")
+    return taken
+
+
 class Shared(Named):
     """A shared object that says what it is, and pickles as itself."""
 
