@@ -124,8 +124,11 @@ class Row(Shared, _native.Sequence["_T"]):
                 values, moment = self._look()
                 first, end, _ = asked.indices(len(values))
                 values, size = values[first:end], len(values)
-            if value in values:  # which raises what a comparison raises, ValueError too
-                return first + values.index(value), moment
+            count = len(values)
+            values.append(value)  # found in any case: index() raises what a comparison raises alone
+            place = values.index(value)
+            if place < count:
+                return first + place, moment
             first, size = first + size, size * 8
         return None, moment
 

@@ -293,7 +293,10 @@ class Set(Table, _Native["_T"]):
 
     def __rand__(self, other: AbstractSet[Any]) -> set[_T]:
         """As the operator, of the other and this one."""
-        return _plain(other) & self._common(other) if _is_set(other) else NotImplemented
+        if not _is_set(other):
+            return NotImplemented
+        common = self._common(other)
+        return frozenset(common) if isinstance(other, frozenset) else common  # type: ignore[return-value]
 
     def __xor__(self, other: AbstractSet[_Other]) -> set[_T | _Other]:
         """Return a plain set of the elements in one of both."""
