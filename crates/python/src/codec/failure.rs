@@ -68,7 +68,10 @@ fn failed<'py>(pickled: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py,
     }
     let module = py.import("courtyard._loading")?;
     let raised = error.clone_ref(py).into_value(py); // with its traceback
-    if module.call_method1("is_of_a_handler", (&raised,))?.is_truthy()? {
+    if module
+        .call_method1("is_of_a_handler", (&raised,))?
+        .is_truthy()?
+    {
         return Err(error);
     }
     if SHOWING.get() {
