@@ -49,6 +49,15 @@ def test_the_forms_of_the_constructor(args: Any, kwargs: Any) -> None:
     assert outcome(lambda _: Counter(*args, **kwargs), None) == expected
 
 
+def test_init_called_again_adds() -> None:
+    for cls in (Counter, collections.Counter):
+        c: Any = cls("ab")
+        c.__init__("aac")
+        c.__init__({"a": 5}, b=2)
+        c.__init__()
+        assert c == {"a": 8, "b": 3, "c": 1}
+
+
 OPERATIONS: list[Operation] = [
     *(len, list, dict, hash, lambda c: c["a"], lambda c: c["no"], lambda c: c.get("no")),
     *(

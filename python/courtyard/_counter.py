@@ -55,8 +55,9 @@ class Counter(Dict["_T", int]):
 
         def __init__(self, iterable=None, /, **kwargs):
             """Count the elements of an iterable, or take the counts of a mapping, and keywords."""
-            counted = _counted(iterable, kwargs)
-            if counted:
+            if len(self):  # it is called again: counts are added, as in collections
+                self.update(iterable, **kwargs)
+            elif counted := _counted(iterable, kwargs):
                 self._change_all(list(counted.items()), [])
 
     @classmethod

@@ -65,6 +65,7 @@ CONTAINERS = {
     "DequeTests": ("test.test_deque", "TestBasic", ":deque", "Deque"),
     "DequeArgsTests": ("test.test_deque", "TestVariousIteratorArgs", ":deque", "Deque"),
     "DequeSequenceTests": ("test.seq_tests", "CommonTest", "type2test", "Deque"),
+    "CounterTests": ("test.test_collections", "TestCounter", ":Counter", "Counter"),
     "SetTests": ("test.test_set", "TestSet", "thetype", "Set"),
     "SetOfSetsTests": ("test.test_set", "TestSetOfSets", ":set", "Set"),
     "SetExceptionTests": ("test.test_set", "TestExceptionPropagation", ":set", "Set"),
@@ -84,6 +85,7 @@ BUILTINS: dict[str, Any] = {
     "NestedDict": dict,
     "List": list,
     "Deque": collections.deque,
+    "Counter": collections.Counter,
     "Set": set,
 }
 
