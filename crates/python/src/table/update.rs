@@ -264,6 +264,9 @@ pub fn find_all<'py>(
         }
         Ok(found)
     };
+    if keys.len() < 2 {
+        return read(); // one value is whole by itself
+    }
     for _ in 0..PERSISTENCE {
         let before = table::version(segment, cell);
         let found = read()?;
