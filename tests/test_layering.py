@@ -12,7 +12,7 @@ LAYERS = [
     ["mortal"],  # the processes of a loom model; nothing in a normal build
     ["error", "seed", "sync", "os"],
     ["backlog", "copy", "crash", "keep", "layout"],
-    ["pending", "roster"],
+    ["loan", "pending", "roster"],
     ["enrolled"],
     ["superblock"],
     ["segment"],

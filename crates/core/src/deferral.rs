@@ -131,21 +131,10 @@ impl Space {
     /// Puts on the backlog what was held back for children that have theirs by now; true if there
     /// still are others.
     pub fn is_lending(&self, participant: &Participant) -> bool {
-        if !self.is_lending.load(Ordering::Relaxed) {
-            return false;
-        }
-        if self.is_owed(participant) {
-            return true;
-        }
-        self.is_lending.store(false, Ordering::Relaxed);
         let me = number(participant);
-        if self.held_back.begin(me) {
-            while let Some(work) = self.held_back.first(me) {
-                self.backlog.push(me, work);
-                self.held_back.pop(me);
-            }
-        }
-        false
+        let is_owed = || self.is_owed(participant);
+        self.loan
+            .is_open(me, is_owed, |work| self.backlog.push(me, work))
     }
 
     /// Puts off work until no child needs what it gives back; false: none does.
@@ -155,13 +144,11 @@ impl Space {
         job: &'static Job,
         numbers: [u64; 6],
     ) -> bool {
-        let is_lending = self.is_lending(participant);
-        if is_lending {
-            let by = participant.me;
-            self.held_back
-                .push(number(participant), Deferred { by, job, numbers });
-        }
-        is_lending
+        let (me, by) = (number(participant), participant.me);
+        let work = Deferred { by, job, numbers };
+        let is_owed = || self.is_owed(participant);
+        self.loan
+            .hold(me, work, is_owed, |work| self.backlog.push(me, work))
     }
 
     /// A child that is about to be forked has its memberships copied by itself. We keep ours till then.
@@ -170,7 +157,7 @@ impl Space {
         self.segment
             .word(word)
             .store(name(parent.me), Ordering::Release);
-        self.is_lending.store(true, Ordering::Relaxed);
+        self.loan.lend();
     }
 
     /// Whether our own memberships are still to be copied.

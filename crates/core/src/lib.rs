@@ -1,7 +1,7 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `backlog crash keep layout` · `pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
+//! `error seed sync os` · `backlog crash keep layout` · `loan pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
 //! `alone operation recover` · `heap lookout reading` · `space` · `deferral growth hole` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `census` · `check inspect` · `folder`.
@@ -40,6 +40,7 @@ pub mod keep;
 pub mod layout;
 pub mod link;
 pub mod list;
+pub mod loan;
 pub mod lock;
 pub mod lookout;
 #[cfg(loom)]

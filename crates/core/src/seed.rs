@@ -164,6 +164,10 @@ bugs! {
     PartyNotMissed,
     /// barrier: a party that died outside `wait` is not missed.
     AbsentNotMissed,
+    /// loan: what is held back is not looked at again once it is on the list.
+    HeldForNobody,
+    /// loan: children that were lent to while the words were looked at count as looked at.
+    RepaidUnasked,
 }
 
 #[cfg(any(loom, feature = "seeded-bugs"))]

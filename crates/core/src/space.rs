@@ -5,6 +5,7 @@ use crate::backlog::Backlog;
 use crate::error::{Attempt, Error, Result, Stop, corrupt};
 use crate::heap;
 use crate::layout::{self, RESERVED_SLOT, superblock};
+use crate::loan::Loan;
 use crate::lock::{self, Stood, Waited};
 use crate::operation::Operation;
 use crate::os;
@@ -142,10 +143,8 @@ pub struct Space {
     pub uuid: u128,
     pub roster: Roster,
     pub(crate) backlog: Backlog<Deferred>,
-    /// Memberships that are not given back before children have theirs, and whether there may be
-    /// such children.
-    pub(crate) held_back: Backlog<Deferred>,
-    pub(crate) is_lending: AtomicBool,
+    /// Memberships that are not given back before children have theirs.
+    pub(crate) loan: Loan<Deferred>,
     /// Whether our own memberships are still to be copied: we are such a child.
     pub(crate) is_owing: AtomicBool,
     /// Where to look for the dead next, and the second in which more was looked at.
@@ -196,8 +195,7 @@ impl Space {
             segment,
             roster: Roster::default(),
             backlog: Backlog::default(),
-            held_back: Backlog::default(),
-            is_lending: AtomicBool::new(false),
+            loan: Loan::default(),
             is_owing: AtomicBool::new(false),
             looked: AtomicU64::new(0),
             tidied: AtomicU64::new(0),

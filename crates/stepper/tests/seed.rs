@@ -23,6 +23,7 @@ const LIST: &str = include_str!("../../core/tests/loom_list.rs");
 const HOLE: &str = include_str!("../../core/tests/hole.rs");
 const READING: &str = include_str!("../../core/tests/loom_reading.rs");
 const HEAP: &str = include_str!("../../core/tests/loom_heap.rs");
+const LOAN: &str = include_str!("../../core/tests/loom_loan.rs");
 
 fn caught(bug: Bug) -> Caught {
     use Caught::{Modelled, Stepped};
@@ -119,6 +120,8 @@ fn caught(bug: Bug) -> Caught {
         Bug::JoinInTwo => Stepped("join a barrier", "expected (0, 0) or (4, 0)"),
         Bug::AbsentNotMissed => Stepped("join a barrier again", "expected (0, true) or (4, false)"),
         Bug::PartyNotMissed => Stepped("join a barrier as the last", "expected (0, 0) or (4, 0)"),
+        Bug::HeldForNobody => Modelled(LOAN, "catches_what_is_held_for_nobody"),
+        Bug::RepaidUnasked => Modelled(LOAN, "catches_a_loan_repaid_unasked"),
     }
 }
 
