@@ -39,7 +39,9 @@ LOCKS: dict[str, Callable[[], Any]] = {
 def test_a_waiter_does_not_starve(kind: str, cpus: int) -> None:
     """Beside two that hold it for 5 ms again and again: how often they have it while one waits.
 
-    Counts, not times: what other programs do on the machine makes all wait alike.
+    Counts, not times: what other programs do on the machine makes all wait alike. Who has waited
+    for a tenth of a second is handed it, and 20 turns fit into that: on a busy machine, where who
+    is woken comes too late again and again, they may all be over before.
     """
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(sorted(before)[:cpus]))
@@ -72,7 +74,7 @@ def test_a_waiter_does_not_starve(kind: str, cpus: int) -> None:
             assert lock.acquire(timeout=20)
             waits.append(had() - start)
             lock.release()
-        assert sum(turn > 12 for turn in waits) <= 10, sorted(waits)
+        assert sum(turn > 20 + 12 for turn in waits) <= 10, sorted(waits)
         assert statistics.median(waits) < 4, sorted(waits)
     finally:
         for child in greedy:
