@@ -1,6 +1,7 @@
 """Ctrl-C while something is given back and another process is stopped with a lock of the engine."""
 
 import os
+import pickletools  # noqa: F401 - else Ctrl-C may come while a failed load imports it
 import signal
 import threading
 import time
@@ -83,7 +84,8 @@ class Stopping:
     """One whose loading stops a process for a second and more, and fails the first time."""
 
     loads = 0
-    timer: threading.Timer
+    interrupts: threading.Timer
+    goes_on: threading.Timer
 
     def __init__(self, child: int) -> None:
         self.child = child
@@ -96,11 +98,12 @@ def stop_and_fail(child: int) -> str:
     Stopping.loads += 1
     if Stopping.loads > 1:
         return "loaded"
-    os.kill(child, signal.SIGSTOP)
     main = threading.get_ident()
-    threading.Timer(0.02, signal.pthread_kill, (main, signal.SIGINT)).start()
-    Stopping.timer = threading.Timer(1.5, os.kill, (child, signal.SIGCONT))
-    Stopping.timer.start()
+    Stopping.goes_on = threading.Timer(1.5, os.kill, (child, signal.SIGCONT))
+    Stopping.goes_on.start()
+    os.kill(child, signal.SIGSTOP)
+    Stopping.interrupts = threading.Timer(0.02, signal.pthread_kill, (main, signal.SIGINT))
+    Stopping.interrupts.start()
     raise ValueError
 
 
@@ -119,12 +122,12 @@ def test_an_item_that_does_not_load_goes_back() -> None:
                 try:
                     q.get()
                 finally:
-                    waited = time.monotonic() - begun > 0.9
-                    time.sleep(0.1)  # the signal comes now, if not before
+                    Stopping.interrupts.join()  # the signal comes now, if not before
+            waited = time.monotonic() - begun > 0.9
             if waited:
-                Stopping.timer.join()
+                Stopping.goes_on.join()
             else:
-                Stopping.timer.cancel()
+                Stopping.goes_on.cancel()
                 os.kill(child, signal.SIGCONT)
             assert q.get(timeout=20) == "loaded"
             rest: list[bytes] = []

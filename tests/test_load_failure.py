@@ -236,17 +236,22 @@ def test_ctrl_c_in_get_many() -> None:
     """Pressed while an item loads."""
     q = cy.Queue()
     q.put_many([1, "text", Fragile(2), slow_item(), 5])
-    main = threading.get_ident()
-    threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         q.get_many(5)
     assert q.qsize() == q.unfinished_tasks == 5
     assert q.get_many(3) == [1, "text", Fragile(2)]
 
 
+def load_slowly() -> None:
+    """Take long; Ctrl-C is pressed meanwhile."""
+    loader = threading.get_ident()
+    threading.Timer(0.1, signal.pthread_kill, (loader, signal.SIGINT)).start()
+    time.sleep(20)
+
+
 class Slow:
     def __reduce__(self) -> tuple[Any, ...]:
-        return time.sleep, (20,)
+        return load_slowly, ()
 
 
 def slow_item() -> Slow:
