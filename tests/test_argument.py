@@ -126,3 +126,14 @@ def test_inherited_functions_pickle_by_their_public_name() -> None:
         assert pickle.loads(pickle.dumps(function)) == function
     assert cy.List.extend.__qualname__ == "List.extend"
     assert cy.List.extend.__doc__ and cy.List.insert.__doc__
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [(cy.Counter, "pop"), (cy.JoinableQueue, "clear"), (cy.NestedDict, "edit")],
+    ids=["Counter", "JoinableQueue", "NestedDict"],
+)
+def test_a_class_between_two_does_not_lend_its_name(cls: Any, name: str) -> None:
+    """In any order: it was named after the other in every second process or so."""
+    assert getattr(cls, name).__qualname__ == f"{cls.__name__}.{name}"
+    assert name in vars(cls)

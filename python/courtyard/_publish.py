@@ -20,7 +20,9 @@ _FUNCTION: Any = type(lambda: None)
 def publish(classes: Iterable[type]) -> None:
     """Give public classes what they inherit from private ones under their own names."""
     public = set(classes)
-    for cls in public:
+    # Those that derive from others first, in whatever order a set has them: else what another public
+    # class was given would be found there, and named after it.
+    for cls in sorted(public, key=lambda cls: len(cls.__mro__), reverse=True):
         seen = set()
         for base in cls.__mro__:
             is_private = base not in public and base.__module__.partition(".")[0] == "courtyard"
