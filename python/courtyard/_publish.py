@@ -20,8 +20,8 @@ _FUNCTION: Any = type(lambda: None)
 def publish(classes: Iterable[type]) -> None:
     """Give public classes what they inherit from private ones under their own names."""
     public = set(classes)
-    # Those that derive from others first, in whatever order a set has them: else what another public
-    # class was given would be found there, and named after it.
+    # Those that derive from others first, in whatever order a set has them: else they would find
+    # what another public class was given, and leave it named after that.
     for cls in sorted(public, key=lambda cls: len(cls.__mro__), reverse=True):
         seen = set()
         for base in cls.__mro__:
