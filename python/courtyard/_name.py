@@ -185,8 +185,9 @@ def obtain(
         try:
             space = _space.default(create=False)
         except NotFound:
-            initial = cls._gathered(*initial)
-            _rehearse(make, cls, name, initial, options)
+            if initial or options:
+                initial = cls._gathered(*initial)
+                _rehearse(make, cls, name, initial, options)
             space = _space.default()
     native = space._opened()
     while True:
