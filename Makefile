@@ -43,10 +43,8 @@ demo: $(VENV)/extra-cli ## build, install and run the demonstration: courtyard d
 	$(VENV)/bin/courtyard demo
 
 test: $(VENV)/extra-test ## run all tests
-	cargo test -p courtyard-core --features crash-points,faults
-	cargo test -p courtyard-core --features crash-points,faults,seeded-bugs --test hole catches
-	cargo test -p courtyard-stepper
-	cargo test -p courtyard-fuzz
+	cargo test -p courtyard-core -p courtyard-stepper -p courtyard-fuzz \
+	    --features courtyard-core/crash-points,courtyard-core/faults,courtyard-core/seeded-bugs
 	$(LOOM)
 	$(PY) -m pytest $(BESIDE)
 
