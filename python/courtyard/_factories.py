@@ -64,13 +64,15 @@ class Factories:
         """Make an Array, of a sequence or of so many elements."""
         return self._make("Array", typecode, sequence, lock=lock, shape=shape)  # type: ignore[no-any-return]
 
-    def Queue(self, maxsize: int = 0) -> courtyard.Queue[Any]:
-        """Make a Queue of at most ``maxsize`` items."""
-        return self._make("Queue", maxsize)  # type: ignore[no-any-return]
+    def Queue(self, maxsize: int = 0, *, maxbytes: int | None = None) -> courtyard.Queue[Any]:
+        """Make a Queue of at most ``maxsize`` items and ``maxbytes`` bytes."""
+        return self._make("Queue", maxsize, maxbytes=maxbytes)  # type: ignore[no-any-return]
 
-    def JoinableQueue(self, maxsize: int = 0) -> courtyard.JoinableQueue[Any]:
-        """Make a JoinableQueue of at most ``maxsize`` items."""
-        return self._make("JoinableQueue", maxsize)  # type: ignore[no-any-return]
+    def JoinableQueue(
+        self, maxsize: int = 0, *, maxbytes: int | None = None
+    ) -> courtyard.JoinableQueue[Any]:
+        """Make a JoinableQueue of at most ``maxsize`` items and ``maxbytes`` bytes."""
+        return self._make("JoinableQueue", maxsize, maxbytes=maxbytes)  # type: ignore[no-any-return]
 
     def Lock(self) -> courtyard.Lock:
         """Make a Lock."""

@@ -74,9 +74,9 @@ class Named(Subclassable):
         (``del space[name]``).
 
         Some tens of microseconds. Raises WrongType, which says both, if the name is that of
-        another type, or of another element type, shape or maxsize than those given; ValueError for
-        what cannot be a name; SpaceFull. A process killed meanwhile has made the object whole, or
-        not at all.
+        another type, or of another element type, shape, maxsize or maxbytes than those given;
+        ValueError for what cannot be a name; SpaceFull. A process killed meanwhile has made the
+        object whole, or not at all.
 
         >>> import courtyard as cy
         >>> cy.Dict.named("colours", {"sky": "blue"})

@@ -263,8 +263,17 @@ class Piece:
 
 @disjoint_base
 class Queue(Primitive, Generic[_T]):
-    def __new__(cls, maxsize: int, order_number: int, address: _Address | None = None) -> Self: ...
+    def __new__(
+        cls,
+        maxsize: int,
+        order_number: int,
+        maxbytes: int = 0,
+        address: _Address | None = None,
+    ) -> Self: ...
     maxsize: int
+    @property
+    def maxbytes(self) -> int | None: ...
+    def _counted_bytes(self) -> int: ...
     @property
     def unfinished_tasks(self) -> int: ...
     @property

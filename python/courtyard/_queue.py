@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     _T = TypeVar("_T", default=Any)
 
 
+# What the smallest item counts.
+_LEAST_BYTES = 16
+
+
+def _bound(maxbytes: int | None) -> int | None:
+    """Return how many bytes the items may count, 0 for any number; None if that is left open."""
+    if maxbytes is None:
+        return None
+    most = max(0, index(maxbytes))
+    if 0 < most < _LEAST_BYTES:
+        raise ValueError(
+            f"expected maxbytes of at least {_LEAST_BYTES}, which the smallest item counts, found "
+            f"{most}; None is for a queue that is not bounded in bytes"
+        )
+    return most
+
+
 class Queue(Shared, _native.Queue["_T"]):
     """A first-in, first-out queue among processes and threads.
 
@@ -27,7 +44,18 @@ class Queue(Shared, _native.Queue["_T"]):
 
     ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. An
     item that comes back since it could not be loaded has its place also where a ``put`` came
-    meanwhile. The items of one producer come out in the order in which they were put, whoever
+    meanwhile.
+
+    ``maxbytes`` bounds the bytes that the items count together, alone or beside ``maxsize``:
+    ``put`` waits until there is room for the item. An item counts the bytes of its stored form,
+    filled to a multiple of 8, and 8 more: a number or None 16, a text one, two or four bytes a
+    character, a NumPy array its ``nbytes`` and about 200, an object of courtyard about 200 for the
+    handle on it. It counts until it is taken; taken on a lease, until the lease ends. An item that
+    counts more than ``maxbytes`` can never be put: ``put`` raises ValueError at once. Small items
+    may go in while a large one waits for room. Less than 16 bytes hold no item: ValueError. None,
+    0, or less, means not bounded in bytes. ``statistics()`` says how many bytes the items count.
+
+    The items of one producer come out in the order in which they were put, whoever
     takes them. Consumers that wait are woken together and served as they come.
 
     A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up.
@@ -40,34 +68,47 @@ class Queue(Shared, _native.Queue["_T"]):
     >>> q.put(("page", 1))
     >>> q.get()
     ('page', 1)
+
+    However slow its consumers are, this one never holds more than 1000 bytes:
+
+    >>> pages = cy.Queue(maxbytes=1000)
+    >>> pages.put("x" * 900)
+    >>> pages.put("x" * 900, timeout=0.01)
+    Traceback (most recent call last):
+    queue.Full
     """
 
     __slots__ = ()
 
     _order = 0
 
-    def __new__(cls, maxsize: int = 0) -> Self:
-        """Make a queue of at most ``maxsize`` items."""
-        return super().__new__(cls, maxsize, cls._order)
+    def __new__(cls, maxsize: int = 0, *, maxbytes: int | None = None) -> Self:
+        """Make a queue of at most ``maxsize`` items, which count at most ``maxbytes`` bytes."""
+        return super().__new__(cls, maxsize, cls._order, _bound(maxbytes) or 0)
 
     @classmethod
     def _load(cls, address: Any) -> Any:
-        return _native.Queue.__new__(cls, 0, cls._order, address)
+        return _native.Queue.__new__(cls, 0, cls._order, address=address)
 
     @classmethod
-    def _asked(cls, maxsize: int | None = None) -> tuple[Any, ...]:
-        return (None if maxsize is None else max(0, index(maxsize)),)
+    def _asked(cls, maxsize: int | None = None, *, maxbytes: int | None = None) -> tuple[Any, ...]:
+        return (None if maxsize is None else max(0, index(maxsize)), _bound(maxbytes))
 
     def _details(self) -> tuple[Any, ...]:
-        return (max(0, self.maxsize),)
+        return (max(0, self.maxsize), self.maxbytes or 0)
 
     @classmethod
     def _shown(cls, details: tuple[Any, ...]) -> str:
-        return str(details[0] or "")
+        maxsize, maxbytes = details
+        shown = [str(maxsize)] if maxsize else []
+        return ", ".join([*shown, f"maxbytes={maxbytes}"] if maxbytes else shown)
 
     def _state(self) -> str:
-        maxsize = self.maxsize
-        return f"{self.qsize()} items" + (f" of at most {maxsize}" if maxsize > 0 else "")
+        maxsize, maxbytes = self.maxsize, self.maxbytes
+        state = f"{self.qsize()} items" + (f" of at most {maxsize}" if maxsize > 0 else "")
+        if maxbytes is not None:
+            state += f", {self._counted_bytes()} bytes of at most {maxbytes}"
+        return state
 
     def join_thread(self) -> None:
         """Do nothing, as there is no thread: for programs written for multiprocessing."""
@@ -137,8 +178,8 @@ class SimpleQueue(Queue["_T"]):
         return super().__new__(cls, 0)
 
     @classmethod
-    def _asked(cls, maxsize: int | None = None) -> tuple[Any, ...]:
-        return (maxsize,)
+    def _asked(cls) -> tuple[Any, ...]:  # type: ignore[override]
+        return (None, None)
 
 
 _native.install(Queue)

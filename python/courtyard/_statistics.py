@@ -123,6 +123,8 @@ class ObjectFigures:
     holdings: tuple[Held, ...]
     waiters: tuple[Waiter, ...]
     contention: int
+    queued_bytes: int | None
+    maxbytes: int | None
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,9 @@ class ObjectStatistics(ObjectFigures):
             each a ``Waiter``.
         contention: how often a thread had to sleep in a call on it, since it was made: for its
             lock, for an item, a permit or the like, or while another changed it.
+        queued_bytes: what the items of a queue with ``maxbytes`` count, those on a lease too; None
+            for all else.
+        maxbytes: what they may count; None where they are not bounded in bytes.
         space: what the space holds that it lives in.
 
     The census of the space comes first, then the object with who uses it, each as of one moment.
@@ -173,6 +178,7 @@ def figures(found: Any, processes: Iterable[Any], now: int, type_: str) -> dict[
         alive = slot in slots and slots[slot][3]
         holder = Holder(pid(slot), thread or None, alive, waits[0].seconds if waits else None)
     what = _HELD.get(base, "held")
+    queued, most = found["counted"] or (None, None)
     return {
         "type": type_,
         "name": name,
@@ -188,6 +194,8 @@ def figures(found: Any, processes: Iterable[Any], now: int, type_: str) -> dict[
         ),
         "waiters": tuple(waits),
         "contention": found["contention"],
+        "queued_bytes": queued,
+        "maxbytes": most,
     }
 
 

@@ -88,7 +88,8 @@ def invite(visit: Visit) -> None:
 
 
 def _queue(kind: Any) -> Any:
-    queue = kind() if kind is cy.SimpleQueue else kind(9)
+    # Those that are bounded in bytes have a slower way of their own.
+    queue = kind() if kind is cy.SimpleQueue else kind(9, maxbytes=_BYTES.get(kind))
     queue.put(Guest())
     return queue
 
@@ -102,6 +103,8 @@ def _held(kind: Any) -> Any:
 def _filled(kind: Any) -> Any:
     return kind([1, Guest(), "text", Guest()])
 
+
+_BYTES: dict[Any, int] = {cy.JoinableQueue: 10_000, cy.LifoQueue: 10_000}
 
 # An object of each class, with guests in it wherever they can be.
 SPECIMENS: dict[str, Callable[[], Any]] = {

@@ -63,6 +63,8 @@ pub struct Object {
     pub blocks: u64,
     /// Entries, items, permits: where its kind counts something.
     pub count: Option<u64>,
+    /// Of a queue that is bounded in bytes, what its items count and may count.
+    pub counted: Option<(u64, u64)>,
     pub version: u64,
     pub references: u64,
     /// How often somebody has had to sleep for it.
@@ -170,6 +172,7 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
             bytes: 0,
             blocks: 0,
             count: count(segment, cell, kind),
+            counted: counted(segment, cell, kind),
             version: version(segment, cell, kind),
             references: listed.references,
             contention: directory::waits(segment, listed.row),
@@ -248,6 +251,12 @@ pub fn version(segment: &Segment, cell: u64, kind: u64) -> u64 {
         cell::LIST => list::version(segment, cell) / 2,
         _ => changes(EVENT),
     }
+}
+
+fn counted(segment: &Segment, cell: u64, kind: u64) -> Option<(u64, u64)> {
+    let most = (kind == cell::QUEUE).then(|| queue::maximum_bytes(segment, cell));
+    let most = most.filter(|&most| most != 0)?;
+    Some((queue::bytes(segment, cell), most))
 }
 
 fn count(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {

@@ -150,6 +150,8 @@ bugs! {
     SplitLeftOut,
     /// queue: an item given back counts as such after it is there.
     BackInTwo,
+    /// queue: an item's bytes are counted by another record than the one that moves it.
+    BytesOutOfStep,
     /// queue: all items leave the queue by one record and count as done by the next.
     ClearInTwo,
     /// semaphore: a permit is taken by one record and written into our row by the next.

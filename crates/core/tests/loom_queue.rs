@@ -11,7 +11,7 @@ use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{
-    self, FIRST_RECORD, Fresh, Got, Item, Items, JUMP_ROOM, Order, Put, Queue, Run,
+    self, Bounds, FIRST_RECORD, Fresh, Got, Item, Items, JUMP_ROOM, Order, Put, Queue, Run,
 };
 use courtyard_core::recover;
 use courtyard_core::roster::ObjectId;
@@ -41,10 +41,10 @@ fn row(slot: u64) -> Row {
     Row { number: slot, at }
 }
 
-fn space(first: u64, items: u64) -> Arc<Space> {
+fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let own = (0..2).flat_map(|slot| {
         let alone = layout::thread_record(slot, 0) + record::ENTRIES;
-        let alone = (0..4).map(move |word| alone + word * WORD);
+        let alone = (0..6).map(move |word| alone + word * WORD);
         let row = (0..4).map(move |word| row(slot).at + word * WORD);
         let unfinished = layout::slot_record(slot) + slot::UNFINISHED;
         Segment::slot(slot, 3)
@@ -65,7 +65,8 @@ fn space(first: u64, items: u64) -> Arc<Space> {
         superblock::FIRST_FREE,
     ];
     let segment = Segment::new(own.chain(cell).chain(pages).chain(whole));
-    queue::lay_out(&segment, CELL, first, 0, Order::Fifo);
+    let bounds = Bounds { items: 0, bytes };
+    queue::lay_out(&segment, CELL, first, bounds, Order::Fifo);
     for (page, next) in [(PAGES[0], PAGES[1]), (PAGES[1], PAGES[0])] {
         let link = segment.word(page + block::LARGE);
         link.store(next, Ordering::Relaxed);
@@ -159,9 +160,14 @@ fn consume(space: &Space, participant: &Participant, slot: u64, way: Way, got: &
 }
 
 /// A producer of two items and a consumer, of whom one may die.
-fn meet(first: u64, [putting, taking]: [u64; 2], way: Way) {
+fn meet(first: u64, deaths: [u64; 2], way: Way) {
+    meet_in(first, 0, deaths, way);
+}
+
+/// As `meet`, in a queue of at most so many bytes.
+fn meet_in(first: u64, bytes: u64, [putting, taking]: [u64; 2], way: Way) {
     const ITEMS: u64 = 2;
-    let space = space(first, ITEMS);
+    let space = space(first, ITEMS, bytes);
     let segment = &space.segment;
     let [producer, consumer] = [join(&space, 0), join(&space, 1)];
     let (told, got) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
@@ -186,6 +192,10 @@ fn meet(first: u64, [putting, taking]: [u64; 2], way: Way) {
         (&producer, 0)
     };
     let counted = queue::counts(segment, CELL).0;
+    if bytes != 0 {
+        let found = queue::bytes(segment, CELL);
+        assert_eq!(found, counted * RECORD, "items and their bytes");
+    }
     let (told, got) = (*told.lock().unwrap(), got.lock().unwrap().clone());
     let taken = queue::taken(segment, row(1));
     let rest: Vec<u64> = std::iter::from_fn(|| {
@@ -219,7 +229,7 @@ fn meet(first: u64, [putting, taking]: [u64; 2], way: Way) {
 /// Two consumers, of whom one may die, and two items that are there.
 fn share(stores: u64) {
     const ITEMS: u64 = 2;
-    let space = space(INSIDE, ITEMS);
+    let space = space(INSIDE, ITEMS, 0);
     let segment = &space.segment;
     let [mortal, other] = [join(&space, 0), join(&space, 1)];
     let told = Mutex::new(0);
@@ -277,6 +287,40 @@ fn the_consumer_dies() {
             assert!(places > 10, "{places} places to die");
         }
     }
+}
+
+/// What is counted is what is there, whoever dies; what is put and taken at once does not meet.
+#[test]
+fn a_queue_that_counts() {
+    for first in [INSIDE, AT_THE_END] {
+        for way in [Way::Alone, Way::Batch, Way::Operation] {
+            let bytes = 2 * RECORD;
+            mortal::explore("counted", 3, move || {
+                meet_in(first, bytes, [IMMORTAL; 2], way)
+            });
+            for who in 0..2 {
+                let places = mortal::every_death(|stores| {
+                    let name = format!("{who} dies after {stores} stores in a queue that counts");
+                    let mut deaths = [IMMORTAL; 2];
+                    deaths[who] = stores;
+                    mortal::explore(&name, 2, move || meet_in(first, bytes, deaths, way));
+                });
+                assert!(places > 10, "{places} places to die");
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "items and their bytes")]
+fn catches_bytes_counted_by_another_record() {
+    let _planted = seed::plant(seed::Bug::BytesOutOfStep);
+    mortal::every_death(|stores| {
+        let deaths = [stores, IMMORTAL];
+        mortal::explore("seed", 1, move || {
+            meet_in(INSIDE, 2 * RECORD, deaths, Way::Operation);
+        });
+    });
 }
 
 #[test]

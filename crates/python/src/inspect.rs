@@ -28,6 +28,8 @@ pub struct Object<'py> {
     blocks: u64,
     /// Entries, items, permits.
     count: Option<u64>,
+    /// Of a queue that is bounded in bytes, what its items count and may count.
+    counted: Option<(u64, u64)>,
     version: u64,
     references: u64,
     contention: u64,
@@ -104,6 +106,7 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
         nbytes: seen.bytes,
         blocks: seen.blocks,
         count: seen.count,
+        counted: seen.counted,
         version: seen.version,
         references: seen.references,
         contention: seen.contention,

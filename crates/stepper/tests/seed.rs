@@ -109,6 +109,7 @@ fn caught(bug: Bug) -> Caught {
         Bug::GetWithoutLock => Modelled(QUEUE, "catches_an_item_taken_without_the_lock"),
         Bug::GetInTwo => Stepped("get an item", "open"),
         Bug::BackInTwo => Stepped("put an item back", "open"),
+        Bug::BytesOutOfStep => Stepped("count an item put", "a queue counts"),
         Bug::ClearInTwo => Stepped("clear a queue", "open"),
         Bug::LeaseInTwo => Stepped("lease an item", "belongs to nobody"),
         Bug::RequeueInTwo => Stepped("requeue an item", "belongs to nobody"),

@@ -91,6 +91,8 @@ def _print(obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
     row(lines, "type", f"{obj.type}({obj.declared})" if obj.declared else obj.type)
     if obj.entries is not None:
         row(lines, "length", f"{obj.entries:,}")
+    if obj.queued_bytes is not None and obj.maxbytes is not None:
+        row(lines, "bytes", f"{obj.queued_bytes:,} of at most {obj.maxbytes:,}")
     if obj.value is not None:
         row(lines, "value", obj.value)
     row(lines, "memory", f"{size(obj.nbytes)} in {_counted(obj.blocks, 'block')}")

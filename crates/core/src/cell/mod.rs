@@ -117,7 +117,7 @@ pub const fn least(kind: u64) -> u64 {
     match kind {
         SEMAPHORE | CONDITION => 24,
         BARRIER => 32,
-        QUEUE => 168,
+        QUEUE => 200,
         TABLE => 8 * LINE,
         LIST => LINE,
         _ => 0,

@@ -1,9 +1,11 @@
 //! Many small items at once: put by one store and taken by one record.
 
+use super::bytes::{self, COUNTED};
 use super::front::front;
 use super::{
-    A_WORD, CLOSING, GET_LOCK, HEAD, Header, INLINE, ITEMS, JUMP_ROOM, MAXIMUM, ORDER, Order,
-    REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of, page, page_of, read,
+    A_WORD, CLOSING, GET_LOCK, GOT_BYTES, HEAD, Header, INLINE, ITEMS, JUMP_ROOM, MAXIMUM, ORDER,
+    Order, PUT_BYTES, REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of, page,
+    page_of, read,
 };
 use crate::alone::Alone;
 use crate::error::Result;
@@ -43,22 +45,28 @@ pub fn add_record(records: &mut Vec<u8>, item: Item) -> bool {
 /// As `put_alone`.
 ///
 /// # Crash
-/// The store to the tail commits all; the wake owed is written before it.
+/// The store to the tail commits all; the wake owed is written before it. In a queue that counts bytes
+/// one record does both.
 pub unsafe fn put_run(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
     records: &[u8],
 ) -> usize {
-    if read(segment, cell + ORDER) != Order::Fifo as u64 || !participant.is_ours() {
+    let order = read(segment, cell + ORDER);
+    if order & !COUNTED != Order::Fifo as u64 || !participant.is_ours() {
         return 0;
+    }
+    if order & COUNTED != 0 {
+        // SAFETY: as the caller promised.
+        return unsafe { put_counted_run(segment, participant, cell, records) }.unwrap_or(0);
     }
     let Ok(Tried::Acquired | Tried::Recovered) =
         lock::try_acquire(segment, cell, participant.me, 0)
     else {
         return 0;
     };
-    let (put, end) = fill(segment, cell, records).unwrap_or_default();
+    let (put, end) = fill(segment, cell, records, u64::MAX).unwrap_or_default();
     if put == 0 {
         lock::release(segment, cell);
         return 0;
@@ -75,6 +83,29 @@ pub unsafe fn put_run(
     put
 }
 
+/// As `put_run`, into a queue that counts bytes; None where something stands in the way.
+unsafe fn put_counted_run(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    records: &[u8],
+) -> Option<usize> {
+    // SAFETY: as the caller promised.
+    let mut record = unsafe { Alone::begin(segment, participant, cell) }?;
+    let room = bytes::room(segment, cell);
+    let (put, end) = fill(segment, cell, records, room).ok()?;
+    if put == 0 {
+        return None;
+    }
+    // What items count are the bytes of their records.
+    let bytes = record.read(cell + PUT_BYTES).wrapping_add(put as u64);
+    record.write(cell + PUT_BYTES, bytes);
+    record.write(cell + TAIL, end);
+    crate::crash_point!("queue.put");
+    record.commit(cell + ITEMS);
+    Some(put)
+}
+
 /// The head of the first of these records, its bytes, and all behind it.
 #[inline]
 fn split(records: &[u8]) -> Option<(Header, &[u8], &[u8])> {
@@ -84,8 +115,9 @@ fn split(records: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     Some((head, bytes, rest))
 }
 
-/// Fills records behind the tail; how many bytes of them, and where they end. The put lock is held.
-fn fill(segment: &Segment, cell: u64, records: &[u8]) -> Result<(usize, u64)> {
+/// Fills records behind the tail, at most `room` bytes of them; how many, and where they end. The put
+/// lock is held.
+fn fill(segment: &Segment, cell: u64, records: &[u8], room: u64) -> Result<(usize, u64)> {
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     let tail = at(TAIL);
     let mut ordinal = head_of(segment, tail)?.ordinal();
@@ -97,7 +129,7 @@ fn fill(segment: &Segment, cell: u64, records: &[u8]) -> Result<(usize, u64)> {
         let (items, leased) = counts(segment, cell);
         most = at(MAXIMUM).saturating_sub(items.saturating_add(leased));
     }
-    let end = page_of(tail) + UNIT - JUMP_ROOM;
+    let end = (page_of(tail) + UNIT - JUMP_ROOM).min(tail.saturating_add(room));
     let store = |at: u64, word: u64| segment.word(at).store(word, Ordering::Relaxed);
     let (mut record, mut rest) = (tail, records);
     // Words are faster one by one, longer ones all at once: what is behind the head at the tail means
@@ -153,6 +185,7 @@ pub unsafe fn get_word(
     // SAFETY: as the caller promised.
     let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    let order = at(ORDER);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
         return None;
     }
@@ -164,6 +197,10 @@ pub unsafe fn get_word(
     record.write(cell + HEAD, front.end());
     let taken = row.amount(segment).wrapping_add(1);
     record.write(row.at + holding::AMOUNT, taken);
+    if order & COUNTED != 0 {
+        let bytes = bytes::bytes_of(WORD);
+        record.write(cell + GOT_BYTES, at(GOT_BYTES).wrapping_add(bytes));
+    }
     crate::crash_point!("queue.got");
     record.commit(cell + ROOM);
     Some(word)
@@ -211,6 +248,7 @@ pub unsafe fn get_run(
             false => Run::Other, // a child forked meanwhile
         };
     };
+    let order = at(ORDER);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 {
         return Run::Other;
     }
@@ -241,6 +279,9 @@ pub unsafe fn get_run(
     }
     let taken = row.amount(segment).wrapping_add(count as u64 - set_off);
     record.write(row.at + holding::AMOUNT, taken);
+    if order & COUNTED != 0 {
+        record.write(cell + GOT_BYTES, at(GOT_BYTES).wrapping_add(length as u64));
+    }
     crate::crash_point!("queue.got");
     record.commit(cell + ROOM);
     Run::Taken(length)

@@ -3,11 +3,12 @@
 //! What they lie in goes to a queue that no object names and that is doomed from the beginning: whoever
 //! comes takes it apart, a piece a record.
 
+use super::bytes::count_cleared;
 use super::page;
 use super::{
     DONE, FILLED, FINISHED, FIRST_RECORD, GET_LOCK, HEAD, Header, ITEMS, LENGTH, ORDER, PAGES,
     Queue, REQUEUED, REQUEUED_COUNT, RETURNED, ROOM, SEQUENCE, STACKED, SURPLUS, TAIL, TREE,
-    TREE_ROOM, counts, head_of, unfinished,
+    TREE_ROOM, counts, head_of, order_of, unfinished,
 };
 use crate::cell;
 use crate::doom;
@@ -54,7 +55,7 @@ pub fn clear(
                 return Ok(Some(0));
             }
             let keep = |offset, word| segment.word(own + offset).store(word, Ordering::Relaxed);
-            keep(ORDER, operation.read(cell + ORDER));
+            keep(ORDER, order_of(segment, cell));
             let tail = operation.read(cell + TAIL);
             if operation.read(cell + HEAD) != tail {
                 let Some(page) = &fresh else {
@@ -88,6 +89,7 @@ pub fn clear(
             operation.write(cell + SURPLUS, surplus.saturating_sub(items));
             let done = operation.read(cell + DONE);
             operation.write(cell + DONE, done.wrapping_add(open) & 0xFFFF_FFFF);
+            count_cleared(operation, cell);
             operation.sequence(cell + SEQUENCE);
             for event in [ITEMS, ROOM, FINISHED] {
                 operation.owe(cell + event);

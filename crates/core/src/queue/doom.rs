@@ -1,5 +1,6 @@
 //! Taking a queue apart that nobody holds any more: one piece a record.
 
+use super::bytes::stop_counting;
 use super::{
     A_BLOCK, A_JUMP, FILLED, HEAD, PAGES, RETURNED, TAIL, TREE, block_of, head_of, payload_of,
     read, requeue, word,
@@ -20,6 +21,7 @@ use crate::operation::Operation;
 /// Each record detaches and frees one block.
 pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     let segment = operation.segment;
+    stop_counting(operation, cell);
     let returned = operation.read(cell + RETURNED);
     if returned != 0 {
         let next = operation.read(payload_of(segment, returned)?);

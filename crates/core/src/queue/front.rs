@@ -1,12 +1,13 @@
 //! Taking: the oldest record of the ring, or what is served before it.
 
+use super::bytes::{self, COUNTED, Count};
 use super::item::{Got, reserve, set_contents};
 use super::tail::stack;
 use super::tree::{self, Sift};
 use super::{
-    A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, HEAD, Header, ITEMS, ORDER,
-    Order, Queue, REQUEUED, RETURNED, ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of, lease,
-    page, page_of, read, requeue,
+    A_BLOCK, A_JUMP, A_WORD, BLOCK_HEAD, CLOSING, DONE, GET_LOCK, GOT_BYTES, HEAD, Header, ITEMS,
+    ORDER, Order, Queue, REQUEUED, RETURNED, ROOM, STACKED, SURPLUS, TAIL, WORD_KINDS, head_of,
+    lease, order_of, page, page_of, read, requeue,
 };
 use crate::alone::Alone;
 use crate::error::{Attempt, Error, Result, corrupt};
@@ -124,6 +125,7 @@ pub unsafe fn get_alone_but<'a>(
     }
     // SAFETY: as the caller promised.
     let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
+    let order = at(ORDER);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
         return None;
     }
@@ -140,6 +142,10 @@ pub unsafe fn get_alone_but<'a>(
         row.at + holding::AMOUNT,
         row.amount(segment).wrapping_add(1),
     );
+    if order & COUNTED != 0 {
+        let bytes = bytes::bytes_of(front.length());
+        record.write(cell + GOT_BYTES, at(GOT_BYTES).wrapping_add(bytes));
+    }
     crate::crash_point!("queue.got");
     record.commit(cell + ROOM);
     Some(Some(got))
@@ -257,7 +263,7 @@ fn take<'a>(
     sift: Option<&Sift>,
     mut copy: impl FnMut(&Front) -> Result<Option<Option<Got<'a>>>>,
 ) -> Result<Option<Option<Got<'a>>>> {
-    let cell = queue.cell;
+    let (segment, cell) = (&space.segment, queue.cell);
     let block = Unfinished::reserve(space, participant, &mut *patience)?;
     let mut is_left = false;
     let got = space.run_as(participant, patience, |operation| {
@@ -265,14 +271,18 @@ fn take<'a>(
             operation.lock(cell + GET_LOCK)?;
         }
         let page = page_of(read(operation.segment, cell + HEAD));
-        let got = match first(operation, cell, sift)? {
-            None => return Ok(None),
-            Some(First::Word(word)) => Ok(Some(Got::Word(word))),
-            Some(First::Block(item)) => {
+        let first = first(operation, cell, sift)?;
+        let Some(first) = first else {
+            return Ok(None);
+        };
+        let bytes = bytes::of_first(segment, cell, &first)?;
+        let got = match first {
+            First::Word(word) => Ok(Some(Got::Word(word))),
+            First::Block(item) => {
                 block.pass_on(operation, item);
                 Err(())
             }
-            Some(First::Ring(front)) => match copy(&front)? {
+            First::Ring(front) => match copy(&front)? {
                 None => return Ok(None),
                 Some(got) => Ok(got),
             },
@@ -282,6 +292,7 @@ fn take<'a>(
             operation.commit();
         }
         lease::count(operation, cell, row);
+        bytes::count(operation, cell, Count::Got, bytes);
         operation.owe(cell + ROOM);
         operation.commit();
         crate::crash_point!("queue.got");
@@ -318,6 +329,7 @@ pub fn put_back(
             operation.commit();
         }
         lease::uncount(operation, cell, row);
+        bytes::count_block(operation, cell, Count::Back, item.block())?;
         operation.owe(cell + ITEMS);
         operation.commit();
         crate::crash_point!("queue.back");
@@ -425,12 +437,17 @@ pub fn take_at(
             operation.lock(cell + GET_LOCK)?;
         }
         // The ordinal, too, as the head may have gone all the way round.
-        let found = front(operation.segment, cell)?.map(|front| Place::of(&front));
-        if !is_ring_first(operation, cell)? || found != Some(place) {
+        let front = front(operation.segment, cell)?.filter(|front| Place::of(front) == place);
+        let Some(front) = front.filter(|front| front.kind() != A_BLOCK) else {
+            return Ok(false);
+        };
+        if !is_ring_first(operation, cell)? {
             return Ok(false);
         }
+        let bytes = bytes::of_first(operation.segment, cell, &First::Ring(front))?;
         operation.write(cell + HEAD, place.end);
         lease::count(operation, cell, row);
+        bytes::count(operation, cell, Count::Got, bytes);
         operation.owe(cell + ROOM);
         operation.commit();
         crate::crash_point!("queue.got");
@@ -461,7 +478,7 @@ pub(super) fn first(
     // On a stack what is due comes first; in a line what was given back at once.
     let may_be_due = operation.read(cell + REQUEUED) != 0
         && sift.is_none() // else it has its place in the tree by now
-        && (returned == 0 || operation.read(cell + ORDER) == Order::Lifo as u64);
+        && (returned == 0 || order_of(segment, cell) == Order::Lifo as u64);
     if may_be_due && let Some(block) = requeue::take_due(operation, cell)? {
         return Ok(Some(First::Block(block)));
     }

@@ -30,6 +30,8 @@ pub enum Put {
     Done,
     Full,
     ShutDown,
+    /// It counts more bytes than all items together may.
+    TooLarge,
 }
 
 /// A block for an item of so many bytes.

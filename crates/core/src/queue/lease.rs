@@ -3,6 +3,7 @@
 //! A row of holdings that names a queue: with a block, an item on a lease, which comes back when
 //! its holder dies; without one, how many items its process took and did not call done.
 
+use super::bytes::{self, Count};
 use super::front::{First, first};
 use super::item::set_contents;
 use super::tail::stack;
@@ -166,6 +167,7 @@ pub fn lease(
             row.write(operation, queue.object, 1, block);
             let leased = operation.read(cell + LEASED);
             operation.write(cell + LEASED, leased.wrapping_add(1));
+            bytes::count_block(operation, cell, Count::Leased, block)?;
             turn(operation, cell);
             is_left = page_of(operation.read(cell + HEAD)) != page;
             operation.commit();
@@ -206,7 +208,8 @@ pub fn finish(
         operation.lock(cell + GET_LOCK)?;
         spent.pass_on(operation, lease.block);
         lease.row.clear(operation);
-        drop_lease(operation, cell);
+        drop_lease(operation, cell, lease.block)?;
+        bytes::count_block(operation, cell, Count::Got, lease.block)?;
         finish_one(operation, cell);
         operation.sequence(cell + SEQUENCE);
         operation.owe(cell + ROOM);
@@ -234,7 +237,7 @@ pub fn give_back(
     space.run_as(participant, patience, |operation| {
         operation.lock(cell + GET_LOCK)?;
         lease.row.clear(operation);
-        drop_lease(operation, cell);
+        drop_lease(operation, cell, lease.block)?;
         stack(operation, cell, lease.block);
         operation.owe(cell + ITEMS);
         operation.commit();
@@ -250,9 +253,11 @@ pub(super) fn finish_one(operation: &mut Operation, cell: u64) {
     }
 }
 
-pub(super) fn drop_lease(operation: &mut Operation, cell: u64) {
+/// Writes the entries that count an item no more as out on a lease.
+pub(super) fn drop_lease(operation: &mut Operation, cell: u64, block: u64) -> Result<()> {
     let leased = operation.read(cell + LEASED);
     operation.write(cell + LEASED, leased.saturating_sub(1));
+    bytes::count_block(operation, cell, Count::Unleased, block)
 }
 
 /// Writes the entries that give a dead process's item back, or call what it took done.
@@ -264,7 +269,7 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
     let block = operation.read(row + holding::BLOCK);
     if block != 0 {
         payload_of(operation.segment, block)?;
-        drop_lease(operation, cell);
+        drop_lease(operation, cell, block)?;
         stack(operation, cell, block);
         operation.write(row + holding::BLOCK, 0);
         operation.owe(cell + ITEMS);

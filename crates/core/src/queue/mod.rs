@@ -19,7 +19,7 @@
 //! | `CLOSING`      | closing  | put lock   | not 0 after `shutdown`                             |
 //! | `FINISHED`     | finished |            | changes with `DONE`                                |
 //! | `PAGES`        | page     | put lock   | any page of the circle                             |
-//! | `ORDER`        | order    | once       | which item is taken first: an `Order`              |
+//! | `ORDER`        | order    | once       | which item is taken first: an `Order`; `COUNTED`   |
 //! | `TREE`         | tree     | get lock   | the block of a priority queue's words              |
 //! | `TREE_ROOM`    | room     | get lock   | how many words fit there                           |
 //! | `FILLED`       | filled   | get lock   | how many are there                                 |
@@ -27,6 +27,10 @@
 //! | `REQUEUED_COUNT` | count  | get lock   | how many items are requeued                        |
 //! | `DUE_EPOCH`    | epoch    | get lock   | counts the boots of the machine at which items were requeued |
 //! | `DUE_BOOT`     | boot     | get lock   | the last of these                                  |
+//! | `MAXBYTES`     | maximum  | once       | how many bytes the items may count, or 0: `bytes`  |
+//! | `PUT_BYTES`    | bytes    | put lock   | of items put                                       |
+//! | `GOT_BYTES`    | bytes    | get lock   | of items taken and done with                       |
+//! | `LEASED_BYTES` | bytes    | get lock   | of items out on a lease                            |
 //!
 //! A page is a unit of the heap; pages form a circle by their first word, changed under the put
 //! lock. A record: `ordinal << 32 | kind << 24 | length`, then the bytes, filled to whole words.
@@ -36,6 +40,7 @@
 //! what is behind a store before it means nothing.
 
 mod batch;
+mod bytes;
 mod clear;
 mod doom;
 mod end;
@@ -49,6 +54,7 @@ mod tail;
 mod tree;
 
 pub use batch::{Item, Items, Run, add_record, get_run, get_word, put_run, starts_with_word};
+pub use bytes::{LEAST_BYTES, bytes, bytes_of, maximum_bytes, never_fits, of_block, of_fresh};
 pub use clear::{clear, free_cleared};
 pub use doom::crumble;
 pub use end::{End, end, end_later};
@@ -58,7 +64,7 @@ pub use front::{
 };
 pub use item::{Fresh, Got, Put, attempts, contents, fill, prepare, reserve};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
-pub use page::{create, drop_pages, lay_out};
+pub use page::{Bounds, create, drop_pages, lay_out};
 pub use peek::{LONGEST_SEEN, Look, Seen, peek};
 pub use requeue::{When, drop_requeued, has_requeued, promote, requeue, transfer, until_due};
 pub use tail::{put, put_alone};
@@ -99,9 +105,13 @@ const STACKED: u64 = GET_LOCK + 136;
 const REQUEUED_COUNT: u64 = GET_LOCK + 144;
 const DUE_EPOCH: u64 = GET_LOCK + 152;
 const DUE_BOOT: u64 = GET_LOCK + 160;
+const MAXBYTES: u64 = GET_LOCK + 168;
+const PUT_BYTES: u64 = GET_LOCK + 176;
+const GOT_BYTES: u64 = GET_LOCK + 184;
+const LEASED_BYTES: u64 = GET_LOCK + 192;
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::QUEUE);
-const _: () = assert!(DUE_BOOT + WORD == GET_LOCK + LENGTH);
+const _: () = assert!(LEASED_BYTES + WORD == GET_LOCK + LENGTH);
 
 /// Which item is taken first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,6 +180,11 @@ impl Queue {
 
 fn read(segment: &Segment, word: u64) -> u64 {
     segment.word(word).load(Ordering::Acquire) // pairs with the publishing stores, Release
+}
+
+/// Which item is taken first; written once.
+fn order_of(segment: &Segment, cell: u64) -> u64 {
+    read(segment, cell + ORDER) & !bytes::COUNTED
 }
 
 fn page_of(at: u64) -> u64 {
@@ -329,11 +344,17 @@ pub fn reopen(
 /// `Corrupt`.
 pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     let at = |offset| read(segment, cell + offset);
-    let version = at(TAIL)
-        .wrapping_add(at(HEAD).rotate_left(32))
-        .wrapping_add(at(RETURNED).rotate_left(16))
-        .wrapping_add(at(REQUEUED).rotate_left(8))
-        .wrapping_add(at(SEQUENCE));
+    let version = || {
+        at(TAIL)
+            .wrapping_add(at(HEAD).rotate_left(32))
+            .wrapping_add(at(RETURNED).rotate_left(16))
+            .wrapping_add(at(REQUEUED).rotate_left(8))
+            .wrapping_add(at(SEQUENCE))
+            .wrapping_add(at(PUT_BYTES)) // a multiple of 8: whether it is odd is the sequence's
+            .wrapping_sub(at(GOT_BYTES).wrapping_mul(3))
+    };
+    let first_version = version();
+    let mut found = bytes::Found::new(segment, cell);
     let mut blocks = vec![root];
     let most = segment.size() / UNIT;
     let (first, mut page) = (at(PAGES), at(PAGES));
@@ -352,16 +373,26 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     while stacked != 0 {
         let payload = payload_of(segment, stacked)?;
         blocks.push(stacked);
+        found.add_block(stacked)?;
         if blocks.len() as u64 > segment.size() / layout::LINE {
             return Err(corrupt("the stack of a queue has no end"));
         }
         stacked = read(segment, payload);
     }
-    blocks.extend(requeue::blocks(segment, cell, usize::MAX)?);
+    for block in requeue::blocks(segment, cell, usize::MAX)? {
+        blocks.push(block);
+        found.add_block(block)?;
+    }
     if at(TREE) != 0 {
         blocks.push(at(TREE));
         for index in 0..at(FILLED) {
-            blocks.extend(tree::block_of(segment, tree::word(segment, cell, index)?)?);
+            match tree::block_of(segment, tree::word(segment, cell, index)?)? {
+                None => found.add(WORD),
+                Some(block) => {
+                    blocks.push(block);
+                    found.add_block(block)?;
+                }
+            }
         }
     }
     let (mut head, tail) = (at(HEAD), at(TAIL));
@@ -377,6 +408,9 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
             kind => {
                 if kind == A_BLOCK {
                     blocks.push(word);
+                    found.add_block(word)?;
+                } else {
+                    found.add(header.length());
                 }
                 head += header.size();
             }
@@ -385,8 +419,11 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
             return Err(corrupt("the records of a queue have no end"));
         }
     }
+    if version() == first_version {
+        found.prove()?; // else all of it was not there at one moment
+    }
     Ok(Blocks {
-        version,
+        version: first_version,
         blocks,
         links: Vec::new(),
     })

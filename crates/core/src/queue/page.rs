@@ -1,7 +1,9 @@
 //! Pages: making a queue with its first, adding one, dropping those too many.
 
+use super::bytes::COUNTED;
 use super::{
-    FIRST_RECORD, HEAD, Header, LENGTH, MAXIMUM, ORDER, Order, PAGES, Queue, TAIL, page_of, read,
+    FIRST_RECORD, HEAD, Header, LENGTH, MAXBYTES, MAXIMUM, ORDER, Order, PAGES, Queue, TAIL,
+    page_of, read,
 };
 use crate::cell;
 use crate::error::Result;
@@ -20,8 +22,20 @@ use crate::unfinished::Unfinished;
 const SPARE: u64 = 2;
 const DROPPED: u64 = 8;
 
-/// Makes a queue of at most `maximum` items (0: any number). Returns the object and our
-/// membership row.
+/// How much a queue may hold; 0: any number.
+#[derive(Clone, Copy, Default)]
+pub struct Bounds {
+    pub items: u64,
+    pub bytes: u64,
+}
+
+impl From<u64> for Bounds {
+    fn from(items: u64) -> Bounds {
+        Bounds { items, bytes: 0 }
+    }
+}
+
+/// Makes a queue. Returns the object and our membership row.
 ///
 /// # Errors
 /// `Full`, with nothing changed.
@@ -32,34 +46,38 @@ pub fn create(
     space: &Space,
     participant: &Participant,
     patience: Patience,
-    maximum: u64,
+    bounds: impl Into<Bounds>,
     order: Order,
 ) -> Result<(ObjectId, u64)> {
     let segment = &space.segment;
     let page = allocate(space, participant, &mut *patience)?;
     let first = page.block() + FIRST_RECORD;
+    let bounds = bounds.into();
     cell::create_with(
         space,
         participant,
         patience,
         cell::QUEUE,
         LENGTH,
-        |cell| lay_out(segment, cell, first, maximum, order),
+        |cell| lay_out(segment, cell, first, bounds, order),
         &[&page],
     )
 }
 
 /// Writes the words of a queue that nobody sees yet; its first record goes to `first`, on a page
 /// that is its only one.
-pub fn lay_out(segment: &Segment, cell: u64, first: u64, maximum: u64, order: Order) {
+pub fn lay_out(segment: &Segment, cell: u64, first: u64, bounds: impl Into<Bounds>, order: Order) {
+    let Bounds { items, bytes } = bounds.into();
+    let counted = if bytes == 0 { 0 } else { COUNTED };
     let page = page_of(first);
     let words = [
         (page + block::LARGE, page),
         (first, Header::new(0, 0, 0).0),
         (cell + HEAD, first),
         (cell + TAIL, first),
-        (cell + MAXIMUM, maximum),
-        (cell + ORDER, order as u64),
+        (cell + MAXIMUM, items),
+        (cell + MAXBYTES, bytes),
+        (cell + ORDER, order as u64 | counted),
         (cell + PAGES, page),
     ];
     for (word, value) in words {

@@ -2,8 +2,8 @@
 
 use super::tree;
 use super::{
-    A_BLOCK, A_JUMP, A_WORD, FILLED, GET_LOCK, HEAD, INLINE, ORDER, Order, RETURNED, TAIL,
-    VALUE_WORD, WORD_KINDS, contents, head_of, payload_of, read, requeue,
+    A_BLOCK, A_JUMP, A_WORD, FILLED, GET_LOCK, HEAD, INLINE, Order, RETURNED, TAIL, VALUE_WORD,
+    WORD_KINDS, contents, head_of, order_of, payload_of, read, requeue,
 };
 use crate::error::{Result, corrupt};
 use crate::layout::WORD;
@@ -78,7 +78,7 @@ pub fn peek(
             first.push(returned);
             returned = read(segment, payload_of(segment, returned)?);
         }
-        let at = match read(segment, cell + ORDER) == Order::Lifo as u64 {
+        let at = match order_of(segment, cell) == Order::Lifo as u64 {
             true => 0,
             false => first.len(),
         };
@@ -86,7 +86,7 @@ pub fn peek(
         for block in first.into_iter().take(most) {
             seen.push(in_block(segment, block, longest)?);
         }
-        if read(segment, cell + ORDER) == Order::Least as u64 {
+        if order_of(segment, cell) == Order::Least as u64 {
             for index in 0..read(segment, cell + FILLED) {
                 if seen.len() >= most {
                     break;

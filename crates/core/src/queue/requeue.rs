@@ -9,13 +9,14 @@
 //! The tree is a treap, a block's weight a hash of its offset: searches are short whatever the order
 //! of the times, and an insertion changes few words. All of it is guarded by the get lock.
 
+use super::bytes::{self, Count};
 use super::lease::{Lease, drop_lease, finish_one};
 use super::tail::{room_for, stack};
 use super::tree::{self, Sift};
 use super::{
-    ATTEMPTS, DONE, DUE, DUE_BOOT, DUE_EPOCH, FINISHED, GET_LOCK, HEAD, ITEMS, LEFT, ORDER, Order,
-    Put, Queue, REQUEUED, REQUEUED_COUNT, RETURNED, RIGHT, ROOM, SEQUENCE, TAIL, distance, ordinal,
-    payload_of, read,
+    ATTEMPTS, DONE, DUE, DUE_BOOT, DUE_EPOCH, FINISHED, GET_LOCK, HEAD, ITEMS, LEFT, Order, Put,
+    Queue, REQUEUED, REQUEUED_COUNT, RETURNED, RIGHT, ROOM, SEQUENCE, TAIL, distance, order_of,
+    ordinal, payload_of, read,
 };
 use crate::error::{Attempt, Result, corrupt};
 use crate::layout::{self, superblock};
@@ -86,7 +87,7 @@ pub(super) fn insert(operation: &mut Operation, cell: u64, block: u64, when: Whe
     }
     let (clock, epoch) = now(operation, cell);
     let time = match when {
-        When::Last if operation.read(cell + ORDER) == Order::Lifo as u64 => LAST,
+        When::Last if order_of(segment, cell) == Order::Lifo as u64 => LAST,
         When::Last => clock,
         When::After(delay) => {
             let delay = u64::try_from(delay.as_micros()).unwrap_or(LATEST);
@@ -282,7 +283,7 @@ pub fn requeue(
         if planted(Bug::RequeueInTwo) {
             operation.commit();
         }
-        drop_lease(operation, cell);
+        drop_lease(operation, cell, lease.block)?;
         enter(operation, cell, lease.block, when)?;
         operation.owe(ITEMS + cell);
         operation.commit();
@@ -293,7 +294,8 @@ pub fn requeue(
 
 /// Writes the entries that make a block in our hands an item of the queue; the get lock is held.
 fn enter(operation: &mut Operation, cell: u64, block: u64, when: When) -> Attempt<()> {
-    if when == When::After(Duration::ZERO) && operation.read(cell + ORDER) == Order::Lifo as u64 {
+    let is_stack = order_of(operation.segment, cell) == Order::Lifo as u64;
+    if when == When::After(Duration::ZERO) && is_stack {
         stack(operation, cell, block);
         return Ok(());
     }
@@ -320,7 +322,8 @@ pub fn transfer(
     let segment = &space.segment;
     space.run_as(participant, patience, |operation| {
         operation.lock(to.cell)?;
-        if let Some(put) = room_for(segment, to.cell)? {
+        let bytes = bytes::of_block(segment, to.cell, lease.block)?;
+        if let Some(put) = room_for(segment, to.cell, bytes)? {
             return Ok(put);
         }
         operation.lock(from.cell + GET_LOCK)?;
@@ -330,13 +333,15 @@ pub fn transfer(
             operation.commit();
         }
         operation.write(payload_of(segment, lease.block)? + ATTEMPTS, 0);
-        drop_lease(operation, from.cell);
+        drop_lease(operation, from.cell, lease.block)?;
+        bytes::count_block(operation, from.cell, Count::Got, lease.block)?;
         finish_one(operation, from.cell);
         operation.sequence(from.cell + SEQUENCE);
         enter(operation, to.cell, lease.block, When::After(Duration::ZERO))?;
         // It counts as put there, without a record in the ring.
         let done = operation.read(to.cell + DONE);
         operation.write(to.cell + DONE, done.wrapping_sub(1) & 0xFFFF_FFFF);
+        bytes::count(operation, to.cell, Count::Put, bytes);
         operation.owe(from.cell + ROOM);
         operation.owe(from.cell + FINISHED);
         operation.owe(to.cell + ITEMS);
@@ -404,6 +409,7 @@ pub fn drop_requeued(
         };
         remove(operation, cell, (link, node));
         spent.pass_on(operation, block);
+        bytes::count_block(operation, cell, Count::Got, block)?;
         finish_one(operation, cell);
         operation.owe(cell + ROOM);
         operation.owe(cell + FINISHED);

@@ -1,10 +1,13 @@
 //! Putting: behind the tail of the ring, or onto the stack.
 
+use super::bytes::{self, COUNTED, Count};
 use super::item::{Fresh, Put, copy, shape};
 use super::{
     A_BLOCK, A_JUMP, CLOSING, FIRST_RECORD, GET_LOCK, HEAD, Header, INLINE, ITEMS, JUMP_ROOM,
-    MAXIMUM, ORDER, Order, Queue, RETURNED, STACKED, TAIL, counts, head_of, page, page_of, read,
+    MAXIMUM, ORDER, Order, PUT_BYTES, Queue, RETURNED, STACKED, TAIL, counts, head_of, order_of,
+    page, page_of, read,
 };
+use crate::alone::Alone;
 use crate::error::{Result, corrupt};
 use crate::heap;
 use crate::layout::{UNIT, WORD, align_up};
@@ -29,12 +32,17 @@ enum Room {
     NewPage,
 }
 
-/// Whether one more item may be put, wherever it goes; why not. The put lock is held.
-#[inline]
-pub(super) fn room_for(segment: &Segment, cell: u64) -> Result<Option<Put>> {
+/// Whether one more item may be put that counts so many bytes, wherever it goes; why not. The put lock
+/// is held.
+#[inline(always)]
+pub(super) fn room_for(segment: &Segment, cell: u64, bytes: u64) -> Result<Option<Put>> {
     let at = |offset| segment.word(cell + offset).load(Ordering::Relaxed);
     if at(CLOSING) != 0 {
         return Ok(Some(Put::ShutDown));
+    }
+    // First of all: who waited for room would wait for ever.
+    if bytes != 0 && bytes > bytes::maximum_bytes(segment, cell) {
+        return Ok(Some(Put::TooLarge));
     }
     let maximum = at(MAXIMUM);
     if maximum != 0 {
@@ -43,13 +51,16 @@ pub(super) fn room_for(segment: &Segment, cell: u64) -> Result<Option<Put>> {
             return Ok(Some(Put::Full));
         }
     }
+    if bytes != 0 && bytes > bytes::room(segment, cell) {
+        return Ok(Some(Put::Full));
+    }
     Ok(None)
 }
 
 /// The put lock is held.
-#[inline]
-fn room(segment: &Segment, cell: u64, size: u64) -> Result<Room> {
-    if let Some(put) = room_for(segment, cell)? {
+#[inline(always)]
+fn room(segment: &Segment, cell: u64, size: u64, bytes: u64) -> Result<Room> {
+    if let Some(put) = room_for(segment, cell, bytes)? {
         return Ok(Room::None(put));
     }
     let tail = segment.word(cell + TAIL).load(Ordering::Relaxed);
@@ -104,8 +115,13 @@ pub unsafe fn put_alone(
     item: &Fresh,
 ) -> Option<Put> {
     let (kind, length) = shape(item);
-    if length > INLINE || kind == A_BLOCK || read(segment, cell + ORDER) != Order::Fifo as u64 {
+    let order = read(segment, cell + ORDER);
+    if length > INLINE || kind == A_BLOCK || order & !COUNTED != Order::Fifo as u64 {
         return None;
+    }
+    if order & COUNTED != 0 {
+        // SAFETY: as the caller promised.
+        return unsafe { put_counted_alone(segment, participant, cell, item) };
     }
     if !participant.is_ours() {
         return None; // encoding the item forked
@@ -116,7 +132,7 @@ pub unsafe fn put_alone(
         return None;
     };
     let size = WORD + align_up(length, WORD);
-    let put = match room(segment, cell, size) {
+    let put = match room(segment, cell, size, 0) {
         // A new page is `put`'s, which then drops those too many.
         Ok(Room::At { tail, record }) if tail == record => {
             if planted(Bug::TailBeforeRecord) {
@@ -144,6 +160,41 @@ pub unsafe fn put_alone(
     put
 }
 
+/// As `put_alone`, into a queue that counts bytes.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// One record moves the tail on and counts the item's bytes.
+unsafe fn put_counted_alone(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    item: &Fresh,
+) -> Option<Put> {
+    let (kind, length) = shape(item);
+    let bytes = bytes::bytes_of(length);
+    // SAFETY: as the caller promised.
+    let mut record = unsafe { Alone::begin(segment, participant, cell) }?;
+    let size = WORD + align_up(length, WORD);
+    match room(segment, cell, size, bytes).ok()? {
+        Room::At { tail, record: at } if tail == at => {
+            let end = fill(segment, (tail, at), (kind, length), |at| {
+                copy(segment, item, at);
+            });
+            let put = record.read(cell + PUT_BYTES).wrapping_add(bytes);
+            record.write(cell + PUT_BYTES, put);
+            record.write(cell + TAIL, end);
+            crate::crash_point!("queue.put");
+            record.commit(cell + ITEMS);
+            Some(Put::Done)
+        }
+        Room::None(put) => Some(put),
+        _ => None, // a new page is `put`'s
+    }
+}
+
 /// Puts an item, if there is room for it.
 ///
 /// # Errors
@@ -160,7 +211,7 @@ pub fn put(
 ) -> Result<Put> {
     let (segment, cell) = (&space.segment, queue.cell);
     let (kind, length) = shape(item);
-    let stack = read(segment, cell + ORDER) == Order::Lifo as u64;
+    let stack = order_of(segment, cell) == Order::Lifo as u64;
     if let (true, Fresh::Block(unfinished)) = (stack, item) {
         return push(space, participant, patience, queue, unfinished);
     }
@@ -168,11 +219,12 @@ pub fn put(
     if stack || length > INLINE {
         return Err(corrupt("an item that must be in a block is not")); // the caller's mistake
     }
+    let bytes = bytes::of_fresh(segment, cell, item)?;
     loop {
         let mut jumped = false;
         let put = space.run_as(participant, &mut *patience, |operation| {
             operation.lock(cell)?;
-            let (tail, record) = match room(segment, cell, size)? {
+            let (tail, record) = match room(segment, cell, size, bytes)? {
                 Room::At { tail, record } => (tail, record),
                 Room::None(put) => return Ok(Some(put)),
                 Room::NewPage => return Ok(None),
@@ -183,8 +235,11 @@ pub fn put(
             });
             operation.owe(cell + ITEMS);
             if let Fresh::Block(unfinished) = item {
-                operation.write(cell + TAIL, end);
                 unfinished.pass_on(operation, 0);
+            }
+            if matches!(item, Fresh::Block(_)) || bytes != 0 {
+                bytes::count(operation, cell, Count::Put, bytes);
+                operation.write(cell + TAIL, end);
                 operation.commit();
             } else {
                 let tail = segment.word(cell + TAIL);
@@ -215,15 +270,17 @@ fn push(
     item: &Unfinished,
 ) -> Result<Put> {
     let (segment, cell) = (&space.segment, queue.cell);
+    let bytes = bytes::of_block(segment, cell, item.block())?;
     space.run_as(participant, patience, |operation| {
         operation.lock(cell)?;
-        if let Some(put) = room_for(segment, cell)? {
+        if let Some(put) = room_for(segment, cell, bytes)? {
             return Ok(put);
         }
         operation.lock(cell + GET_LOCK)?;
         stack(operation, cell, item.block());
         count_put(operation, cell)?;
         item.pass_on(operation, 0);
+        bytes::count(operation, cell, Count::Put, bytes);
         operation.owe(cell + ITEMS);
         operation.commit();
         Ok(Put::Done)

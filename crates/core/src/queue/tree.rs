@@ -5,6 +5,7 @@
 //! as for any other, works out with nothing internal held which words move, and has one record
 //! move them. Nobody but the turn's holder changes the tree; when it dies, nothing or all moved.
 
+use super::bytes::{self, Count};
 use super::tail::{count_put, room_for};
 use super::{FILLED, GET_LOCK, ITEMS, Put, Queue, SEQUENCE, TREE, TREE_ROOM, TURN, read};
 use crate::cell::{BLOCK_TAG, TAG_MASK};
@@ -120,9 +121,10 @@ pub fn insert(
 ) -> Result<Put> {
     let (segment, cell) = (&space.segment, queue.cell);
     make_room(space, participant, &mut *patience, queue)?;
+    let bytes = bytes::of_fresh(segment, cell, item)?;
     space.run_as(participant, patience, |operation| {
         operation.lock(cell)?;
-        if let Some(put) = room_for(segment, cell)? {
+        if let Some(put) = room_for(segment, cell, bytes)? {
             return Ok(put);
         }
         operation.lock(cell + GET_LOCK)?;
@@ -138,6 +140,7 @@ pub fn insert(
         };
         enter(operation, cell, word, sift)?;
         count_put(operation, cell)?;
+        bytes::count(operation, cell, Count::Put, bytes);
         operation.sequence(cell + SEQUENCE);
         operation.owe(cell + ITEMS);
         operation.commit();

@@ -2,7 +2,7 @@
 
 use super::front::{look_for_leases, next_due, tell};
 use super::item::{decode_leased, is_poison};
-use super::{Queue, Sorted, empty, first_item, full, shut_down};
+use super::{Queue, Sorted, empty, first_item, refused, shut_down};
 use crate::deadline::Limit;
 use crate::handle::Use;
 use crate::waiter::{self, Deadline};
@@ -223,7 +223,8 @@ impl Lease {
     /// space. About 2 us.
     ///
     /// Raises queue.Full, ShutDown; RuntimeError when the lease has no item; ValueError for a queue
-    /// of another space, TypeError for anything but a courtyard queue.
+    /// of another space, or one whose maxbytes is less than the item; TypeError for anything but a
+    /// courtyard queue.
     ///
     /// >>> import courtyard as cy
     /// >>> jobs, failed = cy.Queue(), cy.Queue()
@@ -266,6 +267,11 @@ impl Lease {
             }
             Ok(())
         });
+        let (segment, cell) = (&own.handle.space.segment, other.handle.cell);
+        let item = match put {
+            Put::TooLarge => queue::of_block(segment, cell, held.lease.block).unwrap_or(0),
+            _ => 0,
+        };
         match put {
             Put::Done => own.handle.give_up(),
             _ => self.hold(held),
@@ -274,8 +280,7 @@ impl Lease {
         moved?;
         match put {
             Put::Done => Ok(()),
-            Put::Full => Err(full(py)),
-            Put::ShutDown => Err(shut_down(queue, true)),
+            put => Err(refused(queue, put, item)),
         }
     }
 

@@ -25,7 +25,7 @@ use courtyard_core::cell;
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
-use courtyard_core::queue::{self, FINISHED, LENGTH, Order};
+use courtyard_core::queue::{self, Bounds, FINISHED, LEAST_BYTES, LENGTH, Order, Put};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -72,6 +72,21 @@ fn empty(py: Python<'_>) -> PyErr {
 fn full(py: Python<'_>) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     raised(py, &CLASS, "queue", "Full")
+}
+
+/// Why an item was not put, which counts so many bytes.
+#[cold]
+fn refused(slf: &Bound<'_, Queue>, put: Put, item: u64) -> PyErr {
+    let handle = &slf.as_super().get().handle;
+    let most = queue::maximum_bytes(&handle.space.segment, handle.cell);
+    match put {
+        Put::ShutDown => shut_down(slf, true),
+        Put::TooLarge => PyValueError::new_err(format!(
+            "the item counts {item} bytes, and all items together may count {most} (maxbytes): it \
+             can never be put; make it smaller, or make a queue with a larger maxbytes"
+        )),
+        Put::Done | Put::Full => full(slf.py()),
+    }
 }
 
 /// Adds to a `LoadError` which item could not be loaded.
@@ -179,14 +194,18 @@ impl Queue {
 #[pymethods]
 impl Queue {
     #[new]
-    #[pyo3(signature = (maxsize, order_number, address=None))]
+    #[pyo3(signature = (maxsize, order_number, maxbytes=0, address=None))]
     fn new(
         py: Python<'_>,
         maxsize: i64,
         order_number: u64,
+        maxbytes: i64,
         address: Option<Address>,
     ) -> PyResult<PyClassInitializer<Queue>> {
-        let maximum = maxsize.cast_unsigned(); // below 0 it is more than there can be
+        let bounds = Bounds {
+            items: maxsize.cast_unsigned(), // below 0 it is more than there can be
+            bytes: maxbytes.max(0).cast_unsigned(),
+        };
         let order = [Order::Fifo, Order::Lifo, Order::Least];
         let order = order
             .into_iter()
@@ -195,7 +214,7 @@ impl Queue {
         let handle = match &address {
             Some(address) => Handle::load(py, address, cell::QUEUE)?,
             None => Handle::made(py, LENGTH, |space, participant, patience| {
-                queue::create(space, participant, patience, maximum, order)
+                queue::create(space, participant, patience, bounds, order)
             })?,
         };
         let enrolment = Enrolment::new(handle.space, handle.object(), Last::Stays);
@@ -367,14 +386,36 @@ impl Queue {
         Ok(Queue::qsize(slf)? == 0)
     }
 
-    /// Return whether the queue is full: never without a maxsize. Items on a lease count.
+    /// Return whether the queue is full: never without maxsize or maxbytes. Items on a lease count.
+    ///
+    /// With maxbytes: whether there is no room for the smallest item, so that a larger one may have
+    /// to wait although the queue is not full.
     fn full(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
         let segment = &base.handle.space.segment;
         let maximum = queue::maximum(segment, base.handle.cell);
         let (items, leased) = queue::counts(segment, base.handle.cell);
-        Ok(maximum != 0 && items + leased >= maximum)
+        let most = queue::maximum_bytes(segment, base.handle.cell);
+        let bytes = queue::bytes(segment, base.handle.cell);
+        let has_no_bytes = most != 0 && bytes.saturating_add(LEAST_BYTES) > most;
+        Ok(has_no_bytes || maximum != 0 && items + leased >= maximum)
+    }
+
+    /// How many bytes the items may count together; None: any number. It is set when it is made.
+    #[getter]
+    fn maxbytes(slf: &Bound<'_, Self>) -> PyResult<Option<u64>> {
+        let base = slf.as_super().get();
+        base.handle.require_open(slf.py())?;
+        let most = queue::maximum_bytes(&base.handle.space.segment, base.handle.cell);
+        Ok((most != 0).then_some(most))
+    }
+
+    /// How many bytes the items count, those on a lease too; 0 where they are not bounded.
+    fn _counted_bytes(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let base = slf.as_super().get();
+        base.handle.require_open(slf.py())?;
+        Ok(queue::bytes(&base.handle.space.segment, base.handle.cell))
     }
 
     /// How many items there may be; 0, or less: any number. May be set.

@@ -1,7 +1,7 @@
 //! Putting items.
 
 use super::item::{KIND_LINKED, with_links};
-use super::{Queue, Sorted, full, shut_down};
+use super::{Queue, Sorted, full, refused};
 use crate::codec::{self, Encoded, Links};
 use crate::deadline::Limit;
 use crate::primitive::Primitive;
@@ -51,7 +51,7 @@ pub fn put_one(
 /// Puts an item; `wait` says until when to wait for room.
 ///
 /// # Errors
-/// `queue.Full`, `ShutDown`, `SpaceFull`, what pickling raises.
+/// `queue.Full`, `ShutDown`, `SpaceFull`, what pickling raises; `ValueError`: it can never fit.
 pub fn put(
     slf: &Bound<'_, Queue>,
     item: &Bound<'_, PyAny>,
@@ -104,6 +104,9 @@ fn put_parts(
     }
     let open = base.handle.open(py)?;
     let (space, participant) = (base.handle.space, open.participant);
+    if let Some(put) = queue::never_fits(&space.segment, base.handle.cell, length) {
+        return Err(refused(slf, put, queue::bytes_of(length))); // before room is looked for, and waited for
+    }
     // A full space is like a full queue while a `get` could make room.
     let event = base.handle.cell + ROOM;
     let limit = Limit::of(wait);
@@ -164,10 +167,12 @@ pub fn put_fresh(
         let done = done.map(|put| put.filter(|&put| put != Put::Full));
         if_room(py, base, wait, done)
     })?;
-    match done {
-        Some(Put::Done) => Ok(()),
-        Some(Put::ShutDown) => Err(shut_down(slf, true)),
-        _ => Err(full(py)),
+    match done.unwrap_or(Put::Full) {
+        Put::Done => Ok(()),
+        put => {
+            let item = queue::of_fresh(&space.segment, queue.cell, fresh);
+            Err(refused(slf, put, item.unwrap_or(0)))
+        }
     }
 }
 

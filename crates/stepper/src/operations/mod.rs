@@ -1,6 +1,7 @@
 //! Every operation of the engine, in the states that matter.
 
 mod array;
+mod bytes;
 mod cell;
 mod directory;
 mod heap;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Entry> {
     primitive::add(&mut entries);
     queue::add(&mut entries);
     requeue::add(&mut entries);
+    bytes::add(&mut entries);
     tree::add(&mut entries);
     table::add(&mut entries);
     list::add(&mut entries);

@@ -5,7 +5,9 @@ use crate::stage::{Made, announce, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
-use courtyard_core::queue::{self, Fresh, Got, INLINE, Item, Items, Order, Put, Queue, Run};
+use courtyard_core::queue::{
+    self, Bounds, Fresh, Got, INLINE, Item, Items, Order, Put, Queue, Run,
+};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, heap};
@@ -34,8 +36,8 @@ impl Scene {
     }
 }
 
-pub fn make(space: &Space, maximum: u64, order: Order) -> Scene {
-    let made = queue::create(space, me(space), &mut patient, maximum, order);
+pub fn make(space: &Space, bounds: impl Into<Bounds>, order: Order) -> Scene {
+    let made = queue::create(space, me(space), &mut patient, bounds, order);
     let (object, row) = made.expect("a queue");
     let (cell, ..) = cell::open(&space.segment, object).expect("the queue");
     let queue = Queue { cell, object };
@@ -48,7 +50,7 @@ pub fn make(space: &Space, maximum: u64, order: Order) -> Scene {
 }
 
 /// How many blocks it consists of.
-fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
+pub fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
     let root = directory::root(&space.segment, queue.object).or_text()?;
     let blocks = queue::blocks(&space.segment, root, queue.cell)
         .or_text()?
