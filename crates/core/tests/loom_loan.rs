@@ -3,7 +3,7 @@
 
 use courtyard_core::loan::Loan;
 use courtyard_core::mortal;
-use courtyard_core::seed::{self, Bug};
+use courtyard_core::seed;
 use courtyard_core::sync::{AtomicU64, Ordering};
 use loom::thread;
 use std::sync::Arc;
@@ -105,13 +105,13 @@ fn what_a_child_needs_stays() {
 #[test]
 #[should_panic(expected = "held back for nobody")]
 fn catches_what_is_held_for_nobody() {
-    let _planted = seed::plant(Bug::HeldForNobody);
+    let _planted = seed::plant(seed::Bug::HeldForNobody);
     mortal::explore("seed", 3, nothing_stays);
 }
 
 #[test]
 #[should_panic(expected = "has yet to copy it")]
 fn catches_a_loan_repaid_unasked() {
-    let _planted = seed::plant(Bug::RepaidUnasked);
+    let _planted = seed::plant(seed::Bug::RepaidUnasked);
     mortal::explore("seed", 3, nothing_goes_early);
 }
