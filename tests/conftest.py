@@ -44,6 +44,8 @@ os.environ["PYTHONFAULTHANDLER"] = "1"
 # With it, print() writes a line and its end one after the other: between them comes what another
 # process prints into the same pipe.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# Options for this run are none for the runs of pytest that tests start.
+os.environ.pop("PYTEST_ADDOPTS", None)
 # The watchdog ends what hangs with SIGABRT: for its stacks, not for a core of all shared memory.
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 # A shell starts what runs in the background with SIGINT ignored, and every child inherits that.
