@@ -19,7 +19,7 @@ use crate::waiting::{self, Wait};
 use crate::{flag, list, mutex, queue, semaphore, table, wait};
 use std::collections::HashMap;
 
-/// How often an object is walked that others change meanwhile.
+/// How often the walk through an object is tried while others change it.
 const TRIES: u32 = 30;
 /// Blocks whose sizes are looked up while the heap is locked.
 const AT_ONCE: usize = 500;
@@ -115,8 +115,8 @@ pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result
     Ok(view)
 }
 
-/// The blocks of an object, with no lock held: whoever wants one waits for no walk. It is often
-/// found right where others change it meanwhile, and in the end only its first block is certain.
+/// The blocks of an object, read with no lock held, so that nobody has to wait meanwhile. A walk that
+/// fails because others change the object is tried again. If all fail, only its first block counts.
 fn blocks_of(space: &Space, root: u64) -> Vec<u64> {
     let found = (0..TRIES).find_map(|_| {
         let _reading = Reading::new(&space.segment);
