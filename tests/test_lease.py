@@ -1,7 +1,9 @@
 """Leases: attempts, going back for later, moving to another queue, items that do not load."""
 
+import itertools
 import os
 import pickle
+import random
 import signal
 import sys
 import threading
@@ -249,15 +251,48 @@ def test_full_space() -> None:
 
 def test_small_item_in_a_space_too_full_to_hold_it() -> None:
     with cy.Space(size_limit=4 << 20) as space:
-        queue = space.Queue()
-        with pytest.raises((cy.SpaceFull, Full)):
-            while True:
-                queue.put(7, timeout=0)
+        queue, rows = space.Queue(), space.list([0] * 60_000)
+        queue.put_many(range(1000))
+        with queue.lease():  # which takes a row for leases
+            pass
+        at = 0
+        for size in (60_000, 9000, 3000, 1000, 500, 250, 120, 90, 70, 40, 20, 9):
+            with suppress(cy.SpaceFull):
+                while True:
+                    rows[at] = b"x" * size
+                    at += 1
+        for timeout in (0, 0.05):
+            with pytest.raises(cy.SpaceFull):
+                queue.lease(timeout=timeout).__enter__()
+        assert (queue.qsize(), queue.unfinished_tasks) == (999, 999)
+        assert queue.get_nowait() == 1
+        space.check()
+
+
+def test_what_a_queue_has_filled_its_own_leases_empty() -> None:
+    chance = random.Random(5)
+    with cy.Space(size_limit=4 << 20) as space:
+        queue, done = space.Queue(), space.Counter()
+        with suppress(cy.SpaceFull):
+            for number in itertools.count():
+                queue.put_nowait((number, "x" * chance.choice([0, 100, 700, 1500, 4000])))
         items = queue.qsize()
-        with pytest.raises(cy.SpaceFull):
-            queue.lease(timeout=0).__enter__()
-        assert (queue.qsize(), queue.unfinished_tasks) == (items, items)
-        assert queue.get_nowait() == 7
+
+        def work() -> None:
+            with suppress(Empty):
+                while True:
+                    with queue.lease(timeout=1) as item:
+                        if item[0] % 10 == 0:
+                            time.sleep(0.0005)  # others meet it
+                    numbers.append(item[0])
+            done.update(numbers)
+
+        numbers: list[int] = []
+        children = [fork(work) for _ in range(6)]
+        for child in children:
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert done.copy() == dict.fromkeys(range(items), 1)
+        assert (queue.qsize(), queue.unfinished_tasks) == (0, 0)
         space.check()
 
 

@@ -609,6 +609,11 @@ def test_clear_in_a_full_space() -> None:
         assert q.clear() == count
         q.put(b"x" * 50_000)
         assert q.clear() == 1
+        with pytest.raises(cy.SpaceFull):
+            while True:
+                q.put(1, block=False)
+        count = q.qsize()
+        assert q.clear() == count
         q.check()
         space.destroy()
 

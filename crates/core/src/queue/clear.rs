@@ -42,7 +42,9 @@ pub fn clear(
     if counts(segment, cell).0 == 0 {
         return Ok(0);
     }
-    let husk = cell::unlisted(space, participant, &mut *patience, cell::QUEUE, LENGTH)?;
+    let husk = page::afford(space, participant, &mut *patience, queue, |patience| {
+        cell::unlisted(space, participant, patience, cell::QUEUE, LENGTH)
+    })?;
     let own = husk.payload();
     let mut fresh: Option<Unfinished> = None;
     loop {
@@ -100,7 +102,11 @@ pub fn clear(
         })?;
         match cleared {
             Some(items) => return Ok(items),
-            None => fresh = Some(page::allocate(space, participant, &mut *patience)?),
+            None => {
+                let allocate = |patience: Patience| page::allocate(space, participant, patience);
+                let page = page::afford(space, participant, &mut *patience, queue, allocate)?;
+                fresh = Some(page);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     A_WORD, ATTEMPTS, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, HEAD, ITEMS, LEASED, Queue, ROOM,
     SEQUENCE, SURPLUS, TAIL, distance, ordinal, page, page_of, payload_of, read,
 };
-use crate::error::{Attempt, Result};
+use crate::error::{Attempt, Error, Result};
 use crate::holding::{self, Row};
 use crate::layout::{WORD, align_up};
 use crate::operation::Operation;
@@ -118,13 +118,23 @@ pub fn lease(
     loop {
         let fresh = match room {
             0 => None,
-            room => Some(Unfinished::allocate(
-                space,
-                participant,
-                &mut *patience,
-                room,
-                0,
-            )?),
+            room => {
+                // A chunk of small blocks may want more in one piece than there is: then a unit.
+                let allocate = |patience: Patience| match Unfinished::allocate(
+                    space,
+                    participant,
+                    &mut *patience,
+                    room,
+                    0,
+                ) {
+                    Err(Error::Full(_)) => {
+                        Unfinished::allocate_unit(space, participant, patience, 0)
+                    }
+                    block => block,
+                };
+                let block = page::afford(space, participant, &mut *patience, queue, allocate)?;
+                Some(block)
+            }
         };
         let mut is_left = false;
         let leased = space.run_as(participant, &mut *patience, |operation| {

@@ -6,7 +6,7 @@ use super::{
     page_of, read,
 };
 use crate::cell;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::heap;
 use crate::layout::{UNIT, WORD, block};
 use crate::participant::Participant;
@@ -105,7 +105,20 @@ pub(super) fn next(segment: &Segment, at: u64) -> Result<u64> {
     Ok(page_of(page))
 }
 
-/// Puts an empty page behind that of the tail, unless there is one by now.
+/// The page that the tail may move on to; None: one is to be added first. Another empty one stays
+/// behind it, for consumers who find no memory left: see `afford`.
+///
+/// # Errors
+/// `Corrupt`.
+#[inline]
+pub(super) fn next_empty(segment: &Segment, cell: u64, tail: u64) -> Result<Option<u64>> {
+    let used = [page_of(tail), page_of(read(segment, cell + HEAD))];
+    let first = next(segment, tail)?;
+    let second = next(segment, first)?;
+    Ok((!used.contains(&first) && !used.contains(&second)).then_some(first))
+}
+
+/// Puts an empty page behind that of the tail, unless there are enough by now.
 ///
 /// # Errors
 /// `Full`, with nothing changed.
@@ -124,10 +137,10 @@ pub(super) fn add(
     space.run_as(participant, patience, |operation| {
         operation.lock(queue.cell)?;
         let tail = operation.read(queue.cell + TAIL);
-        let after = next(segment, tail)?;
-        if after != page_of(tail) && after != page_of(read(segment, queue.cell + HEAD)) {
-            return Ok(()); // an empty page: another added it
+        if next_empty(segment, queue.cell, tail)?.is_some() {
+            return Ok(()); // another added it
         }
+        let after = next(segment, tail)?;
         segment
             .word(new + block::LARGE)
             .store(after, Ordering::Relaxed);
@@ -152,26 +165,59 @@ pub(super) fn trim(
     queue: Queue,
 ) -> Result<()> {
     for _ in 0..DROPPED {
-        let dropped = space.run_as(participant, &mut *patience, |operation| {
-            operation.lock(queue.cell)?;
-            let Some(kept) = last_kept(operation.segment, queue.cell)? else {
-                return Ok(false);
-            };
-            let extra = next(operation.segment, kept)?;
-            let after = next(operation.segment, extra)?;
-            operation.write(kept + block::LARGE, after);
-            if operation.read(queue.cell + PAGES) == extra {
-                operation.write(queue.cell + PAGES, kept);
-            }
-            heap::discard(operation, extra)?;
-            operation.commit();
-            Ok(true)
-        })?;
-        if !dropped {
+        if !drop_one(space, participant, &mut *patience, queue, SPARE)? {
             break;
         }
     }
     Ok(())
+}
+
+/// Allocates for who takes items out of a queue: where no memory is left, what an empty page of the
+/// queue's own has taken.
+///
+/// # Errors
+/// Those of `allocate`; `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// As `trim`, and as `allocate`.
+pub(super) fn afford<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    mut allocate: impl FnMut(Patience) -> Result<T>,
+) -> Result<T> {
+    loop {
+        match allocate(&mut *patience) {
+            Err(Error::Full(_)) if drop_one(space, participant, &mut *patience, queue, 0)? => {}
+            done => return done,
+        }
+    }
+}
+
+/// Drops the empty page that follows so many others; false: there is none.
+fn drop_one(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    kept: u64,
+) -> Result<bool> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(queue.cell)?;
+        let Some(kept) = last_kept(operation.segment, queue.cell, kept)? else {
+            return Ok(false);
+        };
+        let extra = next(operation.segment, kept)?;
+        let after = next(operation.segment, extra)?;
+        operation.write(kept + block::LARGE, after);
+        if operation.read(queue.cell + PAGES) == extra {
+            operation.write(queue.cell + PAGES, kept);
+        }
+        heap::discard(operation, extra)?;
+        operation.commit();
+        Ok(true)
+    })
 }
 
 /// After items were taken: drops pages that are empty now, but for a few, if that takes no waiting;
@@ -196,17 +242,17 @@ pub(super) fn is_left(segment: &Segment, cell: u64, record: u64) -> bool {
 #[cold]
 fn has_extra(segment: &Segment, cell: u64) -> bool {
     let _reading = Reading::new(segment); // putters drop pages, too
-    matches!(last_kept(segment, cell), Ok(Some(_)))
+    matches!(last_kept(segment, cell, SPARE), Ok(Some(_)))
 }
 
-/// The page after which an empty page too many stands; None if there is none. Right if the put lock
-/// is held.
-fn last_kept(segment: &Segment, cell: u64) -> Result<Option<u64>> {
+/// The last of so many empty pages behind that of the tail, if another empty one follows. Right if the
+/// put lock is held.
+fn last_kept(segment: &Segment, cell: u64, kept: u64) -> Result<Option<u64>> {
     // The head only moves on, towards the tail: what is empty now stays so under the put lock.
     let used = page_of(read(segment, cell + HEAD));
     let tail = page_of(read(segment, cell + TAIL));
     let mut page = tail;
-    for _ in 0..SPARE {
+    for _ in 0..kept {
         page = next(segment, page)?;
         if page == used || page == tail {
             return Ok(None);

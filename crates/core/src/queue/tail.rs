@@ -28,7 +28,7 @@ enum Room {
         record: u64,
     },
     None(Put),
-    /// Behind a page that is to be added first.
+    /// On a page that is to be added first.
     NewPage,
 }
 
@@ -69,10 +69,9 @@ fn room(segment: &Segment, cell: u64, size: u64, bytes: u64) -> Result<Room> {
     if tail + size + JUMP_ROOM <= page + UNIT {
         return Ok(Room::At { tail, record: tail });
     }
-    let next = page::next(segment, tail)?;
-    if next == page || next == page_of(read(segment, cell + HEAD)) {
+    let Some(next) = page::next_empty(segment, cell, tail)? else {
         return Ok(Room::NewPage);
-    }
+    };
     let record = next + FIRST_RECORD;
     Ok(Room::At { tail, record })
 }

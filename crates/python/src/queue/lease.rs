@@ -10,11 +10,14 @@ use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, End, ITEMS, Put, When};
 use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// When a lease that found no memory looks again.
+const SOON: Duration = Duration::from_millis(10);
 
 /// An item that comes back unless it is done with. `Queue.lease()` makes one.
 ///
@@ -68,7 +71,8 @@ impl Lease {
         let Some(row) = row else {
             return Err(empty(py));
         };
-        let soonest = Cell::new(None);
+        let (soonest, no_room) = (Cell::new(None), Cell::new(None));
+        let was_alone = Cell::new(false);
         let mut looked = false;
         let leased = waiter::attempt_until(
             py,
@@ -91,8 +95,22 @@ impl Lease {
                 let sift = sift.transpose()?.flatten();
                 let leased = base.handle.waiting_until(py, limit, |patience| {
                     queue::lease(space, &open, patience, queue, row, sift.as_ref())
-                })?;
+                });
                 drop(sorted);
+                let leased = match leased {
+                    Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
+                        // The end of another's lease gives its memory back: it may have ended now.
+                        let is_alone = queue::counts(&space.segment, queue.cell).1 == 0;
+                        if was_alone.replace(is_alone) && is_alone {
+                            return Err(error);
+                        }
+                        no_room.set(Some(error));
+                        soonest.set(Some(Instant::now() + SOON));
+                        return Ok(None);
+                    }
+                    leased => leased?,
+                };
+                no_room.set(None);
                 let leased = leased.flatten();
                 if leased.is_some() {
                     return Ok(leased);
@@ -111,7 +129,7 @@ impl Lease {
             other => {
                 row.give(&open);
                 other.map_err(|error| first_item(slf, error))?;
-                return Err(empty(py));
+                return Err(no_room.take().unwrap_or_else(|| empty(py)));
             }
         };
         tell(base);

@@ -310,8 +310,9 @@ impl Queue {
     /// process dies, the item comes back, first in line. Waits as get(). Lease says how to put it
     /// back for later, or aside, and what becomes of an item that cannot be loaded.
     ///
-    /// Entering raises Empty and ShutDown as get(), and LoadError. In a space so full that a small
-    /// item finds no memory to be held in, it raises SpaceFull: the item stays, and get() can take it.
+    /// Entering raises Empty and ShutDown as get(), and LoadError. A small item is held in memory of
+    /// its own: a queue keeps some for that, and SpaceFull is raised where others have taken it; the
+    /// item stays, and get() can take it.
     ///
     /// >>> import courtyard as cy
     /// >>> q = cy.Queue(); q.put("work")

@@ -3,6 +3,7 @@
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::cell;
+use courtyard_core::folder;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
 use courtyard_core::queue::{
@@ -113,6 +114,13 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
         .map(|got| bytes_of(space, got, &buffer))
 }
 
+/// Whether the next item lies in the ring itself.
+fn is_ring_first(space: &Space, queue: Queue) -> bool {
+    let mut buffer = vec![0; INLINE as usize];
+    let seen = queue::look_at(space, me(space), &mut patient, queue.cell, &mut buffer);
+    seen.expect("to look").is_some()
+}
+
 /// All items, in their order; what is open is what is there, and both locks are free.
 fn items(space: &Space, queue: Queue) -> Result<Vec<Vec<u8>>, String> {
     let segment = &space.segment;
@@ -161,7 +169,7 @@ fn change_from<R: 'static>(
     };
     let grows = after.len() > before.len();
     // What the dead one had comes back. What a lease took from the ring comes back in a block.
-    let leases = name == "lease an item";
+    let leases = name.starts_with("lease an item");
     let ends = if before == after && !leases {
         Ends::AsBefore
     } else {
@@ -192,11 +200,14 @@ fn change_from<R: 'static>(
         },
         move |space, scene, state| act(space, scene.queue, state),
         move |space, scene| {
-            let more = blocks(space, scene.queue)? > scene.blocks;
+            let count = blocks(space, scene.queue)?;
+            let more = count > scene.blocks;
+            let came_back = leases && !is_ring_first(space, scene.queue);
             let found = items(space, scene.queue)?;
             let outcome = match told_apart(&found, &before, &after)? {
-                Outcome::Before if more && leases => Outcome::After,
+                Outcome::Before if came_back => Outcome::After,
                 Outcome::Before if more && before != after => Outcome::Prepared, // a page
+                Outcome::Before if count < scene.blocks => Outcome::Prepared,    // it made room
                 outcome => outcome,
             };
             match scene.flagged {
@@ -547,6 +558,56 @@ fn lease(space: &Space, queue: Queue) -> queue::Lease {
     leased.expect("to lease").expect("an item")
 }
 
+/// Takes all units that are left.
+fn fill(space: &'static Space) -> Vec<Unfinished<'static>> {
+    let (segment, me) = (&space.segment, me(space));
+    folder::set_limit(space, segment.size() - segment.data());
+    let (mut held, mut length) = (Vec::new(), 4 << 20);
+    while length > 2 * UNIT {
+        match Unfinished::allocate(space, me, &mut patient, length, 0) {
+            Ok(block) => held.push(block),
+            Err(_) => length /= 2,
+        }
+    }
+    while let Ok(block) = Unfinished::allocate_unit(space, me, &mut patient, 0) {
+        held.push(block);
+    }
+    held
+}
+
+/// What takes items out of a queue that has filled its space: an empty page of its own makes room.
+fn taking_from_a_full_space(entries: &mut Vec<Entry>) {
+    // Those on two pages, and an empty one behind them.
+    let before = row(PAGE + 1, 4000);
+    entries.push(change(
+        "lease an item of a full space",
+        (0, false),
+        before.clone(),
+        before.clone(),
+        |space, _| {
+            let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+            (row, fill(space))
+        },
+        |space, queue, (row, held)| {
+            let leased = queue::lease(space, me(space), &mut patient, queue, row, None);
+            assert!(leased.expect("to lease").is_some());
+            std::mem::forget(held);
+        },
+    ));
+    entries.push(change(
+        "clear a queue in a full space",
+        (0, false),
+        before,
+        Vec::new(),
+        |space, _| fill(space),
+        |space, queue, held| {
+            let gone = queue::clear(space, me(space), &mut patient, queue);
+            assert_eq!(gone.expect("to clear"), PAGE as u64 + 1);
+            std::mem::forget(held);
+        },
+    ));
+}
+
 fn leasing(entries: &mut Vec<Entry>) {
     for (name, length) in [("an item", 100), ("a large item", LARGE)] {
         let before = row(2, length);
@@ -679,5 +740,6 @@ pub fn add(entries: &mut Vec<Entry>) {
     giving_back(entries);
     clearing(entries);
     leasing(entries);
+    taking_from_a_full_space(entries);
     living(entries);
 }
