@@ -126,7 +126,8 @@ fn whatever_is_done_to_them() {
                         }
                         _ => {
                             let queues = (own, other);
-                            match queue::transfer(&space, me, &mut patient, queues, lease).unwrap()
+                            match queue::transfer(&space, me, &mut patient, queues, lease, None)
+                                .unwrap()
                             {
                                 Put::Done => moved += 1,
                                 _ => {

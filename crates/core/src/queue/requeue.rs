@@ -18,7 +18,7 @@ use super::{
     Queue, REQUEUED, REQUEUED_COUNT, RETURNED, RIGHT, ROOM, SEQUENCE, TAIL, distance, order_of,
     ordinal, payload_of, read,
 };
-use crate::error::{Attempt, Result, corrupt};
+use crate::error::{Attempt, Error, Result, corrupt};
 use crate::layout::{self, superblock};
 use crate::operation::Operation;
 use crate::os;
@@ -305,7 +305,8 @@ fn enter(operation: &mut Operation, cell: u64, block: u64, when: When) -> Attemp
 }
 
 /// Ends a lease: the item, as it is, becomes one of another queue of this space, if there is room for
-/// it there. Its attempts begin anew.
+/// it there. Its attempts begin anew. Into a priority queue it goes where `sift` says, and the turn there
+/// is ours; where its tree cannot grow, the item is one that went back and is due.
 ///
 /// # Errors
 /// As `requeue`.
@@ -318,8 +319,14 @@ pub fn transfer(
     patience: Patience,
     (from, to): (Queue, Queue),
     lease: Lease,
+    sift: Option<&Sift>,
 ) -> Result<Put> {
     let segment = &space.segment;
+    let sift = match sift.map(|_| tree::make_room(space, participant, &mut *patience, to)) {
+        Some(Err(Error::Full(_))) => None,
+        Some(made) => made.map(|()| sift)?,
+        None => None,
+    };
     space.run_as(participant, patience, |operation| {
         operation.lock(to.cell)?;
         let bytes = bytes::of_block(segment, to.cell, lease.block)?;
@@ -337,7 +344,12 @@ pub fn transfer(
         bytes::count_block(operation, from.cell, Count::Got, lease.block)?;
         finish_one(operation, from.cell);
         operation.sequence(from.cell + SEQUENCE);
-        enter(operation, to.cell, lease.block, When::After(Duration::ZERO))?;
+        if let Some(sift) = sift {
+            tree::enter(operation, to.cell, lease.block, sift)?;
+            operation.sequence(to.cell + SEQUENCE);
+        } else {
+            enter(operation, to.cell, lease.block, When::After(Duration::ZERO))?;
+        }
         // It counts as put there, without a record in the ring.
         let done = operation.read(to.cell + DONE);
         operation.write(to.cell + DONE, done.wrapping_sub(1) & 0xFFFF_FFFF);

@@ -4,11 +4,13 @@ use super::front::{look_for_leases, next_due, tell};
 use super::item::{decode_leased, is_poison};
 use super::{Queue, Sorted, empty, first_item, refused, shut_down};
 use crate::deadline::Limit;
+use crate::error::raise;
 use crate::handle::Use;
 use crate::waiter::{self, Deadline};
+use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
-use courtyard_core::queue::{self, End, ITEMS, Put, When};
+use courtyard_core::queue::{self, End, ITEMS, Put, Sift, When};
 use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
 use pyo3::exceptions::{PyMemoryError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -236,13 +238,14 @@ impl Lease {
 
     /// Move the item, as it is stored, to the end of another queue: a queue for what failed.
     ///
-    /// The item is not loaded. One change: it is in one of the two whatever happens, and where the
-    /// other queue is full or was shut down it stays on the lease. The other queue is of the same
-    /// space. About 2 us.
+    /// On a LifoQueue it is on top; in a PriorityQueue it has its place by priority. One change: it is
+    /// in one of the two whatever happens, and whatever this raises it stays on the lease. It does not
+    /// wait for room. The other queue is of the same space. The item is not loaded, but for a
+    /// PriorityQueue, to be compared with those in it. About 2 us.
     ///
     /// Raises queue.Full, ShutDown; RuntimeError when the lease has no item; ValueError for a queue
     /// of another space, or one whose maxbytes is less than the item; TypeError for anything but a
-    /// courtyard queue.
+    /// courtyard queue; what comparing raises.
     ///
     /// >>> import courtyard as cy
     /// >>> jobs, failed = cy.Queue(), cy.Queue()
@@ -266,7 +269,8 @@ impl Lease {
         let _other = other.handle.open(py)?;
         if !std::ptr::eq(own.handle.space, other.handle.space) {
             return Err(PyValueError::new_err(
-                "expected a queue of the same space: an item cannot move to another",
+                "expected a queue of the same space, as an item cannot move to another: put() it \
+                 there, then drop() it here",
             ));
         }
         if own.handle.cell == other.handle.cell {
@@ -276,14 +280,16 @@ impl Lease {
             return Err(no_item());
         };
         let mut put = Put::Full;
-        let moved = own.handle.waiting(py, |patience| {
-            let queues = (Queue::queue(own), Queue::queue(other));
-            let space = own.handle.space;
-            put = queue::transfer(space, &open, patience, queues, held.lease)?;
-            if put == Put::Done {
-                held.lease.row.give(&open);
-            }
-            Ok(())
+        let moved = sorted_at(queue, held.lease.block).and_then(|sorted| {
+            own.handle.waiting(py, |patience| {
+                let queues = (Queue::queue(own), Queue::queue(other));
+                let (space, sift) = (own.handle.space, sorted.as_ref().map(|(sift, _)| sift));
+                put = queue::transfer(space, &open, patience, queues, held.lease, sift)?;
+                if put == Put::Done {
+                    held.lease.row.give(&open);
+                }
+                Ok(())
+            })
         });
         let (segment, cell) = (&own.handle.space.segment, other.handle.cell);
         let item = match put {
@@ -310,6 +316,17 @@ impl Lease {
         let alias = cls.py().import("types")?.getattr("GenericAlias")?;
         alias.call1((cls, item))
     }
+}
+
+/// Where the item in a block goes in a priority queue, and the turn there; None: the queue is none.
+///
+/// # Errors
+/// What comparing raises.
+fn sorted_at<'a>(slf: &'a Bound<'_, Queue>, block: u64) -> PyResult<Option<(Sift, Sorted<'a>)>> {
+    let py = slf.py();
+    let sorted = Sorted::take(slf, Limit::NEVER)?.ok_or_else(|| raise(py, Error::TimedOut))?;
+    let sorted = sorted.map(|sorted| Ok((sorted.place_of_block(py, block)?, sorted)));
+    sorted.transpose()
 }
 
 fn no_item() -> PyErr {

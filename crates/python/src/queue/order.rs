@@ -78,7 +78,7 @@ impl<'a> Sorted<'a> {
         let word = queue::word(&space.segment, cell, index).map_err(|error| raise(py, error))?;
         let block = queue::block_of(&space.segment, word).map_err(|error| raise(py, error))?;
         match block {
-            Some(block) => loaded(py, decode_leased(py, space, block)),
+            Some(block) => tried(py, decode_leased(py, space, block)),
             None => Ok(Some(codec::decode_word(py, word)?.unbind())),
         }
     }
@@ -102,6 +102,15 @@ impl<'a> Sorted<'a> {
         };
         self.up(py, item, &mut sift)?;
         Ok(sift)
+    }
+
+    /// As `place`, of an item that is in a block; after all others if it cannot be loaded.
+    ///
+    /// # Errors
+    /// What comparing raises.
+    pub fn place_of_block(&self, py: Python<'_>, block: u64) -> PyResult<Sift> {
+        let item = tried(py, decode_leased(py, self.base.handle.space, block))?;
+        self.place_of(py, item.as_ref().map(|item| item.bind(py)))
     }
 
     /// Goes up from `sift.place`.
@@ -171,14 +180,14 @@ impl<'a> Sorted<'a> {
     }
 }
 
-/// An item; None: it cannot be loaded, whatever it raises.
+/// What loading an item gave, or comparing it; None: that raised, whatever it was.
 ///
 /// # Errors
 /// What is to be raised at once: Ctrl-C, no memory.
-fn loaded(py: Python<'_>, item: PyResult<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
-    match item {
+fn tried<T>(py: Python<'_>, found: PyResult<T>) -> PyResult<Option<T>> {
+    match found {
         Err(error) if !is_poison(py, &error) => Err(error),
-        item => Ok(item.ok()),
+        found => Ok(found.ok()),
     }
 }
 
@@ -198,10 +207,10 @@ fn is_less(
 
 impl Sorted<'_> {
     /// Moves items that were requeued and are due to their places in the tree; false: there is no room
-    /// for one, and it is to be taken where it is.
+    /// for one, or it cannot be compared, and it is to be taken where it is.
     ///
     /// # Errors
-    /// What comparing raises.
+    /// What is to be raised at once: Ctrl-C, no memory.
     pub fn promote_due(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = &self.base.handle;
         let (space, queue) = (handle.space, Queue::queue(self.base));
@@ -213,8 +222,9 @@ impl Sorted<'_> {
             let Some((_, block)) = due.filter(|(wait, _)| wait.is_zero()) else {
                 break;
             };
-            let item = loaded(py, decode_leased(py, space, block))?;
-            let sift = self.place_of(py, item.as_ref().map(|item| item.bind(py)))?;
+            let Some(sift) = tried(py, self.place_of_block(py, block))? else {
+                return Ok(false);
+            };
             let mut is_full = false;
             handle.waiting(py, |patience| {
                 match queue::promote(space, &open, patience, queue, block, &sift) {

@@ -612,12 +612,43 @@ fn moving(entries: &mut Vec<Entry>) {
             lease,
             |space, scene, lease| {
                 let queues = (scene.queue, scene.other);
-                let put = queue::transfer(space, me(space), &mut patient, queues, lease);
+                let put = queue::transfer(space, me(space), &mut patient, queues, lease, None);
                 assert_eq!(put.expect("to move"), Put::Done);
                 lease.row.give(me(space));
             },
         ));
     }
+    entries.push(change_both(
+        "count an item that moves to its place in a priority queue",
+        Start {
+            order: Order::Least,
+            count: 3,
+            ..START
+        },
+        ([&[0, 1, 2], &[5]], [&[1, 2], &[0, 5]]),
+        0,
+        |space, scene| {
+            assert_eq!(put(space, scene.other, Order::Least, 5, SMALL), Put::Done);
+            let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+            let sift = sift(Order::Least);
+            let leased = queue::lease(
+                space,
+                me(space),
+                &mut patient,
+                scene.queue,
+                row,
+                sift.as_ref(),
+            );
+            leased.expect("to lease").expect("an item")
+        },
+        |space, scene, lease| {
+            let (queues, moves) = ((scene.queue, scene.other), vec![(1, 0)]);
+            let sift = Sift { moves, place: 0 };
+            let put = queue::transfer(space, me(space), &mut patient, queues, lease, Some(&sift));
+            assert_eq!(put.expect("to move"), Put::Done);
+            lease.row.give(me(space));
+        },
+    ));
     entries.push(change_both(
         "move an item to a queue that has no room for its bytes",
         Start { beside: 1, ..START },
@@ -629,7 +660,7 @@ fn moving(entries: &mut Vec<Entry>) {
         },
         |space, scene, lease| {
             let queues = (scene.queue, scene.other);
-            let put = queue::transfer(space, me(space), &mut patient, queues, lease);
+            let put = queue::transfer(space, me(space), &mut patient, queues, lease, None);
             assert_eq!(put.expect("to move"), Put::Full);
         },
     ));

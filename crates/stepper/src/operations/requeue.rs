@@ -313,7 +313,7 @@ fn moving(entries: &mut Vec<Entry>) {
             first,
             |space, scene, lease| {
                 let queues = (scene.queue, scene.other);
-                let put = queue::transfer(space, me(space), &mut patient, queues, lease);
+                let put = queue::transfer(space, me(space), &mut patient, queues, lease, None);
                 assert_eq!(put.expect("to move"), Put::Done);
                 lease.row.give(me(space));
             },
