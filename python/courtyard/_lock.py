@@ -26,6 +26,12 @@ class Lock(Shared, _native.Mutex):
     (``block`` is another name of the first), ``release()``, ``locked()``, ``with``. Not
     recursive. Any thread of any process may release it.
 
+    A free lock goes to whoever asks first. But once a waiter has waited for 4 ms, each of the
+    others gets the lock at most twice before that waiter does, even if they take it again and
+    again without a pause. (That holds for up to 31 waiters at a time. A waiter that is killed or
+    stopped may delay the others by a tenth of a second, once.) Until such a waiter has had its
+    turn, ``acquire(blocking=False)`` returns False even if nobody holds the lock at that moment.
+
     When its holder is killed the next to acquire it gets it, about a millisecond after the
     kernel has taken the dead process apart, at most a tenth of a second later; ``recovered`` is
     then true until that one releases it, for it to look after what the dead one left half done.
@@ -64,7 +70,7 @@ class RLock(Shared, _native.RMutex):
 
     Like ``threading.RLock`` and ``multiprocessing.RLock``: the thread that holds it may acquire
     it again, and it is free when that thread has released it as often. ``acquire``, ``release``,
-    ``locked()`` and ``with`` as those of ``Lock``.
+    ``locked()`` and ``with`` as those of ``Lock``, with the same bound for waiters.
 
     When its holder is killed it is free at once, all levels; ``recovered`` is then true for the
     next holder until that one has released it. A forked child holds none of its parent's locks.

@@ -320,6 +320,9 @@ pub const fn data_start(max_size: u64) -> u64 {
     )
 }
 
+/// The form of the lock words, whose constants are in `lock`, above this module.
+const LOCK_WORDS: u64 = 2;
+
 /// A fingerprint of the constants above: two builds that disagree never share a segment.
 pub fn layout_hash() -> u64 {
     let mut hasher = crc32fast::Hasher::new();
@@ -355,6 +358,7 @@ pub fn layout_hash() -> u64 {
         superblock::TITLE,
         chunk::BLOCKS,
         block::LARGE,
+        LOCK_WORDS,
     ];
     for word in constants.iter().chain(&CLASSES) {
         hasher.update(&word.to_ne_bytes());

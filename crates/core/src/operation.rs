@@ -7,7 +7,7 @@
 use crate::error::{Attempt, Stop};
 use crate::journal::{Record, Transfer};
 use crate::layout::{CLASSES, WORD, record};
-use crate::lock::{self, Tried, Waited};
+use crate::lock::{self, Tried};
 use crate::participant::{Me, Participant};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
@@ -31,43 +31,35 @@ pub struct Operation<'a> {
     owing: usize,
     /// Whether waiters are told only if there are any.
     quiet: bool,
+    /// The lock that the last attempt waited for, until it is taken.
     contended: u64,
-    waited: Waited,
+    flags: u64,
     /// Units that became free in its records, and in those that were forgotten.
     freed: u64,
 }
 
 impl<'a> Operation<'a> {
-    /// Takes a thread record. `contended` is the lock that the last attempt waited for, or 0.
-    pub fn begin(segment: &'a Segment, participant: &'a Participant, contended: u64) -> Self {
-        Operation::after(segment, participant, contended, Waited::default())
-    }
-
-    /// As `begin`, after the waiting that there was for `contended`.
-    pub fn after(
+    /// Takes a thread record. `contended` is the lock that the last attempt waited for, or 0, and
+    /// `flags` are those of that `Waiter`.
+    pub fn begin(
         segment: &'a Segment,
         participant: &'a Participant,
         contended: u64,
-        waited: Waited,
+        flags: u64,
     ) -> Self {
         let index = participant.take_record();
-        let mut operation = Operation::on(segment, participant, index, contended);
-        operation.waited = waited;
+        let mut operation = Operation::on(segment, participant, index);
+        (operation.contended, operation.flags) = (contended, flags);
         operation
     }
 
     /// As `begin`, if a thread record is free just now.
     pub fn try_begin(segment: &'a Segment, participant: &'a Participant) -> Option<Self> {
         let index = participant.try_take_record()?;
-        Some(Operation::on(segment, participant, index, 0))
+        Some(Operation::on(segment, participant, index))
     }
 
-    fn on(
-        segment: &'a Segment,
-        participant: &'a Participant,
-        index: u64,
-        contended: u64,
-    ) -> Operation<'a> {
+    fn on(segment: &'a Segment, participant: &'a Participant, index: u64) -> Operation<'a> {
         let base = participant.record(index);
         Operation {
             segment,
@@ -80,8 +72,8 @@ impl<'a> Operation<'a> {
             owed: [0; record::OWED_WORDS as usize],
             owing: 0,
             quiet: false,
-            contended,
-            waited: Waited::default(),
+            contended: 0,
+            flags: 0,
             freed: 0,
         }
     }
@@ -94,6 +86,11 @@ impl<'a> Operation<'a> {
     /// How many units that were, at most.
     pub fn has_freed(&self) -> u64 {
         self.freed
+    }
+
+    /// Whether it did without the lock that the last attempt waited for.
+    pub fn passed_by(&self) -> bool {
+        self.contended != 0
     }
 
     pub fn me(&self) -> Me {
@@ -109,11 +106,8 @@ impl<'a> Operation<'a> {
         if self.locks[..self.held].contains(&lock) {
             return Ok(Tried::Acquired);
         }
-        let flags = if lock == self.contended {
-            lock::WAITERS | self.waited.flags()
-        } else {
-            0
-        };
+        let is_contended = lock == self.contended;
+        let flags = if is_contended { self.flags } else { 0 };
         let mut spins = if self.held == 0 { SPINS } else { 0 };
         loop {
             match lock::try_acquire(self.segment, lock, self.me(), flags)? {
@@ -125,6 +119,9 @@ impl<'a> Operation<'a> {
                 tried => {
                     self.locks[self.held] = lock;
                     self.held += 1;
+                    if is_contended {
+                        self.contended = 0;
+                    }
                     return Ok(tried);
                 }
             }

@@ -584,13 +584,25 @@ impl Segment {
     /// Sleeps while the low half of the word at `offset` equals that of `expected`.
     pub fn sleep(&self, offset: u64, expected: u64, limit: Duration) -> Woken {
         // SAFETY: the low half of a mapped word.
-        unsafe { os::futex_wait(self.low_half(offset), expected as u32, limit) }
+        unsafe { os::futex_wait(self.low_half(offset), expected as u32, limit, os::ANY) }
+    }
+
+    /// As `sleep`, to be woken by those only who wake a sleeper with one of these bits.
+    pub fn sleep_as(&self, offset: u64, expected: u64, limit: Duration, bits: u32) -> Woken {
+        // SAFETY: the low half of a mapped word.
+        unsafe { os::futex_wait(self.low_half(offset), expected as u32, limit, bits) }
     }
 
     /// Wakes up to `count` sleepers on the word at `offset`.
     pub fn wake(&self, offset: u64, count: u32) -> u32 {
         // SAFETY: the low half of a mapped word.
-        unsafe { os::futex_wake(self.low_half(offset), count) }
+        unsafe { os::futex_wake(self.low_half(offset), count, os::ANY) }
+    }
+
+    /// As `wake`, of those who sleep with one of these bits.
+    pub fn wake_of(&self, offset: u64, count: u32, bits: u32) -> u32 {
+        // SAFETY: the low half of a mapped word.
+        unsafe { os::futex_wake(self.low_half(offset), count, bits) }
     }
 
     fn low_half(&self, offset: u64) -> *const u32 {

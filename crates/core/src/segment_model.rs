@@ -218,14 +218,30 @@ impl Segment {
     pub fn sleep(&self, offset: u64, expected: u64, limit: Duration) -> Woken {
         let word = self.word(offset);
         let is_expected = || word.load(Ordering::SeqCst) as u32 == expected as u32;
-        self.file.sleep(offset, is_expected, limit)
+        self.file.sleep(offset, is_expected, limit, 1)
+    }
+
+    /// As `sleep`, to be woken by those only who wake a sleeper with one of these bits.
+    pub fn sleep_as(&self, offset: u64, expected: u64, limit: Duration, bits: u32) -> Woken {
+        let word = self.word(offset);
+        let is_expected = || word.load(Ordering::SeqCst) as u32 == expected as u32;
+        self.file.sleep(offset, is_expected, limit, bits)
     }
 
     /// Wakes one sleeper on the word at `offset`, or all.
     pub fn wake(&self, offset: u64, count: u32) -> u32 {
+        self.wake_of(offset, count, u32::MAX)
+    }
+
+    /// As `wake`, of those who sleep with one of these bits.
+    pub fn wake_of(&self, offset: u64, count: u32, bits: u32) -> u32 {
         mortal::step();
-        self.file.wake(offset, count);
-        count
+        self.file.wake(offset, count, bits)
+    }
+
+    /// Whether anybody has ended.
+    pub fn has_fallen(&self) -> bool {
+        self.file.has_fallen()
     }
 }
 

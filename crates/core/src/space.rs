@@ -6,7 +6,7 @@ use crate::error::{Attempt, Error, Result, Stop, corrupt};
 use crate::heap;
 use crate::layout::{self, RESERVED_SLOT, superblock};
 use crate::loan::Loan;
-use crate::lock::{self, Stood, Waited};
+use crate::lock::{self, Stood, Waiter};
 use crate::operation::Operation;
 use crate::os;
 use crate::participant::{DRAINING, LIVE, Me, Page, Participant, State};
@@ -426,18 +426,22 @@ impl Space {
         patience: Patience,
         mut body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
-        let (mut contended, mut waited) = (0, Waited::default());
+        let mut waiter = Waiter::new(&self.segment, 0);
         let (mut swept, mut reclaimed) = (false, false);
         let mut note = None;
         loop {
             participant.require()?; // while we waited, a signal handler may have forked
-            let mut operation = Operation::after(&self.segment, participant, contended, waited);
+            let mut operation =
+                Operation::begin(&self.segment, participant, waiter.lock(), waiter.flags());
             let stop = loop {
                 let stop = match body(&mut operation) {
                     Ok(value) => {
+                        if !operation.passed_by() {
+                            waiter.acquired();
+                        }
                         let freed = operation.has_freed();
                         if freed > 0 {
-                            drop(operation);
+                            drop((operation, waiter));
                             self.give_back(participant, freed);
                         }
                         return Ok(value);
@@ -455,13 +459,16 @@ impl Space {
                     break stop;
                 }
             };
+            if !operation.passed_by() {
+                waiter.acquired();
+            }
             drop(operation);
             match stop {
                 Stop::Busy(lock) => {
-                    if std::mem::replace(&mut contended, lock) != lock {
-                        waited = Waited::default();
+                    if waiter.lock() != lock {
+                        waiter = Waiter::new(&self.segment, lock);
                     }
-                    if self.stand_on(lock, patience, &mut waited)? == Stood::TimedOut {
+                    if self.stand_as(&mut waiter, patience)? == Stood::TimedOut {
                         let waited = lock::PROBE;
                         note = note.or_else(|| Note::new(&self.segment, participant, lock, waited));
                     }
@@ -512,13 +519,13 @@ impl Space {
     /// # Errors
     /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
     pub fn stand(&self, lock: u64, patience: Patience) -> Result<Stood> {
-        self.stand_on(lock, patience, &mut Waited::default())
+        self.stand_as(&mut Waiter::new(&self.segment, lock), patience)
     }
 
-    fn stand_on(&self, lock: u64, patience: Patience, waited: &mut Waited) -> Result<Stood> {
+    fn stand_as(&self, waiter: &mut Waiter, patience: Patience) -> Result<Stood> {
         let mut stood = Stood::Changed;
         patience(&mut |limit| {
-            stood = self.stand_slice(lock, limit, waited)?;
+            stood = self.stand_slice(waiter, limit)?;
             Ok(stood)
         })?;
         Ok(stood)
@@ -528,8 +535,8 @@ impl Space {
     ///
     /// # Errors
     /// `System`, `Corrupt`.
-    pub fn stand_slice(&self, lock: u64, limit: Duration, waited: &mut Waited) -> Result<Stood> {
-        Ok(match lock::stand(&self.segment, lock, limit, waited)? {
+    pub fn stand_slice(&self, waiter: &mut Waiter, limit: Duration) -> Result<Stood> {
+        Ok(match waiter.stand(limit)? {
             Stood::Dead(owner) => {
                 recover::reap(&self.segment, owner)?;
                 Stood::Changed

@@ -6,7 +6,7 @@
 #![cfg(loom)]
 
 use courtyard_core::layout::{self, WORD, record, slot};
-use courtyard_core::lock::{self, PROBE, Stood, Tried, Waited};
+use courtyard_core::lock::{self, PROBE, Stood, Tried, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::operation::Operation;
 use courtyard_core::participant::{Me, Participant};
@@ -57,17 +57,19 @@ fn look(segment: &Segment, bug: Bug) {
 
 /// Takes the lock, reaping whoever died with it.
 fn acquire(segment: &Segment, me: Me) -> Tried {
-    let (mut flags, mut waited) = (0, Waited::default());
+    let mut waiter = Waiter::new(segment, LOCK);
     loop {
-        match lock::try_acquire(segment, LOCK, me, flags).unwrap() {
+        match lock::try_acquire(segment, LOCK, me, waiter.flags()).unwrap() {
             Tried::Held(_) => {
-                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE, &mut waited).unwrap() {
+                if let Stood::Dead(dead) = waiter.stand(PROBE).unwrap() {
                     reap(segment, dead);
                 }
             }
-            tried => return tried,
+            tried => {
+                waiter.acquired();
+                return tried;
+            }
         }
-        flags = lock::WAITERS | waited.flags();
     }
 }
 
@@ -77,7 +79,7 @@ fn reap(segment: &Segment, dead: Me) {
 
 /// Adds one to both words.
 fn add(segment: &Segment, participant: &Participant, bug: Bug) {
-    let mut waited = Waited::default();
+    let mut waiter = Waiter::new(segment, LOCK);
     match bug {
         Bug::NoRecord => {
             acquire(segment, participant.me);
@@ -89,15 +91,16 @@ fn add(segment: &Segment, participant: &Participant, bug: Bug) {
         }
         _ => loop {
             let stale = read(segment);
-            let mut operation = Operation::after(segment, participant, LOCK, waited);
+            let mut operation = Operation::begin(segment, participant, LOCK, waiter.flags());
             if operation.lock(LOCK).is_err() {
                 operation.abandon();
                 drop(operation);
-                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE, &mut waited).unwrap() {
+                if let Stood::Dead(dead) = waiter.stand(PROBE).unwrap() {
                     reap(segment, dead);
                 }
                 continue;
             }
+            waiter.acquired();
             for (word, stale) in PAIR.into_iter().zip(stale) {
                 let now = match bug {
                     Bug::ReadsUnlocked => stale,

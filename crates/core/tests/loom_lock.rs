@@ -4,7 +4,7 @@
 //! The mortal one dies before each of its stores in turn (see `courtyard_core::mortal`).
 #![cfg(loom)]
 
-use courtyard_core::lock::{self, PROBE, Stood, Tried, Waited};
+use courtyard_core::lock::{self, PROBE, Stood, Tried, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
@@ -14,6 +14,7 @@ use courtyard_core::sync::Ordering;
 use loom::cell::UnsafeCell;
 use loom::thread;
 use std::sync::Arc;
+use std::time::Duration;
 
 const LOCK: u64 = DATA;
 
@@ -49,11 +50,15 @@ enum Bug {
 
 fn acquire(segment: &Segment, me: Me, bug: Bug) -> Tried {
     // The first is a newcomer, and the others starve.
-    let mut waited = match bug {
-        Bug::None if me.slot > 0 => Waited::long(),
-        _ => Waited::default(),
+    let waiter = match bug {
+        Bug::None if me.slot > 0 => Waiter::starving(segment, LOCK),
+        _ => Waiter::new(segment, LOCK),
     };
-    let mut flags = waited.flags();
+    acquire_as(waiter, segment, me, bug)
+}
+
+fn acquire_as(mut waiter: Waiter, segment: &Segment, me: Me, bug: Bug) -> Tried {
+    let mut flags = waiter.flags();
     loop {
         match lock::try_acquire(segment, LOCK, me, flags).unwrap() {
             Tried::Held(seen) if bug == Bug::NeverAsks => {
@@ -72,15 +77,18 @@ fn acquire(segment: &Segment, me: Me, bug: Bug) -> Tried {
                 State::write(segment, dead.slot, DRAINING, dead.generation + 1);
             }
             Tried::Held(_) => {
-                if let Stood::Dead(dead) = lock::stand(segment, LOCK, PROBE, &mut waited).unwrap() {
+                if let Stood::Dead(dead) = waiter.stand(PROBE).unwrap() {
                     recover::reap(segment, dead).unwrap();
                 }
             }
-            tried => return tried,
+            tried => {
+                waiter.acquired();
+                return tried;
+            }
         }
         flags = match bug {
-            Bug::ForgetsWaiters => waited.flags() & !lock::WAITERS,
-            _ => waited.flags(),
+            Bug::ForgetsWaiters => waiter.flags() & !lock::WAITERS,
+            _ => waiter.flags(),
         };
     }
 }
@@ -220,6 +228,248 @@ fn catches_a_flag_set_between_look_and_store() {
 fn catches_a_lock_kept_for_who_is_not_woken() {
     let _planted = seed::plant(seed::Bug::KeptWithoutWake);
     mortal::explore("seed", 3, || contend(2, IMMORTAL, Bug::None));
+}
+
+/// How often in a row one that takes the lock so many times has it while any of the others starves, who
+/// take it once.
+fn overtake(patient: u64, turns: u64) -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed}; // no part of the model
+    let segment = segment(patient + 1);
+    let participants: Vec<_> = (0..=patient).map(|slot| join(&segment, slot)).collect();
+    let served = Arc::new(AtomicU64::new(0));
+    let overtaken = Arc::new(AtomicU64::new(0));
+    let mut threads = Vec::new();
+    for (slot, participant) in (0..).zip(participants) {
+        let (segment, served, overtaken) = (segment.clone(), served.clone(), overtaken.clone());
+        threads.push(thread::spawn(move || {
+            let me = participant.me;
+            if slot > 0 {
+                acquire(&segment, me, Bug::None);
+                served.fetch_add(1, Relaxed);
+                lock::release(&segment, LOCK);
+                return;
+            }
+            let (mut starved, mut in_a_row) = (0, 0);
+            for _ in 0..turns {
+                acquire_as(Waiter::new(&segment, LOCK), &segment, me, Bug::None);
+                let word = segment.word(LOCK).load(Ordering::Relaxed);
+                let members = [lock::FIRST, lock::SECOND].map(|one| word / one % 4);
+                let served = served.load(Relaxed);
+                // The word may forget who starves; we do not.
+                starved = starved.max(served + members.iter().sum::<u64>());
+                in_a_row = if starved > served { in_a_row + 1 } else { 0 };
+                overtaken.fetch_max(in_a_row, Relaxed);
+                lock::release(&segment, LOCK);
+            }
+        }));
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    overtaken.load(Relaxed)
+}
+
+#[test]
+fn one_who_starves_is_overtaken_twice_at_most() {
+    mortal::explore("one starves", 4, || assert!(overtake(1, 4) <= 2));
+}
+
+#[test]
+fn each_of_two_who_starve_is_overtaken_twice_at_most() {
+    mortal::explore("two starve", 2, || assert!(overtake(2, 6) <= 4));
+}
+
+#[test]
+#[should_panic(expected = "overtake")]
+fn catches_a_kept_lock_that_anybody_takes() {
+    let _planted = seed::plant(seed::Bug::KeptForAnybody);
+    mortal::explore("seed", 3, || assert!(overtake(1, 4) <= 2));
+}
+
+#[test]
+#[should_panic(expected = "a member that is not counted")]
+fn catches_a_batch_that_is_forgotten() {
+    let _planted = seed::plant(seed::Bug::BatchForgotten);
+    mortal::explore("seed", 2, || assert!(overtake(2, 6) <= 4));
+}
+
+/// How many starve, by the word.
+fn members(segment: &Segment) -> u64 {
+    let word = segment.word(LOCK).load(Ordering::Relaxed);
+    word / lock::FIRST % 4 + word / lock::SECOND % 4
+}
+
+/// While the lock is held, a greedy one joins a batch, and then those who take the lock once join the
+/// other. Then it is released, and a second greedy one comes. How often either of the greedy has it
+/// before all of the others have had it.
+fn overtake_in_batches(patient: u64, turns: u64) -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed}; // no part of the model
+    let segment = segment(patient + 3);
+    let mut participants = (0..patient + 3).map(|slot| join(&segment, slot));
+    let holder = participants.next().unwrap();
+    let served = Arc::new(AtomicU64::new(0));
+    let overtaken = Arc::new(AtomicU64::new(0));
+    let greedy = |participant: Participant| {
+        let (segment, served, overtaken) = (segment.clone(), served.clone(), overtaken.clone());
+        thread::spawn(move || {
+            for turn in 1..=turns {
+                acquire(&segment, participant.me, Bug::None);
+                if served.load(Relaxed) < patient {
+                    overtaken.fetch_max(turn, Relaxed);
+                }
+                lock::release(&segment, LOCK);
+            }
+        })
+    };
+    acquire_as(Waiter::new(&segment, LOCK), &segment, holder.me, Bug::None);
+    let mut threads = vec![greedy(participants.next().unwrap())];
+    while members(&segment) < 1 {
+        thread::yield_now();
+    }
+    for _ in 0..patient {
+        let participant = participants.next().unwrap();
+        let (segment, served) = (segment.clone(), served.clone());
+        threads.push(thread::spawn(move || {
+            acquire(&segment, participant.me, Bug::None);
+            served.fetch_add(1, Relaxed);
+            lock::release(&segment, LOCK);
+        }));
+    }
+    while members(&segment) < 2 {
+        thread::yield_now();
+    }
+    lock::release(&segment, LOCK);
+    if turns > 1 {
+        threads.push(greedy(participants.next().unwrap()));
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let word = segment.word(LOCK).load(Ordering::Relaxed);
+    assert_eq!(word, 0, "nobody starves any more");
+    overtaken.load(Relaxed)
+}
+
+#[test]
+fn two_who_are_greedy_overtake_twice_at_most() {
+    mortal::explore("two greedy", 2, || assert!(overtake_in_batches(1, 3) <= 2));
+}
+
+/// One joins while the last member of a batch has the lock: it comes after the batch that waits.
+fn join_while_served() {
+    let segment = segment(2);
+    let participants: Vec<_> = (0..2).map(|slot| join(&segment, slot)).collect();
+    let me = participants[0].me;
+    let acquire_now = |flags| {
+        let tried = lock::try_acquire(&segment, LOCK, me, flags).unwrap();
+        assert_eq!(tried, Tried::Acquired);
+    };
+    acquire_now(0);
+    // A member of each batch, both of which are awake: they are this thread, too.
+    let word = segment.word(LOCK);
+    let held = word.load(Ordering::Relaxed);
+    word.store(held + lock::FIRST + lock::SECOND, Ordering::Relaxed);
+    lock::release(&segment, LOCK);
+    acquire_now(lock::FIRST);
+    let joining = {
+        let segment = segment.clone();
+        let me = participants[1].me;
+        thread::spawn(move || {
+            acquire(&segment, me, Bug::None);
+            lock::release(&segment, LOCK);
+        })
+    };
+    while members(&segment) < 2 {
+        thread::yield_now();
+    }
+    let both = lock::FIRST + lock::SECOND;
+    let joined = word.load(Ordering::Relaxed) & both;
+    assert_eq!(joined, both, "it joined the batch that waits");
+    lock::release(&segment, LOCK);
+    acquire_now(lock::SECOND);
+    lock::release(&segment, LOCK);
+    joining.join().unwrap();
+    assert_eq!(word.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_batch_is_not_joined_while_it_is_served() {
+    mortal::explore("a batch is joined", None, join_while_served);
+}
+
+#[test]
+#[should_panic(expected = "it joined the batch that waits")]
+fn catches_a_batch_that_is_joined_while_it_is_served() {
+    let _planted = seed::plant(seed::Bug::TurnedLate);
+    mortal::explore("seed", 2, join_while_served);
+}
+
+/// One who starves gives up, before it sleeps or when it is woken, while another one waits.
+fn give_up(limit: Duration, stores: u64) {
+    let segment = segment(3);
+    let participants: Vec<_> = (0..3).map(|slot| join(&segment, slot)).collect();
+    let mut threads = Vec::new();
+    for (slot, participant) in (0..).zip(participants) {
+        let segment = segment.clone();
+        let stores = if slot == 1 { stores } else { IMMORTAL };
+        threads.push(thread::spawn(move || {
+            segment.live(slot, stores, || {
+                let me = participant.me;
+                if slot == 1 {
+                    let mut waiter = Waiter::starving(&segment, LOCK);
+                    match lock::try_acquire(&segment, LOCK, me, waiter.flags()).unwrap() {
+                        Tried::Held(_) => {
+                            let _ = waiter.stand(limit).unwrap();
+                        }
+                        _ => {
+                            waiter.acquired();
+                            lock::release(&segment, LOCK);
+                        }
+                    }
+                } else {
+                    acquire(&segment, me, Bug::None);
+                    lock::release(&segment, LOCK);
+                }
+            })
+        }));
+    }
+    let all_lived = threads
+        .into_iter()
+        .fold(true, |all, thread| thread.join().unwrap().is_some() && all);
+    let word = segment.word(LOCK).load(Ordering::Relaxed);
+    assert!(
+        word == 0 || !all_lived,
+        "nobody starves any more: {word:#x}"
+    );
+}
+
+#[test]
+fn one_who_starves_gives_up() {
+    for limit in [Duration::ZERO, PROBE] {
+        mortal::explore("one gives up", 3, move || give_up(limit, IMMORTAL));
+    }
+}
+
+#[test]
+fn one_dies_when_it_gives_up() {
+    let places = mortal::every_death(|stores| {
+        mortal::explore("one dies giving up", 2, move || give_up(PROBE, stores));
+    });
+    assert!(places > 2, "it can die counted");
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn catches_a_waiter_that_gives_up_and_wakes_nobody() {
+    let _planted = seed::plant(seed::Bug::LeftAsleep);
+    mortal::explore("seed", 3, || give_up(PROBE, IMMORTAL));
+}
+
+#[test]
+#[should_panic(expected = "a member that is not counted")]
+fn catches_a_member_that_is_not_counted() {
+    let _planted = seed::plant(seed::Bug::JoinedAnyway);
+    mortal::explore("seed", 2, || drop(overtake_in_batches(2, 1)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::layout::{RESERVED_SLOT, SLOTS};
-use courtyard_core::lock::{self, Tried, Waited};
+use courtyard_core::lock::{self, Tried, Waiter};
 use courtyard_core::participant::{DRAINING, FREE, LIVE, Participant, State, is_alive};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::{AtomicBool, Ordering};
@@ -362,18 +362,16 @@ fn a_lock_falls_with_its_holder() {
         mutex::is_locked(segment, mutex_cell.base).unwrap()
     });
     assert!(!mutex::try_acquire(segment, me(&space), mutex_cell.base, 0).unwrap());
-    let stood = space.stand_slice(
-        mutex_cell.base,
-        Duration::from_millis(5),
-        &mut Waited::default(),
-    );
-    assert_eq!(stood.unwrap(), lock::Stood::TimedOut);
+    let mut waiter = Waiter::new(segment, mutex_cell.base);
+    let mut slice = || space.stand_slice(&mut waiter, Duration::from_millis(5));
+    assert_eq!(slice().unwrap(), lock::Stood::Woken); // it has begun to starve
+    assert_eq!(slice().unwrap(), lock::Stood::TimedOut);
+    drop(waiter);
     child.kill();
     let start = Instant::now();
     while !mutex::try_acquire(segment, me(&space), mutex_cell.base, lock::WAITERS).unwrap() {
-        space
-            .stand_slice(mutex_cell.base, lock::PROBE, &mut Waited::default())
-            .unwrap();
+        let mut waiter = Waiter::new(segment, mutex_cell.base);
+        space.stand_slice(&mut waiter, lock::PROBE).unwrap();
     }
     assert!(start.elapsed() < Duration::from_secs(1));
     assert!(mutex::is_recovered(segment, mutex_cell.base));

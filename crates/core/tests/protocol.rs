@@ -6,12 +6,13 @@ use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::error::Error;
 use courtyard_core::journal::Record;
 use courtyard_core::layout::{self, record, superblock};
-use courtyard_core::lock::{self, Stood, Tried, Waited};
-use courtyard_core::os::Woken;
+use courtyard_core::lock::{self, Stood, Tried, Waiter};
+use courtyard_core::os::{self, Woken};
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::roster::{ObjectId, Roster};
 use courtyard_core::rows::{self, Place};
+use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::wait;
@@ -26,6 +27,15 @@ fn word(space: &Space, at: u64) -> u64 {
 
 fn set(space: &Space, at: u64, value: u64) {
     space.segment.word(at).store(value, Ordering::Relaxed);
+}
+
+/// A waiter that is counted as starving.
+fn starve(segment: &Segment, lock: u64) -> Waiter<'_> {
+    let mut waiter = Waiter::new(segment, lock);
+    while waiter.flags() & (lock::FIRST | lock::SECOND) == 0 {
+        waiter.stand(Duration::from_millis(1)).unwrap();
+    }
+    waiter
 }
 
 #[test]
@@ -46,16 +56,38 @@ fn a_lock_word() {
     assert!(lock::is_held(segment, held).unwrap());
     assert_eq!(acquire(mine, 0), Tried::Held(held));
     assert_eq!(acquire(guest.me, 0), Tried::Held(held), "not recursive");
-    // A waiter leaves its flag, and is let in.
-    assert_eq!(
-        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
-        Stood::TimedOut
-    );
+    // A waiter leaves its flag, is counted once it starves, and is let in before others.
+    Waiter::new(segment, lock).stand(SHORT).unwrap();
     assert_eq!(word(&space, lock), held | lock::WAITERS);
+    let mut waiter = starve(segment, lock);
+    assert_eq!(waiter.stand(SHORT).unwrap(), Stood::TimedOut);
+    assert_eq!(word(&space, lock), (held | lock::WAITERS) + lock::FIRST);
+    lock::release(segment, lock);
+    let kept = word(&space, lock);
+    assert!(lock::is_free(kept) && kept != 0);
+    assert_eq!(acquire(mine, 0), Tried::Held(kept));
+    assert_eq!(acquire(mine, waiter.flags()), Tried::Acquired);
+    waiter.acquired();
     lock::release(segment, lock);
     assert_eq!(word(&space, lock), 0);
+    // One that gives up is not counted any more, and the lock is free.
+    assert_eq!(acquire(guest.me, 0), Tried::Acquired);
+    let waiter = starve(segment, lock);
+    lock::release(segment, lock);
+    drop(waiter);
+    assert_eq!(word(&space, lock), 0);
+    // A lock that is kept for who does not come may be taken by anybody, after a while.
+    assert_eq!(acquire(guest.me, 0), Tried::Acquired);
+    let late = starve(segment, lock);
+    lock::release(segment, lock);
+    assert!(matches!(acquire(mine, 0), Tried::Held(_)));
+    os::pause(lock::PROBE + Duration::from_millis(5));
+    assert_eq!(acquire(mine, 0), Tried::Acquired);
+    lock::release(segment, lock);
+    drop(late);
+    assert_eq!(word(&space, lock), 0);
     assert_eq!(
-        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
+        Waiter::new(segment, lock).stand(SHORT).unwrap(),
         Stood::Changed
     );
 
@@ -64,14 +96,14 @@ fn a_lock_word() {
     let dead = guest.me;
     guest.release_anchor();
     assert_eq!(
-        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
+        Waiter::new(segment, lock).stand(SHORT).unwrap(),
         Stood::Dead(dead)
     );
     assert!(matches!(acquire(mine, 0), Tried::Held(_)), "not reaped yet");
     assert!(recover::reap(segment, dead).unwrap());
     assert!(!lock::is_held(segment, word(&space, lock)).unwrap());
     assert_eq!(
-        lock::stand(segment, lock, SHORT, &mut Waited::default()).unwrap(),
+        Waiter::new(segment, lock).stand(SHORT).unwrap(),
         Stood::Changed
     );
     assert_eq!(acquire(mine, 0), Tried::Recovered);
@@ -85,10 +117,82 @@ fn a_lock_word() {
     // Words that nobody wrote: a slot never used, one that does not exist.
     set(&space, lock, 500 << 16);
     assert_eq!(acquire(mine, 0), Tried::Recovered);
-    set(&space, lock, 5000 << 16);
+    set(&space, lock, 1500 << 16);
     assert!(lock::try_acquire(segment, lock, mine, 0).is_err());
-    assert!(lock::stand(segment, lock, SHORT, &mut Waited::default()).is_err());
+    assert!(Waiter::new(segment, lock).stand(SHORT).is_err());
     set(&space, lock, 0);
+}
+
+/// Whoever joins while the last of a batch has the lock comes after the batch that waited meanwhile.
+#[test]
+fn a_batch_is_not_joined_again_before_the_other_is_served() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (segment, lock) = (&space.segment, make(&space, SCALAR, 0).base);
+    let mine = me(&space).me;
+    let try_as = |waiter: &mut Waiter| {
+        let tried = lock::try_acquire(segment, lock, mine, waiter.flags()).unwrap();
+        if tried == Tried::Acquired {
+            waiter.acquired();
+        }
+        tried
+    };
+    assert_eq!(try_as(&mut Waiter::new(segment, lock)), Tried::Acquired);
+    let mut served = starve(segment, lock);
+    let mut patient = starve(segment, lock);
+    for turn in 0..4 {
+        assert_ne!(served.flags(), patient.flags());
+        lock::release(segment, lock);
+        if try_as(&mut patient) == Tried::Acquired {
+            assert!(turn <= 1);
+            lock::release(segment, lock);
+            assert_eq!(try_as(&mut served), Tried::Acquired);
+            lock::release(segment, lock);
+            assert_eq!(word(&space, lock), 0);
+            return;
+        }
+        assert_eq!(try_as(&mut served), Tried::Acquired);
+        served = starve(segment, lock);
+    }
+    panic!("it was overtaken again and again");
+}
+
+/// It is woken before it starves, and loses: then it sleeps for what is left until it does.
+#[test]
+fn a_waiter_that_is_woken_early_starves_in_time() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (segment, lock) = (&space.segment, make(&space, SCALAR, 0).base);
+    let mine = me(&space).me;
+    let mut woken = 0;
+    for _ in 0..50 {
+        lock::try_acquire(segment, lock, mine, 0).unwrap();
+        let mut waiter = Waiter::new(segment, lock);
+        let start = Instant::now();
+        let first = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while word(&space, lock) & lock::WAITERS == 0 {
+                    std::thread::yield_now();
+                }
+                // Released and taken again, before the sleeper comes.
+                lock::release(segment, lock);
+                lock::try_acquire(segment, lock, mine, 0).unwrap();
+            });
+            waiter.stand(lock::PROBE).unwrap();
+            start.elapsed()
+        });
+        if first < Duration::from_millis(3) {
+            woken += 1;
+            let start = Instant::now();
+            waiter.stand(lock::PROBE).unwrap();
+            assert!(start.elapsed() < lock::PROBE / 2);
+        }
+        drop(waiter);
+        lock::release(segment, lock);
+    }
+    assert!(woken > 0);
 }
 
 #[test]

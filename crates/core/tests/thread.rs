@@ -5,7 +5,7 @@ mod stage;
 
 use courtyard_core::cell::{self, BYTES, Entered, SCALAR, SEMAPHORE, STORED, Writer};
 use courtyard_core::holding::Row;
-use courtyard_core::lock::Waited;
+use courtyard_core::lock::Waiter;
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::{Space, patient};
@@ -49,9 +49,8 @@ fn sums() {
         for _ in 0..TURNS {
             add(space, made, 1);
             while cell::enter(&space.segment, me(space), writer, 0).unwrap() != Entered::Yes {
-                let stand =
-                    &mut |limit| space.stand_slice(locked.base, limit, &mut Waited::default());
-                patient(stand).unwrap();
+                let mut waiter = Waiter::new(&space.segment, locked.base);
+                patient(&mut |limit| space.stand_slice(&mut waiter, limit)).unwrap();
             }
             let word = space.segment.word(locked.base + cell::DATA);
             word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use courtyard_core::cell::{
 };
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::{Error, Result};
-use courtyard_core::lock::{self, Waited};
+use courtyard_core::lock::{self, Waiter};
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
@@ -291,7 +291,8 @@ impl<'a> Session<'a> {
             cell::exit(&space.segment, me, writer);
         }
         let short = Duration::from_millis(1);
-        self.note(space.stand_slice(writer.cell, short, &mut Waited::default()));
+        let mut waiter = Waiter::new(&space.segment, writer.cell);
+        self.note(space.stand_slice(&mut waiter, short));
     }
 
     /// New objects beside the old ones, sent and received.

@@ -136,7 +136,7 @@ impl Draft<'_> {
         }
     }
 
-    /// A lock word: of a slot in use as a rule, of a generation near its own.
+    /// A lock word: of a slot in use as a rule, of a generation near its own; or kept for who starves.
     pub fn holder(&mut self) -> u64 {
         let random = &mut *self.random;
         let slot = match random.below(8) {
@@ -148,8 +148,15 @@ impl Draft<'_> {
             0 => random.next() >> 32,
             _ => random.below(3),
         };
-        let flags = random.below(4) * random.below(2);
-        generation << 32 | (slot + 1) << 16 | random.below(4) << 2 | flags & (lock::WAITERS | 2)
+        let flags = (random.below(4) * random.below(2)) & (lock::WAITERS | lock::RECOVERED);
+        let starving = match random.below(4) {
+            0 => random.below(32) * lock::FIRST + random.below(32) * lock::SECOND,
+            _ => 0,
+        };
+        match random.below(4) {
+            0 => lock::kept(flags | starving),
+            _ => generation << 32 | (slot + 1) << 16 | random.below(4) << 2 | flags | starving,
+        }
     }
 
     pub fn set_any(&mut self, at: u64) {

@@ -5,7 +5,6 @@ use courtyard_core::barrier::{self, ACTING, BROKEN, DRAINING, FILLING, Party};
 use courtyard_core::cell::{BARRIER, CONDITION, FLAG, MUTEX, QUEUE, RMUTEX, SEMAPHORE, Writer};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
-use courtyard_core::lock::Waited;
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue, Sift};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::semaphore::{self, User};
@@ -212,7 +211,7 @@ impl Session<'_> {
             return;
         }
         let cell = queue.cell;
-        if self.note(queue::try_turn(&space.segment, me, cell, Waited::default())) == Some(true) {
+        if self.note(queue::try_turn(&space.segment, me, cell, 0)) == Some(true) {
             let sift = Sift {
                 moves: Vec::new(),
                 place: queue::filled(&space.segment, cell),
@@ -233,12 +232,7 @@ impl Session<'_> {
             return false;
         }
         if sift.is_some()
-            && self.note(queue::try_turn(
-                &space.segment,
-                me,
-                queue.cell,
-                Waited::default(),
-            )) != Some(true)
+            && self.note(queue::try_turn(&space.segment, me, queue.cell, 0)) != Some(true)
         {
             return false;
         }

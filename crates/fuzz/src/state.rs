@@ -17,7 +17,6 @@ use courtyard_core::condition::{self, Waiter};
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::holding::Row;
 use courtyard_core::layout::superblock;
-use courtyard_core::lock::Waited;
 use courtyard_core::participant::Participant;
 use courtyard_core::pin::Pin;
 use courtyard_core::queue::{self, Order, Queue};
@@ -249,7 +248,7 @@ fn hold(space: &Space, known: &Known) {
                 let row = Row::reserve(space, me, patience).expect("a row");
                 queue::lease(space, me, patience, queue, row, None).expect("to lease");
             } else {
-                queue::try_turn(&space.segment, me, cell, Waited::default()).expect("the turn");
+                queue::try_turn(&space.segment, me, cell, 0).expect("the turn");
             }
         }
         _ => drop(mutex::try_acquire(&space.segment, me, cell, 0)),

@@ -11,7 +11,7 @@ use crate::table::{self, Table};
 use crate::vector::GuardedVector;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell::{self, Entered, Writer};
-use courtyard_core::lock::{self, PROBE, Waited};
+use courtyard_core::lock::{self, PROBE, Waiter};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -107,25 +107,24 @@ fn writer(handle: &Handle) -> Writer {
 
 pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, writer) = (handle.space, writer(handle));
-    let mut flags = lock::cpu_flags() | deadline.map_or(lock::STARVING, |_| 0);
+    let mut flags = lock::cpu_flags();
     let limit = Limit::of(deadline);
     let mut wait = Wait::new(handle, writer.cell);
-    let mut waited = Waited::default();
+    let mut waiter = Waiter::new(&space.segment, writer.cell);
     loop {
         let Some(participant) = handle.open_until(py, limit)? else {
             return Ok(false);
         };
         let entered = cell::enter(&space.segment, &participant, writer, flags);
         if entered.map_err(|error| raise(py, error))? == Entered::Yes {
+            waiter.acquired();
             return Ok(true);
         }
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
-        wait.stand(py, limit, || {
-            space.stand_slice(writer.cell, limit, &mut waited)
-        })?;
-        flags = lock::cpu_flags() | waited.flags();
+        wait.stand(py, limit, || space.stand_slice(&mut waiter, limit))?;
+        flags = lock::cpu_flags() | waiter.flags();
     }
 }
 

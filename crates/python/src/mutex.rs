@@ -8,7 +8,7 @@ use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell;
-use courtyard_core::lock::{self, PROBE, Stood, Waited};
+use courtyard_core::lock::{self, PROBE, Stood, Waiter};
 use courtyard_core::mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -16,9 +16,9 @@ use std::time::Duration;
 
 /// Acquires a lock of either kind.
 fn acquire(py: Python<'_>, primitive: &Primitive, deadline: Option<Deadline>) -> PyResult<bool> {
-    let (space, word) = (primitive.handle.space, primitive.handle.cell);
-    acquire_by(py, primitive, deadline, |wait, limit, waited| {
-        wait.stand(py, limit, || space.stand_slice(word, limit, waited))
+    let space = primitive.handle.space;
+    acquire_by(py, primitive, deadline, |wait, limit, waiter| {
+        wait.stand(py, limit, || space.stand_slice(waiter, limit))
     })
 }
 
@@ -27,27 +27,27 @@ fn acquire_by<'a>(
     py: Python<'_>,
     primitive: &'a Primitive,
     deadline: Option<Deadline>,
-    mut stand: impl FnMut(&mut Wait<'a>, Duration, &mut Waited) -> PyResult<Stood>,
+    mut stand: impl FnMut(&mut Wait<'a>, Duration, &mut Waiter) -> PyResult<Stood>,
 ) -> PyResult<bool> {
     let word = primitive.handle.cell;
-    // Who does not wait takes no turn away from those who do.
-    let mut flags = lock::cpu_flags() | deadline.map_or(lock::STARVING, |_| 0);
+    let mut flags = lock::cpu_flags();
     let limit = Limit::of(deadline);
     let mut wait = Wait::new(&primitive.handle, word);
-    let mut waited = Waited::default();
+    let mut waiter = Waiter::new(&primitive.handle.space.segment, word);
     loop {
         let Some(participant) = primitive.handle.open_until(py, limit)? else {
             return Ok(false);
         };
         let acquired = primitive.try_acquire(&participant, flags);
         if acquired.map_err(|error| raise(py, error))? {
+            waiter.acquired();
             return Ok(true);
         }
         let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
             return Ok(false);
         };
-        stand(&mut wait, limit, &mut waited)?;
-        flags = lock::cpu_flags() | waited.flags();
+        stand(&mut wait, limit, &mut waiter)?;
+        flags = lock::cpu_flags() | waiter.flags();
     }
 }
 
@@ -55,13 +55,12 @@ fn acquire_by<'a>(
 fn acquire_surely(py: Python<'_>, primitive: &Primitive, levels: u64) -> PyResult<()> {
     let mut raised = None;
     for _ in 0..levels {
-        let word = primitive.handle.cell;
         acquire_by(
             py,
             primitive,
             Some(Deadline::NEVER),
-            |wait, limit, waited| {
-                let slice = || primitive.handle.space.stand_slice(word, limit, waited);
+            |wait, limit, waiter| {
+                let slice = || primitive.handle.space.stand_slice(waiter, limit);
                 wait.stand_surely(py, limit, slice, &mut raised)
             },
         )?;

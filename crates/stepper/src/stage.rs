@@ -180,8 +180,13 @@ pub fn with_wake(
 
 /// Whether the lock can be had at once; it is left free.
 pub fn is_free(space: &Space, lock: u64) -> Result<(), String> {
-    // Also one that is kept for those who slept: newcomers stand aside from it for a while only.
-    match lock::try_acquire(&space.segment, lock, me(space).me, lock::STARVING) {
+    // Also one that is kept for either batch: others stand aside from it for a while only.
+    match lock::try_acquire(
+        &space.segment,
+        lock,
+        me(space).me,
+        lock::FIRST | lock::SECOND,
+    ) {
         Ok(lock::Tried::Held(word)) => Err(format!("the lock {lock:#x} is held: {word:#x}")),
         Ok(_) => {
             lock::release(&space.segment, lock);

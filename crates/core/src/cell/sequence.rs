@@ -2,7 +2,7 @@
 
 use super::{SEQUENCE, Writer, guard};
 use crate::error::{Attempt, Result, corrupt};
-use crate::lock::Waited;
+use crate::lock::Waiter;
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::reading::Reading;
@@ -57,7 +57,7 @@ pub fn read_under<T>(
 ) -> Result<T> {
     let segment = &space.segment;
     let sequence = segment.word(places.1);
-    let (mut stands, mut waited) = (0, Waited::default());
+    let mut stands = 0;
     for turn in 0..PERSISTENCE {
         let reading = Reading::new(segment);
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
@@ -76,7 +76,9 @@ pub fn read_under<T>(
             drop(reading); // whoever waits reads nothing
             // Odd for long: ask after the writer, who may be dead.
             patience(&mut |limit: Duration| {
-                space.stand_slice(places.0, limit.min(A_LOOK), &mut waited)
+                // A new one each time: who only reads takes no lock that is kept for it.
+                let mut waiter = Waiter::new(segment, places.0);
+                space.stand_slice(&mut waiter, limit.min(A_LOOK))
             })?;
             stands += 1;
             if stands == STANDS {

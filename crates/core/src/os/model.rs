@@ -7,7 +7,7 @@
 //! A sleep has no time limit, so that models prove wake-ups without the help of time slices, but
 //! for one thing that nobody can be woken by: the fall of a process's lock. Whoever sleeps no
 //! longer than `lock::PROBE`, because he waits for the holder of a lock, is timed out if a lock
-//! fell since he last asked who lives. An event's sleeper never is.
+//! fell since he last asked who lives. An event's sleeper never is. A limit of zero is over at once.
 
 use crate::mortal;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -47,10 +47,14 @@ struct Table {
 /// Where the sleepers on one word are; those of locks and those of events never meet there.
 #[derive(Default)]
 struct Futex {
-    latch: Mutex<()>,
-    probing: Condvar,
+    /// How many sleep with each of the bits.
+    sleepers: Mutex<[u32; BITS]>,
+    probing: [Condvar; BITS],
     resting: Condvar,
 }
+
+/// How many bits sleepers may have: one each.
+const BITS: usize = 3;
 
 struct Kernel {
     table: Mutex<Table>,
@@ -66,8 +70,9 @@ impl Kernel {
             self.falls.fetch_add(1, Ordering::SeqCst);
             drop(table);
             for futex in self.futexes.values() {
-                let _latch = futex.latch.lock().unwrap();
-                futex.probing.notify_all();
+                let mut sleepers = futex.sleepers.lock().unwrap();
+                *sleepers = [0; BITS];
+                futex.probing.iter().for_each(Condvar::notify_all);
             }
         }
     }
@@ -139,19 +144,35 @@ impl File {
         self.kernel.falls.load(Ordering::SeqCst) != mortal::falls_seen()
     }
 
+    /// Whether any lock fell.
+    pub fn has_fallen(&self) -> bool {
+        self.kernel.falls.load(Ordering::SeqCst) > 0
+    }
+
     /// Sleeps on a word, if it is still as expected when everybody can see that we do.
-    pub fn sleep(&self, word: u64, is_expected: impl Fn() -> bool, limit: Duration) -> Woken {
+    pub fn sleep(
+        &self,
+        word: u64,
+        is_expected: impl Fn() -> bool,
+        limit: Duration,
+        bit: u32,
+    ) -> Woken {
         let futex = self.futex(word);
-        let latch = futex.latch.lock().unwrap();
+        let mut sleepers = futex.sleepers.lock().unwrap();
         if !is_expected() {
             return Woken::Changed;
         }
+        if limit.is_zero() {
+            return Woken::TimedOut;
+        }
         if limit > PROBE {
-            drop(futex.resting.wait(latch).unwrap());
+            drop(futex.resting.wait(sleepers).unwrap());
             return Woken::Changed;
         }
         if !self.fell() {
-            drop(futex.probing.wait(latch).unwrap());
+            let bit = bit.trailing_zeros() as usize;
+            sleepers[bit] += 1;
+            drop(futex.probing[bit].wait(sleepers).unwrap());
         }
         if self.fell() {
             Woken::TimedOut
@@ -160,17 +181,26 @@ impl File {
         }
     }
 
-    /// Wakes one sleeper on a word, or all.
-    pub fn wake(&self, word: u64, count: u32) {
+    /// Wakes one sleeper on a word with one of these bits, or all; returns how many with a limit.
+    /// Once somebody has died the bits may be those of the dead only: then others look again after some
+    /// time, which is nothing to a model, so anybody is woken.
+    pub fn wake(&self, word: u64, count: u32, bits: u32) -> u32 {
         let futex = self.futex(word);
-        let _latch = futex.latch.lock().unwrap();
-        for sleepers in [&futex.probing, &futex.resting] {
-            if count == 1 {
-                sleepers.notify_one();
-            } else {
-                sleepers.notify_all();
+        let mut sleepers = futex.sleepers.lock().unwrap();
+        let bits = if self.has_fallen() { u32::MAX } else { bits };
+        let mut woken = 0;
+        for bit in (0..BITS).filter(|&bit| bits & 1 << bit != 0) {
+            while woken < count && sleepers[bit] > 0 {
+                (sleepers[bit], woken) = (sleepers[bit] - 1, woken + 1);
+                futex.probing[bit].notify_one();
             }
         }
+        if count == 1 {
+            futex.resting.notify_one();
+        } else {
+            futex.resting.notify_all();
+        }
+        woken
     }
 
     /// Ends a process: its descriptions and their locks are gone.

@@ -12,7 +12,7 @@ use crate::cell::{BLOCK_TAG, TAG_MASK};
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::layout::{WORD, block};
-use crate::lock::{self, Tried, Waited};
+use crate::lock::{self, Tried};
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::rows::KIND as TABLE_KIND;
@@ -37,9 +37,9 @@ pub fn try_turn(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
-    waited: Waited,
+    flags: u64,
 ) -> Result<bool> {
-    let flags = lock::cpu_flags() | waited.flags();
+    let flags = lock::cpu_flags() | flags;
     let tried = lock::try_acquire(segment, turn(cell), participant.me, flags)?;
     Ok(!matches!(tried, Tried::Held(_)))
 }

@@ -8,7 +8,7 @@ use crate::error::raise;
 use crate::primitive::Primitive;
 use crate::waiter::Wait;
 use courtyard_core::error::Error;
-use courtyard_core::lock::Waited;
+use courtyard_core::lock::Waiter;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Sift};
 use courtyard_core::space::Space;
@@ -50,13 +50,15 @@ impl<'a> Sorted<'a> {
         }
         let (space, cell) = (base.handle.space, base.handle.cell);
         let mut wait = Wait::new(&base.handle, queue::turn(cell));
-        let (mut waited, mut is_first) = (Waited::default(), true);
+        let mut waiter = Waiter::new(&space.segment, queue::turn(cell));
+        let mut is_first = true;
         loop {
             let Some(open) = base.handle.open_until(py, limit)? else {
                 return Ok(None);
             };
-            let taken = queue::try_turn(&space.segment, &open, cell, waited);
+            let taken = queue::try_turn(&space.segment, &open, cell, waiter.flags());
             if taken.map_err(|error| raise(py, error))? {
+                waiter.acquired();
                 TURNS.with_borrow_mut(|turns| turns.push(this));
                 let holder = open.participant;
                 return Ok(Some(Some(Sorted { base, holder })));
@@ -66,9 +68,7 @@ impl<'a> Sorted<'a> {
             let Some(most) = most else {
                 return Ok(None);
             };
-            wait.stand(py, most, || {
-                space.stand_slice(queue::turn(cell), most, &mut waited)
-            })?;
+            wait.stand(py, most, || space.stand_slice(&mut waiter, most))?;
         }
     }
 

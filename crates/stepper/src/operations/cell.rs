@@ -7,10 +7,11 @@ use crate::stage::{
 };
 use courtyard_core::cell::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
 use courtyard_core::layout::RESERVED_SLOT;
+use courtyard_core::lock::{self, Waiter};
+use courtyard_core::mutex;
 use courtyard_core::participant::Me;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
-use courtyard_core::{lock, mutex};
 
 /// A cell of slot 0, and the event word that somebody sleeps on.
 struct Scene {
@@ -281,29 +282,50 @@ pub fn add(entries: &mut Vec<Entry>) {
             release,
         ));
     }
+    for (name, members) in [
+        ("release a lock that somebody starves for", lock::FIRST),
+        (
+            "release a lock that both batches wait for",
+            lock::FIRST | lock::SECOND,
+        ),
+    ] {
+        entries.push(mutual(
+            name,
+            Ends::Changed,
+            false,
+            move |space, made| {
+                acquire(space, made);
+                let word = space.segment.word(made.base);
+                word.fetch_or(lock::WAITERS | members, Ordering::Relaxed);
+            },
+            release,
+        ));
+    }
+    let keep = |space: &'static Space, made: Made| {
+        acquire(space, made);
+        let word = space.segment.word(made.base);
+        let kept =
+            lock::kept(word.load(Ordering::Relaxed) | lock::WAITERS | lock::FIRST | lock::SECOND);
+        word.store(kept, Ordering::Relaxed);
+    };
     entries.push(mutual(
-        "release a lock that somebody starves for",
-        Ends::Changed,
-        false,
-        |space, made| {
-            acquire(space, made);
-            let word = space.segment.word(made.base);
-            word.fetch_or(lock::WAITERS | lock::STARVING, Ordering::Relaxed);
-        },
-        release,
-    ));
-    entries.push(mutual(
-        "acquire a lock kept for those who slept",
+        "acquire a lock kept for those who starve",
         Ends::AsBefore,
         false,
+        keep,
         |space, made| {
-            let word = space.segment.word(made.base);
-            word.store(lock::WAITERS | lock::STARVING, Ordering::Relaxed);
-        },
-        |space, made| {
-            let slept = lock::WAITERS | lock::STARVING;
-            let got = mutex::try_acquire(&space.segment, me(space), made.base, slept);
+            let starving = lock::WAITERS | lock::FIRST;
+            let got = mutex::try_acquire(&space.segment, me(space), made.base, starving);
             assert!(got.expect("an answer"));
+        },
+    ));
+    entries.push(mutual(
+        "leave a lock that is kept for us",
+        Ends::AsBefore,
+        false,
+        keep,
+        |space, made| {
+            drop(Waiter::counted(&space.segment, made.base));
         },
     ));
     entries.push(mutual(

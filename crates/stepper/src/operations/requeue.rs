@@ -4,7 +4,6 @@ use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
-use courtyard_core::lock::Waited;
 use courtyard_core::queue::{self, Fresh, INLINE, Look, Order, Put, Queue, Seen, Sift, When};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::{cell, directory, heap};
@@ -276,7 +275,7 @@ fn promoting(entries: &mut Vec<Entry>) {
         (Order::Least, 3, 100),
         (all(), all()),
         |space, queue| {
-            let turn = queue::try_turn(&space.segment, me(space), queue.cell, Waited::default());
+            let turn = queue::try_turn(&space.segment, me(space), queue.cell, 0);
             assert!(turn.expect("an answer"));
             let sift = Sift {
                 moves: vec![(0, 1)],

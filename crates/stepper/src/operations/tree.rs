@@ -7,7 +7,6 @@ use courtyard_core::cell::{BLOCK_TAG, PAYLOAD, TAG_MASK};
 use courtyard_core::directory;
 use courtyard_core::heap;
 use courtyard_core::holding::Row;
-use courtyard_core::lock::Waited;
 use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, Queue, Sift};
 use courtyard_core::space::{Space, patient};
 
@@ -75,7 +74,7 @@ fn sink(space: &Space, queue: Queue) -> Option<Sift> {
 }
 
 fn take_turn(space: &Space, queue: Queue) {
-    let taken = queue::try_turn(&space.segment, me(space), queue.cell, Waited::default());
+    let taken = queue::try_turn(&space.segment, me(space), queue.cell, 0);
     assert!(taken.expect("an answer"), "the turn is another's");
 }
 

@@ -224,7 +224,7 @@ pub fn set_mode_of_folder(folder: &File, mode: u32) -> io::Result<()> {
 pub fn pause(time: Duration) {
     let word = 0;
     // SAFETY: a word of our own, which outlives the call.
-    unsafe { futex_wait(&raw const word, 0, time) };
+    unsafe { futex_wait(&raw const word, 0, time, ANY) };
 }
 
 pub fn effective_user() -> u32 {
@@ -373,28 +373,33 @@ pub enum Woken {
     Interrupted,
 }
 
-/// Sleeps while the 32-bit word reads `expected` (futex(2), shared).
+/// The bits of a sleeper that anybody wakes, and of a wake for all sleepers.
+pub const ANY: u32 = libc::FUTEX_BITSET_MATCH_ANY as u32;
+
+/// Sleeps while the 32-bit word reads `expected` (futex(2), shared); a wake with one of `bits` ends it.
 ///
 /// # Safety
 /// `word` is mapped and stays mapped during the call.
-pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration) -> Woken {
+pub unsafe fn futex_wait(word: *const u32, expected: u32, limit: Duration, bits: u32) -> Woken {
     if let Err(error) = fault::check("futex_wait") {
         return why(&error);
     }
+    // A wait with bits ends at a moment of this clock.
+    let end = clock(libc::CLOCK_MONOTONIC).saturating_add(limit);
     let limit = libc::timespec {
-        tv_sec: limit.as_secs() as libc::time_t,
-        tv_nsec: libc::c_long::from(limit.subsec_nanos()),
+        tv_sec: libc::time_t::try_from(end.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(end.subsec_nanos()),
     };
     // SAFETY: the caller keeps `word` mapped; the kernel only reads it.
     let result = unsafe {
         libc::syscall(
             libc::SYS_futex,
             word,
-            libc::FUTEX_WAIT,
+            libc::FUTEX_WAIT_BITSET,
             expected,
             &raw const limit,
             0usize,
-            0,
+            bits,
         )
     };
     if result == 0 {
@@ -412,11 +417,11 @@ fn why(error: &io::Error) -> Woken {
     }
 }
 
-/// Wakes up to `count` sleepers on the word; returns how many.
+/// Wakes up to `count` sleepers on the word that have one of `bits`; returns how many.
 ///
 /// # Safety
 /// `word` is mapped.
-pub unsafe fn futex_wake(word: *const u32, count: u32) -> u32 {
+pub unsafe fn futex_wake(word: *const u32, count: u32, bits: u32) -> u32 {
     if fault::check("futex_wake").is_err() {
         return 0;
     }
@@ -426,11 +431,11 @@ pub unsafe fn futex_wake(word: *const u32, count: u32) -> u32 {
         libc::syscall(
             libc::SYS_futex,
             word,
-            libc::FUTEX_WAKE,
+            libc::FUTEX_WAKE_BITSET,
             count,
             0usize,
             0usize,
-            0,
+            bits,
         )
     };
     u32::try_from(woken).unwrap_or(0)
@@ -449,12 +454,16 @@ pub fn yield_now() {
 
 /// Time since boot, sleep included: the same clock in every process.
 pub fn boot_clock() -> Duration {
+    clock(libc::CLOCK_BOOTTIME)
+}
+
+fn clock(which: libc::clockid_t) -> Duration {
     let mut now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `now` is writable; the clock exists since Linux 2.6.39.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
+    // SAFETY: `now` is writable; both clocks exist since Linux 2.6.39.
+    unsafe { libc::clock_gettime(which, &raw mut now) };
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
