@@ -1,8 +1,9 @@
 //! The ring: every item comes out once and in order, whoever dies while he puts or takes.
 //!
 //! Producers and consumers run `queue::put_alone`, `put`, `get_alone` and `get` as they are, on a
-//! queue of two pages: inside a page, and where an item goes from one page to the next. The mortal
-//! one dies before each of its stores; the other reaps it and takes what is left.
+//! queue of three pages, of which putters leave one empty: inside a page, and where an item goes from
+//! one page to the next. The mortal one dies before each of its stores; the other reaps it and takes
+//! what is left.
 #![cfg(loom)]
 
 use courtyard_core::cell;
@@ -22,9 +23,9 @@ use courtyard_core::sync::Ordering;
 use loom::thread;
 use std::sync::{Arc, Mutex};
 
-const PAGES: [u64; 2] = [DATA, DATA + UNIT];
-const CELL: u64 = DATA + 2 * UNIT;
-const ROWS: u64 = DATA + 3 * UNIT;
+const PAGES: [u64; 3] = [DATA, DATA + UNIT, DATA + 2 * UNIT];
+const CELL: u64 = DATA + 3 * UNIT;
+const ROWS: u64 = DATA + 4 * UNIT;
 /// A record of one word, the items of these models.
 const RECORD: u64 = 2 * WORD;
 const QUEUE: Queue = Queue {
@@ -57,7 +58,8 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let room = (items * RECORD / WORD + 1).min((PAGES[0] + UNIT - first) / WORD);
     let pages = at(PAGES[0] + block::LARGE, 1)
         .chain(at(first, room))
-        .chain(at(PAGES[1] + block::LARGE, 2 + items * RECORD / WORD));
+        .chain(at(PAGES[1] + block::LARGE, 2 + items * RECORD / WORD))
+        .chain(at(PAGES[2] + block::LARGE, 1));
     let whole = [
         superblock::UUID,
         superblock::UUID + WORD,
@@ -67,9 +69,9 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let segment = Segment::new(own.chain(cell).chain(pages).chain(whole));
     let bounds = Bounds { items: 0, bytes };
     queue::lay_out(&segment, CELL, first, bounds, Order::Fifo);
-    for (page, next) in [(PAGES[0], PAGES[1]), (PAGES[1], PAGES[0])] {
+    for (index, page) in PAGES.into_iter().enumerate() {
         let link = segment.word(page + block::LARGE);
-        link.store(next, Ordering::Relaxed);
+        link.store(PAGES[(index + 1) % PAGES.len()], Ordering::Relaxed);
     }
     for slot in 0..2 {
         let named = segment.word(row(slot).at);
