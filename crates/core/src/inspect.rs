@@ -246,7 +246,10 @@ pub fn version(segment: &Segment, cell: u64, kind: u64) -> u64 {
     let changes = |event| wait::version(wait::observe(segment, cell + event));
     match kind {
         cell::MUTEX | cell::RMUTEX => mutex::version(segment, cell),
-        cell::QUEUE => changes(queue::ITEMS).wrapping_add(changes(queue::ROOM)),
+        cell::QUEUE => queue::EVENTS
+            .into_iter()
+            .map(changes)
+            .fold(0, u64::wrapping_add),
         cell::TABLE => table::version(segment, cell) / 2,
         cell::LIST => list::version(segment, cell) / 2,
         _ => changes(EVENT),

@@ -89,7 +89,17 @@ pub fn repeat(segment: &Segment, event: u64) {
 
 /// Announces a sleeper on the word it observed; None if the word has changed since.
 pub fn prepare(segment: &Segment, event: u64, observed: u64) -> Option<u64> {
-    let flagged = observed | SLEEPER;
+    announce(segment, event, observed, SLEEPER)
+}
+
+/// As `prepare`, of a sleeper on the space's bell, whose word it observed before this one: it is rung
+/// when this one changes.
+pub fn prepare_bell(segment: &Segment, event: u64, observed: u64) -> Option<u64> {
+    announce(segment, event, observed, BELL)
+}
+
+fn announce(segment: &Segment, event: u64, observed: u64, flag: u64) -> Option<u64> {
+    let flagged = observed | flag;
     if observed != flagged {
         let word = segment.word(event);
         // pairs with `notify`

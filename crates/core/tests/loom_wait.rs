@@ -13,7 +13,7 @@ use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::sync::{Ordering, relax};
-use courtyard_core::wait::{self, BELL, LOOK_AGAIN, SLEEPER};
+use courtyard_core::wait::{self, LOOK_AGAIN, SLEEPER};
 use loom::thread;
 use std::sync::Arc;
 
@@ -73,10 +73,7 @@ fn wait(segment: &Segment, changes: u64, way: Way, bug: Bug) {
             }
             continue;
         };
-        let (word, order) = (segment.word(EVENT), Ordering::SeqCst);
-        let flagged = observed | BELL;
-        if observed != flagged && (word.compare_exchange(observed, flagged, order, order)).is_err()
-        {
+        if wait::prepare_bell(segment, EVENT, observed).is_none() {
             continue;
         }
         if bug == Bug::BellReadLate {

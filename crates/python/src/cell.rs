@@ -357,7 +357,7 @@ impl Cell {
             return Ok(waiter::not_in_time(py));
         };
         let event = this.handle.cell + EVENT;
-        waiter::wait_until(py, &this.handle, event, deadline, || {
+        waiter::wait_until(py, &this.handle, &[event], deadline, || {
             waiter::test(x, this.get(py)?.into_bound(py))
         })
     }

@@ -9,7 +9,7 @@ use crate::subclass;
 use crate::waiter::{self, Deadline};
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::participant::Participant;
-use courtyard_core::{inspect, mutex};
+use courtyard_core::{inspect, mutex, queue};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -129,7 +129,12 @@ impl Primitive {
         let Some(_open) = handle.open_until(py, Limit::of(Some(deadline)))? else {
             return Ok(waiter::not_in_time(py));
         };
-        waiter::wait_until(py, handle, handle.cell + EVENT, deadline, || {
+        let events = match slf.get().kind {
+            cell::QUEUE => queue::EVENTS.as_slice(),
+            _ => &[EVENT],
+        };
+        let events: Vec<u64> = events.iter().map(|event| handle.cell + event).collect();
+        waiter::wait_until(py, handle, &events, deadline, || {
             waiter::test(x, slf.clone().into_any())
         })
     }

@@ -7,10 +7,12 @@ use crate::ending;
 use crate::error::{raise, waiting, waiting_until};
 use crate::handle::{Count, Handle};
 use courtyard_core::error::{Error, Result};
+use courtyard_core::layout::superblock;
 use courtyard_core::lock::Stood;
 use courtyard_core::lookout::Lookout;
 use courtyard_core::os;
 use courtyard_core::recover;
+use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, at_once};
 use courtyard_core::sync::relax;
 use courtyard_core::wait;
@@ -63,6 +65,64 @@ fn spin(space: &Space, event: u64, flagged: u64) -> bool {
     HOPE.set(less);
     false
 }
+
+/// The most words that are waited at.
+const MOST_EVENTS: usize = 4;
+
+/// What a waiter sleeps on: the event word, or, where there are several, the bell of the space.
+#[derive(Clone, Copy)]
+struct Events {
+    words: [u64; MOST_EVENTS],
+    count: usize,
+}
+
+impl Events {
+    fn new(events: &[u64]) -> Events {
+        let mut words = [0; MOST_EVENTS];
+        words[..events.len()].copy_from_slice(events);
+        let count = events.len();
+        Events { words, count }
+    }
+
+    /// The word slept on, last, and those by whose change it changes.
+    fn all(&self) -> impl Iterator<Item = u64> {
+        let bell = (self.count > 1).then_some(superblock::BELL);
+        self.words.into_iter().take(self.count).chain(bell)
+    }
+
+    /// The words as they are before the condition is tested; the last one first.
+    fn observe(&self, segment: &Segment) -> Observed {
+        let mut observed = [0; MOST_EVENTS + 1];
+        if self.count > 1 {
+            observed[self.count] = wait::observe(segment, superblock::BELL);
+        }
+        for (seen, event) in observed.iter_mut().zip(self.words).take(self.count) {
+            *seen = wait::observe(segment, event);
+        }
+        observed
+    }
+
+    /// Announces the sleeper; None if a word has changed since.
+    fn prepare(&self, segment: &Segment, observed: Observed) -> Option<Observed> {
+        let mut flagged = observed;
+        let last = self.all().count() - 1;
+        for (index, event) in self.all().enumerate() {
+            flagged[index] = match index == last {
+                true => wait::prepare(segment, event, observed[index])?,
+                false => wait::prepare_bell(segment, event, observed[index])?,
+            };
+        }
+        Some(flagged)
+    }
+
+    /// The word slept on, and what it was.
+    fn last(&self, observed: Observed) -> (u64, u64) {
+        let last = self.all().zip(observed).last();
+        last.unwrap_or_default()
+    }
+}
+
+type Observed = [u64; MOST_EVENTS + 1];
 
 /// A wait for an object at one of its words: counted, and noted for people when a first slice of
 /// it has passed in vain. A wait at a word of the space's own is nobody's.
@@ -188,6 +248,7 @@ pub fn attempt_until<T>(
     attempt_in(
         py,
         Wait::new(handle, event),
+        Events::new(&[event]),
         deadline,
         look,
         soonest,
@@ -207,22 +268,24 @@ pub fn attempt_at<T>(
     attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
     let (wait, never) = (Wait::of_space(space, event), Cell::new(None));
-    attempt_in(py, wait, Some(deadline), wait::LOOK_AGAIN, &never, attempt)
+    let (events, look) = (Events::new(&[event]), wait::LOOK_AGAIN);
+    attempt_in(py, wait, events, Some(deadline), look, &never, attempt)
 }
 
 fn attempt_in<T>(
     py: Python<'_>,
     mut wait: Wait<'_>,
+    events: Events,
     deadline: Option<Deadline>,
     look: Duration,
     soonest: &Cell<Option<Instant>>,
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
-    let (space, event) = (wait.space, wait.word);
+    let space = wait.space;
     let mut lookout = Lookout::new(look);
     let mut is_idle = false;
     loop {
-        let mut observed = wait::observe(&space.segment, event);
+        let mut observed = events.observe(&space.segment);
         if let Some(result) = attempt()? {
             return Ok(Some(result));
         }
@@ -236,7 +299,7 @@ fn attempt_in<T>(
                 continue;
             }
         }
-        let Some(flagged) = wait::prepare(&space.segment, event, observed) else {
+        let Some(flagged) = events.prepare(&space.segment, observed) else {
             py.check_signals()?; // it may be the attempt itself that changes the object, each time
             continue;
         };
@@ -247,6 +310,7 @@ fn attempt_in<T>(
                 return Ok(Some(result));
             }
         }
+        let (event, observed) = events.last(observed);
         let stood = wait.stand(py, left, || slice(space, event, observed, left, is_idle))?;
         is_idle = stood == Stood::TimedOut;
         if is_idle {
@@ -277,18 +341,21 @@ fn recovered(py: Python<'_>, space: &Space, found: Result<bool>, limit: Limit) -
     }
 }
 
-/// Waits until `test` returns an object that is true, and returns that; False on timeout.
+/// Waits until `test` returns an object that is true, and returns that; False on timeout. Each change
+/// of the object changes one of the event words.
 ///
 /// # Errors
 /// What `test` or a signal handler raises.
 pub fn wait_until<'py>(
     py: Python<'py>,
     handle: &Handle,
-    event: u64,
+    events: &[u64],
     deadline: Deadline,
     mut test: impl FnMut() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let found = attempt(py, handle, event, Some(deadline), wait::LOOK_AGAIN, || {
+    let (wait, never) = (Wait::new(handle, events[0]), Cell::new(None));
+    let (events, look) = (Events::new(events), wait::LOOK_AGAIN);
+    let found = attempt_in(py, wait, events, Some(deadline), look, &never, || {
         let tested = deadline::testing(deadline, || {
             let result = test()?;
             Ok(result.is_truthy()?.then_some(result))

@@ -121,7 +121,7 @@ fn fill(segment: &Segment, cell: u64, records: &[u8], room: u64) -> Result<(usiz
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     let tail = at(TAIL);
     let mut ordinal = head_of(segment, tail)?.ordinal();
-    if at(CLOSING) != 0 {
+    if at(CLOSING) & 1 != 0 {
         return Ok((0, tail));
     }
     let mut most = u64::MAX;

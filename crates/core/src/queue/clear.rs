@@ -6,9 +6,9 @@
 use super::bytes::count_cleared;
 use super::page;
 use super::{
-    DONE, FILLED, FINISHED, FIRST_RECORD, GET_LOCK, HEAD, Header, ITEMS, LENGTH, ORDER, PAGES,
-    Queue, REQUEUED, REQUEUED_COUNT, RETURNED, ROOM, SEQUENCE, STACKED, SURPLUS, TAIL, TREE,
-    TREE_ROOM, counts, head_of, order_of, unfinished,
+    DONE, EVENTS, FILLED, FIRST_RECORD, GET_LOCK, HEAD, Header, LENGTH, ORDER, PAGES, Queue,
+    REQUEUED, REQUEUED_COUNT, RETURNED, SEQUENCE, STACKED, SURPLUS, TAIL, TREE, TREE_ROOM, counts,
+    head_of, order_of, unfinished,
 };
 use crate::cell;
 use crate::doom;
@@ -93,7 +93,7 @@ pub fn clear(
             operation.write(cell + DONE, done.wrapping_add(open) & 0xFFFF_FFFF);
             count_cleared(operation, cell);
             operation.sequence(cell + SEQUENCE);
-            for event in [ITEMS, ROOM, FINISHED] {
+            for event in EVENTS {
                 operation.owe(cell + event);
             }
             operation.commit();

@@ -121,7 +121,7 @@ pub unsafe fn get_alone_but<'a>(
     // Before the lock: empty is what a loop that polls finds most.
     let is_stacked = at(RETURNED) != 0 || at(REQUEUED) != 0;
     if !is_stacked && read(segment, cell + HEAD) == read(segment, cell + TAIL) {
-        return (at(CLOSING) == 0).then_some(None);
+        return (at(CLOSING) & 1 == 0).then_some(None);
     }
     // SAFETY: as the caller promised.
     let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;

@@ -180,6 +180,7 @@ pub fn lease(
             bytes::count_block(operation, cell, Count::Leased, block)?;
             turn(operation, cell);
             is_left = page_of(operation.read(cell + HEAD)) != page;
+            operation.owe(cell + FINISHED); // for `wait_for`: fewest sleep there for something else
             operation.commit();
             crate::crash_point!("queue.leased");
             Ok(Some(Some(Lease { row, block })))

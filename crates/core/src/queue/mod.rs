@@ -16,8 +16,8 @@
 //! | `DONE`         | done     | get lock   | items done with, by `task_done` and for the dead   |
 //! | `SURPLUS`      | surplus  | get lock   | items done with by others than who took them       |
 //! | `MAXIMUM`      | maximum  | put lock   | how many items there may be, or 0                  |
-//! | `CLOSING`      | closing  | put lock   | not 0 after `shutdown`                             |
-//! | `FINISHED`     | finished |            | changes with `DONE`                                |
+//! | `CLOSING`      | closing  | put lock   | odd after `shutdown`; more with each, and each `reopen` |
+//! | `FINISHED`     | finished |            | changes with `DONE`, and with every item taken on a lease |
 //! | `PAGES`        | page     | put lock   | any page of the circle                             |
 //! | `ORDER`        | order    | once       | which item is taken first: an `Order`; `COUNTED`   |
 //! | `TREE`         | tree     | get lock   | the block of a priority queue's words              |
@@ -95,6 +95,8 @@ const SURPLUS: u64 = GET_LOCK + 56;
 const MAXIMUM: u64 = GET_LOCK + 64;
 const CLOSING: u64 = GET_LOCK + 72;
 pub const FINISHED: u64 = GET_LOCK + 80;
+/// Each change of a queue changes one of these event words.
+pub const EVENTS: [u64; 3] = [ITEMS, ROOM, FINISHED];
 const PAGES: u64 = GET_LOCK + 88;
 const ORDER: u64 = GET_LOCK + 96;
 const TREE: u64 = GET_LOCK + 104;
@@ -274,7 +276,19 @@ pub fn maximum(segment: &Segment, cell: u64) -> u64 {
 }
 
 pub fn is_closing(segment: &Segment, cell: u64) -> bool {
-    read(segment, cell + CLOSING) != 0
+    read(segment, cell + CLOSING) & 1 != 0
+}
+
+/// How often the queue was shut down.
+pub fn shutdowns(segment: &Segment, cell: u64) -> u64 {
+    read(segment, cell + CLOSING).div_ceil(2)
+}
+
+/// Whether the queue is shut down, or was since there were so many `shutdowns`: who waits ends then,
+/// also if it slept while the queue was reopened.
+pub fn is_over(segment: &Segment, cell: u64, shutdowns: u64) -> bool {
+    let closing = read(segment, cell + CLOSING);
+    closing & 1 != 0 || closing.div_ceil(2) != shutdowns
 }
 
 /// Sets how many items there may be.
@@ -309,8 +323,9 @@ pub fn shut_down(
 ) -> Result<()> {
     space.run_as(participant, patience, |operation| {
         operation.lock(queue.cell)?;
-        operation.write(queue.cell + CLOSING, 1);
-        for event in [ITEMS, ROOM, FINISHED] {
+        let closing = operation.read(queue.cell + CLOSING);
+        operation.write(queue.cell + CLOSING, closing.wrapping_add(1) | 1);
+        for event in EVENTS {
             operation.owe(queue.cell + event);
         }
         operation.commit();
@@ -330,7 +345,8 @@ pub fn reopen(
 ) -> Result<()> {
     space.run_as(participant, patience, |operation| {
         operation.lock(queue.cell)?;
-        operation.write(queue.cell + CLOSING, 0);
+        let closing = operation.read(queue.cell + CLOSING);
+        operation.write(queue.cell + CLOSING, closing.wrapping_add(1) & !1);
         operation.owe(queue.cell + ITEMS);
         operation.owe(queue.cell + ROOM);
         operation.commit();

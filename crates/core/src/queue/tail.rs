@@ -37,7 +37,7 @@ enum Room {
 #[inline(always)]
 pub(super) fn room_for(segment: &Segment, cell: u64, bytes: u64) -> Result<Option<Put>> {
     let at = |offset| segment.word(cell + offset).load(Ordering::Relaxed);
-    if at(CLOSING) != 0 {
+    if at(CLOSING) & 1 != 0 {
         return Ok(Some(Put::ShutDown));
     }
     // First of all: who waited for room would wait for ever.

@@ -1,6 +1,6 @@
 //! Taking all items out at once.
 
-use super::front::{tell, with_buffer};
+use super::front::with_buffer;
 use super::{Queue, Sorted};
 use crate::deadline::Limit;
 use crate::ending;
@@ -56,6 +56,5 @@ pub fn clear(slf: &Bound<'_, Queue>) -> PyResult<u64> {
     }
     drop(sorted);
     ending::waiting(py, || queue::free_cleared(space, participant));
-    tell(base);
     Ok(gone)
 }

@@ -181,14 +181,6 @@ pub fn quick_get_kept(
     })
 }
 
-/// Tells `wait_for` of an item taken or done with: it sleeps where items are told of.
-pub fn tell(base: &Primitive) {
-    let (segment, event) = (&base.handle.space.segment, base.handle.cell + ITEMS);
-    if courtyard_core::wait::observe(segment, event) & courtyard_core::wait::SLEEPER != 0 {
-        courtyard_core::wait::notify(segment, event);
-    }
-}
-
 /// When the first of the items that were requeued is due; None: there are none.
 ///
 /// # Errors
@@ -244,8 +236,10 @@ pub fn take(
     };
     let (space, cell) = (base.handle.space, base.handle.cell);
     let (event, soonest, mut looked) = (cell + ITEMS, Cell::new(None), false);
+    let shutdowns = queue::shutdowns(&space.segment, cell);
     let got = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &soonest, || {
-        let was_closing = queue::is_closing(&space.segment, cell);
+        // Before the look for items: those that were put before are seen then.
+        let is_over = queue::is_over(&space.segment, cell, shutdowns);
         if space.is_behind() {
             // An item of ours may be on its way back.
             base.handle
@@ -269,7 +263,7 @@ pub fn take(
                 Ok(Some(taken)) => return Ok(Some(Ok(taken))),
                 Ok(None) => {
                     soonest.set(next_due(slf, limit)?);
-                    if !was_closing || soonest.get().is_some() {
+                    if !is_over || soonest.get().is_some() {
                         return Ok(None);
                     }
                     if look_for_leases(py, base, &mut looked, limit)? {
@@ -297,7 +291,6 @@ pub fn take(
                     one each time while it was loaded first";
         Err(raise(py, Error::Full(what.into())))
     })?;
-    tell(base);
     Ok(got.unwrap_or(Err(End::Empty)))
 }
 

@@ -1,6 +1,6 @@
 //! `Lease`: an item that comes back unless it is done with.
 
-use super::front::{look_for_leases, next_due, tell};
+use super::front::{look_for_leases, next_due};
 use super::item::{decode_leased, is_poison};
 use super::{Queue, Sorted, empty, first_item, refused, shut_down};
 use crate::deadline::Limit;
@@ -75,6 +75,7 @@ impl Lease {
         };
         let (soonest, no_room) = (Cell::new(None), Cell::new(None));
         let was_alone = Cell::new(false);
+        let shutdowns = queue::shutdowns(&space.segment, queue.cell);
         let mut looked = false;
         let leased = waiter::attempt_until(
             py,
@@ -84,7 +85,7 @@ impl Lease {
             PROBE,
             &soonest,
             || loop {
-                let was_closing = queue::is_closing(&space.segment, queue.cell);
+                let is_over = queue::is_over(&space.segment, queue.cell, shutdowns);
                 if space.is_behind() {
                     // An item of ours may be on its way back.
                     base.handle
@@ -118,7 +119,7 @@ impl Lease {
                     return Ok(leased);
                 }
                 soonest.set(next_due(slf, limit)?);
-                if !was_closing || soonest.get().is_some() {
+                if !is_over || soonest.get().is_some() {
                     return Ok(None);
                 }
                 if !look_for_leases(py, base, &mut looked, limit)? {
@@ -134,7 +135,6 @@ impl Lease {
                 return Err(no_room.take().unwrap_or_else(|| empty(py)));
             }
         };
-        tell(base);
         let attempts = queue::attempts(&space.segment, lease.block);
         self.attempts
             .store(attempts.unwrap_or(1), Ordering::Relaxed);
@@ -300,7 +300,6 @@ impl Lease {
             Put::Done => own.handle.give_up(),
             _ => self.hold(held),
         }
-        tell(own);
         moved?;
         match put {
             Put::Done => Ok(()),
@@ -395,7 +394,6 @@ impl Lease {
             || queue::end_later(space, &open, queue, lease, end),
         );
         base.handle.give_up();
-        tell(base);
         ended.map(|_| true)
     }
 }

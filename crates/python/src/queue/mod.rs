@@ -33,7 +33,7 @@ use pyo3::types::{PyList, PyTuple, PyType};
 
 use clear::clear;
 pub use front::quick_get_kept;
-use front::{get, look, peek, tell};
+use front::{get, look, peek};
 use order::Sorted;
 use tail::{put, put_one, spare};
 
@@ -102,6 +102,11 @@ fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
     let (items, leased) = queue::counts(&handle.space.segment, handle.cell);
     let name = handle.shown_name(py);
     let name = name.map_or("the queue".into(), |name| format!("the queue {name}"));
+    if !queue::is_closing(&handle.space.segment, handle.cell) {
+        let message =
+            format!("{name} was shut down by shutdown() while this call waited; it was reopened");
+        return shut_down_saying(py, message);
+    }
     let left = match (by_put, items, leased) {
         (true, ..) => {
             format!(
@@ -113,7 +118,10 @@ fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
             format!("it is empty, but for what is on leases ({leased})")
         }
     };
-    let message = format!("{name} was shut down by shutdown(): {left}");
+    shut_down_saying(py, format!("{name} was shut down by shutdown(): {left}"))
+}
+
+fn shut_down_saying(py: Python<'_>, message: String) -> PyErr {
     let made = py
         .import("courtyard._errors")
         .and_then(|module| module.getattr("ShutDown"))
@@ -460,7 +468,6 @@ impl Queue {
             || queue::task_done_later(space, &open, queue, row),
         )?;
         if done != Some(false) {
-            tell(base);
             return Ok(());
         }
         Err(PyValueError::new_err("task_done() called too many times"))
@@ -492,8 +499,9 @@ impl Queue {
     /// Shut the queue down: put raises ShutDown, get too once it is empty.
     ///
     /// As queue.Queue on Python 3.13. With immediate the items in it are dropped and count as
-    /// done. Who waits is told. An item on a lease may come back after it, by requeue() too. A named
-    /// queue stays shut down until reopen().
+    /// done. Every call that waits in the queue at this time ends: with what there is to be had or
+    /// room that there is, else with ShutDown, also if it only runs again after reopen(). An item on a
+    /// lease may come back after it, by requeue() too. A named queue stays shut down until reopen().
     #[pyo3(signature = (immediate=false))]
     fn shutdown(slf: &Bound<'_, Self>, immediate: bool) -> PyResult<()> {
         let (py, base) = (slf.py(), slf.as_super().get());
@@ -541,6 +549,9 @@ impl Queue {
     }
 
     /// Undo shutdown(): items can be put again; those that are in it stay.
+    ///
+    /// Calls that waited when it was shut down end all the same, as shutdown() says; those that come
+    /// after reopen() wait as ever.
     ///
     /// A named queue that was shut down stays so for the next program that opens it; this, or
     /// deleting its name (del space["jobs"]), makes it usable again. Does nothing to a queue that is

@@ -1,7 +1,7 @@
 //! Putting items.
 
 use super::item::{KIND_LINKED, with_links};
-use super::{Queue, Sorted, full, refused};
+use super::{Queue, Sorted, full, refused, shut_down};
 use crate::codec::{self, Encoded, Links};
 use crate::deadline::Limit;
 use crate::primitive::Primitive;
@@ -110,11 +110,16 @@ fn put_parts(
     // A full space is like a full queue while a `get` could make room.
     let event = base.handle.cell + ROOM;
     let limit = Limit::of(wait);
+    let shutdowns = queue::shutdowns(&space.segment, base.handle.cell);
     let fresh = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
+        let is_over = queue::is_over(&space.segment, base.handle.cell, shutdowns);
         let fresh = base.handle.copying_until(py, length, limit, |patience| {
             queue::prepare(space, participant, patience, kind, parts)
         });
-        if_room(py, base, wait, fresh)
+        match if_room(py, base, wait, fresh)? {
+            None if is_over => Err(shut_down(slf, true)),
+            fresh => Ok(fresh),
+        }
     })?;
     match fresh {
         Some(fresh) => put_fresh(slf, item, &fresh, wait),
@@ -152,7 +157,9 @@ pub fn put_fresh(
     let (space, queue) = (base.handle.space, Queue::queue(base));
     let event = base.handle.cell + ROOM;
     let limit = Limit::of(wait);
+    let shutdowns = queue::shutdowns(&space.segment, queue.cell);
     let done = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
+        let is_over = queue::is_over(&space.segment, queue.cell, shutdowns);
         let Some(sorted) = Sorted::take(slf, limit)? else {
             return Ok(None);
         };
@@ -165,7 +172,8 @@ pub fn put_fresh(
                 None => queue::put(space, &open, patience, queue, fresh),
             });
         let done = done.map(|put| put.filter(|&put| put != Put::Full));
-        if_room(py, base, wait, done)
+        let done = if_room(py, base, wait, done)?;
+        Ok(done.or(is_over.then_some(Put::ShutDown)))
     })?;
     match done.unwrap_or(Put::Full) {
         Put::Done => Ok(()),

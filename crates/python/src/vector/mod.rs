@@ -219,7 +219,7 @@ impl Vector {
             return Ok(waiter::not_in_time(py));
         };
         let event = handle.cell + EVENT;
-        waiter::wait_until(py, handle, event, deadline, || {
+        waiter::wait_until(py, handle, &[event], deadline, || {
             if x.is_callable() {
                 x.call1((slf,))
             } else {
