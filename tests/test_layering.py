@@ -18,7 +18,7 @@ LAYERS = [
     ["segment"],
     ["byte"],
     ["participant"],
-    ["lock", "journal", "wait", "waiting"],
+    ["lock", "journal", "progress", "wait", "waiting"],
     ["alone", "operation", "recover"],
     ["heap", "lookout", "reading"],
     ["space"],

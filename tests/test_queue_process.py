@@ -49,6 +49,26 @@ def test_every_item_once_and_in_its_producers_order(ctx: BaseContext) -> None:
             assert numbers == sorted(numbers)
 
 
+def test_check_beside_consumers_accuses_nobody() -> None:
+    """Blocks leave the queue, and are freed, while check() reads who has which."""
+    q = cy.Queue()
+
+    def take() -> None:
+        while q.get() is not None:
+            time.sleep(0.001)
+
+    children = [fork(take) for _ in range(2)]
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        q.put_many([b"x" * 5000] * 20)
+        while q.qsize():
+            q.check()
+    q.put_many([None, None])
+    for child in children:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    q.check()
+
+
 def test_consumers_share_the_work() -> None:
     """Fairness: with work for all, nobody is left without."""
     q, results = cy.Queue(), cy.Queue()

@@ -1,5 +1,6 @@
 //! The record set apart for the one thread at a time that nothing stands in the way of: the GIL's
-//! holder, who spins, waits and cures nothing, and leaves all that to an `Operation`.
+//! holder, who spins, waits and cures nothing, and leaves all that to an `Operation`. It moves no block and
+//! no link, so nobody counts it (see `progress`).
 
 use crate::lock::{self, Tried};
 use crate::participant::Participant;
@@ -57,6 +58,10 @@ impl<'a> Alone<'a> {
     #[inline(always)]
     pub fn write(&mut self, word: u64, value: u64) {
         assert!(self.entries < record::ENTRY_PAIRS);
+        debug_assert!(
+            word >= layout::BITMAPS,
+            "a word of a magazine, or of blocks in hand"
+        );
         let entry = self.base + record::ENTRIES + self.entries * 2 * WORD;
         self.segment.word(entry).store(word, Ordering::Relaxed);
         let new = self.segment.word(entry + WORD);

@@ -1,9 +1,10 @@
 //! Does the space contradict itself? Every block in exactly one state, every reference counted.
 //!
 //! Free blocks, tables and references are read under their locks. What threads have at hand, and
-//! what an object's word links, changes without these; so all is collected twice, and judged if
-//! nothing moved meanwhile. Beside writers that never pause no such moment may be found: then
-//! figures are given, and nobody is accused.
+//! what an object's word links, changes without these; so all is collected twice, and judged if it
+//! is the same and no record was carried through from the first time to the second (`progress`).
+//! Beside writers that never pause no such moment may be found: then figures are given, and nobody is
+//! accused.
 
 use crate::census::{self, Census};
 use crate::directory;
@@ -16,6 +17,7 @@ use crate::operation::{self, Operation};
 use crate::os;
 use crate::participant::{FREE, State};
 use crate::pin;
+use crate::progress::Progress;
 use crate::rows;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
@@ -47,7 +49,7 @@ pub fn check(space: &Space, patience: Patience) -> Result<Census> {
 /// How often a quiet moment is looked for.
 const ATTEMPTS: u32 = 200;
 
-/// Collects twice under the locks; true if nothing moved.
+/// Collects twice under the locks; true if nothing moved while it was collected first.
 fn look(space: &Space, operation: &mut Operation) -> Attempt<(bool, Snapshot, heap::Walk)> {
     operation.lock(superblock::DIRECTORY_LOCK)?;
     operation.lock(superblock::RETIRED_LOCK)?;
@@ -55,16 +57,17 @@ fn look(space: &Space, operation: &mut Operation) -> Attempt<(bool, Snapshot, he
     let walk = heap::walk(operation)?;
     let first = Snapshot::collect(space, operation)?;
     let second = Snapshot::collect(space, operation)?;
-    Ok((first == second && !second.applying, second, walk))
+    let quiet = first == second && first.progress.is_at_rest();
+    Ok((quiet, second, walk))
 }
 
 /// Everything that claims a block or holds a reference.
 #[derive(PartialEq, Eq)]
 struct Snapshot {
-    /// The next block's serial, and each object's version: a change that was undone shows.
+    /// How far the records had come before the rest was read.
+    progress: Progress,
+    /// The next block's serial, and each object's version: changes without a record show there.
     versions: Vec<u64>,
-    /// Whether a thread was between its commit and the end of its record.
-    applying: bool,
     participants: u64,
     claims: Vec<(u64, &'static str)>,
     /// The row of each membership's and each ticket's object.
@@ -93,8 +96,8 @@ impl Snapshot {
         let segment = &space.segment;
         let read = |offset| segment.word(offset).load(Ordering::Acquire);
         let mut snapshot = Snapshot {
+            progress: Progress::read(segment),
             versions: vec![read(superblock::NEXT_SERIAL)],
-            applying: false,
             participants: 0,
             claims: Vec::new(),
             members: Vec::new(),
@@ -170,7 +173,6 @@ impl Snapshot {
         self.participants += 1;
         for index in 0..slot::RECORD_COUNT {
             let record = layout::thread_record(slot, index);
-            self.applying |= read(record + record::COMMIT) != 0;
             for magazine in (0..CLASSES.len()).map(|class| operation::magazine(record, class)) {
                 for at in 1..=read(magazine).min(record::MAGAZINE_ROOM) {
                     self.claims.push((read(magazine + at * WORD), AT_HAND));

@@ -3,10 +3,14 @@
 //! Entries `(word, new value)` are written, then *committed* by one store; then the sequence
 //! words turn odd, the entries are applied, the sequences turn even, the record is cleared.
 //!
-//! | commit word | died here leaves                     | recovery                    |
-//! | ----------- | ------------------------------------ | --------------------------- |
-//! | 0           | entries that mean nothing            | forgets them                |
-//! | committed   | none, some or all of them applied    | applies all of them (again) |
+//! | commit word     | died here leaves                     | recovery                    |
+//! | --------------- | ------------------------------------ | --------------------------- |
+//! | `n`, 0          | entries that mean nothing            | forgets them                |
+//! | `n`, committed  | none, some or all of them applied    | applies all of them (again) |
+//! | `n + 1`, 0      | the whole change                     | forgets it                  |
+//!
+//! So the word that clears a record also counts it, for whoever reads what records change and must
+//! know whether one was carried through meanwhile (`progress`).
 //!
 //! Replay is right because every word named is guarded by a lock that the writer holds from
 //! reading it until the record is cleared, and no word ever written without that lock is named.
@@ -252,21 +256,21 @@ impl<'a> Record<'a> {
         if chained != 0 && !planted(Bug::ChainAfterCommit) {
             self.put(record::CHAIN, self.chain.payload);
         }
-        let word = here | self.sequences << 16 | self.copies << 32 | chained << 40;
+        let commit = self.segment.word(self.base + record::COMMIT);
+        let carried = commit.load(Ordering::Relaxed) & !record::TO_REPLAY;
+        let word = carried | record::committed(here, self.sequences, self.copies, chained);
         if planted(Bug::OddBeforeCommit) {
             self.turn_odd();
         }
         compiler_fence(Ordering::SeqCst); // entries before commit
         crate::crash_point!("journal.written");
-        self.segment
-            .word(self.base + record::COMMIT)
-            .store(word, Ordering::Release);
+        commit.store(word, Ordering::Release);
         compiler_fence(Ordering::SeqCst); // commit before apply
         if planted(Bug::ChainAfterCommit) {
             self.put(record::CHAIN, self.chain.payload);
         }
         crate::crash_point!("journal.committed");
-        self.apply();
+        self.apply(cleared(word));
     }
 
     fn pair(index: u64) -> u64 {
@@ -286,10 +290,10 @@ impl<'a> Record<'a> {
 
     /// Applies a committed record and clears it. Doing so again changes nothing. Words that were
     /// scribbled on since they were written, or looked at, are passed over.
-    fn apply(&mut self) {
+    fn apply(&mut self, cleared: u64) {
         let segment = self.segment;
         if planted(Bug::ClearBeforeApply) {
-            self.put(record::COMMIT, 0);
+            self.put(record::COMMIT, cleared);
         }
         self.turn_odd();
         fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
@@ -317,7 +321,7 @@ impl<'a> Record<'a> {
         compiler_fence(Ordering::SeqCst); // apply before clear
         segment
             .word(self.base + record::COMMIT)
-            .store(0, Ordering::Release);
+            .store(cleared, Ordering::Release);
         compiler_fence(Ordering::SeqCst); // clear before the next record's entries
         crate::crash_point!("journal.cleared");
         self.forget();
@@ -337,16 +341,17 @@ impl<'a> Record<'a> {
             };
             commit = (0..record::ENTRY_PAIRS).take_while(named).count() as u64;
         }
-        if commit == 0 {
+        if commit & record::TO_REPLAY == 0 {
             return true;
         }
-        let chained = commit >> 40;
+        let number = |from: u32, to: u32| (commit >> from) & ((1 << (to - from)) - 1);
+        let chained = number(record::CHAINED_AT, record::CARRIED.trailing_zeros());
         let mut dead = Record {
             segment,
             base,
-            entries: (commit & 0xFFFF) + chained,
-            sequences: commit >> 16 & 0xFFFF,
-            copies: commit >> 32 & 0xFF,
+            entries: number(0, record::SEQUENCES_AT) + chained,
+            sequences: number(record::SEQUENCES_AT, record::COPIES_AT),
+            copies: number(record::COPIES_AT, record::CHAINED_AT),
             chain: Chain::default(),
         };
         if chained != 0 {
@@ -357,7 +362,7 @@ impl<'a> Record<'a> {
             dead.sequences = 0;
         }
         if dead.is_sound() {
-            dead.apply();
+            dead.apply(cleared(commit));
             return true;
         }
         segment
@@ -365,7 +370,7 @@ impl<'a> Record<'a> {
             .store(base, Ordering::Relaxed);
         segment
             .word(base + record::COMMIT)
-            .store(0, Ordering::Release);
+            .store(cleared(commit), Ordering::Release);
         false
     }
 
@@ -379,7 +384,6 @@ impl<'a> Record<'a> {
         if here > record::ENTRY_PAIRS
             || chain.pairs != 0 && (room.is_err() || here < record::ENTRY_PAIRS)
             || self.sequences > record::SEQUENCE_PAIRS
-            || self.copies > 1
         {
             return false;
         }
@@ -395,8 +399,16 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The commit word after that of a committed record: it is carried through, and nothing is to be replayed.
+fn cleared(commit: u64) -> u64 {
+    if planted(Bug::RecordsUncounted) {
+        return commit & !record::TO_REPLAY;
+    }
+    (commit & !record::TO_REPLAY).wrapping_add(record::CARRIED)
+}
+
 /// Commits, applies and clears a record that has only entries, written at `base`. Words that were
-/// scribbled on since they were written are passed over.
+/// scribbled on since they were written are passed over. It is not counted, as it moves no block (see `progress`).
 ///
 /// # Crash
 /// As `Record::commit`.
@@ -437,7 +449,7 @@ pub fn commit_under(segment: &Segment, base: u64, entries: u64, sequence: u64) {
     let commit = segment.word(base + record::COMMIT);
     compiler_fence(Ordering::SeqCst); // entries before commit
     crate::crash_point!("journal.written");
-    commit.store(entries | 1 << 16, Ordering::Release);
+    commit.store(record::committed(entries, 1, 0, 0), Ordering::Release);
     compiler_fence(Ordering::SeqCst); // commit before apply
     crate::crash_point!("journal.committed");
     sequence_word.store(even | 1, Ordering::Relaxed);

@@ -187,9 +187,24 @@ pub mod record {
     use super::{PAGE, many};
 
     pub const STRIDE: u64 = PAGE;
-    /// 0: nothing to replay. Otherwise committed: `entries | sequences << 16 | copies << 32 |
-    /// chained << 40`.
+    /// In its lower 40 bits what is committed and to be replayed (`committed`), or 0: nothing. The
+    /// rest counts the records that were carried through here.
     pub const COMMIT: u64 = 0x000;
+    /// One more of these in `COMMIT`.
+    pub const CARRIED: u64 = 1 << 40;
+    pub const TO_REPLAY: u64 = CARRIED - 1;
+    /// Where the other numbers of a committed record stand, behind that of its entries.
+    pub const SEQUENCES_AT: u32 = 7;
+    pub const COPIES_AT: u32 = 11;
+    pub const CHAINED_AT: u32 = 12;
+    /// How many entries there may be beyond the first ones.
+    pub const MOST_CHAINED: u64 = (1 << 28) - 1;
+
+    /// What `COMMIT` says of a record that is to be replayed.
+    pub const fn committed(entries: u64, sequences: u64, copies: u64, chained: u64) -> u64 {
+        entries | sequences << SEQUENCES_AT | copies << COPIES_AT | chained << CHAINED_AT
+    }
+
     /// Where the entries go on that find no room here: the payload of a block of the writer's.
     pub const CHAIN: u64 = 0x008;
     pub const COPY_FROM: u64 = 0x010;
@@ -346,6 +361,7 @@ pub fn layout_hash() -> u64 {
         record::MAGAZINES,
         record::MAGAZINE_ROOM,
         record::ENTRY_PAIRS,
+        record::CARRIED,
         BITMAPS,
         superblock::DIRECTORY_LOCK,
         superblock::TICKETS,
@@ -376,6 +392,10 @@ mod tests {
         assert!(record::MAGAZINES + magazines <= record::STRIDE);
         const {
             assert!(record::ENTRIES + record::ENTRY_PAIRS * 16 <= record::MAGAZINES);
+            assert!(record::ENTRY_PAIRS < 1 << record::SEQUENCES_AT);
+            assert!(record::SEQUENCE_PAIRS < 1 << (record::COPIES_AT - record::SEQUENCES_AT));
+            assert!(record::COPIES_AT + 1 == record::CHAINED_AT);
+            assert!((record::MOST_CHAINED + 1) << record::CHAINED_AT == record::CARRIED);
             assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
             assert!(slot::END_OF_MEMBERS <= slot::LENT);

@@ -1,7 +1,7 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `backlog crash keep layout` · `loan pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal wait waiting` ·
+//! `error seed sync os` · `backlog crash keep layout` · `loan pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal progress wait waiting` ·
 //! `alone operation recover` · `heap lookout reading` · `space` · `deferral growth hole` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
 //! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
 //! `census` · `check inspect` · `folder`.
@@ -51,6 +51,7 @@ pub mod os;
 pub mod participant;
 pub mod pending;
 pub mod pin;
+pub mod progress;
 pub mod queue;
 pub mod reading;
 pub mod recover;

@@ -36,6 +36,8 @@ bugs! {
     SequenceNotReplayed,
     /// journal: replay applies what was never committed.
     UncommittedReplayed,
+    /// journal: a record that was carried through is not counted.
+    RecordsUncounted,
     /// operation: the wakes owed are stored after the change.
     OwedAfterCommit,
     /// operation: the wakes owed are cleared before they are given.

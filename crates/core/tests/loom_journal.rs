@@ -3,6 +3,8 @@
 //!
 //! A pair of words under a lock and a sequence, always equal but inside a change. Writers are
 //! operations as they are; the reader is the loop of `cell::under_sequence`, one turn of it.
+//!
+//! A block changes hands twice, while somebody reads all words that may name it, as `check` does.
 #![cfg(loom)]
 
 use courtyard_core::layout::{self, WORD, record, slot};
@@ -10,6 +12,7 @@ use courtyard_core::lock::{self, PROBE, Stood, Tried, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::operation::Operation;
 use courtyard_core::participant::{Me, Participant};
+use courtyard_core::progress::Progress;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
@@ -32,6 +35,8 @@ enum Bug {
     NoFence,
     /// Reads the pair before it has the lock.
     ReadsUnlocked,
+    /// Takes two equal readings for one of a moment, whatever the records say.
+    ProgressIgnored,
 }
 
 fn read(segment: &Segment) -> [u64; 2] {
@@ -159,7 +164,8 @@ fn write_and_read(reader: bool, stores: u64, bug: Bug) {
     }
     for index in 0..slot::RECORD_COUNT {
         let commit = layout::thread_record(0, index) + record::COMMIT;
-        assert_eq!(segment.word(commit).load(Ordering::Relaxed), 0);
+        let commit = segment.word(commit).load(Ordering::Relaxed);
+        assert_eq!(commit & record::TO_REPLAY, 0);
     }
     segment.live(1, IMMORTAL, || add(&segment, &other, bug));
     assert_eq!(settled(&segment, bug), added + 1);
@@ -182,6 +188,88 @@ fn reap_twice(stores: u64, reaper_stores: u64) {
         let added = settled(&segment, bug);
         assert!((1..=2).contains(&added), "{added} of two adds");
     }
+}
+
+/// Where a block is: with its taker, when it is free and when it is not, or in a queue. In this order
+/// they are read.
+const PLACES: [u64; 3] = [DATA, DATA + WORD, DATA + 2 * WORD];
+const BLOCK: u64 = 1;
+
+/// Takes the block from the queue, and frees it.
+fn take_and_free(segment: &Segment, taker: &Participant) {
+    let [free, taken, queue] = PLACES;
+    for (from, to) in [(queue, taken), (taken, free)] {
+        let mut operation = Operation::begin(segment, taker, 0);
+        operation.write(from, 0);
+        operation.write(to, BLOCK);
+        operation.commit();
+    }
+}
+
+fn places(segment: &Segment) -> Vec<u64> {
+    let read = |&word: &u64| segment.word(word).load(Ordering::Relaxed);
+    PLACES.iter().map(read).collect()
+}
+
+/// Reads all places twice, and judges if nothing happened from the first time to the second. True: so
+/// it was.
+fn judge(segment: &Segment, bug: Bug) -> bool {
+    let read = || (Progress::read(segment), places(segment));
+    let ((before, first), (after, second)) = (read(), read());
+    let is_still = before == after && before.is_at_rest() || bug == Bug::ProgressIgnored;
+    let is_quiet = is_still && first == second;
+    if is_quiet {
+        let owners = first.iter().filter(|&&place| place == BLOCK).count();
+        assert_eq!(owners, 1, "a block with another number of owners");
+    }
+    is_quiet
+}
+
+/// A block is taken and freed by one who dies after so many stores and is reaped, beside one who reads.
+fn change_hands(stores: u64, bug: Bug) {
+    let segment = Arc::new(Segment::new(Segment::slot(0, 2).chain(PLACES)));
+    let taker = join(&segment, 0);
+    let dead = taker.me;
+    segment.word(PLACES[2]).store(BLOCK, Ordering::Relaxed);
+    let taking = segment.clone();
+    let taking = thread::spawn(move || {
+        let lived = taking.live(0, stores, || take_and_free(&taking, &taker));
+        if lived.is_none() {
+            reap(&taking, dead);
+        }
+    });
+    judge(&segment, bug);
+    taking.join().unwrap();
+    assert!(judge(&segment, bug), "nobody is at work");
+}
+
+#[test]
+fn a_block_changes_hands() {
+    mortal::explore("a block changes hands", 4, || {
+        change_hands(IMMORTAL, Bug::None);
+    });
+}
+
+#[test]
+fn a_block_changes_hands_of_one_who_dies() {
+    let places = mortal::every_death(|stores| {
+        let name = format!("a block changes hands, its taker dies after {stores} stores");
+        mortal::explore(&name, 3, move || change_hands(stores, Bug::None));
+    });
+    assert!(places > 10, "{places} places to die");
+}
+
+#[test]
+#[should_panic(expected = "a block with another number of owners")]
+fn catches_records_that_are_not_counted() {
+    let _planted = seed::plant(seed::Bug::RecordsUncounted);
+    mortal::explore("seed", 4, || change_hands(IMMORTAL, Bug::None));
+}
+
+#[test]
+#[should_panic(expected = "a block with another number of owners")]
+fn catches_equal_words_taken_for_a_moment() {
+    mortal::explore("seed", 4, || change_hands(IMMORTAL, Bug::ProgressIgnored));
 }
 
 #[test]

@@ -274,7 +274,7 @@ fn a_record_of_changes() {
     changes.commit();
     assert_eq!((word(&space, at), word(&space, at + 8)), (4, 3));
     assert_eq!(word(&space, sequence), 2);
-    assert_eq!(word(&space, base + record::COMMIT), 0);
+    assert_eq!(word(&space, base + record::COMMIT), record::CARRIED);
 
     // Written and not committed: forgotten.
     let mut changes = Record::new(segment, base);
@@ -303,9 +303,13 @@ fn a_record_of_changes() {
             set(&space, sequence, even | 1);
             set(&space, at, 10);
         }
-        set(&space, base + record::COMMIT, count | 1 << 16 | 1 << 32);
+        let carried = word(&space, base + record::COMMIT);
+        let committed = carried | record::committed(count, 1, 1, 0);
+        set(&space, base + record::COMMIT, committed);
         assert!(Record::replay(segment, base));
         assert!(Record::replay(segment, base));
+        let cleared = word(&space, base + record::COMMIT);
+        assert_eq!(cleared, carried + record::CARRIED, "counted, and once");
         let words = [0, 8, 64, 72].map(|offset| word(&space, at + offset));
         assert_eq!(words, [10, 11, 10, 11]);
         assert_eq!(word(&space, sequence), even + 2);
@@ -336,7 +340,7 @@ fn a_record_of_changes() {
         set(&space, base + record::COMMIT, count);
         assert!(!Record::replay(segment, base), "{wrong:#x}");
         assert_ne!(word(&space, at), 77, "{wrong:#x}");
-        assert_eq!(word(&space, base + record::COMMIT), 0);
+        assert_eq!(word(&space, base + record::COMMIT), record::CARRIED);
     }
     // Copies to or from where none may go, or so long that nobody would see their end.
     let far = segment.size();
@@ -356,13 +360,20 @@ fn a_record_of_changes() {
         set(&space, base + record::COPY_LENGTH, length);
         set(&space, base + record::COPY_COUNT, count);
         set(&space, base + record::COPY_STRIDE, stride);
-        set(&space, base + record::COMMIT, 1 << 32);
+        set(&space, base + record::COMMIT, record::committed(0, 0, 1, 0));
         assert!(!Record::replay(segment, base), "{from:#x} to {to:#x}");
     }
-    for commit in [65, 5 << 16, 2 << 32, u64::MAX] {
+    for commit in [
+        record::committed(65, 0, 0, 0),
+        record::committed(0, 5, 0, 0),
+        record::committed(0, 9, 0, 0),
+        u64::MAX,
+    ] {
         set(&space, base + record::COMMIT, commit);
         assert!(!Record::replay(segment, base), "{commit:#x}");
     }
+    // The count of those that were carried through starts again at 0.
+    assert_eq!(word(&space, base + record::COMMIT), 0);
     assert!(courtyard_core::check::check(&space, &mut patient).is_err());
 }
 
@@ -408,7 +419,8 @@ fn a_record_that_chains() {
             set(&space, entry + 8, value);
         }
         set(&space, base + record::CHAIN, chain);
-        set(&space, base + record::COMMIT, most | more << 40);
+        let committed = record::committed(most, 0, 0, more);
+        set(&space, base + record::COMMIT, committed);
     };
     fill(77);
     assert!(Record::replay(segment, base));
@@ -424,7 +436,8 @@ fn a_record_that_chains() {
         fill(78);
         set(&space, at_word, value);
         assert!(!Record::replay(segment, base), "{wrong}: {value:#x}");
-        assert_eq!(word(&space, base + record::COMMIT), 0, "{wrong}");
+        let left = word(&space, base + record::COMMIT) & record::TO_REPLAY;
+        assert_eq!(left, 0, "{wrong}");
         let found: Vec<u64> = words(&space);
         assert!(found.iter().all(|&word| word == 77), "{wrong}: {value:#x}");
         assert_eq!(word(&space, superblock::DAMAGED), base, "{wrong}");
@@ -443,17 +456,17 @@ fn a_record_that_chains() {
     }
     for (here, chained) in [
         (most, far / 16),
-        (most, (1 << 24) - 1),
+        (most, record::MOST_CHAINED),
         (most - 1, more),
         (most - 30, more),
         (0, more),
         (most + 1, more),
-        (0xFFFF, more),
+        (127, more),
     ] {
         dropped(
             "too many, or too few",
             base + record::COMMIT,
-            here | chained << 40,
+            record::committed(here, 0, 0, chained),
         );
     }
     for wrong in [at + 4, 0, superblock::SIZE, layout::slot_state(3), far] {

@@ -95,7 +95,7 @@ pub fn journals(draft: &mut Draft) {
         let owner = draft.some_slot();
         let base = layout::thread_record(owner, draft.random.below(slot::RECORD_COUNT));
         let (entries, sequences) = (draft.random.below(66), draft.random.below(6));
-        let copies = draft.random.below(3);
+        let copies = draft.random.below(2);
         for index in 0..entries.min(record::ENTRY_PAIRS) {
             let (word, value) = (target(draft), draft.value(base));
             draft.set(base + record::ENTRIES + index * 2 * WORD, word);
@@ -118,13 +118,14 @@ pub fn journals(draft: &mut Draft) {
             let word = target(draft);
             draft.set(base + record::OWED + index * WORD, word);
         }
-        let mut commit = entries | sequences << 16 | copies << 32;
+        let mut commit = record::committed(entries, sequences, copies, 0);
         if draft.random.one_in(4) {
             // It goes on elsewhere; as a rule as one that is full does.
             let (here, place) = (draft.random.pick(&[64, 64, 63, 0]), target(draft));
             draft.set(base + record::CHAIN, place);
-            commit = commit & !0xFFFF | here | draft.random.below(300) << 40;
+            commit = record::committed(here, sequences, copies, draft.random.below(300));
         }
+        commit |= draft.random.below(1 << 24) * record::CARRIED;
         draft.set(base + record::COMMIT, commit);
         if draft.random.one_in(2) {
             // Not only of one who is dead anyway.

@@ -34,6 +34,7 @@ fn caught(bug: Bug) -> Caught {
         Bug::SequenceLeftOut => Modelled(JOURNAL, "catches_a_record_without_a_sequence"),
         Bug::SequenceNotReplayed => Stepped("store small over small", "the sequence is odd"),
         Bug::UncommittedReplayed => Stepped("send", "check: a reference names object"),
+        Bug::RecordsUncounted => Modelled(JOURNAL, "catches_records_that_are_not_counted"),
         Bug::OwedAfterCommit => Stepped("write bytes, short, watched", "nobody was told"),
         Bug::OwedClearedBeforeWake => Stepped("change a scalar, watched", "nobody was told"),
         Bug::WakeBeforeStore => Modelled(WAIT, "catches_a_bump_before_the_change"),

@@ -5,9 +5,9 @@ use super::grow::resize;
 use super::rebuild::{Piece, rebuild};
 use super::{Batch, COUNT, List, Places, Ring, START, Token, lock, root, sequence};
 use crate::cell::{BLOCK_TAG, EVENT, TAG_MASK};
-use crate::error::{Result, corrupt};
+use crate::error::{Error, Result, corrupt};
 use crate::journal::Transfer;
-use crate::layout::{WORD, kind};
+use crate::layout::{WORD, kind, record};
 use crate::operation::Operation;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
@@ -274,6 +274,13 @@ fn make(
             let own = allocate(length)?;
             change.fill(segment, batch, own.payload());
             Through::Copy(own, to)
+        }
+        None if count > record::MOST_CHAINED => {
+            let what = format!(
+                "a slice with a step replaces {count} elements of a list at once; replace at most {}",
+                record::MOST_CHAINED
+            );
+            return Err(Error::Full(what));
         }
         None => Through::Chain(allocate(2 * length)?, change.words(segment, batch)),
     };
