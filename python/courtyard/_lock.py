@@ -33,8 +33,9 @@ class Lock(Shared, _native.Mutex):
     turn, ``acquire(blocking=False)`` returns False even if nobody holds the lock at that moment.
 
     When its holder is killed the next to acquire it gets it, about a millisecond after the
-    kernel has taken the dead process apart, at most a tenth of a second later; ``recovered`` is
-    then true until that one releases it, for it to look after what the dead one left half done.
+    kernel has taken the dead process apart, at most a tenth of a second later (later if those
+    who wait are many and die, too); ``recovered`` is then true until that one releases it, for it
+    to look after what the dead one left half done.
 
     Raises RuntimeError when released while free, ValueError for a timeout that makes no sense.
 

@@ -124,7 +124,10 @@ pub mod superblock {
     /// The space's own name, written before the file has one.
     pub const TITLE: u64 = 0xA00;
     pub const TITLE_ROOM: u64 = 0x400;
-    // The rest of the page is room for topics and clocks.
+    /// Which lock those who wait for it last asked after, and when: `lock::asking`. Never journaled.
+    pub const ASKED: u64 = 0xE00;
+    pub const ASKED_WORDS: u64 = 64;
+    // That is the page.
 }
 
 /// State words of the slots, one after another.
@@ -372,6 +375,7 @@ pub fn layout_hash() -> u64 {
         superblock::NAMED,
         OBJECT_ROW,
         superblock::TITLE,
+        superblock::ASKED,
         chunk::BLOCKS,
         block::LARGE,
         LOCK_WORDS,

@@ -17,7 +17,7 @@
 
 use crate::error::Result;
 use crate::layout::{SLOTS, superblock};
-use crate::lock::PROBE;
+use crate::lock::{PROBE, longer};
 use crate::participant::{DRAINING, LIVE, Me, State, is_alive, system};
 use crate::recover;
 use crate::seed::{Bug, planted};
@@ -26,11 +26,7 @@ use crate::sync::Ordering;
 use std::time::Duration;
 
 /// After how many processes is asked in the time of a `PROBE`.
-const LOOKS: u64 = 64;
-/// For each of so many processes, those who leave the looking to others sleep a `PROBE` longer ...
-const CROWD: u32 = 8;
-/// ... but never longer than this.
-const LONGEST: Duration = Duration::from_secs(8);
+const LOOKS: u64 = 32;
 
 const CLOCK_SHIFT: u32 = 16;
 
@@ -100,15 +96,9 @@ impl Lookout {
         Ok((0..SLOTS).any(|slot| State::read(segment, slot).state == DRAINING))
     }
 
-    /// Leaves it to others: sleeps twice as long from now on, at most so long that a crowd of any size
-    /// wakes up about a hundred times a second.
+    /// Leaves it to others.
     fn leave(&mut self, segment: &Segment, now: Duration) {
-        let living = (0..SLOTS).filter(|&slot| State::read(segment, slot).state == LIVE);
-        let crowd = PROBE * (living.count() as u32) / CROWD;
-        let most = crowd.min(LONGEST).max(self.every);
-        // Who began at one moment shall not all look at one moment.
-        let scattered = 0.75 + f64::from(now.subsec_micros() % 1000) / 2000.0;
-        self.limit = (self.limit * 2).min(most).mul_f64(scattered).max(PROBE);
+        self.limit = longer(segment, self.limit, self.every, now);
     }
 }
 

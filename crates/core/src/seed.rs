@@ -24,6 +24,8 @@ macro_rules! bugs {
 bugs! {
     /// lookout: a turn that somebody took is never over.
     TurnKept,
+    /// lock: a waiter never asks again whether the holder lives.
+    AskedForGood,
     /// journal: the commit is stored before the entries.
     CommitBeforeEntries,
     /// journal: the sequences turn odd before the commit.

@@ -11,7 +11,7 @@ use crate::table::{self, Table};
 use crate::vector::GuardedVector;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell::{self, Entered, Writer};
-use courtyard_core::lock::{self, PROBE, Waiter};
+use courtyard_core::lock::{self, Waiter};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -120,7 +120,7 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
             waiter.acquired();
             return Ok(true);
         }
-        let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
+        let Some(limit) = deadline.and_then(|deadline| deadline.left(waiter.limit())) else {
             return Ok(false);
         };
         wait.stand(py, limit, || space.stand_slice(&mut waiter, limit))?;

@@ -8,7 +8,7 @@ use crate::handle::Address;
 use crate::primitive::Primitive;
 use crate::waiter::{Deadline, Wait};
 use courtyard_core::cell;
-use courtyard_core::lock::{self, PROBE, Stood, Waiter};
+use courtyard_core::lock::{self, Stood, Waiter};
 use courtyard_core::mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -43,7 +43,7 @@ fn acquire_by<'a>(
             waiter.acquired();
             return Ok(true);
         }
-        let Some(limit) = deadline.and_then(|deadline| deadline.left(PROBE)) else {
+        let Some(limit) = deadline.and_then(|deadline| deadline.left(waiter.limit())) else {
             return Ok(false);
         };
         stand(&mut wait, limit, &mut waiter)?;

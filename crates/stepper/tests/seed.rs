@@ -15,6 +15,7 @@ enum Caught {
 const JOURNAL: &str = include_str!("../../core/tests/loom_journal.rs");
 const LOCK: &str = include_str!("../../core/tests/loom_lock.rs");
 const PARTICIPANT: &str = include_str!("../../core/tests/loom_participant.rs");
+const ASKING: &str = include_str!("../../core/tests/asking.rs");
 const LOOKOUT: &str = include_str!("../../core/tests/loom_lookout.rs");
 const WAIT: &str = include_str!("../../core/tests/loom_wait.rs");
 const PIN: &str = include_str!("../../core/tests/loom_pin.rs");
@@ -68,6 +69,7 @@ fn caught(bug: Bug) -> Caught {
         ),
         Bug::GenerationBeforeReplay => Stepped("store small over small", "recovery"),
         Bug::OwedNotRepeated => Stepped("change a scalar, watched", "nobody was told"),
+        Bug::AskedForGood => Modelled(ASKING, "catches_a_turn_to_ask_that_is_never_over"),
         Bug::TurnKept => Modelled(LOOKOUT, "catches_a_turn_that_is_never_over"),
         Bug::ReapBlindly => Modelled(PARTICIPANT, "catches_a_reaper_that_does_not_look_again"),
         Bug::ClaimBlindly => Modelled(PARTICIPANT, "catches_a_newcomer_that_does_not_look_again"),

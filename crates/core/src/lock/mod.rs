@@ -17,6 +17,7 @@
 //! Whoever takes a past word over sets WAITERS, because the dead holder's sleepers still sleep,
 //! and RECOVERED, which tells the holder that its predecessor died.
 
+mod asking;
 mod batch;
 
 use crate::error::{Result, corrupt};
@@ -26,9 +27,11 @@ use crate::participant::{self, LIVE, Me, State};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::sync::{Ordering, relax};
+use asking::Asking;
 use batch::{Batch, MEMBERS};
 use std::time::{Duration, Instant};
 
+pub use asking::longer;
 pub use batch::{FIRST, SECOND, kept};
 
 /// Somebody sleeps.
@@ -81,6 +84,7 @@ struct Waited {
     woken: bool,
     /// The batch that it has joined, and in which process.
     joined: Option<(Batch, u32)>,
+    asking: Asking,
 }
 
 impl Waited {
@@ -134,6 +138,7 @@ impl<'a> Waiter<'a> {
             slept: true,
             woken: true,
             joined: Some((Batch::First, os::process_id())),
+            asking: Asking::default(),
         };
         waiter
     }
@@ -153,11 +158,24 @@ impl<'a> Waiter<'a> {
 
     /// Notes that it has the lock: it waits no more.
     pub fn acquired(&mut self) {
+        self.leave_asking();
         self.waited = Waited::default();
     }
 
+    /// If it was the one that asks, another shall.
+    fn leave_asking(&self) {
+        if self.waited.asking.is_missed(self.segment) {
+            self.segment.wake(self.lock, 1);
+        }
+    }
+
+    /// How long it may sleep, so that a dead owner is noticed.
+    pub fn limit(&self) -> Duration {
+        self.waited.asking.limit()
+    }
+
     /// Waits, with nothing held, until the lock may be free; at most `limit`, which callers keep
-    /// to `PROBE` so that a dead owner is noticed.
+    /// to `PROBE` or to the waiter's own.
     ///
     /// # Errors
     /// `Corrupt` if the word names no slot; `System` if the owner's life cannot be asked after.
@@ -186,12 +204,13 @@ impl<'a> Waiter<'a> {
             }
             None => most = most.min(batch::kept_for(segment, seen)),
             Some(_) if is_past(segment, seen)? => return Ok(Stood::Changed),
-            Some(holder) => {
+            Some(holder) if waited.asking.is_due => {
                 let alive = participant::is_alive(segment, holder.slot);
                 if !alive.map_err(|e| participant::system("fcntl", segment, e))? {
                     return Ok(Stood::Dead(holder));
                 }
             }
+            Some(_) => {}
         }
         let mut flagged = seen | WAITERS;
         // A batch that is empty was given up: whoever is left of it joins anew.
@@ -215,6 +234,11 @@ impl<'a> Waiter<'a> {
         let bit = waited.batch().map_or(ORDINARY, Batch::futex_bit);
         let woken = segment.sleep_as(lock, flagged, most, bit);
         waited.woken = woken == Woken::Changed;
+        if woken != Woken::TimedOut {
+            waited.asking.woken();
+        } else if most == limit {
+            waited.asking.slept_in_vain(segment, lock);
+        }
         Ok(match woken.into() {
             Stood::TimedOut if most < limit => Stood::Woken,
             stood => stood,
@@ -231,6 +255,7 @@ impl Drop for Waiter<'_> {
         if self.waited.woken || self.waited.joined.is_some() {
             leave(self.segment, self.lock, &self.waited);
         }
+        self.leave_asking();
     }
 }
 
