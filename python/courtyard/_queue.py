@@ -49,7 +49,7 @@ class Queue(Shared, _native.Queue["_T"]):
     ``maxbytes`` bounds the bytes that the items count together, alone or beside ``maxsize``:
     ``put`` waits until there is room for the item. An item counts the bytes of its stored form,
     filled to a multiple of 8, and 8 more: a number or None 16, a text one, two or four bytes a
-    character, a NumPy array its ``nbytes`` and about 200, an object of courtyard about 200 for the
+    character, a NumPy array its ``nbytes`` and about 200, an object of courtyard about 270 for the
     handle on it. It counts until it is taken; taken on a lease, until the lease ends. An item that
     counts more than ``maxbytes`` can never be put: ``put`` raises ValueError at once. Small items
     may go in while a large one waits for room. Less than 16 bytes hold no item: ValueError. None,
@@ -57,6 +57,10 @@ class Queue(Shared, _native.Queue["_T"]):
 
     The items of one producer come out in the order in which they were put, whoever
     takes them. Consumers that wait are woken together and served as they come.
+
+    An object of courtyard in an item lives as long as the item does, on a lease too, whoever else
+    has it; one of another space than the queue's until the item is first loaded. A queue that is in
+    one of its own items keeps itself alive until that is taken out.
 
     A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up.
     An item is lost with the consumer that took it, unless it took it on a ``lease``; what a

@@ -156,6 +156,16 @@ impl Snapshot {
         Ok(())
     }
 
+    /// A block in somebody's hands, and what it names.
+    fn add_hidden(&mut self, space: &Space, block: u64, state: &'static str) -> Result<()> {
+        space.segment.check_range(block, block::SMALL)?;
+        if kind::has_contents(doom::kind_of(&space.segment, block)) {
+            return self.add(space, block, state);
+        }
+        self.claims.push((block, state));
+        Ok(())
+    }
+
     fn add_table(&mut self, segment: &Segment, head: u64) -> Result<()> {
         for part in 0..rows::SEGMENTS {
             let payload = segment.word(head + part * WORD).load(Ordering::Relaxed);
@@ -187,19 +197,14 @@ impl Snapshot {
             if block == 0 {
                 continue;
             }
-            segment.check_range(block, block::SMALL)?;
-            if kind::has_contents(doom::kind_of(segment, block)) {
-                self.add(space, block, UNFINISHED)?;
-            } else {
-                self.claims.push((block, UNFINISHED));
-            }
+            self.add_hidden(space, block, UNFINISHED)?;
         }
         let holdings = base + slot::HOLDINGS;
         self.add_table(segment, holdings)?;
         for (_, row) in rows::each(segment, holdings, holding::ROW)? {
             let block = read(row + holding::BLOCK);
             if read(row) != 0 && block != 0 {
-                self.claims.push((block, LEASED));
+                self.add_hidden(space, block, LEASED)?;
             }
         }
         let members = base + slot::MEMBERS;

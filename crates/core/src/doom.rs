@@ -51,6 +51,20 @@ pub fn bury(operation: &mut Operation, block: u64) -> Attempt<()> {
     heap::discard(operation, block)
 }
 
+/// Writes the entries that free a block, or list it as doomed if it names others; true if it is doomed.
+///
+/// # Errors
+/// `Stop` as the heap and the directory have it; `Corrupt`.
+pub fn discard(operation: &mut Operation, block: u64) -> Attempt<bool> {
+    operation.segment.check_range(block, block::SMALL)?;
+    let has_contents = kind::has_contents(kind_of(operation.segment, block));
+    match has_contents {
+        true => condemn(operation, block)?,
+        false => heap::discard(operation, block)?,
+    }
+    Ok(has_contents)
+}
+
 /// Frees the block recorded in `owner`, or dooms it if it names others, and clears that word, by one
 /// record; true if it is doomed.
 ///
@@ -61,13 +75,7 @@ pub fn dispose(operation: &mut Operation, owner: u64) -> Attempt<bool> {
     if block == 0 {
         return Ok(false);
     }
-    operation.segment.check_range(block, block::SMALL)?;
-    let has_contents = kind::has_contents(kind_of(operation.segment, block));
-    if has_contents {
-        condemn(operation, block)?;
-    } else {
-        heap::discard(operation, block)?;
-    }
+    let has_contents = discard(operation, block)?;
     operation.write(owner, 0);
     operation.commit();
     Ok(has_contents)

@@ -195,7 +195,7 @@ fn give_back(space: &Space, operation: &mut Operation, slot: u64, held: Owned) -
             }
             let block = operation.read(word + holding::BLOCK);
             if block != 0 {
-                heap::discard(operation, block)?; // its object is gone
+                doom::discard(operation, block)?; // its object is gone
             }
             operation.write(word, 0);
         }

@@ -290,10 +290,12 @@ pub mod kind {
     pub const LINKED: u64 = 6;
     /// A list's ring.
     pub const RING: u64 = 7;
+    /// A queue's item with links to objects.
+    pub const LINKED_ITEM: u64 = 8;
 
     /// Whether such a block names others, which go with it.
     pub const fn has_contents(kind: u64) -> bool {
-        kind >= TABLE && kind <= RING
+        kind >= TABLE && kind <= LINKED_ITEM
     }
 }
 

@@ -124,7 +124,7 @@ fn crumble(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> 
         kind::ENTRY => table::crumble_entry(operation, block),
         kind::RING => list::crumble_ring(operation, block),
         kind::WORDS => value::crumble_words(operation, block),
-        kind::LINKED => link::crumble(space, operation, block),
+        kind::LINKED | kind::LINKED_ITEM => link::crumble(space, operation, block),
         kind => Err(corrupt(format!("a block of kind {kind} is doomed")).into()),
     }
 }
@@ -153,7 +153,7 @@ fn blocks(segment: &Segment, block: u64) -> Result<space::Blocks> {
             _ => cell::blocks(segment, block),
         },
         kind::RING => list::blocks(segment, block, None),
-        kind::LINKED => link::blocks(segment, block),
+        kind::LINKED | kind::LINKED_ITEM => link::blocks(segment, block),
         _ => table::blocks(segment, block, None),
     }
 }

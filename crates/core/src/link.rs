@@ -1,4 +1,5 @@
-//! Values with links: blocks of kind `LINKED`, which name objects and keep them alive.
+//! Values with links: blocks of kind `LINKED`, which name objects and keep them alive. In a block of
+//! kind `LINKED_ITEM` all of it comes after the head of a queue's item.
 //!
 //! | at | word    | meaning                                                                      |
 //! | -- | ------- | ---------------------------------------------------------------------------- |
@@ -30,6 +31,9 @@ const COUNTED: u64 = 0;
 const LINKS: u64 = WORD;
 const FIRST: u64 = 2 * WORD;
 const LINK: u64 = 2 * WORD;
+
+/// Bytes that a queue's item has at the start of its block's payload.
+pub const ITEM_HEAD: u64 = 6 * WORD;
 
 /// References that one record counts.
 const PIECE: usize = 32;
@@ -84,13 +88,51 @@ pub fn prepare<'a>(
     objects: &[ObjectId],
     parts: &[&[u8]],
 ) -> Result<Unfinished<'a>> {
+    fill(space, participant, patience, kind::LINKED, objects, parts)
+}
+
+/// As `prepare`, the block of a queue's item; its head is the caller's to fill.
+///
+/// # Errors
+/// As `prepare`.
+///
+/// # Crash
+/// As `prepare`.
+pub fn prepare_item<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    objects: &[ObjectId],
+    parts: &[&[u8]],
+) -> Result<Unfinished<'a>> {
+    let kind = kind::LINKED_ITEM;
+    fill(space, participant, patience, kind, objects, parts)
+}
+
+/// Where the links of a block of this kind begin, counted from the payload.
+const fn start(kind: u64) -> u64 {
+    match kind {
+        kind::LINKED_ITEM => ITEM_HEAD,
+        _ => 0,
+    }
+}
+
+fn fill<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u64,
+    objects: &[ObjectId],
+    parts: &[&[u8]],
+) -> Result<Unfinished<'a>> {
     let segment = &space.segment;
     let head = head(objects.len() as u64);
     let bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
-    let length = head + bytes;
-    let own = Unfinished::allocate(space, participant, &mut *patience, length, kind::PLAIN)?;
-    let payload = own.payload();
-    segment.zero(payload, head);
+    let length = start(kind) + head + bytes;
+    let room = align_up(length, WORD);
+    let own = Unfinished::allocate(space, participant, &mut *patience, room, kind::PLAIN)?;
+    let payload = own.payload() + start(kind);
+    segment.zero(own.payload(), start(kind) + head);
     let put = |at: u64, word| segment.word(at).store(word, Ordering::Relaxed);
     put(payload + LINKS, objects.len() as u64);
     for (at, object) in (payload + FIRST..).step_by(LINK as usize).zip(objects) {
@@ -103,7 +145,7 @@ pub fn prepare<'a>(
         at += part.len() as u64;
     }
     compiler_fence(Ordering::SeqCst); // what it has for contents, before it has any
-    put(own.block() + block::SHAPE, length | kind::LINKED << 56);
+    put(own.block() + block::SHAPE, length | kind << 56);
     let mut counted = 0;
     for piece in objects.chunks(PIECE) {
         counted += piece.len() as u64;
@@ -144,7 +186,7 @@ pub fn copy<'a>(
 
 /// The payload of such a block and how many references it holds: data of a peer.
 fn counted(segment: &Segment, block: u64, read: impl Fn(u64) -> u64) -> Result<(u64, u64)> {
-    let payload = heap::payload(segment, block);
+    let payload = heap::payload(segment, block) + start(doom::kind_of(segment, block));
     segment.check_range(payload, FIRST)?;
     let counted = read(payload + COUNTED);
     let links = counted
@@ -195,7 +237,10 @@ pub fn crumble(space: &Space, operation: &mut Operation, block: u64) -> Attempt<
 pub fn add(segment: &Segment, found: &mut Blocks, block: u64) -> Result<()> {
     segment.check_range(block, block::SMALL)?;
     found.blocks.push(block);
-    if doom::kind_of(segment, block) == kind::LINKED {
+    if matches!(
+        doom::kind_of(segment, block),
+        kind::LINKED | kind::LINKED_ITEM
+    ) {
         let read = |word| segment.word(word).load(Ordering::Relaxed);
         let (payload, counted) = counted(segment, block, read)?;
         let rows = (0..counted).map(|link| read(payload + FIRST + link * LINK));

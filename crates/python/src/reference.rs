@@ -89,10 +89,19 @@ pub fn export<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     Ok(address_of(object)?.into_pyobject(py)?.into_any())
 }
 
+/// What becomes of courtyard objects of other spaces than a value's, which no link can name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    Refused,
+    /// They are pickled as elsewhere: a ticket keeps each until it is loaded.
+    Ticketed,
+}
+
 /// Pickles the handles of a value in this space, and lists their objects.
 #[derive(Clone)]
 struct Outward {
     space: &'static Space,
+    foreign: Foreign,
     objects: Arc<Mutex<Vec<ObjectId>>>,
 }
 
@@ -101,8 +110,11 @@ impl Meet for Outward {
         let py = object.py();
         if let Ok(exported) = object.cast::<Export>() {
             let handle = exported.get().0.bind(py);
-            let number = self.number(py, handle)?;
-            return as_tuple(py, (String::new(), 0, number, 0, 0, 0)).map(Some);
+            let address = match self.number(py, handle)? {
+                Some(number) => (String::new(), 0, number, 0, 0, 0),
+                None => address_of(handle)?,
+            };
+            return as_tuple(py, address).map(Some);
         }
         if !codec::is_courtyard(object.as_borrowed()) {
             return Ok(None);
@@ -122,13 +134,16 @@ impl Meet for Outward {
 }
 
 impl Outward {
-    /// The number of a handle's object among the links.
-    fn number(&self, py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<u64> {
+    /// The number of a handle's object among the links; None: it is of another space.
+    fn number(&self, py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         let Some(handle) = codec::handle_of(object) else {
             return Err(PyTypeError::new_err("expected a courtyard object"));
         };
         let _open = handle.open(py)?;
         if !std::ptr::eq(self.space, handle.space) {
+            if self.foreign == Foreign::Ticketed {
+                return Ok(None);
+            }
             let (here, there) = (self.space.segment.path(), handle.space.segment.path());
             let what = format!(
                 "a container can keep objects of its own space only: this one is in {}, the container \
@@ -140,7 +155,7 @@ impl Outward {
         }
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         objects.push(handle.object());
-        Ok(objects.len() as u64 - 1)
+        Ok(Some(objects.len() as u64 - 1))
     }
 }
 
@@ -193,17 +208,22 @@ pub struct Luggage {
 /// Packs the handles of a value of this kind that is to be stored in a space.
 ///
 /// # Errors
-/// `CourtyardError` for an object of another space; `Closed`; what pickling them raises.
+/// `CourtyardError` for an object of another space, if that is refused; `Closed`; what pickling them raises.
 pub fn pack(
     py: Python<'_>,
     space: &'static Space,
     kind: u8,
     links: &[Py<PyAny>],
+    foreign: Foreign,
 ) -> PyResult<Luggage> {
     trust::require(py)?;
     let list = PyList::new(py, links)?;
     let objects = Arc::default();
-    let outward = Outward { space, objects };
+    let outward = Outward {
+        space,
+        foreign,
+        objects,
+    };
     let pickled = Pickler::new(py, outward.clone(), None)?.dump(list.as_any())?;
     let pickled = pickled.as_bytes();
     let objects = std::mem::take(

@@ -4,7 +4,7 @@ use crate::codec::{self, Block, Buffers, Encoded, Source};
 use crate::error::{LONG, raise};
 use crate::handle::Use;
 use crate::process;
-use crate::reference::{self, LINKED, gone};
+use crate::reference::{self, Foreign, LINKED, gone};
 use courtyard_core::cell::{self, Pinned};
 use courtyard_core::error::Result;
 use courtyard_core::link;
@@ -74,7 +74,7 @@ pub fn keeping(
     block: &Block<'_, '_>,
 ) -> PyResult<Unfinished<'static>> {
     let (handle, space, participant) = (open.handle, open.handle.space, open.participant);
-    let luggage = reference::pack(py, space, block.kind, &block.links)?;
+    let luggage = reference::pack(py, space, block.kind, &block.links, Foreign::Refused)?;
     block.with_parts(|parts, length| {
         let mut all = vec![luggage.bytes.as_slice()];
         all.extend(parts);

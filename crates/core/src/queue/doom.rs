@@ -18,7 +18,7 @@ use crate::operation::Operation;
 /// `Stop` as the heap has it; `Corrupt`: the queue is then dropped from the list.
 ///
 /// # Crash
-/// Each record detaches and frees one block.
+/// Each record detaches one block and frees it, or dooms it before the queue if it names objects.
 pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     let segment = operation.segment;
     stop_counting(operation, cell);
@@ -26,12 +26,12 @@ pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     if returned != 0 {
         let next = operation.read(payload_of(segment, returned)?);
         operation.write(cell + RETURNED, next);
-        heap::discard(operation, returned)?;
+        doom::discard(operation, returned)?;
         operation.commit();
         return Ok(());
     }
     if let Some(requeued) = requeue::detach(operation, cell)? {
-        heap::discard(operation, requeued)?;
+        doom::discard(operation, requeued)?;
         operation.commit();
         return Ok(());
     }
@@ -45,7 +45,7 @@ pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
             Some(last) => {
                 operation.write(cell + FILLED, last);
                 if let Some(item) = block_of(segment, word(segment, cell, last)?)? {
-                    heap::discard(operation, item)?;
+                    doom::discard(operation, item)?;
                 }
             }
         }
@@ -62,7 +62,7 @@ pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
             A_BLOCK => {
                 operation.write(cell + HEAD, head + header.size());
                 segment.check_range(value, block::SMALL)?;
-                heap::discard(operation, value)?;
+                doom::discard(operation, value)?;
                 operation.commit();
                 return Ok(());
             }

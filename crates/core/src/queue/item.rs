@@ -3,7 +3,9 @@
 use super::{A_BLOCK, A_WORD, ATTEMPTS, BLOCK_HEAD};
 use crate::error::Result;
 use crate::layout::{WORD, align_up};
+use crate::link;
 use crate::participant::Participant;
+use crate::roster::ObjectId;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
@@ -76,6 +78,34 @@ pub fn prepare<'a>(
     let fresh = Unfinished::allocate(space, participant, patience, room, u64::from(kind))?;
     fill(&space.segment, &fresh, kind, parts);
     Ok(Fresh::Block(fresh))
+}
+
+/// As `prepare`, of an item that keeps these objects as long as it is one: what follows the head of the
+/// block is as in a value with links.
+///
+/// # Errors
+/// `NotFound` if one of them is gone; `Full`.
+///
+/// # Crash
+/// As `link::prepare`.
+pub fn prepare_linked<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u8,
+    objects: &[ObjectId],
+    parts: &[&[u8]],
+) -> Result<Fresh<'a>> {
+    let block = link::prepare_item(space, participant, patience, objects, parts)?;
+    let length = length_linked(objects, parts);
+    set_contents(&space.segment, block.payload(), u64::from(kind), length);
+    Ok(Fresh::Block(block))
+}
+
+/// How long the contents of such an item are.
+pub fn length_linked(objects: &[ObjectId], parts: &[&[u8]]) -> u64 {
+    let bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
+    link::head(objects.len() as u64) + bytes
 }
 
 /// Says what follows the head of a block.

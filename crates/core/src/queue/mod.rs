@@ -62,7 +62,9 @@ pub use front::{
     Place, get, get_alone, get_alone_but, get_but, look, look_at, put_back, put_back_later,
     take_at, task_done, task_done_later,
 };
-pub use item::{Fresh, Got, Put, attempts, contents, fill, prepare, reserve};
+pub use item::{
+    Fresh, Got, Put, attempts, contents, fill, length_linked, prepare, prepare_linked, reserve,
+};
 pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
 pub use page::{Bounds, create, drop_pages, lay_out};
 pub use peek::{LONGEST_SEEN, Look, Seen, peek};
@@ -73,6 +75,7 @@ pub use tree::{Sift, block_of, end_turn, filled, insert, try_turn, turn, word};
 use crate::cell;
 use crate::error::{Attempt, Result, corrupt};
 use crate::layout::{self, UNIT, WORD, block};
+use crate::link;
 use crate::operation::Operation;
 use crate::participant::Participant;
 use crate::reading::Reading;
@@ -147,7 +150,7 @@ pub const JUMP_ROOM: u64 = 2 * WORD;
 /// At the start of a block's payload: the next on the stack, the kind and length of what follows, how
 /// often the item was leased, and where it stands among those that are requeued. What follows is at a
 /// multiple of 16, for the buffers in it.
-const BLOCK_HEAD: u64 = 6 * WORD;
+const BLOCK_HEAD: u64 = link::ITEM_HEAD;
 /// The next on the stack; of a requeued item what is due before it.
 const LEFT: u64 = 0;
 /// The lower half: how often it was leased. The upper: the ordinal of the tail when it was requeued.
@@ -371,48 +374,51 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     };
     let first_version = version();
     let mut found = bytes::Found::new(segment, cell);
-    let mut blocks = vec![root];
+    let mut all = Blocks {
+        blocks: vec![root],
+        ..Blocks::default()
+    };
     let most = segment.size() / UNIT;
     let (first, mut page) = (at(PAGES), at(PAGES));
     while page != 0 {
         segment.check_range(page, block::LARGE + WORD)?;
-        blocks.push(page);
+        all.blocks.push(page);
         page = read(segment, page + block::LARGE);
         if page == first {
             break;
         }
-        if blocks.len() as u64 > most {
+        if all.blocks.len() as u64 > most {
             return Err(corrupt("the pages of a queue have no end"));
         }
     }
     let mut stacked = at(RETURNED);
     while stacked != 0 {
         let payload = payload_of(segment, stacked)?;
-        blocks.push(stacked);
+        link::add(segment, &mut all, stacked)?;
         found.add_block(stacked)?;
-        if blocks.len() as u64 > segment.size() / layout::LINE {
+        if all.blocks.len() as u64 > segment.size() / layout::LINE {
             return Err(corrupt("the stack of a queue has no end"));
         }
         stacked = read(segment, payload);
     }
     for block in requeue::blocks(segment, cell, usize::MAX)? {
-        blocks.push(block);
+        link::add(segment, &mut all, block)?;
         found.add_block(block)?;
     }
     if at(TREE) != 0 {
-        blocks.push(at(TREE));
+        all.blocks.push(at(TREE));
         for index in 0..at(FILLED) {
             match tree::block_of(segment, tree::word(segment, cell, index)?)? {
                 None => found.add(WORD),
                 Some(block) => {
-                    blocks.push(block);
+                    link::add(segment, &mut all, block)?;
                     found.add_block(block)?;
                 }
             }
         }
     }
     let (mut head, tail) = (at(HEAD), at(TAIL));
-    let (pages, mut jumps) = (blocks.len(), 0);
+    let (pages, mut jumps) = (all.blocks.len(), 0);
     while head != tail {
         let header = head_of(segment, head)?;
         let word = read(segment, head + WORD);
@@ -423,7 +429,7 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
             A_JUMP => (head, jumps) = (word, jumps + 1),
             kind => {
                 if kind == A_BLOCK {
-                    blocks.push(word);
+                    link::add(segment, &mut all, word)?;
                     found.add_block(word)?;
                 } else {
                     found.add(header.length());
@@ -431,18 +437,15 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
                 head += header.size();
             }
         }
-        if blocks.len() as u64 > segment.size() / layout::LINE {
+        if all.blocks.len() as u64 > segment.size() / layout::LINE {
             return Err(corrupt("the records of a queue have no end"));
         }
     }
     if version() == first_version {
         found.prove()?; // else all of it was not there at one moment
     }
-    Ok(Blocks {
-        version: first_version,
-        blocks,
-        links: Vec::new(),
-    })
+    all.version = first_version;
+    Ok(all)
 }
 
 /// Writes the entries that free a queue's root and page, if that is all it consists of; false:

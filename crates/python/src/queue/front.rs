@@ -1,13 +1,14 @@
 //! Taking items.
 
 use super::back::{put_back, secure_bytes};
-use super::item::{Held, decode_block, decode_bytes, may_fail};
+use super::item::{Held, KIND_LINKED, decode_block, decode_bytes, decode_seen, may_fail};
 use super::{Queue, Sorted, empty, is_fifo, shut_down};
 use crate::codec::{self, Buffers, pickle};
 use crate::deadline::Limit;
 use crate::error::raise;
 use crate::handle::{Use, keeping_tickets};
 use crate::primitive::Primitive;
+use crate::reference;
 use crate::waiter::{self, Deadline};
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
@@ -429,7 +430,7 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
     let handle = &base.handle;
     let open = handle.open(py)?;
     let mut looked = false;
-    let (seen, was_closing) = loop {
+    reference::again(py, || {
         let was_closing = queue::is_closing(&handle.space.segment, handle.cell);
         if queue::has_requeued(&handle.space.segment, handle.cell)
             && let Some(Some(sorted)) = Sorted::take(slf, Limit::NEVER)?
@@ -445,15 +446,15 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
             queue::peek(handle.space, &open, patience, handle.cell, look)
         })?;
         let is_over = was_closing && seen.is_empty();
-        if !is_over || !look_for_leases(py, base, &mut looked, Limit::NEVER)? {
-            break (seen, was_closing);
+        if is_over && look_for_leases(py, base, &mut looked, Limit::NEVER)? {
+            return Ok(None);
         }
-    };
-    keeping_tickets(|| match seen.into_iter().next() {
-        Some(Seen::Word(word)) => Ok(codec::decode_word(py, word)?.unbind()),
-        Some(Seen::Bytes(kind, bytes)) => decode_bytes(py, kind, &bytes, Buffers::Own),
-        _ if was_closing => Err(shut_down(slf, false)),
-        _ => Err(empty(py)),
+        keeping_tickets(|| match seen.into_iter().next() {
+            Some(Seen::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
+            Some(Seen::Bytes(kind, bytes)) => decode_seen(py, &open, kind, &bytes),
+            _ if was_closing => Err(shut_down(slf, false)),
+            _ => Err(empty(py)),
+        })
     })
 }
 
@@ -469,6 +470,7 @@ pub fn peek<'py>(slf: &Bound<'py, Queue>, most: usize) -> PyResult<Bound<'py, Py
     })?;
     let decode = |item: Seen| match item {
         Seen::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
+        Seen::Bytes(KIND_LINKED, bytes) => Ok(pickle::opaque(py, bytes.len())?.unbind()),
         Seen::Bytes(kind, bytes) => decode_bytes(py, kind, &bytes, Buffers::Own),
         Seen::Long(length) => Ok(pickle::opaque(py, length as usize)?.unbind()),
     };

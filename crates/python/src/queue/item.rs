@@ -1,10 +1,11 @@
 //! Items in blocks, and items with links to courtyard objects.
 
 use super::Queue;
-use crate::codec::{self, Buffers, Source, failure, pickle, settle};
+use crate::codec::{self, Buffers, Source, settle};
 use crate::error::{copying, named, raise};
+use crate::handle::Use;
 use crate::process;
-use crate::trust;
+use crate::reference::{self, gone};
 use courtyard_core::error::Error;
 use courtyard_core::heap;
 use courtyard_core::holding::Row;
@@ -17,14 +18,12 @@ use courtyard_core::unfinished::Unfinished;
 use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
 use std::ffi::c_int;
 use std::sync::{Arc, OnceLock};
 
-/// A kind beside the codec's: the length of a pickled list of links, the codec's kind, the list,
-/// then what that kind says. Links are pickled handles, each a ticket of its object.
+/// A kind beside the codec's, of an item that keeps courtyard objects: what it holds is a stored value's
+/// block with links (`reference`). It always lies in a block of its own.
 pub const KIND_LINKED: u8 = 64;
-const LINKED_HEAD: usize = 16;
 
 /// Whether an error that loading an item raised says that it cannot be loaded here.
 pub fn is_poison(py: Python<'_>, error: &PyErr) -> bool {
@@ -39,54 +38,41 @@ pub fn may_fail(kind: u8) -> bool {
 
 /// Decodes an item that lay in the ring itself; its buffers are `whose`.
 pub fn decode_bytes(py: Python<'_>, kind: u8, bytes: &[u8], whose: Buffers) -> PyResult<Py<PyAny>> {
-    if kind != KIND_LINKED {
-        return Ok(codec::decode(py, kind, bytes, whose, &[])?.unbind());
+    if kind == KIND_LINKED {
+        let what = "an item that keeps objects lies in the ring of a queue";
+        return Err(named(py, "CorruptError", what.into()));
     }
-    if pickle::is_looking() {
-        return Ok(pickle::opaque(py, bytes.len())?.unbind());
-    }
-    let corrupt = || named(py, "CorruptError", "an item's links reach beyond it".into());
-    let word = |at: usize| {
-        let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
-        word.map(u64::from_ne_bytes).ok_or_else(corrupt)
-    };
-    let (length, inner) = (word(0)? as usize, word(8)? as u8);
-    let rest = &bytes[LINKED_HEAD..];
-    let start = length.checked_next_multiple_of(8).ok_or_else(corrupt)?;
-    let (pickled, main) = (rest.get(..length), rest.get(start..));
-    let (Some(pickled), Some(main)) = (pickled, main) else {
-        return Err(corrupt());
-    };
-    trust::require(py)?;
-    let pickled = PyBytes::new(py, pickled).into_any();
-    let item = failure::loading(&pickled, || {
-        let loads = py.import("pickle")?.getattr("loads")?;
-        let links: Vec<Py<PyAny>> = loads.call1((&pickled,))?.extract()?;
-        // Aligned anew: buffers in it lie at multiples of 64 from its start.
-        codec::decode(py, inner, main, whose, &links)
-    });
-    Ok(item?.unbind())
+    Ok(codec::decode(py, kind, bytes, whose, &[])?.unbind())
 }
 
-/// The bytes of an item with links, head and list first.
-pub fn with_links(
+/// Decodes an item seen, a copy of it: `Ok(None)` if it kept objects that are gone, since it was taken
+/// meanwhile.
+pub fn decode_seen(
     py: Python<'_>,
+    open: &Use<'_>,
     kind: u8,
-    links: &[Py<PyAny>],
-    parts: &[&[u8]],
-) -> PyResult<Vec<u8>> {
-    trust::require(py)?;
-    let list = PyList::new(py, links)?;
-    let pickle = py.import("pickle")?;
-    let pickled = pickle.call_method1("dumps", (list, 5))?;
-    let pickled = pickled.cast::<PyBytes>()?.as_bytes();
-    let mut bytes = Vec::new();
-    bytes.extend_from_slice(&(pickled.len() as u64).to_ne_bytes());
-    bytes.extend_from_slice(&u64::from(kind).to_ne_bytes());
-    bytes.extend_from_slice(pickled);
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    Ok(bytes)
+    bytes: &[u8],
+) -> PyResult<Option<Py<PyAny>>> {
+    if kind != KIND_LINKED {
+        return decode_bytes(py, kind, bytes, Buffers::Own).map(Some);
+    }
+    let (space, participant) = (open.handle.space, open.participant);
+    let item = reference::unpack(py, space, participant, bytes, Buffers::Own, || {})?;
+    Ok(item.map(Bound::unbind))
+}
+
+/// Decodes an item that is in our hands, or that nobody else takes meanwhile, and keeps objects.
+fn decode_linked(
+    py: Python<'_>,
+    space: &'static Space,
+    participant: &'static Participant,
+    source: &impl Source,
+    whose: Buffers,
+) -> PyResult<Py<PyAny>> {
+    // Buffers in it are copies: an item that cannot be loaded goes back by its block.
+    let bytes = settle(py, source, 0, source.length());
+    let item = reference::unpack(py, space, participant, &bytes[..], whose, || {})?;
+    item.map(Bound::unbind).ok_or_else(|| gone(py))
 }
 
 /// A block that was an item, in our hands: arrays may be views of it.
@@ -289,11 +275,14 @@ pub fn decode_block(py: Python<'_>, held: Arc<Held>, whose: Buffers) -> PyResult
     let (space, holder) = (held.space, held.holder);
     let item = InPlace { space, at, length };
     let source = InBlock { held, item };
-    if kind == KIND_LINKED {
-        let bytes = settle(py, &source, 0, length as usize);
-        return decode_bytes(py, kind, &bytes, whose);
-    }
-    let item = codec::decode(py, kind, source, whose, &[])?.unbind();
+    let item = if kind == KIND_LINKED {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let participant = unsafe { holder.as_ref() };
+        let participant = participant.ok_or_else(|| raise(py, Error::Forked))?;
+        decode_linked(py, space, participant, &source, whose)?
+    } else {
+        codec::decode(py, kind, source, whose, &[])?.unbind()
+    };
     if space.registered() != holder {
         // Loading it forked: what the child read its parent may have given back meanwhile.
         return Err(raise(py, Error::Forked));
@@ -302,7 +291,12 @@ pub fn decode_block(py: Python<'_>, held: Arc<Held>, whose: Buffers) -> PyResult
 }
 
 /// Decodes an item on a lease, whose block stays where it is.
-pub fn decode_leased(py: Python<'_>, space: &'static Space, block: u64) -> PyResult<Py<PyAny>> {
+pub fn decode_leased(
+    py: Python<'_>,
+    space: &'static Space,
+    participant: &'static Participant,
+    block: u64,
+) -> PyResult<Py<PyAny>> {
     let segment = &space.segment;
     let contents = queue::contents(segment, heap::payload(segment, block));
     let (kind, at, length) = contents.map_err(|error| raise(py, error))?;
@@ -312,8 +306,7 @@ pub fn decode_leased(py: Python<'_>, space: &'static Space, block: u64) -> PyRes
     }
     let source = InPlace { space, at, length };
     if kind == KIND_LINKED {
-        let bytes = settle(py, &source, 0, length as usize);
-        return decode_bytes(py, kind, &bytes, Buffers::Own);
+        return decode_linked(py, space, participant, &source, Buffers::Own);
     }
     Ok(codec::decode(py, kind, source, Buffers::Own, &[])?.unbind())
 }

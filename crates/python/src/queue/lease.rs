@@ -149,7 +149,7 @@ impl Lease {
                 });
             }
         };
-        match decode_leased(py, space, lease.block) {
+        match decode_leased(py, space, open.participant, lease.block) {
             Ok(item) => {
                 hold(false);
                 Ok(item)

@@ -5,6 +5,7 @@ use super::{Queue, is_least};
 use crate::codec;
 use crate::deadline::{self, Limit};
 use crate::error::raise;
+use crate::handle::keeping_tickets;
 use crate::primitive::Primitive;
 use crate::waiter::Wait;
 use courtyard_core::error::Error;
@@ -78,9 +79,16 @@ impl<'a> Sorted<'a> {
         let word = queue::word(&space.segment, cell, index).map_err(|error| raise(py, error))?;
         let block = queue::block_of(&space.segment, word).map_err(|error| raise(py, error))?;
         match block {
-            Some(block) => tried(py, decode_leased(py, space, block)),
+            Some(block) => self.loaded(py, block),
             None => Ok(Some(codec::decode_word(py, word)?.unbind())),
         }
+    }
+
+    /// As `item`, of one in a block. It will be loaded again: what it has of other spaces stays for that.
+    fn loaded(&self, py: Python<'_>, block: u64) -> PyResult<Option<Py<PyAny>>> {
+        let space = self.base.handle.space;
+        let load = || decode_leased(py, space, self.holder, block);
+        tried(py, keeping_tickets(load))
     }
 
     fn filled(&self) -> u64 {
@@ -109,7 +117,7 @@ impl<'a> Sorted<'a> {
     /// # Errors
     /// What comparing raises.
     pub fn place_of_block(&self, py: Python<'_>, block: u64) -> PyResult<Sift> {
-        let item = tried(py, decode_leased(py, self.base.handle.space, block))?;
+        let item = self.loaded(py, block)?;
         self.place_of(py, item.as_ref().map(|item| item.bind(py)))
     }
 

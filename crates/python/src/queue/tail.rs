@@ -1,13 +1,15 @@
 //! Putting items.
 
-use super::item::{KIND_LINKED, with_links};
+use super::item::KIND_LINKED;
 use super::{Queue, Sorted, full, refused, shut_down};
 use crate::codec::{self, Encoded, Links};
 use crate::deadline::Limit;
 use crate::primitive::Primitive;
+use crate::reference::{self, Foreign};
 use crate::waiter::{self, Deadline};
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
+use courtyard_core::roster::ObjectId;
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -76,30 +78,37 @@ pub fn put_encoded(
 ) -> PyResult<()> {
     match encoded {
         Encoded::Word(word) if slf.get().order == Order::Lifo => {
-            put_parts(slf, item, queue::VALUE_WORD, &[&word.to_ne_bytes()], wait)
+            let (kind, word) = (queue::VALUE_WORD, word.to_ne_bytes());
+            put_parts(slf, item, (kind, None), &[&word], wait)
         }
         Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(*word), wait),
         Encoded::Block(block) => block.with_parts(|parts, _| {
             if block.links.is_empty() {
-                return put_parts(slf, item, block.kind, parts, wait);
+                return put_parts(slf, item, (block.kind, None), parts, wait);
             }
-            let bytes = with_links(slf.py(), block.kind, &block.links, parts)?;
-            put_parts(slf, item, KIND_LINKED, &[&bytes], wait)
+            let (py, space) = (slf.py(), slf.as_super().get().handle.space);
+            let luggage = reference::pack(py, space, block.kind, &block.links, Foreign::Ticketed)?;
+            let mut all = vec![luggage.bytes.as_slice()];
+            all.extend(parts);
+            put_parts(slf, item, (KIND_LINKED, Some(&luggage.objects)), &all, wait)
         }),
     }
 }
 
-/// Puts an item's bytes, in a block if they are many or the queue is no ring.
+/// Puts an item's bytes, in a block if they are many, or keep objects, or the queue is no ring.
 fn put_parts(
     slf: &Bound<'_, Queue>,
     item: &Bound<'_, PyAny>,
-    kind: u8,
+    (kind, objects): (u8, Option<&[ObjectId]>),
     parts: &[&[u8]],
     wait: Option<Deadline>,
 ) -> PyResult<()> {
     let (py, base) = (slf.py(), slf.as_super().get());
-    let length = parts.iter().map(|part| part.len() as u64).sum();
-    if length <= INLINE && slf.get().order == Order::Fifo {
+    let length = match objects {
+        Some(objects) => queue::length_linked(objects, parts),
+        None => parts.iter().map(|part| part.len() as u64).sum(),
+    };
+    if objects.is_none() && length <= INLINE && slf.get().order == Order::Fifo {
         return put_fresh(slf, item, &Fresh::Bytes(kind, parts), wait);
     }
     let open = base.handle.open(py)?;
@@ -113,9 +122,14 @@ fn put_parts(
     let shutdowns = queue::shutdowns(&space.segment, base.handle.cell);
     let fresh = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
         let is_over = queue::is_over(&space.segment, base.handle.cell, shutdowns);
-        let fresh = base.handle.copying_until(py, length, limit, |patience| {
-            queue::prepare(space, participant, patience, kind, parts)
-        });
+        let fresh = base
+            .handle
+            .copying_until(py, length, limit, |patience| match objects {
+                Some(objects) => {
+                    queue::prepare_linked(space, participant, patience, kind, objects, parts)
+                }
+                None => queue::prepare(space, participant, patience, kind, parts),
+            });
         match if_room(py, base, wait, fresh)? {
             None if is_over => Err(shut_down(slf, true)),
             fresh => Ok(fresh),

@@ -7,6 +7,7 @@ mod directory;
 mod heap;
 mod life;
 mod link;
+mod linked;
 mod list;
 mod name;
 mod place;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Entry> {
     name::add(&mut entries);
     life::add(&mut entries);
     link::add(&mut entries);
+    linked::add(&mut entries);
     place::add(&mut entries);
     primitive::add(&mut entries);
     queue::add(&mut entries);
