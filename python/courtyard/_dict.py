@@ -360,18 +360,16 @@ class _Values(ValuesView):  # type: ignore[type-arg]
 
     _mapping: Dict[Any, Any]
 
-    def _read(self, begun: Any = None) -> list[Any]:
-        return [value for _, value in self._mapping._items(begun)]
-
     def _first(self, last: bool) -> tuple[list[Any], Any]:
         found, begun = self._mapping._first_item(last)
         return [value for _, value in found], begun
 
     def __iter__(self) -> Iterator[Any]:
-        return iterate(len(self), self._read, partial(self._first, False), _getframe(1))
+        first = partial(self._first, False)
+        return iterate(len(self), self._mapping._values, first, _getframe(1))
 
     def __reversed__(self) -> Iterator[Any]:
-        return _backwards(self, self._read, self._first, _getframe(1))
+        return _backwards(self, self._mapping._values, self._first, _getframe(1))
 
     def __repr__(self) -> str:
         return f"dict_values({_native.showing(lambda: list(self))!r})"

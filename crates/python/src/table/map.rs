@@ -277,6 +277,16 @@ impl Map {
         opened(slf.as_super(), |this| again(py, || this.items(py, begun)))
     }
 
+    /// As _items, the values alone.
+    #[pyo3(signature = (begun=None, /))]
+    fn _values<'py>(
+        slf: &Bound<'py, Self>,
+        begun: Option<(i64, i64)>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = slf.py();
+        opened(slf.as_super(), |this| again(py, || this.values(py, begun)))
+    }
+
     /// The key and the value at an end, in a list; what _items then takes.
     fn _first_item<'py>(
         slf: &Bound<'py, Self>,

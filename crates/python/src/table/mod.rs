@@ -143,6 +143,29 @@ impl Opened<'_> {
         pairs: &Pairs,
         begun: Option<(i64, i64)>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
+        self.list_of(py, pairs, begun, |pair, value| {
+            let item = (key_of(py, pair)?, value);
+            Ok(item.into_pyobject(py)?.into_any())
+        })
+    }
+
+    /// As `items`, the values alone.
+    fn values<'py>(
+        self,
+        py: Python<'py>,
+        begun: Option<(i64, i64)>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let pairs = self.snapshot(py, Want::Items)?;
+        self.list_of(py, &pairs, begun, |_, value| Ok(value))
+    }
+
+    fn list_of<'py>(
+        self,
+        py: Python<'py>,
+        pairs: &Pairs,
+        begun: Option<(i64, i64)>,
+        item: impl Fn(&Pair, Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
         let mut items = Vec::with_capacity(pairs.len());
         for pair in pairs.iter().filter(|pair| is_left(pair, begun)) {
             let copied = pair.value.unwrap_or(Ok(codec::NONE));
@@ -153,7 +176,7 @@ impl Opened<'_> {
             let Some(value) = value else {
                 return Ok(None);
             };
-            items.push((key_of(py, &pair)?, value));
+            items.push(item(&pair, value)?);
         }
         PyList::new(py, items).map(Some)
     }
