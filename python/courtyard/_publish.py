@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FUNCTION: Any = type(lambda: None)
+# What Python calls for the class itself.
+_MAKERS = frozenset({"__new__", "__init__", "__init_subclass__", "__class_getitem__"})
 
 
 def publish(classes: Iterable[type]) -> None:
@@ -27,11 +29,17 @@ def publish(classes: Iterable[type]) -> None:
         for base in cls.__mro__:
             is_private = base not in public and base.__module__.partition(".")[0] == "courtyard"
             for name, member in tuple(base.__dict__.items()):
-                if is_private and not name.startswith("_") and name not in seen:
+                if is_private and name not in seen and _is_called(name, member):
                     own = _owned(cls, name, member)
                     if own is not member:
                         setattr(cls, name, own)
                 seen.add(name)
+
+
+def _is_called(name: str, member: Any) -> bool:
+    """Return whether users call a member, by its name or as an operator does."""
+    is_operator = name.startswith("__") and name not in _MAKERS
+    return not name.startswith("_") or (is_operator and isinstance(member, _FUNCTION))
 
 
 def _owned(cls: type, name: str, member: Any) -> Any:

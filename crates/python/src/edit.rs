@@ -21,7 +21,7 @@ pub trait Place: Send + Sync {
 }
 
 /// A value that is changed in place while others wait. `edit()` of a Value, a Dict, a List makes one.
-#[pyclass(frozen, weakref, module = "courtyard._native")]
+#[pyclass(frozen, weakref, module = "courtyard")]
 pub struct Edit {
     lock: Py<PyAny>,
     place: Box<dyn Place>,

@@ -265,7 +265,8 @@ pub enum Owner {
 
 /// The lock of a `Value`, an `Array`, a `Dict` or a `List`: recursive, owned by a thread of a process, free when that
 /// dies.
-#[pyclass(frozen, weakref, module = "courtyard._native")]
+// As errors name it: users know no class of it, only that it is a lock, as `_thread.lock`.
+#[pyclass(frozen, weakref, name = "lock", module = "courtyard")]
 pub struct CellLock {
     owner: Owner,
 }
