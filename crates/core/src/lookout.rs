@@ -102,6 +102,14 @@ impl Lookout {
     }
 }
 
+/// Whether nobody has looked for a while: then one who does not wait may.
+pub fn is_due(segment: &Segment, now: Duration) -> bool {
+    let seen = segment.word(superblock::TURN).load(Ordering::Relaxed);
+    let clock = now.as_millis() as u64 & u64::MAX >> CLOCK_SHIFT;
+    let since = clock.checked_sub(seen >> CLOCK_SHIFT);
+    since.is_none_or(|since| Duration::from_millis(since) >= PROBE)
+}
+
 /// How many to ask after when nobody has for so long.
 fn looks(since: Duration) -> usize {
     let probes = since.as_millis() / PROBE.as_millis();

@@ -8,8 +8,8 @@ use crate::error::{raise, waiting, waiting_until};
 use crate::handle::{Count, Handle};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::layout::superblock;
-use courtyard_core::lock::Stood;
-use courtyard_core::lookout::Lookout;
+use courtyard_core::lock::{PROBE, Stood};
+use courtyard_core::lookout::{self, Lookout};
 use courtyard_core::os;
 use courtyard_core::recover;
 use courtyard_core::segment::Segment;
@@ -326,6 +326,16 @@ fn attempt_in<T>(
 /// Recovers those who died, so that what they held or owed comes to those who wait.
 pub fn look_after(py: Python<'_>, space: &Space, limit: Limit) -> PyResult<()> {
     recovered(py, space, recover::reap_all(&space.segment), limit)
+}
+
+/// Looks after the dead for who does not wait, if nobody has for a while: what it asks for may be theirs.
+pub fn look_if_due(py: Python<'_>, space: &Space) -> PyResult<()> {
+    let now = os::boot_clock();
+    if !lookout::is_due(&space.segment, now) {
+        return Ok(());
+    }
+    let found = Lookout::new(PROBE).look(&space.segment, now);
+    recovered(py, space, found, Limit::soon())
 }
 
 /// Gives back what the dead held, if a look found that there is something to give back.
