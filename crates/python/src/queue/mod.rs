@@ -318,6 +318,9 @@ impl Queue {
     /// process dies, the item comes back, first in line. Waits as get(). Lease says how to put it
     /// back for later, or aside, and what becomes of an item that cannot be loaded.
     ///
+    /// The item is a copy, which is the program's to change. There is no copy=False as get() has it:
+    /// when the lease ends the item's memory is the queue's again, or free, while views may be left.
+    ///
     /// Entering raises Empty and ShutDown as get(), and LoadError. A small item is held in memory of
     /// its own: a queue keeps some for that, and SpaceFull is raised where others have taken it; the
     /// item stays, and get() can take it.
