@@ -21,9 +21,11 @@ def never(kind: str) -> Callable[[], Any]:
         return cy.Queue().get
     if kind == "Event":
         return cy.Event().wait
-    lock: Any = {"Lock": cy.Lock, "RLock": cy.RLock, "get_lock": cy.Value("i").get_lock}[kind]()
+    locks = {"Lock": cy.Lock, "RLock": cy.RLock, "get_lock": cy.Value("i").get_lock}
+    lock: Any = locks[kind]()
     assert lock.acquire()
-    return lock.acquire
+    acquire: Callable[[], Any] = lock.acquire
+    return acquire
 
 
 def wakes(pid: int) -> int:

@@ -113,7 +113,7 @@ fn who_looks_again_after_long_looks_at_as_many_as_it_missed() {
     let mut one = Lookout::new(PROBE);
     looks(&mut one, &space, NOON);
     bury(&space, 10..1000);
-    assert!(looks(&mut one, &space, NOON + 2 * SECOND));
+    assert!(looks(&mut one, &space, NOON + 4 * SECOND));
     assert_eq!(count(&space, DRAINING), 990);
 }
 
