@@ -1,6 +1,7 @@
 """A space opened with ``pickle=False``: plain values only, and nothing runs that was stored."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -34,6 +35,56 @@ def test_plain_values_go_both_ways() -> None:
     assert q.get_many(20) == PLAIN == x[:]
     d[1, "two"] = 3
     assert dict(d)[1, "two"] == 3
+
+
+LOCKS: dict[str, Callable[[cy.Space], Any]] = {
+    "Lock": lambda space: space.Lock(),
+    "RLock": lambda space: space.RLock(),
+    "Condition": lambda space: space.Condition(),
+    "Semaphore": lambda space: space.Semaphore(1),
+    "BoundedSemaphore": lambda space: space.BoundedSemaphore(1),
+    "get_lock of a value": lambda space: space.Value("i").get_lock(),
+    "get_lock of a dict": lambda space: space.dict().get_lock(),
+}
+
+
+@pytest.mark.parametrize("kind", LOCKS)
+def test_locks_are_released(kind: str) -> None:
+    """A Lock, an RLock and a Condition said that they were not held, and stayed so."""
+    lock = LOCKS[kind](cy.Space(pickle=False))
+    with lock:
+        pass
+    assert lock.acquire(timeout=1)
+    lock.release()
+    assert lock.acquire(False)
+    lock.release()
+    if kind == "RLock":
+        with lock, lock:
+            pass
+        with pytest.raises(RuntimeError):
+            lock.release()
+    if kind == "Lock":
+        with pytest.raises(RuntimeError):
+            lock.release()
+
+
+def test_those_who_wait_are_told() -> None:
+    space = cy.Space(pickle=False)
+    condition, event, barrier = space.Condition(), space.Event(), space.Barrier(2)
+
+    def tell() -> None:
+        event.wait()
+        with condition:
+            condition.notify_all()
+        barrier.wait()
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    with condition:
+        event.set()
+        assert condition.wait(10)
+    barrier.wait(10)
+    thread.join()
 
 
 def test_nothing_is_pickled() -> None:

@@ -199,7 +199,7 @@ const BLOCK: u64 = 1;
 fn take_and_free(segment: &Segment, taker: &Participant) {
     let [free, taken, queue] = PLACES;
     for (from, to) in [(queue, taken), (taken, free)] {
-        let mut operation = Operation::begin(segment, taker, 0);
+        let mut operation = Operation::begin(segment, taker, 0, 0);
         operation.write(from, 0);
         operation.write(to, BLOCK);
         operation.commit();

@@ -69,8 +69,8 @@ fn acquire_surely(py: Python<'_>, primitive: &Primitive, levels: u64) -> PyResul
 }
 
 fn release(py: Python<'_>, primitive: &Primitive) -> PyResult<()> {
-    primitive.handle.require_open(py)?;
-    if primitive.quick_release() {
+    let participant = primitive.handle.require_open(py)?;
+    if primitive.release(participant) {
         return Ok(());
     }
     Err(if primitive.kind == cell::MUTEX {

@@ -75,16 +75,21 @@ impl Primitive {
             .map_err(|error| raise(py, error))
     }
 
-    /// Releases the lock; false if that is an error to be told.
+    /// Releases the lock; false if it is not known who we are, or that is an error to be told.
     #[inline(always)]
     pub fn quick_release(&self) -> bool {
+        let known = self.handle.held();
+        known.is_some_and(|participant| self.release(participant))
+    }
+
+    /// Releases the lock; false if it is not held.
+    #[inline(always)]
+    pub fn release(&self, participant: &Participant) -> bool {
         let segment = &self.handle.space.segment;
-        self.handle.held().is_some_and(|participant| {
-            if self.kind == cell::MUTEX {
-                return mutex::release(segment, self.handle.cell);
-            }
-            mutex::exit(segment, participant, thread_writer(self.handle.cell))
-        })
+        if self.kind == cell::MUTEX {
+            return mutex::release(segment, self.handle.cell);
+        }
+        mutex::exit(segment, participant, thread_writer(self.handle.cell))
     }
 }
 
