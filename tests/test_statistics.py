@@ -282,6 +282,27 @@ def test_a_condition(space: cy.Space) -> None:
     assert 1 <= waited(condition) <= 3
 
 
+def test_places_in_the_line_of_a_condition(space: cy.Space) -> None:
+    condition = space.Condition()
+
+    def wait() -> None:
+        with condition:
+            condition.wait(60)
+
+    threads = [threading.Thread(target=wait) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while sum(held.amount for held in condition.statistics().holdings) < 3:
+        time.sleep(0.001)
+    (held,) = condition.statistics().holdings
+    assert (held.pid, held.what, held.amount) == (os.getpid(), "places in line", 3)
+    with condition:
+        condition.notify_all()
+    for thread in threads:
+        thread.join()
+    assert not condition.statistics().holdings
+
+
 def test_what_does_not_wait_counts_nothing(space: cy.Space) -> None:
     value, lock, queue, d = space.Value("i"), space.Lock(), space.Queue(), space.dict()
     event, x = space.Event(), space.list()

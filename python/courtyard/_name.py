@@ -270,8 +270,8 @@ def open_named(native: _native.Space, name: str, where: str) -> Any:
         found = native.lookup(name)
         if found is None:
             raise NotFound(
-                f"there is no {name!r} in {where}: courtyard.Dict.named({name!r}) or the like "
-                "makes it"
+                f"there is no {name!r} in {where}: courtyard.Dict.named({name!r}, space=…) or the "
+                "like makes it"
             )
         title = found[0][0]
         cls: Any = getattr(courtyard, title, None)

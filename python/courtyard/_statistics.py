@@ -19,6 +19,7 @@ _HELD = {
     "Queue": "items taken",
 }
 COUNT = (1 << 63) - 1  # the highest bit of an amount is no part of the number
+IN_LINE = 1 << 62  # one waiter of a condition, whose place is below it
 # Of these the count is no number of entries, but a value: free permits; whether it is set.
 VALUED = ("Semaphore", "Event")
 
@@ -206,8 +207,11 @@ def label_of(key: tuple[int, int], name: str | None) -> str:
 
 def holdings_of(found: Any) -> list[tuple[int, int]]:
     """Return who has something of an object: slots and amounts."""
-    counted = ((slot, amount & COUNT) for slot, amount in found["holdings"])
-    return [(slot, amount) for slot, amount in counted if amount > 0]
+    held: dict[int, int] = {}
+    for slot, amount in found["holdings"]:
+        count = amount & COUNT
+        held[slot] = held.get(slot, 0) + (1 if count & IN_LINE else count)
+    return [(slot, amount) for slot, amount in held.items() if amount > 0]
 
 
 def boot_clock() -> int:

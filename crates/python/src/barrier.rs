@@ -5,7 +5,7 @@ use crate::enrolment::{Enrolment, Last};
 use crate::error::{in_context, raise, surely_until};
 use crate::handle::{Address, Use};
 use crate::primitive::Primitive;
-use crate::waiter::{self, Deadline};
+use crate::waiter::{self, Deadline, look_if_due};
 use courtyard_core::barrier::{
     self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
 };
@@ -361,6 +361,7 @@ impl Barrier {
     fn n_waiting(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
         handle.require_open(slf.py())?;
+        look_if_due(slf.py(), handle.space)?;
         Ok(barrier::waiting(&handle.space.segment, handle.cell))
     }
 
@@ -369,6 +370,7 @@ impl Barrier {
     fn broken(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let handle = &slf.as_super().get().handle;
         handle.require_open(slf.py())?;
+        look_if_due(slf.py(), handle.space)?;
         Ok(barrier::phase(&handle.space.segment, handle.cell) == BROKEN)
     }
 }

@@ -134,6 +134,6 @@ fn require_changeable(value: &Bound<'_, PyAny>) -> PyResult<()> {
     let name = value.get_type().name()?;
     Err(PyTypeError::new_err(format!(
         "edit() is for values that can be changed in place, found {name}: assign it, with get_lock() \
-         held, or use increment() or mutate()"
+         held, or use increment(), or mutate() of a container"
     )))
 }

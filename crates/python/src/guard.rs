@@ -9,7 +9,7 @@ use crate::handle::{Address, Handle};
 use crate::list::Sequence;
 use crate::table::{self, Table};
 use crate::vector::GuardedVector;
-use crate::waiter::{Deadline, Wait};
+use crate::waiter::{Deadline, Wait, look_if_due};
 use courtyard_core::cell::{self, Entered, Writer};
 use courtyard_core::lock::{self, Waiter};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
@@ -111,6 +111,7 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
     let limit = Limit::of(deadline);
     let mut wait = Wait::new(handle, writer.cell);
     let mut waiter = Waiter::new(&space.segment, writer.cell);
+    let mut has_looked = false;
     loop {
         let Some(participant) = handle.open_until(py, limit)? else {
             return Ok(false);
@@ -121,6 +122,11 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
             return Ok(true);
         }
         let Some(limit) = deadline.and_then(|deadline| deadline.left(waiter.limit())) else {
+            // As a `Lock`.
+            if !has_looked && look_if_due(py, space)? {
+                has_looked = true;
+                continue;
+            }
             return Ok(false);
         };
         wait.stand(py, limit, || space.stand_slice(&mut waiter, limit))?;

@@ -6,7 +6,7 @@ use crate::error::{named, raise};
 use crate::guard::{acquire_deadline, thread_writer};
 use crate::handle::Address;
 use crate::primitive::Primitive;
-use crate::waiter::{Deadline, Wait};
+use crate::waiter::{Deadline, Wait, look_if_due};
 use courtyard_core::cell;
 use courtyard_core::lock::{self, Stood, Waiter};
 use courtyard_core::mutex;
@@ -34,6 +34,7 @@ fn acquire_by<'a>(
     let limit = Limit::of(deadline);
     let mut wait = Wait::new(&primitive.handle, word);
     let mut waiter = Waiter::new(&primitive.handle.space.segment, word);
+    let mut has_looked = false;
     loop {
         let Some(participant) = primitive.handle.open_until(py, limit)? else {
             return Ok(false);
@@ -44,6 +45,11 @@ fn acquire_by<'a>(
             return Ok(true);
         }
         let Some(limit) = deadline.and_then(|deadline| deadline.left(waiter.limit())) else {
+            // Who does not wait asks after the holder, too.
+            if !has_looked && look_if_due(py, primitive.handle.space)? {
+                has_looked = true;
+                continue;
+            }
             return Ok(false);
         };
         stand(&mut wait, limit, &mut waiter)?;

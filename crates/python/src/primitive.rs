@@ -6,7 +6,7 @@ use crate::guard::thread_writer;
 use crate::handle::{Address, Handle};
 use crate::process;
 use crate::subclass;
-use crate::waiter::{self, Deadline};
+use crate::waiter::{self, Deadline, look_if_due};
 use courtyard_core::cell::{self, EVENT};
 use courtyard_core::participant::Participant;
 use courtyard_core::{inspect, mutex, queue};
@@ -71,8 +71,10 @@ impl Primitive {
 
     pub fn is_locked(&self, py: Python<'_>) -> PyResult<bool> {
         self.handle.open(py)?;
-        mutex::is_locked(&self.handle.space.segment, self.handle.cell)
-            .map_err(|error| raise(py, error))
+        let space = self.handle.space;
+        let is_locked =
+            || mutex::is_locked(&space.segment, self.handle.cell).map_err(|error| raise(py, error));
+        Ok(is_locked()? && (!look_if_due(py, space)? || is_locked()?))
     }
 
     /// Releases the lock; false if it is not known who we are, or that is an error to be told.

@@ -204,10 +204,12 @@ impl Semaphore {
     fn get_value(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
-        Ok(semaphore::value(
-            &base.handle.space.segment,
-            base.handle.cell,
-        ))
+        let (space, cell) = (base.handle.space, base.handle.cell);
+        let value = || semaphore::value(&space.segment, cell);
+        if value() == 0 {
+            waiter::look_if_due(slf.py(), space)?;
+        }
+        Ok(value())
     }
 
     /// Whether a permit that this process holds came back from a dead one.

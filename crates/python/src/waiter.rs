@@ -283,13 +283,17 @@ fn attempt_in<T>(
 ) -> PyResult<Option<T>> {
     let space = wait.space;
     let mut lookout = Lookout::new(look);
-    let mut is_idle = false;
+    let (mut is_idle, mut has_looked) = (false, false);
     loop {
         let mut observed = events.observe(&space.segment);
         if let Some(result) = attempt()? {
             return Ok(Some(result));
         }
         let Some(mut left) = deadline.and_then(|deadline| deadline.left(lookout.limit())) else {
+            if !has_looked && look_if_due(py, space)? {
+                has_looked = true;
+                continue;
+            }
             return Ok(None);
         };
         if let Some(soonest) = soonest.get() {
@@ -329,13 +333,15 @@ pub fn look_after(py: Python<'_>, space: &Space, limit: Limit) -> PyResult<()> {
 }
 
 /// Looks after the dead for who does not wait, if nobody has for a while: what it asks for may be theirs.
-pub fn look_if_due(py: Python<'_>, space: &Space) -> PyResult<()> {
+/// True: it has looked.
+pub fn look_if_due(py: Python<'_>, space: &Space) -> PyResult<bool> {
     let now = os::boot_clock();
     if !lookout::is_due(&space.segment, now) {
-        return Ok(());
+        return Ok(false);
     }
     let found = Lookout::new(PROBE).look(&space.segment, now);
-    recovered(py, space, found, Limit::soon())
+    recovered(py, space, found, Limit::soon())?;
+    Ok(true)
 }
 
 /// Gives back what the dead held, if a look found that there is something to give back.

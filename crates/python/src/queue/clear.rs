@@ -5,6 +5,7 @@ use super::{Queue, Sorted};
 use crate::deadline::Limit;
 use crate::ending;
 use crate::error::raise;
+use crate::waiter::look_if_due;
 use courtyard_core::error::Error;
 use courtyard_core::queue;
 use pyo3::prelude::*;
@@ -18,6 +19,7 @@ pub fn clear(slf: &Bound<'_, Queue>) -> PyResult<u64> {
     let open = base.handle.open(py)?;
     let (space, participant) = (base.handle.space, open.participant);
     let queue = Queue::queue(base);
+    look_if_due(py, space)?; // what a dead process had on a lease goes, too
     let row = this.known_row(py, base, &open)?;
     let sorted = Sorted::take(slf, Limit::NEVER)?.ok_or_else(|| raise(py, Error::TimedOut))?;
     let mut gone = 0;

@@ -452,6 +452,9 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
             };
             queue::peek(handle.space, &open, patience, handle.cell, look)
         })?;
+        if seen.is_empty() && waiter::look_if_due(py, handle.space)? {
+            return Ok(None); // again
+        }
         let is_over = was_closing && seen.is_empty();
         if is_over && look_for_leases(py, base, &mut looked, Limit::NEVER)? {
             return Ok(None);

@@ -238,10 +238,10 @@ impl Lease {
 
     /// Move the item, as it is stored, to the end of another queue: a queue for what failed.
     ///
-    /// On a LifoQueue it is on top; in a PriorityQueue it has its place by priority. One change: it is
-    /// in one of the two whatever happens, and whatever this raises it stays on the lease. It does not
-    /// wait for room. The other queue is of the same space. The item is not loaded, but for a
-    /// PriorityQueue, to be compared with those in it. About 2 us.
+    /// On another LifoQueue it is on top, in its own at the bottom; in a PriorityQueue it has its place
+    /// by priority. One change: it is in one of the two whatever happens, and whatever this raises it
+    /// stays on the lease. It does not wait for room. The other queue is of the same space. The item
+    /// is not loaded, but for a PriorityQueue, to be compared with those in it. About 2 us.
     ///
     /// Raises queue.Full, ShutDown; RuntimeError when the lease has no item; ValueError for a queue
     /// of another space, or one whose maxbytes is less than the item; TypeError for anything but a
