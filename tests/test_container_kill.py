@@ -260,6 +260,7 @@ def test_the_oracle_has_teeth(kind: Kind) -> None:
 
 SECONDS = {"small": 20.0, "full": 60.0}.get(SIZE, 2.0)
 PROCESSES = 20
+UNIT = 16 << 10  # bytes, by which a space grows
 
 
 def soak(objects: Any, place: int, stop: Any, warm: Any, done: Any) -> None:
@@ -326,6 +327,7 @@ def test_a_soak() -> None:
     assert turns > PROCESSES
     assert (c["a"], c["b"]) == (turns, 2 * turns)
     middle = len(samples) // 2
-    assert max(samples[middle:]) <= 1.25 * max(samples[:middle]), samples
+    # One step of growth may still come: a quarter, in whole units. What leaks takes step after step.
+    assert max(samples[middle:]) <= 1.25 * max(samples[:middle]) + UNIT, samples
     assert max(samples) <= 2.5 * first, (first, samples)
     d.check()

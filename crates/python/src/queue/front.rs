@@ -265,10 +265,8 @@ pub fn take(
                 Ok(None) => {
                     soonest.set(next_due(slf, limit)?);
                     let (_, leased) = queue::counts(&space.segment, cell);
-                    if wait.is_none() && leased > 0 && !looked {
-                        // Who waits looks after the dead while it sleeps.
-                        looked = true;
-                        waiter::look_if_due(py, space)?;
+                    // Who waits looks after the dead while it sleeps.
+                    if wait.is_none() && leased > 0 && waiter::look_if_due(py, space)? {
                         continue;
                     }
                     if !is_over || soonest.get().is_some() {
