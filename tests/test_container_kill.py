@@ -327,7 +327,7 @@ def test_a_soak() -> None:
     assert turns > PROCESSES
     assert (c["a"], c["b"]) == (turns, 2 * turns)
     middle = len(samples) // 2
-    # One step of growth may still come: a quarter, in whole units. What leaks takes step after step.
+    # One step of growth may still come, a quarter in whole units; a leak takes one after another.
     assert max(samples[middle:]) <= 1.25 * max(samples[:middle]) + UNIT, samples
     assert max(samples) <= 2.5 * first, (first, samples)
     d.check()
