@@ -260,7 +260,6 @@ def test_the_oracle_has_teeth(kind: Kind) -> None:
 
 SECONDS = {"small": 20.0, "full": 60.0}.get(SIZE, 2.0)
 PROCESSES = 20
-UNIT = 16 << 10  # bytes, by which a space grows
 
 
 def soak(objects: Any, place: int, stop: Any, warm: Any, done: Any) -> None:
@@ -302,8 +301,9 @@ def test_a_soak() -> None:
         assert warm.wait_for(PROCESSES, timeout=30)
         first = grown = done.statistics().space.size
         began = quiet = time.monotonic()
-        # It grows until all has been at hand at once that may be; what leaks never ends.
-        while (now := time.monotonic()) < quiet + SECONDS / 2:
+        # It grows until all has been at hand at once that may be; what leaks never ends. It grows by a
+        # quarter, so one step after that would be too much: on a busy machine the last may come late.
+        while (now := time.monotonic()) < quiet + 2 * SECONDS:
             size = done.statistics().space.size
             assert size <= 2.5 * first and now < began + 30 + SECONDS, (first, size)
             if size > grown:
@@ -327,7 +327,6 @@ def test_a_soak() -> None:
     assert turns > PROCESSES
     assert (c["a"], c["b"]) == (turns, 2 * turns)
     middle = len(samples) // 2
-    # One step of growth may still come, a quarter in whole units; a leak takes one after another.
-    assert max(samples[middle:]) <= 1.25 * max(samples[:middle]) + UNIT, samples
+    assert max(samples[middle:]) <= 1.25 * max(samples[:middle]), samples
     assert max(samples) <= 2.5 * first, (first, samples)
     d.check()
