@@ -17,7 +17,7 @@
 
 use crate::error::Result;
 use crate::layout::{SLOTS, superblock};
-use crate::lock::{PROBE, longer};
+use crate::lock::{PROBE, longer, since, turn};
 use crate::participant::{DRAINING, LIVE, Me, State, is_alive, system};
 use crate::recover;
 use crate::seed::{Bug, planted};
@@ -27,8 +27,6 @@ use std::time::Duration;
 
 /// After how many processes is asked in the time of a `PROBE`.
 const LOOKS: u64 = 32;
-
-const CLOCK_SHIFT: u32 = 16;
 
 /// One waiter's part in it.
 pub struct Lookout {
@@ -63,12 +61,9 @@ impl Lookout {
     /// # Crash
     /// What this turn would have looked at comes again with the next round.
     pub fn look(&mut self, segment: &Segment, now: Duration) -> Result<bool> {
-        let turn = segment.word(superblock::TURN);
-        let seen = turn.load(Ordering::Relaxed);
-        let clock = now.as_millis() as u64 & u64::MAX >> CLOCK_SHIFT;
-        // A turn that is still to come is of another boot of the machine, or nonsense.
-        let since = clock.checked_sub(seen >> CLOCK_SHIFT);
-        let since = since.map_or(Duration::MAX, Duration::from_millis);
+        let word = segment.word(superblock::TURN);
+        let seen = word.load(Ordering::Relaxed);
+        let since = since(seen, now);
         let taken = since < self.limit.min(self.every) || seen != 0 && planted(Bug::TurnKept);
         if taken {
             self.leave(segment, now);
@@ -80,8 +75,8 @@ impl Lookout {
         let some: Vec<u64> = living.take(looks(since)).collect();
         let next = some.last().map_or(from, |last| (last + 1) % SLOTS);
         let order = Ordering::Relaxed; // nothing else is told by it
-        let mine = clock << CLOCK_SHIFT | next;
-        if turn.compare_exchange(seen, mine, order, order).is_err() {
+        let mine = turn(now, next);
+        if word.compare_exchange(seen, mine, order, order).is_err() {
             self.leave(segment, now);
             return Ok(false);
         }
@@ -105,9 +100,7 @@ impl Lookout {
 /// Whether nobody has looked for a while: then one who does not wait may.
 pub fn is_due(segment: &Segment, now: Duration) -> bool {
     let seen = segment.word(superblock::TURN).load(Ordering::Relaxed);
-    let clock = now.as_millis() as u64 & u64::MAX >> CLOCK_SHIFT;
-    let since = clock.checked_sub(seen >> CLOCK_SHIFT);
-    since.is_none_or(|since| Duration::from_millis(since) >= PROBE)
+    since(seen, now) >= PROBE
 }
 
 /// How many to ask after when nobody has for so long.

@@ -65,12 +65,9 @@ impl Asking {
         let (word, mark) = place(lock);
         let word = segment.word(word);
         let seen = word.load(Ordering::Relaxed);
-        let clock = now.as_millis() as u64 & u64::MAX >> CLOCK_SHIFT;
-        // A turn that is still to come is of another boot of the machine, or nonsense.
-        let since = clock.checked_sub(seen >> CLOCK_SHIFT);
-        let since = since.map_or(Duration::MAX, Duration::from_millis);
-        let is_asked = seen & 0xFFFF == mark && since < PROBE || planted(Bug::AskedForGood);
-        let mine = clock << CLOCK_SHIFT | mark;
+        let is_recent = since(seen, now) < PROBE;
+        let is_asked = seen & 0xFFFF == mark && is_recent || planted(Bug::AskedForGood);
+        let mine = turn(now, mark);
         let order = Ordering::Relaxed; // nothing else is told by it
         self.has_turn = !is_asked && word.compare_exchange(seen, mine, order, order).is_ok();
         self.is_due = self.has_turn;
@@ -90,6 +87,18 @@ impl Asking {
     pub fn is_missed(&self, segment: &Segment) -> bool {
         self.has_turn && longest(segment) > PROBE
     }
+}
+
+/// The word of a turn that begins now: the boot clock in milliseconds, and 16 bits of the taker's.
+pub fn turn(now: Duration, bits: u64) -> u64 {
+    (now.as_millis() as u64) << CLOCK_SHIFT | bits
+}
+
+/// How long ago a turn began. One that is still to come is of another boot of the machine, or nonsense.
+pub fn since(turn: u64, now: Duration) -> Duration {
+    let clock = now.as_millis() as u64 & u64::MAX >> CLOCK_SHIFT;
+    let since = clock.checked_sub(turn >> CLOCK_SHIFT);
+    since.map_or(Duration::MAX, Duration::from_millis)
 }
 
 /// The word for a lock, and the lock's mark.

@@ -31,7 +31,7 @@ use asking::Asking;
 use batch::{Batch, MEMBERS};
 use std::time::{Duration, Instant};
 
-pub use asking::longer;
+pub use asking::{longer, since, turn};
 pub use batch::{FIRST, SECOND, kept};
 
 /// Somebody sleeps.

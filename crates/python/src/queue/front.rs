@@ -264,11 +264,6 @@ pub fn take(
                 Ok(Some(taken)) => return Ok(Some(Ok(taken))),
                 Ok(None) => {
                     soonest.set(next_due(slf, limit)?);
-                    let (_, leased) = queue::counts(&space.segment, cell);
-                    // Who waits looks after the dead while it sleeps.
-                    if wait.is_none() && leased > 0 && waiter::look_if_due(py, space)? {
-                        continue;
-                    }
                     if !is_over || soonest.get().is_some() {
                         return Ok(None);
                     }
