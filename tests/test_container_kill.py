@@ -301,8 +301,9 @@ def test_a_soak() -> None:
         assert warm.wait_for(PROCESSES, timeout=30)
         first = grown = done.statistics().space.size
         began = quiet = time.monotonic()
-        # It grows until all has been at hand at once that may be; what leaks never ends. It grows by a
-        # quarter, so one step after that would be too much: on a busy machine the last may come late.
+        # It grows until all has been at hand at once that may be; what leaks never ends. It
+        # grows by a quarter, so one step after that would be too much: on a busy machine the
+        # last may come late.
         while (now := time.monotonic()) < quiet + 2 * SECONDS:
             size = done.statistics().space.size
             assert size <= 2.5 * first and now < began + 30 + SECONDS, (first, size)

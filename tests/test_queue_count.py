@@ -1,4 +1,4 @@
-"""What a queue counts is right soon after a kill, also for who only asks."""
+"""What a queue counts is right soon after a kill, also for a program that only asks."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Who waits while a queue is shut down and reopened."""
+"""Calls that wait while a queue is shut down and reopened."""
 
 import os
 import signal

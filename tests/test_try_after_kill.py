@@ -1,4 +1,4 @@
-"""Who only tries, and never waits, finds what a killed process held within a moment, too."""
+"""Calls that never wait find what a killed process held within a moment, too."""
 
 import queue
 import time

@@ -26,16 +26,17 @@ class Lock(Shared, _native.Mutex):
     (``block`` is another name of the first), ``release()``, ``locked()``, ``with``. Not
     recursive. Any thread of any process may release it.
 
-    A free lock goes to whoever asks first. But once a waiter has waited for 4 ms, each of the
-    others gets the lock at most twice before that waiter does, even if they take it again and
-    again without a pause. (That holds for up to 31 waiters at a time. A waiter that is killed or
-    stopped may delay the others by a tenth of a second, once.) Until such a waiter has had its
-    turn, ``acquire(blocking=False)`` returns False even if nobody holds the lock at that moment.
+    The first to ask gets a free lock. But once a waiter has waited for 4 ms and has run again,
+    each of the others gets the lock at most twice before that waiter does, even if they take it
+    again and again without a pause. (That holds for up to 31 waiters at a time. Waiters that are
+    killed or stopped may delay the others by a tenth of a second for each of two batches.) Until
+    such a waiter has had its turn, ``acquire(blocking=False)`` returns False even if nobody holds
+    the lock at that moment.
 
     When its holder is killed the next to acquire it gets it, about a millisecond after the
-    kernel has taken the dead process apart, at most a tenth of a second later (later if those
-    who wait are many and die, too); ``recovered`` is then true until that one releases it, for it
-    to look after what the dead one left half done.
+    kernel has taken the dead process apart, at most a tenth of a second later (later if waiters
+    are many, and some of them die with it); ``recovered`` is then true until that one releases
+    it, for it to look after what the dead one left half done.
 
     Raises RuntimeError when released while free, ValueError for a timeout that makes no sense.
 

@@ -89,8 +89,8 @@ def attempt(member: Member) -> None:
         specimen = member.specimen()
         member.call(specimen)
     if member.cls == "Condition" and specimen is not None:
-        # Who comes out of a wait takes the lock again, also a child that was forked in it: it would
-        # wait for good for one that its parent keeps.
+        # A wait ends with the lock taken again, also in a child that was forked in it: that would
+        # wait for good for a lock that its parent keeps.
         with suppress(Exception):
             specimen.release()
 

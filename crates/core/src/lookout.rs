@@ -97,7 +97,7 @@ impl Lookout {
     }
 }
 
-/// Whether nobody has looked for a while: then one who does not wait may.
+/// Whether nobody has looked for a while: then a call that does not wait may.
 pub fn is_due(segment: &Segment, now: Duration) -> bool {
     let seen = segment.word(superblock::TURN).load(Ordering::Relaxed);
     since(seen, now) >= PROBE

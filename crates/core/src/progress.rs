@@ -1,5 +1,5 @@
-//! How far each thread's records have come: so who reads what they change knows whether one was
-//! carried through meanwhile.
+//! How far each thread's records have come: a reader of what they change learns whether one was carried
+//! through meanwhile.
 //!
 //! That all words read twice were the same does not say so. A consumer takes a block from a queue
 //! after its tables were read, and frees it while they are read once more, after its magazine and
@@ -14,8 +14,8 @@
 //! A record is counted by the store that clears it, so between two equal words that say that nothing is
 //! to be replayed there was none. A slot's state tells one process from the next. What is not counted:
 //! a change of one word without a record, and those of the record set apart for the GIL's holder
-//! (`alone`). Neither moves a block or a link, and who changes an object's words by them moves its
-//! sequence on, or the words that are compared themselves.
+//! (`alone`). Neither moves a block or a link, and a change of an object's words by them moves its
+//! sequence on, or changes the words that are compared themselves.
 
 use crate::layout::{self, SLOTS, record, slot};
 use crate::participant::{FREE, State};

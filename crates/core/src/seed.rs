@@ -92,15 +92,15 @@ bugs! {
     ReleaseInTwo,
     /// lock: it is kept for a sleeper that is not woken.
     KeptWithoutWake,
-    /// lock: who does not starve takes a lock that is kept for those who do.
+    /// lock: a thread that does not starve takes a lock that is kept for those that do.
     KeptForAnybody,
     /// lock: a batch goes on being served, and is joined again, when its last member has the lock.
     TurnedLate,
-    /// lock: who could not join a batch takes the lock as one of its members.
+    /// lock: a waiter that could not join a batch takes the lock as one of its members.
     JoinedAnyway,
-    /// lock: who gives up a lock that is kept for it wakes nobody.
+    /// lock: a waiter that gives up a lock that is kept for it wakes nobody.
     LeftAsleep,
-    /// lock: who takes a kept lock does not say that others still starve.
+    /// lock: a thread that takes a kept lock does not say that others still starve.
     BatchForgotten,
     /// wait: the flags are cleared after the wake.
     ClearAfterWake,

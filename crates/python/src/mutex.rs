@@ -45,7 +45,7 @@ fn acquire_by<'a>(
             return Ok(true);
         }
         let Some(limit) = deadline.and_then(|deadline| deadline.left(waiter.limit())) else {
-            // Who does not wait asks after the holder, too.
+            // A call that does not wait asks after the holder, too.
             if !has_looked && look_if_due(py, primitive.handle.space)? {
                 has_looked = true;
                 continue;

@@ -332,7 +332,8 @@ pub fn look_after(py: Python<'_>, space: &Space, limit: Limit) -> PyResult<()> {
     recovered(py, space, recover::reap_all(&space.segment), limit)
 }
 
-/// Looks after the dead for who does not wait, if nobody has for a while: what it asks for may be theirs.
+/// Looks after the dead for a call that does not wait, if nobody has for a while: what it asks for may be
+/// theirs.
 /// True: it has looked.
 pub fn look_if_due(py: Python<'_>, space: &Space) -> PyResult<bool> {
     let now = os::boot_clock();

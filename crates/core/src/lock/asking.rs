@@ -1,8 +1,8 @@
-//! Who asks after the holder of a lock while many wait for it: one of them at a time.
+//! Of many waiters for a lock, one at a time asks whether its holder lives.
 //!
-//! A waiter looks at the lock again after a `PROBE`: its holder may have died, or whoever released it
-//! before the wake. If a thousand did that ten times a second, they would keep a CPU busy. They take
-//! turns instead. A word of `superblock::ASKED`, chosen by the lock, says which lock was looked at last,
+//! A waiter looks at the lock again after a `PROBE`: its holder may have died, or the thread that
+//! released it may have died before the wake. A thousand waiters that do that ten times a second keep a
+//! CPU busy. They take turns instead. A word of `superblock::ASKED`, chosen by the lock, says which lock was looked at last,
 //! and when: `boot clock in milliseconds << 16 | mark of the lock`.
 //!
 //! | a waiter has slept in vain, and finds that | then it                                       |
@@ -10,8 +10,9 @@
 //! | another has looked since                   | sleeps longer, and does not ask                |
 //! | none has, or it was for another lock       | stores the time, asks, and sleeps as before    |
 //!
-//! A turn has no owner. Who has taken it last and goes, with the lock or without, wakes another. If
-//! it dies, the next that wakes up takes a turn. Two locks that share a word cost turns, and no more.
+//! A turn has no owner. The waiter that has taken the last one wakes another when it gets the lock or
+//! gives up. If it dies, the next that wakes up takes a turn. Two locks that share a word cost turns,
+//! and no more.
 
 use super::PROBE;
 use crate::layout::{SLOTS, WORD, superblock};
@@ -22,7 +23,7 @@ use crate::segment::Segment;
 use crate::sync::Ordering;
 use std::time::Duration;
 
-/// For each of so many processes, those who leave the looking to others sleep a `PROBE` longer ...
+/// For each of so many processes, waiters that leave the looking to others sleep a `PROBE` longer ...
 const CROWD: u32 = 8;
 /// ... but never longer than this.
 const LONGEST: Duration = Duration::from_secs(8);
@@ -83,7 +84,7 @@ impl Asking {
         (self.limit, self.is_due) = (PROBE, true);
     }
 
-    /// Whether others count on it who may sleep for long.
+    /// Whether it has the last turn, and others may sleep for long because of that.
     pub fn is_missed(&self, segment: &Segment) -> bool {
         self.has_turn && longest(segment) > PROBE
     }
@@ -108,11 +109,11 @@ fn place(lock: u64) -> (u64, u64) {
     (superblock::ASKED + word * WORD, mixed >> 48)
 }
 
-/// How long one sleeps that leaves the looking to others, after it has slept for `limit` in vain: at
-/// most so long that a crowd of any size wakes up about a hundred times a second.
+/// How long a waiter sleeps that leaves the looking to others, after it has slept for `limit` in vain:
+/// at most so long that a crowd of any size wakes up about a hundred times a second.
 pub fn longer(segment: &Segment, limit: Duration, least: Duration, now: Duration) -> Duration {
     let most = longest(segment).max(least);
-    // Who began at one moment shall not all look at one moment.
+    // Waiters that began at one moment shall not all look at one moment.
     let scattered = 0.75 + f64::from(now.subsec_micros() % 1000) / 2000.0;
     (limit * 2).min(most).mul_f64(scattered).max(PROBE)
 }

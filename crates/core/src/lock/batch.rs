@@ -1,10 +1,10 @@
-//! Those who starve at a lock: two batches, whose members the lock's word counts.
+//! Waiters that starve at a lock: two batches, whose members the lock's word counts.
 //!
-//! Whoever comes first takes a free lock, and who sleeps comes late. So one who has waited for long
+//! The first to come takes a free lock, and a sleeper comes late. So a waiter that has waited for long
 //! joins a batch. One of the two is served, the other is joined meanwhile. As long as either has members
 //! no release leaves the lock free: it keeps it for the batch that is served, and wakes one sleeper of
 //! it. Only a member of that batch may take a kept lock, and is no member then. When the last one has
-//! taken it the other batch is served. So whoever has had the lock comes after all who starved before:
+//! taken it the other batch is served. So a thread that has had the lock comes after all that starved before:
 //! while one starves, each of the others begins two turns at most.
 //!
 //! The word counts members, not sleepers: one that is awake just now is not passed over. A member that

@@ -287,7 +287,7 @@ pub fn shutdowns(segment: &Segment, cell: u64) -> u64 {
     read(segment, cell + CLOSING).div_ceil(2)
 }
 
-/// Whether the queue is shut down, or was since there were so many `shutdowns`: who waits ends then,
+/// Whether the queue is shut down, or was since there were so many `shutdowns`: calls that wait end then,
 /// also if it slept while the queue was reopened.
 pub fn is_over(segment: &Segment, cell: u64, shutdowns: u64) -> bool {
     let closing = read(segment, cell + CLOSING);

@@ -106,7 +106,7 @@ pub(super) fn next(segment: &Segment, at: u64) -> Result<u64> {
 }
 
 /// The page that the tail may move on to; None: one is to be added first. Another empty one stays
-/// behind it, for consumers who find no memory left: see `afford`.
+/// behind it, for consumers that find no memory left: see `afford`.
 ///
 /// # Errors
 /// `Corrupt`.
@@ -172,8 +172,8 @@ pub(super) fn trim(
     Ok(())
 }
 
-/// Allocates for who takes items out of a queue: where no memory is left, what an empty page of the
-/// queue's own has taken.
+/// Allocates for a call that takes items out of a queue: where no memory is left, what an empty page of
+/// the queue's own has taken.
 ///
 /// # Errors
 /// Those of `allocate`; `Interrupted`, `System`, `Corrupt`.
