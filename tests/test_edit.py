@@ -1,14 +1,25 @@
 """``with d.edit(key) as value:``: a value changed in place, exactly, whoever else is at it."""
 
+import collections
 import ctypes
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import ipaddress
 import multiprocessing
 import os
+import pathlib
 import random
+import re
 import signal
 import threading
+import types
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -139,14 +150,89 @@ def test_nothing_is_stored_that_cannot_be(place: str) -> None:
     assert at.get() == [1] and at.is_free()
 
 
-@pytest.mark.parametrize("value", [None, True, 5, 1.5, 1j, "text", b"bytes", frozenset(), range(3)])
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    x: object
+    y: object = ()
+
+
+class Pinned(NamedTuple):
+    x: object
+
+
+class Plain(str):
+    __slots__ = ()
+
+
+IMMUTABLE = [
+    *(None, True, 5, 1.5, 1j, "text", b"bytes", frozenset(), range(3), ..., len, enum.unique),
+    *((), (1, "a"), (1, (2, (b"", None))), Pinned((1, 2)), Plain("x"), frozenset({(1,)})),
+    datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
+    *(datetime.date(2020, 1, 1), datetime.time(1), datetime.timedelta(1), datetime.UTC),
+    *(decimal.Decimal("1.5"), fractions.Fraction(1, 3), uuid.UUID(int=5), re.compile("a")),
+    *(pathlib.Path("/a"), pathlib.PurePosixPath("a"), ipaddress.ip_address("::1"), np.float64(1)),
+    *(np.int32(3), np.str_("a"), np.datetime64("2020-01-01"), np.zeros(1, "i4,i4")[0]),
+    *(Colour.RED, Job, dict),
+    *(Frozen(1), Frozen((1, "a"), Frozen(2)), (Frozen(1), Colour.RED)),
+]
+
+
+@pytest.mark.parametrize("value", IMMUTABLE, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("place", PLACES)
 def test_what_cannot_be_changed_in_place(place: str, value: Any) -> None:
     at = PLACES[place](value)
-    match = f"changed in place, found {type(value).__name__}: assign it"
+    advice = (
+        "assign it" if place.startswith(("List", "Deque")) else r"use mutate\(\).* or assign it"
+    )
+    match = f"changed in place, found {type(value).__name__}: {advice}"
     with pytest.raises(TypeError, match=match), at.edit():
         pytest.fail("the block ran")
     assert at.get() == value and at.is_free()
+
+
+class Labelled(str):
+    """A text with a label."""
+
+
+class Slotted(tuple[int, ...]):
+    """A tuple with a label."""
+
+    label = 0
+
+
+def label(value: Any) -> None:
+    value.label = 5
+
+
+def add_to(value: Any) -> None:
+    value.x.append(2)
+
+
+CHANGEABLE: dict[str, tuple[Any, Callable[[Any], object], Callable[[Any], bool]]] = {
+    "text with attributes": (Labelled("a"), label, lambda now: now.label == 5),
+    "tuple with attributes": (Slotted((1,)), label, lambda now: now.label == 5),
+    "frozen dataclass": (Frozen([1]), add_to, lambda now: now.x == [1, 2]),
+    "named tuple": (Pinned([1]), add_to, lambda now: now.x == [1, 2]),
+    "deep": ((0, (Frozen([1]),)), lambda v: add_to(v[1][0]), lambda now: now[1][0].x == [1, 2]),
+    "empty list": ([], lambda v: v.append(1), lambda now: bool(now == [1])),
+    "no dimension": (np.array(1), lambda v: v.__setitem__((), 2), lambda now: bool(now == 2)),
+    "deque": (collections.deque(), lambda v: v.append(1), lambda now: list(now) == [1]),
+    "object with nothing": (types.SimpleNamespace(), label, lambda now: now.label == 5),
+}
+
+
+@pytest.mark.parametrize("change", CHANGEABLE)
+@pytest.mark.parametrize("place", [name for name in PLACES if name != "NestedDict"])
+def test_what_can_be_changed_inside_is_not_refused(place: str, change: str) -> None:
+    value, work, is_done = CHANGEABLE[change]
+    at = PLACES[place](value)
+    with at.edit() as edited:
+        work(edited)
+    assert is_done(at.get()) and at.is_free()
 
 
 def test_what_is_not_there() -> None:

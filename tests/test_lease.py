@@ -907,3 +907,46 @@ def test_what_a_lease_is() -> None:
         cy.Lease()
     with pytest.raises(TypeError):
         pickle.dumps(cy.Queue().lease())
+
+
+def put_back_for(queue: cy.Queue[Any], item: Any, delay: float) -> None:
+    queue.put(item)
+    lease = queue.lease()
+    with lease:
+        lease.requeue(delay)
+
+
+@pytest.mark.parametrize("kind", [cy.Queue, cy.LifoQueue, cy.PriorityQueue])
+@pytest.mark.parametrize("shut", [False, True])
+def test_what_was_put_back_for_later_is_still_to_come(kind: type[Any], shut: bool) -> None:
+    queue = kind()
+    put_back_for(queue, "later", 600)
+    if shut:
+        queue.shutdown()
+    for call in (queue.get_nowait, queue.peek, queue.lease(False).__enter__):
+        with pytest.raises(Empty):
+            call()
+    with pytest.raises(Empty):
+        queue.get(timeout=0.01)
+    with pytest.raises(Empty):
+        queue.get_many(3, timeout=0.01)
+    assert (queue.qsize(), queue.empty(), queue.unfinished_tasks) == (1, False, 1)
+    assert queue.clear() == 1
+    with pytest.raises(cy.ShutDown if shut else Empty):
+        queue.peek()
+
+
+@pytest.mark.parametrize("kind", [cy.Queue, cy.LifoQueue, cy.PriorityQueue])
+def test_peek_finds_what_is_due(kind: type[Any]) -> None:
+    queue = kind()
+    put_back_for(queue, "later", 0.1)
+    queue.shutdown()
+    while True:
+        try:
+            assert queue.peek() == "later"
+        except Empty:
+            continue
+        break
+    assert queue.get_nowait() == "later"
+    with pytest.raises(cy.ShutDown, match="it is empty, and no more will come"):
+        queue.peek()

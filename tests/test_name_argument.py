@@ -110,3 +110,54 @@ def test_a_named_deque_is_compared_by_the_maxlen_it_has() -> None:
         with pytest.raises(cy.WrongType, match=r"'d' is a Deque in .*, not a List"):
             cy.List.named("d", space=space)
         assert space["d"].maxlen is None
+
+
+def test_a_named_queue_is_compared_by_the_maxsize_it_has() -> None:
+    """As a deque by its maxlen: both may be set."""
+    with cy.Space() as space:
+        made = cy.Queue.named("q", maxsize=100, space=space)
+        made.maxsize = 500
+        assert cy.Queue.named("q", maxsize=500, space=space).maxsize == 500
+        wrong = r"'q' is a Queue\(500\) in .*, not a Queue\(100\)"
+        with pytest.raises(cy.WrongType, match=wrong):
+            cy.Queue.named("q", maxsize=100, space=space)
+        with pytest.raises(cy.WrongType, match=r"'q' is a Queue\(500\) in .*, not a Queue:"):
+            cy.Queue.named("q", maxsize=0, space=space)
+        assert cy.Queue.named("q", space=space).maxsize == space["q"].maxsize == 500
+        for unbounded in (0, -5):
+            made.maxsize = unbounded
+            assert cy.Queue.named("q", maxsize=0, space=space).maxsize == unbounded
+            with pytest.raises(cy.WrongType, match=r"'q' is a Queue in .*, not a Queue\(500\)"):
+                cy.Queue.named("q", maxsize=500, space=space)
+        with pytest.raises(cy.WrongType, match=r"'q' is a Queue in .*, not a LifoQueue"):
+            cy.LifoQueue.named("q", space=space)
+
+
+@pytest.mark.parametrize("kind", [cy.Queue, cy.LifoQueue, cy.PriorityQueue, cy.JoinableQueue])
+def test_another_maxbytes_is_told_of(kind: type[cy.Queue[object]]) -> None:
+    with cy.Space() as space:
+        kind.named("q", 7, maxbytes=1000, space=space)
+        for maxsize, maxbytes in ((None, None), (7, None), (None, 1000), (7, 1000)):
+            given = {"maxsize": maxsize, "maxbytes": maxbytes}
+            found: cy.Queue[object] = space.named("q", kind, **given)
+            assert (found.maxsize, found.maxbytes) == (7, 1000)
+        for maxsize, maxbytes, said in (
+            (8, 1000, r"\(8, maxbytes=1000\)"),
+            (7, 2000, r"\(7, maxbytes=2000\)"),
+            (7, 0, r"\(7\)"),
+        ):
+            match = (
+                rf"'q' is a {kind.__name__}\(7, maxbytes=1000\) in .*, not a {kind.__name__}{said}"
+            )
+            with pytest.raises(cy.WrongType, match=match):
+                kind.named("q", maxsize, maxbytes=maxbytes, space=space)
+
+
+def test_none_takes_what_there_is() -> None:
+    """An option that is None is one that is left out."""
+    with cy.Space() as space:
+        cy.Deque.named("d", maxlen=5, space=space)
+        assert cy.Deque.named("d", maxlen=None, space=space).maxlen == 5
+        cy.Queue.named("q", maxsize=5, maxbytes=100, space=space)
+        found = space.named("q", cy.Queue, None, maxbytes=None)
+        assert (found.maxsize, found.maxbytes) == (5, 100)

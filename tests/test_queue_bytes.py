@@ -436,7 +436,7 @@ def test_named(kind: Any, title: str) -> None:
             kind.named(title, maxbytes=other)
     q.put("x" * 80)
     assert kind.named(title).full()
-    assert "1 items of at most 9, 88 bytes of at most 100" in repr(q)
+    assert "1 item of at most 9, 88 bytes of at most 100" in repr(q)
     del space[title]
     plain = kind.named(title, maxbytes=0)
     assert plain.maxbytes is None and kind.named(title).maxbytes is None

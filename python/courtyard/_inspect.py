@@ -22,6 +22,7 @@ from courtyard._statistics import (
     VALUED,
     Held,
     ObjectFigures,
+    SpaceStatistics,
     Waiter,
     boot_clock,
     figures,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from courtyard._space import Space
+
+# What stands for a name that nobody has given yet: which one it is, the waiter alone knows.
+A_NAME = "space.wait_for()"
 
 _KINDS = {1: "private", 2: "named", 3: "durable"}
 
@@ -73,8 +77,9 @@ class ObjectInfo(ObjectFigures):
 
     Attributes:
         key: what makes it this one, in its space.
-        declared: what its name says that it was declared as: ``"i"``, ``"float32, (2, 3)"``,
-            ``"100"``; empty if there is nothing to say.
+        declared: what its name says that it was declared as: ``"i"``, ``"float32, (2, 3)"``; of a
+            queue or a deque how many items it may have now, ``"100"``; empty if there is nothing to
+            say.
         value: permits that a semaphore has; 1 or 0 of an event; None for others.
 
     """
@@ -100,7 +105,7 @@ class ProcessInfo:
         handles: how many handles on objects it has.
         is_self: whether it is the one that asks.
         holds: the locks that it holds, and what else it has of objects.
-        awaits: what its threads have been waiting for.
+        awaits: what its threads have been waiting for; ``A_NAME`` of those in ``space.wait_for()``.
 
     """
 
@@ -111,22 +116,6 @@ class ProcessInfo:
     is_self: bool
     holds: tuple[Held, ...]
     awaits: tuple[Waiter, ...]
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What a space takes.
-
-    Attributes:
-        live: bytes in use, in pieces of 16 KiB.
-        free: bytes of its file that are not in use, given back to the system or not.
-        taken: bytes of memory, or of disk, that its file takes.
-
-    """
-
-    live: int
-    free: int
-    taken: int
 
 
 @dataclass(frozen=True)
@@ -184,15 +173,15 @@ def enter(info: SpaceInfo) -> Space:
     return Space._of(_native.Space.attached(info.path, int(info.path.stem, 16)))
 
 
-def memory(space: Space) -> Memory:
-    """Return what a space takes; O(1)."""
-    return Memory(*space._opened().memory())
+def statistics(space: Space) -> SpaceStatistics:
+    """Return what ``space.statistics()`` does; what the dead held counts as held."""
+    return SpaceStatistics(*space._opened().census(recover=False))
 
 
 def survey(space: Space, glob: str | None = None) -> Survey:
     """Look at a space's objects, or those whose names match, and its processes; O(space)."""
     native = space._opened()
-    processes, objects = native.view()
+    processes, objects, for_names = native.view()
     now = boot_clock()
     slots = {process[0]: process for process in processes}
     infos = tuple(_object_info(found, processes, now) for found in objects)
@@ -206,6 +195,10 @@ def survey(space: Space, glob: str | None = None) -> Survey:
             holds.setdefault(slot, []).append(held)
         for slot, since in found["waits"]:
             waiter = Waiter(slots[slot][1], info.label, (now - since) / 1e9)
+            awaits.setdefault(slot, []).append(waiter)
+    for slot, since in for_names:
+        if slot in slots:
+            waiter = Waiter(slots[slot][1], A_NAME, (now - since) / 1e9)
             awaits.setdefault(slot, []).append(waiter)
     own = native.slot
     shown = tuple(
@@ -235,8 +228,11 @@ def _object_info(found: Any, processes: list[Any], now: int) -> ObjectInfo:
         import courtyard
 
         type_ = described[0]
-        cls = getattr(courtyard, type_, None)
-        declared = cls._shown(tuple(described[1:])) if cls is not None else ""
+        cls, details = getattr(courtyard, type_, None), tuple(described[1:])
+        if cls is not None and cls._changes:  # no name says how it is now
+            counted = found["counted"]
+            details = (found["most"], *([counted and counted[1]] if base == "Queue" else []))
+        declared = cls._shown(details) if cls is not None else ""
         if type_ in ("Array", "RawArray"):
             entries = prod(described[2])
     elif base == "Array":

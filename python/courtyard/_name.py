@@ -73,10 +73,15 @@ class Named(Subclassable):
         programs of this user share. The object stays, with nobody there, until its name is deleted
         (``del space[name]``).
 
+        An option that is left out, or None, takes what there is. One that is given must be what the
+        object has: the type of a value, the element type and shape of an array, the ``maxsize`` and
+        ``maxbytes`` of a queue, the ``maxlen`` of a deque, the parties of a barrier, the bound of a
+        BoundedSemaphore, the kind of lock of a condition. ``maxsize`` and ``maxlen`` may be set
+        later: what they are now counts.
+
         Some tens of microseconds. Raises WrongType, which says both, if the name is that of
-        another type, or of another element type, shape, maxsize or maxbytes than those given;
-        ValueError for what cannot be a name; SpaceFull. A process killed meanwhile has made the
-        object whole, or not at all.
+        another type, or if what is given is not what the object has; ValueError for what cannot be
+        a name; SpaceFull. A process killed meanwhile has made the object whole, or not at all.
 
         >>> import courtyard as cy
         >>> cy.Dict.named("colours", {"sky": "blue"})

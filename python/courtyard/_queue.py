@@ -83,6 +83,7 @@ class Queue(Shared, _native.Queue["_T"]):
     """
 
     __slots__ = ()
+    _changes = True
 
     _order = 0
 
@@ -103,13 +104,15 @@ class Queue(Shared, _native.Queue["_T"]):
 
     @classmethod
     def _shown(cls, details: tuple[Any, ...]) -> str:
-        maxsize, maxbytes = details
+        maxsize, maxbytes = details or (None, None)  # no name says it
         shown = [str(maxsize)] if maxsize else []
         return ", ".join([*shown, f"maxbytes={maxbytes}"] if maxbytes else shown)
 
     def _state(self) -> str:
         maxsize, maxbytes = self.maxsize, self.maxbytes
-        state = f"{self.qsize()} items" + (f" of at most {maxsize}" if maxsize > 0 else "")
+        count = self.qsize()
+        state = f"{count} item{'' if count == 1 else 's'}"
+        state += f" of at most {maxsize}" if maxsize > 0 else ""
         if maxbytes is not None:
             state += f", {self._counted_bytes()} bytes of at most {maxbytes}"
         return state

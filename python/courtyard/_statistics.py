@@ -29,16 +29,17 @@ class SpaceStatistics:
     """What a space holds.
 
     Attributes:
-        size: bytes of its file that may be used.
-        used: bytes of these that are live: in blocks that hold something.
+        size: bytes of its file that objects may use, as far as it has grown: ``used`` and ``free``.
+        used: bytes of these that are in use: in blocks that hold something.
         live_blocks: blocks that an object or a table consists of.
         idle_blocks: blocks at hand, being filled, or waiting for a reader to leave them.
         objects: living objects.
         names: objects that have a name.
         tickets: pickles of objects under way.
         participants: processes registered.
-        free: bytes of its file that hold nothing, given back to the system or not.
-        taken: bytes of memory, or of disk, that its file takes now.
+        free: bytes of ``size`` that hold nothing, given back to the system or not.
+        taken: bytes of memory, or of disk, that its file takes now: with the space's own tables, a
+            few hundred kB which ``size`` leaves out, and without what went back to the system.
 
     """
 

@@ -385,7 +385,7 @@ def _class_for(cls: Any, declaration: Declaration, lock: Any) -> Any:
         if lock is not None:
             from courtyard import _synchronized
 
-            names = ("set", "increment", "exchange", "compare_exchange", "__setitem__")
+            names = ("set", "increment", "exchange", "compare_exchange", "mutate", "__setitem__")
             made = _synchronized.under_a_lock(made, names, ("value", *fields))
         _homes[made] = cls
         _classes[key] = made

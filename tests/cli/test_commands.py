@@ -119,7 +119,7 @@ def test_holders_and_waiters_are_seen(folder: Path) -> None:
         jobs = command("inspect", "jobs*", "--space", "shop", "--peek", "3", folder=folder).stdout
         assert jobs.splitlines()[-1].startswith("  "), "the first item"
         seen = command("ps", folder=folder).stdout
-        assert re.search(rf"^ *{shop.pid}  shop .*till.*gate \(1 permits\)", seen, re.M)
+        assert re.search(rf"^ *{shop.pid}  shop .*till.*gate \(1 permit\)", seen, re.M)
         assert re.search(rf"^ *{waiter.pid}  shop .* - +till \([\d.]+ s\)", seen, re.M)
         assert f"{sys.executable} -c" in seen
 
@@ -150,10 +150,137 @@ def test_peek_never_unpickles_unless_told(folder: Path) -> None:
 
 
 def test_inspect_of_what_is_not_there(folder: Path) -> None:
-    assert "there is no space" in command("inspect", "x", folder=folder, status=1).stderr
+    assert command("inspect", "x", folder=folder, status=1).stderr == (
+        "courtyard: no name matches 'x' in any space: `courtyard ls` shows what there is\n"
+    )
     run_script("import courtyard as cy; cy.Lock.named('a')", env={"COURTYARD_DIR": str(folder)})
     refused = command("inspect", "x*", folder=folder, status=1)
     assert "no name matches 'x*'" in refused.stderr and "courtyard ls" in refused.stderr
+
+
+TWO_SPACES = """
+import courtyard as cy
+for name in ("shop", "depot"):
+    cy.Space(name).named("both", cy.Queue, maxsize=7).maxsize = 9
+cy.Space("depot").named("one", cy.Deque, "abc", maxlen=5).maxlen = 4
+cy.Space("depot").named("gate*", cy.Lock)
+"""
+
+
+def test_inspect_looks_into_all_spaces(folder: Path) -> None:
+    run_script(TWO_SPACES, env={"COURTYARD_DIR": str(folder)})
+    said = command("inspect", "one", folder=folder).stdout
+    assert re.search(r"^name +one *\nspace +depot *\ntype +Deque\(4\) *\n", said), said
+    assert (
+        json.loads(command("inspect", "one", "--json", folder=folder).stdout)[0]["space"] == "depot"
+    )
+    assert re.search(r"^name +gate\* ", command("inspect", "gate*", folder=folder).stdout)
+    refused = command("inspect", "both", folder=folder, status=1)
+    assert refused.stderr == (
+        "courtyard: 'both' is in the spaces depot and shop: say which, with --space\n"
+    )
+    said = command("inspect", "both", "--space", "shop", folder=folder).stdout
+    assert "Queue(9)" in said
+    run_script("import courtyard as cy; cy.Event.named('both')", env={"COURTYARD_DIR": str(folder)})
+    assert re.search(r"space +default", command("inspect", "both", folder=folder).stdout)
+    refused = command("inspect", "one", "--space", "default", folder=folder, status=1)
+    assert "no name matches 'one' in courtyard.Space('default')" in refused.stderr
+
+
+def test_rm_says_in_which_space_a_name_is_and_does_not_guess(folder: Path) -> None:
+    run_script(TWO_SPACES, env={"COURTYARD_DIR": str(folder)})
+    for default in (False, True):
+        if default:
+            run_script(
+                "import courtyard as cy; cy.Lock.named('a')", env={"COURTYARD_DIR": str(folder)}
+            )
+        refused = command("rm", "one", folder=folder, status=1)
+        assert refused.stderr == (
+            "courtyard: no name matches 'one' in the space 'default': nothing was removed; "
+            "it is in 'depot': say which, with --space\n"
+        )
+        assert "it is in 'depot' and 'shop'" in command("rm", "b*", folder=folder, status=1).stderr
+        refused = command("rm", "nothing", folder=folder, status=1)
+        assert refused.stderr == (
+            "courtyard: no name matches 'nothing' in the space 'default': nothing was removed\n"
+        )
+    assert {"both", "one", "gate*"} <= set(listed(folder))
+    assert (
+        "it is in 'depot'"
+        in command("rm", "one", "--space", "shop", folder=folder, status=1).stderr
+    )
+
+
+WAITS_FOR_A_NAME = """
+import courtyard as cy
+space = cy.Space({url!r})
+here = space.named("here", cy.Semaphore, 3)
+here.acquire(); here.acquire()
+print("ready", flush=True)
+space.wait_for("later")
+"""
+
+
+def test_ps_shows_who_waits_for_a_name(folder: Path, tmp_path: Path) -> None:
+    for url in ("shop", (tmp_path / "shop.cy").as_uri()):
+        with program(WAITS_FOR_A_NAME.format(url=url), folder) as waiter:
+            row = rf"^ *{waiter.pid}  {url} .* here \(2 permits\) +space\.wait_for\(\) \([\d.]+ s\)"
+            while not re.search(row, command("ps", "--space", url, folder=folder).stdout, re.M):
+                assert waiter.poll() is None  # it shows after a tenth of a second
+            found = json.loads(command("ps", "--json", "--space", url, folder=folder).stdout)
+            (process,) = [p for p in found[0]["processes"] if p["pid"] == waiter.pid]
+            assert [awaited["object"] for awaited in process["awaits"]] == ["space.wait_for()"]
+
+
+def test_all_commands_take_a_space_in_a_file(folder: Path, tmp_path: Path) -> None:
+    url = (tmp_path / "shop.cy").as_uri()
+    script = """
+import courtyard as cy, sys, os
+lock = cy.Lock.named("till", space=cy.Space(sys.argv[1]))
+cy.Queue.named("jobs", space=cy.Space(sys.argv[1])).put(5)
+lock.acquire()
+os.kill(os.getpid(), 9)
+"""
+    run_script(script, url, check=False, env={"COURTYARD_DIR": str(folder)})
+    assert re.search(r"^till +Lock ", command("ls", "--space", url, folder=folder).stdout, re.M)
+    said = command("inspect", "jobs", "--peek", "1", "--space", url, folder=folder).stdout
+    assert re.search(rf"^space +{url} *$", said, re.M) and said.endswith("  5\n")
+    sick = command("doctor", "--space", url, folder=folder).stdout
+    taken = re.search(
+        r"^ok +taken by spaces +(\S+) kB, (\S+) kB used, (\S+) kB free *$", sick, re.M
+    )
+    assert taken, sick
+    missing = command("doctor", "--space", "none", folder=folder, status=1)
+    assert "there is no space 'none'" in missing.stderr and missing.stdout == ""
+    assert command("rm", "jobs", "--space", url, folder=folder).stdout == "removed Queue jobs\n"
+    command("rm", "--whole-space", "--space", url, folder=folder)
+    assert not (tmp_path / "shop.cy").exists()
+
+
+def test_figures_of_memory_mean_what_statistics_means(folder: Path) -> None:
+    script = """
+import courtyard as cy, signal
+space = cy.Space("shop")
+d = space.named("d", cy.Dict)
+for n in range(3000): d[n] = bytes(1000)
+d.clear()
+found = space.statistics()
+print("ready", flush=True)
+print(found.used, found.free, found.size, found.taken, flush=True)
+signal.pause()
+"""
+    with program(script, folder) as shop:
+        assert shop.stdout
+        used, free, size, taken = map(int, shop.stdout.readline().split())
+        (said,) = json.loads(command("ls", "--json", folder=folder).stdout)
+        memory = said["memory"]
+        assert memory["used"] + memory["free"] == memory["size"] == size == used + free
+        assert abs(memory["used"] - used) < 20_000, "the command is a participant itself"
+        assert abs(memory["taken"] - taken) < 200_000
+        line = command("ls", folder=folder).stdout.splitlines()[0]
+        assert re.fullmatch(
+            r"named space shop \(\S+ MB taken, \S+ kB used, \S+ MB free, in use\)", line
+        ), line
 
 
 def test_rm_refuses_what_is_used(folder: Path) -> None:

@@ -5,6 +5,7 @@ use crate::directory;
 use crate::error::Result;
 use crate::heap;
 use crate::holding;
+use crate::layout::superblock::NAMED;
 use crate::layout::{self, SLOTS, slot};
 use crate::lock;
 use crate::operation::Operation;
@@ -63,6 +64,8 @@ pub struct Object {
     pub blocks: u64,
     /// Entries, items, permits: where its kind counts something.
     pub count: Option<u64>,
+    /// How many items a queue may have now, or a deque; None where there is no such bound.
+    pub most: Option<u64>,
     /// Of a queue that is bounded in bytes, what its items count and may count.
     pub counted: Option<(u64, u64)>,
     pub version: u64,
@@ -82,6 +85,8 @@ pub struct Object {
 pub struct View {
     pub processes: Vec<Process>,
     pub objects: Vec<Object>,
+    /// Who waits until a name is given.
+    pub waits: Vec<Wait>,
 }
 
 /// Looks at all objects, or `only` that one, and all processes. The dead are told of, not
@@ -151,6 +156,8 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
         view.processes.push(process);
     }
     let waits = waiting::waits(segment);
+    let for_names = waits.iter().filter(|wait| wait.word == NAMED);
+    view.waits = for_names.copied().collect();
     let listed = match only {
         Some(object) => directory::listed(operation, object).into_iter().collect(),
         None => directory::list(operation)?,
@@ -172,6 +179,7 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
             bytes: 0,
             blocks: 0,
             count: count(segment, cell, kind),
+            most: most(segment, cell, kind),
             counted: counted(segment, cell, kind),
             version: version(segment, cell, kind),
             references: listed.references,
@@ -253,6 +261,17 @@ pub fn version(segment: &Segment, cell: u64, kind: u64) -> u64 {
         cell::TABLE => table::version(segment, cell) / 2,
         cell::LIST => list::version(segment, cell) / 2,
         _ => changes(EVENT),
+    }
+}
+
+fn most(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {
+    match kind {
+        cell::LIST => list::most(segment, cell),
+        cell::QUEUE => {
+            let most = queue::maximum(segment, cell).cast_signed();
+            u64::try_from(most).ok().filter(|&most| most != 0)
+        }
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::argument::Given;
 use crate::codec;
 use crate::deadline::Limit;
+use crate::edit;
 use crate::error::{changed_inside, named};
 use crate::format::{self, Format, overflow};
 use crate::handle::{Address, Handle};
@@ -113,8 +114,33 @@ impl Cell {
         })
     }
 
-    fn is_scalar(&self) -> bool {
+    pub(crate) fn is_scalar(&self) -> bool {
         self.format.width() != 0
+    }
+
+    /// The bits of a scalar.
+    pub(crate) fn load_bits(&self) -> u64 {
+        format::load(&self.handle.space.segment, self.data(), self.format.width())
+    }
+
+    /// Stores the bits of a scalar if they are what is expected; whether they were.
+    pub(crate) fn exchange_bits(&self, py: Python<'_>, expected: u64, new: u64) -> PyResult<bool> {
+        let (segment, at, width) = (&self.handle.space.segment, self.data(), self.format.width());
+        let exchanged = self.change(py, || {
+            format::compare_exchange(segment, at, width, expected, new)
+        })?;
+        Ok(exchanged.is_ok())
+    }
+
+    /// A value as get() returns it once it is stored: a number may wrap.
+    fn converted<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = value.py();
+        let converted = match self.format {
+            Format::Stored => return Ok(value),
+            _ if self.is_scalar() => self.format.decode(py, self.format.encode(&value)?)?,
+            _ => self.object_of(py, &self.raw_of(&value)?)?,
+        };
+        Ok(converted.into_bound(py))
     }
 
     fn no_count(&self) -> PyErr {
@@ -316,21 +342,61 @@ impl Cell {
             return Ok(equal);
         }
         let bits = self.format.encode(new)?;
-        let (segment, at, width) = (&self.handle.space.segment, self.data(), self.format.width());
         for _ in 0..MANY {
             let _open = self.handle.open(py)?;
-            let old = format::load(segment, at, width);
+            let old = self.load_bits();
             if !codec::equal(self.format.decode(py, old)?.bind(py), expected)? {
                 return Ok(false);
             }
-            let tried = self.change(py, || {
-                format::compare_exchange(segment, at, width, old, bits)
-            })?;
-            if tried.is_ok() {
+            if self.exchange_bits(py, old, bits)? {
                 return Ok(true);
             }
         }
         Err(changed_inside("the value"))
+    }
+
+    /// Replace the value by fn(value), atomically, and return the new value.
+    ///
+    /// Nothing is locked while fn runs, and **fn may be called again**: it is if others changed the
+    /// value meanwhile, so it should have no other effects. If they did 30 times, get_lock() is held
+    /// for the next call (with lock=False there is none: then fn is called up to 100,000 times; a lock
+    /// that was given is held from the first call on). fn has a copy of the value, and **returns the
+    /// new value**: that it changed the copy counts only if it returns it. `with v.edit() as value:`
+    /// is for changes in place. What fn returns is converted as set() does it: "i" wraps, a Structure
+    /// may be a tuple of its fields. Waits while another holds get_lock(). About 200 ns for a number,
+    /// beside what fn takes.
+    ///
+    /// Raises what fn raises, what set() raises for its result, RuntimeError if fn itself changes the
+    /// value, and SpaceFull; and TypeError if fn returns None where no None can be, or for a list, a
+    /// dict, a set, an array (anything whose items can be assigned to), which is nearly always a
+    /// `return` that was forgotten: to store None, assign it. Then nothing else has changed. A process
+    /// killed meanwhile has replaced the value, or not.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> best = cy.Value("d", 0.5)
+    /// >>> best.mutate(lambda found: max(found, 0.75))
+    /// 0.75
+    /// >>> state = cy.Value(object, ("idle", 0))
+    /// >>> state.mutate(lambda state: ("busy", state[1] + 1))
+    /// ('busy', 1)
+    fn mutate<'py>(
+        &self,
+        py: Python<'py>,
+        r#fn: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut made = None;
+        self.update(py, |value| {
+            let kind = value.get_type();
+            let new = r#fn.call1((value,))?;
+            let may_be_none = self.format == Format::Stored;
+            if new.is_none() && (!may_be_none || edit::is_container(&kind)?) {
+                return Err(edit::none_returned(&kind)?);
+            }
+            let new = self.converted(new)?;
+            made = Some(new.clone());
+            Ok(Some(new))
+        })?;
+        made.ok_or_else(|| changed_inside("the value"))
     }
 
     /// Wait until a condition holds; return what it returned, or False after timeout seconds.

@@ -4,9 +4,7 @@
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyBool, PyBytes, PyComplex, PyFloat, PyFrozenSet, PyInt, PyNone, PyRange, PyString,
-};
+use pyo3::types::{PyByteArray, PyDict, PyList, PySet, PyType};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where an edited value is.
@@ -18,6 +16,11 @@ pub trait Place: Send + Sync {
     /// # Errors
     /// What storing raises; then nothing has changed.
     fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()>;
+
+    /// What to do with a value that cannot be changed in place.
+    fn instead(&self) -> &'static str {
+        "use mutate(), or increment() for a number, or assign it with get_lock() held"
+    }
 }
 
 /// A value that is changed in place while others wait. `edit()` of a Value, a Dict, a List makes one.
@@ -51,7 +54,7 @@ impl Edit {
 
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let value = self.place.read(py)?;
-        require_changeable(&value)?;
+        require_changeable(&value, self.place.instead())?;
         let mut held = self.value();
         if held.is_some() {
             let message = "this edit() is under way: call edit() again for another";
@@ -118,22 +121,44 @@ impl Drop for Edit {
 }
 
 /// Refuses what the block could only replace: that would be lost in silence.
-fn require_changeable(value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let is_fixed = value.is_exact_instance_of::<PyBool>()
-        || value.is_exact_instance_of::<PyInt>()
-        || value.is_exact_instance_of::<PyFloat>()
-        || value.is_exact_instance_of::<PyComplex>()
-        || value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyBytes>()
-        || value.is_exact_instance_of::<PyFrozenSet>()
-        || value.is_exact_instance_of::<PyRange>()
-        || value.is_exact_instance_of::<PyNone>();
-    if !is_fixed {
+fn require_changeable(value: &Bound<'_, PyAny>, instead: &str) -> PyResult<()> {
+    let is_known = value.is_exact_instance_of::<PyList>()
+        || value.is_exact_instance_of::<PyDict>()
+        || value.is_exact_instance_of::<PySet>()
+        || value.is_exact_instance_of::<PyByteArray>();
+    if is_known {
+        return Ok(());
+    }
+    let py = value.py();
+    let module = py.import(intern!(py, "courtyard._immutable"))?;
+    let is_immutable = module.call_method1(intern!(py, "is_immutable"), (value,))?;
+    if !is_immutable.is_truthy()? {
         return Ok(());
     }
     let name = value.get_type().name()?;
     Err(PyTypeError::new_err(format!(
-        "edit() is for values that can be changed in place, found {name}: assign it, with get_lock() \
-         held, or use increment(), or mutate() of a container"
+        "edit() is for values that can be changed in place, found {name}: {instead}"
+    )))
+}
+
+/// Whether what is of this class is changed in place as a rule: a function that changes one is apt to
+/// return nothing.
+///
+/// # Errors
+/// What a metaclass raises.
+pub fn is_container(kind: &Bound<'_, PyType>) -> PyResult<bool> {
+    let py = kind.py();
+    Ok(kind.is_subclass_of::<PySet>()? || kind.hasattr(intern!(py, "__setitem__"))?)
+}
+
+/// What `mutate` raises for a function that returned nothing.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn none_returned(kind: &Bound<'_, PyType>) -> PyResult<PyErr> {
+    Ok(PyTypeError::new_err(format!(
+        "mutate's function returned None for what was a {}: return the new value, or use edit(); to \
+         store None, assign it",
+        kind.name()?
     )))
 }

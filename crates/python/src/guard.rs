@@ -228,8 +228,9 @@ impl GuardedCell {
     /// values that can be changed in place: a list, an array, an object, a Structure. To assign to
     /// the name in the block has no effect.
     ///
-    /// Raises TypeError for a number, a text, bytes, None; what reading and storing raise, which
-    /// leaves the old value. A process killed in the block has stored nothing, and the lock is free
+    /// Raises TypeError, before the block, for a value that cannot be changed in place, nor anything in
+    /// it: a number, a text, None, a datetime, a tuple of these. mutate() replaces such a value. Raises
+    /// what reading and storing raise, which leaves the old value. A process killed in the block has stored nothing, and the lock is free
     /// again.
     ///
     /// >>> import courtyard as cy

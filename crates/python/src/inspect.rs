@@ -28,6 +28,8 @@ pub struct Object<'py> {
     blocks: u64,
     /// Entries, items, permits.
     count: Option<u64>,
+    /// How many items a queue or a deque may have now; None: any number.
+    most: Option<u64>,
     /// Of a queue that is bounded in bytes, what its items count and may count.
     counted: Option<(u64, u64)>,
     version: u64,
@@ -43,8 +45,8 @@ pub struct Object<'py> {
     waits: Vec<(u64, u64)>,
 }
 
-/// Processes and objects.
-pub type View<'py> = (Vec<Process>, Vec<Object<'py>>);
+/// Processes, objects, and who waits until a name is given, as an object's `waits`.
+pub type View<'py> = (Vec<Process>, Vec<Object<'py>>, Vec<(u64, u64)>);
 
 /// The class of an object, as far as its cell says.
 fn base_of(kind: u64) -> &'static str {
@@ -84,7 +86,8 @@ pub fn view<'py>(
         )
     });
     let objects: PyResult<Vec<_>> = view.objects.into_iter().map(|o| object(py, o)).collect();
-    Ok((processes.collect(), objects?))
+    let waits = view.waits.iter().map(|wait| (wait.slot, wait.since));
+    Ok((processes.collect(), objects?, waits.collect()))
 }
 
 fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
@@ -106,6 +109,7 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
         nbytes: seen.bytes,
         blocks: seen.blocks,
         count: seen.count,
+        most: seen.most,
         counted: seen.counted,
         version: seen.version,
         references: seen.references,
@@ -139,7 +143,7 @@ pub fn figures<'py>(
     let (py, handle) = (object.py(), handle_of(object)?);
     let _open = handle.open(py)?;
     let census = process::census(py, handle.space)?;
-    let (processes, mut objects) = view(py, handle.space, Some(handle.object()))?;
+    let (processes, mut objects, _) = view(py, handle.space, Some(handle.object()))?;
     let found = objects.pop().ok_or_else(|| {
         let why = "the directory does not list an object that is open".into();
         named(py, "CorruptError", why)

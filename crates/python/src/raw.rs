@@ -200,7 +200,15 @@ impl Cell {
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut attempt = || {
             let (value, done);
-            if self.format == Format::Stored {
+            if self.is_scalar() {
+                let _open = self.handle.open(py)?;
+                let bits = self.load_bits();
+                value = self.format.decode(py, bits)?.into_bound(py);
+                done = match next(&value)? {
+                    None => true,
+                    Some(new) => self.exchange_bits(py, bits, self.format.encode(&new)?)?,
+                };
+            } else if self.format == Format::Stored {
                 let (loaded, token) = self.load_stored(py)?;
                 value = loaded.into_bound(py);
                 done = match next(&value)? {

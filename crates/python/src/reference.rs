@@ -147,7 +147,9 @@ impl Outward {
             let (here, there) = (self.space.segment.path(), handle.space.segment.path());
             let what = format!(
                 "a container can keep objects of its own space only: this one is in {}, the container \
-                 in {}; make it where the container is, or pass it as an argument",
+                 in {}; make it in that space, by a method (space.Queue()) or with a name \
+                 (PriorityQueue.named(..., space=space)), where space is the container's `space`; or \
+                 pass it as an argument",
                 there.display(),
                 here.display()
             );

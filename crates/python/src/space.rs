@@ -349,10 +349,14 @@ impl Space {
         process::check(py, self.space)
     }
 
-    /// What the space holds.
-    fn census(&self, py: Python<'_>) -> PyResult<[u64; 10]> {
+    /// What the space holds; `recover`: once what the dead held is given back.
+    #[pyo3(signature = (recover=true))]
+    fn census(&self, py: Python<'_>, recover: bool) -> PyResult<[u64; 10]> {
         let _inside = self.inside(py)?;
-        process::census(py, self.space)
+        match recover {
+            true => process::census(py, self.space),
+            false => process::glance(py, self.space),
+        }
     }
 
     /// Bytes in use, free, and taken by the whole file.

@@ -8,6 +8,7 @@ import platform
 import resource
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,18 @@ from rich.text import Text
 
 import courtyard as cy
 from courtyard import _inspect
-from courtyard.cli.output import AsJson, console, places, print_json, shown, size, table, title
+from courtyard.cli.output import (
+    AnySpace,
+    AsJson,
+    console,
+    places,
+    print_json,
+    refusals,
+    shown,
+    size,
+    table,
+    title,
+)
 
 ROOM = 64 << 20  # bytes: what Docker gives to /dev/shm, and too little for many
 
@@ -31,14 +43,20 @@ class Finding:
     advice: str = ""
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(space: AnySpace = None, as_json: AsJson = False) -> None:
     """Look at this machine: room, limits, permissions, stale spaces, dead holders, versions.
 
-    Says what to do about each thing that is not well, and then exits with 1.
+    Says what to do about each thing that is not well, and then exits with 1. With --space it looks
+    for dead holders, and for what is taken, in that space alone: give it for a space in a file.
 
     Example: courtyard doctor
     """
+    if space is not None:
+        with refusals():
+            places(space)
     findings = [finding for look in LOOKS for finding in look()]
+    with suppress(cy.CourtyardError, OSError):  # then the folder is not well, as is said already
+        findings.extend(within(places(space, private=True)))
     if as_json:
         print_json(findings)
     else:
@@ -143,15 +161,18 @@ def leftovers() -> Iterator[Finding]:
         ", ".join(unknown) or "none",
         f"when nothing uses them: rm them in {_inspect.folder()}",
     )
-    memories = [_inspect.memory(space) for _, space in places(None, private=True)]
-    live, free, taken = (
-        size(sum(getattr(memory, what) for memory in memories))
-        for what in ("live", "free", "taken")
+
+
+def within(where: list[tuple[_inspect.SpaceInfo, cy.Space]]) -> Iterator[Finding]:
+    """Look into spaces: what they take, and locks of the dead."""
+    found = [_inspect.statistics(space) for _, space in where]
+    used, free, taken = (
+        size(sum(getattr(figures, what) for figures in found)) for what in ("used", "free", "taken")
     )
-    yield Finding("taken by spaces", True, f"{taken}, {live} live, {free} free")
+    yield Finding("taken by spaces", True, f"{taken}, {used} used, {free} free")
     dead = [
         f"{obj.label} in {title(info)} (pid {obj.holder.pid})"
-        for info, space in places(None, private=True)
+        for info, space in where
         for obj in _inspect.survey(space).objects
         if obj.holder is not None and not obj.holder.alive
     ]

@@ -12,8 +12,11 @@ from courtyard import _inspect
 from courtyard._statistics import Holder
 from courtyard.cli.output import (
     AsJson,
-    OneSpace,
+    MaybeSpace,
     console,
+    counted,
+    homes,
+    info_of,
     opened,
     print_json,
     refusals,
@@ -23,6 +26,7 @@ from courtyard.cli.output import (
     since,
     size,
     table,
+    title,
 )
 
 
@@ -37,9 +41,9 @@ def names(incomplete: str) -> list[str]:
 def inspect(
     name: Annotated[
         str,
-        typer.Argument(help="The object's name, or a glob.", autocompletion=names),
+        typer.Argument(metavar="NAME", help="The object's name, or a glob.", autocompletion=names),
     ],
-    space: OneSpace = "default",
+    space: MaybeSpace = None,
     peek: Annotated[int, typer.Option(min=0, metavar="N", help="Show up to N of its entries.")] = 0,
     unpickle: Annotated[
         bool,
@@ -49,12 +53,14 @@ def inspect(
 ) -> None:
     """Show an object: its memory, who holds it, who waits for it, and what is in it.
 
-    Entries are decoded without unpickling: a pickle is shown by its size.
+    Entries are decoded without unpickling: a pickle is shown by its size. Without --space it looks
+    into the space default first, then into all with a name. A name that several of these have is
+    refused, with their names.
 
     Example: courtyard inspect sessions --peek 3
     """
     with refusals():
-        place = opened(space)
+        place = opened(space) if space is not None else _home(name)
         objects = list(_inspect.survey(place, name).objects)
         if not objects and name in place:  # what looks like a glob is a name
             objects = [_inspect.survey(place).find(name)]
@@ -64,13 +70,26 @@ def inspect(
     if as_json:
         print_json(
             [
-                {"object": obj} | ({"entries": [repr(entry) for entry in entries]} if peek else {})
+                {"space": title(info_of(place)), "object": obj}
+                | ({"entries": [repr(entry) for entry in entries]} if peek else {})
                 for obj, entries in zip(objects, contents, strict=True)
             ]
         )
         return
     for obj, entries in zip(objects, contents, strict=True):
-        _print(obj, entries)
+        _print(place, obj, entries)
+
+
+def _home(name: str) -> cy.Space:
+    """Return the space that a name is in: the default one if it has it, or else the only one."""
+    found = homes(name)
+    for called, place in found:
+        if called == "default" or len(found) == 1:
+            return place
+    if not found:
+        refuse(f"no name matches {name!r} in any space: `courtyard ls` shows what there is")
+    called = " and ".join(called for called, _ in found)
+    refuse(f"{name!r} is in the spaces {called}: say which, with --space")
 
 
 def _entries(place: cy.Space, obj: _inspect.ObjectInfo, count: int, unpickle: bool) -> list[Any]:
@@ -84,10 +103,11 @@ def _entries(place: cy.Space, obj: _inspect.ObjectInfo, count: int, unpickle: bo
     return [found.value] if hasattr(found, "value") else []
 
 
-def _print(obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
+def _print(place: cy.Space, obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
     lines = table("", "")
     lines.show_header = False
     row(lines, "name", obj.label)
+    row(lines, "space", title(info_of(place)))
     row(lines, "type", f"{obj.type}({obj.declared})" if obj.declared else obj.type)
     if obj.entries is not None:
         row(lines, "length", f"{obj.entries:,}")
@@ -95,24 +115,20 @@ def _print(obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
         row(lines, "bytes", f"{obj.queued_bytes:,} of at most {obj.maxbytes:,}")
     if obj.value is not None:
         row(lines, "value", obj.value)
-    row(lines, "memory", f"{size(obj.nbytes)} in {_counted(obj.blocks, 'block')}")
+    row(lines, "memory", f"{size(obj.nbytes)} in {counted(obj.blocks, 'blocks')}")
     row(lines, "references", obj.references)
     row(lines, "users", ", ".join(f"pid {pid}" for pid in obj.participants) or "nobody")
     row(lines, "holder", _holder(obj.holder))
     for held in obj.holdings:
-        row(lines, "", f"pid {held.pid}: {held.amount} {held.what}")
+        row(lines, "", f"pid {held.pid}: {counted(held.amount, held.what)}")
     if obj.contention:
-        row(lines, "contention", f"{_counted(obj.contention, 'wait')} so far")
+        row(lines, "contention", f"{counted(obj.contention, 'waits')} so far")
     for waiter in obj.waiters:
         row(lines, "waiter", f"pid {waiter.pid}, for {since(waiter.seconds)}")
     out = console()
     out.print(lines)
     for entry in entries:
         out.print(f"  {shown(_pair(entry, obj.type))}", markup=False)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _pair(entry: Any, kind: str) -> str:

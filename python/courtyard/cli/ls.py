@@ -39,7 +39,10 @@ def ls(
 ) -> None:
     """List the objects of this user's spaces: name, type, length, bytes, and who uses them.
 
-    Of each space it says what its file takes of the memory, what of it is live, and what is free.
+    Of each space it says how much memory its file takes, how many bytes its objects use, and how
+    many are free: taken, used and free of Space.statistics().
+
+    A space in a file is listed only if --space names it.
 
     Exit status 1 if there is no such space, or no name matches.
 
@@ -53,7 +56,7 @@ def ls(
                 for obj in _inspect.survey(place).objects
                 if (everything and not globs) or _matches(obj.name, globs)
             ]
-            found.append((info, _inspect.memory(place), objects))
+            found.append((info, _inspect.statistics(place), objects))
     if as_json:
         print_json(
             [
@@ -69,7 +72,7 @@ def ls(
             out.print(f"[bold]{info.kind} space[/]", end=" ")
             out.print(shown(title(info)), markup=False, end=" ")
             out.print(
-                f"({size(memory.taken)} taken, {size(memory.live)} live, {size(memory.free)} free, "
+                f"({size(memory.taken)} taken, {size(memory.used)} used, {size(memory.free)} free, "
                 f"{'in use' if info.in_use else 'nobody uses it'})"
             )
             listing = table("NAME", "TYPE", "LENGTH", "BYTES", "USERS", right=("LENGTH", "BYTES"))

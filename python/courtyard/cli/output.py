@@ -20,10 +20,14 @@ import courtyard as cy
 from courtyard import _inspect
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-OneSpace = Annotated[
-    str,
+MaybeSpace = Annotated[
+    str | None,
     typer.Option(
-        "--space", metavar="URL", help="The space: a name, or file:///a/path.", show_default=True
+        "--space",
+        metavar="URL",
+        help="The space: a name, or file:///a/path. If not given, the space default, or else the "
+        "only one that has the name.",
+        show_default=False,
     ),
 ]
 AnySpace = Annotated[
@@ -85,6 +89,13 @@ def places(url: str | None, private: bool = False) -> list[tuple[_inspect.SpaceI
     return found
 
 
+def homes(glob: str) -> list[tuple[str, cy.Space]]:
+    """Return the spaces with a name of their own that have names which match, or this very one."""
+    return [
+        (title(info), space) for info, space in places(None) if space.names(glob) or glob in space
+    ]
+
+
 def info_of(space: cy.Space) -> _inspect.SpaceInfo:
     """Return what there is to say of an open space; this process does not use it."""
     path, figures = space._opened().path, space.statistics()
@@ -129,6 +140,12 @@ def shown(cell: object) -> str:
 def size(nbytes: int) -> str:
     """Return so many bytes as people read them."""
     return decimal(nbytes)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number and what it counts, its first word in the plural: "2 places in line"."""
+    first, *rest = what.split(" ", 1)
+    return " ".join([f"{count:,}", first.removesuffix("s") if count == 1 else first, *rest])
 
 
 def since(seconds: float) -> str:

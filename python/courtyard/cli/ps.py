@@ -11,6 +11,7 @@ from courtyard.cli.output import (
     AnySpace,
     AsJson,
     console,
+    counted,
     places,
     print_json,
     refusals,
@@ -24,7 +25,8 @@ from courtyard.cli.output import (
 def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
     """List the processes that share something: what each holds, and what it waits for.
 
-    PIDs are those of the process's own PID namespace. Private spaces are looked at too.
+    PIDs are those of the process's own PID namespace. Private spaces are looked at too; a space in
+    a file only if --space names it. Who waits until a name is given awaits space.wait_for().
 
     Example: courtyard ps --space shop
     """
@@ -59,7 +61,9 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
 
 
 def _held(held: Held) -> str:
-    return held.object if held.what == "lock" else f"{held.object} ({held.amount} {held.what})"
+    return (
+        held.object if held.what == "lock" else f"{held.object} ({counted(held.amount, held.what)})"
+    )
 
 
 def _command(pid: int) -> str | None:

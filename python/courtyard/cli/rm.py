@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -11,8 +11,9 @@ import courtyard as cy
 from courtyard import _inspect
 from courtyard.cli.inspect import names
 from courtyard.cli.output import (
+    AnySpace,
     AsJson,
-    OneSpace,
+    homes,
     opened,
     pids,
     print_json,
@@ -34,7 +35,7 @@ def rm(
             show_default=False,
         ),
     ] = None,
-    space: OneSpace = "default",
+    space: AnySpace = None,
     whole: Annotated[
         bool, typer.Option("--whole-space", help="The space itself, with all in it.")
     ] = False,
@@ -66,7 +67,7 @@ def rm(
                 for info in _inspect.remove_orphans(dry_run=dry_run)
             ]
         elif whole:
-            gone = _whole(space, dry_run, force)
+            gone = _whole(space or "default", dry_run, force)
         else:
             gone = _names(space, globs or [], dry_run, force)
     if as_json:
@@ -92,15 +93,26 @@ def _whole(url: str, dry_run: bool, force: bool) -> list[str]:
     return [f"space {url}"]
 
 
-def _names(url: str, globs: list[str], dry_run: bool, force: bool) -> list[str]:
-    place = opened(url)
+def _missing(url: str | None, glob: str) -> NoReturn:
+    """Refuse what is not there, and say where it is: the user removes, and is not guessed at."""
+    found = [called for called, _ in homes(glob)]
+    where = f"the space {url or 'default'!r}"
+    also = f"; it is in {' and '.join(map(repr, found))}: say which, with --space" if found else ""
+    refuse(f"no name matches {glob!r} in {where}: nothing was removed{also}")
+
+
+def _names(url: str | None, globs: list[str], dry_run: bool, force: bool) -> list[str]:
+    try:
+        place = cy.Space("default", create=False) if url is None else opened(url)
+    except cy.NotFound:
+        _missing(url, globs[0])
     chosen: dict[str, _inspect.ObjectInfo] = {}
     for glob in globs:
         found = _inspect.survey(place, glob).objects
         if not found and glob in place:  # what looks like a glob is a name
             found = (_inspect.survey(place).find(glob),)
         if not found:
-            refuse(f"no name matches {glob!r} in {place!r}: nothing was removed")
+            _missing(url, glob)
         chosen |= {obj.label: obj for obj in found}
     for obj in chosen.values():
         others = [pid for pid in obj.participants if pid != os.getpid()]

@@ -410,9 +410,10 @@ impl Sequence {
     /// all other writers, who wait meanwhile. If the block raises, nothing is stored. It is for
     /// values that can be changed in place; to assign to the name in the block has no effect.
     ///
-    /// Raises IndexError if there is no such value, TypeError for a number, a text, bytes, None,
-    /// RuntimeError if the block changed how many values there are; what reading and storing raise,
-    /// which leaves the old value. A process killed in the block has stored nothing, and the lock is
+    /// Raises IndexError if there is no such value; TypeError, before the block, for a value that cannot
+    /// be changed in place, nor anything in it: a number, a text, None, a datetime, a tuple of these
+    /// (assign such a value, with get_lock() held); RuntimeError if the block changed how many values
+    /// there are; what reading and storing raise, which leaves the old value. A process killed in the block has stored nothing, and the lock is
     /// free again.
     ///
     /// >>> import courtyard as cy
@@ -524,8 +525,7 @@ impl Deque {
     /// How many values there may be; None for any number. May be set.
     ///
     /// By setting it, the first values go that are too many then: one change, seen whole. Waits
-    /// while another holds get_lock(). A name keeps the maxlen that its deque was made with: that is
-    /// what `Deque.named(..., maxlen=...)` compares.
+    /// while another holds get_lock(). `Deque.named(..., maxlen=...)` compares with what it is then.
     ///
     /// Raises ValueError for a negative one, TypeError for what is no int. A process killed
     /// meanwhile has set it and dropped them, or neither.

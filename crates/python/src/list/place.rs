@@ -136,4 +136,8 @@ impl Place for AtIndex {
         let list = self.list.bind(py);
         list.set_item(self.found.load(Ordering::Relaxed), value)
     }
+
+    fn instead(&self) -> &'static str {
+        "assign it with get_lock() held"
+    }
 }

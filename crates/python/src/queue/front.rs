@@ -260,11 +260,17 @@ pub fn take(
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
+            let had_later = queue::has_requeued(&space.segment, cell);
             let full = match general(slf, &open, row, limit, whose)? {
                 Ok(Some(taken)) => return Ok(Some(Ok(taken))),
                 Ok(None) => {
                     soonest.set(next_due(slf, limit)?);
                     if !is_over || soonest.get().is_some() {
+                        return Ok(None);
+                    }
+                    if had_later {
+                        // Another may have put it in its place by priority since we looked there.
+                        soonest.set(Some(Instant::now()));
                         return Ok(None);
                     }
                     if look_for_leases(py, base, &mut looked, limit)? {
@@ -437,6 +443,8 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
         {
             sorted.promote_due(py)?;
         }
+        // Before the look: another may put one in its place by priority after it.
+        let has_later = queue::has_requeued(&handle.space.segment, handle.cell);
         let seen = handle.waiting(py, |patience| {
             let look = Look {
                 most: 1,
@@ -448,14 +456,14 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
         if seen.is_empty() && waiter::look_if_due(py, handle.space)? {
             return Ok(None); // again
         }
-        let is_over = was_closing && seen.is_empty();
+        let is_over = was_closing && seen.is_empty() && !has_later;
         if is_over && look_for_leases(py, base, &mut looked, Limit::NEVER)? {
             return Ok(None);
         }
         keeping_tickets(|| match seen.into_iter().next() {
             Some(Seen::Word(word)) => Ok(Some(codec::decode_word(py, word)?.unbind())),
             Some(Seen::Bytes(kind, bytes)) => decode_seen(py, &open, kind, &bytes),
-            _ if was_closing => Err(shut_down(slf, false)),
+            _ if is_over => Err(shut_down(slf, false)),
             _ => Err(empty(py)),
         })
     })

@@ -91,6 +91,7 @@ impl Lease {
                     base.handle
                         .waiting_until(py, limit, |patience| space.catch_up(patience))?;
                 }
+                let had_later = queue::has_requeued(&space.segment, queue.cell);
                 let Some(sorted) = Sorted::take(slf, limit)? else {
                     return Ok(None);
                 };
@@ -121,6 +122,9 @@ impl Lease {
                 soonest.set(next_due(slf, limit)?);
                 if !is_over || soonest.get().is_some() {
                     return Ok(None);
+                }
+                if had_later {
+                    continue; // another may have put it in its place by priority since we looked
                 }
                 if !look_for_leases(py, base, &mut looked, limit)? {
                     return Err(shut_down(slf, false));

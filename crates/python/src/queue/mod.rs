@@ -109,9 +109,8 @@ fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
     }
     let left = match (by_put, items, leased) {
         (true, ..) => {
-            format!(
-                "nothing can be put ({items} items are left in it); reopen() would allow it again"
-            )
+            let are = if items == 1 { "item is" } else { "items are" };
+            format!("nothing can be put ({items} {are} left in it); reopen() would allow it again")
         }
         (false, _, 0) => "it is empty, and no more will come".into(),
         (false, _, leased) => {
@@ -281,6 +280,9 @@ impl Queue {
     /// not wait. It sleeps without using the CPU; Ctrl-C works at once. An item is given to one
     /// process, and lost with it: lease() is for those who mind.
     ///
+    /// An item that a lease put back for later is waited for until it is due, also in a queue that was
+    /// shut down; a timeout that ends before raises queue.Empty.
+    ///
     /// Raises queue.Empty; ShutDown when the queue is shut down and empty; ValueError for a
     /// negative timeout; LoadError for an item that cannot be loaded here: it is back, first in line.
     ///
@@ -307,7 +309,8 @@ impl Queue {
         get(slf, wait, Buffers::copied(copy.0)).map_err(|error| first_item(slf, error))
     }
 
-    /// Take the first item if there is one. Raises queue.Empty if not.
+    /// Take the first item if there is one. Raises queue.Empty if not, also while all that is in the
+    /// queue was put back for later (Lease.requeue); else as get().
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         get(slf, None, Buffers::Own).map_err(|error| first_item(slf, error))
     }
@@ -368,7 +371,8 @@ impl Queue {
     ///
     /// Small numbers and the like are taken together, in a third of the time.
     ///
-    /// Raises queue.Empty and ShutDown as get(); ValueError for a max below 0; and LoadError for an
+    /// Raises queue.Empty and ShutDown as get(), which waits for items that were put back for later;
+    /// ValueError for a max below 0; and LoadError for an
     /// item, or what Ctrl-C raises: then all that it had taken are back, first in line. In a full space
     /// it returns fewer items: those before one that may fail to load, when they could not go back.
     #[pyo3(signature = (max, timeout=None))]
@@ -386,7 +390,8 @@ impl Queue {
         batch::get(slf, max, deadline_of(slf, None, timeout)?)
     }
 
-    /// Return how many items are in the queue; exact, but others may change it at once.
+    /// Return how many items are in the queue; exact, but others may change it at once. Items that were
+    /// put back for later count, those on a lease do not.
     ///
     /// What a killed process had on a lease counts again within a tenth of a second: while items are on
     /// leases, the call looks after the dead if nobody has for so long.
@@ -402,7 +407,8 @@ impl Queue {
         Ok(queue::counts(segment, cell).0)
     }
 
-    /// Return whether the queue is empty.
+    /// Return whether qsize() is 0. While there are only items that were put back for later, it is not,
+    /// and get_nowait() raises queue.Empty all the same.
     fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Queue::qsize(slf)? == 0)
     }
@@ -440,6 +446,9 @@ impl Queue {
     }
 
     /// How many items there may be; 0, or less: any number. May be set.
+    ///
+    /// Where more items are in it by then, they stay, and put() waits until there are fewer.
+    /// `Queue.named(..., maxsize=...)` compares with what it is then.
     #[getter]
     fn get_maxsize(slf: &Bound<'_, Self>) -> PyResult<i64> {
         let base = slf.as_super().get();
@@ -485,7 +494,8 @@ impl Queue {
         Err(PyValueError::new_err("task_done() called too many times"))
     }
 
-    /// Wait until every item ever put is done with; Ctrl-C works.
+    /// Wait until every item ever put is done with, those that were put back for later, too; Ctrl-C
+    /// works.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let _open = base.handle.open(py)?;
@@ -536,8 +546,9 @@ impl Queue {
     /// Return the next item without taking it: an item of its own, loaded as get() would load it.
     ///
     /// It does not wait for one, and others may take it at once. Those who get wait while it is copied.
+    /// An item that a lease put back for later is not there until it is due.
     ///
-    /// Raises queue.Empty; ShutDown when the queue is shut down and empty; LoadError.
+    /// Raises queue.Empty; ShutDown when the queue is shut down and nothing is left; LoadError.
     ///
     /// >>> import courtyard as cy
     /// >>> q = cy.PriorityQueue()

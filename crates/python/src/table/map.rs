@@ -3,7 +3,7 @@
 use super::{Table, absent, end, opened, update};
 use crate::argument::{Given, Truth};
 use crate::codec::{self, Buffers, Links};
-use crate::edit::{Edit, Place};
+use crate::edit::{self, Edit, Place};
 use crate::handle::Address;
 use crate::identity::{with_key, with_known_key};
 use crate::reference::again;
@@ -11,7 +11,7 @@ use courtyard_core::table::{self, Want, When};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PySet, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
 /// Keys and values among processes and threads. `courtyard.Dict` is what programs use.
 #[pyclass(frozen, subclass, extends = Table, module = "courtyard._native")]
@@ -38,21 +38,6 @@ impl Place for UnderKey {
         // As the class has it: a NestedDict makes shared ones of dicts.
         self.map.bind(py).set_item(self.key.bind(py), value)
     }
-}
-
-/// Refuses None where a container was: what changes a container in place returns it.
-fn require_made(new: &Bound<'_, PyAny>, kind: &Bound<'_, PyType>) -> PyResult<()> {
-    let py = new.py();
-    let is_container =
-        kind.is_subclass_of::<PySet>()? || kind.hasattr(intern!(py, "__setitem__"))?;
-    if !new.is_none() || !is_container {
-        return Ok(());
-    }
-    Err(PyTypeError::new_err(format!(
-        "mutate's function returned None for what was a {}: return the new value, or use edit(); to \
-         store None, assign it",
-        kind.name()?
-    )))
 }
 
 /// What a missing key comes to: the class's `__missing__`, or KeyError.
@@ -390,8 +375,8 @@ impl Map {
 
     /// Replace the value of a key by fn(value) and return that; a missing key has the default.
     ///
-    /// Atomic: nothing is locked while fn runs, and it is called again if others changed the dict
-    /// meanwhile; so it should have no other effects. If they did 30 times, get_lock() is held for
+    /// Atomic. Nothing is locked while fn runs, and **fn may be called again**: it is if others changed
+    /// the dict meanwhile, so it should have no other effects. If they did 30 times, get_lock() is held for
     /// the next call. fn has a copy of the value, and **returns the new value**: that it changed the
     /// copy counts only if it returns it. `with d.edit(key) as value:` is for changes in place. Waits
     /// while another holds get_lock().
@@ -426,7 +411,9 @@ impl Map {
             };
             let kind = value.get_type();
             let new = r#fn.call1((value,))?;
-            require_made(&new, &kind)?;
+            if new.is_none() && edit::is_container(&kind)? {
+                return Err(edit::none_returned(&kind)?);
+            }
             made = Some(new.clone());
             Ok(Some(new))
         })?;
@@ -444,9 +431,10 @@ impl Map {
     /// replaced at its end, also if it deleted the key. In a NestedDict, dicts and lists are shared
     /// ones: what the block does to them is seen at once.
     ///
-    /// Raises KeyError if there is neither value nor default, TypeError for a number, a text,
-    /// bytes, None; what reading and storing raise, which leaves the old value. A process killed in
-    /// the block has stored nothing, and the lock is free again.
+    /// Raises KeyError if there is neither value nor default; TypeError, before the block, for a value
+    /// that cannot be changed in place, nor anything in it: a number, a text, None, a datetime, a tuple
+    /// of these. mutate() replaces such a value. Raises what reading and storing raise, which leaves
+    /// the old value. A process killed in the block has stored nothing, and the lock is free again.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(cart=["a"])
