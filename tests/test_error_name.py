@@ -1,13 +1,16 @@
 """Errors name public classes and calls, for operators and for the locks of objects, too."""
 
 import operator
+import pickle
 import re
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import courtyard as cy
+from courtyard import _errors
 
 OBJECTS: dict[str, Callable[[], Any]] = {
     "List": lambda: cy.List([1]),
@@ -104,3 +107,49 @@ def test_operators_of_lists_are_their_own() -> None:
     assert cy.List([1]) + cy.List([2]) == [1, 2]
     with pytest.raises(TypeError, match="can only concatenate list"):
         cy.List([1]) + 3
+
+
+def errors() -> list[type[BaseException]]:
+    """Return all exceptions that courtyard has of its own."""
+    found = [cy.LoadError, *(thing for thing in vars(_errors).values() if isinstance(thing, type))]
+    own = {error for error in found if issubclass(error, BaseException)}
+    return sorted(own - {cy.ShutDown}, key=lambda error: error.__name__)
+
+
+@pytest.mark.parametrize("error", errors())
+def test_exceptions_are_public(error: type[BaseException]) -> None:
+    """A traceback names them as users catch them, and they cross processes."""
+    assert getattr(cy, error.__name__) is error and error.__name__ in cy.__all__
+    made = pickle.loads(pickle.dumps(error("why")))
+    assert type(made) is error and str(made) == "why"
+
+
+class Unmade(cy.Queue[int]):
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("call", "named", "also"),
+    [
+        (cy.Lock().release, "NotHeld", (RuntimeError, ValueError)),
+        (cy.RLock().release, "NotOwned", (RuntimeError, AssertionError)),
+        (cy.Value("i").get_lock().release, "NotOwned", (RuntimeError, AssertionError)),
+        (cy.Dict().get_lock().release, "NotOwned", (RuntimeError, AssertionError)),
+        (cy.Condition().notify, "NotOwned", (RuntimeError, AssertionError)),
+        (cy.Condition().wait, "NotOwned", (RuntimeError, AssertionError)),
+        (lambda: Unmade().qsize(), "NotMade", (RuntimeError,)),
+        (lambda: cy.Space("none of this name", create=False), "NotFound", (KeyError,)),
+    ],
+)
+def test_tracebacks_name_public_exceptions(
+    call: Callable[[], Any], named: str, also: tuple[type[Exception], ...]
+) -> None:
+    try:
+        call()
+    except Exception as error:
+        line = traceback.format_exception_only(error)[-1]
+        assert line.startswith(f"courtyard.{named}: "), line
+        assert all(isinstance(error, standard) for standard in also)
+    else:
+        pytest.fail("it raised nothing")

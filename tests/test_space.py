@@ -349,3 +349,62 @@ def test_a_forked_child_keeps_its_objects(title: str) -> None:
 
 def child_of_fork(held: Any, go: Any) -> None:
     assert go.wait(30) and held["a"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Dict", "space.dict() makes a Dict"),
+        ("List", "space.list() makes a List"),
+        ("Set", "space.set() makes a Set"),
+        ("Deque", "space.deque() makes a Deque"),
+        ("RawValue", "space.Value(..., lock=False) makes a RawValue"),
+        ("RawArray", "space.Array(..., lock=False) makes a RawArray"),
+        *(
+            (
+                name,
+                f"space.named(name, courtyard.{name}) makes a {name} with a name; after del "
+                "space[name] it has none, and lives as long as it is stored or anybody has it",
+            )
+            for name in ("PriorityQueue", "LifoQueue", "SimpleQueue", "NestedDict")
+        ),
+    ],
+)
+def test_a_type_without_a_method_says_how_it_is_made(name: str, said: str) -> None:
+    with cy.Space() as space:
+        assert not hasattr(space, name)
+        with pytest.raises(AttributeError) as raised:
+            getattr(space, name)()
+        assert str(raised.value) == f"'Space' object has no attribute '{name}': {said}"
+        kind = getattr(cy, name)
+        arguments = {"RawValue": ("i",), "RawArray": ("i", 1)}.get(name, ())
+        call, more = said.split("(")[0].removeprefix("space."), {}
+        if call == "named":
+            made, box = space.named("x", kind, *arguments), space.dict()
+            box["made"] = made
+            del space["x"], made
+            assert type(box["made"]) is kind and not space.names()
+            return
+        if name.startswith("Raw"):
+            more = {"lock": False}
+        assert type(getattr(space, call)(*arguments, **more)) is kind
+
+
+@pytest.mark.parametrize("name", ["nonsense", "Space", "WrongType", "mutate", "Lease", "queue"])
+def test_what_is_no_type_is_no_attribute(name: str) -> None:
+    with cy.Space() as space, pytest.raises(AttributeError) as raised:
+        getattr(space, name)
+    assert str(raised.value) == f"'Space' object has no attribute '{name}'"
+
+
+def test_an_object_of_another_space_is_refused_with_what_to_do() -> None:
+    with cy.Space() as here:
+        box = here.dict()
+        with pytest.raises(
+            cy.CourtyardError, match=r"make it in that space, by a method \(space.Qu"
+        ):
+            box["inbox"] = cy.Queue()
+        assert dict(box) == {}
+        box["inbox"] = box.space.Queue()
+        box["inbox"].put(1)
+        assert box["inbox"].get() == 1

@@ -22,16 +22,20 @@ class Barrier(Shared, _native.Barrier):
     come calls ``action`` before any is let go. ``reset()``, ``abort()``, ``parties``,
     ``n_waiting``, ``broken``.
 
-    The barrier breaks, so that ``wait`` raises BrokenBarrierError for all until ``reset()``, when
-    a party's timeout passes, the action fails, or a party is killed.
+    The barrier breaks when a party's timeout passes, when the action fails, and when a party is
+    killed. Then ``wait`` raises BrokenBarrierError for all until ``reset()``. It is the exception
+    of ``threading``, and imported from there: ``from threading import BrokenBarrierError``.
 
-    Whichever process has called ``wait`` once is a party, also while it computes, until it calls
-    ``leave()``, drops its last handle, or comes to its end by itself, by an exception too. A child
-    that it forks is none until it waits. A process that is killed meanwhile, by a signal or by
-    ``os._exit``, breaks the barrier for those who wait, or for the next other party that comes; not
-    for processes that never waited before, which may have come in its place. Those who wait notice
-    a death after a tenth of a second, in a large crowd later. Start over without the dead by
-    ``reset()``; it is not needed where all processes are new, as in another pool.
+    A process is a party from its first call of ``wait`` on, also while it computes. It is one until
+    it calls ``leave()``, drops its last handle, or ends by itself, an exception that nobody catches
+    included. A forked child is a party once it has called ``wait`` itself.
+
+    When a party is killed, by a signal or by ``os._exit``, ``wait`` raises BrokenBarrierError in
+    those who are waiting; if nobody is, in the next party that calls it. A process that calls
+    ``wait`` for the first time is not told of earlier deaths: it may have been started in place of
+    the dead. Those who wait notice a death after a tenth of a second, in a large crowd later.
+    ``reset()`` starts over without the dead. It is not needed where all processes are new, as in
+    another pool.
 
     Raises ValueError for less than one party.
 

@@ -91,15 +91,31 @@ def _load_error() -> type:
 
 
 class NotMade(CourtyardError, RuntimeError):
-    """The ``__init__`` of a subclass has not called that of courtyard's class."""
+    """The ``__init__`` of a subclass has not called that of courtyard's class yet."""
 
 
 # threading and multiprocessing differ in what a wrong release raises: these are both.
 
 
 class NotHeld(RuntimeError, ValueError):
-    """A lock was released that nobody holds."""
+    """A lock was released that nobody holds.
+
+    threading raises RuntimeError for that, multiprocessing ValueError.
+
+    >>> import courtyard as cy
+    >>> cy.Lock().release()
+    Traceback (most recent call last):
+    courtyard.NotHeld: release unlocked lock
+    """
 
 
 class NotOwned(RuntimeError, AssertionError):
-    """A lock with an owner was released by another, or a wait or notify came without it."""
+    """An RLock, or a ``get_lock()``, was released, or a Condition used, by who does not hold it.
+
+    threading raises RuntimeError for that, multiprocessing AssertionError.
+
+    >>> import courtyard as cy
+    >>> cy.Condition().notify()
+    Traceback (most recent call last):
+    courtyard.NotOwned: cannot notify on un-acquired lock
+    """

@@ -43,8 +43,8 @@ class Queue(Shared, _native.Queue["_T"]):
     may be an item.
 
     ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. An
-    item that comes back since it could not be loaded has its place also where a ``put`` came
-    meanwhile.
+    item that ``get`` cannot load goes back in any case: if a ``put`` has filled its place
+    meanwhile, the queue has one item more than ``maxsize`` for a time.
 
     ``maxbytes`` bounds the bytes that the items count together, alone or beside ``maxsize``:
     ``put`` waits until there is room for the item. An item counts the bytes of its stored form,
@@ -62,10 +62,11 @@ class Queue(Shared, _native.Queue["_T"]):
     has it; one of another space than the queue's until the item is first loaded. A queue that is in
     one of its own items keeps itself alive until that is taken out.
 
-    A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up.
-    An item is lost with the consumer that took it, unless it took it on a ``lease``; what a
-    process took and did not call done when it ended counts as done. ``qsize`` counts what is to be
-    had now, and what a lease put back for later.
+    A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up. An
+    item is lost with the consumer that took it, unless it took it on a ``lease``; what a process
+    took and did not call done when it ended counts as done. ``qsize`` and ``empty`` count what can
+    be taken now and what a lease put back for later; ``get_nowait`` raises ``queue.Empty`` while
+    there is only the latter.
 
     >>> import courtyard as cy
     >>> q = cy.Queue()
@@ -153,9 +154,14 @@ class LifoQueue(Queue["_T"]):
 class PriorityQueue(Queue["_T"]):
     """A Queue that gives the least item first, as ``<`` has it; often ``(priority, item)``.
 
-    Items are compared as in ``queue.PriorityQueue``, some log2(size) times an operation, each
-    decoded for it; who puts or gets waits while another compares. An item that came back from a
-    lease is served before all. One that cannot be loaded here goes after all others.
+    Items are compared as in ``queue.PriorityQueue``: where two may have the same priority, put a
+    number that rises between it and the item. One call of ``put`` or ``get`` compares an item with
+    about log2(size) others, and each of these is loaded for that. Other calls of ``put`` and
+    ``get`` wait meanwhile.
+
+    An item whose lease ended because its block raised, or its process died, is served before all
+    others; one that was put back by ``requeue()`` has its place by priority. An item that cannot be
+    loaded here goes after all others.
 
     >>> import courtyard as cy
     >>> q = cy.PriorityQueue()

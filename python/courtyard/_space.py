@@ -41,7 +41,8 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     iteration, ``names("jobs-*")`` and ``del space["x"]`` are about names. ``space.named("x",
     cy.Dict)`` finds or makes one. With SyncManager's methods (``space.dict()``, ``space.Lock()``,
     ``space.Queue()``, ...) it makes anonymous objects, so ``with Space() as manager:`` does what
-    ``with Manager() as manager:`` did, without a server.
+    ``with Manager() as manager:`` did, without a server. Of a type without such a method, make one
+    with a name, hand it on or store it, and delete the name: ``del space["x"]``.
 
     A named space and a file stay until ``destroy()``, or ``courtyard rm``: no process takes them
     along, however it ends. What a killed process held is free again when the next one looks.
@@ -91,7 +92,7 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
             if name in Space.__slots__:
                 raise NotMade(f"{type(self).__name__}.__init__() must call super().__init__()")
             message = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(message, name=name, obj=self)
+            raise AttributeError(f"{message}{_instead(name)}", name=name, obj=self)
 
     def _opened(self) -> _native.Space:
         if self._closed:
@@ -349,6 +350,23 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
         """Say which space it is."""
         url = self.url
         return "courtyard.Space()" if url is None else f"courtyard.Space({url!r})"
+
+
+def _instead(name: str) -> str:
+    """Return how a space makes an object of a class of that name, which it has no method for."""
+    import courtyard
+
+    cls = getattr(courtyard, name, None) if name in courtyard.__all__ else None
+    if not (isinstance(cls, type) and issubclass(cls, Named)):
+        return ""
+    if hasattr(Factories, name.lower()):
+        return f": space.{name.lower()}() makes a {name}"
+    if name.startswith("Raw"):
+        return f": space.{name.removeprefix('Raw')}(..., lock=False) makes a {name}"
+    return (
+        f": space.named(name, courtyard.{name}) makes a {name} with a name; after del space[name] "
+        "it has none, and lives as long as it is stored or anybody has it"
+    )
 
 
 def _rebuild(cls: Any, path: str, uuid: int) -> Any:

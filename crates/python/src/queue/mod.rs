@@ -309,8 +309,10 @@ impl Queue {
         get(slf, wait, Buffers::copied(copy.0)).map_err(|error| first_item(slf, error))
     }
 
-    /// Take the first item if there is one. Raises queue.Empty if not, also while all that is in the
-    /// queue was put back for later (Lease.requeue); else as get().
+    /// Take the first item if there is one; does not wait, and is else as get().
+    ///
+    /// Raises queue.Empty if there is none, also while all that is in the queue was put back for later
+    /// (Lease.requeue).
     fn get_nowait(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         get(slf, None, Buffers::Own).map_err(|error| first_item(slf, error))
     }
@@ -390,8 +392,9 @@ impl Queue {
         batch::get(slf, max, deadline_of(slf, None, timeout)?)
     }
 
-    /// Return how many items are in the queue; exact, but others may change it at once. Items that were
-    /// put back for later count, those on a lease do not.
+    /// Return how many items are in the queue; exact, but others may change it at once.
+    ///
+    /// Items that were put back for later count, those on a lease do not.
     ///
     /// What a killed process had on a lease counts again within a tenth of a second: while items are on
     /// leases, the call looks after the dead if nobody has for so long.
@@ -407,8 +410,10 @@ impl Queue {
         Ok(queue::counts(segment, cell).0)
     }
 
-    /// Return whether qsize() is 0. While there are only items that were put back for later, it is not,
-    /// and get_nowait() raises queue.Empty all the same.
+    /// Return whether the queue is empty: whether qsize() is 0.
+    ///
+    /// While there are only items that were put back for later it is not, and get_nowait() raises
+    /// queue.Empty all the same.
     fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Queue::qsize(slf)? == 0)
     }
@@ -494,8 +499,9 @@ impl Queue {
         Err(PyValueError::new_err("task_done() called too many times"))
     }
 
-    /// Wait until every item ever put is done with, those that were put back for later, too; Ctrl-C
-    /// works.
+    /// Wait until every item ever put is done with; Ctrl-C works.
+    ///
+    /// It waits for items that were put back for later, too.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let _open = base.handle.open(py)?;
