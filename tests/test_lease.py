@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from queue import Empty, Full
 from queue import Queue as StandardQueue
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import fork, kill, run_script
+from tests.children import fork, join, kill, run_script, start
 
 ALL = [cy.Queue, cy.LifoQueue, cy.PriorityQueue, cy.JoinableQueue]
 LARGE = "x" * 20_000
@@ -950,3 +951,38 @@ def test_peek_finds_what_is_due(kind: type[Any]) -> None:
     assert queue.get_nowait() == "later"
     with pytest.raises(cy.ShutDown, match="it is empty, and no more will come"):
         queue.peek()
+
+
+def look_again_and_again(queue: cy.Queue[Any], over: cy.Event) -> None:
+    while not over.is_set():
+        with suppress(Empty, cy.ShutDown):
+            queue.peek()
+
+
+@pytest.mark.parametrize("how", ["get", "lease"])
+def test_nobody_is_told_of_the_end_while_another_looks_at_what_is_due(
+    how: str, ctx: BaseContext
+) -> None:
+    """peek() moves an item that has become due to its place by priority, and leaves it there."""
+    queue: cy.PriorityQueue[Any] = cy.PriorityQueue()
+    over, chance = cy.Event(), random.Random(5)
+    lookers = [start(ctx, look_again_and_again, queue, over) for _ in range(3)]
+    end = time.monotonic() + 4
+    try:
+        while time.monotonic() < end:
+            queue.reopen()
+            put_back_for(queue, "later", chance.uniform(0, 0.0005))
+            queue.shutdown()
+            while True:
+                with suppress(Empty):  # and ShutDown is what must not come
+                    if how == "get":
+                        assert queue.get_nowait() == "later"
+                        queue.task_done()
+                    else:
+                        with queue.lease(False) as item:
+                            assert item == "later"
+                    break
+            assert queue.unfinished_tasks == 0
+    finally:
+        over.set()
+        join(*lookers, limit=60)

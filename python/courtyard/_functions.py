@@ -89,6 +89,9 @@ def compare_exchange(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
 def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     """Store what a function makes of a value, at once, and return it.
 
+    A Value's, or that under a key or attribute. The function may be called again, if others changed
+    it meanwhile; it returns the new value.
+
     >>> import courtyard as cy
     >>> ns = cy.Namespace(seen=("a",))
     >>> cy.mutate(ns, "seen", lambda seen: (*seen, "b"))
@@ -99,6 +102,8 @@ def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
 
 def edit(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     """Change a value in place, for ``with``: a Value's, or that under a key or attribute.
+
+    Raises TypeError for what cannot be changed in place, as a number, a text or a tuple of these.
 
     >>> import courtyard as cy
     >>> ns = cy.Namespace(seen=["a"])

@@ -83,7 +83,10 @@ class NestedDict(Dict["_K", "_V"]):
             return Dict.compare_exchange(self, key, expected, share(new))
 
     def mutate(self, key: _K, fn: Callable[[Any], Any], default: Any = _ABSENT) -> Any:
-        """Replace the value of a key by fn(value) and return that, as ``Dict`` does."""
+        """Replace the value of a key by fn(value) and return that, as ``Dict`` does.
+
+        ``fn`` may be called again, if others changed the dict meanwhile.
+        """
         given = () if default is _ABSENT else (default,)
         with _Sharing(self) as share:
             return Dict.mutate(self, key, lambda value: share(fn(value)), *given)

@@ -193,6 +193,9 @@ class Value(_Described, _native.GuardedCell["_T"]):
     It is shared with whoever gets it: an argument of a Process under any start method, a fork,
     any pickle. Its memory is free when the last process that holds it closed it or ended.
 
+    ``increment``, ``exchange``, ``compare_exchange`` and ``mutate`` are atomic; ``with v.edit() as
+    value:`` changes a list, an object or the like in place; ``get_lock()`` is for all else.
+
     A scalar is read in about 15 ns and written in 25 (no system call); with ``lock=False`` (a
     ``RawValue``) the lock is left out. ``lock=None`` means True, as in multiprocessing. A lock
     given as ``lock`` is what ``get_lock()`` and ``with`` use; writes take it too, so it must be

@@ -211,6 +211,13 @@ def test_rm_says_in_which_space_a_name_is_and_does_not_guess(folder: Path) -> No
     )
 
 
+def test_a_space_given_as_a_name_is_told_of(folder: Path) -> None:
+    run_script(TWO_SPACES, env={"COURTYARD_DIR": str(folder)})
+    for args in (["ls"], ["inspect"], ["rm"]):
+        refused = command(*args, "depot", folder=folder, status=1)
+        assert refused.stderr.endswith("; 'depot' is a space: courtyard ls --space depot\n")
+
+
 WAITS_FOR_A_NAME = """
 import courtyard as cy
 space = cy.Space({url!r})

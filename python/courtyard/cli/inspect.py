@@ -27,6 +27,7 @@ from courtyard.cli.output import (
     size,
     table,
     title,
+    told,
 )
 
 
@@ -87,7 +88,9 @@ def _home(name: str) -> cy.Space:
         if called == "default" or len(found) == 1:
             return place
     if not found:
-        refuse(f"no name matches {name!r} in any space: `courtyard ls` shows what there is")
+        refuse(
+            f"no name matches {name!r} in any space: `courtyard ls` shows what there is{told(name)}"
+        )
     called = " and ".join(called for called, _ in found)
     refuse(f"{name!r} is in the spaces {called}: say which, with --space")
 

@@ -22,6 +22,7 @@ from courtyard.cli.output import (
     size,
     table,
     title,
+    told,
 )
 
 
@@ -85,7 +86,7 @@ def ls(
         if not found and not globs:
             out.print(f"There are no spaces in {_inspect.folder()}.")
     if globs and not any(objects for *_, objects in found):
-        refuse(f"no name matches {' or '.join(map(repr, globs))}")
+        refuse(f"no name matches {' or '.join(map(repr, globs))}{''.join(map(told, globs))}")
 
 
 def _matches(name: str | None, globs: list[str] | None) -> bool:

@@ -96,6 +96,12 @@ def homes(glob: str) -> list[tuple[str, cy.Space]]:
     ]
 
 
+def told(glob: str) -> str:
+    """Return what to add where no name matches: a space of that name may have been meant."""
+    is_space = any(info.name == glob for info in _inspect.spaces())
+    return f"; {glob!r} is a space: courtyard ls --space {glob}" if is_space else ""
+
+
 def info_of(space: cy.Space) -> _inspect.SpaceInfo:
     """Return what there is to say of an open space; this process does not use it."""
     path, figures = space._opened().path, space.statistics()

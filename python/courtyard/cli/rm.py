@@ -22,6 +22,7 @@ from courtyard.cli.output import (
     shown,
     size,
     title,
+    told,
 )
 
 
@@ -98,7 +99,7 @@ def _missing(url: str | None, glob: str) -> NoReturn:
     found = [called for called, _ in homes(glob)]
     where = f"the space {url or 'default'!r}"
     also = f"; it is in {' and '.join(map(repr, found))}: say which, with --space" if found else ""
-    refuse(f"no name matches {glob!r} in {where}: nothing was removed{also}")
+    refuse(f"no name matches {glob!r} in {where}: nothing was removed{also}{told(glob)}")
 
 
 def _names(url: str | None, globs: list[str], dry_run: bool, force: bool) -> list[str]:
