@@ -250,23 +250,33 @@ def test_full_space() -> None:
             q.check()
 
 
-def test_small_item_in_a_space_too_full_to_hold_it() -> None:
+def test_small_items_in_a_full_space() -> None:
     with cy.Space(size_limit=4 << 20) as space:
         queue, rows = space.Queue(), space.list([0] * 60_000)
         queue.put_many(range(1000))
-        with queue.lease():  # which takes a row for leases
-            pass
         at = 0
         for size in (60_000, 9000, 3000, 1000, 500, 250, 120, 90, 70, 40, 20, 9):
             with suppress(cy.SpaceFull):
                 while True:
                     rows[at] = b"x" * size
                     at += 1
+        leases: list[Any] = []
+        with pytest.raises(cy.SpaceFull):  # at once they are too many
+            for _ in range(1000):
+                leases.append(queue.lease(timeout=0))
+                assert leases[-1].__enter__() == len(leases) - 1
+        kept = len(leases) - 1
+        assert kept > 100
         for timeout in (0, 0.05):
             with pytest.raises(cy.SpaceFull):
                 queue.lease(timeout=timeout).__enter__()
-        assert (queue.qsize(), queue.unfinished_tasks) == (999, 999)
-        assert queue.get_nowait() == 1
+        assert (queue.qsize(), queue.unfinished_tasks) == (1000 - kept, 1000)
+        assert queue.get_nowait() == kept
+        for lease in leases[:kept]:
+            lease.__exit__(None, None, None)
+        for number in range(kept + 1, 1000):
+            with queue.lease(timeout=0) as item:
+                assert item == number
         space.check()
 
 

@@ -59,7 +59,7 @@ impl<'a> Alone<'a> {
     pub fn write(&mut self, word: u64, value: u64) {
         assert!(self.entries < record::ENTRY_PAIRS);
         debug_assert!(
-            word >= layout::BITMAPS,
+            word >= layout::BITMAPS || layout::is_holding(word),
             "a word of a magazine, or of blocks in hand"
         );
         let entry = self.base + record::ENTRIES + self.entries * 2 * WORD;

@@ -63,8 +63,8 @@ pub enum Stop {
     Refill(usize),
     /// The thread's magazine of this class is full.
     Flush(usize),
-    /// The heap has no run of this many bytes: grow the file.
-    Grow(u64),
+    /// The heap has no run of so many units: grow the file to so many, all in all.
+    Grow(u64, u64),
     /// The run that starts at a unit has so many units, and some are given back: reserve them.
     Reserve(u64, u64),
     /// A failure for the caller.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::heap;
-use crate::layout::{self, PAGE, UNIT, superblock};
+use crate::layout::{self, PAGE, RESERVE, UNIT, superblock};
 use crate::operation::Operation;
 use crate::os;
 use crate::participant::{Participant, full};
@@ -15,7 +15,7 @@ const SMALLEST: u64 = 256 << 10;
 const LARGEST: u64 = 64 << 20;
 
 impl Space {
-    /// Makes room for a run of `bytes` at the frontier.
+    /// Makes the heap `all` units long, for a run of `units`.
     ///
     /// # Crash
     /// Pages beyond the published size belong to nobody; the next growth allocates them again.
@@ -25,7 +25,8 @@ impl Space {
     pub(crate) fn grow(
         &self,
         participant: &Participant,
-        bytes: u64,
+        units: u64,
+        all: u64,
         patience: Patience,
     ) -> Result<()> {
         let segment = &self.segment;
@@ -36,17 +37,17 @@ impl Space {
             if size != before {
                 return Ok(()); // somebody else grew it meanwhile
             }
-            let used = segment.word(superblock::FRONTIER).load(Ordering::Relaxed) * UNIT;
             let need = segment
                 .data()
-                .saturating_add(used)
-                .saturating_add(bytes)
+                .saturating_add(all.saturating_mul(UNIT))
                 .max(size);
             let step = ((size - segment.data()) / 4).clamp(SMALLEST, LARGEST);
             let wish = need.max(layout::align_up(size + step, UNIT));
             let limit = self.limit();
             if need > limit {
-                return Err(self.over_limit(used, bytes, limit).into());
+                return Err(self
+                    .over_limit(units.max(1).saturating_mul(UNIT), limit)
+                    .into());
             }
             self.extend(size, wish.min(limit))
                 .or_else(|_| self.extend(size, need))?;
@@ -60,6 +61,29 @@ impl Space {
     /// # Errors
     /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
     pub(crate) fn reclaim(&self, participant: &Participant, patience: Patience) -> Result<()> {
+        self.empty_magazines(participant);
+        self.run_as(participant, patience, heap::release_empty)
+    }
+
+    /// Says that no more memory can be had: all processes give back what they have at hand.
+    pub(crate) fn say_scarce(&self) {
+        let number = os::boot_clock().as_nanos() as u64 | 1;
+        let scarce = self.segment.word(superblock::SCARCE);
+        let _ = scarce.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// After a change: gives back what this process has at hand, once each time that memory is scarce.
+    pub(crate) fn share(&self, participant: &Participant) {
+        let number = self
+            .segment
+            .word(superblock::SCARCE)
+            .load(Ordering::Relaxed);
+        if number != 0 && self.shared.swap(number, Ordering::Relaxed) != number {
+            self.empty_magazines(participant);
+        }
+    }
+
+    fn empty_magazines(&self, participant: &Participant) {
         // All records that are free just now. Nobody waits while holding them.
         let begin = || Operation::try_begin(&self.segment, participant);
         let mut operations: Vec<_> = std::iter::from_fn(begin).collect();
@@ -68,8 +92,6 @@ impl Space {
                 operation.abandon(); // the heap's lock is held: what is left stays at hand
             }
         }
-        drop(operations);
-        self.run_as(participant, patience, heap::release_empty)
     }
 
     /// Allocates the file and its bitmaps up to `to`, and publishes that.
@@ -92,6 +114,7 @@ impl Space {
         }
         crate::crash_point!("heap.published");
         segment.publish_size(to);
+        segment.word(superblock::SCARCE).store(0, Ordering::Relaxed);
         Ok(())
     }
 
@@ -113,8 +136,9 @@ impl Space {
         limit.min(most).min(self.segment.window()) / UNIT * UNIT
     }
 
-    fn over_limit(&self, used: u64, bytes: u64, limit: u64) -> Error {
-        let data = self.segment.data();
+    fn over_limit(&self, bytes: u64, limit: u64) -> Error {
+        let used = self.segment.word(superblock::USED).load(Ordering::Relaxed) * UNIT;
+        let (data, kept) = (self.segment.data(), RESERVE * UNIT);
         let path = self.segment.path();
         let reason = match self
             .segment
@@ -129,8 +153,8 @@ impl Space {
             limit => format!("the size_limit of {} is {limit}", path.display()),
         };
         Error::Full(format!(
-            "no room for {bytes} more bytes in one piece: {used} are in use or set aside, and {reason} \
-             bytes; drop some objects, or make a space with a larger size_limit, or point \
+            "no room for {bytes} more bytes in one piece: {used} are in use or set aside, {kept} are kept \
+             so that the space can be emptied, and {reason} bytes; drop some objects, or make a space with a larger size_limit, or point \
              COURTYARD_DIR at a larger file system"
         ))
     }

@@ -6,7 +6,7 @@
 //! is dead its drainer settles it with the object, under the slot's drain lock.
 
 use crate::error::Result;
-use crate::layout::{self, SLOTS, WORD, slot, superblock};
+use crate::layout::{self, HELD_ROW, SLOTS, WORD, slot, superblock};
 use crate::operation::Operation;
 use crate::participant::{DRAINING, Me, Participant, State};
 use crate::roster::ObjectId;
@@ -15,7 +15,7 @@ use crate::segment::Segment;
 use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
-pub const ROW: u64 = 4 * WORD;
+pub const ROW: u64 = HELD_ROW;
 
 pub const SERIAL: u64 = WORD;
 

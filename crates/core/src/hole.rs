@@ -23,7 +23,7 @@
 
 use crate::error::{Attempt, Error, Result};
 use crate::heap;
-use crate::layout::{UNIT, superblock};
+use crate::layout::{RESERVE, UNIT, superblock};
 use crate::operation::Operation;
 use crate::os;
 use crate::participant::{Participant, full};
@@ -48,6 +48,9 @@ const KEPT_MOST: u64 = 768;
 /// as are in use.
 const MISSED_MOST: u64 = 640;
 const LATELY: u64 = 1000;
+
+/// Memory is not scarce any more where so many units are free: room for a chunk of any class.
+const PLENTY: u64 = RESERVE + 16;
 
 /// How long who frees something stands at a lock to give memory back.
 const A_MOMENT: Duration = Duration::from_millis(1);
@@ -131,6 +134,10 @@ impl Space {
     /// After so many units became free: gives some back if too many are. It waits for nobody, and
     /// works for as long as freeing so many may take.
     pub(crate) fn give_back(&self, participant: &Participant, freed: u64) {
+        if self.word(superblock::SCARCE) != 0 && self.idle().0 >= PLENTY {
+            let scarce = self.segment.word(superblock::SCARCE);
+            scarce.store(0, Ordering::Relaxed);
+        }
         if cfg!(loom) || self.is_solid.load(Ordering::Relaxed) || !reading::is_enlisted() {
             return;
         }
@@ -165,8 +172,8 @@ impl Space {
         }
     }
 
-    /// Gives all free memory back to the system: what this process has at hand, too. Returns how many
-    /// bytes went back.
+    /// Gives all free memory back to the system but for the reserve: what this process has at hand, too.
+    /// Returns how many bytes went back.
     ///
     /// # Errors
     /// `Interrupted` and `TimedOut` as `patience` says: some may have gone back. `System`, `Corrupt`.
@@ -184,7 +191,8 @@ impl Space {
         let (mut given, mut turns) = (0, 0);
         loop {
             let end = self.segment.units();
-            match self.step(participant, end, STEP, &mut *patience)? {
+            let most = self.idle().0.saturating_sub(RESERVE).min(STEP);
+            match self.step(participant, end, most, &mut *patience)? {
                 None | Some(Step::Refused) => return Ok(given),
                 Some(Step::Given(bytes)) => given += bytes,
                 Some(Step::Pending) if turns == TURNS => return Ok(given),

@@ -242,6 +242,10 @@ impl<'a> Record<'a> {
         self.chain.places.clear();
     }
 
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entries == 0 && self.copies == 0
     }
@@ -488,6 +492,9 @@ fn may_be_journaled(word: u64) -> bool {
 fn is_table(word: u64) -> bool {
     use layout::slot;
     let at = (word - layout::SLOT_RECORDS) % slot::STRIDE;
+    if at >= slot::FIRST_HOLDINGS {
+        return at < slot::END_OF_HOLDINGS;
+    }
     match at.checked_sub(slot::RECORDS) {
         None => {
             (slot::UNFINISHED..slot::WAITS).contains(&at)

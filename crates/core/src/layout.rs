@@ -68,6 +68,9 @@ pub mod superblock {
     /// milliseconds of the boot clock. Never journaled: hints, stored under `GROW_LOCK`.
     pub const MISSED: u64 = 0xD8;
     pub const MISSED_AT: u64 = 0xE0;
+    /// Not 0: no more memory could be had when it was last asked for, a number that is new each time. So
+    /// long nobody keeps free blocks at hand. A hint, never journaled.
+    pub const SCARCE: u64 = 0xE8;
 
     pub const HEAP_LOCK: u64 = 0x100;
     /// Units ever taken into use, guarded by `HEAP_LOCK`.
@@ -140,8 +143,10 @@ pub const SLOT_RECORDS: u64 = DRAIN_LOCKS + SLOTS * WORD;
 pub const FIRST_ROWS: u64 = 64;
 /// Bytes of an object's row.
 pub const OBJECT_ROW: u64 = 5 * WORD;
+/// Bytes of a row that says what is held of an object.
+pub const HELD_ROW: u64 = 4 * WORD;
 
-/// A slot's record: a page of tables, then a page for each thread inside an operation.
+/// A slot's record: a page of tables, a page for each thread inside an operation, a page of holdings.
 pub mod slot {
     use super::{PAGE, many};
 
@@ -183,6 +188,9 @@ pub mod slot {
     pub const END_OF_UNFINISHED: u64 = MORE_UNFINISHED + 24 * 8;
     pub const RECORDS: u64 = PAGE;
     pub const RECORD_COUNT: u64 = many(8, 2);
+    /// The first segment of `HOLDINGS`: who takes something out of a full space finds it there.
+    pub const FIRST_HOLDINGS: u64 = 9 * PAGE;
+    pub const END_OF_HOLDINGS: u64 = FIRST_HOLDINGS + super::FIRST_ROWS * super::HELD_ROW;
 }
 
 /// The record of one thread inside an operation: its journal, the wakes it owes, its magazines.
@@ -248,10 +256,30 @@ pub const fn chunk_units(class: usize) -> u64 {
     }
 }
 
+/// Units of the chunk that is tried next where there is no run of `units` for one: a quarter, but room
+/// for a block. None: there is no smaller one.
+pub const fn smaller_chunk(class: usize, units: u64) -> Option<u64> {
+    let least = (chunk::BLOCKS + CLASSES[class]).div_ceil(UNIT);
+    if units <= least {
+        return None;
+    }
+    Some(if units / 4 > least { units / 4 } else { least })
+}
+
+/// How many blocks of the class a chunk of so many units holds.
+pub const fn chunk_blocks(class: usize, units: u64) -> u64 {
+    (units * UNIT - chunk::BLOCKS) / CLASSES[class]
+}
+
+/// Units of the heap that stay free, with their pages, for operations which make room: so that what is
+/// full can always be emptied.
+pub const RESERVE: u64 = many(4, 0);
+
 /// Head of a chunk of small blocks, all guarded by the heap lock.
 pub mod chunk {
-    /// `class | blocks << 8 | TAG`, written once before the chunk is linked.
+    /// `class | blocks << 8 | units << UNITS | TAG`, written once before the chunk is linked.
     pub const SHAPE: u64 = 0x00;
+    pub const UNITS: u32 = 16;
     pub const TAG: u64 = 0xFF << 56;
     pub const FREE: u64 = 0x08;
     pub const NEXT: u64 = 0x10;
@@ -307,6 +335,13 @@ pub const fn slot_state(slot: u64) -> u64 {
     SLOT_STATES + slot * WORD
 }
 
+/// Whether a word is of the holdings that stand in a slot.
+pub const fn is_holding(word: u64) -> bool {
+    word >= SLOT_RECORDS
+        && word < BITMAPS
+        && (word - SLOT_RECORDS) % slot::STRIDE >= slot::FIRST_HOLDINGS
+}
+
 pub const fn drain_lock(slot: u64) -> u64 {
     DRAIN_LOCKS + slot * WORD
 }
@@ -354,12 +389,14 @@ pub fn layout_hash() -> u64 {
         slot::MEMBERS,
         slot::FIRST_MEMBERS,
         slot::HOLDINGS,
+        slot::FIRST_HOLDINGS,
         slot::WAITS,
         slot::LENT,
         slot::OWES,
         slot::ENDED,
         superblock::MOVES,
         superblock::GIVING,
+        superblock::SCARCE,
         superblock::USED,
         slot::READING,
         bits::STRIDE,
@@ -378,7 +415,9 @@ pub fn layout_hash() -> u64 {
         OBJECT_ROW,
         superblock::TITLE,
         superblock::ASKED,
+        RESERVE,
         chunk::BLOCKS,
+        chunk::UNITS as u64,
         block::LARGE,
         LOCK_WORDS,
     ];
@@ -409,7 +448,8 @@ mod tests {
             assert!(slot::OWES + 16 <= slot::ENDED);
             assert!(slot::ENDED < slot::READING_ALONE);
             assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
-            assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::STRIDE);
+            assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::FIRST_HOLDINGS);
+            assert!(slot::END_OF_HOLDINGS <= slot::STRIDE);
         }
         assert!(superblock::PARTIAL + CLASSES.len() as u64 * 8 <= superblock::NEXT_SERIAL);
         assert_eq!(SLOT_RECORDS % PAGE, 0);
@@ -424,8 +464,16 @@ mod tests {
     #[test]
     fn chunks_hold_at_most_four_bitmap_words() {
         for (class, size) in CLASSES.iter().enumerate() {
-            let blocks = (chunk_units(class) * UNIT - chunk::BLOCKS) / size;
-            assert!((1..=256).contains(&blocks), "class {class}: {blocks}");
+            let mut units = chunk_units(class);
+            loop {
+                let blocks = chunk_blocks(class, units);
+                assert!((1..=255).contains(&blocks), "class {class}: {blocks}");
+                let Some(fewer) = smaller_chunk(class, units) else {
+                    break;
+                };
+                assert!(fewer < units);
+                units = fewer;
+            }
             assert!(size.is_multiple_of(GRAIN) && chunk::BLOCKS.is_multiple_of(GRAIN));
         }
     }

@@ -6,7 +6,7 @@
 
 use crate::error::{Attempt, Stop};
 use crate::journal::{Record, Transfer};
-use crate::layout::{CLASSES, WORD, record};
+use crate::layout::{CLASSES, RESERVE, WORD, record};
 use crate::lock::{self, Tried};
 use crate::participant::{Me, Participant};
 use crate::seed::{Bug, planted};
@@ -15,6 +15,33 @@ use crate::sync::{Ordering, compiler_fence, relax};
 use crate::wait;
 
 const LOCKS: usize = 12;
+
+/// How many units of the reserve leases leave, whose items may go back into the space.
+const AFTER_LEASES: u64 = RESERVE / 2;
+
+/// What an operation takes memory for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Purpose {
+    /// Something that is kept: it leaves the reserve.
+    #[default]
+    Store,
+    /// The block of an item on a lease.
+    Lease,
+    /// To free memory, or to hold what is there: as much as there are processes, handles and calls.
+    Release,
+}
+
+impl Purpose {
+    /// How many free units it leaves.
+    const fn leaves(self) -> u64 {
+        match self {
+            Purpose::Store => RESERVE,
+            Purpose::Lease => AFTER_LEASES,
+            Purpose::Release => 0,
+        }
+    }
+}
+
 /// PAUSEs spent on an internal lock before the operation stands aside. Its holder needs some
 /// tens of nanoseconds, unless it was preempted or died.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
@@ -36,6 +63,9 @@ pub struct Operation<'a> {
     flags: u64,
     /// Units that became free in its records, and in those that were forgotten.
     freed: u64,
+    purpose: Purpose,
+    /// Whether no more memory can be had than is free now.
+    is_scarce: bool,
 }
 
 impl<'a> Operation<'a> {
@@ -75,7 +105,28 @@ impl<'a> Operation<'a> {
             contended: 0,
             flags: 0,
             freed: 0,
+            purpose: Purpose::Store,
+            is_scarce: false,
         }
+    }
+
+    /// Says what it takes memory for: before it asks for any, in each attempt.
+    pub fn takes_for(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
+    }
+
+    /// How many units it must leave free.
+    pub fn leaves(&self) -> u64 {
+        self.purpose.leaves()
+    }
+
+    /// Says that no more memory can be had than is free now: it makes do with smaller pieces.
+    pub fn make_do(&mut self, is_scarce: bool) {
+        self.is_scarce = is_scarce;
+    }
+
+    pub fn is_scarce(&self) -> bool {
+        self.is_scarce
     }
 
     /// Notes that its record makes so many units free.
@@ -262,6 +313,11 @@ impl<'a> Operation<'a> {
             let word = self.base + record::OWED + index * WORD;
             self.segment.word(word).store(0, Ordering::Release);
         }
+    }
+
+    /// Whether the record has room for what gives a block back to the heap, twice as much, and more.
+    pub fn is_short(&self) -> bool {
+        self.record.entries() <= record::ENTRY_PAIRS / 2
     }
 
     /// Takes a free block of the class at the commit.

@@ -1,12 +1,13 @@
 //! Growing tables of fixed rows: segments that double, so that a row never moves.
 //!
 //! A table's head is `SEGMENTS` words, each the payload of a block with the rows of one segment,
-//! or 0. A segment is linked once, under the directory's lock, and stays. The first segment of a
-//! participant's members stands in its slot, that of the buckets of names in the superblock; their
-//! words stay 0.
+//! or 0. A segment is linked once, under the directory's lock, and stays. The first segments of a
+//! participant's members and holdings stand in its slot, that of the buckets of names in the
+//! superblock; their words stay 0.
 
 use crate::error::Result;
 use crate::layout::{self, FIRST_ROWS, WORD, slot, superblock};
+use crate::operation::Purpose;
 use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
@@ -42,6 +43,7 @@ fn built_in(head: u64) -> Option<u64> {
     let base = head - in_slot;
     match in_slot {
         slot::MEMBERS => Some(base + slot::FIRST_MEMBERS),
+        slot::HOLDINGS => Some(base + slot::FIRST_HOLDINGS),
         slot::MORE_UNFINISHED => Some(base + slot::UNFINISHED),
         _ => None,
     }
@@ -99,7 +101,13 @@ pub fn extend(
         }
     }
     let length = rows_in(part) * size;
-    let block = Unfinished::allocate(space, participant, patience, length, KIND)?;
+    // Who holds something, and who comes by a ticket, may be about to make room.
+    let purpose = match head {
+        superblock::TICKETS | layout::SLOT_RECORDS.. => Purpose::Release,
+        _ => Purpose::Store,
+    };
+    let block =
+        Unfinished::allocate_for(purpose, space, participant, &mut *patience, length, KIND)?;
     let payload = block.payload();
     space.segment.zero(payload, length);
     space.run_as(participant, patience, |operation| {

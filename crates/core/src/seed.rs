@@ -110,6 +110,8 @@ bugs! {
     RefillInTwo,
     /// heap: an empty chunk leaves its class's list by one record, and is free by the next.
     ChunkInTwo,
+    /// heap: what is stored takes the units that stay free for operations which make room.
+    ReserveIgnored,
     /// pin: what is retired is freed without a look at the pins.
     PinsIgnored,
     /// pin: no fence between the pin and the second look.

@@ -150,6 +150,8 @@ pub struct Space {
     /// Where to look for the dead next, and the second in which more was looked at.
     pub(crate) looked: AtomicU64,
     pub(crate) tidied: AtomicU64,
+    /// When memory was last scarce that this process gave back what it had at hand.
+    pub(crate) shared: AtomicU64,
     /// Whether a sweep is on the backlog.
     pub(crate) sweep_due: AtomicBool,
     /// Whether its file system was found to make no holes.
@@ -199,6 +201,7 @@ impl Space {
             is_owing: AtomicBool::new(false),
             looked: AtomicU64::new(0),
             tidied: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
             sweep_due: AtomicBool::new(false),
             is_solid: AtomicBool::new(false),
             hooks,
@@ -427,12 +430,13 @@ impl Space {
         mut body: impl FnMut(&mut Operation) -> Attempt<T>,
     ) -> Result<T> {
         let mut waiter = Waiter::new(&self.segment, 0);
-        let (mut swept, mut reclaimed) = (false, false);
+        let (mut swept, mut reclaimed, mut is_scarce) = (false, false, false);
         let mut note = None;
         loop {
             participant.require()?; // while we waited, a signal handler may have forked
             let mut operation =
                 Operation::begin(&self.segment, participant, waiter.lock(), waiter.flags());
+            operation.make_do(is_scarce);
             let stop = loop {
                 let stop = match body(&mut operation) {
                     Ok(value) => {
@@ -440,10 +444,11 @@ impl Space {
                             waiter.acquired();
                         }
                         let freed = operation.has_freed();
+                        drop((operation, waiter));
                         if freed > 0 {
-                            drop((operation, waiter));
                             self.give_back(participant, freed);
                         }
+                        self.share(participant);
                         return Ok(value);
                     }
                     Err(stop) => stop,
@@ -474,15 +479,18 @@ impl Space {
                     }
                 }
                 // First what the dead held is given back: perhaps enough, the next attempt says.
-                Stop::Grow(_) if !swept && self.may_reclaim()? => {
+                Stop::Grow(..) if !swept && self.may_reclaim()? => {
                     swept = true;
                     (self.hooks.sweep)(self, participant, patience)?;
                 }
-                Stop::Grow(bytes) => match self.grow(participant, bytes, patience) {
+                Stop::Grow(units, all) => match self.grow(participant, units, all, patience) {
                     Err(Error::Full(_)) if !reclaimed => {
                         reclaimed = true;
+                        self.say_scarce();
                         self.reclaim(participant, patience)?;
                     }
+                    // It gets what is there, even if that is less than it would take otherwise.
+                    Err(Error::Full(_)) if !is_scarce => is_scarce = true,
                     grown => grown?,
                 },
                 Stop::Reserve(unit, units) => {
@@ -493,8 +501,10 @@ impl Space {
                         }
                         Err(Error::Full(_)) if !reclaimed => {
                             reclaimed = true;
+                            self.say_scarce();
                             self.reclaim(participant, patience)?;
                         }
+                        Err(Error::Full(_)) if !is_scarce => is_scarce = true,
                         reserved => reserved?,
                     }
                 }

@@ -5,7 +5,7 @@ use crate::error::{Attempt, Error, Result};
 use crate::heap;
 use crate::keep::{Keeper, ROWS};
 use crate::layout::{self, FIRST_ROWS, WORD, slot};
-use crate::operation::Operation;
+use crate::operation::{Operation, Purpose};
 use crate::participant::Participant;
 use crate::pending::{PARTS, Pending, SPARE};
 use crate::pin;
@@ -65,9 +65,25 @@ impl<'a> Unfinished<'a> {
         length: u64,
         kind: u64,
     ) -> Result<Unfinished<'a>> {
+        Unfinished::allocate_for(Purpose::Store, space, participant, patience, length, kind)
+    }
+
+    /// As `allocate`, for something else than to store it.
+    ///
+    /// # Errors
+    /// As `allocate`.
+    pub fn allocate_for(
+        purpose: Purpose,
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        length: u64,
+        kind: u64,
+    ) -> Result<Unfinished<'a>> {
         let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
         let owner = unfinished.word();
         unfinished.block = space.run_as(participant, patience, |operation| {
+            operation.takes_for(purpose);
             heap::allocate(operation, length, owner)
         })?;
         heap::head(&space.segment, unfinished.block, length, kind);
@@ -79,6 +95,7 @@ impl<'a> Unfinished<'a> {
     /// # Errors
     /// As `allocate`.
     pub fn allocate_unit(
+        purpose: Purpose,
         space: &'a Space,
         participant: &'a Participant,
         patience: Patience,
@@ -87,6 +104,7 @@ impl<'a> Unfinished<'a> {
         let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
         let owner = unfinished.word();
         unfinished.block = space.run_as(participant, patience, |operation| {
+            operation.takes_for(purpose);
             heap::allocate_units(operation, 1, owner)
         })?;
         let length = layout::UNIT - layout::block::LARGE;
@@ -227,6 +245,7 @@ fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Res
     space.run_as(participant, &mut *patience, dispose)?;
     let length = (FIRST_ROWS << part) * WORD;
     let block = space.run_as(participant, &mut *patience, |operation| {
+        operation.takes_for(Purpose::Release);
         heap::allocate(operation, length, owner)
     })?;
     heap::head(&space.segment, block, length, layout::kind::ROWS);

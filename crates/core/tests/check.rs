@@ -5,6 +5,7 @@ mod stage;
 use courtyard_core::error::Result;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::kind;
+use courtyard_core::operation::Purpose;
 use courtyard_core::queue::{self, Got, INLINE, Order, Put, Queue};
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Blocks, Hooks, Space, patient};
@@ -61,7 +62,7 @@ fn an_item_is_taken_and_freed_meanwhile() {
     // magazines, before what else the consumer has in hand.
     put();
     drop(get());
-    let words = Words::new(other, me(other), &mut patient, 1).unwrap();
+    let words = Words::new(Purpose::Store, other, me(other), &mut patient, 1).unwrap();
     let before = prove(&space);
     put();
     let (mut taken, mut is_over, segment) = (None, false, &other.segment);

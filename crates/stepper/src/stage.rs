@@ -3,12 +3,14 @@
 use crate::entry::Outcome;
 use crate::system;
 use courtyard_core::cell::{self, Fresh, Stored, Writer};
+use courtyard_core::layout::UNIT;
+use courtyard_core::operation::Purpose;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
-use courtyard_core::{crash, directory, lock, wait};
+use courtyard_core::{crash, directory, folder, lock, wait};
 
 /// A cell and the membership row of who made it.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +115,24 @@ pub fn take(space: &Space, made: Made) -> Result<Vec<u8>, String> {
 /// A block of our own that nothing links.
 pub fn block(space: &'static Space, length: u64) -> Unfinished<'static> {
     Unfinished::allocate(space, me(space), &mut patient, length, 9).expect("a block")
+}
+
+/// Takes all units that are left, but for the reserve.
+pub fn fill(space: &'static Space) -> Vec<Unfinished<'static>> {
+    let (segment, me) = (&space.segment, me(space));
+    folder::set_limit(space, segment.size() - segment.data());
+    let (mut held, mut length) = (Vec::new(), 4 << 20);
+    while length > 2 * UNIT {
+        match Unfinished::allocate(space, me, &mut patient, length, 0) {
+            Ok(block) => held.push(block),
+            Err(_) => length /= 2,
+        }
+    }
+    let purpose = Purpose::Store;
+    while let Ok(block) = Unfinished::allocate_unit(purpose, space, me, &mut patient, 0) {
+        held.push(block);
+    }
+    held
 }
 
 pub fn told_apart<T: PartialEq + std::fmt::Debug>(

@@ -29,6 +29,10 @@ const LOAN: &str = include_str!("../../core/tests/loom_loan.rs");
 fn caught(bug: Bug) -> Caught {
     use Caught::{Modelled, Stepped};
     match bug {
+        Bug::ReserveIgnored => Stepped(
+            "clear a queue in a full space by the reserve",
+            "to clear: Full",
+        ),
         Bug::CommitBeforeEntries => Stepped("send", "check: a reference names object"),
         Bug::OddBeforeCommit => Stepped("store small over small", "the sequence is odd"),
         Bug::ClearBeforeApply => Stepped("send", "Before, although it was After"),

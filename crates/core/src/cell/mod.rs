@@ -35,7 +35,7 @@ use crate::heap;
 use crate::layout::{self, WORD, block, kind};
 use crate::link;
 use crate::lock::{self, Tried};
-use crate::operation::{Operation, class_for};
+use crate::operation::{Operation, Purpose, class_for};
 use crate::participant::Participant;
 use crate::roster::ObjectId;
 use crate::segment::Segment;
@@ -153,7 +153,14 @@ pub fn create_with(
     fill: impl FnOnce(u64),
     parts: &[&Unfinished],
 ) -> Result<(ObjectId, u64)> {
-    let root = unlisted(space, participant, &mut *patience, kind, length)?;
+    let root = unlisted(
+        Purpose::Store,
+        space,
+        participant,
+        &mut *patience,
+        kind,
+        length,
+    )?;
     fill(root.payload());
     directory::create(space, participant, patience, &root, parts, KIND)
 }
@@ -163,6 +170,7 @@ pub fn create_with(
 /// # Errors
 /// `Full`.
 pub fn unlisted<'a>(
+    purpose: Purpose,
     space: &'a Space,
     participant: &'a Participant,
     patience: Patience,
@@ -170,7 +178,7 @@ pub fn unlisted<'a>(
     length: u64,
 ) -> Result<Unfinished<'a>> {
     let room = room(length)?;
-    let root = Unfinished::allocate(space, participant, patience, room, KIND)?;
+    let root = Unfinished::allocate_for(purpose, space, participant, patience, room, KIND)?;
     let base = root.payload();
     space.segment.zero(base, room);
     let shape = space.segment.word(base + SHAPE);

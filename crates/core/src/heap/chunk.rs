@@ -1,8 +1,8 @@
 //! Chunks: runs cut into small blocks of one class, and what moves between them and magazines.
 
-use super::is_large;
 use super::unit::{Units, unit_at, unit_offset};
-use crate::error::{Attempt, Result, corrupt};
+use super::{is_large, is_scarce};
+use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::layout::{self, CLASSES, UNIT, WORD, block, chunk, record, superblock};
 use crate::operation::Operation;
 use crate::seed::{Bug, planted};
@@ -56,22 +56,22 @@ fn unlink_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> 
 /// Each record moves whole blocks: they are in the bitmap or in the magazine.
 pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
     operation.lock(superblock::HEAP_LOCK)?;
+    Units::new(operation)?.spare(0)?; // a chunk with free blocks may be of the reserve
     let mut at = operation.read(partial(class));
     if at == 0 {
         at = new_chunk(operation, class)?;
     }
-    let (segment, blocks) = (operation.segment, chunk_blocks(class));
-    segment.check_range(at, layout::chunk_units(class) * UNIT)?;
-    if chunk_class(segment, at) != Some(class) {
-        return Err(corrupt(format!("{at:#x} is listed as a chunk of class {class}")).into());
-    }
+    let segment = operation.segment;
+    let blocks = shape_of(segment, at, class)?.blocks;
     let (stock, magazine) = operation.stock(class);
     let mut free = operation.read(at + chunk::FREE);
     let mut count = stock;
+    // Where memory is scarce, what one process has at hand is missing to another.
+    let most = if is_scarce(segment) { stock + 1 } else { BATCH };
     for word in 0..4 {
         let bitmap = at + chunk::BITMAP + word * WORD;
         let mut bits = operation.read(bitmap);
-        while bits != 0 && count < BATCH && free > 0 {
+        while bits != 0 && count < most && free > 0 {
             let index = word * 64 + u64::from(bits.trailing_zeros());
             bits &= bits - 1;
             if index >= blocks {
@@ -101,34 +101,69 @@ pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
     Ok(())
 }
 
-/// The first word of a chunk, which no large block's head equals.
-fn chunk_shape(class: usize, blocks: u64) -> u64 {
-    class as u64 | blocks << 8 | chunk::TAG
+/// What a chunk is cut into.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub class: usize,
+    pub blocks: u64,
+    pub units: u64,
 }
 
-/// How many blocks of the class a chunk holds.
-pub(super) fn chunk_blocks(class: usize) -> u64 {
-    (layout::chunk_units(class) * UNIT - chunk::BLOCKS) / CLASSES[class]
+impl Shape {
+    fn new(class: usize, units: u64) -> Shape {
+        let blocks = layout::chunk_blocks(class, units);
+        Shape {
+            class,
+            blocks,
+            units,
+        }
+    }
+
+    /// The first word of such a chunk, which no large block's head equals.
+    fn word(self) -> u64 {
+        self.class as u64 | self.blocks << 8 | self.units << chunk::UNITS | chunk::TAG
+    }
+
+    /// The shape of the chunk at `at`, if it is one.
+    pub fn read(segment: &Segment, at: u64) -> Option<Shape> {
+        let word = segment.word(at + chunk::SHAPE).load(Ordering::Relaxed);
+        let (class, units) = ((word & 0xFF) as usize, word >> chunk::UNITS & 0xFF);
+        let is_any = class < CLASSES.len() && (1..=layout::chunk_units(class)).contains(&units);
+        let shape = is_any.then(|| Shape::new(class, units))?;
+        (shape.blocks > 0 && shape.word() == word).then_some(shape)
+    }
 }
 
-/// The class of the chunk at `at`, if it is one.
-pub(super) fn chunk_class(segment: &Segment, at: u64) -> Option<usize> {
-    let shape = segment.word(at + chunk::SHAPE).load(Ordering::Relaxed);
-    let class = (shape & 0xFF) as usize;
-    (class < CLASSES.len() && shape == chunk_shape(class, chunk_blocks(class))).then_some(class)
+/// The shape of the chunk at `at`, which is on the list of this class, as data of a peer.
+fn shape_of(segment: &Segment, at: u64, class: usize) -> Result<Shape> {
+    segment.check_range(at, chunk::BLOCKS)?;
+    let shape = Shape::read(segment, at).filter(|shape| shape.class == class);
+    let shape =
+        shape.ok_or_else(|| corrupt(format!("{at:#x} is listed as a chunk of class {class}")))?;
+    segment.check_range(at, shape.units * UNIT)?;
+    Ok(shape)
 }
 
-/// Cuts a run into free blocks and lists it; a record of its own.
+/// Cuts a run into free blocks and lists it; a record of its own. Where there is no room for a chunk as
+/// usual, and none can be made, a smaller one has to do.
 fn new_chunk(operation: &mut Operation, class: usize) -> Attempt<u64> {
     let segment = operation.segment;
-    let units = layout::chunk_units(class);
-    let unit = Units::new(operation)?.take(units)?;
+    let mut units = layout::chunk_units(class);
+    let unit = loop {
+        let taken = Units::new(operation)?.take(units);
+        let smaller = layout::smaller_chunk(class, units).filter(|_| operation.is_scarce());
+        match (taken, smaller) {
+            (Err(Stop::Grow(..) | Stop::Reserve(..)), Some(fewer)) => units = fewer,
+            (taken, _) => break taken?,
+        }
+    };
     let at = unit_offset(segment, unit);
-    let blocks = chunk_blocks(class);
+    let shape = Shape::new(class, units);
+    let blocks = shape.blocks;
     // Nobody reads a free run: its new head needs no entry.
     segment
         .word(at + chunk::SHAPE)
-        .store(chunk_shape(class, blocks), Ordering::Relaxed);
+        .store(shape.word(), Ordering::Relaxed);
     segment
         .word(at + chunk::FREE)
         .store(blocks, Ordering::Relaxed);
@@ -195,10 +230,7 @@ pub fn release_empty(operation: &mut Operation) -> Attempt<()> {
         if at == 0 {
             continue;
         }
-        segment.check_range(at, layout::chunk_units(class) * UNIT)?;
-        if chunk_class(segment, at) == Some(class)
-            && operation.read(at + chunk::FREE) == chunk_blocks(class)
-        {
+        if operation.read(at + chunk::FREE) == shape_of(segment, at, class)?.blocks {
             unlink_chunk(operation, class, at)?;
             if planted(Bug::ChunkInTwo) {
                 operation.commit();
@@ -210,18 +242,18 @@ pub fn release_empty(operation: &mut Operation) -> Attempt<()> {
     Ok(())
 }
 
-/// The chunk of a small block: its offset, class and the block's index.
-pub(super) fn chunk_of(operation: &mut Operation, block: u64) -> Result<(u64, usize, u64)> {
+/// The chunk of a small block: its offset, its shape and the block's index.
+pub(super) fn chunk_of(operation: &mut Operation, block: u64) -> Result<(u64, Shape, u64)> {
     let segment = operation.segment;
     segment.check_range(block, block::SMALL)?;
     let units = Units::new(operation)?;
     let at = unit_offset(segment, units.start(unit_at(segment, block)));
     let inside = block.wrapping_sub(at + chunk::BLOCKS);
-    chunk_class(segment, at)
-        .filter(|&class| {
-            inside.is_multiple_of(CLASSES[class]) && inside / CLASSES[class] < chunk_blocks(class)
+    Shape::read(segment, at)
+        .map(|shape| (at, shape, inside / CLASSES[shape.class]))
+        .filter(|(_, shape, index)| {
+            inside.is_multiple_of(CLASSES[shape.class]) && *index < shape.blocks
         })
-        .map(|class| (at, class, inside / CLASSES[class]))
         .ok_or_else(|| corrupt(format!("no block starts at {block:#x}")))
 }
 
@@ -236,7 +268,8 @@ pub fn release(operation: &mut Operation, block: u64) -> Result<()> {
     if is_large(segment, block) {
         return Units::new(operation)?.give(unit_at(segment, block));
     }
-    let (at, class, index) = chunk_of(operation, block)?;
+    let (at, shape, index) = chunk_of(operation, block)?;
+    let class = shape.class;
     let bitmap = at + chunk::BITMAP + index / 64 * WORD;
     let (bits, bit) = (operation.read(bitmap), 1 << (index % 64));
     if bits & bit != 0 {
@@ -246,8 +279,15 @@ pub fn release(operation: &mut Operation, block: u64) -> Result<()> {
     operation.write(bitmap, bits | bit);
     operation.write(at + chunk::FREE, free);
     if free == 1 {
+        let kept = operation.read(partial(class));
         link_chunk(operation, class, at)?;
-    } else if free == chunk_blocks(class) && !is_only_chunk(operation, class, at) {
+        // One that was kept empty is not needed any more.
+        if kept != 0 && operation.read(kept + chunk::FREE) == shape_of(segment, kept, class)?.blocks
+        {
+            unlink_chunk(operation, class, kept)?;
+            Units::new(operation)?.give(unit_at(segment, kept))?;
+        }
+    } else if free == shape.blocks && (is_scarce(segment) || !is_only_chunk(operation, class, at)) {
         unlink_chunk(operation, class, at)?;
         return Units::new(operation)?.give(unit_at(segment, at));
     }

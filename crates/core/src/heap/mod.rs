@@ -56,7 +56,7 @@ pub fn size(operation: &mut Operation, block: u64) -> Attempt<u64> {
     operation.lock(superblock::HEAP_LOCK)?;
     operation.segment.check_range(block, block::SMALL)?;
     if !is_large(operation.segment, block) {
-        return Ok(CLASSES[chunk_of(operation, block)?.1]);
+        return Ok(CLASSES[chunk_of(operation, block)?.1.class]);
     }
     let unit = unit_at(operation.segment, block);
     let end = Units::new(operation)?.end(unit);
@@ -188,20 +188,29 @@ pub fn free(operation: &mut Operation, owner: u64) -> Attempt<()> {
     Ok(())
 }
 
-/// Writes the entries that free a used block: into the magazine, or the heap if it is large or
-/// if we are the guest in the reserved slot, which is freed without being drained.
+/// Writes the entries that free a used block: into the magazine, or the heap if it is large, if memory
+/// is scarce, or if we are the guest in the reserved slot, which is freed without being drained.
 ///
 /// # Errors
 /// `Stop`, as for `allocate`; `Corrupt` if it is no used block.
 pub fn discard(operation: &mut Operation, block: u64) -> Attempt<()> {
     operation.segment.check_range(block, block::SMALL)?;
-    if is_large(operation.segment, block) || operation.me().slot == layout::RESERVED_SLOT {
+    let goes_back = is_large(operation.segment, block)
+        || is_scarce(operation.segment) && operation.is_short()
+        || operation.me().slot == layout::RESERVED_SLOT;
+    if goes_back {
         operation.lock(superblock::HEAP_LOCK)?;
         return Ok(release(operation, block)?);
     }
     // Not under the heap lock: the bits that bound a chunk stay while a block in it is used.
-    let (_, class, _) = chunk_of(operation, block)?;
-    operation.give(class, block)
+    let (_, shape, _) = chunk_of(operation, block)?;
+    operation.give(shape.class, block)
+}
+
+/// Whether no more memory could be had lately.
+#[inline]
+pub fn is_scarce(segment: &Segment) -> bool {
+    segment.word(superblock::SCARCE).load(Ordering::Relaxed) != 0
 }
 
 /// Writes a new block's head: how many bytes it holds, what they are, and its serial.

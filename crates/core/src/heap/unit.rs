@@ -246,6 +246,28 @@ impl<'o, 'a> Units<'o, 'a> {
         given
     }
 
+    /// What stops an operation that would leave less than it must (`Purpose`) of the units that are
+    /// free, and have their pages, after it took so many more.
+    pub(super) fn spare(&self, units: u64) -> Attempt<()> {
+        let read = |word| self.operation.read(word);
+        let given = read(superblock::GIVEN);
+        let taken = read(superblock::USED).saturating_add(given);
+        let need = taken
+            .saturating_add(units)
+            .saturating_add(self.operation.leaves());
+        let all = self.operation.segment.units();
+        if need <= all || planted(Bug::ReserveIgnored) {
+            return Ok(());
+        }
+        match self.next_given(0, all) {
+            Some(first) if given > 0 => {
+                let end = self.end_of_given(first, all);
+                Err(Stop::Reserve(first, (end - first).min(need - all)))
+            }
+            _ => Err(Stop::Grow(units, need)),
+        }
+    }
+
     /// Writes the entries that make a run of `units` used.
     pub fn take(&mut self, units: u64) -> Attempt<u64> {
         let new = self.frontier;
@@ -260,11 +282,12 @@ impl<'o, 'a> Units<'o, 'a> {
             }
             Some(unit) => unit,
             None if has_room => new,
-            None => return Err(Stop::Grow(units * UNIT)),
+            None => return Err(Stop::Grow(units, end)),
         };
         if self.has_given(unit, units) && !planted(Bug::TakenUnreserved) {
             return Err(Stop::Reserve(unit, units));
         }
+        self.spare(units)?;
         if unit == new {
             self.set(unit, bits::START, true);
             self.operation.write(superblock::FRONTIER, end);

@@ -1,6 +1,6 @@
 //! What the heap holds: every block, for `check`, or only how many.
 
-use super::chunk::{chunk_blocks, chunk_class, partial};
+use super::chunk::{Shape, partial};
 use super::unit::{Units, unit_offset};
 use crate::error::{Attempt, Result, corrupt};
 use crate::layout::{self, CLASSES, UNIT, WORD, bits, chunk, superblock};
@@ -112,13 +112,13 @@ fn walk_run(
 ) -> Result<()> {
     let at = unit_offset(segment, unit);
     let read = |offset| segment.word(at + offset).load(Ordering::Relaxed);
-    let class = chunk_class(segment, at).filter(|&class| length == layout::chunk_units(class));
-    let Some(class) = class else {
+    let shape = Shape::read(segment, at).filter(|shape| length == shape.units);
+    let Some(Shape { class, blocks, .. }) = shape else {
         walk.blocks.push((at, length * UNIT));
         return Ok(());
     };
     let mut free = 0;
-    for index in 0..chunk_blocks(class) {
+    for index in 0..blocks {
         let block = at + chunk::BLOCKS + index * CLASSES[class];
         walk.blocks.push((block, CLASSES[class]));
         if read(chunk::BITMAP + index / 64 * WORD) >> (index % 64) & 1 != 0 {
@@ -150,11 +150,10 @@ pub fn tally(operation: &mut Operation) -> Attempt<(u64, u64)> {
         let end = units.end(unit);
         if !units.is_free(unit) {
             let (at, length) = (unit_offset(segment, unit), end - unit);
-            let class = chunk_class(segment, at);
-            let (count, size) = match class {
-                Some(class) if length == layout::chunk_units(class) => {
+            let (count, size) = match Shape::read(segment, at) {
+                Some(shape) if length == shape.units => {
                     let free = segment.word(at + chunk::FREE).load(Ordering::Relaxed);
-                    (chunk_blocks(class).saturating_sub(free), CLASSES[class])
+                    (shape.blocks.saturating_sub(free), CLASSES[shape.class])
                 }
                 _ => (1, length * UNIT),
             };

@@ -1,7 +1,7 @@
 //! Many values, ready to become elements at once.
 
 use crate::error::Result;
-use crate::operation::Operation;
+use crate::operation::{Operation, Purpose};
 use crate::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::{Patience, Space};
@@ -51,7 +51,9 @@ impl<'a> Batch<'a> {
         let owned = match &self.owned {
             Some(owned) => owned,
             None => {
-                let words = Words::new(self.space, self.participant, &mut *patience, self.room)?;
+                let (space, participant) = (self.space, self.participant);
+                let patience = &mut *patience;
+                let words = Words::new(Purpose::Store, space, participant, patience, self.room)?;
                 self.owned.insert(words)
             }
         };

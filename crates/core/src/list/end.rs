@@ -8,6 +8,7 @@ use crate::cell::{EVENT, linked};
 use crate::error::Result;
 use crate::heap;
 use crate::layout::WORD;
+use crate::operation::Purpose;
 use crate::participant::Participant;
 use crate::pin;
 use crate::seed::{Bug, planted};
@@ -362,7 +363,14 @@ pub fn extend(
             }
             Some(Done::Grow) => resize(space, participant, &mut *patience, list, new)?,
             Some(Done::Drop(count)) => {
-                gone = Some(Words::new(space, participant, &mut *patience, count)?);
+                let purpose = Purpose::Release;
+                gone = Some(Words::new(
+                    purpose,
+                    space,
+                    participant,
+                    &mut *patience,
+                    count,
+                )?);
             }
             Some(Done::No) => {
                 let token = look(space, participant, &mut *patience, list)?;

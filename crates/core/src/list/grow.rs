@@ -4,7 +4,7 @@ use super::end::is_too_large;
 use super::{BLOCK, CAPACITY, HEAD, List, Ring, START, lock, root, sequence, words_of};
 use crate::error::Result;
 use crate::layout::{CLASSES, UNIT, WORD, align_up, block, kind};
-use crate::operation::{Operation, class_for};
+use crate::operation::{Operation, Purpose, class_for};
 use crate::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::{Patience, Space};
@@ -24,6 +24,7 @@ impl<'a> Aside<'a> {
     /// # Errors
     /// `Full`.
     pub fn new(
+        purpose: Purpose,
         space: &'a Space,
         participant: &'a Participant,
         patience: Patience,
@@ -34,7 +35,8 @@ impl<'a> Aside<'a> {
             Some(class) => CLASSES[class] - block::SMALL,
             None => align_up(wish.saturating_add(block::LARGE).min(1 << 60), UNIT) - block::LARGE,
         };
-        let own = Unfinished::allocate(space, participant, patience, length, kind::PLAIN)?;
+        let own =
+            Unfinished::allocate_for(purpose, space, participant, patience, length, kind::PLAIN)?;
         let segment = &space.segment;
         segment.zero(own.payload(), HEAD);
         let capacity = (length - HEAD) / WORD;
@@ -63,6 +65,15 @@ impl<'a> Aside<'a> {
     }
 }
 
+/// What a list takes memory for that gets so many elements in the place of others: it gives as much back
+/// unless they are more.
+pub(super) fn purpose(new: u64, old: u64) -> Purpose {
+    match new <= old {
+        true => Purpose::Release,
+        false => Purpose::Store,
+    }
+}
+
 /// The room that a list gets which needs this much: half as much again.
 fn room(count: u64) -> u64 {
     count.saturating_add(count / 2)
@@ -87,6 +98,7 @@ pub(super) fn resize(
     // A look without the lock; what it finds is looked at again.
     let seen = super::count(segment, cell).min(segment.size() / WORD);
     let fresh = Aside::new(
+        purpose(more, 0),
         space,
         participant,
         &mut *patience,

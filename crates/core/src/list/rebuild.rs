@@ -1,6 +1,6 @@
 //! Changes of one element in place, and changes of many: these build the new ring aside.
 
-use super::grow::Aside;
+use super::grow::{Aside, purpose};
 use super::read::words;
 use super::{
     BLOCK, Batch, CAPACITY, COUNT, FIRST, HEAD, LEFT, List, Places, Ring, START, Token, lock, root,
@@ -10,7 +10,7 @@ use crate::cell::{BLOCK_TAG, EVENT, TAG_MASK};
 use crate::doom;
 use crate::error::{Attempt, Result, corrupt};
 use crate::layout::{WORD, superblock};
-use crate::operation::Operation;
+use crate::operation::{Operation, Purpose};
 use crate::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::{Patience, Space};
@@ -157,7 +157,7 @@ pub(super) fn rebuild_with(
     let keeps = !matters || kept.contains(&true);
     let gone = match dropped().count() as u64 {
         count if keeps && count > 1 => {
-            let gone = Words::new(space, participant, &mut *patience, count)?;
+            let gone = Words::new(Purpose::Release, space, participant, &mut *patience, count)?;
             for (index, (word, _)) in (0..).zip(dropped()) {
                 segment
                     .word(gone.word(index))
@@ -173,7 +173,11 @@ pub(super) fn rebuild_with(
         .filter(|_| keeps && gone.is_none());
     let aside = match new.len() as u64 {
         0 => None,
-        count => Some(Aside::new(space, participant, &mut *patience, count)?),
+        count => {
+            let purpose = purpose(count, old.len() as u64);
+            let aside = Aside::new(purpose, space, participant, &mut *patience, count)?;
+            Some(aside)
+        }
     };
     if let Some(aside) = &aside {
         for (index, word) in (0..).zip(&new) {

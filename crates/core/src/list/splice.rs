@@ -1,14 +1,14 @@
 //! Changes inside a list: what is on the way to the nearer end moves, the rest stays where it is.
 
 use super::end::is_too_large;
-use super::grow::resize;
+use super::grow::{purpose, resize};
 use super::rebuild::{Piece, rebuild};
 use super::{Batch, COUNT, List, Places, Ring, START, Token, lock, root, sequence};
 use crate::cell::{BLOCK_TAG, EVENT, TAG_MASK};
 use crate::error::{Error, Result, corrupt};
 use crate::journal::Transfer;
 use crate::layout::{WORD, kind, record};
-use crate::operation::Operation;
+use crate::operation::{Operation, Purpose};
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
 use crate::space::Patience;
@@ -266,8 +266,11 @@ fn make(
     let (segment, cell) = (&space.segment, list.cell);
     let count = change.places.count;
     let length = count * WORD;
-    let mut allocate =
-        |bytes| Unfinished::allocate(space, participant, &mut *patience, bytes, kind::PLAIN);
+    let purpose = purpose(change.count, change.ring.count);
+    let mut allocate = |bytes| {
+        let patience = &mut *patience;
+        Unfinished::allocate_for(purpose, space, participant, patience, bytes, kind::PLAIN)
+    };
     let through = match change.run() {
         _ if count <= FEW => Through::Entries(change.words(segment, batch)),
         Some(to) => {
@@ -287,7 +290,7 @@ fn make(
     let gone = match change.gone.len() as u64 {
         0 | 1 => None,
         count => {
-            let gone = Words::new(space, participant, &mut *patience, count)?;
+            let gone = Words::new(Purpose::Release, space, participant, &mut *patience, count)?;
             for (index, word) in (0..).zip(&change.gone) {
                 segment
                     .word(gone.word(index))

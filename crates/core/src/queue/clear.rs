@@ -14,6 +14,7 @@ use crate::cell;
 use crate::doom;
 use crate::error::Result;
 use crate::layout::{block, superblock};
+use crate::operation::Purpose;
 use crate::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::{AT_ONCE, Patience, Space, within};
@@ -43,7 +44,8 @@ pub fn clear(
         return Ok(0);
     }
     let husk = page::afford(space, participant, &mut *patience, queue, |patience| {
-        cell::unlisted(space, participant, patience, cell::QUEUE, LENGTH)
+        let purpose = Purpose::Release;
+        cell::unlisted(purpose, space, participant, patience, cell::QUEUE, LENGTH)
     })?;
     let own = husk.payload();
     let mut fresh: Option<Unfinished> = None;
@@ -103,7 +105,9 @@ pub fn clear(
         match cleared {
             Some(items) => return Ok(items),
             None => {
-                let allocate = |patience: Patience| page::allocate(space, participant, patience);
+                let allocate = |patience: Patience| {
+                    page::allocate(space, participant, patience, Purpose::Release)
+                };
                 let page = page::afford(space, participant, &mut *patience, queue, allocate)?;
                 fresh = Some(page);
             }

@@ -10,12 +10,12 @@ use super::tail::stack;
 use super::tree::Sift;
 use super::{
     A_WORD, ATTEMPTS, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, HEAD, ITEMS, LEASED, Queue, ROOM,
-    SEQUENCE, SURPLUS, TAIL, distance, ordinal, page, page_of, payload_of, read,
+    SEQUENCE, SURPLUS, TAIL, distance, ordinal, page, page_of, payload_of, read, requeue,
 };
 use crate::error::{Attempt, Error, Result};
 use crate::holding::{self, Row};
 use crate::layout::{WORD, align_up};
-use crate::operation::Operation;
+use crate::operation::{Operation, Purpose};
 use crate::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::segment::Segment;
@@ -114,33 +114,36 @@ pub fn lease(
     sift: Option<&Sift>,
 ) -> Result<Option<Lease>> {
     let (segment, cell) = (&space.segment, queue.cell);
-    let mut room = 0;
+    let (mut room, mut purpose) = (0, Purpose::Store);
     loop {
         let fresh = match room {
             0 => None,
             room => {
-                // A chunk of small blocks may want more in one piece than there is: then a unit.
-                let allocate = |patience: Patience| match Unfinished::allocate(
-                    space,
-                    participant,
-                    &mut *patience,
-                    room,
-                    0,
-                ) {
-                    Err(Error::Full(_)) => {
-                        Unfinished::allocate_unit(space, participant, patience, 0)
-                    }
-                    block => block,
+                let allocate = |patience: Patience| {
+                    Unfinished::allocate_for(purpose, space, participant, patience, room, 0)
                 };
-                let block = page::afford(space, participant, &mut *patience, queue, allocate)?;
-                Some(block)
+                match page::afford(space, participant, &mut *patience, queue, allocate) {
+                    Err(Error::Full(_)) if purpose == Purpose::Store => {
+                        purpose = Purpose::Lease;
+                        None
+                    }
+                    block => Some(block?),
+                }
             }
         };
         let mut is_left = false;
         let leased = space.run_as(participant, &mut *patience, |operation| {
             operation.lock(cell + GET_LOCK)?;
             let page = page_of(read(segment, cell + HEAD));
-            let found = first(operation, cell, sift)?;
+            // Where there is no room for a block, what has one comes first: it may make room.
+            let early = match purpose == Purpose::Lease && fresh.is_none() {
+                true => requeue::take_early(operation, cell)?,
+                false => None,
+            };
+            let found = match early {
+                Some(block) => Some(First::Block(block)),
+                None => first(operation, cell, sift)?,
+            };
             let (kind, length) = match &found {
                 None => return Ok(Some(None)),
                 Some(First::Block(_)) => (0, 0),

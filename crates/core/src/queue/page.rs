@@ -9,6 +9,7 @@ use crate::cell;
 use crate::error::{Error, Result};
 use crate::heap;
 use crate::layout::{UNIT, WORD, block};
+use crate::operation::Purpose;
 use crate::participant::Participant;
 use crate::reading::Reading;
 use crate::roster::ObjectId;
@@ -50,7 +51,7 @@ pub fn create(
     order: Order,
 ) -> Result<(ObjectId, u64)> {
     let segment = &space.segment;
-    let page = allocate(space, participant, &mut *patience)?;
+    let page = allocate(space, participant, &mut *patience, Purpose::Store)?;
     let first = page.block() + FIRST_RECORD;
     let bounds = bounds.into();
     cell::create_with(
@@ -89,8 +90,9 @@ pub(super) fn allocate<'a>(
     space: &'a Space,
     participant: &'a Participant,
     patience: Patience,
+    purpose: Purpose,
 ) -> Result<Unfinished<'a>> {
-    Unfinished::allocate_unit(space, participant, patience, TABLE_KIND)
+    Unfinished::allocate_unit(purpose, space, participant, patience, TABLE_KIND)
 }
 
 /// The page after the one in which `at` lies, as data of a peer.
@@ -132,7 +134,7 @@ pub(super) fn add(
     queue: Queue,
 ) -> Result<()> {
     let segment = &space.segment;
-    let page = allocate(space, participant, &mut *patience)?;
+    let page = allocate(space, participant, &mut *patience, Purpose::Store)?;
     let new = page.block();
     space.run_as(participant, patience, |operation| {
         operation.lock(queue.cell)?;

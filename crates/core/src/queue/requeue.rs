@@ -222,6 +222,18 @@ pub(super) fn take_due(operation: &mut Operation, cell: u64) -> Attempt<Option<u
     Ok(Some(block))
 }
 
+/// Writes the entries that take out the first item that is due, whatever was put before it; the get lock
+/// is held.
+pub(super) fn take_early(operation: &mut Operation, cell: u64) -> Attempt<Option<u64>> {
+    let first = first_due(operation, cell)?;
+    let Some((link, block, node)) = first.filter(|&(.., node)| wait_of(operation, cell, node) == 0)
+    else {
+        return Ok(None);
+    };
+    remove(operation, cell, (link, node));
+    Ok(Some(block))
+}
+
 /// Whether an item that went back is served before the ring.
 pub(super) fn is_due(operation: &Operation, cell: u64) -> Attempt<bool> {
     let first = first_due(operation, cell)?;

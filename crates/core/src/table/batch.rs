@@ -13,7 +13,7 @@ use super::{Key, Shard, Table};
 use crate::cell::{EVENT, linked};
 use crate::error::Result;
 use crate::layout::{WORD, kind};
-use crate::operation::Operation;
+use crate::operation::{Operation, Purpose};
 use crate::participant::Participant;
 use crate::space::{Patience, Space};
 use crate::unfinished::Unfinished;
@@ -72,6 +72,7 @@ pub struct Batch<'a> {
     removed: Vec<(u8, Vec<u8>)>,
     /// Whether entries are made with the originals that the table has of their keys.
     is_careful: bool,
+    purpose: Purpose,
 }
 
 impl<'a> Batch<'a> {
@@ -87,7 +88,23 @@ impl<'a> Batch<'a> {
         room: u64,
         is_careful: bool,
     ) -> Result<Batch<'a>> {
-        let words = Words::new(space, participant, patience, room)?;
+        let purpose = Purpose::Store;
+        Batch::new_for(purpose, space, participant, patience, room, is_careful)
+    }
+
+    /// As `new`, for something else than to store entries.
+    ///
+    /// # Errors
+    /// `Full`.
+    pub fn new_for(
+        purpose: Purpose,
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        room: u64,
+        is_careful: bool,
+    ) -> Result<Batch<'a>> {
+        let words = Words::new(purpose, space, participant, patience, room)?;
         Ok(Batch {
             space,
             participant,
@@ -97,6 +114,7 @@ impl<'a> Batch<'a> {
             bytes: Vec::new(),
             removed: Vec::new(),
             is_careful,
+            purpose,
         })
     }
 
@@ -296,8 +314,14 @@ pub fn store_all(patience: Patience, table: Table, batch: &mut Batch) -> Result<
             _ => {
                 chain = None; // it is too short: its memory first
                 let bytes = pairs * 2 * WORD;
-                let own =
-                    Unfinished::allocate(space, participant, &mut *patience, bytes, kind::PLAIN)?;
+                let own = Unfinished::allocate_for(
+                    batch.purpose,
+                    space,
+                    participant,
+                    &mut *patience,
+                    bytes,
+                    kind::PLAIN,
+                )?;
                 chain.insert((own, pairs)).0.payload()
             }
         };

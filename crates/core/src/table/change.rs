@@ -158,7 +158,11 @@ pub fn store(
         let original = kept.as_ref().map_or(item.original, entry::borrow);
         let room = Room::new(space, participant, &mut *patience, item, original)?;
         let done = space.run_as(participant, &mut *patience, |operation| {
-            let new = room.fill(operation, item, original)?;
+            // Another word or block for a key that is there needs no entry, and no memory for one.
+            let filled = match item.value {
+                Fresh::Bytes(..) => Some(room.fill(operation, item, original)?),
+                _ => None,
+            };
             shard.lock(operation, table)?;
             if let When::Unchanged(Token(sequence)) = when
                 && operation.read(shard.sequence()) != sequence
@@ -177,9 +181,13 @@ pub fn store(
                     return Ok(Done::Kept(old.original(segment)?));
                 }
                 Probe::There(slot, old) => {
-                    left = replace(operation, storage, slot, old, new, &room, item)?;
+                    left = replace(operation, storage, slot, old, filled, &room, item)?;
                 }
                 Probe::Vacant(slot) => {
+                    let new = match filled {
+                        Some(new) => new,
+                        None => room.fill(operation, item, original)?,
+                    };
                     if !insert(operation, shard, storage, slot, hash, new)? {
                         return Ok(Done::Grow);
                     }
@@ -249,23 +257,24 @@ fn replace(
     storage: Storage,
     slot: u64,
     old: Entry,
-    new: Entry,
+    filled: Option<Entry>,
     room: &Room,
     item: &Item,
 ) -> Attempt<bool> {
     let segment = operation.segment;
     let value = old.value(segment);
-    match &item.value {
-        Fresh::Word(word) => {
+    match (&item.value, filled) {
+        (Fresh::Word(word), _) => {
             operation.write(old.0 + VALUE, *word);
             value::discard(operation, value)
         }
-        Fresh::Block(block) => {
+        (Fresh::Block(block), _) => {
             operation.write(old.0 + VALUE, block.block());
             block.pass_on(operation, 0);
             value::discard(operation, value)
         }
-        Fresh::Bytes(..) => {
+        (Fresh::Bytes(..), None) => Err(crate::error::corrupt("an entry was not filled").into()),
+        (Fresh::Bytes(..), Some(new)) => {
             exchange(operation, storage, slot, old, new)?;
             room.take(operation)?;
             heap::discard(operation, old.0)?;

@@ -6,7 +6,7 @@ use crate::doom;
 use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::layout::{WORD, block, kind};
-use crate::operation::Operation;
+use crate::operation::{Operation, Purpose};
 use crate::participant::Participant;
 use crate::segment::Segment;
 use crate::space::{Patience, Space};
@@ -27,13 +27,15 @@ impl<'a> Words<'a> {
     /// # Errors
     /// `Full`.
     pub fn new(
+        purpose: Purpose,
         space: &'a Space,
         participant: &'a Participant,
         patience: Patience,
         room: u64,
     ) -> Result<Words<'a>> {
         let length = (1 + room) * WORD;
-        let own = Unfinished::allocate(space, participant, patience, length, kind::PLAIN)?;
+        let own =
+            Unfinished::allocate_for(purpose, space, participant, patience, length, kind::PLAIN)?;
         let segment = &space.segment;
         segment.zero(own.payload(), length);
         let shape = segment.word(own.block() + block::SHAPE);

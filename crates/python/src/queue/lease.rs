@@ -103,8 +103,10 @@ impl Lease {
                 drop(sorted);
                 let leased = match leased {
                     Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
-                        // The end of another's lease gives its memory back: it may have ended now.
-                        let is_alone = queue::counts(&space.segment, queue.cell).1 == 0;
+                        // The end of another's lease gives its memory back: it may have ended now. So
+                        // does what went back, when it is due.
+                        let is_alone = queue::counts(&space.segment, queue.cell).1 == 0
+                            && !queue::has_requeued(&space.segment, queue.cell);
                         if was_alone.replace(is_alone) && is_alone {
                             return Err(error);
                         }

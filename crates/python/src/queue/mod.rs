@@ -327,8 +327,8 @@ impl Queue {
     /// when the lease ends the item's memory is the queue's again, or free, while views may be left.
     ///
     /// Entering raises Empty and ShutDown as get(), and LoadError. A small item is held in memory of
-    /// its own: a queue keeps some for that, and SpaceFull is raised where others have taken it; the
-    /// item stays, and get() can take it.
+    /// its own. A full space keeps some for that: where that is used up, what was requeued and is due
+    /// comes first, and SpaceFull is raised if leases have all of it; the item stays, and get() takes it.
     ///
     /// >>> import courtyard as cy
     /// >>> q = cy.Queue(); q.put("work")

@@ -6,6 +6,7 @@ use crate::error::changed_inside;
 use crate::identity::{self, Identity, with_key, with_known_key};
 use crate::value::{self, with_fresh};
 use crate::waiter::Deadline;
+use courtyard_core::operation::Purpose;
 use courtyard_core::table::{self, Batch, End, EndSeen, Item, Popped, When};
 use courtyard_core::value::Take;
 use pyo3::prelude::*;
@@ -196,7 +197,11 @@ fn try_change_all(
     let (space, participant) = (this.space, this.open.participant);
     let mut batch = this.open.handle.waiting(py, |patience| {
         let room = (pairs.len() + gone.len()) as u64;
-        Batch::new(space, participant, patience, room, is_careful)
+        let purpose = match pairs.is_empty() {
+            true => Purpose::Release,
+            false => Purpose::Store,
+        };
+        Batch::new_for(purpose, space, participant, patience, room, is_careful)
     })?;
     for key in gone {
         with_key(&key, |identity| {

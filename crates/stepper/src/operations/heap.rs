@@ -1,7 +1,7 @@
 //! Blocks of one's own: taken, given back, moved between magazine and chunk, from a grown heap.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{block, warm};
+use crate::stage::{block, fill, warm};
 use courtyard_core::folder;
 use courtyard_core::layout::{self, UNIT, superblock};
 use courtyard_core::os::fault;
@@ -107,6 +107,22 @@ pub fn add(entries: &mut Vec<Entry>) {
             std::mem::forget(filler);
         },
     ));
+    // There are free units, and no run for a chunk of their class: a smaller one has to do.
+    for (length, what) in [(5000, "one unit"), (30_000, "three units")] {
+        entries.push(own(
+            &format!("allocate small, a chunk of {what}"),
+            |space| {
+                let mut held = blocks(space, 1, 3 * UNIT - layout::block::LARGE);
+                held.extend(fill(space));
+                drop(held.remove(0));
+                held
+            },
+            move |space, held| {
+                keep(blocks(space, 1, length));
+                keep(held);
+            },
+        ));
+    }
     // Reserved in one piece, and where few are needed with some more.
     for (name, length) in [("large", 1_500_000), ("few", 50_000)] {
         entries.push(own(

@@ -1,9 +1,8 @@
 //! Items put, taken, leased and returned; pages that come and go.
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
-use crate::stage::{Made, announce, is_free, me, told_apart, warm, with_wake};
+use crate::stage::{Made, announce, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::cell;
-use courtyard_core::folder;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
 use courtyard_core::queue::{
@@ -558,24 +557,8 @@ fn lease(space: &Space, queue: Queue) -> queue::Lease {
     leased.expect("to lease").expect("an item")
 }
 
-/// Takes all units that are left.
-fn fill(space: &'static Space) -> Vec<Unfinished<'static>> {
-    let (segment, me) = (&space.segment, me(space));
-    folder::set_limit(space, segment.size() - segment.data());
-    let (mut held, mut length) = (Vec::new(), 4 << 20);
-    while length > 2 * UNIT {
-        match Unfinished::allocate(space, me, &mut patient, length, 0) {
-            Ok(block) => held.push(block),
-            Err(_) => length /= 2,
-        }
-    }
-    while let Ok(block) = Unfinished::allocate_unit(space, me, &mut patient, 0) {
-        held.push(block);
-    }
-    held
-}
-
-/// What takes items out of a queue that has filled its space: an empty page of its own makes room.
+/// What takes items out of a queue that has filled its space: an empty page of its own makes room, or the
+/// reserve.
 fn taking_from_a_full_space(entries: &mut Vec<Entry>) {
     // Those on two pages, and an empty one behind them.
     let before = row(PAGE + 1, 4000);
@@ -603,6 +586,59 @@ fn taking_from_a_full_space(entries: &mut Vec<Entry>) {
         |space, queue, held| {
             let gone = queue::clear(space, me(space), &mut patient, queue);
             assert_eq!(gone.expect("to clear"), PAGE as u64 + 1);
+            std::mem::forget(held);
+        },
+    ));
+    let few = row(2, 100);
+    entries.push(change(
+        "lease an item of a full space by the reserve",
+        (0, false),
+        few.clone(),
+        few,
+        |space, _| fill(space),
+        |space, queue, held| {
+            lease(space, queue);
+            std::mem::forget(held);
+        },
+    ));
+    for (name, stack, length) in [
+        ("clear a queue in a full space by the reserve", false, 100),
+        ("clear a stack in a full space", true, LARGE),
+    ] {
+        entries.push(change(
+            name,
+            (0, stack),
+            row(3, length),
+            Vec::new(),
+            |space, _| fill(space),
+            |space, queue, held| {
+                let gone = queue::clear(space, me(space), &mut patient, queue);
+                assert_eq!(gone.expect("to clear"), 3);
+                queue::free_cleared(space, me(space));
+                std::mem::forget(held);
+            },
+        ));
+    }
+    entries.push(change(
+        "get an item from a stack in a full space",
+        (0, true),
+        row(2, LARGE),
+        row(1, LARGE),
+        |space, _| fill(space),
+        |space, queue, held| {
+            let row = enroll(space, queue);
+            assert!(get(space, queue, row).is_some());
+            std::mem::forget(held);
+        },
+    ));
+    entries.push(change(
+        "lease from a stack in a full space",
+        (0, true),
+        row(2, LARGE),
+        row(2, LARGE),
+        |space, _| fill(space),
+        |space, queue, held| {
+            lease(space, queue);
             std::mem::forget(held);
         },
     ));

@@ -2,10 +2,12 @@
 
 use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, is_free, me, told_apart, warm, with_wake};
+use crate::stage::{announce, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
+use courtyard_core::operation::Purpose;
 use courtyard_core::queue::{self, Fresh, INLINE, Look, Order, Put, Queue, Seen, Sift, When};
 use courtyard_core::space::{Space, patient};
+use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{cell, directory, heap};
 use std::time::Duration;
 
@@ -249,6 +251,27 @@ fn serving(entries: &mut Vec<Entry>) {
             assert_eq!(contents(space, payload), item(0, 100));
             let attempts = queue::attempts(&space.segment, lease.block);
             assert_eq!(attempts.expect("attempts"), 2);
+        },
+    ));
+    // An item of the ring is first, and there is no room for its block: what has one comes before it.
+    entries.push(change(
+        "lease a requeued item early, in a full space",
+        (Order::Fifo, 3, 100),
+        (alone(&[1, 2, 0]), alone(&[0, 1, 2])),
+        |space, queue| {
+            let lease = first(space, queue);
+            requeue(space, queue, lease, When::After(Duration::ZERO));
+            let mut held = fill(space);
+            let (purpose, me) = (Purpose::Release, me(space)); // so that what is stored takes nothing
+            let unit = Unfinished::allocate_unit(purpose, space, me, &mut patient, 0);
+            held.push(unit.expect("a unit of the reserve"));
+            held
+        },
+        |space, scene, held| {
+            let lease = first(space, scene.queue);
+            let payload = heap::payload(&space.segment, lease.block);
+            assert_eq!(contents(space, payload), item(0, 100));
+            std::mem::forget(held);
         },
     ));
     entries.push(change(

@@ -2,7 +2,7 @@
 
 use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
-use crate::stage::{announce, is_free, me, told_apart, warm, with_wake};
+use crate::stage::{announce, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::cell::{BLOCK_TAG, PAYLOAD, TAG_MASK};
 use courtyard_core::directory;
 use courtyard_core::heap;
@@ -239,6 +239,18 @@ pub fn add(entries: &mut Vec<Entry>) {
         |_, _| (),
         |space, queue, ()| {
             lease(space, queue);
+        },
+    ));
+    entries.push(change(
+        "get the least item in a full space",
+        SMALL,
+        three(),
+        vec![2, 3],
+        |space, _| fill(space),
+        |space, queue, held| {
+            let row = enroll(space, queue);
+            assert!(get(space, queue, row).is_some());
+            std::mem::forget(held);
         },
     ));
     entries.push(change(

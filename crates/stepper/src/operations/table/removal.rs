@@ -5,10 +5,11 @@ use super::{
     spread, store, without,
 };
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, me, told_apart, warm, with_wake, writer};
+use crate::stage::{announce, fill, me, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::table;
+use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::Taken;
 
 pub(super) fn is_taken(space: &Space, taken: Taken, length: usize) {
@@ -89,6 +90,30 @@ pub fn add(entries: &mut Vec<Entry>) {
                 let (me, table) = (me(space), writer(made));
                 let taken = table::take(space, me, &mut patient, table, &key(&name));
                 is_taken(space, taken.expect("to take").expect("the key"), length);
+            },
+        ));
+    }
+    for (length, what) in [(SHORT, "short bytes"), (SMALL, "a block")] {
+        let before = pairs(3, length);
+        let name = before[1].0.clone();
+        entries.push(change(
+            format!("remove {what} from a table in a full space"),
+            before.clone(),
+            without(&before, 1),
+            |space, _| {
+                let held = fill(space);
+                drop(Unfinished::allocate(
+                    space,
+                    me(space),
+                    &mut patient,
+                    40_000,
+                    0,
+                )); // in vain
+                held
+            },
+            move |space, made, held| {
+                remove(space, made, &name);
+                std::mem::forget(held);
             },
         ));
     }
