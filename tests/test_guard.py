@@ -81,7 +81,9 @@ def test_no_other_process_may_release(ctx: BaseContext) -> None:
     [("i", 1, 2), (int, 1, 2), (object, [1], [2]), (object, 1, 2)],
     ids=str,
 )
-@pytest.mark.parametrize("operation", ["set", "increment", "exchange", "compare_exchange"])
+@pytest.mark.parametrize(
+    "operation", ["set", "increment", "exchange", "compare_exchange", "mutate"]
+)
 def test_writes_wait_while_another_holds_it(
     type_: Any, first: Any, second: Any, operation: str
 ) -> None:
@@ -91,6 +93,7 @@ def test_writes_wait_while_another_holds_it(
         "increment": (first,),
         "exchange": (second,),
         "compare_exchange": (first, second),
+        "mutate": (lambda now: now + first,),
     }[operation]
     done = threading.Event()
 

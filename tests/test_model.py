@@ -82,6 +82,28 @@ class Model(RuleBasedStateMachine):
         if done:
             self.model = self.wrap(new)
 
+    @rule(data=st.data(), times=st.integers(0, 3))
+    def mutate(self, data: st.DataObject, times: int) -> None:
+        """While another writes so many times."""
+        handle, other = self.handle(data), self.handle(data)
+        seen, new = [], data.draw(self.stored)
+        written = [data.draw(self.stored) for _ in range(times)]
+
+        def function(now: Any) -> Any:
+            seen.append(now)
+            if len(seen) <= times:
+                other.value = written[len(seen) - 1]
+            return new
+
+        before = self.model
+        assert handle.mutate(function) == self.wrap(new)
+        stages = [before, *map(self.wrap, written)]
+        assert seen == stages[: len(seen)]
+        # A write of what is there already may go unseen; any other means another call.
+        assert self.handle(data).value == self.wrap(new)
+        assert len(seen) == times + 1 or stages[len(seen)] == stages[len(seen) - 1]
+        self.model = self.wrap(new)
+
     @rule(data=st.data(), step=st.integers(-(2**40), 2**40))
     def increment(self, data: st.DataObject, step: int) -> None:
         try:

@@ -76,7 +76,7 @@ class Named(Subclassable):
         An option that is left out, or None, takes what there is. One that is given must be what the
         object has: the type of a value, the element type and shape of an array, the ``maxsize`` and
         ``maxbytes`` of a queue, the ``maxlen`` of a deque, the parties of a barrier, the bound of a
-        BoundedSemaphore, the kind of lock of a condition. ``maxsize`` and ``maxlen`` may be set
+        BoundedSemaphore, the lock of a condition. ``maxsize`` and ``maxlen`` may be set
         later: what they are now counts.
 
         Some tens of microseconds. Raises WrongType, which says both, if the name is that of
