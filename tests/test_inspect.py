@@ -116,9 +116,12 @@ def test_holders_and_waiters(space: cy.Space) -> None:
     assert found.holder.thread is None
     assert found.holder.seconds is not None and 0.1 <= found.holder.seconds < 60
     assert found.waiters[0].pid == os.getpid() and found.waiters[0].seconds == found.holder.seconds
+    holding = set()
     for name in ("rlock", "value"):
         holder = survey.find(name).holder
-        assert holder is not None and (holder.pid, holder.thread) == (child, 1)
+        assert holder is not None and holder.pid == child
+        holding.add(holder.thread)
+    assert len(holding) == 1 and holding != {None}, "one thread, whichever number it has"
     held = survey.find("semaphore").holdings
     assert sum(each.amount for each in held) == 2
     assert all((each.pid, each.what) == (child, "permits") for each in held)

@@ -230,8 +230,8 @@ impl GuardedCell {
     ///
     /// Raises TypeError, before the block, for a value that cannot be changed in place, nor anything in
     /// it: a number, a text, None, a datetime, a tuple of these. mutate() replaces such a value. Raises
-    /// what reading and storing raise, which leaves the old value. A process killed in the block has stored nothing, and the lock is free
-    /// again.
+    /// what reading and storing raise, which leaves the old value. A process killed in the block has
+    /// stored nothing, and the lock is free again.
     ///
     /// >>> import courtyard as cy
     /// >>> v = cy.Value(object, {"seen": []})

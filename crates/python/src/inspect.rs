@@ -142,7 +142,7 @@ pub fn figures<'py>(
 ) -> PyResult<([u64; 10], Vec<Process>, Object<'py>)> {
     let (py, handle) = (object.py(), handle_of(object)?);
     let _open = handle.open(py)?;
-    let census = process::census(py, handle.space)?;
+    let census = process::census(py, handle.space, true)?;
     let (processes, mut objects, _) = view(py, handle.space, Some(handle.object()))?;
     let found = objects.pop().ok_or_else(|| {
         let why = "the directory does not list an object that is open".into();

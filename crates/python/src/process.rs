@@ -8,7 +8,7 @@ use courtyard_core::census::{self, Census};
 use courtyard_core::check;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
-use courtyard_core::space::{Patience, Space, at_once};
+use courtyard_core::space::{Space, at_once};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, fork, os};
 use pyo3::exceptions::PyRuntimeWarning;
@@ -470,27 +470,12 @@ pub fn check(py: Python<'_>, space: &'static Space) -> PyResult<()> {
     waiting(py, |patience| check::check(space, patience)).map(drop)
 }
 
-/// Counts what a space holds.
+/// Counts what a space holds; `recover`: once what the dead held is given back.
 ///
 /// # Errors
 /// `CorruptError` where what is counted makes no sense.
-pub fn census(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 10]> {
-    census_by(py, space, census::count)
-}
-
-/// As `census`; the dead are left as they are.
-///
-/// # Errors
-/// As `census`.
-pub fn glance(py: Python<'_>, space: &'static Space) -> PyResult<[u64; 10]> {
-    census_by(py, space, census::look)
-}
-
-fn census_by(
-    py: Python<'_>,
-    space: &'static Space,
-    count: impl FnOnce(&Space, Patience) -> Result<Census>,
-) -> PyResult<[u64; 10]> {
+pub fn census(py: Python<'_>, space: &'static Space, recover: bool) -> PyResult<[u64; 10]> {
+    let count = if recover { census::count } else { census::look };
     let census = waiting(py, |patience| count(space, patience))?;
     let Census {
         size,

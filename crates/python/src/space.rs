@@ -353,10 +353,7 @@ impl Space {
     #[pyo3(signature = (recover=true))]
     fn census(&self, py: Python<'_>, recover: bool) -> PyResult<[u64; 10]> {
         let _inside = self.inside(py)?;
-        match recover {
-            true => process::census(py, self.space),
-            false => process::glance(py, self.space),
-        }
+        process::census(py, self.space, recover)
     }
 
     /// Bytes in use, free, and taken by the whole file.

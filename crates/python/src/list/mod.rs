@@ -410,11 +410,11 @@ impl Sequence {
     /// all other writers, who wait meanwhile. If the block raises, nothing is stored. It is for
     /// values that can be changed in place; to assign to the name in the block has no effect.
     ///
-    /// Raises IndexError if there is no such value; TypeError, before the block, for a value that cannot
-    /// be changed in place, nor anything in it: a number, a text, None, a datetime, a tuple of these
-    /// (assign such a value, with get_lock() held); RuntimeError if the block changed how many values
-    /// there are; what reading and storing raise, which leaves the old value. A process killed in the block has stored nothing, and the lock is
-    /// free again.
+    /// Raises IndexError if there is no such value; TypeError, before the block, for a value that
+    /// cannot be changed in place, nor anything in it: a number, a text, None, a datetime, a tuple of
+    /// these (assign such a value, with get_lock() held); RuntimeError if the block changed how many
+    /// values there are; what reading and storing raise, which leaves the old value. A process killed
+    /// in the block has stored nothing, and the lock is free again.
     ///
     /// >>> import courtyard as cy
     /// >>> x = cy.List([["a"], ["b"]])

@@ -374,9 +374,9 @@ impl Queue {
     /// Small numbers and the like are taken together, in a third of the time.
     ///
     /// Raises queue.Empty and ShutDown as get(), which waits for items that were put back for later;
-    /// ValueError for a max below 0; and LoadError for an
-    /// item, or what Ctrl-C raises: then all that it had taken are back, first in line. In a full space
-    /// it returns fewer items: those before one that may fail to load, when they could not go back.
+    /// ValueError for a max below 0; and LoadError for an item, or what Ctrl-C raises: then all that it
+    /// had taken are back, first in line. In a full space it returns fewer items: those before one that
+    /// may fail to load, when they could not go back.
     #[pyo3(signature = (max, timeout=None))]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
