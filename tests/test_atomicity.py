@@ -247,7 +247,7 @@ class SetReadFirst(cy.Set[Any]):
     def update(self, *others: Any) -> None:
         missing = [each for other in others for each in other if each not in self]
         if missing:
-            self._change_all([(each, None) for each in missing], [])
+            self._change_all(dict.fromkeys(missing), [])
 
 
 class ListInSteps(cy.List[Any]):

@@ -192,3 +192,60 @@ def test_updates_are_atomic(ctx: BaseContext) -> None:
     for name in set(dir(collections.Counter)) - {"__dict__", "__weakref__", "_keep_positive"}:
         assert hasattr(c, name), name
     c.check()
+
+
+BIG = 1 << 60  # beyond it an int takes a block
+
+
+@pytest.mark.parametrize("method", ["update", "subtract"])
+@pytest.mark.parametrize(
+    ("before", "other"),
+    [
+        ({"a": 1, "b": 2}, {"a": 10, "b": 20}),  # all are known, and words
+        ({"a": 1}, {"a": 10, "b": 20, 7: 1, -1: 3}),  # some are new
+        ({}, {f"key {n}": n for n in range(500)}),
+        ({f"key {n}": n for n in range(500)}, {f"key {n}": -n for n in range(0, 500, 3)}),
+        ({"a": BIG - 1, "b": -BIG}, {"a": 1, "b": -1}),  # the sums are too large for words
+        ({"a": BIG * 8, "b": 1}, {"b": 1, "a": 1}),
+        ({"a": 1}, {"a": BIG * 8, "b": -BIG * 8}),
+        ({"a": 1.5, "b": 1}, {"b": 1, "a": 1}),
+        ({"a": 1, "b": 1}, {"b": 1, "a": 0.25}),
+        ({"a": True, True: 1}, {"a": True, 1.0: 1}),
+        ({(1, "a"): 1, None: 2}, {(1, "a"): 5, None: 1, frozenset("ab"): 1}),
+        ({"\u00e9": 1, "\u4e2d" * 9: 2}, {"\u00e9": 5, "\u4e2d" * 9: 1}),
+    ],
+    ids=range(12),
+)
+def test_counts_are_added_as_in_collections(method: str, before: Any, other: Any) -> None:
+    shared, expected = Counter(before), collections.Counter(before)
+    given = dict(other)
+    for _ in range(2):
+        getattr(shared, method)(other)
+        getattr(expected, method)(other)
+        assert shared.copy() == expected
+        assert list(shared) == list(expected)
+        assert [type(n) for n in shared.values()] == [type(n) for n in expected.values()]
+    assert other == given
+    shared.check()
+
+
+def test_what_cannot_be_added_changes_nothing() -> None:
+    c = Counter({"a": 1, "b": "text", "z": 5})
+    for other in ({"a": 1, "b": 1}, {"a": 1, "b": None}, {"a": 1, "z": "text"}):
+        with pytest.raises(TypeError):
+            c.update(other)
+    assert dict(c) == {"a": 1, "b": "text", "z": 5}
+
+
+def add_rounds(c: Any, rounds: int) -> None:
+    for number in range(rounds):
+        c.update({f"{number}": 1, f"{number + 1}": 2, "all": 1})
+
+
+def test_no_count_is_lost_where_two_add_to_what_is_new(ctx: BaseContext) -> None:
+    c, rounds = Counter(), 300
+    workers = [start(ctx, add_rounds, c, rounds) for _ in range(3)]
+    join(*workers)
+    assert c["all"] == 3 * rounds
+    assert (c["0"], c[str(rounds)]) == (3, 6)
+    assert all(c[str(number)] == 9 for number in range(1, rounds))

@@ -519,3 +519,49 @@ def test_get_lock_holds_writers_off_and_not_readers() -> None:
         d.increment("a")
     thread.join(20)
     assert d["a"] == 13
+
+
+class ChangesIts:
+    """A value that changes the dict that it is in while it is pickled."""
+
+    def __init__(self, other: dict[str, Any]) -> None:
+        self.other = other
+
+    def __reduce__(self) -> Any:
+        self.other.clear()
+        self.other["another"] = 1
+        return (int, (7,))
+
+
+def test_a_dict_that_changes_while_it_is_stored() -> None:
+    other: dict[str, Any] = {"a": 1, "b": "text" * 9}
+    other |= {"c": ChangesIts(other), "d": 4}
+    d: Any = cy.Dict(a=0)
+    d.update(other)
+    assert d.copy() == {"a": 1, "b": "text" * 9, "c": 7, "d": 4}
+    assert list(other) == ["another"]
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, 128, 129, 500, 520, 600, 1024, 1025, 40_000])
+def test_values_of_all_lengths_in_place_of_others_many(length: int) -> None:
+    before = {f"key {n}": "x" * (n * 37 % 700) for n in range(40)}
+    d: Any = cy.Dict(before)
+    blocks = []
+    for byte in (b"1", b"2", b"3"):
+        new = {key: byte * length for key in before} | {f"new {n}": byte for n in range(5)}
+        d.update(new)
+        assert d.copy() == new
+        blocks.append(d.statistics().blocks)
+    assert blocks[1] == blocks[2]
+    d.check()
+
+
+def test_a_batch_on_a_table_that_is_full_here_and_there() -> None:
+    d: Any = cy.Dict()
+    expected: dict[int, int] = {}
+    for size in (1, 2, 3, 7, 50, 11, 300, 5, 2000, 3):
+        new = {len(expected) - 2 + n: size for n in range(size)}
+        d.update(new)
+        expected.update(new)
+        assert d.copy() == expected
+        assert list(d) == list(expected)

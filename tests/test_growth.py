@@ -342,7 +342,8 @@ def each(keys: Any, operation: Callable[[Any], Any]) -> None:
     collections.deque(map(operation, keys), 0)
 
 
-# What is done at once, and the same one by one.
+# What is done at once, and the same one by one; those of the first kind cost less at once.
+CHEAP = ("update, numbers", "update, texts", "Counter.update")
 BATCHES: dict[str, tuple[Any, Operation, Operation]] = {
     "update, numbers": (
         lambda: cy.Dict(counted(5000)),
@@ -374,13 +375,14 @@ BATCHES: dict[str, tuple[Any, Operation, Operation]] = {
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_many_at_once_cost_no_more_than_one_by_one(name: str) -> None:
-    """But for what the machine's other users add: four times as much is let pass."""
+    """But for what the machine's other users add: twice or four times as much is let pass."""
     make, at_once, one_by_one = BATCHES[name]
     container = make()
     ratios: list[float] = []
-    while not ratios or (ratios[-1] > 4 and len(ratios) < 4):
+    most = 2 if name in CHEAP else 4
+    while not ratios or (ratios[-1] > most and len(ratios) < 12):
         ratios.append(least(at_once, container) / least(one_by_one, container))
-    assert min(ratios) < 4, ratios
+    assert min(ratios) < most, ratios
 
 
 @pytest.mark.parametrize("place", [60_000, 149_000, 150_000, 200_000])

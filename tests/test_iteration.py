@@ -167,7 +167,7 @@ def test_lists_that_change_meanwhile() -> None:
         (lambda keys: cy.List(keys), lambda x, old, new: x.__setitem__(slice(None), [new] * 100)),
         (
             lambda keys: cy.Dict.fromkeys(keys),
-            lambda d, old, new: d._change_all([(new, None)], [old]),
+            lambda d, old, new: d._change_all({new: None}, [old]),
         ),
     ],
     ids=["Set", "List", "Dict"],

@@ -58,7 +58,7 @@ class Counter(Dict["_T", int]):
             if len(self):  # it is called again: counts are added, as in collections
                 self.update(iterable, **kwargs)
             elif counted := _counted(iterable, kwargs):
-                self._change_all(list(counted.items()), [])
+                self._change_all(counted, [])
 
     @classmethod
     def _gathered(cls, *initial: Any) -> tuple[Any, ...]:
@@ -76,9 +76,10 @@ class Counter(Dict["_T", int]):
     def update(self, iterable: Any = None, /, **kwargs: int) -> None:
         """Add the counts of an iterable or a mapping, and the keywords, at once: all, or none.
 
-        Atomic: of any number of processes no count is lost. Holds ``get_lock()`` meanwhile. Raises
-        what the argument and the additions raise, and SpaceFull; then nothing has changed. A
-        process killed meanwhile has added all, or none. As collections.Counter.update.
+        Atomic: of any number of processes no count is lost. Waits while another holds
+        ``get_lock()``, and holds it itself where some counts are no ints. Raises what the argument
+        and the additions raise, and SpaceFull; then nothing has changed. A process killed meanwhile
+        has added all, or none. As collections.Counter.update.
 
         >>> import courtyard as cy
         >>> c = cy.Counter("ab")
@@ -87,7 +88,7 @@ class Counter(Dict["_T", int]):
         """
         counted = _counted(iterable, kwargs)
         if counted:
-            self._add_all(list(counted.items()))
+            self._add_all(counted, False)
 
     def subtract(self, iterable: Any = None, /, **kwargs: int) -> None:
         """Take the counts of an iterable or a mapping off, at once; else as ``update``.
@@ -99,11 +100,11 @@ class Counter(Dict["_T", int]):
         """
         counted = _counted(iterable, kwargs)
         if counted:
-            self._add_all([(key, -count) for key, count in counted.items()])
+            self._add_all(counted, True)
 
     def set_many(self, mapping: Any, /) -> None:
         """Store the counts of many keys at once, whatever they were."""
-        self._change_all(list(dict(mapping).items()), [])
+        self._change_all(dict(_plain(mapping)), [])
 
     def copy(self) -> collections.Counter[_T]:
         """Return a plain Counter of all that is here, as it stood at one moment."""
@@ -202,7 +203,7 @@ class Counter(Dict["_T", int]):
         with self.get_lock():
             old = self.copy()
             new = operate(old.copy(), other)
-            changed = [(key, count) for key, count in new.items() if old.get(key) is not count]
+            changed = {key: count for key, count in new.items() if old.get(key) is not count}
             self._change_all(changed, [key for key in old if key not in new])
         return self
 
@@ -275,7 +276,9 @@ def _is_mapping(other: object) -> bool:
 
 
 def _counted(iterable: Any, kwargs: dict[str, int]) -> dict[Any, Any]:
-    """Count as collections.Counter does."""
-    counted = collections.Counter(_plain(iterable))
-    counted.update(kwargs)
+    """Count as collections.Counter does; a plain dict has its counts."""
+    counted: dict[Any, Any] = _plain(iterable)
+    if kwargs or type(counted) not in (dict, collections.Counter):
+        counted = collections.Counter(counted)
+        counted.update(kwargs)
     return counted

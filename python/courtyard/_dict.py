@@ -145,11 +145,13 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> dict(d)
         {'a': 1, 'b': 2, 'c': 3}
         """
-        pairs = list(dict(_plain(other), **kwargs).items())
-        if len(pairs) == 1:
-            self[pairs[0][0]] = pairs[0][1]
-        elif pairs:
-            self._change_all(pairs, [])
+        if kwargs or type(other) is not dict:
+            other = dict(_plain(other), **kwargs)
+        if len(other) == 1:
+            [(key, value)] = other.items()
+            self[key] = value
+        elif other:
+            self._change_all(other, [])
 
     def set_many(self, mapping: Any, /) -> None:
         """Store the values of many keys at once, all or none, as ``update`` does.

@@ -50,7 +50,7 @@ class Namespace(Table, _Map):  # type: ignore[misc]
     def __init__(self, /, **attributes: Any) -> None:
         """Set the attributes that are given as keywords."""
         if attributes:
-            _Map._change_all(self, list(attributes.items()), [])
+            _Map._change_all(self, attributes, [])
 
     def __getattribute__(self, name: str) -> Any:
         """Return a shared attribute; names with an underscore are the object's own."""

@@ -106,9 +106,10 @@ class NestedDict(Dict["_K", "_V"]):
         """
         return at_one_moment(self)  # type: ignore[no-any-return]
 
-    def _change_all(self, pairs: list[Any], gone: list[Any]) -> None:
+    def _change_all(self, pairs: dict[Any, Any], gone: list[Any]) -> None:
         with _Sharing(self) as share:
-            Dict._change_all(self, [(key, share(value)) for key, value in pairs], gone)
+            shared = {key: share(value) for key, value in list(pairs.items())}
+            Dict._change_all(self, shared, gone)
 
 
 class NestedList(List["_T"]):
@@ -184,7 +185,7 @@ class _Sharing:
         self._sources.append(value)
         made = self._made[id(value)] = self._holder._beside(kind)
         if kind is NestedDict:
-            pairs = [(key, self._share_inner(each)) for key, each in value.items()]
+            pairs = {key: self._share_inner(each) for key, each in value.items()}
             if pairs:
                 Dict._change_all(made, pairs, [])
         elif value:

@@ -164,7 +164,7 @@ class Set(Table, _Native["_T"]):
         if not come and not gone:
             return
         with self.get_lock():  # so that what is here now is so when the others come
-            pairs = [(element, None) for element in come if element not in self]
+            pairs = dict.fromkeys(element for element in come if element not in self)
             present = [element for element in gone if element in self]
             if pairs or present:
                 self._change_all(pairs, present)

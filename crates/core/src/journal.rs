@@ -116,7 +116,10 @@ impl<'a> Record<'a> {
     /// is clear; so many of all are set by `write`. Called before any lock is taken: it makes room for
     /// what finds these.
     pub fn chain(&mut self, payload: u64, pairs: u64, written: u64) {
-        let room = (record::ENTRY_PAIRS + written) as usize;
+        let room = match written {
+            0 => 0,
+            _ => (record::ENTRY_PAIRS + written) as usize,
+        };
         let places = HashMap::with_capacity_and_hasher(room, BuildHasherDefault::default());
         self.chain = Chain {
             payload,

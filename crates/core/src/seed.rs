@@ -58,6 +58,8 @@ bugs! {
     ContentsBeforeLink,
     /// table: an entry has its new place by a record before the one that gives it its stamp.
     StampedLater,
+    /// table: what is added to a key that came meanwhile is stored in its place.
+    SumReplaced,
     /// table: a doomed index does not say how many entries it still names.
     LeftNotCounted,
     /// list: an element counts before its word is written.

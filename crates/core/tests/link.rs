@@ -135,7 +135,7 @@ fn every_way_out_gives_them_back() {
     drop(fresh());
     assert_eq!(objects(&space), before);
     let many = |names: [&str; 2]| {
-        let mut batch = Batch::new(&space, me(&space), &mut patient, 2, false).expect("a batch");
+        let mut batch = Batch::new(&space, me(&space), 2, false);
         for name in names {
             let item = Item {
                 key: key(name),

@@ -241,8 +241,7 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
         }
         Step::Many(pairs) => {
             let room = pairs.len() as u64;
-            let batch = Batch::new(space, me(space), &mut patient, room, false);
-            let mut batch = batch.expect("a batch");
+            let mut batch = Batch::new(space, me(space), room, false);
             for &(number, value) in pairs {
                 with_item(space, number, value, |item| {
                     batch.add(&mut patient, table, item)
@@ -300,7 +299,7 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
         assert_eq!(table::count(&space.segment, table.cell), 5000);
         census(&space);
     }
-    let mut batch = Batch::new(&space, me(&space), &mut patient, 3000, false).expect("a batch");
+    let mut batch = Batch::new(&space, me(&space), 3000, false);
     for number in 0..3000 {
         with_item(&space, 4100 + number, 1, |item| {
             batch.add(&mut patient, table, item)
@@ -368,8 +367,7 @@ fn an_index_shrinks_with_what_is_taken_out() {
                 assert_eq!(bytes, name(number));
             }),
             _ => {
-                let batch = Batch::new(&space, me(&space), &mut patient, 1000, false);
-                let mut batch = batch.expect("a batch");
+                let mut batch = Batch::new(&space, me(&space), 1000, false);
                 (7000..8000).for_each(|number| batch.remove(&key(&name(number))));
                 assert!(table::store_all(&mut patient, table, &mut batch).expect("to store"));
             }

@@ -87,7 +87,7 @@ fn batch<'a>(
     pairs: &[(u64, usize)],
 ) -> Result<Batch<'a>> {
     let me = space.participant()?;
-    let mut batch = Batch::new(space, me, &mut *patience, pairs.len() as u64 + 1, false)?;
+    let mut batch = Batch::new(space, me, pairs.len() as u64 + 1, false);
     for &pair in pairs {
         with_item(space, &mut *patience, pair, |patience, item| {
             batch.add(patience, table, item)

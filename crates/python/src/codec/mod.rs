@@ -34,7 +34,7 @@ mod word;
 pub use hook::{_decode, _encode, peek};
 pub use link::{handle_of, is_courtyard, linked, refuse};
 pub use source::{Buffers, Source, settle};
-pub use word::{NONE, add as add_word};
+pub use word::{NONE, add as add_word, step as step_word, sum as sum_of_words};
 
 use crate::error::named;
 use buffer::{Layout, Piece, Pieces};

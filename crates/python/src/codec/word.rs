@@ -91,6 +91,19 @@ pub fn add(word: u64, step: i64) -> Option<u64> {
     (word & TAG_MASK == INTEGER && sum << 3 >> 3 == sum).then_some((sum as u64) << 3 | INTEGER)
 }
 
+/// The word of what an integer's word adds, or, `negative`, takes off. None: it is no integer.
+#[inline(always)]
+pub fn step(word: u64, negative: bool) -> Option<u64> {
+    let number = word as i64 >> 3;
+    add(INTEGER, if negative { -number } else { number }).filter(|_| word & TAG_MASK == INTEGER)
+}
+
+/// As `add`, of two words.
+#[inline(always)]
+pub fn sum(word: u64, step: u64) -> Option<u64> {
+    add(word, step as i64 >> 3).filter(|_| step & TAG_MASK == INTEGER)
+}
+
 /// The object that a word stands for. None: no word of ours.
 ///
 /// # Errors

@@ -98,6 +98,20 @@ pub fn text_key<'a>(object: &'a Bound<'_, PyAny>) -> Option<Key<'a>> {
     .filter(|key| key.bytes.len() <= LONGEST)
 }
 
+/// Runs `work` on the key that a text or an int is, without Python code; None: the object is neither, or too long.
+#[inline(always)]
+pub fn with_flat_key<T>(object: &Bound<'_, PyAny>, work: impl FnOnce(Key) -> T) -> Option<T> {
+    let object = object.as_borrowed();
+    let mut room = Room::new();
+    let identity = match object::class(object) {
+        Class::Text => text(object),
+        Class::Int => room.integer(object),
+        _ => return None,
+    };
+    let key = identity.ok()?.key;
+    (key.bytes.len() <= LONGEST).then(|| work(key))
+}
+
 /// What has to be kept beside a new key, because its canonical form would not give this object back:
 /// a kind and a payload of the codec's, of kind 0 a word.
 ///

@@ -26,7 +26,7 @@ mod hook;
 mod pickle;
 
 pub use decode::decode;
-pub use encode::{original, text_key, with_key, with_known_key};
+pub use encode::{original, text_key, with_flat_key, with_key, with_known_key};
 pub use hook::{_key_decode, _key_encode};
 
 use courtyard_core::table::Key;

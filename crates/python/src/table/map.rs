@@ -295,12 +295,9 @@ impl Map {
         opened(table, |this| update::find_all(this, table, keys))
     }
 
-    /// Adds to the values of many keys, at once: pairs of a key and what to add.
-    fn _add_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyList>) -> PyResult<()> {
-        let slf = slf.as_super();
-        update::exclusively(slf, || {
-            opened(slf, |this| update::add_all(this, slf, pairs))
-        })
+    /// Adds the values of a dict to those of its keys, or takes them off, at once.
+    fn _add_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyDict>, negative: bool) -> PyResult<()> {
+        update::add_all(slf.as_super(), pairs, negative)
     }
 
     /// Add n to the value of a key and return the new value.

@@ -25,7 +25,7 @@ use courtyard_core::table::{self, End, Item, LENGTH, Pair, Pairs, Token, Want, W
 use courtyard_core::value::{Fresh, SHORT_MOST};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList};
 
 /// Keys among processes and threads: what `courtyard.Dict` and `courtyard.Set` have in common.
 #[pyclass(frozen, subclass, extends = Primitive, module = "courtyard._native")]
@@ -359,10 +359,10 @@ impl Table {
         })
     }
 
-    /// Takes keys out and stores pairs, at once.
+    /// Takes keys out and stores the pairs of a dict, at once.
     fn _change_all(
         slf: &Bound<'_, Self>,
-        pairs: &Bound<'_, PyList>,
+        pairs: &Bound<'_, PyDict>,
         gone: &Bound<'_, PyList>,
     ) -> PyResult<()> {
         opened(slf, |this| update::change_all(this, pairs, gone))

@@ -1,14 +1,14 @@
 //! Changes that depend on what is there, and changes of many keys at once.
 
 use super::{Opened, Table, acquire, opened, release, slot};
-use crate::codec::{self, Buffers, Links, failure};
+use crate::codec::object::dict_next;
+use crate::codec::{self, Buffers, Flat, Links, encode_flat, failure};
 use crate::error::changed_inside;
-use crate::identity::{self, Identity, with_key, with_known_key};
+use crate::identity::{self, Identity, with_flat_key, with_key, with_known_key};
 use crate::value::{self, with_fresh};
 use crate::waiter::Deadline;
-use courtyard_core::operation::Purpose;
 use courtyard_core::table::{self, Batch, End, EndSeen, Item, Popped, When};
-use courtyard_core::value::Take;
+use courtyard_core::value::{Fresh, Take};
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList};
 
@@ -169,67 +169,101 @@ pub fn exclusively<T>(slf: &Bound<'_, Table>, work: impl FnOnce() -> PyResult<T>
     result
 }
 
-/// Takes keys out and stores pairs, at once.
+/// Takes keys out and stores the pairs of a dict, at once.
 ///
 /// # Errors
 /// What encoding any of them raises, `SpaceFull`; then nothing has changed.
 pub fn change_all(
     this: Opened<'_>,
-    pairs: &Bound<'_, PyList>,
+    pairs: &Bound<'_, PyDict>,
     gone: &Bound<'_, PyList>,
 ) -> PyResult<()> {
+    let (py, space, participant) = (pairs.py(), this.space, this.open.participant);
+    let room = (pairs.len() + gone.len()) as u64;
+    let mut items = None;
     for number in 0..MANY {
-        if try_change_all(this, pairs, gone, number > 0)? {
+        let is_careful = number > 0;
+        let mut batch = Batch::new(space, participant, room, is_careful);
+        let is_flat = !is_careful && keep_flat(&mut batch, pairs, encode_flat);
+        if !is_flat {
+            // Encoding may run code that changes the dict: so its items are taken before.
+            let items = items.get_or_insert_with(|| pairs.items());
+            batch = Batch::new(space, participant, room, is_careful);
+            items
+                .iter()
+                .try_for_each(|pair| add(this, &mut batch, &pair))?;
+        }
+        for key in gone {
+            with_key(&key, |identity| {
+                batch.remove(&identity.key);
+                Ok(())
+            })?;
+        }
+        let stored = this.open.handle.waiting(py, |patience| {
+            table::store_all(patience, this.table, &mut batch)
+        })?;
+        if stored {
             return Ok(());
         }
     }
     Err(changed_inside("the way in which a key is written"))
 }
 
-/// As `change_all`; false, with nothing changed: again.
-fn try_change_all(
-    this: Opened<'_>,
-    pairs: &Bound<'_, PyList>,
-    gone: &Bound<'_, PyList>,
-    is_careful: bool,
-) -> PyResult<bool> {
-    let py = pairs.py();
-    let (space, participant) = (this.space, this.open.participant);
-    let mut batch = this.open.handle.waiting(py, |patience| {
-        let room = (pairs.len() + gone.len()) as u64;
-        let purpose = match pairs.is_empty() {
-            true => Purpose::Release,
-            false => Purpose::Store,
+/// Adds the pairs of a dict to a batch, if no Python code runs meanwhile: its keys are texts and ints, and its
+/// values what `flat` makes something of.
+fn keep_flat<'py>(
+    batch: &mut Batch,
+    pairs: &Bound<'py, PyDict>,
+    flat: for<'a> fn(&'a Bound<'py, PyAny>) -> Option<Flat<'a>>,
+) -> bool {
+    let mut position = 0;
+    while let Some((key, value)) = dict_next(pairs.as_any().as_borrowed(), &mut position) {
+        let Some(value) = flat(&value) else {
+            return false;
         };
-        Batch::new_for(purpose, space, participant, patience, room, is_careful)
-    })?;
-    for key in gone {
-        with_key(&key, |identity| {
-            batch.remove(&identity.key);
-            Ok(())
-        })?;
-    }
-    for pair in pairs {
-        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-        let encoded = codec::encode(&value, Links::Keep)?;
-        with_key(&key, |identity| {
-            let original = identity::original(&key, &identity)?;
-            let original = original
-                .as_ref()
-                .map(|(kind, bytes)| (*kind, bytes.as_slice()));
-            let key = identity.key;
-            with_fresh(py, this.open, encoded, |patience, value| {
-                let item = Item {
-                    key,
-                    original,
-                    value,
-                };
-                batch.add(patience, this.table, &item)
+        let kept = with_flat_key(&key, |key| {
+            let (parts, original) = (&mut [&[][..]], None);
+            let value = match value {
+                Flat::Word(word) => Fresh::Word(word),
+                Flat::Content(kind, bytes) => {
+                    parts[0] = bytes;
+                    Fresh::Bytes(kind, parts)
+                }
+            };
+            batch.keep(&Item {
+                key,
+                original,
+                value,
             })
-        })?;
+        });
+        if kept != Some(true) {
+            return false;
+        }
     }
-    this.open.handle.waiting(py, |patience| {
-        table::store_all(patience, this.table, &mut batch)
+    true
+}
+
+/// Adds a pair, whatever it takes to encode it.
+///
+/// # Errors
+/// What that raises; `SpaceFull`.
+fn add(this: Opened<'_>, batch: &mut Batch, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+    let encoded = codec::encode(&value, Links::Keep)?;
+    with_key(&key, |identity| {
+        let original = identity::original(&key, &identity)?;
+        let original = original
+            .as_ref()
+            .map(|(kind, bytes)| (*kind, bytes.as_slice()));
+        let key = identity.key;
+        with_fresh(pair.py(), this.open, encoded, |patience, value| {
+            let item = Item {
+                key,
+                original,
+                value,
+            };
+            batch.add(patience, this.table, &item)
+        })
     })
 }
 
@@ -283,24 +317,58 @@ pub fn find_all<'py>(
     exclusively(slf, read)
 }
 
-/// Adds to the values of many keys; the table's lock is ours.
+/// Adds the values of a dict to those of its keys, or takes them off, at once.
 ///
 /// # Errors
 /// What an addition raises; then nothing has changed.
-pub fn add_all(
+pub fn add_all(slf: &Bound<'_, Table>, pairs: &Bound<'_, PyDict>, negative: bool) -> PyResult<()> {
+    let is_done = opened(slf, |this| {
+        let (space, participant) = (this.space, this.open.participant);
+        let batch = Batch::new(space, participant, pairs.len() as u64, false);
+        let mut batch = batch.merging(codec::sum_of_words);
+        let flat = if negative { taken_off } else { added };
+        if !keep_flat(&mut batch, pairs, flat) {
+            return Ok(false);
+        }
+        this.open.handle.waiting(pairs.py(), |patience| {
+            table::store_all(patience, this.table, &mut batch)
+        })
+    })?;
+    if is_done {
+        return Ok(());
+    }
+    exclusively(slf, || {
+        opened(slf, |this| add_each(this, slf, pairs, negative))
+    })
+}
+
+fn added<'a>(n: &'a Bound<'_, PyAny>) -> Option<Flat<'a>> {
+    codec::step_word(codec::encode_word(n)?, false).map(Flat::Word)
+}
+
+fn taken_off<'a>(n: &'a Bound<'_, PyAny>) -> Option<Flat<'a>> {
+    codec::step_word(codec::encode_word(n)?, true).map(Flat::Word)
+}
+
+/// As `add_all`, of values of any kind; the table's lock is ours.
+fn add_each(
     this: Opened<'_>,
     slf: &Bound<'_, Table>,
-    pairs: &Bound<'_, PyList>,
+    pairs: &Bound<'_, PyDict>,
+    negative: bool,
 ) -> PyResult<()> {
     let py = pairs.py();
-    let sums = PyList::empty(py);
-    for pair in pairs {
-        let (key, n): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+    let sums = PyDict::new(py);
+    for pair in pairs.items() {
+        let (key, mut n): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+        if negative {
+            n = n.neg()?;
+        }
         let sum = match value_of(this, slf, &key)? {
             Some(value) => value.add(&n)?,
             None => n,
         };
-        sums.append((key, sum))?;
+        sums.set_item(key, sum)?;
     }
     change_all(this, &sums, &PyList::empty(py))
 }

@@ -188,7 +188,7 @@ fn storing(entries: &mut Vec<Entry>) {
         content_of(&[("a", 1), ("b", 2)], 2),
         |space, scene| entrust(space, scene.holder, "a", BYTES),
         |space, scene| {
-            let mut batch = Batch::new(space, me(space), &mut patient, 2, false).expect("a batch");
+            let mut batch = Batch::new(space, me(space), 2, false);
             for (name, count) in [("a", 1), ("b", 2)] {
                 let own = linked(space, &vec![scene.held.object; count], BYTES);
                 let item = item(name, Fresh::Block(own));

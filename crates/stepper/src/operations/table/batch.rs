@@ -11,7 +11,7 @@ use courtyard_core::table::{self, Batch};
 
 fn batch(space: &'static Space, made: Made, pairs: &[Pair]) -> Batch<'static> {
     let room = 1 + pairs.len() as u64;
-    let mut batch = Batch::new(space, me(space), &mut patient, room, false).expect("a batch");
+    let mut batch = Batch::new(space, me(space), room, false);
     for (name, content) in pairs {
         let item = item(name, value(space, *content));
         batch
@@ -19,6 +19,10 @@ fn batch(space: &'static Space, made: Made, pairs: &[Pair]) -> Batch<'static> {
             .expect("to add");
     }
     batch
+}
+
+fn sum_of_words(there: u64, word: u64) -> Option<u64> {
+    Some(there + (word & !7))
 }
 
 /// A table whose shards all have an index; nothing is in it.
@@ -61,19 +65,27 @@ pub fn add(entries: &mut Vec<Entry>) {
             },
         ));
     }
-    for (name, old, new) in [
-        ("store words over words", WORD, WORD),
-        ("store words over blocks", SMALL, WORD),
-        ("store words over large blocks", LARGE, WORD),
-        ("store short bytes over short bytes", SHORT, SHORT),
+    for (name, old, new, count) in [
+        ("store words over words", WORD, WORD, 4),
+        ("store words over words, by a chain", WORD, WORD, 70),
+        ("store words over blocks", SMALL, WORD, 4),
+        ("store words over large blocks", LARGE, WORD, 4),
+        ("store short bytes over short bytes", SHORT, SHORT, 4),
+        (
+            "store short bytes over short bytes, by a chain",
+            SHORT,
+            SHORT,
+            6,
+        ),
         (
             "store short bytes over words, which have no room",
             WORD,
             SHORT,
+            4,
         ),
     ] {
-        let before = spread(5, &[old]);
-        let new: Vec<Pair> = spread(4, &[new])
+        let before = spread(count + 1, &[old]);
+        let new: Vec<Pair> = spread(count, &[new])
             .into_iter()
             .map(|(key, (length, _))| (key, (length, 2)))
             .collect();
@@ -118,6 +130,41 @@ pub fn add(entries: &mut Vec<Entry>) {
             assert!(table::store_all(&mut patient, writer(made), &mut batch).expect("to store"));
         },
     ));
+    let new = |count: u32| -> Vec<Pair> {
+        let words = spread(count, &[WORD]).into_iter();
+        words.map(|(key, _)| (key, (WORD, 2))).collect()
+    };
+    // A key twice: as one that another stored under between two attempts.
+    let twice = [new(1), new(1)].concat();
+    for (name, known, added) in [
+        ("add to words", 5, new(4)),
+        ("add to words, some of them new", 2, new(4)),
+        ("add to a new key twice at once", 0, twice),
+    ] {
+        let before = spread(known, &[WORD]);
+        let mut after = before.clone();
+        for (key, (_, byte)) in &added {
+            let there = after.iter().find(|(other, _)| other == key);
+            let sum = byte + there.map_or(0, |(_, (_, byte))| *byte);
+            after = with(&after, (key.clone(), (WORD, sum)));
+        }
+        let first = before.clone();
+        entries.push(changed(
+            name,
+            before,
+            after,
+            move |space| {
+                let made = roomy(space);
+                first.iter().for_each(|pair| store(space, made, pair));
+                made
+            },
+            move |space, made| batch(space, made, &added).merging(sum_of_words),
+            |_, made, mut batch| {
+                let stored = table::store_all(&mut patient, writer(made), &mut batch);
+                assert!(stored.expect("to store"));
+            },
+        ));
+    }
     let before = pairs(2, SHORT);
     entries.push(change(
         "drop a batch that was never stored",
