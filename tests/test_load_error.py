@@ -2,6 +2,7 @@
 
 import copy
 import enum
+import gc
 import importlib
 import pickle
 import sys
@@ -219,7 +220,8 @@ def test_long_key_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), SystemExit(), MemoryError(), cy.NotFound("x"), cy.Closed("y")]
+    "error",
+    [KeyboardInterrupt(), SystemExit(), MemoryError(), cy.CorruptError("x"), cy.Closed("y")],
 )
 def test_what_stays_as_it_is(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "raises", error)
@@ -228,6 +230,27 @@ def test_what_stays_as_it_is(error: BaseException, monkeypatch: pytest.MonkeyPat
         with pytest.raises(type(error)) as caught:
             call()
         assert caught.value is error
+
+
+@pytest.mark.parametrize("cls", [cy.Queue, cy.LifoQueue, cy.PriorityQueue])
+def test_an_object_of_another_space_that_is_gone(cls: Any) -> None:
+    with cy.Space() as other:
+        q = cls()
+        for shape in (lambda lock: lock, lambda lock: (1, [lock]), Outer):
+            q.put(shape(other.Lock()))
+            with pytest.raises(ValueError, match="failed"), q.lease():
+                raise ValueError("failed")  # its ticket is taken: nothing keeps the lock any more
+            gc.collect()
+            for get in (q.get_nowait, lambda: q.get_many(1)):
+                with pytest.raises(cy.LoadError, match="gone") as caught:
+                    get()
+                assert isinstance(caught.value.__cause__, cy.NotFound)
+            assert q.qsize() == 1
+            lease = q.lease()
+            with pytest.raises(cy.LoadError, match="gone"):
+                lease.__enter__()
+            lease.drop()
+            assert (q.qsize(), q.empty()) == (0, True)
 
 
 def test_lookups_that_fail_are_no_load_errors() -> None:

@@ -68,14 +68,15 @@ def _load_error() -> type:
     class LoadError(CourtyardError, UnpicklingError):
         """A stored value or key cannot be loaded in this process; it stays where it is.
 
-        Raised for any Exception that loading a pickle raises: its class cannot be imported here, or
-        its ``__init__`` or ``__setstate__`` fails. The message names the object, the key or index,
+        Raised for any Exception that loading a pickle raises: its class cannot be imported here,
+        its ``__init__`` or ``__setstate__`` fails, or an object of another space in it is gone
+        (``NotFound``). The message names the object, the key or index,
         and the class; ``class_name`` is the latter, ``"module.Class"``, where it can be told, else
         ``""``; ``__cause__`` is the error itself. It is a ``pickle.UnpicklingError``, too.
 
         Raised as they are: MemoryError, KeyboardInterrupt and the like, what a signal handler
-        raises meanwhile, and courtyard's own errors (``NotTrusted``, ``NotFound``,
-        ``CorruptError``, ...). A repr never raises it: it shows
+        raises meanwhile, and courtyard's own other errors (``NotTrusted``, ``CorruptError``,
+        ...). A repr never raises it: it shows
         ``<cannot load: Class>`` for such a value.
         """
 

@@ -44,8 +44,9 @@ pub fn is_unloadable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     object.is_instance(&class.getattr("Unloadable")?)
 }
 
-/// Runs `load`, which unpickles `pickled`: any `Exception` of it but `MemoryError`, courtyard's own and
-/// what a signal handler raised meanwhile becomes a `LoadError`. Where values are only shown, what stands for the value comes instead.
+/// Runs `load`, which unpickles `pickled`: any `Exception` of it but `MemoryError`, courtyard's own other
+/// than `NotFound`, and what a signal handler raised meanwhile becomes a `LoadError`. Where values are
+/// only shown, what stands for the value comes instead.
 ///
 /// # Errors
 /// `LoadError`; what else `load` raises.
@@ -78,7 +79,9 @@ fn failed<'py>(pickled: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py,
         return module.call_method1("unloadable", (&raised, pickled));
     }
     let errors = py.import("courtyard._errors")?;
-    if error.is_instance(py, &errors.getattr("CourtyardError")?) {
+    // An object of another space that is gone is gone for good: that says something of the value.
+    let is_ours = error.is_instance(py, &errors.getattr("CourtyardError")?);
+    if is_ours && !error.is_instance(py, &errors.getattr("NotFound")?) {
         return Err(error);
     }
     let _ = LOAD_ERROR.get_or_try_init(py, || errors.getattr("LoadError").map(Bound::unbind))?;
