@@ -15,6 +15,7 @@ from courtyard.cli.output import (
     MaybeSpace,
     console,
     counted,
+    hint,
     homes,
     info_of,
     opened,
@@ -27,7 +28,6 @@ from courtyard.cli.output import (
     size,
     table,
     title,
-    told,
 )
 
 
@@ -89,7 +89,7 @@ def _home(name: str) -> cy.Space:
             return place
     if not found:
         refuse(
-            f"no name matches {name!r} in any space: `courtyard ls` shows what there is{told(name)}"
+            f"no name matches {name!r} in any space: `courtyard ls` shows what there is{hint(name)}"
         )
     called = " and ".join(called for called, _ in found)
     refuse(f"{name!r} is in the spaces {called}: say which, with --space")

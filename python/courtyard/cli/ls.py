@@ -12,6 +12,7 @@ from courtyard.cli.output import (
     AnySpace,
     AsJson,
     console,
+    hint,
     pids,
     places,
     print_json,
@@ -22,7 +23,6 @@ from courtyard.cli.output import (
     size,
     table,
     title,
-    told,
 )
 
 
@@ -86,7 +86,7 @@ def ls(
         if not found and not globs:
             out.print(f"There are no spaces in {_inspect.folder()}.")
     if globs and not any(objects for *_, objects in found):
-        refuse(f"no name matches {' or '.join(map(repr, globs))}{''.join(map(told, globs))}")
+        refuse(f"no name matches {' or '.join(map(repr, globs))}{''.join(map(hint, globs))}")
 
 
 def _matches(name: str | None, globs: list[str] | None) -> bool:

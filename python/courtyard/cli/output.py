@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -96,10 +97,10 @@ def homes(glob: str) -> list[tuple[str, cy.Space]]:
     ]
 
 
-def told(glob: str) -> str:
+def hint(glob: str) -> str:
     """Return what to add where no name matches: a space of that name may have been meant."""
     is_space = any(info.name == glob for info in _inspect.spaces())
-    return f"; {glob!r} is a space: courtyard ls --space {glob}" if is_space else ""
+    return f"; {glob!r} is a space: courtyard ls --space {quote(glob)}" if is_space else ""
 
 
 def info_of(space: cy.Space) -> _inspect.SpaceInfo:

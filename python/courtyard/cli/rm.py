@@ -13,6 +13,7 @@ from courtyard.cli.inspect import names
 from courtyard.cli.output import (
     AnySpace,
     AsJson,
+    hint,
     homes,
     opened,
     pids,
@@ -22,7 +23,6 @@ from courtyard.cli.output import (
     shown,
     size,
     title,
-    told,
 )
 
 
@@ -99,7 +99,7 @@ def _missing(url: str | None, glob: str) -> NoReturn:
     found = [called for called, _ in homes(glob)]
     where = f"the space {url or 'default'!r}"
     also = f"; it is in {' and '.join(map(repr, found))}: say which, with --space" if found else ""
-    refuse(f"no name matches {glob!r} in {where}: nothing was removed{also}{told(glob)}")
+    refuse(f"no name matches {glob!r} in {where}: nothing was removed{also}{hint(glob)}")
 
 
 def _names(url: str | None, globs: list[str], dry_run: bool, force: bool) -> list[str]:
