@@ -109,7 +109,7 @@ class Counter(Dict["_T", int]):
     def copy(self) -> collections.Counter[_T]:
         """Return a plain Counter of all that is here, as it stood at one moment."""
         made: collections.Counter[_T] = collections.Counter()
-        dict.update(made, self._items())
+        dict.update(made, self._copied())
         return made
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:

@@ -213,7 +213,7 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> cy.Dict(a=1).copy()
         {'a': 1}
         """
-        return dict(self._items())
+        return self._copied()
 
     def __copy__(self) -> Any:
         """Return what ``copy()`` does: plain data, for ``copy.copy``."""
@@ -316,9 +316,7 @@ class _Keys(KeysView):  # type: ignore[type-arg]
             return iterate(len(mapping), mapping._keys, partial(mapping._first_key, False), frame)
         # Made and gone over by one instruction: dict(d), {**d}, plain.update(d), which go on to
         # ask for the value of each key. They get those of the same moment.
-        items = mapping._items()
-        _native.begin_merge(mapping, place, items)
-        return iter([key for key, _ in items])
+        return iter(_native.begin_merge(mapping, place))
 
     def __reversed__(self) -> Iterator[Any]:
         mapping = self._mapping

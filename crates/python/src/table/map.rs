@@ -262,6 +262,12 @@ impl Map {
         opened(slf.as_super(), |this| again(py, || this.items(py, begun)))
     }
 
+    /// As _items, in a plain dict.
+    fn _copied<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let py = slf.py();
+        opened(slf.as_super(), |this| again(py, || this.dict(py)))
+    }
+
     /// As _items, the values alone.
     #[pyo3(signature = (begun=None, /))]
     fn _values<'py>(

@@ -3,9 +3,10 @@
 //! caller's. So where `keys()` was called and is gone over at the same instruction, the items of that moment
 //! are kept here, and the values that are asked for next, there and in that order, are theirs.
 
-use super::Table;
+use super::{Table, opened};
 use crate::hot::{Object, bound, general};
 use crate::primitive::Primitive;
+use crate::reference::again;
 use courtyard_core::space::Space;
 use courtyard_core::sync::{AtomicU32, Ordering};
 use pyo3::ffi;
@@ -19,7 +20,8 @@ struct Merge {
     table: (*const Space, u64),
     /// Where: the frame, as its address, and the instruction in it.
     place: (usize, i64),
-    items: Vec<(Py<PyAny>, Py<PyAny>)>,
+    keys: Vec<Py<PyAny>>,
+    values: Vec<Py<PyAny>>,
     next: usize,
 }
 
@@ -40,26 +42,28 @@ fn table_of(base: &Primitive) -> (*const Space, u64) {
     (std::ptr::from_ref(base.handle.space), base.handle.cell)
 }
 
-/// Keeps the items of a table for who copies them at this place.
+/// Keeps the items of a table for who copies them at this place; their keys.
 #[pyfunction]
-pub fn begin_merge(
-    table: &Bound<'_, Table>,
+pub fn begin_merge<'py>(
+    table: &Bound<'py, Table>,
     place: (usize, i64),
-    items: &Bound<'_, PyList>,
-) -> PyResult<()> {
-    let items: Vec<_> = items.extract()?;
-    if items.is_empty() {
-        return Ok(());
+) -> PyResult<Bound<'py, PyList>> {
+    let py = table.py();
+    let (keys, values) = opened(table, |this| again(py, || this.columns(py)))?;
+    let list = PyList::new(py, &keys)?;
+    if keys.is_empty() {
+        return Ok(list);
     }
     let merge = Merge {
         table: table_of(table.as_super().get()),
         place,
-        items,
+        keys,
+        values,
         next: 0,
     };
     MERGES.fetch_add(1, Ordering::Relaxed);
     drop(MERGE.replace(Some(merge)));
-    Ok(())
+    Ok(list)
 }
 
 /// Whether anybody copies a table just now.
@@ -88,22 +92,27 @@ pub fn value(slf: Object, base: &Primitive, key: Object) -> Option<Object> {
 
 fn find(base: &Primitive, key: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
     let py = key.py();
-    let Some(mut merge) = MERGE.take() else {
-        return Ok(None); // another thread's
-    };
-    if merge.table != table_of(base) || Some(merge.place) != place(py) {
-        return Ok(None);
-    }
-    let rest = merge.items[merge.next..].iter();
-    let Some(index) = rest.map(|(each, _)| each).position(|each| each.is(key)) else {
-        return Ok(None);
-    };
-    merge.next += index + 1;
-    let value = merge.items[merge.next - 1].1.clone_ref(py);
-    if merge.next < merge.items.len() {
-        drop(MERGE.replace(Some(merge)));
-    }
-    Ok(Some(value))
+    let here = place(py);
+    // What is over is dropped when nobody has it borrowed: that may run code.
+    let mut over = None;
+    let found = MERGE.with_borrow_mut(|slot| {
+        let merge = slot.as_mut()?; // else another thread's
+        let is_this = merge.table == table_of(base) && Some(merge.place) == here;
+        let rest = &merge.keys[merge.next..];
+        let found = rest.iter().position(|each| each.is(key));
+        let Some(index) = found.filter(|_| is_this) else {
+            over = slot.take();
+            return None;
+        };
+        merge.next += index + 1;
+        let value = merge.values[merge.next - 1].clone_ref(py);
+        if merge.next == merge.keys.len() {
+            over = slot.take();
+        }
+        Some(value)
+    });
+    drop(over);
+    Ok(found)
 }
 
 unsafe extern "C" {

@@ -167,6 +167,44 @@ impl Opened<'_> {
         item: impl Fn(&Pair, Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         let mut items = Vec::with_capacity(pairs.len());
+        let is_whole = self.each_of(py, pairs, begun, |pair, value| {
+            items.push(item(pair, value)?);
+            Ok(())
+        })?;
+        is_whole.then(|| PyList::new(py, items)).transpose()
+    }
+
+    /// All keys and values in a plain dict; None: as of `items`.
+    fn dict<'py>(self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let pairs = self.snapshot(py, Want::Items)?;
+        let dict = PyDict::new(py);
+        let is_whole = self.each_of(py, &pairs, None, |pair, value| {
+            dict.set_item(key_of(py, pair)?, value)
+        })?;
+        Ok(is_whole.then_some(dict))
+    }
+
+    /// All keys and values, each in a list of its own; None: as of `items`.
+    fn columns(self, py: Python<'_>) -> PyResult<Option<Columns>> {
+        let pairs = self.snapshot(py, Want::Items)?;
+        let mut keys = Vec::with_capacity(pairs.len());
+        let mut values = Vec::with_capacity(pairs.len());
+        let is_whole = self.each_of(py, &pairs, None, |pair, value| {
+            keys.push(key_of(py, pair)?.unbind());
+            values.push(value.unbind());
+            Ok(())
+        })?;
+        Ok(is_whole.then_some((keys, values)))
+    }
+
+    /// Hands over the keys and values; false: one of them was replaced since.
+    fn each_of<'py>(
+        self,
+        py: Python<'py>,
+        pairs: &Pairs,
+        begun: Option<(i64, i64)>,
+        mut take: impl FnMut(&Pair, Bound<'py, PyAny>) -> PyResult<()>,
+    ) -> PyResult<bool> {
         for pair in pairs.iter().filter(|pair| is_left(pair, begun)) {
             let copied = pair.value.unwrap_or(Ok(codec::NONE));
             let participant = self.open.participant;
@@ -174,11 +212,11 @@ impl Opened<'_> {
             let value = value
                 .map_err(|error| failure::at_key(py, error, VALUE_OF, || key_of(py, &pair)))?;
             let Some(value) = value else {
-                return Ok(None);
+                return Ok(false);
             };
-            items.push(item(&pair, value)?);
+            take(&pair, value)?;
         }
-        PyList::new(py, items).map(Some)
+        Ok(true)
     }
 
     /// The entry at an end, and what `is_left` then takes.
@@ -203,6 +241,9 @@ impl Opened<'_> {
         })
     }
 }
+
+/// Keys, and their values.
+type Columns = (Vec<Py<PyAny>>, Vec<Py<PyAny>>);
 
 /// How messages begin to name a value.
 const VALUE_OF: &str = "the value of key";
