@@ -134,7 +134,7 @@ impl Space {
     /// After so many units became free: gives some back if too many are. It waits for nobody, and
     /// works for as long as freeing so many may take.
     pub(crate) fn give_back(&self, participant: &Participant, freed: u64) {
-        if self.word(superblock::SCARCE) != 0 && self.idle().0 >= PLENTY {
+        if heap::is_scarce(&self.segment) && self.idle().0 >= PLENTY {
             let scarce = self.segment.word(superblock::SCARCE);
             scarce.store(0, Ordering::Relaxed);
         }

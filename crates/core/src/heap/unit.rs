@@ -250,7 +250,12 @@ impl<'o, 'a> Units<'o, 'a> {
     /// free, and have their pages, after it took so many more.
     pub(super) fn spare(&self, units: u64) -> Attempt<()> {
         let read = |word| self.operation.read(word);
-        let given = read(superblock::GIVEN);
+        let has_holes = self.operation.segment.has_holes();
+        let given = if has_holes {
+            read(superblock::GIVEN)
+        } else {
+            0
+        };
         let taken = read(superblock::USED).saturating_add(given);
         let need = taken
             .saturating_add(units)
