@@ -172,7 +172,7 @@ pub fn chained(space: &Space) -> Vec<Known> {
         &all[1],
         ("journal.committed", 1),
         |space, table, arm| {
-            let words: Vec<(u64, usize)> = (0..40).map(|number| (number, 0)).collect();
+            let words: Vec<(u64, usize)> = (0..80).map(|number| (number, 0)).collect();
             let mut batch = batch(space, &mut patient, table, &words).expect("a batch");
             arm(); // the first record is that of the block where the entries go on
             table::store_all(&mut patient, table, &mut batch).expect("stored");
