@@ -37,7 +37,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
     "Manager": drop_in.Manager,
 }
 # A call or an attribute as messages of Python and PyO3 have them: `Map.get() takes ...`, `'name'
-# of 'courtyard._native.Cell' objects`.
+# of 'courtyard._native.RawValue' objects`.
 NAMED = re.compile(r"^(\w+)\.\w+\(\)|of '([\w.]+)' objects")
 PUBLIC = {name for name in cy.__all__ if isinstance(getattr(cy, name), type)}
 PUBLIC |= {"Manager", "Mapping"}  # and a base of Space

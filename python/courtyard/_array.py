@@ -99,7 +99,7 @@ class _Elements(Named):
         element = element_of(array._declared)
         what = (_home(self), array._declared, element, array.shape, None, None)
         made = _native.place_of(self).call(_open, what, {})  # in the same space
-        _native.Vector._fill(made, _native.Vector._read(array, 0, array.nbytes))
+        _native.RawArray._fill(made, _native.RawArray._read(array, 0, array.nbytes))
         return carry(made, self, memo)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
@@ -159,7 +159,7 @@ class _Elements(Named):
     @classmethod
     def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:
         """Return the class of which an array is made with this lock."""
-        if lock is False and issubclass(cls, _native.GuardedVector):
+        if lock is False and issubclass(cls, _native.Array):
             return RawArray
         if lock is not True and lock is not None:
             raise TypeError("an array with a name has a lock of its own: give no other")
@@ -232,7 +232,7 @@ class _Elements(Named):
         return _index.equals(_vector(self), other)
 
 
-class RawArray(_Elements, _native.Vector["_T"]):
+class RawArray(_Elements, _native.RawArray["_T"]):
     """Shared elements without a lock: reading or writing one is a lock-free atomic.
 
     Like ``multiprocessing.RawArray``, and what ``Array(..., lock=False)`` makes: an ``Array``
@@ -293,7 +293,7 @@ class RawArray(_Elements, _native.Vector["_T"]):
             return _make(cls, type_, size_or_init, shape)
 
 
-class Array(_Elements, _native.GuardedVector["_T"]):
+class Array(_Elements, _native.Array["_T"]):
     """Shared elements of one type, with a lock for more than one operation.
 
     Like ``multiprocessing.Array``: ``Array(type, size)`` is zero at first, ``Array(type,
@@ -478,7 +478,7 @@ class _Wide:
         if len(text) > len(_vector(self)):
             raise ValueError("string too long")
         text = text if len(text) == len(_vector(self)) else text + "\0"
-        _native.Vector.__setitem__(_vector(self), slice(len(text)), text)
+        _native.RawArray.__setitem__(_vector(self), slice(len(text)), text)
 
 
 class _Plan:
@@ -502,7 +502,7 @@ def _make(cls: Any, type_: Any, init: Any, shape: Any, lock: Any = None) -> Any:
     shape, data = _index.begin(element, init, shape)
     made = _open(cls, type_, element, shape, None, lock)
     if data:
-        _native.Vector._fill(made, data)
+        _native.RawArray._fill(made, data)
     return made
 
 
@@ -511,8 +511,8 @@ def _open(
 ) -> Any:
     declared = type_ if element.dtype is None else element.dtype
     variant = _variant(cls, element, shape, lock)
-    guarded = issubclass(cls, _native.GuardedVector)
-    base = _native.GuardedVector if guarded else _native.Vector
+    guarded = issubclass(cls, _native.Array)
+    base = _native.Array if guarded else _native.RawArray
     made: Any = base.__new__(variant, _Plan(element, shape), declared, address)
     if lock is not None:
         made._given_lock = lock
@@ -561,7 +561,7 @@ def _home(array: Any) -> Any:
     return _homes.get(type(array), type(array))
 
 
-def _vector(array: Any) -> _native.Vector[Any]:
+def _vector(array: Any) -> _native.RawArray[Any]:
     return array  # type: ignore[no-any-return]
 
 
@@ -579,11 +579,11 @@ def _as_numpy(array: Any) -> Any:
 def _write_all(array: Any, data: bytes | memoryview) -> None:
     if len(data) > len(array):
         raise ValueError(f"byte string too long: {len(data)} bytes for an array of {len(array)}")
-    _native.Vector._write(array, 0, len(data), len(data), data)
+    _native.RawArray._write(array, 0, len(data), len(data), data)
 
 
 def _title(array: Any) -> str:
-    name = "Array" if isinstance(array, _native.GuardedVector) else "RawArray"
+    name = "Array" if isinstance(array, _native.Array) else "RawArray"
     declared = array._declared
     element = element_of(declared)
     shape = array.shape if len(array.shape) > 1 else array.shape[0]

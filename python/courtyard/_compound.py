@@ -31,7 +31,9 @@ def subclass(cls: Any, declaration: Declaration) -> Any:
             "__iter__": _iterate,
         }
         if declaration.shape == "chars":
-            body["raw"] = property(_native.Cell._bytes, _set_raw, doc="All bytes, NULs included.")
+            body["raw"] = property(
+                _native.RawValue._bytes, _set_raw, doc="All bytes, NULs included."
+            )
     body["__slots__"] = ()
     body["__module__"] = cls.__module__
     body["__doc__"] = cls.__doc__
@@ -39,11 +41,11 @@ def subclass(cls: Any, declaration: Declaration) -> Any:
 
 
 def _type_of(obj: Any) -> Any:
-    return _native.Cell._declared.__get__(obj)
+    return _native.RawValue._declared.__get__(obj)
 
 
 def _copy(obj: Any) -> tuple[bytes, Any]:
-    data = _native.Cell._bytes(obj)
+    data = _native.RawValue._bytes(obj)
     return data, _type_of(obj).from_buffer_copy(data)
 
 
@@ -52,7 +54,7 @@ def _update(obj: Any, change: Any) -> None:
     for _ in range(_MANY):
         before, copy = _copy(obj)
         change(copy)
-        if _native.Cell._write(obj, 0, bytes(copy), before):
+        if _native.RawValue._write(obj, 0, bytes(copy), before):
             return
     raise RuntimeError("a conversion of what is stored changed the value each time it ran")
 
@@ -63,7 +65,7 @@ def _field(ctype: Any, name: str) -> property:
     def get(self: Any) -> Any:
         found = getattr(_copy(self)[1], name)
         if isinstance(found, ctypes.Structure | ctypes.Union | ctypes.Array):
-            return getattr(_native.Cell._plain(self), name)
+            return getattr(_native.RawValue._plain(self), name)
         return found
 
     def set_(self: Any, value: Any) -> None:
@@ -79,7 +81,7 @@ def _length(self: Any) -> int:
 def _get_item(self: Any, index: Any) -> Any:
     found = _copy(self)[1][index]
     if isinstance(found, ctypes.Structure | ctypes.Union | ctypes.Array):
-        return _native.Cell._plain(self)[index]
+        return _native.RawValue._plain(self)[index]
     return found
 
 
@@ -98,4 +100,4 @@ def _set_raw(self: Any, data: Any) -> None:
     data = memoryview(data).tobytes()  # not bytes(): that makes zeros of an int
     if len(data) > _length(self):
         raise ValueError(f"byte string too long: {len(data)} bytes for a value of {_length(self)}")
-    _native.Cell._write(self, 0, data)
+    _native.RawValue._write(self, 0, data)

@@ -121,7 +121,7 @@ class Condition(Shared, _native.Condition):
         return self._lock.locked()
 
     def _is_owned(self) -> bool:
-        if isinstance(self._lock, _native.RMutex):
+        if isinstance(self._lock, _native.RLock):
             return self._lock._is_owned()
         # As threading has it: whether anybody holds it, for a lock that does not know its owner.
         if self._lock.acquire(False):
@@ -133,14 +133,14 @@ class Condition(Shared, _native.Condition):
         return self._lock._recursion_count()  # type: ignore[union-attr]
 
     def _release_save(self) -> Any:
-        if isinstance(self._lock, _native.RMutex):
+        if isinstance(self._lock, _native.RLock):
             return self._lock._release_save()
         return self._lock.release()
 
     def _acquire_restore(self, saved: Any) -> None:
-        if isinstance(self._lock, _native.RMutex):
+        if isinstance(self._lock, _native.RLock):
             self._lock._acquire_restore(saved)
-        elif isinstance(self._lock, _native.Mutex):
+        elif isinstance(self._lock, _native.Lock):
             self._lock._acquire_restore()
         else:
             self._lock.acquire()
@@ -158,9 +158,9 @@ class Condition(Shared, _native.Condition):
         lock: Any = self._lock
         # The lock's own: a signal handler may raise in any function of Python's, so also between
         # the lock's release and the function's end.
-        if isinstance(lock, _native.RMutex):
+        if isinstance(lock, _native.RLock):
             return self._wait(lock._release_save, lock._acquire_restore, timeout)
-        if isinstance(lock, _native.Mutex):
+        if isinstance(lock, _native.Lock):
             return self._wait(lock.release, lock._acquire_restore, timeout)
         return self._wait(self._release_save, self._acquire_restore, timeout)
 

@@ -66,5 +66,5 @@ def at_one_moment(root: Any) -> Any:
 
 def _version(obj: Any) -> int:
     """Return an object's version, whatever its own attributes are called."""
-    found: int = _native.Primitive.version.__get__(obj)
+    found: int = _native.Object.version.__get__(obj)
     return found

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     _OtherK = TypeVar("_OtherK")
     _OtherV = TypeVar("_OtherV")
 
-    class _Native(_native.Map[_K, _V], MutableMapping[_K, _V]):
+    class _Native(_native.Dict[_K, _V], MutableMapping[_K, _V]):
         """What it is registered as, below."""
 
 else:
-    _Native = _native.Map
+    _Native = _native.Dict
 
 
 class Dict(Table, _Native["_K", "_V"]):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Event(Shared, _native.Flag):
+class Event(Shared, _native.Event):
     """A flag among processes and threads: ``set()``, ``clear()``, ``is_set()``, ``wait()``.
 
     Like ``threading.Event`` and ``multiprocessing.Event``. ``set`` wakes all who wait, also if
@@ -32,7 +32,7 @@ class Event(Shared, _native.Flag):
 
     @classmethod
     def _load(cls, address: Any) -> Any:
-        return _native.Flag.__new__(cls, address)
+        return _native.Event.__new__(cls, address)
 
     def _state(self) -> str:
         return "set" if self.is_set() else "unset"

@@ -115,12 +115,6 @@ def edit(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     return _method(obj, "edit")(obj, *arguments, **keywords)
 
 
-def _base_of(obj: Any) -> Any:
-    _class_of(obj)
-    bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)
-    return next(base for base in bases if isinstance(obj, base))
-
-
 def version(obj: Any) -> int:
     """Return a number that changes with every change of the object.
 
@@ -129,7 +123,8 @@ def version(obj: Any) -> int:
     >>> cy.version(v) != before
     True
     """
-    found: int = _base_of(obj).version.__get__(obj)
+    _class_of(obj)
+    found: int = _native.Object.version.__get__(obj)
     return found
 
 
@@ -161,7 +156,8 @@ def close(obj: Any) -> None:
     >>> import courtyard as cy
     >>> ns = cy.Namespace(close="mine"); cy.close(ns)
     """
-    _base_of(obj).close(obj)
+    _class_of(obj)
+    _native.Object.close(obj)
 
 
 def statistics(obj: Any) -> ObjectStatistics:

@@ -12,7 +12,7 @@ from typing import Any
 from courtyard import _native
 from courtyard._element import Element, element_of, numpy
 
-_Vector = _native.Vector[Any]
+_Vector = _native.RawArray[Any]
 _Compound: Any = ctypes.Structure | ctypes.Union | ctypes.Array
 # The array interface's letters of single words.
 _KINDS = {"c": "S", "u": "U", "f": "f", "d": "f", "float": "f", "?": "b", "P": "u"}
@@ -178,9 +178,9 @@ def to_list(vector: _Vector) -> list[Any]:
     """Return all elements, of one moment."""
     element = _element(vector)
     if element.code != "raw":
-        flat = _native.Vector._elements(vector)
+        flat = _native.RawArray._elements(vector)
         return _nested(flat, vector.shape)
-    data = _native.Vector._read(vector, 0, vector.nbytes)
+    data = _native.RawArray._read(vector, 0, vector.nbytes)
     if element.dtype is not None:
         np = numpy()
 
@@ -196,7 +196,7 @@ def equals(vector: _Vector, other: Any) -> bool:
     if hasattr(vector, "value") and isinstance(other, bytes | str):
         return bool(vector.value == other)
     if element.ctype is not None and issubclass(element.ctype, _Compound):
-        return _native.Vector._read(vector, 0, vector.nbytes) == bytes(other)
+        return _native.RawArray._read(vector, 0, vector.nbytes) == bytes(other)
     if hasattr(other, "tolist"):
         return bool(to_list(vector) == other.tolist())
     return bool(to_list(vector) == (list(other) if isinstance(other, Iterable) else other))
@@ -220,7 +220,7 @@ def interface(vector: _Vector) -> dict[str, Any]:
         "version": 3,
         "shape": vector.shape,
         "strides": None,
-        "data": (_native.Vector._lend(vector), False),
+        "data": (_native.RawArray._lend(vector), False),
         **found,
     }
 
@@ -235,7 +235,7 @@ def get(vector: _Vector, key: Any) -> Any:
         scalar = not isinstance(found, type(view)) and element.dtype is not None
         if scalar and element.code == "raw" and element.dtype.names is None:
             offset = _place(view, key)
-            data = _native.Vector._read(vector, offset, element.size)
+            data = _native.RawArray._read(vector, offset, element.size)
             return type(view)((1,), element.dtype, data)[0]  # never torn
         if scalar and element.code != "raw":
             return found.item()
@@ -249,12 +249,12 @@ def get(vector: _Vector, key: Any) -> Any:
         if views:
             whole = plain(vector)
             return [whole[place] for place in places]
-        data = _native.Vector._read(vector, 0, vector.nbytes)
+        data = _native.RawArray._read(vector, 0, vector.nbytes)
         return (ctype * length).from_buffer_copy(data)[key]
     place = _index(key, length)
     if views:
         return plain(vector)[place]
-    data = _native.Vector._read(vector, place * element.size, element.size)
+    data = _native.RawArray._read(vector, place * element.size, element.size)
     return (ctype * 1).from_buffer_copy(data)[0]
 
 
@@ -301,12 +301,12 @@ def set_(vector: _Vector, key: Any, value: Any) -> None:
         if places.step < 0:
             pieces = [data[i : i + size] for i in range(0, len(data), size)]
             data, places = b"".join(reversed(pieces)), places[::-1]
-        _native.Vector._write(vector, places[0] * size, size, places.step * size, data)
+        _native.RawArray._write(vector, places[0] * size, size, places.step * size, data)
         return
     place = _index(key, length)
     one = (element.ctype * 1)()
     one[0] = value
-    _native.Vector._write(vector, place * size, size, size, bytes(one))
+    _native.RawArray._write(vector, place * size, size, size, bytes(one))
 
 
 def _set_by_numpy(vector: _Vector, key: Any, value: Any) -> None:
@@ -329,18 +329,18 @@ def _set_by_numpy(vector: _Vector, key: Any, value: Any) -> None:
             made[...] = value
             data = np.frombuffer(made[turned].tobytes(), "B")
         if data.size:
-            _native.Vector._write(vector, offset, length, stride, data.reshape(-1).view("B"))
+            _native.RawArray._write(vector, offset, length, stride, data.reshape(-1).view("B"))
         return
-    if isinstance(vector, _native.GuardedVector):
-        _native.GuardedVector.acquire(vector)
+    if isinstance(vector, _native.Array):
+        _native.Array.acquire(vector)
         try:
             view[key] = value
         finally:
-            _native.Vector._touch(vector)
-            _native.GuardedVector.release(vector)
+            _native.RawArray._touch(vector)
+            _native.Array.release(vector)
     else:
         view[key] = value
-        _native.Vector._touch(vector)
+        _native.RawArray._touch(vector)
 
 
 def _pieces(view: Any, key: Any) -> Any:
@@ -399,7 +399,7 @@ def _set_row(vector: _Vector, element: Element, key: Any, value: Any) -> None:
     rest = shape[len(keys) :]
     data = bytes((element.ctype * math.prod(rest))(*_flat(value, rest)))
     if data:
-        _native.Vector._write(vector, offset, size, size, data)
+        _native.RawArray._write(vector, offset, size, size, data)
 
 
 def _needs_numpy() -> TypeError:

@@ -283,11 +283,11 @@ def _entries(space: Space, name: str, count: int) -> list[Any]:
     described = found[0]
     foreign = len(described) > 1 and _is_foreign(described[1])
     obj: Any = _plainly(native, found) if foreign else space[name]
-    if isinstance(obj, _native.Cell):
+    if isinstance(obj, _native.RawValue):
         if foreign and found[0][1][3:] != ("",):
-            return [_native.Cell._bytes(obj)]
-        return [_native.Cell.get(obj)]
-    if isinstance(obj, _native.Vector):
+            return [_native.RawValue._bytes(obj)]
+        return [_native.RawValue.get(obj)]
+    if isinstance(obj, _native.RawArray):
         return list(islice(iter(obj), count))
     if isinstance(obj, cy.List | cy.Deque):
         return obj._values()[:count]
@@ -295,8 +295,8 @@ def _entries(space: Space, name: str, count: int) -> list[Any]:
         return obj._peek(count)
     if isinstance(obj, cy.Set):
         return _native.Table._keys(obj)[:count]
-    if isinstance(obj, _native.Map):
-        return _native.Map._items(obj)[:count]
+    if isinstance(obj, _native.Dict):
+        return _native.Dict._items(obj)[:count]
     return []
 
 

@@ -19,7 +19,7 @@ def _represent(lock: Any, more: str = "") -> str:
     return f"<{'locked' if lock.locked() else 'unlocked'} {what}>"
 
 
-class Lock(Shared, _native.Mutex):
+class Lock(Shared, _native.Lock):
     """A lock among processes and threads that death releases.
 
     Like ``threading.Lock`` and ``multiprocessing.Lock``: ``acquire(blocking=True, timeout=-1)``
@@ -60,14 +60,14 @@ class Lock(Shared, _native.Mutex):
 
     @classmethod
     def _load(cls, address: Any) -> Any:
-        return _native.Mutex.__new__(cls, address)
+        return _native.Lock.__new__(cls, address)
 
     def __repr__(self) -> str:
         """Say what it is and whether it is held."""
         return _represent(self)
 
 
-class RLock(Shared, _native.RMutex):
+class RLock(Shared, _native.RLock):
     """A recursive lock among processes and threads, owned by a thread of a process.
 
     Like ``threading.RLock`` and ``multiprocessing.RLock``: the thread that holds it may acquire
@@ -96,7 +96,7 @@ class RLock(Shared, _native.RMutex):
 
     @classmethod
     def _load(cls, address: Any) -> Any:
-        return _native.RMutex.__new__(cls, address)
+        return _native.RLock.__new__(cls, address)
 
     def __repr__(self) -> str:
         """Say what it is, whether it is held, and how often by this thread."""

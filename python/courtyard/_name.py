@@ -159,9 +159,7 @@ def space_of(obj: Any) -> Space:
 
 def name_of(obj: Any) -> str | None:
     """Return an object's name, whatever its own attributes are called."""
-    bases: tuple[Any, ...] = (_native.Cell, _native.Vector, _native.Primitive)
-    base = next(base for base in bases if isinstance(obj, base))
-    found: str | None = base.name.__get__(obj)
+    found: str | None = _native.Object.name.__get__(obj)
     return found
 
 

@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # typing is for checkers: importing it costs more than al
 if TYPE_CHECKING:
     from typing import Any
 
-_Map: Any = _native.Map
+_Map: Any = _native.Dict
 
 
 class Namespace(Table, _Map):  # type: ignore[misc]

@@ -109,11 +109,11 @@ def copy(obj: Any) -> Any:
     >>> shared
     <courtyard.RawValue(c_int): 5>
     """
-    if isinstance(obj, _native.Vector):
-        data = _native.Vector._read(obj, 0, obj.nbytes)
+    if isinstance(obj, _native.RawArray):
+        data = _native.RawArray._read(obj, 0, obj.nbytes)
         return _filled(RawArray(obj._declared, shape=obj.shape), data)
-    if isinstance(obj, _native.Cell):
-        return _value.filled(RawValue, obj, _native.Cell.get(obj))
+    if isinstance(obj, _native.RawValue):
+        return _value.filled(RawValue, obj, _native.RawValue.get(obj))
     import ctypes
 
     if isinstance(obj, ctypes.Array):
@@ -121,13 +121,13 @@ def copy(obj: Any) -> Any:
     if isinstance(obj, ctypes._SimpleCData | ctypes.Structure | ctypes.Union):
         made: Any = RawValue(type(obj))
         simple = isinstance(obj, ctypes._SimpleCData)
-        _native.Cell.set(made, obj.value if simple else obj)
+        _native.RawValue.set(made, obj.value if simple else obj)
         return made
     raise TypeError(f"expected a ctypes object, a value or an array, found {type(obj).__name__}")
 
 
 def _filled(array: Any, data: bytes) -> Any:
-    _native.Vector._fill(array, data)
+    _native.RawArray._fill(array, data)
     return array
 
 
@@ -147,17 +147,17 @@ def synchronized(obj: Any, lock: Any = None, ctx: Any = None) -> Any:
     >>> raw.value
     6
     """
-    if isinstance(obj, _native.GuardedCell | _native.GuardedVector):
+    if isinstance(obj, _native.Value | _native.Array):
         raise AssertionError("object already synchronized")
     if lock is not None:
         require_lock(lock)
-    if isinstance(obj, _native.Vector):
+    if isinstance(obj, _native.RawArray):
         return _array._rebuild(
-            _array.Array, obj._declared, obj.shape, _native.Vector._address(obj), lock
+            _array.Array, obj._declared, obj.shape, _native.RawArray._address(obj), lock
         )
-    if isinstance(obj, _native.Cell):
-        declared = _native.Cell._declared.__get__(obj)
-        return _value._make(_value.Value, declared, (), _native.Cell._address(obj), lock)
+    if isinstance(obj, _native.RawValue):
+        declared = _native.RawValue._declared.__get__(obj)
+        return _value._make(_value.Value, declared, (), _native.RawValue._address(obj), lock)
     raise TypeError(
         f"expected a RawValue or a RawArray, found {type(obj).__name__}: copy() makes one of a "
         "ctypes object"

@@ -42,13 +42,13 @@ class _Described(Named):
 
     def __copy__(self) -> Any:
         """Return another shared value of this type, which holds the same, for ``copy.copy``."""
-        return carry(_beside(self, _native.Cell.get(_cell(self))), self)
+        return carry(_beside(self, _native.RawValue.get(_cell(self))), self)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return another shared value, with a copy of what this holds, for ``copy.deepcopy``."""
         from copy import deepcopy
 
-        made = _beside(self, deepcopy(_native.Cell.get(_cell(self)), memo))
+        made = _beside(self, deepcopy(_native.RawValue.get(_cell(self)), memo))
         return carry(made, self, memo)
 
     def __int__(self) -> int:
@@ -61,7 +61,7 @@ class _Described(Named):
 
     def _getvalue(self) -> Any:
         """Return what ``get()`` does: for programs written for a Manager."""
-        return _native.Cell.get(_cell(self))
+        return _native.RawValue.get(_cell(self))
 
     def statistics(self) -> ObjectStatistics:
         """Return the value's figures, who uses it, and its space's figures."""
@@ -83,7 +83,7 @@ class _Described(Named):
     @classmethod
     def _named_as(cls, *_initial: Any, lock: Any = True, **_options: Any) -> Any:
         """Return the class of which a value is made with this lock."""
-        if lock is False and issubclass(cls, _native.GuardedCell):
+        if lock is False and issubclass(cls, _native.Value):
             return RawValue
         if lock is not True and lock is not None:
             raise TypeError("a value with a name has a lock of its own: give no other")
@@ -128,7 +128,7 @@ class _Described(Named):
         def __setitem__(self, index: Any, value: Any) -> None: ...
 
 
-class RawValue(_Described, _native.Cell["_T"]):
+class RawValue(_Described, _native.RawValue["_T"]):
     """One shared value without a lock: single-word operations are lock-free atomics.
 
     Like ``multiprocessing.RawValue``, and what ``Value(..., lock=False)`` makes. All of
@@ -174,7 +174,7 @@ class RawValue(_Described, _native.Cell["_T"]):
             return _make(cls, type_, args)
 
 
-class Value(_Described, _native.GuardedCell["_T"]):
+class Value(_Described, _native.Value["_T"]):
     """One shared value, with a lock for more than one operation.
 
     Like ``multiprocessing.Value``, for every typecode and ctypes type, and for more:
@@ -272,7 +272,7 @@ def _make(
     declaration = resolve(type_)
     obj = _open(cls, declaration, type_, address, lock)
     if address is None and (args or (declaration.code == "object" and type_ is not object)):
-        _native.Cell.set(obj, _initial(declaration, type_, args))
+        _native.RawValue.set(obj, _initial(declaration, type_, args))
     return obj
 
 
@@ -281,7 +281,7 @@ def _open(
 ) -> Any:
     """Return a value: a new one, of zeros, or that with this address."""
     cls = _class_for(cls, declaration, lock)
-    base = _native.GuardedCell if issubclass(cls, _native.GuardedCell) else _native.Cell
+    base = _native.Value if issubclass(cls, _native.Value) else _native.RawValue
     obj = base.__new__(cls, declaration.code, declaration.length, type_, declaration.ctype, address)
     if lock is not None:
         cls._given_lock.__set__(obj, lock)
@@ -291,7 +291,7 @@ def _open(
 def filled(cls: Any, obj: Any, value: Any) -> Any:
     """Return another value of the type that ``obj`` was declared as."""
     made = _open(cls, resolve(_declared(obj)), _declared(obj))
-    _native.Cell.set(made, value)
+    _native.RawValue.set(made, value)
     return made
 
 
@@ -337,26 +337,26 @@ def _lock_of(obj: Any) -> Any:
     return None if slot is None else slot.__get__(obj)
 
 
-def _cell(obj: Any) -> _native.Cell[Any]:
+def _cell(obj: Any) -> _native.RawValue[Any]:
     """Return the object as what it is, whatever its fields are named."""
     return obj  # type: ignore[no-any-return]
 
 
 def _declared(obj: Any) -> Any:
-    return _native.Cell._declared.__get__(obj)
+    return _native.RawValue._declared.__get__(obj)
 
 
 def _title(obj: Any) -> str:
-    name = "Value" if isinstance(obj, _native.GuardedCell) else "RawValue"
+    name = "Value" if isinstance(obj, _native.Value) else "RawValue"
     return f"{name}({describe(_declared(obj))})"
 
 
 @once
 def _represent(obj: Any) -> str:
-    if _native.Cell._closed.__get__(obj):
+    if _native.RawValue._closed.__get__(obj):
         return f"<courtyard.{_title(obj)}, {closed(obj)}>"
     try:
-        value = _native.showing(lambda: _native.Cell.get(obj))
+        value = _native.showing(lambda: _native.RawValue.get(obj))
         return f"<courtyard.{_title(obj)}{quoted(obj)}: {value!r}>"
     except Exception as error:
         return f"<courtyard.{_title(obj)}: {type(error).__name__}>"

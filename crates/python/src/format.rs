@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyString};
+use std::ffi::c_int;
 
 /// How the bytes of a cell are read as Python objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -338,4 +339,67 @@ pub fn compare_exchange(
         .map(u64::from)
         .map_err(u64::from)
     })
+}
+
+/// A scalar's bits as a new reference, for the formats met most; None for the others.
+#[inline(always)]
+pub fn quick_decode(format: Format, bits: u64) -> Option<*mut ffi::PyObject> {
+    let number = match format {
+        Format::Integer {
+            width: 4,
+            signed: true,
+        } => i64::from(bits as i32),
+        Format::Integer {
+            width: 8,
+            signed: true,
+        }
+        | Format::Exact => bits as i64,
+        Format::Float { width: 8 } => {
+            // SAFETY: the GIL is held; a new reference, or null with MemoryError.
+            return Some(unsafe { ffi::PyFloat_FromDouble(f64::from_bits(bits)) });
+        }
+        _ => return None,
+    };
+    // SAFETY: as above.
+    Some(unsafe { ffi::PyLong_FromLongLong(number) })
+}
+
+/// A Python object's bits, for exact ints and floats that convert at once; None for the others.
+#[inline(always)]
+pub fn quick_encode(format: Format, value: *mut ffi::PyObject) -> Option<u64> {
+    match format {
+        Format::Integer { .. } | Format::Exact => {
+            // SAFETY: alive, and the GIL is held.
+            if unsafe { ffi::PyLong_CheckExact(value) } == 0 {
+                return None;
+            }
+            let mut overflow: c_int = 0;
+            // SAFETY: an exact int never raises here.
+            let number = unsafe { ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow) };
+            (overflow == 0).then_some(number as u64)
+        }
+        Format::Float { width: 8 } => {
+            // SAFETY: alive, and the GIL is held.
+            if unsafe { ffi::PyFloat_CheckExact(value) } == 0 {
+                return None;
+            }
+            // SAFETY: an exact float.
+            Some(unsafe { ffi::PyFloat_AS_DOUBLE(value) }.to_bits())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a number is one that the format has, so that nothing wraps.
+#[inline(always)]
+pub fn fits(format: Format, number: i64) -> bool {
+    let Format::Integer { width, signed } = format else {
+        return true;
+    };
+    let bits = u32::from(width) * 8 - u32::from(signed);
+    match (signed, bits) {
+        (true, bits) => number >> bits.min(63) == number >> 63,
+        (false, 64) => number >= 0,
+        (false, bits) => number >> bits == 0,
+    }
 }

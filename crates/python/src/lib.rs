@@ -1,37 +1,26 @@
 //! `courtyard._native`: the hot classes, the GIL, signals and exceptions over the engine.
 
+// From the bottom up: each imports only from those above it (`tests/test_layering.py`).
+mod abi;
 mod argument;
-mod barrier;
-mod cell;
-mod codec;
-mod condition;
 mod deadline;
-mod edit;
 mod ending;
-mod enrolment;
 mod error;
-mod flag;
 mod format;
-mod guard;
-mod handle;
-mod hot;
-mod identity;
-mod inspect;
-mod list;
-mod mutex;
-mod primitive;
+mod policy;
+mod thread;
+
 mod process;
-mod queue;
-mod raw;
-mod reference;
-mod semaphore;
-mod space;
-mod subclass;
-mod table;
-mod trust;
+
+mod object;
+
+mod codec;
+
 mod value;
-mod vector;
-mod waiter;
+
+mod kind;
+
+mod space;
 
 use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
@@ -59,61 +48,57 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::refuse_subinterpreters()?;
-        crate::subclass::install(module.py())
+        crate::object::subclass::install(module.py())
     }
 
     #[pymodule_export]
-    use crate::barrier::Barrier;
-    #[pymodule_export]
-    use crate::cell::Cell;
+    use crate::abi::rehome;
     #[pymodule_export]
     use crate::codec::failure::showing;
     #[pymodule_export]
+    use crate::codec::identity::{_key_decode, _key_encode};
+    #[pymodule_export]
     use crate::codec::{_decode, _encode, linked, peek};
-    #[pymodule_export]
-    use crate::condition::Condition;
-    #[pymodule_export]
-    use crate::edit::Edit;
     #[pymodule_export]
     use crate::ending::end;
     #[pymodule_export]
-    use crate::flag::Flag;
+    use crate::kind::array::{Array, RawArray};
     #[pymodule_export]
-    use crate::guard::{CellLock, GuardedCell};
+    use crate::kind::barrier::Barrier;
     #[pymodule_export]
-    use crate::hot::{install, rehome};
+    use crate::kind::condition::Condition;
     #[pymodule_export]
-    use crate::identity::{_key_decode, _key_encode};
+    use crate::kind::dict::{Dict, Table, begin_merge};
     #[pymodule_export]
-    use crate::inspect::{check, figures};
+    use crate::kind::event::Event;
     #[pymodule_export]
-    use crate::list::{Deque, List, Sequence};
+    use crate::kind::list::{Deque, List, Sequence};
     #[pymodule_export]
-    use crate::mutex::{Mutex, RMutex};
+    use crate::kind::lock::{Lock, RLock};
     #[pymodule_export]
-    use crate::primitive::Primitive;
+    use crate::kind::queue::{Lease, Piece, Queue};
+    #[pymodule_export]
+    use crate::kind::semaphore::Semaphore;
+    #[pymodule_export]
+    use crate::kind::value::{RawValue, Value};
+    #[pymodule_export]
+    use crate::kind::{adopt, install};
+    #[pymodule_export]
+    use crate::object::subclass::is_made;
+    #[pymodule_export]
+    use crate::object::{Edit, Object, ObjectLock};
     #[pymodule_export]
     use crate::process::{
         after_fork_in_child, after_fork_in_parent, before_fork, clean, end_by_itself, leave,
         leave_at_exit, leave_home,
     };
     #[pymodule_export]
-    use crate::queue::{Lease, Piece, Queue};
-    #[pymodule_export]
-    use crate::reference::{Export, export};
-    #[pymodule_export]
-    use crate::semaphore::Semaphore;
-    #[pymodule_export]
     use crate::space::{
-        Space, folder_of_spaces, place_of, remove_orphan, remove_space, same_object, space_at,
-        space_path, spaces,
+        Space, check, figures, folder_of_spaces, place_of, remove_orphan, remove_space,
+        same_object, space_at, space_path, spaces,
     };
-    #[pymodule_export]
-    use crate::subclass::{adopt, is_made};
-    #[pymodule_export]
-    use crate::table::{Map, Table, begin_merge};
     #[pymodule_export]
     use crate::value::View;
     #[pymodule_export]
-    use crate::vector::{GuardedVector, Vector};
+    use crate::value::reference::{Export, export};
 }

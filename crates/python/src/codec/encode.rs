@@ -1,380 +1,199 @@
-//! Plain objects and containers of them into the native form.
+//! Python objects as words and blocks.
 
-use super::buffer::{Piece, View};
-use super::memo::{DEPTH, Extent, Memo, OPEN, is_bearable};
-use super::object::{self, Class, Object};
-use super::{Links, integer, link, tag};
+use super::buffer::{self, Layout, Piece};
+use super::kind::{
+    KIND_ASCII, KIND_BYTEARRAY, KIND_BYTES, KIND_FLOAT, KIND_INTEGER, KIND_LATIN, KIND_NATIVE,
+    KIND_PICKLE, KIND_WIDE_2, KIND_WIDE_4,
+};
+use super::link::{Links, refuse};
+use super::object::{self, Class};
+use super::writer::{Scratch, Stop, Writer};
+use super::{integer, pickle, word};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use std::cell::Cell;
 
-/// From so many bytes on, copying them twice costs more than a buffer of their own.
-const LARGE: usize = 16 << 10;
-
-/// Why the native form was given up.
-#[derive(Clone, Copy)]
-pub enum Stop {
-    /// Something that only pickle can write.
-    Foreign,
-    /// A courtyard object, where the caller keeps none.
-    Refused,
-    /// An exception, left with the writer.
-    Raised,
+/// An object, encoded.
+pub enum Encoded<'a, 'py> {
+    Word(u64),
+    Block(Block<'a, 'py>),
 }
 
-type Written = Result<(), Stop>;
-
-/// Memory that is used again by the next container.
-pub struct Scratch {
-    pub bytes: Vec<u8>,
-    memo: Memo,
+enum Main<'a, 'py> {
+    Short([u8; 8]),
+    Made(Vec<u8>),
+    /// The value's own memory.
+    Value(&'a [u8]),
+    View(buffer::View<'py>),
+    Scratch(Box<Scratch>),
+    Pickle(Bound<'py, PyBytes>),
 }
 
-impl Scratch {
-    pub fn new() -> Scratch {
-        Scratch {
-            bytes: Vec::with_capacity(4096),
-            memo: Memo::new(),
+/// A payload, not copied together yet.
+pub struct Block<'a, 'py> {
+    pub kind: u8,
+    main: Option<Main<'a, 'py>>,
+    buffers: Vec<Piece<'py>>,
+    layout: Option<Layout>,
+    /// The courtyard objects that the payload refers to, by their place in this list.
+    pub links: Vec<Py<PyAny>>,
+}
+
+thread_local! {
+    /// Taken by whoever encodes, so that what runs inside finds none and makes its own.
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// More than this is given back to the system after use.
+const SCRATCH_KEPT: usize = 1 << 20;
+
+impl<'a, 'py> Block<'a, 'py> {
+    fn new(kind: u8, main: Main<'a, 'py>) -> Block<'a, 'py> {
+        Block {
+            kind,
+            main: Some(main),
+            buffers: Vec::new(),
+            layout: None,
+            links: Vec::new(),
+        }
+    }
+
+    /// With buffers the kind is the next one.
+    fn beside(mut self, buffers: Vec<Piece<'py>>, links: Vec<Py<PyAny>>) -> Block<'a, 'py> {
+        self.links = links;
+        if !buffers.is_empty() {
+            self.kind += 1;
+            self.layout = Some(Layout::new(self.main(), &buffers));
+            self.buffers = buffers;
+        }
+        self
+    }
+
+    fn main(&self) -> &[u8] {
+        match &self.main {
+            Some(Main::Short(bytes)) => bytes,
+            Some(Main::Made(bytes)) => bytes,
+            Some(Main::Value(bytes)) => bytes,
+            Some(Main::View(view)) => view.bytes(),
+            Some(Main::Scratch(scratch)) => &scratch.bytes,
+            Some(Main::Pickle(bytes)) => bytes.as_bytes(),
+            None => &[],
+        }
+    }
+
+    /// Hands the payload over in parts, to be copied one after another: each but the last is whole
+    /// words. They are the object's own memory where they are large.
+    pub fn with_parts<T>(&self, copy: impl FnOnce(&[&[u8]], u64) -> T) -> T {
+        let Some(layout) = &self.layout else {
+            let main = self.main();
+            return copy(&[main], main.len() as u64);
+        };
+        let parts = layout.parts(self.main(), &self.buffers);
+        let length = parts.iter().map(|part| part.len() as u64).sum();
+        copy(&parts, length)
+    }
+}
+
+impl Drop for Block<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(Main::Scratch(scratch)) = self.main.take()
+            && scratch.bytes.capacity() <= SCRATCH_KEPT
+        {
+            SCRATCH.set(Some(scratch));
         }
     }
 }
 
-/// Writes one object. No Python code runs meanwhile, so nothing that it meets changes or ends.
-pub struct Writer<'s, 'py> {
-    scratch: &'s mut Scratch,
-    links: Links,
-    pub linked: Vec<Bound<'py, PyAny>>,
-    pub outside: Vec<Piece<'py>>,
-    /// Containers that the next item is inside of.
-    depth: u32,
-    /// Of the items written so far of the container being written.
-    extent: Extent,
-    /// Hashing that decoding will ask for.
-    work: u64,
-    pub raised: Option<PyErr>,
+/// The object as a word, if it fits one.
+#[inline]
+pub fn encode_word(value: &Bound<'_, PyAny>) -> Option<u64> {
+    let object = value.as_borrowed();
+    word::encode(object, object::class(object))
 }
 
-impl<'s, 'py> Writer<'s, 'py> {
-    pub fn new(scratch: &'s mut Scratch, links: Links) -> Writer<'s, 'py> {
-        scratch.bytes.clear();
-        scratch.memo.clear();
-        Writer {
-            scratch,
-            links,
-            linked: Vec::new(),
-            outside: Vec::new(),
-            depth: 0,
-            extent: Extent::default(),
-            work: 0,
-            raised: None,
+/// The kind of a text's block.
+#[inline(always)]
+fn kind_of(text: &object::Text) -> u8 {
+    match (text.is_ascii, text.width) {
+        (true, _) => KIND_ASCII,
+        (_, 1) => KIND_LATIN,
+        (_, 2) => KIND_WIDE_2,
+        _ => KIND_WIDE_4,
+    }
+}
+
+/// An object that takes no encoding: a word, or the kind and the content of a text or of bytes.
+pub enum Flat<'a> {
+    Word(u64),
+    Content(u8, &'a [u8]),
+}
+
+/// None: the object is none of these.
+#[inline(always)]
+pub fn encode_flat<'a>(value: &'a Bound<'_, PyAny>) -> Option<Flat<'a>> {
+    let object = value.as_borrowed();
+    let class = object::class(object);
+    if let Some(word) = word::encode(object, class) {
+        return Some(Flat::Word(word));
+    }
+    match class {
+        Class::Text => {
+            let text = object::text(object)?;
+            Some(Flat::Content(kind_of(&text), text.units))
         }
+        Class::Bytes => Some(Flat::Content(KIND_BYTES, object::bytes(object))),
+        _ => None,
     }
+}
 
-    /// Writes the whole of it.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn write(&mut self, value: Object<'_, 'py>) -> Written {
-        self.item(value)?;
-        if is_bearable(self.work, self.scratch.bytes.len()) {
-            Ok(())
-        } else {
-            Err(Stop::Foreign)
+/// Encodes an object; what is large in it stays where it is until the block is filled.
+///
+/// # Errors
+/// What pickling raises; `CourtyardError` for a courtyard object that is not to be kept.
+#[inline]
+pub fn encode<'a, 'py>(value: &'a Bound<'py, PyAny>, links: Links) -> PyResult<Encoded<'a, 'py>> {
+    let object = value.as_borrowed();
+    let class = object::class(object);
+    if let Some(word) = word::encode(object, class) {
+        return Ok(Encoded::Word(word));
+    }
+    let block = match class {
+        Class::Float => Block::new(KIND_FLOAT, Main::Short(object::float(object).to_ne_bytes())),
+        Class::Text => {
+            let text = object::text(object).ok_or_else(|| PyErr::fetch(value.py()))?;
+            Block::new(kind_of(&text), Main::Value(text.units))
         }
-    }
+        Class::Bytes => Block::new(KIND_BYTES, Main::Value(object::bytes(object))),
+        Class::ByteArray => Block::new(KIND_BYTEARRAY, Main::View(buffer::View::new(value)?)),
+        Class::Int => Block::new(
+            KIND_INTEGER,
+            match object::integer(object) {
+                Some(number) => Main::Short(number.to_le_bytes()),
+                None => Main::Made(integer::bytes(object)?),
+            },
+        ),
+        _ => return compound(value, links).map(Encoded::Block),
+    };
+    Ok(Encoded::Block(block))
+}
 
-    #[cold]
-    fn raise(&mut self, error: PyErr) -> Stop {
-        self.raised = Some(error);
-        Stop::Raised
-    }
-
-    #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.scratch.bytes.extend_from_slice(&bytes);
-    }
-
-    #[inline(always)]
-    fn head(&mut self, tag: u8, count: usize) {
-        if count < 128 {
-            self.put([tag, count as u8]);
-        } else {
-            self.long_head(tag, count);
+fn compound<'a, 'py>(value: &Bound<'py, PyAny>, links: Links) -> PyResult<Block<'a, 'py>> {
+    let mut scratch = SCRATCH.take().unwrap_or_else(|| Box::new(Scratch::new()));
+    let mut writer = Writer::new(&mut scratch, links);
+    let written = writer.write(value.as_borrowed());
+    let (outside, linked) = (writer.outside, writer.linked);
+    let raised = writer.raised;
+    let native = Block::new(KIND_NATIVE, Main::Scratch(scratch));
+    match (written, raised) {
+        (Ok(()), _) => {
+            let linked = linked.into_iter().map(Bound::unbind).collect();
+            return Ok(native.beside(outside, linked));
         }
+        (Err(Stop::Raised), Some(error)) => return Err(error),
+        (Err(Stop::Refused), _) => return Err(refuse(value.py())),
+        _ => drop(native), // gives its memory back before Python code runs
     }
-
-    #[cold]
-    fn long_head(&mut self, tag: u8, mut count: usize) {
-        self.put([tag]);
-        while count >= 128 {
-            self.put([count as u8 | 128]);
-            count >>= 7;
-        }
-        self.put([count as u8]);
-    }
-
-    /// What is written for an object that may be met again: a reference if it was met before, else
-    /// the tag to write it with.
-    #[inline(always)]
-    fn meet(&mut self, value: Object, tag: u8) -> Result<Option<u8>, Stop> {
-        if !object::is_shared(value) {
-            return Ok(Some(tag));
-        }
-        let is_open = matches!(tag, tag::TUPLE | tag::FROZENSET);
-        match self.scratch.memo.meet(value.as_ptr() as usize, is_open) {
-            None => Ok(Some(tag | tag::NAMED)),
-            Some((OPEN, _)) => Err(Stop::Foreign),
-            Some((number, extent)) => {
-                self.extent = self.extent.beside(extent);
-                self.head(tag::REFERENCE, number as usize);
-                Ok(None)
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn item(&mut self, value: Object<'_, 'py>) -> Written {
-        match object::class(value) {
-            Class::Text => self.text(value),
-            Class::Int => self.integer(value),
-            Class::Float => {
-                let mut bytes = [tag::FLOAT; 9];
-                bytes[1..].copy_from_slice(&object::float(value).to_ne_bytes());
-                self.put(bytes);
-                Ok(())
-            }
-            Class::None => {
-                self.put([tag::NONE]);
-                Ok(())
-            }
-            Class::Bool => {
-                let is_true = object::is_true(value);
-                self.put([if is_true { tag::TRUE } else { tag::FALSE }]);
-                Ok(())
-            }
-            Class::Bytes => self.bytes(value, tag::BYTES, object::bytes(value)),
-            class => self.compound(value, class),
-        }
-    }
-
-    fn compound(&mut self, value: Object<'_, 'py>, class: Class) -> Written {
-        let write = match class {
-            Class::ByteArray => return self.bytes(value, tag::BYTEARRAY, object::array(value)),
-            Class::Complex => return self.complex(value),
-            Class::Tuple => Self::tuple,
-            Class::List => Self::list,
-            Class::Dict => Self::dict,
-            Class::Set => Self::set,
-            Class::FrozenSet => Self::frozenset,
-            _ => return self.foreign(value),
-        };
-        if self.depth == DEPTH {
-            return Err(Stop::Foreign);
-        }
-        self.depth += 1;
-        let outer = std::mem::take(&mut self.extent);
-        write(self, value)?;
-        self.extent = outer.beside(self.extent);
-        self.depth -= 1;
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn text(&mut self, value: Object<'_, 'py>) -> Written {
-        let Some(text) = object::text(value) else {
-            return Err(self.raise(PyErr::fetch(value.py())));
-        };
-        let tag = match (text.is_ascii, text.width) {
-            (true, _) => tag::ASCII,
-            (_, 1) => tag::LATIN,
-            (_, 2) => tag::WIDE_2,
-            _ => tag::WIDE_4,
-        };
-        self.bytes(value, tag, text.units)
-    }
-
-    #[inline(always)]
-    fn bytes(&mut self, value: Object<'_, 'py>, tag: u8, bytes: &[u8]) -> Written {
-        let Some(tag) = self.meet(value, tag)? else {
-            return Ok(());
-        };
-        if bytes.len() >= LARGE {
-            return self.outside(value, tag, bytes);
-        }
-        self.head(tag, bytes.len());
-        self.scratch.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    #[cold]
-    fn outside(&mut self, value: Object<'_, 'py>, tag: u8, bytes: &[u8]) -> Written {
-        self.put([tag | tag::OUTSIDE]);
-        let owned = value.to_owned();
-        let piece = if tag & !tag::NAMED == tag::BYTEARRAY {
-            let view = View::new(&owned).map_err(|error| self.raise(error))?;
-            Piece::View(view)
-        } else {
-            Piece::of(owned, bytes)
-        };
-        self.outside.push(piece);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn integer(&mut self, value: Object) -> Written {
-        let Some(number) = object::integer(value) else {
-            return self.big_integer(value);
-        };
-        let bytes = number.to_le_bytes();
-        if number == i64::from(number as i8) {
-            self.put([tag::INTEGER_1, bytes[0]]);
-        } else if number == i64::from(number as i16) {
-            self.put([tag::INTEGER_2, bytes[0], bytes[1]]);
-        } else if number == i64::from(number as i32) {
-            self.put([tag::INTEGER_4, bytes[0], bytes[1], bytes[2], bytes[3]]);
-        } else {
-            let mut item = [tag::INTEGER_8; 9];
-            item[1..].copy_from_slice(&bytes);
-            self.put(item);
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn big_integer(&mut self, value: Object) -> Written {
-        let bytes = integer::bytes(value).map_err(|error| self.raise(error))?;
-        self.head(tag::INTEGER, bytes.len());
-        self.scratch.bytes.extend_from_slice(&bytes);
-        Ok(())
-    }
-
-    fn complex(&mut self, value: Object) -> Written {
-        if let Some(tag) = self.meet(value, tag::COMPLEX)? {
-            self.put([tag]);
-            for number in object::complex(value) {
-                self.put(number.to_ne_bytes());
-            }
-        }
-        Ok(())
-    }
-
-    fn tuple(&mut self, value: Object<'_, 'py>) -> Written {
-        // All empty ones are the same one anyway.
-        let count = object::tuple_length(value);
-        let met = if count == 0 {
-            Some(tag::TUPLE)
-        } else {
-            self.meet(value, tag::TUPLE)?
-        };
-        let Some(tag) = met else {
-            return Ok(());
-        };
-        self.head(tag, count);
-        for index in 0..count {
-            // SAFETY: below the length, which does not change.
-            self.item(unsafe { object::tuple_item(value, index) })?;
-        }
-        self.close(value, tag, count);
-        if self.extent.height > DEPTH {
-            Err(Stop::Foreign)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Ends a tuple or frozenset, whose items may count again wherever it is referred to.
-    fn close(&mut self, value: Object, tag: u8, count: usize) {
-        self.extent = self.extent.around(count);
-        if tag & tag::NAMED != 0 {
-            self.scratch
-                .memo
-                .close(value.as_ptr() as usize, self.extent);
-        }
-    }
-
-    fn list(&mut self, value: Object<'_, 'py>) -> Written {
-        let Some(tag) = self.meet(value, tag::LIST)? else {
-            return Ok(());
-        };
-        let count = object::list_length(value);
-        self.head(tag, count);
-        for index in 0..count {
-            // SAFETY: below the length, which does not change while no Python code runs.
-            self.item(unsafe { object::list_item(value, index) })?;
-        }
-        self.extent = Extent::default(); // lists have no hash
-        Ok(())
-    }
-
-    fn dict(&mut self, value: Object<'_, 'py>) -> Written {
-        let Some(tag) = self.meet(value, tag::DICT)? else {
-            return Ok(());
-        };
-        self.head(tag, object::dict_length(value));
-        let mut position = 0;
-        while let Some((key, item)) = object::dict_next(value, &mut position) {
-            self.key(key)?;
-            self.item(item)?;
-        }
-        self.extent = Extent::default();
-        Ok(())
-    }
-
-    /// An item that decoding hashes.
-    #[inline(always)]
-    fn key(&mut self, value: Object<'_, 'py>) -> Written {
-        if object::class(value) == Class::Text {
-            return self.text(value); // which remembers its hash
-        }
-        let before = std::mem::take(&mut self.extent);
-        self.item(value)?;
-        self.work += u64::from(self.extent.weight);
-        self.extent = before.beside(self.extent);
-        Ok(())
-    }
-
-    fn set(&mut self, value: Object<'_, 'py>) -> Written {
-        let Some(tag) = self.meet(value, tag::SET)? else {
-            return Ok(());
-        };
-        self.members(value, tag)?;
-        self.extent = Extent::default();
-        Ok(())
-    }
-
-    fn frozenset(&mut self, value: Object<'_, 'py>) -> Written {
-        let Some(tag) = self.meet(value, tag::FROZENSET)? else {
-            return Ok(());
-        };
-        let count = self.members(value, tag)?;
-        self.close(value, tag, count);
-        if self.extent.height > DEPTH {
-            Err(Stop::Foreign)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn members(&mut self, value: Object<'_, 'py>, tag: u8) -> Result<usize, Stop> {
-        let count = object::set_length(value);
-        self.head(tag, count);
-        let iterator = object::set_iterator(value).map_err(|error| self.raise(error))?;
-        while let Some(member) = object::set_next(value, &iterator) {
-            self.key(member)?;
-        }
-        Ok(count)
-    }
-
-    #[cold]
-    fn foreign(&mut self, value: Object<'_, 'py>) -> Written {
-        if !link::is_courtyard(value) {
-            return Err(Stop::Foreign);
-        }
-        if self.links == Links::Refuse {
-            return Err(Stop::Refused);
-        }
-        if let Some(tag) = self.meet(value, tag::LINK)? {
-            self.head(tag, self.linked.len());
-            self.linked.push(value.to_owned());
-        }
-        Ok(())
-    }
+    let pickle = pickle::dump(value, links == Links::Keep)?;
+    let block = Block::new(KIND_PICKLE, Main::Pickle(pickle.main));
+    Ok(block.beside(pickle.buffers, pickle.linked))
 }

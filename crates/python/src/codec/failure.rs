@@ -1,6 +1,6 @@
 //! Values that cannot be loaded: `LoadError`, and what stands for them where they are only shown.
 
-use super::link::handle_of;
+use crate::object::handle_of;
 use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

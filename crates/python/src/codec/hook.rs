@@ -1,6 +1,10 @@
 //! The codec by itself, for its tests: they look at what is written, and read what was spoilt.
 
-use super::{Buffers, Encoded, Links, Source, decode, decode_word, encode, pickle};
+use super::decode::{decode, decode_word};
+use super::encode::{Encoded, encode};
+use super::link::Links;
+use super::pickle;
+use super::source::{Buffers, Source};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};

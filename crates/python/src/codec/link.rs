@@ -1,38 +1,28 @@
 //! Courtyard objects among what is encoded: their bytes say only which of a list they are. Who
 //! stores the bytes keeps that list, and hands it to whoever decodes them.
 
-use super::object::Object;
-use crate::cell::Cell;
 use crate::error::named;
-use crate::handle::Handle;
-use crate::primitive::Primitive;
-use crate::vector::Vector;
+use crate::object::Object;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::cell::RefCell;
+
+/// What to do with courtyard objects in a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Raise `CourtyardError`: in a key, where nothing would keep them alive.
+    Refuse,
+    /// List them for the caller, who keeps them.
+    Keep,
+}
 
 thread_local! {
     /// The lists of the pickles that this thread is loading, one inside another.
     static LOADING: RefCell<Vec<Vec<Py<PyAny>>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Each class of handles is listed here.
-pub fn is_courtyard(value: Object) -> bool {
-    value.is_instance_of::<Cell>()
-        || value.is_instance_of::<Vector>()
-        || value.is_instance_of::<Primitive>()
-}
-
-/// The handle behind a courtyard object.
-pub fn handle_of<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Handle> {
-    if let Ok(primitive) = object.cast::<Primitive>() {
-        return Some(&primitive.get().handle);
-    }
-    if let Ok(cell) = object.cast::<Cell>() {
-        return Some(&cell.get().handle);
-    }
-    let vector = object.cast::<Vector>().ok()?;
-    Some(&vector.get().handle)
+pub fn is_courtyard(value: Borrowed<'_, '_, PyAny>) -> bool {
+    value.is_instance_of::<Object>()
 }
 
 /// What a handle raises where it cannot be kept.

@@ -2,17 +2,17 @@
 
 use super::buffer::{Piece, Pieces, View, WRITABLE};
 use super::ndarray::Array;
-use super::pickler::{Desk, Keep, Pickler, Refuse};
+use super::pickler::{Desk, Keep, Pickle, Pickler, Refuse};
 use super::source::Buffers;
 use super::{create, failure, link};
-use crate::trust;
+use crate::policy;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyBytes, PyList};
 use std::cell::Cell;
 
-pub fn function<'py>(
+fn function<'py>(
     py: Python<'py>,
     cell: &'static PyOnceLock<Py<PyAny>>,
     name: &str,
@@ -24,18 +24,11 @@ pub fn function<'py>(
     found.map(|found| found.bind(py))
 }
 
-/// A pickle: its bytes, its buffers, the courtyard objects in it.
-pub struct Pickle<'py> {
-    pub main: Bound<'py, PyBytes>,
-    pub buffers: Vec<Piece<'py>>,
-    pub linked: Vec<Py<PyAny>>,
-}
-
 /// # Errors
 /// What pickling raises; `CourtyardError` for a courtyard object, unless `keep`.
 pub fn dump<'py>(value: &Bound<'py, PyAny>, keep: bool) -> PyResult<Pickle<'py>> {
     let py = value.py();
-    trust::require(py)?;
+    policy::require(py)?;
     let array = match Array::of(value).map(Array::recall) {
         Some(Ok(pickle)) => return Ok(pickle),
         Some(Err(array)) => Some(array),
@@ -185,7 +178,7 @@ pub fn load<'py>(
         return opaque(py, main.len()?);
     }
     failure::loading(&main, || {
-        trust::require(py)?;
+        policy::require(py)?;
         let loads = function(py, &LOADS, "loads")?;
         let options = match buffers {
             Some(buffers) => Some([("buffers", buffers)].into_py_dict(py)?),

@@ -2,9 +2,9 @@
 //! the pickler that is at work and not to its thread: what runs meanwhile (a signal handler, `__del__`,
 //! `__reduce__`) may pickle with others.
 
-use super::buffer::View;
+use super::buffer::{Piece, View};
+use super::lent::reduce_lent;
 use super::link::{is_courtyard, link_function, refuse};
-use super::ndarray::reduce_lent;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -68,6 +68,13 @@ impl Desk {
         }
         Ok(reduced.unwrap_or_else(|| PyNotImplemented::get(object.py()).to_owned().into_any()))
     }
+}
+
+/// A pickle: its bytes, its buffers, the courtyard objects in it.
+pub struct Pickle<'py> {
+    pub main: Bound<'py, PyBytes>,
+    pub buffers: Vec<Piece<'py>>,
+    pub linked: Vec<Py<PyAny>>,
 }
 
 /// A pickler of protocol 5.

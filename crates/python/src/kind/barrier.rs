@@ -1,0 +1,374 @@
+//! `Barrier`: the native part of `courtyard.Barrier`.
+
+use crate::deadline::Limit;
+use crate::error::{in_context, raise, surely_until};
+use crate::object::waiter::{self, Deadline, look_if_due};
+use crate::object::{Address, Enrolment, Last, Object, Use};
+use courtyard_core::barrier::{
+    self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
+};
+use courtyard_core::cell::{self, EVENT};
+use courtyard_core::error::Error;
+use courtyard_core::holding::{self, Row};
+use courtyard_core::lock::PROBE;
+use courtyard_core::space::Space;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use std::cell::RefCell;
+
+/// Parties that go on together. `courtyard.Barrier` is what programs use.
+#[pyclass(frozen, subclass, extends = Object, module = "courtyard._native")]
+pub struct Barrier {
+    /// Where it is on record that we are a party.
+    enrolment: Enrolment,
+}
+
+impl Barrier {
+    /// Our row; None: that took too long.
+    fn row(
+        &self,
+        py: Python<'_>,
+        base: &Object,
+        open: &Use<'_>,
+        limit: Limit,
+    ) -> PyResult<Option<Row>> {
+        let make = || {
+            base.handle.waiting_until(py, limit, |patience| {
+                Row::reserve(base.handle.space, open.participant, patience)
+            })
+        };
+        let unmake = |row: Row| {
+            row.give(open.participant);
+            Ok(())
+        };
+        self.enrolment.row(open.participant, make, unmake)
+    }
+}
+
+/// `BrokenBarrierError`, which says why: `phase` is that in which the party left.
+#[cold]
+fn broken(py: Python<'_>, base: &Object, phase: u64) -> PyErr {
+    let (handle, segment) = (&base.handle, &base.handle.space.segment);
+    let name = handle.shown_name(py);
+    let name = name.map_or("the barrier".into(), |name| format!("the barrier {name}"));
+    let why = match barrier::cause(segment, handle.cell) {
+        _ if phase != BROKEN => format!("{name} was reset by reset() while this party waited"),
+        cause => format!(
+            "{name} is broken: {}; reset() makes it usable again",
+            match cause {
+                Some(Cause::TimedOut) => "a party waited for longer than its timeout",
+                Some(Cause::Aborted) => "abort() was called",
+                Some(Cause::ActionFailed) => "the action raised an exception",
+                Some(Cause::PartyDied) => "a party was killed",
+                Some(Cause::ActionWaits) => "the action waited at its own barrier",
+                None => "a party did not come",
+            }
+        ),
+    };
+    let class = py
+        .import("threading")
+        .and_then(|threading| threading.getattr("BrokenBarrierError"))
+        .and_then(|class| class.call1((why,)));
+    in_context(class)
+}
+
+thread_local! {
+    /// The barriers whose actions this thread runs, one inside another.
+    static ACTIONS: RefCell<Vec<(*const Space, u64)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One party's wait, from joining to leaving.
+struct Wait<'a, 'py> {
+    py: Python<'py>,
+    base: &'a Object,
+    open: &'a Use<'a>,
+    party: Party,
+    deadline: Deadline,
+    limit: Limit,
+}
+
+impl Wait<'_, '_> {
+    /// False also if it cannot be said in time.
+    fn advance(&self, from: &[u64], to: u64) -> PyResult<bool> {
+        let (space, cell) = (self.base.handle.space, self.party.cell);
+        let handle = &self.base.handle;
+        let advanced = handle.waiting_until(self.py, self.limit, |patience| {
+            barrier::advance(space, self.open, patience, cell, from, to)
+        });
+        Ok(advanced?.unwrap_or(false))
+    }
+
+    /// As `advance`, to BROKEN.
+    fn mark_broken(&self, from: &[u64], cause: Cause) -> PyResult<bool> {
+        let (space, cell) = (self.base.handle.space, self.party.cell);
+        let handle = &self.base.handle;
+        let broken = handle.waiting_until(self.py, self.limit, |patience| {
+            barrier::mark_broken(space, self.open, patience, cell, from, cause)
+        });
+        Ok(broken?.unwrap_or(false))
+    }
+
+    /// Joins, waiting for the last generation to leave first. Where that takes too long because
+    /// its action still runs, the barrier breaks: it may be the action that waits here. It does so
+    /// at once if it is this very thread's.
+    fn join(&self) -> PyResult<Joined> {
+        let (space, event) = (self.base.handle.space, self.party.cell + EVENT);
+        let is_inside = ACTIONS.with_borrow(|actions| actions.contains(&self.place()));
+        let (handle, deadline) = (&self.base.handle, (!is_inside).then_some(self.deadline));
+        let joined = waiter::attempt(self.py, handle, event, deadline, PROBE, || {
+            let joined = handle.waiting_until(self.py, self.limit, |patience| {
+                barrier::join(space, self.open, patience, self.party)
+            })?;
+            Ok(joined.filter(|&joined| joined != Joined::NotYet))
+        })?;
+        if joined.is_none() {
+            self.mark_broken(&[ACTING], Cause::ActionWaits)?;
+        }
+        Ok(joined.unwrap_or(Joined::Broken))
+    }
+
+    fn place(&self) -> (*const Space, u64) {
+        (std::ptr::from_ref(self.base.handle.space), self.party.cell)
+    }
+
+    /// Calls the action.
+    fn act(&self, action: &Bound<'_, PyAny>) -> PyResult<()> {
+        ACTIONS.with_borrow_mut(|actions| actions.push(self.place()));
+        let acted = action.call0();
+        ACTIONS.with_borrow_mut(Vec::pop);
+        acted.map(drop)
+    }
+
+    /// Waits until all are here; false if that took too long, which breaks the barrier.
+    fn fill(&self) -> PyResult<bool> {
+        let (space, cell) = (self.base.handle.space, self.party.cell);
+        let full = |deadline| {
+            waiter::attempt(
+                self.py,
+                &self.base.handle,
+                cell + EVENT,
+                Some(deadline),
+                PROBE,
+                || {
+                    // A child of a signal handler's is none of those who wait.
+                    let ours = self.open.participant.require();
+                    ours.map_err(|error| raise(self.py, error))?;
+                    let phase = barrier::phase(&space.segment, cell);
+                    Ok((!matches!(phase, FILLING | ACTING)).then_some(()))
+                },
+            )
+        };
+        if full(self.deadline)?.is_some() {
+            return Ok(true);
+        }
+        if self.mark_broken(&[FILLING], Cause::TimedOut)?
+            || barrier::phase(&space.segment, cell) == FILLING
+        {
+            return Ok(false);
+        }
+        full(Deadline::NEVER).map(|_| true) // all are here: only the action is awaited
+    }
+
+    /// Sees, as the last to come, that all inside live: a death that nobody had seen, or that
+    /// another is about to settle, breaks the barrier. So it does if that takes too long.
+    fn see_all(&self) -> PyResult<()> {
+        let (space, Party { cell, object, .. }) = (self.base.handle.space, self.party);
+        if barrier::parties(&space.segment, cell) == 1 {
+            return Ok(()); // there is nobody else
+        }
+        let seen = waiter::attempt(
+            self.py,
+            &self.base.handle,
+            cell + EVENT,
+            Some(self.deadline),
+            PROBE,
+            || {
+                waiter::look_after(self.py, space, self.limit)?;
+                Ok((!holding::is_owed(&space.segment, object)).then_some(()))
+            },
+        )?;
+        if seen.is_none() {
+            self.mark_broken(&[ACTING], Cause::TimedOut)?;
+        }
+        Ok(())
+    }
+
+    /// The phase in which we left; None if that could not be done in time, and is done later.
+    fn leave(&self) -> PyResult<Option<u64>> {
+        let space = self.base.handle.space;
+        let (left, raised) = surely_until(self.py, self.limit, |patience| {
+            barrier::leave(space, self.open, patience, self.party)
+        });
+        match left {
+            Err(Error::TimedOut) => {
+                barrier::let_go(space, self.open, self.party);
+                raised.map(|()| None)
+            }
+            left => {
+                raised?;
+                left.map(Some).map_err(|error| raise(self.py, error))
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Barrier {
+    #[new]
+    #[pyo3(signature = (parties, address=None))]
+    fn new(
+        py: Python<'_>,
+        parties: i64,
+        address: Option<Address>,
+    ) -> PyResult<PyClassInitializer<Barrier>> {
+        let parties = u64::try_from(parties).unwrap_or(0);
+        if parties == 0 && address.is_none() {
+            return Err(PyValueError::new_err("parties must be > 0"));
+        }
+        let base = Object::make(
+            py,
+            cell::BARRIER,
+            LENGTH,
+            address.as_ref(),
+            |segment, at| {
+                barrier::fill(segment, at, parties);
+            },
+        )?;
+        let (space, object) = (base.handle.space, base.handle.object());
+        let enrolment = Enrolment::new(space, object, Last::Departs);
+        Ok(PyClassInitializer::from(base).add_subclass(Barrier { enrolment }))
+    }
+
+    /// Waits for the others; the last one runs the action, if it is not None.
+    fn _wait(
+        slf: &Bound<'_, Self>,
+        action: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let deadline = Deadline::from_timeout(timeout)?;
+        let limit = Limit::of(Some(deadline));
+        let open = base.handle.open_until(py, limit)?;
+        let open = open.ok_or_else(|| broken(py, base, BROKEN))?;
+        let row = slf.get().row(py, base, &open, limit)?;
+        let row = row.ok_or_else(|| broken(py, base, BROKEN))?;
+        let (cell, object) = (base.handle.cell, base.handle.object());
+        let segment = &base.handle.space.segment;
+        let party = Party { cell, object, row };
+        let wait = Wait {
+            py,
+            base,
+            open: &open,
+            party,
+            deadline,
+            limit,
+        };
+        let joined = wait.join();
+        let (index, went) = match joined {
+            Ok(Joined::As(index)) => (index, wait.fill()),
+            Ok(Joined::Last(index)) => {
+                let acted = wait.see_all().and_then(|()| {
+                    let may_act = !action.is_none() && barrier::phase(segment, cell) == ACTING;
+                    if may_act { wait.act(action) } else { Ok(()) }
+                });
+                let went = match acted {
+                    Ok(()) => wait.advance(&[ACTING], DRAINING),
+                    Err(_) => wait.mark_broken(&[ACTING], Cause::ActionFailed),
+                };
+                (index, went.and_then(|went| acted.map(|()| went)))
+            }
+            joined => {
+                joined?;
+                return Err(broken(py, base, BROKEN));
+            }
+        };
+        let seen = barrier::phase(segment, cell); // until we leave it is that of those inside
+        let phase = wait.leave();
+        let (went, phase) = (went?, phase?.unwrap_or(seen));
+        if went && phase == DRAINING {
+            return Ok(index);
+        }
+        let phase = if phase == RESETTING { phase } else { BROKEN };
+        Err(broken(py, base, phase))
+    }
+
+    /// Make the barrier usable again: those who wait get BrokenBarrierError.
+    fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let open = handle.open(py)?;
+        waiter::look_after(py, handle.space, Limit::NEVER)?; // who has died by now is not missed after it
+        handle.waiting(py, |patience| {
+            barrier::reset(handle.space, &open, patience, handle.cell)
+        })
+    }
+
+    /// Break the barrier: those who wait, and all who come, get BrokenBarrierError until reset().
+    fn abort(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let open = handle.open(py)?;
+        let any = [FILLING, ACTING, DRAINING, RESETTING, BROKEN];
+        handle
+            .waiting(py, |patience| {
+                barrier::mark_broken(
+                    handle.space,
+                    &open,
+                    patience,
+                    handle.cell,
+                    &any,
+                    Cause::Aborted,
+                )
+            })
+            .map(drop)
+    }
+
+    /// Be no party any more: nobody will miss this process when it is killed.
+    ///
+    /// For a process that has waited at the barrier and is not going to wait again, but lives on. It is
+    /// a party again with its next `wait`. Its threads that wait just now go on waiting; `parties`
+    /// does not change. A process that never waited may call it, too: nothing changes.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> barrier = cy.Barrier(1)
+    /// >>> barrier.wait()
+    /// 0
+    /// >>> barrier.leave()
+    fn leave(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let handle = &base.handle;
+        let open = handle.open(py)?;
+        let Some(row) = slf.get().row(py, base, &open, Limit::NEVER)? else {
+            return Ok(());
+        };
+        let (cell, object) = (handle.cell, handle.object());
+        let party = Party { cell, object, row };
+        handle.waiting(py, |patience| {
+            barrier::depart(handle.space, &open, patience, party)
+        })
+    }
+
+    /// How many go on together.
+    #[getter]
+    fn parties(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let handle = &slf.as_super().get().handle;
+        handle.require_open(slf.py())?;
+        Ok(barrier::parties(&handle.space.segment, handle.cell))
+    }
+
+    /// How many wait at this moment.
+    #[getter]
+    fn n_waiting(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let handle = &slf.as_super().get().handle;
+        handle.require_open(slf.py())?;
+        look_if_due(slf.py(), handle.space)?;
+        Ok(barrier::waiting(&handle.space.segment, handle.cell))
+    }
+
+    /// Whether it is broken: a party timed out, died or called abort().
+    #[getter]
+    fn broken(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let handle = &slf.as_super().get().handle;
+        handle.require_open(slf.py())?;
+        look_if_due(slf.py(), handle.space)?;
+        Ok(barrier::phase(&handle.space.segment, handle.cell) == BROKEN)
+    }
+}

@@ -1,0 +1,101 @@
+//! `Condition`: the native part of `courtyard.Condition`, the line of those who wait.
+
+use crate::deadline::Limit;
+use crate::error::{raise, surely_until};
+use crate::object::waiter::{self, Deadline};
+use crate::object::{Address, Object};
+use courtyard_core::cell::{self, EVENT};
+use courtyard_core::condition::{self, LENGTH, Waiter};
+use courtyard_core::error::Error;
+use courtyard_core::holding::Row;
+use courtyard_core::wait;
+use pyo3::prelude::*;
+
+/// Who waits for a notification. `courtyard.Condition` is what programs use.
+#[pyclass(frozen, subclass, extends = Object, module = "courtyard._native")]
+pub struct Condition;
+
+#[pymethods]
+impl Condition {
+    #[new]
+    #[pyo3(signature = (address=None))]
+    fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Condition>> {
+        let base = Object::make(py, cell::CONDITION, LENGTH, address.as_ref(), |_, _| {})?;
+        Ok(PyClassInitializer::from(base).add_subclass(Condition))
+    }
+
+    /// Waits for a notification with the lock given up by `release()`, and takes it again by
+    /// `restore(what release returned)`, whatever happens.
+    #[pyo3(signature = (release, restore, timeout=None))]
+    fn _wait(
+        slf: &Bound<'_, Self>,
+        release: &Bound<'_, PyAny>,
+        restore: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<bool> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let deadline = Deadline::from_timeout(timeout)?;
+        let (space, cell) = (handle.space, handle.cell);
+        let limit = Limit::of(Some(deadline));
+        let Some(open) = handle.open_until(py, limit)? else {
+            return Ok(false);
+        };
+        let object = handle.object();
+        // With the lock held: so no notification of others is missed.
+        let entered = handle.waiting_until(py, limit, |patience| {
+            let row = Row::reserve(space, &open, &mut *patience)?;
+            let waiter = Waiter { cell, object, row };
+            condition::enter(space, &open, patience, waiter).inspect_err(|_| row.give(&open))?;
+            Ok(waiter)
+        })?;
+        let Some(waiter) = entered else {
+            return Ok(false);
+        };
+        let waited = release.call0().and_then(|saved| {
+            let event = cell + EVENT;
+            let look = wait::LOOK_AGAIN;
+            let taken = waiter::attempt(py, handle, event, Some(deadline), look, || {
+                let taken = handle.waiting_until(py, limit, |patience| {
+                    condition::try_take(space, &open, patience, waiter)
+                })?;
+                Ok(taken.filter(|&taken| taken).map(drop))
+            });
+            restore.call1((saved,))?;
+            taken
+        });
+        // Also after Ctrl-C: a notification that came with it is then lost to this thread alone.
+        let (left, raised) = surely_until(py, limit, |patience| {
+            let left = condition::leave(space, &open, patience, waiter)?;
+            waiter.row.give(&open);
+            Ok(left)
+        });
+        if matches!(left, Err(Error::TimedOut)) {
+            condition::let_go(space, &open, waiter);
+        }
+        let taken = waited?.is_some();
+        raised?;
+        match left {
+            Err(Error::TimedOut) => Ok(taken),
+            left => left.map_err(|error| raise(py, error)),
+        }
+    }
+
+    fn _notify(slf: &Bound<'_, Self>, count: i64) -> PyResult<()> {
+        let Ok(count) = u64::try_from(count) else {
+            return Ok(()); // as threading has it
+        };
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let open = handle.open(py)?;
+        handle.waiting(py, |patience| {
+            condition::notify(handle.space, &open, patience, handle.cell, count)
+        })
+    }
+
+    /// How many threads of all processes wait and are not notified yet.
+    #[getter]
+    fn _waiters(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let handle = &slf.as_super().get().handle;
+        handle.require_open(slf.py())?;
+        Ok(condition::unnotified(&handle.space.segment, handle.cell))
+    }
+}

@@ -1,0 +1,97 @@
+//! One entry of a table where it is.
+
+use crate::abi::{Pointer, bound, held, index};
+use crate::codec::identity::{text_key, with_key};
+use crate::codec::{self, Flat};
+use crate::object::Object;
+use courtyard_core::table::{self, Key, Seen};
+use courtyard_core::value::Fresh;
+use pyo3::prelude::*;
+
+/// Runs `work` on a key; None: what the key raises, the general way raises again.
+#[inline(always)]
+fn with_plain_key<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key) -> Option<T>) -> Option<T> {
+    match text_key(key) {
+        Some(text) => work(&text),
+        None => with_key(key, |identity| Ok(work(&identity.key))).ok()?,
+    }
+}
+
+/// The value of a key that is a word, a short text or short bytes, if nothing stands in the way.
+#[inline(always)]
+pub fn find(base: &Object, key: Pointer) -> Option<Pointer> {
+    base.handle.held()?;
+    let (segment, cell, py) = (&base.handle.space.segment, base.handle.cell, held());
+    with_plain_key(&bound(py, key), |key| {
+        let found = table::peek(segment, cell, key)?;
+        let value = match &found.value {
+            &Seen::Word(word) => {
+                return found
+                    .holds()
+                    .then(|| codec::decode_word(py, word).ok())?
+                    .map(Bound::into_ptr);
+            }
+            Seen::Inline(inline) => {
+                let length = inline.length as usize;
+                let fill = |to: &mut [u8]| segment.copy_out(inline.at, to);
+                codec::decode_flat(py, inline.kind, length, fill).ok()?
+            }
+        };
+        value.filter(|_| found.holds()).map(Bound::into_ptr)
+    })
+}
+
+/// Whether there is such a key, if nothing stands in the way.
+#[inline(always)]
+pub fn is_known(base: &Object, key: Pointer) -> Option<bool> {
+    base.handle.held()?;
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    with_plain_key(&bound(held(), key), |key| {
+        table::is_known(segment, cell, key)
+    })
+}
+
+/// Stores a value that takes no encoding in place of another, if nothing stands in the way.
+#[inline(always)]
+pub fn replace(base: &Object, key: Pointer, value: Pointer) -> bool {
+    let (Some(participant), py) = (base.handle.held(), held()) else {
+        return false;
+    };
+    let (key, value) = (bound(py, key), bound(py, value));
+    let Some(flat) = codec::encode_flat(&value) else {
+        return false;
+    };
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let store = |value: &Fresh| {
+        let stored = with_plain_key(&key, |key| {
+            // SAFETY: the GIL is held from before this call until after it.
+            Some(unsafe { table::store_alone(segment, participant, cell, key, value) })
+        });
+        stored.unwrap_or(false)
+    };
+    match flat {
+        Flat::Word(word) => store(&Fresh::Word(word)),
+        Flat::Content(kind, bytes) => store(&Fresh::Bytes(kind, &[bytes])),
+    }
+}
+
+/// Adds an int to one that is a word, if nothing stands in the way; the sum.
+#[inline(always)]
+pub fn add(base: &Object, key: Pointer, n: Option<Pointer>) -> Option<Pointer> {
+    let (participant, py) = (base.handle.held()?, held());
+    let step = n.map_or(Some(1), index)?;
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let sum = with_plain_key(&bound(py, key), |key| {
+        let next = |word| codec::add_word(word, step);
+        // SAFETY: the GIL is held from before this call until after it.
+        unsafe { table::change_alone(segment, participant, cell, key, next) }
+    })?;
+    // A word of ours, and an int: there is no reason but memory why it should not be made.
+    match codec::decode_word(py, sum) {
+        Ok(sum) => Some(sum.into_ptr()),
+        Err(error) => {
+            error.restore(py);
+            Some(std::ptr::null_mut())
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Changes that depend on what is there, and changes of many keys at once.
+
+use super::lock::{acquire, release};
+use super::quick;
+use super::state::{Opened, Table, opened};
+use crate::codec::identity::{self, Identity, with_flat_key, with_key, with_known_key};
+use crate::codec::{self, Buffers, Flat, Links, dict_next, encode_flat, failure};
+use crate::error::changed_inside;
+use crate::object::waiter::Deadline;
+use crate::value::stored::{self, with_fresh};
+use courtyard_core::table::{self, Batch, End, EndSeen, Item, Popped, When};
+use courtyard_core::value::{Fresh, Take};
+use pyo3::prelude::*;
+use pyo3::types::{PyAnyMethods, PyDict, PyList};
+
+/// How often a change is tried beside others before these are locked out.
+const PERSISTENCE: u32 = 30;
+/// How often what others are not locked out of is tried, where but few changes stand in its way.
+const MANY: u32 = 10_000;
+
+/// Reads a key's value, lets `next` say what to store, and stores that if nothing changed meanwhile;
+/// else again. None from `next`: store nothing. No lock is held while Python code runs, unless
+/// others keep winning.
+///
+/// # Errors
+/// What `next` raises, and what storing raises; `RuntimeError` if `next` itself changes the key.
+pub fn update<'py>(
+    slf: &Bound<'py, Table>,
+    key: &Bound<'py, PyAny>,
+    mut next: impl FnMut(Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>>,
+) -> PyResult<()> {
+    let py = slf.py();
+    insist(slf, || {
+        opened(slf, |this| {
+            with_key(key, |identity| {
+                let (value, token) = this.find(py, &identity)?;
+                let done = match next(value)? {
+                    None => true,
+                    Some(new) => this.store(py, key, &identity, &new, When::Unchanged(token))?,
+                };
+                Ok(done.then_some(()))
+            })
+        })
+    })
+}
+
+/// Attempts something until it gives what it came to; after some failures with others locked out.
+///
+/// # Errors
+/// Those of `attempt`; `RuntimeError` if it never gives anything, as it changes the table itself.
+fn insist<T>(
+    slf: &Bound<'_, Table>,
+    mut attempt: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<T> {
+    for _ in 0..PERSISTENCE {
+        if let Some(done) = attempt()? {
+            return Ok(done);
+        }
+    }
+    exclusively(slf, || {
+        // A thread of this process shares no lock with us: it waits now, too.
+        let mut tries = (0..PERSISTENCE).map(|_| attempt());
+        let done = tries.find_map(Result::transpose);
+        done.unwrap_or_else(|| Err(changed_inside("the key")))
+    })
+}
+
+/// Takes a key out and returns its value; None: there is none. A value whose loading may fail is
+/// loaded first, and then taken out if it is still there.
+///
+/// # Errors
+/// What decoding raises; then nothing has changed.
+pub fn take<'py>(
+    slf: &Bound<'py, Table>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = slf.py();
+    let attempt = |this: Opened<'_>, identity: Identity| {
+        let participant = this.open.participant;
+        let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
+        let taken = this.open.handle.waiting(py, |patience| {
+            table::take_if(
+                this.space,
+                participant,
+                patience,
+                this.table,
+                &identity.key,
+                may,
+            )
+        })?;
+        Ok(match taken {
+            Take::Nothing => Some(None),
+            Take::Taken(taken) => Some(Some(stored::decode_taken(
+                py,
+                this.space,
+                participant,
+                taken,
+            )?)),
+            Take::Left => {
+                let (value, token) = this.find(py, &identity)?;
+                let is_taken =
+                    value.is_some() && this.remove(py, &identity, When::Unchanged(token))?;
+                is_taken.then_some(value)
+            }
+        })
+    };
+    insist(slf, || {
+        let taken = opened(slf, |this| {
+            with_known_key(key, |identity| attempt(this, identity))
+        })?;
+        Ok(taken.unwrap_or(Some(None)))
+    })
+}
+
+/// Takes out the key at an end, with its value; None: the table is empty. As `take`.
+///
+/// # Errors
+/// As `take`.
+pub fn pop_end<'py>(
+    slf: &Bound<'py, Table>,
+    end: End,
+) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
+    let py = slf.py();
+    let key_of = |(tag, bytes): &(u8, Vec<u8>), original: &Option<(u8, Vec<u8>)>| {
+        let original = original.as_ref();
+        let original = original.map(|(kind, bytes)| (*kind, bytes.as_slice()));
+        identity::decode(py, table::Key { tag: *tag, bytes }, original)
+            .map_err(|error| failure::at(py, error, "a key"))
+    };
+    let attempt = |this: Opened<'_>| {
+        let participant = this.open.participant;
+        let may = |seen: &EndSeen| {
+            let is_plain = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
+            let original = seen.original.as_ref().map(|(kind, _)| *kind);
+            is_plain(seen.kind) && is_plain(original) && !identity::may_fail(seen.key.0)
+        };
+        let popped = this.open.handle.waiting(py, |patience| {
+            table::pop_end_if(this.space, participant, patience, this.table, end, may)
+        })?;
+        let seen = match popped {
+            Popped::Nothing => return Ok(Some(None)),
+            Popped::Taken((key, original, taken)) => {
+                let value = stored::decode_taken(py, this.space, participant, taken)?;
+                return Ok(Some(Some((key_of(&key, &original)?, value))));
+            }
+            Popped::Left(seen) => seen,
+        };
+        let (tag, bytes) = (seen.key.0, seen.key.1.as_slice());
+        let (value, token) = this.find_key(py, &table::Key { tag, bytes }, Buffers::Own)?;
+        let Some(value) = value.filter(|_| token == seen.token) else {
+            return Ok(None);
+        };
+        let key = key_of(&seen.key, &seen.original)?;
+        let is_taken = this.open.handle.waiting(py, |patience| {
+            table::remove_end(this.space, participant, patience, this.table, end, &seen)
+        })?;
+        Ok(is_taken.then_some(Some((key, value))))
+    };
+    insist(slf, || opened(slf, attempt))
+}
+
+/// Runs `work` while the table's lock is ours.
+///
+/// # Errors
+/// Those of `work`.
+pub fn exclusively<T>(slf: &Bound<'_, Table>, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    acquire(py, handle, Some(Deadline::NEVER))?;
+    let result = work();
+    release(py, handle)?;
+    result
+}
+
+/// Takes keys out and stores the pairs of a dict, at once.
+///
+/// # Errors
+/// What encoding any of them raises, `SpaceFull`; then nothing has changed.
+pub fn change_all(
+    this: Opened<'_>,
+    pairs: &Bound<'_, PyDict>,
+    gone: &Bound<'_, PyList>,
+) -> PyResult<()> {
+    let (py, space, participant) = (pairs.py(), this.space, this.open.participant);
+    let room = (pairs.len() + gone.len()) as u64;
+    let mut items = None;
+    for number in 0..MANY {
+        let is_careful = number > 0;
+        let mut batch = Batch::new(space, participant, room, is_careful);
+        let is_flat = !is_careful && keep_flat(&mut batch, pairs, encode_flat);
+        if !is_flat {
+            // Encoding may run code that changes the dict: so its items are taken before.
+            let items = items.get_or_insert_with(|| pairs.items());
+            batch = Batch::new(space, participant, room, is_careful);
+            items
+                .iter()
+                .try_for_each(|pair| add(this, &mut batch, &pair))?;
+        }
+        for key in gone {
+            with_key(&key, |identity| {
+                batch.remove(&identity.key);
+                Ok(())
+            })?;
+        }
+        let stored = this.open.handle.waiting(py, |patience| {
+            table::store_all(patience, this.table, &mut batch)
+        })?;
+        if stored {
+            return Ok(());
+        }
+    }
+    Err(changed_inside("the way in which a key is written"))
+}
+
+/// Adds the pairs of a dict to a batch, if no Python code runs meanwhile: its keys are texts and ints, and its
+/// values what `flat` makes something of.
+fn keep_flat<'py>(
+    batch: &mut Batch,
+    pairs: &Bound<'py, PyDict>,
+    flat: for<'a> fn(&'a Bound<'py, PyAny>) -> Option<Flat<'a>>,
+) -> bool {
+    let mut position = 0;
+    while let Some((key, value)) = dict_next(pairs.as_any().as_borrowed(), &mut position) {
+        let Some(value) = flat(&value) else {
+            return false;
+        };
+        let kept = with_flat_key(&key, |key| {
+            let (parts, original) = (&mut [&[][..]], None);
+            let value = match value {
+                Flat::Word(word) => Fresh::Word(word),
+                Flat::Content(kind, bytes) => {
+                    parts[0] = bytes;
+                    Fresh::Bytes(kind, parts)
+                }
+            };
+            batch.keep(&Item {
+                key,
+                original,
+                value,
+            })
+        });
+        if kept != Some(true) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Adds a pair, whatever it takes to encode it.
+///
+/// # Errors
+/// What that raises; `SpaceFull`.
+fn add(this: Opened<'_>, batch: &mut Batch, pair: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+    let encoded = codec::encode(&value, Links::Keep)?;
+    with_key(&key, |identity| {
+        let original = identity::original(&key, &identity)?;
+        let original = original
+            .as_ref()
+            .map(|(kind, bytes)| (*kind, bytes.as_slice()));
+        let key = identity.key;
+        with_fresh(pair.py(), this.open, encoded, |patience, value| {
+            let item = Item {
+                key,
+                original,
+                value,
+            };
+            batch.add(patience, this.table, &item)
+        })
+    })
+}
+
+/// The value of a key, the fast way if it can be had so.
+///
+/// # Errors
+/// What decoding raises.
+fn value_of<'py>(
+    this: Opened<'_>,
+    slf: &Bound<'py, Table>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = slf.py();
+    match quick::find(slf.as_super().get(), key.as_ptr()) {
+        // SAFETY: a reference of our own.
+        Some(value) => Ok(Some(unsafe { Bound::from_owned_ptr(py, value) })),
+        None => Ok(with_known_key(key, |identity| Ok(this.find(py, &identity)?.0))?.flatten()),
+    }
+}
+
+/// The values of those of the keys that there are, as they stood together at one moment.
+///
+/// # Errors
+/// What decoding raises.
+pub fn find_all<'py>(
+    this: Opened<'_>,
+    slf: &Bound<'py, Table>,
+    keys: &Bound<'py, PyList>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (py, segment, cell) = (slf.py(), &this.space.segment, this.table.cell);
+    let read = || {
+        let found = PyDict::new(py);
+        for key in keys {
+            if let Some(value) = value_of(this, slf, &key)? {
+                found.set_item(key, value)?;
+            }
+        }
+        Ok(found)
+    };
+    if keys.len() < 2 {
+        return read(); // one value is whole by itself
+    }
+    for _ in 0..PERSISTENCE {
+        let before = table::version(segment, cell);
+        let found = read()?;
+        // Each value was whole; together they stood so if nothing changed meanwhile.
+        if table::version(segment, cell) == before {
+            return Ok(found);
+        }
+    }
+    exclusively(slf, read)
+}
+
+/// Adds the values of a dict to those of its keys, or takes them off, at once.
+///
+/// # Errors
+/// What an addition raises; then nothing has changed.
+pub fn add_all(slf: &Bound<'_, Table>, pairs: &Bound<'_, PyDict>, negative: bool) -> PyResult<()> {
+    let is_done = opened(slf, |this| {
+        let (space, participant) = (this.space, this.open.participant);
+        let batch = Batch::new(space, participant, pairs.len() as u64, false);
+        let mut batch = batch.merging(codec::sum_of_words);
+        let flat = if negative { taken_off } else { added };
+        if !keep_flat(&mut batch, pairs, flat) {
+            return Ok(false);
+        }
+        this.open.handle.waiting(pairs.py(), |patience| {
+            table::store_all(patience, this.table, &mut batch)
+        })
+    })?;
+    if is_done {
+        return Ok(());
+    }
+    exclusively(slf, || {
+        opened(slf, |this| add_each(this, slf, pairs, negative))
+    })
+}
+
+fn added<'a>(n: &'a Bound<'_, PyAny>) -> Option<Flat<'a>> {
+    codec::step_word(codec::encode_word(n)?, false).map(Flat::Word)
+}
+
+fn taken_off<'a>(n: &'a Bound<'_, PyAny>) -> Option<Flat<'a>> {
+    codec::step_word(codec::encode_word(n)?, true).map(Flat::Word)
+}
+
+/// As `add_all`, of values of any kind; the table's lock is ours.
+fn add_each(
+    this: Opened<'_>,
+    slf: &Bound<'_, Table>,
+    pairs: &Bound<'_, PyDict>,
+    negative: bool,
+) -> PyResult<()> {
+    let py = pairs.py();
+    let sums = PyDict::new(py);
+    for pair in pairs.items() {
+        let (key, mut n): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
+        if negative {
+            n = n.neg()?;
+        }
+        let sum = match value_of(this, slf, &key)? {
+            Some(value) => value.add(&n)?,
+            None => n,
+        };
+        sums.set_item(key, sum)?;
+    }
+    change_all(this, &sums, &PyList::empty(py))
+}

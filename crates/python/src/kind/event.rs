@@ -1,0 +1,81 @@
+//! `Event`: the native part of `courtyard.Event`.
+
+use crate::deadline::Limit;
+use crate::object::waiter::{self, Deadline};
+use crate::object::{Address, Object};
+use courtyard_core::cell::{self, EVENT, change_alone};
+use courtyard_core::{flag, wait};
+use pyo3::prelude::*;
+
+/// A flag to wait for. `courtyard.Event` is what programs use.
+#[pyclass(frozen, subclass, extends = Object, module = "courtyard._native")]
+pub struct Event;
+
+fn turn(slf: &Bound<'_, Event>, on: bool) -> PyResult<()> {
+    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    let open = handle.open(py)?;
+    let (segment, cell) = (&handle.space.segment, handle.cell);
+    // SAFETY: the GIL is held from before this call until after it.
+    let done = unsafe {
+        change_alone(segment, &open, cell, false, || {
+            flag::turn(segment, cell, on)
+        })
+    };
+    match done {
+        Some(()) => Ok(()),
+        None => handle.waiting(py, |patience| {
+            flag::change(handle.space, &open, patience, cell, on)
+        }),
+    }
+}
+
+#[pymethods]
+impl Event {
+    #[new]
+    #[pyo3(signature = (address=None))]
+    fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Event>> {
+        let base = Object::make(py, cell::FLAG, 0, address.as_ref(), |_, _| {})?;
+        Ok(PyClassInitializer::from(base).add_subclass(Event))
+    }
+
+    /// Set the flag and wake all who wait, even if clear() follows at once.
+    fn set(slf: &Bound<'_, Self>) -> PyResult<()> {
+        turn(slf, true)
+    }
+
+    /// Clear the flag: wait() waits again.
+    fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
+        turn(slf, false)
+    }
+
+    /// Return whether the flag is set.
+    fn is_set(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let handle = &slf.as_super().get().handle;
+        handle.require_open(slf.py())?;
+        Ok(flag::is_set(flag::word(&handle.space.segment, handle.cell)))
+    }
+
+    /// Wait until the flag is set, at most timeout seconds; return whether it was.
+    ///
+    /// It sleeps without using the CPU. Ctrl-C works at once.
+    ///
+    /// >>> import courtyard as cy
+    /// >>> cy.Event().wait(timeout=0.01)
+    /// False
+    #[pyo3(signature = (timeout=None))]
+    fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<bool> {
+        let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+        let deadline = Deadline::from_timeout(timeout)?;
+        let Some(_open) = handle.open_until(py, Limit::of(Some(deadline)))? else {
+            return Ok(false);
+        };
+        let (space, cell) = (handle.space, handle.cell);
+        let before = flag::word(&space.segment, cell);
+        let event = cell + EVENT;
+        let set = waiter::attempt(py, handle, event, Some(deadline), wait::LOOK_AGAIN, || {
+            let now = flag::word(&space.segment, cell);
+            Ok(flag::was_set(before, now).then_some(()))
+        })?;
+        Ok(set.is_some())
+    }
+}

@@ -1,0 +1,208 @@
+//! A list or a deque in use.
+
+use crate::codec::{self, Buffers, Encoded, Links, failure};
+use crate::object::{Object, Use};
+use crate::thread::thread_writer;
+use crate::value::reference::again;
+use crate::value::stored::{self, with_buffer, with_fresh};
+use courtyard_core::list::{self, Element, End, Places, Token};
+use courtyard_core::space::Space;
+use courtyard_core::value::Take;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// What lists and deques have in common.
+#[pyclass(frozen, subclass, extends = Object, module = "courtyard._native")]
+pub struct Sequence;
+
+/// Values in a row among processes and threads. `courtyard.List` is what programs use.
+#[pyclass(frozen, subclass, extends = Sequence, module = "courtyard._native")]
+pub struct List;
+
+/// Values in a row, to be put in and taken out at both ends. `courtyard.Deque` is what programs use.
+#[pyclass(frozen, subclass, extends = Sequence, module = "courtyard._native")]
+pub struct Deque;
+
+/// A list in use.
+#[derive(Clone, Copy)]
+pub struct Opened<'a> {
+    pub space: &'static Space,
+    pub open: &'a Use<'a>,
+    pub list: list::List,
+    /// What messages call it.
+    pub is_deque: bool,
+}
+
+impl Opened<'_> {
+    pub fn most(self) -> Option<u64> {
+        list::most(&self.space.segment, self.list.cell)
+    }
+
+    /// The element with that index, and which state of the list that was.
+    pub fn get<'py>(
+        self,
+        py: Python<'py>,
+        index: i64,
+    ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
+        let participant = self.open.participant;
+        let read = |buffer: &mut Vec<u8>| {
+            let (found, token) = self.open.handle.waiting(py, |patience| {
+                list::get(self.space, participant, patience, self.list, index, buffer)
+            })?;
+            let Some(found) = found else {
+                return Ok(Some((None, token)));
+            };
+            let value = stored::decode(py, self.space, participant, found, buffer, Buffers::Own)?;
+            Ok(value.map(|value| (Some(value), token)))
+        };
+        again(py, || with_buffer(read)).map_err(|error| at_index(py, error, index))
+    }
+
+    pub fn look(self, py: Python<'_>) -> PyResult<Token> {
+        self.open.handle.waiting(py, |patience| {
+            list::look(self.space, self.open.participant, patience, self.list)
+        })
+    }
+
+    pub fn snapshot(
+        self,
+        py: Python<'_>,
+        choose: &dyn Fn(u64) -> Places,
+    ) -> PyResult<(Vec<Element>, Token)> {
+        self.open.handle.waiting(py, |patience| {
+            let participant = self.open.participant;
+            list::snapshot(self.space, participant, patience, self.list, choose)
+        })
+    }
+
+    /// The elements that `choose` wants, as a plain list.
+    pub fn values<'py>(
+        self,
+        py: Python<'py>,
+        choose: &dyn Fn(u64) -> Places,
+    ) -> PyResult<(Bound<'py, PyList>, Token)> {
+        let places = std::cell::Cell::new(None);
+        let noted = |length| {
+            places.set(Some(choose(length)));
+            choose(length)
+        };
+        let read = || {
+            let (elements, token) = self.snapshot(py, &noted)?;
+            let (space, participant) = (self.space, self.open.participant);
+            let decode = |each: &Element| {
+                let copied = match each {
+                    Ok(word) => Ok(*word),
+                    Err((kind, bytes)) => Err((*kind, bytes.as_slice())),
+                };
+                stored::decode_copied(py, space, participant, copied)
+            };
+            let mut values = Vec::with_capacity(elements.len());
+            let place = |at: usize| places.get().map_or(0, |places| places.at(at as u64));
+            for (at, each) in elements.iter().enumerate() {
+                let value = decode(each).map_err(|error| at_index(py, error, place(at)))?;
+                let Some(value) = value else {
+                    return Ok(None);
+                };
+                values.push(value);
+            }
+            Ok(Some((values, token)))
+        };
+        let (values, token) = again(py, read)?;
+        Ok((PyList::new(py, values)?, token))
+    }
+
+    /// Puts a value at an end; with a token, false says that something changed since.
+    pub fn push(
+        self,
+        py: Python<'_>,
+        end: End,
+        encoded: Encoded<'_, '_>,
+        when: Option<Token>,
+    ) -> PyResult<bool> {
+        let (space, participant, list) = (self.space, self.open.participant, self.list);
+        with_fresh(py, self.open, encoded, |patience, value| {
+            list::push(space, participant, patience, list, end, &value, when)
+        })
+    }
+
+    pub fn append(self, py: Python<'_>, end: End, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let encoded = codec::encode(value, Links::Keep)?;
+        self.push(py, end, encoded, None).map(drop)
+    }
+
+    /// Takes the value at an end. One whose loading may fail is loaded first, and then taken if
+    /// nothing changed meanwhile; None: something did.
+    pub fn pop<'py>(self, py: Python<'py>, end: End) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let participant = self.open.participant;
+        let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
+        let taken = self.open.handle.waiting(py, |patience| {
+            list::pop_if(self.space, participant, patience, self.list, end, may)
+        })?;
+        match taken {
+            Take::Taken(taken) => {
+                stored::decode_taken(py, self.space, participant, taken).map(Some)
+            }
+            Take::Left => {
+                let index = if end == End::First { 0 } else { -1 };
+                let (value, token) = self.get(py, index)?;
+                let is_taken = self.open.handle.waiting(py, |patience| {
+                    list::drop_end(self.space, participant, patience, self.list, end, token)
+                })?;
+                Ok(value.filter(|_| is_taken))
+            }
+            Take::Nothing if self.is_deque => Err(PyIndexError::new_err("pop from an empty deque")),
+            Take::Nothing => Err(PyIndexError::new_err("pop from empty list")),
+        }
+    }
+
+    pub fn out_of_range(self, what: &str) -> PyErr {
+        match self.is_deque {
+            true => PyIndexError::new_err("deque index out of range"),
+            false => PyIndexError::new_err(format!("list {what} out of range")),
+        }
+    }
+}
+
+/// All elements, in their order.
+pub fn all(count: u64) -> Places {
+    Places {
+        first: 0,
+        step: 1,
+        count,
+    }
+}
+
+/// Runs `work` on the list, which stays open meanwhile.
+pub fn opened<T>(
+    slf: &Bound<'_, Sequence>,
+    work: impl FnOnce(Opened<'_>) -> PyResult<T>,
+) -> PyResult<T> {
+    let handle = &slf.as_super().get().handle;
+    let open = handle.open(slf.py())?;
+    let done = work(Opened {
+        space: handle.space,
+        open: &open,
+        list: thread_writer(handle.cell),
+        is_deque: slf.is_instance_of::<Deque>(),
+    });
+    done.map_err(|error| failure::of(slf, error))
+}
+
+/// Adds to a `LoadError` which value could not be loaded.
+pub fn at_index<'py>(py: Python<'py>, error: PyErr, index: impl IntoPyObject<'py>) -> PyErr {
+    failure::at_key(py, error, "the value at index", || {
+        index.into_bound_py_any(py)
+    })
+}
+
+/// How many elements there are.
+///
+/// # Errors
+/// Those of the handle.
+pub fn length(slf: &Bound<'_, Sequence>) -> PyResult<u64> {
+    opened(slf, |this| {
+        Ok(list::count(&this.space.segment, this.list.cell))
+    })
+}

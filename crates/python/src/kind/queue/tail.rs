@@ -1,0 +1,214 @@
+//! Putting items.
+
+use super::item::KIND_LINKED;
+use super::order::Sorted;
+use super::state::{Queue, full, refused, shut_down};
+use crate::codec::{self, Encoded, Links};
+use crate::deadline::Limit;
+use crate::object::Object;
+use crate::object::waiter::{self, Deadline};
+use crate::value::reference::{self, Foreign};
+use courtyard_core::lock::PROBE;
+use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
+use courtyard_core::roster::ObjectId;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+impl Queue {
+    /// Puts a small item if nothing stands in the way.
+    #[inline(always)]
+    pub fn quick_put(&self, base: &Object, item: &Bound<'_, PyAny>) -> Option<Put> {
+        if self.order != Order::Fifo {
+            return None;
+        }
+        let participant = base.handle.held()?;
+        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        let put = |fresh: &Fresh| {
+            // SAFETY: the GIL is held from before this call until after it.
+            unsafe { queue::put_alone(segment, participant, cell, fresh) }
+        };
+        // What encoding raises, the general way raises again.
+        match codec::encode(item, Links::Keep).ok()? {
+            Encoded::Word(word) => put(&Fresh::Word(word)),
+            Encoded::Block(block) if block.links.is_empty() => {
+                block.with_parts(|parts, _| put(&Fresh::Bytes(block.kind, parts)))
+            }
+            Encoded::Block(_) => None,
+        }
+    }
+}
+
+/// Puts an item the quick way or the general one.
+pub fn put_one(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    if slf.get().quick_put(slf.as_super().get(), item) == Some(Put::Done) {
+        return Ok(());
+    }
+    put(slf, item, wait).or_else(|error| spare(slf, item, error))
+}
+
+/// Puts an item; `wait` says until when to wait for room.
+///
+/// # Errors
+/// `queue.Full`, `ShutDown`, `SpaceFull`, what pickling raises; `ValueError`: it can never fit.
+pub fn put(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let handle = &slf.as_super().get().handle;
+    let Some(_open) = handle.open_until(slf.py(), Limit::of(wait))? else {
+        return Err(full(slf.py()));
+    };
+    put_encoded(slf, item, &codec::encode(item, Links::Keep)?, wait)
+}
+
+/// As `put`, of an item that is encoded.
+///
+/// # Errors
+/// As `put`.
+pub fn put_encoded(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    encoded: &Encoded<'_, '_>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    match encoded {
+        Encoded::Word(word) if slf.get().order == Order::Lifo => {
+            let (kind, word) = (queue::VALUE_WORD, word.to_ne_bytes());
+            put_parts(slf, item, (kind, None), &[&word], wait)
+        }
+        Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(*word), wait),
+        Encoded::Block(block) => block.with_parts(|parts, _| {
+            if block.links.is_empty() {
+                return put_parts(slf, item, (block.kind, None), parts, wait);
+            }
+            let (py, space) = (slf.py(), slf.as_super().get().handle.space);
+            let luggage = reference::pack(py, space, block.kind, &block.links, Foreign::Ticketed)?;
+            let mut all = vec![luggage.bytes.as_slice()];
+            all.extend(parts);
+            put_parts(slf, item, (KIND_LINKED, Some(&luggage.objects)), &all, wait)
+        }),
+    }
+}
+
+/// Puts an item's bytes, in a block if they are many, or keep objects, or the queue is no ring.
+fn put_parts(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    (kind, objects): (u8, Option<&[ObjectId]>),
+    parts: &[&[u8]],
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let length = match objects {
+        Some(objects) => queue::length_linked(objects, parts),
+        None => parts.iter().map(|part| part.len() as u64).sum(),
+    };
+    if objects.is_none() && length <= INLINE && slf.get().order == Order::Fifo {
+        return put_fresh(slf, item, &Fresh::Bytes(kind, parts), wait);
+    }
+    let open = base.handle.open(py)?;
+    let (space, participant) = (base.handle.space, open.participant);
+    if let Some(put) = queue::never_fits(&space.segment, base.handle.cell, length) {
+        return Err(refused(slf, put, queue::bytes_of(length))); // before room is looked for, and waited for
+    }
+    // A full space is like a full queue while a `get` could make room.
+    let event = base.handle.cell + ROOM;
+    let limit = Limit::of(wait);
+    let shutdowns = queue::shutdowns(&space.segment, base.handle.cell);
+    let fresh = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
+        let is_over = queue::is_over(&space.segment, base.handle.cell, shutdowns);
+        let fresh = base
+            .handle
+            .copying_until(py, length, limit, |patience| match objects {
+                Some(objects) => {
+                    queue::prepare_linked(space, participant, patience, kind, objects, parts)
+                }
+                None => queue::prepare(space, participant, patience, kind, parts),
+            });
+        match if_room(py, base, wait, fresh)? {
+            None if is_over => Err(shut_down(slf, true)),
+            fresh => Ok(fresh),
+        }
+    })?;
+    match fresh {
+        Some(fresh) => put_fresh(slf, item, &fresh, wait),
+        None => Err(full(py)),
+    }
+}
+
+/// None instead of `SpaceFull` where waiting may help.
+fn if_room<T>(
+    py: Python<'_>,
+    base: &Object,
+    wait: Option<Deadline>,
+    done: PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    done.or_else(|error| {
+        let is_full = error.is_instance_of::<PyMemoryError>(py);
+        let helps = wait.is_some() && is_full && queue::counts(segment, cell).0 > 0;
+        if helps { Ok(None) } else { Err(error) }
+    })
+}
+
+/// Puts what lies in the ring itself, or in a block that is made.
+///
+/// # Errors
+/// As `put`.
+pub fn put_fresh(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    fresh: &Fresh,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let (py, base) = (slf.py(), slf.as_super().get());
+    let open = base.handle.open(py)?;
+    let (space, queue) = (base.handle.space, Queue::queue(base));
+    let event = base.handle.cell + ROOM;
+    let limit = Limit::of(wait);
+    let shutdowns = queue::shutdowns(&space.segment, queue.cell);
+    let done = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
+        let is_over = queue::is_over(&space.segment, queue.cell, shutdowns);
+        let Some(sorted) = Sorted::take(slf, limit)? else {
+            return Ok(None);
+        };
+        let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
+        let sift = sift.transpose()?;
+        let done = base
+            .handle
+            .waiting_until(py, limit, |patience| match &sift {
+                Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
+                None => queue::put(space, &open, patience, queue, fresh),
+            });
+        let done = done.map(|put| put.filter(|&put| put != Put::Full));
+        let done = if_room(py, base, wait, done)?;
+        Ok(done.or(is_over.then_some(Put::ShutDown)))
+    })?;
+    match done.unwrap_or(Put::Full) {
+        Put::Done => Ok(()),
+        put => {
+            let item = queue::of_fresh(&space.segment, queue.cell, fresh);
+            Err(refused(slf, put, item.unwrap_or(0)))
+        }
+    }
+}
+
+/// What multiprocessing does with an item that it cannot pickle: its queues have a hook for it.
+pub fn spare(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let hook = intern!(slf.py(), "_on_queue_feeder_error");
+    let is_ours = error.is_instance_of::<PyValueError>(slf.py()) || {
+        let value = error.value(slf.py());
+        let module = value.get_type().getattr("__module__")?.to_string();
+        module == "_queue" || module == "queue" || module.starts_with("courtyard")
+    };
+    if is_ours || !slf.get_type().hasattr(hook)? {
+        return Err(error);
+    }
+    slf.call_method1(hook, (error, item)).map(drop)
+}

@@ -1,0 +1,514 @@
+//! What every handle has: which object it holds, as whom, and until when.
+
+use super::address::{Address, UNMADE, address};
+use super::pending;
+use crate::deadline::{self, Limit};
+use crate::ending;
+use crate::error::{copying, named, raise, waiting};
+use crate::policy;
+use crate::process;
+use courtyard_core::cell;
+use courtyard_core::directory::{self, Ticket};
+use courtyard_core::error::Result;
+use courtyard_core::participant::Participant;
+use courtyard_core::roster::ObjectId;
+use courtyard_core::space::{Patience, Space, at_once};
+use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+use std::cell::Cell;
+use std::path::Path;
+
+pub struct Handle {
+    pub space: &'static Space,
+    pub(super) object: ObjectId,
+    row: u64,
+    /// The first word of the object's cell.
+    pub cell: u64,
+    pub length: u64,
+    /// As whom this process held the object when last asked: changes with a fork.
+    pub(super) holder: AtomicPtr<Participant>,
+    closed: AtomicBool,
+    /// Whether we count as a way into the space.
+    way: AtomicBool,
+    /// Views on our memory: they keep us, and so the object, open.
+    views: AtomicU32,
+    /// Operations under way in any thread, and as whom: those of the threads of a parent mean nothing
+    /// in its forked child.
+    uses: AtomicU32,
+    user: AtomicPtr<Participant>,
+    /// What keeps our membership beyond an operation.
+    kept: AtomicU32,
+    /// Whether `__init__` has been called, or never will be.
+    settled: AtomicBool,
+    /// The class whose `__init__` is to make the object, by calling ours (`subclass`): until then this
+    /// is a closed handle of nothing.
+    unmade: Option<Box<str>>,
+}
+
+thread_local! {
+    /// Whether pickles that are loaded stay as they are: they will be loaded again.
+    static KEEPS_TICKETS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Loads what will be loaded again: the objects in it stay alive for that.
+pub fn keeping_tickets<T>(load: impl FnOnce() -> T) -> T {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            KEEPS_TICKETS.set(self.0);
+        }
+    }
+    let _back = Back(KEEPS_TICKETS.replace(true));
+    load()
+}
+
+impl Handle {
+    /// Makes a new object where this thread makes them: in the private space, as a rule.
+    ///
+    /// # Errors
+    /// `SpaceFull`, `OSError`.
+    pub fn create(
+        py: Python<'_>,
+        kind: u64,
+        length: u64,
+        fill: impl FnOnce(&Space, u64) + Send,
+    ) -> PyResult<Handle> {
+        Handle::made(py, length, |space, participant, patience| {
+            cell::create(space, participant, patience, kind, length, |at| {
+                fill(space, at)
+            })
+        })
+    }
+
+    /// The handle of an object just made, with `length` bytes to fill.
+    ///
+    /// # Errors
+    /// As `create`.
+    pub fn made(
+        py: Python<'_>,
+        length: u64,
+        make: impl FnOnce(&'static Space, &'static Participant, Patience) -> Result<(ObjectId, u64)>
+        + Send,
+    ) -> PyResult<Handle> {
+        let space = process::home(py)?;
+        process::catch_up();
+        let participant = waiting(py, |patience| space.participate(patience))?;
+        let (object, row) = copying(py, length, |patience| make(space, participant, patience))?;
+        Handle::new(py, space, participant, object, row)
+    }
+
+    /// Loads the object that a pickle names.
+    ///
+    /// # Errors
+    /// `NotFound` if it is gone; `OSError`, `CorruptError`.
+    pub fn load(py: Python<'_>, address: &Address, kind: u64) -> PyResult<Handle> {
+        let (path, uuid, row, serial, ticket, id) = address;
+        if *uuid == 0 && *row == UNMADE {
+            return Handle::unmade(py, path);
+        }
+        if path.is_empty() {
+            let (space, participant, object, member) = pending::arrive(py, address)?;
+            return Handle::new(py, space, participant, object, member)?.of_kind(py, kind);
+        }
+        let space = process::attached(py, Path::new(path), *uuid)?;
+        process::catch_up();
+        let _way = process::Way::new(space);
+        let participant = waiting(py, |patience| space.participate(patience))?;
+        let object = ObjectId {
+            row: *row,
+            serial: *serial,
+        };
+        let ticket = match KEEPS_TICKETS.get() {
+            true => Ticket::NONE,
+            false => Ticket {
+                row: *ticket,
+                id: *id,
+            },
+        };
+        let member = waiting(py, |patience| {
+            directory::receive(space, participant, patience, object, ticket)
+        })?;
+        Handle::new(py, space, participant, object, member)?.of_kind(py, kind)
+    }
+
+    /// What stands for an object until its class's `__init__` has it made.
+    fn unmade(py: Python<'_>, class: &str) -> PyResult<Handle> {
+        Ok(Handle {
+            space: process::home(py)?,
+            object: ObjectId { row: 0, serial: 0 },
+            row: 0,
+            cell: 0,
+            length: 0,
+            holder: AtomicPtr::default(),
+            closed: AtomicBool::new(true),
+            way: AtomicBool::new(false),
+            views: AtomicU32::new(0),
+            uses: AtomicU32::new(0),
+            user: AtomicPtr::default(),
+            kept: AtomicU32::new(0),
+            settled: AtomicBool::new(false),
+            unmade: Some(class.into()),
+        })
+    }
+
+    pub fn is_made(&self) -> bool {
+        self.unmade.is_none()
+    }
+
+    /// Whether the object has so many bytes, or is not made yet.
+    pub fn has_length(&self, length: u64) -> bool {
+        self.length == length || !self.is_made()
+    }
+
+    /// Notes that `__init__` is called; whether it was before.
+    pub fn settle(&self) -> bool {
+        let before = self.settled.load(Ordering::Relaxed); // changed with the GIL
+        self.settled.store(true, Ordering::Relaxed);
+        before
+    }
+
+    fn of_kind(self, py: Python<'_>, kind: u64) -> PyResult<Handle> {
+        self.settle(); // it was when the object was made
+        let opened = cell::open(&self.space.segment, self.object);
+        let (_, found, _) = opened.map_err(|error| raise(py, error))?;
+        if found != kind {
+            return Err(named(
+                py,
+                "WrongType",
+                format!("expected a cell of kind {kind}, found kind {found}"),
+            ));
+        }
+        Ok(self)
+    }
+
+    fn new(
+        py: Python<'_>,
+        space: &'static Space,
+        participant: &'static Participant,
+        object: ObjectId,
+        row: u64,
+    ) -> PyResult<Handle> {
+        let opened = cell::open(&space.segment, object);
+        let (cell, _, length) = opened.map_err(|error| raise(py, error))?;
+        let holder = AtomicPtr::default();
+        if !policy::is_distrusted(space) {
+            holder.store(
+                std::ptr::from_ref(participant).cast_mut(),
+                Ordering::Relaxed,
+            );
+        }
+        let (views, uses, kept) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+        let user = AtomicPtr::default();
+        user.store(
+            std::ptr::from_ref(participant).cast_mut(),
+            Ordering::Relaxed,
+        );
+        process::enter(space); // until `depart`
+        Ok(Handle {
+            space,
+            object,
+            row,
+            cell,
+            length,
+            holder,
+            closed: AtomicBool::default(),
+            way: AtomicBool::new(true),
+            views,
+            uses,
+            user,
+            kept,
+            settled: AtomicBool::new(false),
+            unmade: None,
+        })
+    }
+
+    /// Who we are, if that is settled: the object is open, and we are who opened it.
+    #[inline(always)]
+    pub fn held(&self) -> Option<&'static Participant> {
+        let registered = self.space.registered();
+        let known = registered == self.holder.load(Ordering::Relaxed) && !registered.is_null();
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        known.then(|| unsafe { &*registered })
+    }
+
+    /// Who we are, if the object is ours to use: checked again after a fork. While the result
+    /// lives, a `close()` by another thread waits with giving the object back.
+    ///
+    /// # Errors
+    /// `Closed`; `NotFound` in a child that could not inherit it.
+    #[inline]
+    pub fn open(&self, py: Python<'_>) -> PyResult<Use<'_>> {
+        let participant = self.require_open(py)?;
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        ending::enter(py);
+        Ok(Use {
+            handle: self,
+            participant,
+            before: policy::enter(self.space),
+        })
+    }
+
+    /// As `open`, also after `close()`: for who has it retained.
+    ///
+    /// # Errors
+    /// `NotFound` as `open`.
+    pub fn open_retained(&self, py: Python<'_>) -> PyResult<Use<'_>> {
+        if !self.is_closed() || !self.is_made() {
+            return self.open(py);
+        }
+        let participant = waiting(py, |patience| self.space.participate(patience))?;
+        let me = std::ptr::from_ref(participant).cast_mut();
+        if self.user.swap(me, Ordering::Relaxed) != me {
+            self.uses.store(0, Ordering::Relaxed);
+        }
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        ending::enter(py);
+        Ok(Use {
+            handle: self,
+            participant,
+            before: policy::enter(self.space),
+        })
+    }
+
+    /// As `open`, until `limit`: in a forked child the first use may take waiting. None: it took too long.
+    ///
+    /// # Errors
+    /// As `open`.
+    #[inline]
+    pub fn open_until(&self, py: Python<'_>, limit: Limit) -> PyResult<Option<Use<'_>>> {
+        match self.held() {
+            Some(_) => self.open(py).map(Some),
+            None => deadline::until(limit, || self.open(py)),
+        }
+    }
+
+    /// Who we are, as `open`, for what only looks and does so at once.
+    ///
+    /// # Errors
+    /// As `open`.
+    #[inline]
+    pub fn require_open(&self, py: Python<'_>) -> PyResult<&'static Participant> {
+        self.held().map_or_else(|| self.reopen(py), Ok)
+    }
+
+    #[cold]
+    fn reopen(&self, py: Python<'_>) -> PyResult<&'static Participant> {
+        if let Some(class) = &self.unmade {
+            let what = format!("{class}.__init__() must call super().__init__() before this");
+            return Err(named(py, "NotMade", what));
+        }
+        if self.is_closed() {
+            return Err(named(
+                py,
+                "Closed",
+                "this handle is closed in this process; keep another one".into(),
+            ));
+        }
+        let participant = waiting(py, |patience| {
+            let participant = self.space.participate(&mut *patience)?;
+            self.space.settle_up(patience)?;
+            Ok(participant)
+        })?;
+        let _ = self.space.catch_up(&mut at_once());
+        if !directory::is_member(self.space, participant, self.row, self.object) {
+            return Err(named(
+                py,
+                "NotFound",
+                "the object was gone when this process, forked without Python's knowledge, first \
+                 used it; fork with os.fork or multiprocessing, or keep it open in the parent"
+                    .into(),
+            ));
+        }
+        let me = std::ptr::from_ref(participant).cast_mut();
+        if self.user.swap(me, Ordering::Relaxed) != me {
+            self.uses.store(0, Ordering::Relaxed);
+        }
+        // With no holder known every use comes here, and then says what it may do, or does what was put
+        // off.
+        if !policy::is_distrusted(self.space) && !self.space.is_behind() {
+            self.holder.store(me, Ordering::Relaxed);
+        }
+        Ok(participant)
+    }
+
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+
+    /// Which object it is: the space's UUID, row and serial.
+    pub fn identity(&self) -> (u128, u64, u64) {
+        (self.space.uuid, self.object.row, self.object.serial)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The name that it is found by, if it has one.
+    ///
+    /// # Errors
+    /// `Closed`, `CorruptError`.
+    pub fn name(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let participant = self.open(py)?;
+        waiting(py, |patience| {
+            directory::name_of(self.space, &participant, patience, self.object)
+        })
+    }
+
+    /// The name as messages have it, in quotes; None: it has none, or that cannot be said at once.
+    #[cold]
+    pub fn shown_name(&self, py: Python<'_>) -> Option<String> {
+        let participant = self.open_until(py, Limit::of(None)).ok()??;
+        let name = self.waiting_until(py, Limit::of(None), |patience| {
+            directory::name_of(self.space, &participant, patience, self.object)
+        });
+        name.ok()??.map(|name| format!("{name:?}"))
+    }
+
+    /// A reference for a pickle on its way.
+    ///
+    /// # Errors
+    /// `Closed`, `NotFound`, `SpaceFull`.
+    pub fn address(&self, py: Python<'_>) -> PyResult<Address> {
+        let participant = self.open(py)?;
+        let ticket = waiting(py, |patience| {
+            directory::send(self.space, &participant, patience, self.object)
+        })?;
+        Ok(address(self.space, self.object, ticket))
+    }
+
+    /// # Errors
+    /// `BufferError` while views exist.
+    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let views = self.views.load(Ordering::Relaxed);
+        if views > 0 {
+            return Err(PyBufferError::new_err(format!(
+                "{views} view(s) of this object exist; release them before close()"
+            )));
+        }
+        if !self.is_closed() {
+            waiting(py, |patience| self.leave(patience))?;
+        }
+        Ok(())
+    }
+
+    fn leave(&self, patience: Patience) -> Result<()> {
+        let was_closed = self.closed.swap(true, Ordering::Relaxed);
+        self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
+        // Whoever still uses it gives it back.
+        if was_closed || self.is_used() {
+            Ok(())
+        } else {
+            self.depart(patience)
+        }
+    }
+
+    /// Whether somebody in this process still needs our membership.
+    fn is_used(&self) -> bool {
+        let me = self.space.registered() == self.user.load(Ordering::Relaxed);
+        self.kept.load(Ordering::Relaxed) > 0 || me && self.uses.load(Ordering::Relaxed) > 0
+    }
+
+    /// Gives our membership back, and with the last one the object's memory. Where it fails it is
+    /// done later.
+    fn depart(&self, patience: Patience) -> Result<()> {
+        let _way = self.take_way();
+        if let Some(participant) = self.member() {
+            directory::leave(self.space, participant, patience, self.row)?;
+        }
+        Ok(())
+    }
+
+    /// As `depart`, where nobody can wait.
+    fn depart_at_once(&self) {
+        let _way = self.take_way();
+        if let Some(participant) = self.member() {
+            directory::let_go(self.space, participant, self.row);
+            process::look_back(self.space);
+        }
+    }
+
+    /// Our way into the space, whoever ends it first.
+    fn take_way(&self) -> Option<process::Way> {
+        let is_ours = self.way.swap(false, Ordering::Relaxed);
+        is_ours.then(|| process::Way::noted(self.space))
+    }
+
+    /// As whom we hold the object, if we do.
+    fn member(&self) -> Option<&'static Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let participant = unsafe { self.space.registered().as_ref() };
+        let noted = || self.space.roster.holds(self.row, self.object);
+        if participant.is_none() && noted() {
+            self.space.roster.forget(self.row); // forked behind our back: nothing is held yet
+        }
+        participant.filter(|participant| {
+            directory::is_member(self.space, participant, self.row, self.object)
+                || self.space.is_owing() && noted()
+        })
+    }
+
+    /// Keeps our membership, as a running operation does, also after `close()`: for a view that
+    /// must stay good until `give_up`. The handle is open.
+    pub fn retain(&self) {
+        self.kept.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ends what `retain` began; the last one gives a closed handle's membership back.
+    pub fn give_up(&self) {
+        self.kept.fetch_add(u32::MAX, Ordering::Relaxed);
+        self.depart_if_over();
+    }
+
+    fn depart_if_over(&self) {
+        if self.is_closed() && !self.is_used() {
+            self.depart_at_once();
+        }
+    }
+
+    pub fn export(&self) {
+        self.views.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn unexport(&self) {
+        self.views.fetch_add(u32::MAX, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // In use by nobody any more; what was retained for good ends here.
+        if !self.is_closed() || self.is_used() {
+            self.depart_at_once();
+        }
+        drop(self.take_way()); // of one that was closed while its parent's threads used it
+    }
+}
+
+/// A handle in use: its object stays while this lives.
+pub struct Use<'a> {
+    pub handle: &'a Handle,
+    pub participant: &'static Participant,
+    before: policy::Before,
+}
+
+impl std::ops::Deref for Use<'_> {
+    type Target = Participant;
+
+    fn deref(&self) -> &Participant {
+        self.participant
+    }
+}
+
+impl Drop for Use<'_> {
+    fn drop(&mut self) {
+        ending::leave();
+        policy::leave(self.before);
+        // In a child forked meanwhile it was counted for its parent.
+        if self.participant.is_ours() {
+            self.handle.uses.fetch_add(u32::MAX, Ordering::Relaxed);
+            self.handle.depart_if_over();
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What every object has: a handle on something in a space, a pickle, waiting, a lock.
+
+mod acquire;
+mod address;
+mod class;
+mod edit;
+mod enrolment;
+mod equal;
+mod handle;
+mod initialise;
+mod lock;
+mod pending;
+pub mod subclass;
+mod this;
+pub mod waiter;
+mod waiting;
+
+pub use acquire::{acquire_deadline, follows_multiprocessing, semaphore_deadline};
+pub use address::{Address, address};
+pub use class::{Object, handle_of, require_handle, test, wait_for};
+pub use edit::{Edit, Place, is_container, none_returned};
+pub use enrolment::{Enrolment, Last};
+pub use equal::equal;
+pub use handle::{Handle, Use, keeping_tickets};
+pub use lock::{Entry, ObjectLock, PLAIN, acquire, release};
+pub use pending::{PendingMembers, importing};
+pub use this::This;

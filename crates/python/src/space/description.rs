@@ -1,0 +1,39 @@
+//! What a name says of its object: a plain tuple.
+
+use crate::codec::{self, Buffers, Encoded, Links};
+use crate::error::named;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+/// What a description is encoded as, and back: a plain tuple.
+pub fn describe(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    match codec::encode(value, Links::Refuse)? {
+        Encoded::Block(block) if !codec::is_pickle(block.kind) => {
+            Ok(block.with_parts(|parts, _| {
+                let mut bytes = vec![block.kind];
+                parts.iter().for_each(|part| bytes.extend_from_slice(part));
+                bytes
+            }))
+        }
+        _ => Err(PyTypeError::new_err(format!(
+            "a description is a tuple of plain values, found {value:?}"
+        ))),
+    }
+}
+
+/// The plain tuple.
+///
+/// # Errors
+/// `CorruptError` if it is none.
+pub fn described<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    match bytes.split_first() {
+        Some((&kind, payload)) if !codec::is_pickle(kind) => {
+            codec::decode(py, kind, payload, Buffers::Own, &[])
+        }
+        _ => Err(named(
+            py,
+            "CorruptError",
+            "a name's description is no plain value".into(),
+        )),
+    }
+}
