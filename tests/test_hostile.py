@@ -12,7 +12,7 @@ import pytest
 
 from tests.children import die_with_parent, run_script
 
-# Of crates/core/src/layout.rs.
+# Of crates/core/src/memory/layout.rs.
 MAGIC, VERSION, LAYOUT_HASH, CRC, SIZE = 0x00, 0x08, 0x10, 0x78, 0x80
 IMMUTABLE, PAGE = 0x78, 4096
 

@@ -1,128 +1,78 @@
-"""The engine's modules import downward only; modules of one layer are strangers."""
+"""Modules import downward only, and never in a circle: ``layers.toml`` says what is above what."""
 
 import re
+import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).parent.parent / "crates" / "core" / "src"
+from tests.support import rust
 
-# From the bottom up. A folder is one module, whatever is in it.
-LAYERS = [
-    ["mortal"],  # the processes of a loom model; nothing in a normal build
-    ["error", "seed", "sync", "os"],
-    ["backlog", "copy", "crash", "keep", "layout"],
-    ["loan", "pending", "roster"],
-    ["enrolled"],
-    ["superblock"],
-    ["segment"],
-    ["byte"],
-    ["participant"],
-    ["lock", "journal", "progress", "wait", "waiting"],
-    ["alone", "operation", "recover"],
-    ["heap", "lookout", "reading"],
-    ["space"],
-    ["deferral", "growth", "hole"],
-    ["doom", "pin"],
-    ["unfinished"],
-    ["rows"],
-    ["directory", "holding"],
-    ["link"],
-    ["cell"],
-    ["value"],
-    [
-        "mutex",
-        "flag",
-        "semaphore",
-        "condition",
-        "barrier",
-        "queue",
-        "table",
-        "list",
-        "fork",
-        "drain",
-    ],
-    ["census"],
-    ["check", "inspect"],
-    ["folder"],
-    ["lib"],
-]
+REPOSITORY = Path(__file__).parent.parent
+LAYERS = tomllib.loads((REPOSITORY / "tests" / "layers.toml").read_text("utf-8"))
 # What takes a module's place in a model is that module.
-STAND_INS = {"segment_model": "segment"}
-# Macros are named as if they stood in the crate's root.
-MACROS = {"crash_point": "crash"}
-HEIGHT = {module: height for height, layer in enumerate(LAYERS) for module in layer}
-
-# Comments, strings and characters: braces and paths in them mean nothing.
-NOISE = re.compile(
-    r"""//[^\n]* | /\*.*?\*/ | b?r(\#*)".*?"\1 | b?"(?:\\.|[^"\\])*" | b?'(?:\\.[^']*|[^'\\])'""",
-    re.VERBOSE | re.DOTALL,
-)
-TEST = re.compile(r"#\[cfg\((?:test|all\([^\]]*\btest\b[^\]]*)\)\]")
+STAND_INS = {"memory::segment_model": "memory::segment"}
 
 
-def without_tests(source: str) -> str:
-    """Return the source without noise and without the items that are compiled for tests only."""
-    source = NOISE.sub("''", source)
-    while match := TEST.search(source):
-        end, depth = match.end(), 0
-        while end < len(source):
-            depth += {"{": 1, "}": -1}.get(source[end], 0)
-            end += 1
-            if depth == 0 and source[end - 1] in ";}":
-                break
-        source = source[: match.start()] + source[end:]
-    return source
+def graph(layers: dict[str, object]) -> dict[str, set[str]]:
+    found = rust.imports(REPOSITORY / str(layers["root"]))
+    return {name: named for name, named in found.items() if name not in STAND_INS}
 
 
-def imports(source: str) -> set[str]:
-    """Return the modules of the crate that a source names, in ``use`` lines and in paths."""
-    source = without_tests(source)
-    found = set(re.findall(r"\bcrate::(\w+)", source))
-    for match in re.finditer(r"\bcrate::\{", source):
-        depth, word_next = 1, True
-        for token in re.findall(r"\w+|[{},]|::|\*|\s+", source[match.end() :]):
-            depth += {"{": 1, "}": -1}.get(token, 0)
-            if depth == 0:
-                break
-            if depth == 1 and word_next and token.isidentifier():
-                found.add(token)
-                word_next = False
-            elif depth == 1 and token == ",":
-                word_next = True
-    return found
+def floor_of(name: str) -> str:
+    return name.split("::")[0]
 
 
-def module_of(path: Path) -> str:
-    name = path.relative_to(SOURCES).parts[0].removesuffix(".rs")
-    return STAND_INS.get(name, name)
+@pytest.mark.parametrize("crate", LAYERS)
+def test_every_module_is_on_a_floor(crate: str) -> None:
+    floors = {name for floor in LAYERS[crate]["floors"] for name in floor}
+    assert {floor_of(name) for name in graph(LAYERS[crate])} == floors
 
 
-def paths() -> list[Path]:
-    return [path for path in sorted(SOURCES.rglob("*.rs")) if path.stem != "tests"]
+@pytest.mark.parametrize("crate", LAYERS)
+def test_imports_go_down(crate: str) -> None:
+    floors = enumerate(LAYERS[crate]["floors"])
+    height = {name: height for height, floor in floors for name in floor}
+    wrong = [
+        f"{name} imports {other}"
+        for name, named in graph(LAYERS[crate]).items()
+        for other in named
+        if floor_of(name) != floor_of(other) and height[floor_of(other)] >= height[floor_of(name)]
+    ]
+    assert not wrong
 
 
-def test_every_module_has_a_layer() -> None:
-    modules = {module_of(path) for path in paths()}
-    assert "lib" in modules
-    assert modules <= set(HEIGHT), "give the new module its place in LAYERS"
+@pytest.mark.parametrize("crate", LAYERS)
+def test_no_modules_import_each_other(crate: str) -> None:
+    try:
+        TopologicalSorter(graph(LAYERS[crate])).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
-@pytest.mark.parametrize("path", paths(), ids=lambda path: str(path.relative_to(SOURCES)))
-def test_imports_go_down(path: Path) -> None:
-    module = module_of(path)
-    named = {MACROS.get(name, name) for name in imports(path.read_text("utf-8"))}
-    # What is no module is a name of the crate's root, which stands above all.
-    named = {name if name in HEIGHT else "lib" for name in named}
-    wrong = {name for name in named - {module} if HEIGHT[name] >= HEIGHT[module]}
-    assert not wrong, f"{module} may not import {', '.join(sorted(wrong))}"
+@pytest.mark.parametrize("crate", LAYERS)
+def test_rooms_are_strangers(crate: str) -> None:
+    def room_of(name: str) -> list[str]:
+        return name.split("::")[:2]
+
+    wrong = [
+        f"{name} imports {other}"
+        for name, named in graph(LAYERS[crate]).items()
+        for other in named
+        if floor_of(name) in LAYERS[crate]["rooms"]
+        and floor_of(name) == floor_of(other)
+        and room_of(name) != room_of(other)
+        and room_of(name)[1:] not in ([], ["choice"])
+    ]
+    assert not wrong
 
 
 def test_the_reader_of_imports() -> None:
     source = """
         use crate::{heap::{Heap, lock::X}, sync, os as system};
         use crate::segment::Segment; // crate::comment
-        fn f() { let text = "crate::text {"; crate::journal::open('{'); }
+        fn f() { let text = "crate::text {"; crate::journal::open('{'); super::near(); }
         #[cfg(test)]
         mod tests { use crate::space::Space; fn g() {} }
         #[cfg(all(test, loom))]
@@ -130,4 +80,54 @@ def test_the_reader_of_imports() -> None:
         #[cfg(not(test))]
         use crate::wait;
     """
-    assert imports(source) == {"heap", "sync", "os", "segment", "journal", "wait"}
+    assert set(rust.paths(source)) == {
+        "crate::heap::Heap",
+        "crate::heap::lock::X",
+        "crate::sync",
+        "crate::os",
+        "crate::segment::Segment",
+        "crate::wait",
+        "crate::journal::open",
+        "super::near",
+    }
+
+
+def test_the_graph_of_imports(tmp_path: Path) -> None:
+    sources = {
+        "lib.rs": "mod low; mod high; pub use high::Top;",
+        "low/mod.rs": "mod a; mod b; pub use a::A;",
+        "low/a.rs": "use super::b::{self, B};",
+        "low/b.rs": "use super::a::A; fn f() { crate::high::top(); }",
+        "high.rs": "use crate::low::A; use std::io;",
+    }
+    for name, source in sources.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(source)
+    assert rust.imports(tmp_path) == {
+        "lib": {"high"},
+        "low": {"low::a"},
+        "low::a": {"low::b"},
+        "low::b": {"low::a", "high"},
+        "high": {"low"},
+    }
+
+
+def test_the_page_on_the_design_shows_the_floors() -> None:
+    page = (REPOSITORY / "docs" / "explanation" / "design.md").read_text("utf-8")
+    chapter = page.partition("### Floors\n")[2].partition("\n## ")[0]
+    for crate, drawn in zip(("core", "binding"), chapter.split("```text\n")[1:], strict=True):
+        lines = drawn.partition("```")[0].splitlines()
+        shown = [sorted(re.split(r"\s{2,}", line)[0].split()) for line in lines]
+        assert shown[::-1] == [sorted(floor) for floor in LAYERS[crate]["floors"]]
+
+
+def test_the_files_that_pages_name_exist() -> None:
+    sources = [str(path) for path in REPOSITORY.glob("crates/*/**/*.rs")]
+    missing = [
+        f"{page.name}: {named}"
+        for page in (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"))
+        for named in re.findall(r"`([\w/]+\.rs)`", page.read_text("utf-8"))
+        if not any(source.endswith(f"/{named}") for source in sources)
+    ]
+    assert not missing

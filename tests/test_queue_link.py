@@ -18,6 +18,9 @@ from tests.test_sharing import count_objects, eventually
 QUEUES = [cy.Queue, cy.LifoQueue, cy.PriorityQueue, cy.JoinableQueue]
 LARGE = "x" * 20_000
 
+# They count all that is in the space.
+pytestmark = pytest.mark.usefixtures("own_home")
+
 
 class Job:
     """One with an object in it, in the order of its numbers."""

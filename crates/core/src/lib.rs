@@ -1,159 +1,89 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
-//! Layers, from the bottom; each imports only from those below it (`tests/test_layering.py`):
-//! `error seed sync os` · `backlog crash keep layout` · `loan pending roster` · `enrolled` · `superblock` · `segment` · `byte` · `participant` · `lock journal progress wait waiting` ·
-//! `alone operation recover` · `heap lookout reading` · `space` · `deferral growth hole` · `doom pin` · `unfinished` · `rows` · `directory holding` ·
-//! `link` · `cell` · `value` · `mutex flag semaphore condition barrier queue table list fork drain` ·
-//! `census` · `check inspect` · `folder`.
+//! Its modules lie on floors, from the ground up; each imports only from those below its own, and none
+//! from here (`tests/layers.toml`, `tests/test_layering.py`). What the binding uses is named below.
+//!
+//! ```
+//! # #[cfg(not(loom))]
+//! # fn main() -> courtyard_core::error::Result<()> {
+//! use courtyard_core::space::patient;
+//! use courtyard_core::sync::Ordering;
+//! use courtyard_core::{HOOKS, cell, folder};
+//!
+//! // A space of our own, in shared memory, and who we are in it.
+//! let space = folder::create(&folder::open(None)?, HOOKS)?;
+//! let me = space.participate(&mut patient)?;
+//!
+//! // An object: a number, which other processes find by where it is.
+//! let (object, _) = cell::create(&space, me, &mut patient, cell::SCALAR, 8, |_| {})?;
+//! let (number, ..) = cell::open(&space.segment, object)?;
+//! let writer = cell::Writer { cell: number, guarded: false, thread: 0 };
+//! cell::change(&space, me, &mut patient, writer, || {
+//!     space.segment.word(number + cell::DATA).store(42, Ordering::Relaxed);
+//! })?;
+//! assert_eq!(space.segment.word(number + cell::DATA).load(Ordering::Relaxed), 42);
+//!
+//! // The last process removes the file.
+//! folder::remove_if_dead(&space.segment.path(), Some(me.me.slot))?;
+//! # Ok(())
+//! # }
+//! # #[cfg(loom)]
+//! # fn main() {}
+//! ```
 
-pub mod alone;
-pub mod backlog;
-pub mod barrier;
-mod byte;
-pub mod cell;
-#[cfg(not(loom))]
-pub mod census;
-#[cfg(not(loom))]
-pub mod check;
-pub mod condition;
-#[cfg(not(loom))]
-mod copy;
-pub mod crash;
-mod deferral;
-pub mod directory;
-pub mod doom;
-pub mod drain;
-pub mod enrolled;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod mortal;
+
 pub mod error;
-pub mod flag;
+pub mod os;
+#[doc(hidden)]
+pub mod seed;
+pub mod sync;
+
+mod memory;
+
+mod process;
+
+mod change;
+
+#[doc(hidden)]
+pub mod heap;
+
+pub mod space;
+
+mod object;
+
+pub mod value;
+
+mod kind;
+
+mod recovery;
+
+mod report;
+
 #[cfg(not(loom))]
 pub mod folder;
-pub mod fork;
-mod growth;
-pub mod heap;
-pub mod holding;
-pub mod hole;
+
+pub use change::{lock, recover, wait, waiting};
+pub use kind::{barrier, condition, flag, list, mutex, queue, semaphore, table};
+pub use memory::{layout, segment};
+pub use object::{cell, directory, holding, link};
+pub use process::{keep, participant, roster};
+pub use recovery::{HOOKS, fork};
 #[cfg(not(loom))]
-pub mod inspect;
-pub mod journal;
-pub mod keep;
-pub mod layout;
-pub mod link;
-pub mod list;
-pub mod loan;
-pub mod lock;
-pub mod lookout;
-#[cfg(loom)]
-pub mod mortal;
-pub mod mutex;
-pub mod operation;
-pub mod os;
-pub mod participant;
-pub mod pending;
-pub mod pin;
-pub mod progress;
-pub mod queue;
-pub mod reading;
-pub mod recover;
-pub mod roster;
-pub mod rows;
-pub mod seed;
-#[cfg(not(loom))]
-pub mod segment;
-#[cfg(loom)]
-#[path = "segment_model.rs"]
-pub mod segment;
-pub mod semaphore;
-pub mod space;
-pub mod superblock;
-pub mod sync;
-pub mod table;
-pub mod unfinished;
-pub mod value;
-pub mod wait;
-pub mod waiting;
+pub use report::{census, check, inspect};
+pub use space::{lookout, unfinished};
 
-use error::{Attempt, Result, corrupt};
-use layout::kind;
-use operation::Operation;
-use segment::Segment;
-use space::Space;
-
-/// What every space needs from the layers above it.
-pub const HOOKS: space::Hooks = space::Hooks {
-    sweep: drain::sweep,
-    drain: drain::drain,
-    adopt: fork::adopt,
-    dismantle,
-    crumble,
-    settle,
-    blocks,
-};
-
-/// Writes the entries that take an object of any kind apart.
-fn dismantle(operation: &mut Operation, kind: u64, root: u64) -> Attempt<()> {
-    if kind != cell::KIND {
-        return Err(corrupt(format!("an object of unknown kind {kind}")).into());
-    }
-    let (cell, kind, _) = cell::at(operation.segment, root)?;
-    if kind == cell::TABLE {
-        return table::condemn(operation, root, cell);
-    }
-    if kind == cell::LIST {
-        return list::condemn(operation, root, cell);
-    }
-    if kind != cell::QUEUE {
-        return cell::dismantle(operation, root);
-    }
-    if !queue::dismantle(operation, root, cell)? {
-        doom::condemn(operation, root)?;
-    }
-    Ok(())
-}
-
-/// Writes and commits the record that frees the next piece of a doomed block.
-fn crumble(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
-    match doom::kind_of(operation.segment, block) {
-        cell::KIND => match cell::at(operation.segment, block)? {
-            (cell, cell::QUEUE, queue::LENGTH) => queue::crumble(operation, block, cell),
-            (cell, cell::TABLE, table::LENGTH) => table::crumble_cell(operation, block, cell),
-            (cell, cell::LIST, list::LENGTH) => list::crumble_cell(operation, block, cell),
-            (_, kind, _) => Err(corrupt(format!("a cell of kind {kind} is doomed")).into()),
-        },
-        kind::TABLE => table::crumble_table(operation, block),
-        kind::ENTRY => table::crumble_entry(operation, block),
-        kind::RING => list::crumble_ring(operation, block),
-        kind::WORDS => value::crumble_words(operation, block),
-        kind::LINKED | kind::LINKED_ITEM => link::crumble(space, operation, block),
-        kind => Err(corrupt(format!("a block of kind {kind} is doomed")).into()),
-    }
-}
-
-/// Writes the entries that give back to an object what a dead participant held of it.
-fn settle(operation: &mut Operation, kind: u64, root: u64, row: u64, ended: bool) -> Attempt<()> {
-    if kind != cell::KIND {
-        return Err(corrupt(format!("an object of kind {kind} cannot be held")).into());
-    }
-    let (cell, kind, length) = cell::at(operation.segment, root)?;
-    match (kind, length) {
-        (cell::SEMAPHORE, semaphore::LENGTH) => semaphore::settle(operation, cell, row),
-        (cell::CONDITION, condition::LENGTH) => condition::settle(operation, cell, row),
-        (cell::QUEUE, queue::LENGTH) => queue::settle(operation, cell, row),
-        (cell::BARRIER, barrier::LENGTH) => barrier::settle(operation, cell, row, ended),
-        _ => Err(corrupt(format!("a cell of kind {kind} cannot be held")).into()),
-    }
-}
-
-fn blocks(segment: &Segment, block: u64) -> Result<space::Blocks> {
-    match doom::kind_of(segment, block) {
-        cell::KIND => match cell::at(segment, block)? {
-            (cell, cell::QUEUE, queue::LENGTH) => queue::blocks(segment, block, cell),
-            (cell, cell::TABLE, table::LENGTH) => table::blocks(segment, block, Some(cell)),
-            (cell, cell::LIST, list::LENGTH) => list::blocks(segment, block, Some(cell)),
-            _ => cell::blocks(segment, block),
-        },
-        kind::RING => list::blocks(segment, block, None),
-        kind::LINKED | kind::LINKED_ITEM => link::blocks(segment, block),
-        _ => table::blocks(segment, block, None),
-    }
+/// What the tests of the engine reach beyond that. Nothing here is promised.
+#[doc(hidden)]
+pub mod inside {
+    pub use crate::change::{alone, journal, operation, progress};
+    #[cfg(not(loom))]
+    pub use crate::memory::copy;
+    pub use crate::memory::{crash, superblock};
+    pub use crate::object::rows;
+    pub use crate::process::{backlog, enrolled, loan, pending};
+    pub use crate::recovery::drain;
+    pub use crate::space::{doom, hole, pin, reading};
 }

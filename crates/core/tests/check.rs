@@ -4,13 +4,14 @@ mod stage;
 
 use courtyard_core::error::Result;
 use courtyard_core::holding::Row;
+use courtyard_core::inside::doom;
+use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::kind;
-use courtyard_core::operation::Purpose;
 use courtyard_core::queue::{self, Got, INLINE, Order, Put, Queue};
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Blocks, Hooks, Space, patient};
 use courtyard_core::value::Words;
-use courtyard_core::{HOOKS, cell, check, doom, folder};
+use courtyard_core::{HOOKS, cell, check, folder};
 use stage::{Folder, alone, attach, me, prove};
 use std::cell::RefCell;
 

@@ -3,11 +3,11 @@
 mod stage;
 
 use courtyard_core::cell::BYTES;
-use courtyard_core::crash::POINTS;
 use courtyard_core::error::Error;
+use courtyard_core::inside::crash::POINTS;
+use courtyard_core::inside::reading::Reading;
 use courtyard_core::layout::{UNIT, superblock};
 use courtyard_core::os::{self, fault};
-use courtyard_core::reading::Reading;
 #[cfg(feature = "seeded-bugs")]
 use courtyard_core::seed;
 use courtyard_core::space::{Space, patient};

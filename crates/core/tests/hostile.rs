@@ -253,10 +253,10 @@ fn a_magazine_that_was_scribbled_on() {
     let folder = Folder::new();
     let space = folder.space();
     leave(&space, make(&space, BYTES, 500));
-    let class = courtyard_core::operation::class_for(548).unwrap();
+    let class = courtyard_core::inside::operation::class_for(548).unwrap();
     let magazine = |index| {
         let record = layout::thread_record(me(&space).me.slot, index);
-        courtyard_core::operation::magazine(record, class)
+        courtyard_core::inside::operation::magazine(record, class)
     };
     let stock = |index| space.segment.word(magazine(index)).load(Ordering::Relaxed);
     let index = (0..8).find(|&index| stock(index) > 0).unwrap();

@@ -7,12 +7,12 @@
 //! A block changes hands twice, while somebody reads all words that may name it, as `check` does.
 #![cfg(loom)]
 
+use courtyard_core::inside::operation::Operation;
+use courtyard_core::inside::progress::Progress;
 use courtyard_core::layout::{self, WORD, record, slot};
 use courtyard_core::lock::{self, PROBE, Stood, Tried, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
-use courtyard_core::operation::Operation;
 use courtyard_core::participant::{Me, Participant};
-use courtyard_core::progress::Progress;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};

@@ -7,10 +7,10 @@
 #![cfg(loom)]
 
 use courtyard_core::cell::{self, Writer};
+use courtyard_core::inside::operation;
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::list::{self, End, List};
 use courtyard_core::mortal::{self, IMMORTAL};
-use courtyard_core::operation;
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;

@@ -1,7 +1,7 @@
 //! What is held back for children goes when they have theirs, and no sooner, whichever thread finds out.
 #![cfg(loom)]
 
-use courtyard_core::loan::Loan;
+use courtyard_core::inside::loan::Loan;
 use courtyard_core::mortal;
 use courtyard_core::seed;
 use courtyard_core::sync::{AtomicU64, Ordering};

@@ -8,11 +8,11 @@
 
 use courtyard_core::error::Error;
 use courtyard_core::fork;
+use courtyard_core::inside::pin::{self, Pin};
 use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, UNIT, WORD, block, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::{DRAINING, Participant, State};
-use courtyard_core::pin::{self, Pin};
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};

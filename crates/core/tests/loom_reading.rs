@@ -5,11 +5,11 @@
 #![cfg(loom)]
 
 use courtyard_core::heap;
-use courtyard_core::hole::Step;
+use courtyard_core::inside::hole::Step;
+use courtyard_core::inside::reading::Reading;
 use courtyard_core::layout::{self, UNIT, bits, block, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::Participant;
-use courtyard_core::reading::Reading;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::space::{Hooks, Space, patient};

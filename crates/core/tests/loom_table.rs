@@ -6,11 +6,11 @@
 #![cfg(loom)]
 
 use courtyard_core::cell::{self, Writer};
+use courtyard_core::inside::operation::{self, class_for};
 use courtyard_core::layout::{
     self, CLASSES, LINE, UNIT, WORD, block, chunk, kind, slot, superblock,
 };
 use courtyard_core::mortal::{self, IMMORTAL};
-use courtyard_core::operation::{self, class_for};
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;

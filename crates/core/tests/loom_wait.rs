@@ -5,9 +5,9 @@
 //! of its own. A waiter needs no slot. Nothing ever times an event's sleeper out here.
 #![cfg(loom)]
 
+use courtyard_core::inside::operation::Operation;
 use courtyard_core::layout::{WORD, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
-use courtyard_core::operation::Operation;
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
 use courtyard_core::seed;

@@ -3,11 +3,11 @@
 mod stage;
 
 use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
-use courtyard_core::crash::{self, POINTS};
+use courtyard_core::inside::crash::{self, POINTS};
+use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::superblock;
 use courtyard_core::lock::{self, Tried};
 use courtyard_core::participant::{FREE, LIVE, Me, State};
-use courtyard_core::rows::{self, Place};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{directory, fork, mutex, recover};

@@ -4,14 +4,14 @@ mod stage;
 
 use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::error::Error;
-use courtyard_core::journal::Record;
+use courtyard_core::inside::journal::Record;
+use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{self, record, superblock};
 use courtyard_core::lock::{self, Stood, Tried, Waiter};
 use courtyard_core::os::{self, Woken};
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::roster::{ObjectId, Roster};
-use courtyard_core::rows::{self, Place};
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;

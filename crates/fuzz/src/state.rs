@@ -16,16 +16,17 @@ use courtyard_core::cell::{
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::holding::Row;
+use courtyard_core::inside::crash;
+use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
 use courtyard_core::participant::Participant;
-use courtyard_core::pin::Pin;
 use courtyard_core::queue::{self, Order, Queue};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::{Space, patient, within};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
-use courtyard_core::{HOOKS, crash, folder, lock, mutex, recover};
+use courtyard_core::{HOOKS, folder, lock, mutex, recover};
 use std::path::Path;
 use std::time::Duration;
 

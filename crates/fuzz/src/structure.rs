@@ -1,11 +1,12 @@
 //! Changes that know what they change: each aims at one structure of the file.
 
 use crate::mutation::{Draft, Edit};
+use courtyard_core::cell;
 use courtyard_core::directory::{OBJECT_ROW, TICKET_ROW};
+use courtyard_core::inside::operation;
 use courtyard_core::layout::{
     self, CLASSES, PAGE, SLOTS, UNIT, WORD, block, chunk, record, slot, superblock,
 };
-use courtyard_core::{cell, operation};
 
 /// Changes the words under the checksum, and the checksum with them.
 pub fn checksummed(draft: &mut Draft) {

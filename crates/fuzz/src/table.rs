@@ -5,12 +5,13 @@ use crate::mutation::Draft;
 use crate::state::{Death, Known, death, deaths, known_as, me};
 use courtyard_core::cell::{self, TABLE, Writer};
 use courtyard_core::directory::OBJECT_ROW;
+use courtyard_core::error::Result;
+use courtyard_core::inside::crash;
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
 use courtyard_core::space::{Patience, Space, patient};
 use courtyard_core::table::{self, Batch, End, Item, Key, SHARDS, Table, Token, Want, When};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{self, Fresh};
-use courtyard_core::{crash, error::Result};
 use std::cell::Cell;
 
 const KIND: u8 = 18;

@@ -3,14 +3,15 @@
 use crate::entry::Outcome;
 use crate::system;
 use courtyard_core::cell::{self, Fresh, Stored, Writer};
+use courtyard_core::inside::crash;
+use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::UNIT;
-use courtyard_core::operation::Purpose;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
-use courtyard_core::{crash, directory, folder, lock, wait};
+use courtyard_core::{directory, folder, lock, wait};
 
 /// A cell and the membership row of who made it.
 #[derive(Clone, Copy, Debug)]

@@ -2,15 +2,16 @@
 
 use super::build::{Plan, create_at, draft_of};
 use super::ownership::{open_ours, require_one_name};
+use super::place::{is_linked, system};
 use super::remove::clean_beside;
-use super::{DURABLE, NAMED, PRIVATE, file_name, is_linked, system};
-use crate::check;
+use super::title::file_name;
 use crate::error::{Error, Result};
-use crate::layout::{GATE_BYTE, WORD, superblock};
+use crate::memory::layout::{GATE_BYTE, WORD, superblock};
+use crate::memory::segment::Segment;
+use crate::memory::superblock::{DURABLE, NAMED, PRIVATE, Superblock};
 use crate::os::{self, Claim, File};
-use crate::segment::Segment;
+use crate::report::check;
 use crate::space::{Hooks, Space, patient, until_signal};
-use crate::superblock::Superblock;
 use crate::sync::Ordering;
 use std::io;
 use std::path::Path;
@@ -185,7 +186,7 @@ fn another(gate: &File, path: &Path) -> Result<Option<File>> {
 }
 
 fn any_alive(gate: &File, path: &Path) -> Result<bool> {
-    crate::participant::any_alive(gate, None).map_err(|e| system("fcntl", path, e))
+    crate::process::participant::any_alive(gate, None).map_err(|e| system("fcntl", path, e))
 }
 
 fn is_expected(superblock: &Superblock, path: &Path, expected: &Expected) -> Result<bool> {

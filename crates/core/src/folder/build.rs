@@ -1,13 +1,13 @@
 //! How a space comes to be: whole, or not at all.
 
 use super::ownership::Gate;
-use super::{DRAFT, PRIVATE, private_path, require_local, system};
-use super::{NAMED, is_linked};
+use super::place::{DRAFT, is_linked, private_path, require_local, system};
 use crate::error::{Error, Result};
-use crate::layout::{self, GATE_BYTE, SLOTS, WORD, superblock};
+use crate::memory::layout::{self, GATE_BYTE, SLOTS, WORD, superblock};
+use crate::memory::segment::Segment;
+use crate::memory::superblock::{NAMED, PRIVATE};
 use crate::os::{self, Claim};
 use crate::seed::{Bug, planted};
-use crate::segment::Segment;
 use crate::space::{Hooks, Space, at_once};
 use std::fs::File;
 use std::io;

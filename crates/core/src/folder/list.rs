@@ -1,11 +1,11 @@
 //! Which spaces there are, read as files: nothing is mapped, nobody registers.
 
 use super::ownership::open_own;
-use super::{DRAFT, SUFFIX, system, word_of};
+use super::place::{DRAFT, SUFFIX, system, word_of};
 use crate::error::Result;
-use crate::layout::{self, superblock};
+use crate::memory::layout::{self, superblock};
 use crate::os;
-use crate::participant::any_alive;
+use crate::process::participant::any_alive;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,9 @@
 //! Whose a file is: asked of the descriptor that was opened, before anything in the file is believed
 //! and before anything is waited for. Nobody but its user can then write to it or lock it.
 
-use super::{require_local, system};
+use super::place::{require_local, system};
 use crate::error::{Error, Result};
-use crate::layout::GATE_BYTE;
+use crate::memory::layout::GATE_BYTE;
 use crate::os::{self, Carrier, Claim, File, Status};
 use std::io;
 use std::ops::Deref;

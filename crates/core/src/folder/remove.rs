@@ -2,11 +2,12 @@
 
 use super::build::folder_of;
 use super::ownership::open_own;
-use super::{DRAFT, DURABLE, NAMED, PRIVATE, SUFFIX, is_linked, system, word_of};
+use super::place::{DRAFT, SUFFIX, is_linked, system, word_of};
 use crate::error::Result;
-use crate::layout::{self, GATE_BYTE, superblock};
+use crate::memory::layout::{self, GATE_BYTE, superblock};
+use crate::memory::superblock::{DURABLE, NAMED, PRIVATE};
 use crate::os::{self, Claim, File};
-use crate::participant::any_alive;
+use crate::process::participant::any_alive;
 use crate::space::Space;
 use crate::sync::Ordering;
 use std::io;

@@ -1,6 +1,6 @@
 //! File names that say which named space a file is.
 
-use super::SUFFIX;
+use super::place::SUFFIX;
 use crate::error::{Error, Result};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,12 +1,11 @@
 //! Chunks: runs cut into small blocks of one class, and what moves between them and magazines.
 
-use super::unit::{Units, unit_at, unit_offset};
-use super::{is_large, is_scarce};
+use super::unit::{Units, is_large, is_scarce, unit_at, unit_offset};
+use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, Stop, corrupt};
-use crate::layout::{self, CLASSES, UNIT, WORD, block, chunk, record, superblock};
-use crate::operation::Operation;
+use crate::memory::layout::{self, CLASSES, UNIT, WORD, block, chunk, record, superblock};
+use crate::memory::segment::Segment;
 use crate::seed::{Bug, planted};
-use crate::segment::Segment;
 use crate::sync::Ordering;
 
 /// Blocks moved by one refill or flush.

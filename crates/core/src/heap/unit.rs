@@ -1,10 +1,10 @@
 //! Runs of units, by bitmaps: where a run starts, whether it is free, which units are given back.
 
+use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, Stop, corrupt};
-use crate::layout::{UNIT, bitmaps, bits, superblock};
-use crate::operation::Operation;
+use crate::memory::layout::{UNIT, bitmaps, bits, superblock};
+use crate::memory::segment::Segment;
 use crate::seed::{Bug, planted};
-use crate::segment::Segment;
 use crate::sync::Ordering;
 
 pub(super) fn unit_offset(segment: &Segment, unit: u64) -> u64 {
@@ -333,4 +333,16 @@ impl<'o, 'a> Units<'o, 'a> {
         hint.fetch_min(first, Ordering::Relaxed); // before the commit: at worst too low
         Ok(())
     }
+}
+
+/// What a block is, by its offset alone.
+#[inline(always)]
+pub fn is_large(segment: &Segment, block: u64) -> bool {
+    block.wrapping_sub(segment.data()).is_multiple_of(UNIT)
+}
+
+/// Whether no more memory could be had lately.
+#[inline]
+pub fn is_scarce(segment: &Segment) -> bool {
+    !cfg!(loom) && segment.word(superblock::SCARCE).load(Ordering::Relaxed) != 0 // a hint
 }

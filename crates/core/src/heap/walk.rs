@@ -2,10 +2,10 @@
 
 use super::chunk::{Shape, partial};
 use super::unit::{Units, unit_offset};
+use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
-use crate::layout::{self, CLASSES, UNIT, WORD, bits, chunk, superblock};
-use crate::operation::Operation;
-use crate::segment::Segment;
+use crate::memory::layout::{self, CLASSES, UNIT, WORD, bits, chunk, superblock};
+use crate::memory::segment::Segment;
 use crate::sync::Ordering;
 use std::collections::HashMap;
 

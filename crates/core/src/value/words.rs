@@ -1,17 +1,16 @@
 //! Words that name blocks: how values and entries are ours before a record links them all, and
 //! still are after one that unlinked them all.
 
-use super::discard;
-use crate::doom;
+use super::stored::discard;
+use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result};
 use crate::heap;
-use crate::layout::{WORD, block, kind};
-use crate::operation::{Operation, Purpose};
-use crate::participant::Participant;
-use crate::segment::Segment;
-use crate::space::{Patience, Space};
+use crate::memory::layout::{WORD, block, kind};
+use crate::memory::segment::Segment;
+use crate::process::participant::Participant;
+use crate::space::unfinished::Unfinished;
+use crate::space::{Patience, Space, doom};
 use crate::sync::Ordering;
-use crate::unfinished::Unfinished;
 
 /// A block of kind `WORDS` in our hands: how many words count, then the words. Dropping it frees
 /// what they name.

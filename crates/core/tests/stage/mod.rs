@@ -4,11 +4,12 @@
 use courtyard_core::cell::{self, Fresh, Stored, Writer};
 use courtyard_core::census::{self, Census};
 use courtyard_core::check;
+use courtyard_core::inside::crash;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
-use courtyard_core::{HOOKS, crash, folder, os};
+use courtyard_core::{HOOKS, folder, os};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};

@@ -5,8 +5,8 @@ use crate::stage::{Made, leave, make, me, put, warm};
 use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::check;
 use courtyard_core::directory::{self, Ticket};
+use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::superblock;
-use courtyard_core::rows::{self, Place};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 

@@ -8,16 +8,17 @@ use crate::stage::{
 };
 use crate::tracee::Mark;
 use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
+use courtyard_core::inside::drain;
+use courtyard_core::inside::pin::Pin;
 use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, RESERVED_SLOT, SLOTS, record, slot};
 use courtyard_core::lookout::Lookout;
 use courtyard_core::participant::{DRAINING, LIVE, Me, State};
-use courtyard_core::pin::Pin;
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
-use courtyard_core::{HOOKS, check, drain, fork, lock, os, recover};
+use courtyard_core::{HOOKS, check, fork, lock, os, recover};
 use std::rc::Rc;
 
 /// A lock that the victim holds, and bytes that it has committed to change.
@@ -49,7 +50,7 @@ fn in_hand(space: &'static Space) -> Unfinished<'static> {
 fn die(space: &Space, scene: Scene) {
     victim(space, "journal.committed", move |space| {
         // What comes before the last record commits records of its own.
-        courtyard_core::crash::arm("never", 0);
+        courtyard_core::inside::crash::arm("never", 0);
         for length in [0, 100, 50_000] {
             make(space, BYTES, length);
         }
@@ -62,7 +63,7 @@ fn die(space: &Space, scene: Scene) {
         std::mem::forget(pin);
         put(space, stored, &[2; 50_000]); // retired, as the dead one pins it
         lock::try_acquire(&space.segment, scene.mutex.base, me(space).me, 0).expect("the lock");
-        courtyard_core::crash::arm("journal.committed", 0);
+        courtyard_core::inside::crash::arm("journal.committed", 0);
         write(space, scene.bytes, 0, &NEW, None);
     });
 }

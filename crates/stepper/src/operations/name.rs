@@ -5,8 +5,8 @@ use crate::stage::{Made, announce_at, get, leave, make, me, set, warm, was_told_
 use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::check;
 use courtyard_core::directory;
+use courtyard_core::inside::rows;
 use courtyard_core::layout::{FIRST_ROWS, superblock};
-use courtyard_core::rows;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 

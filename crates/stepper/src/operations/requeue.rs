@@ -4,7 +4,7 @@ use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
-use courtyard_core::operation::Purpose;
+use courtyard_core::inside::operation::Purpose;
 use courtyard_core::queue::{self, Fresh, INLINE, Look, Order, Put, Queue, Seen, Sift, When};
 use courtyard_core::space::{Space, patient};
 use courtyard_core::unfinished::Unfinished;

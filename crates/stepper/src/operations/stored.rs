@@ -5,8 +5,8 @@ use crate::stage::{
     Made, announce, bytes_apart, get, is_free, make, me, put, take, warm, with_wake, writer,
 };
 use courtyard_core::cell::{self, STORED};
+use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
-use courtyard_core::pin::Pin;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 

@@ -1,6 +1,6 @@
 //! A barrier in all processes at once (membarrier(2), Linux 4.16): who is rare pays for who is often.
 
-use super::checked;
+use super::call::checked;
 use crate::os::fault;
 use std::io;
 

@@ -5,7 +5,7 @@
 //! through Python and from C alike. Forks wait for the table's latch, which is held for a few
 //! instructions, or for two quick calls of the system.
 
-use super::{File, Identity, Status, status_of};
+use super::call::{File, Identity, Status, status_of};
 use std::cell::RefCell;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -74,7 +74,7 @@ extern "C" fn before() {
             let _ = FORKING.try_with(|forking| forking.replace(Some(table)));
             return;
         }
-        super::yield_now();
+        super::call::yield_now();
     }
 }
 
@@ -178,7 +178,7 @@ impl Carrier {
     pub fn close_for_good(&self) {
         let mut table = table();
         table.forget(self.as_raw_fd());
-        super::close_for_good(&self.file);
+        super::call::close_for_good(&self.file);
     }
 
     /// Whether it is this process's: not in a child that was forked since, where it is closed.

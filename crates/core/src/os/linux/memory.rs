@@ -1,7 +1,7 @@
 //! Mappings.
 
+use super::call::{File, PAGE, checked};
 use super::carrier::unforked;
-use super::{File, PAGE, checked};
 use crate::os::fault;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -6,8 +6,8 @@
 //! we close none meanwhile (`Table::close`). And threads of one process are one owner, so which of
 //! them has a byte is in the table.
 
+use super::call::{Claim, File, Identity, checked, flock, status_of};
 use super::carrier::{table, with_room};
-use super::{Claim, File, Identity, checked, flock, status_of};
 use crate::os::fault;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -1,0 +1,139 @@
+//! The record set apart for the one thread at a time that nothing stands in the way of: the GIL's
+//! holder, who spins, waits and cures nothing, and leaves all that to an `Operation`. It moves no block and
+//! no link, so nobody counts it (see `progress`).
+
+use crate::change::lock::{self, Tried};
+use crate::change::{journal, wait};
+use crate::memory::layout;
+use crate::memory::segment::Segment;
+use crate::process::participant::Participant;
+use crate::sync::{Ordering, compiler_fence};
+use layout::{WORD, record};
+
+/// A record being written under one lock. Dropped uncommitted, it releases the lock and nothing
+/// has happened.
+pub struct Alone<'a> {
+    segment: &'a Segment,
+    base: u64,
+    lock: u64,
+    entries: u64,
+    /// Whether the lock was a dead one's.
+    pub recovered: bool,
+}
+
+impl<'a> Alone<'a> {
+    /// Takes the lock; None if it is held, or we were forked inside the call: then an `Operation` is due.
+    ///
+    /// # Safety
+    /// No other thread of this process has one of the same participant meanwhile.
+    #[inline(always)]
+    pub unsafe fn begin(
+        segment: &'a Segment,
+        participant: &Participant,
+        lock: u64,
+    ) -> Option<Alone<'a>> {
+        if !participant.is_ours() {
+            return None; // code of the user's ran since we were asked who we are, and forked
+        }
+        // A dead one's lock, taken over here, stays marked as recovered: nothing is lost.
+        let recovered = match lock::try_acquire(segment, lock, participant.me, 0) {
+            Ok(Tried::Acquired) => false,
+            Ok(Tried::Recovered) => true,
+            _ => return None,
+        };
+        Some(Alone {
+            segment,
+            base: participant.record(0),
+            lock,
+            entries: 0,
+            recovered,
+        })
+    }
+
+    #[inline(always)]
+    pub fn read(&self, word: u64) -> u64 {
+        self.segment.word(word).load(Ordering::Relaxed)
+    }
+
+    /// Sets a word at the commit: one that the lock guards or that is our own, and each only once.
+    #[inline(always)]
+    pub fn write(&mut self, word: u64, value: u64) {
+        assert!(self.entries < record::ENTRY_PAIRS);
+        debug_assert!(
+            word >= layout::BITMAPS || layout::is_holding(word),
+            "a word of a magazine, or of blocks in hand"
+        );
+        let entry = self.base + record::ENTRIES + self.entries * 2 * WORD;
+        self.segment.word(entry).store(word, Ordering::Relaxed);
+        let new = self.segment.word(entry + WORD);
+        new.store(value, Ordering::Relaxed);
+        self.entries += 1;
+    }
+
+    /// Whether there is room for so many bytes, and a word more.
+    #[inline(always)]
+    pub fn has_room(&self, bytes: u64) -> bool {
+        bytes.div_ceil(WORD) < record::ENTRY_PAIRS - self.entries
+    }
+
+    /// As `write`, of the words that consist of these bytes; the rest of the last one becomes zero.
+    ///
+    /// # Panics
+    /// Where `has_room` says no.
+    #[inline(always)]
+    pub fn write_bytes(&mut self, word: u64, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = (!rest.is_empty()).then_some(&last);
+        for (bytes, index) in words.iter().chain(last).zip(0..) {
+            self.write(word + index * WORD, u64::from_ne_bytes(*bytes));
+        }
+    }
+
+    /// Commits, applies, unlocks, and tells those who wait on `event`.
+    ///
+    /// # Crash
+    /// As `Operation::commit`: before it nothing happened, after it everything, the wake included.
+    #[inline(always)]
+    pub fn commit(self, event: u64) {
+        let (segment, lock) = (self.segment, self.lock);
+        let owed = segment.word(self.base + record::OWED);
+        owed.store(event, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst); // owed before commit
+        journal::commit(segment, self.base, self.entries);
+        std::mem::forget(self);
+        lock::release(segment, lock);
+        wait::notify(segment, event);
+        owed.store(0, Ordering::Release);
+    }
+}
+
+impl Alone<'_> {
+    /// As `commit`, under a sequence that readers watch; `event` is told of only if somebody waits.
+    ///
+    /// # Crash
+    /// As `commit`.
+    #[inline(always)]
+    pub fn commit_under(self, sequence: u64, event: u64) {
+        let (segment, lock) = (self.segment, self.lock);
+        let owed = segment.word(self.base + record::OWED);
+        owed.store(event, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst); // owed before commit
+        journal::commit_under(segment, self.base, self.entries, sequence);
+        std::mem::forget(self);
+        lock::release(segment, lock);
+        wait::notify_waiters(segment, event);
+        owed.store(0, Ordering::Release);
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        #[cfg(loom)]
+        if crate::mortal::is_dying() {
+            return;
+        }
+        lock::release(self.segment, self.lock);
+    }
+}

@@ -1,0 +1,11 @@
+//! Changing shared memory: locks, the journal, the operation and its fast form, waking, and phase (a)
+//! of recovery.
+
+pub mod alone;
+pub mod journal;
+pub mod lock;
+pub mod operation;
+pub mod progress;
+pub mod recover;
+pub mod wait;
+pub mod waiting;

@@ -1,0 +1,242 @@
+//! A condition's line of waiters: who waits, and how many of them were notified.
+//!
+//! | at           | word    |                                                                |
+//! | ------------ | ------- | -------------------------------------------------------------- |
+//! | `cell::DATA` | waiting | waiters that took no notification yet                          |
+//! | `GIVEN`      | given   | notifications not yet taken: at most `waiting`                 |
+//! | `NEXT`       | next    | the number that the next waiter gets                           |
+//! | `HORIZON`    | horizon | `next` at the last notification: only older waiters may take it |
+//!
+//! All guarded by the cell's own lock, which is not the user's. A waiter's row holds its number
+//! until it has the user's lock again: `WAITING | number`, then `NOTIFIED`. What a dead waiter was
+//! given goes to another one.
+
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Result};
+use crate::memory::segment::Segment;
+use crate::object::cell::{self, EVENT};
+use crate::object::holding::{self, Row};
+use crate::process::participant::Participant;
+use crate::process::roster::ObjectId;
+use crate::seed::{Bug, planted};
+use crate::space::{Job, Patience, Space};
+use crate::sync::Ordering;
+
+const WAITERS: u64 = cell::DATA;
+const GIVEN: u64 = cell::PAYLOAD;
+const NEXT: u64 = cell::PAYLOAD + 8;
+const HORIZON: u64 = cell::PAYLOAD + 16;
+/// Bytes of payload.
+pub const LENGTH: u64 = cell::least(cell::CONDITION);
+
+/// A row's amount: in line, with a number below it; or taken out of it by a notification.
+const WAITING: u64 = 1 << 62;
+const NOTIFIED: u64 = 1 << 63;
+
+/// One wait of one thread.
+#[derive(Clone, Copy)]
+pub struct Waiter {
+    pub cell: u64,
+    pub object: ObjectId,
+    pub row: Row,
+}
+
+/// How many wait and took no notification yet.
+pub fn waiting(segment: &Segment, cell: u64) -> u64 {
+    segment.word(cell + WAITERS).load(Ordering::Relaxed)
+}
+
+/// How many wait for whom there is no notification; beside one who takes his, perhaps one more.
+pub fn unnotified(segment: &Segment, cell: u64) -> u64 {
+    waiting(segment, cell).saturating_sub(given(segment, cell))
+}
+
+/// Notifications not taken yet.
+pub fn given(segment: &Segment, cell: u64) -> u64 {
+    segment.word(cell + GIVEN).load(Ordering::Acquire) // pairs with apply
+}
+
+/// Joins the line, while the user's lock is held.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `System`.
+///
+/// # Crash
+/// One record; the drainer takes the dead out of the line.
+pub fn enter(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    waiter: Waiter,
+) -> Result<()> {
+    let Waiter { cell, object, row } = waiter;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        let number = operation.read(cell + NEXT);
+        operation.write(cell + NEXT, number.wrapping_add(1));
+        let waiting = operation.read(cell + WAITERS);
+        operation.write(cell + WAITERS, waiting.wrapping_add(1));
+        row.write(operation, object, WAITING | number, 0);
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// Takes a notification, if there is one for this waiter.
+///
+/// # Errors
+/// As `enter`.
+pub fn try_take(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    waiter: Waiter,
+) -> Result<bool> {
+    let cell = waiter.cell;
+    if given(&space.segment, cell) == 0 {
+        return Ok(false); // looked at after the event word, which tells of the next one
+    }
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        Ok(take(operation, waiter))
+    })
+}
+
+/// Writes and commits the record that takes a notification, if there is one for this waiter.
+fn take(operation: &mut Operation, waiter: Waiter) -> bool {
+    let Waiter { cell, object, row } = waiter;
+    let given = operation.read(cell + GIVEN);
+    let number = row.amount(operation.segment) & !WAITING;
+    if given == 0 || number >= operation.read(cell + HORIZON) {
+        return false;
+    }
+    operation.write(cell + GIVEN, given - 1);
+    let waiting = operation.read(cell + WAITERS);
+    operation.write(cell + WAITERS, waiting.saturating_sub(1));
+    if planted(Bug::NotificationInTwo) {
+        operation.commit();
+    }
+    row.write(operation, object, NOTIFIED, 0);
+    operation.commit();
+    true
+}
+
+/// Leaves the line: the user's lock is held again, or the wait was given up. False: without a
+/// notification.
+///
+/// # Errors
+/// As `enter`.
+pub fn leave(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    waiter: Waiter,
+) -> Result<bool> {
+    let Waiter { cell, row, .. } = waiter;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        let notified = row.amount(operation.segment) & NOTIFIED != 0 || take(operation, waiter);
+        if !notified {
+            let waiting = operation.read(cell + WAITERS);
+            operation.write(cell + WAITERS, waiting.saturating_sub(1));
+        }
+        row.clear(operation);
+        operation.commit();
+        Ok(notified)
+    })
+}
+
+/// As `leave`, by who cannot wait: where that takes waiting it is done later. It takes no notification.
+pub fn let_go(space: &Space, participant: &Participant, waiter: Waiter) {
+    let Waiter { cell, row, .. } = waiter;
+    let numbers = [cell, row.number, row.at, 0, 0, 0];
+    space.now_or_later(participant, &LET_GO, numbers);
+}
+
+/// The object is ours until this is done: memberships are given back behind it.
+static LET_GO: Job = Job {
+    run: |space, participant, patience, &[cell, number, at, ..]| {
+        let row = Row { number, at };
+        space.run_as(participant, patience, |operation| {
+            operation.lock(cell)?;
+            if row.amount(operation.segment) & NOTIFIED == 0 {
+                step_out(operation, cell);
+            }
+            row.clear(operation);
+            operation.commit();
+            Ok(())
+        })?;
+        row.give(participant);
+        Ok(())
+    },
+    inherit: |_, _| {},
+};
+
+/// Writes the entries that take one who was not notified out of the line; what is given is for the
+/// others.
+fn step_out(operation: &mut Operation, cell: u64) {
+    let waiting = operation.read(cell + WAITERS);
+    operation.write(cell + WAITERS, waiting.saturating_sub(1));
+    let given = operation.read(cell + GIVEN);
+    if given > 0 {
+        give(operation, cell, given);
+        operation.owe(cell + EVENT);
+    }
+}
+
+/// Notifies up to `count` of those in line now.
+///
+/// # Errors
+/// As `enter`.
+///
+/// # Crash
+/// One record, which owes the wake.
+pub fn notify(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    cell: u64,
+    count: u64,
+) -> Result<()> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        if operation.read(cell + WAITERS) > 0 {
+            let given = operation.read(cell + GIVEN).saturating_add(count);
+            give(operation, cell, given);
+        }
+        // Who waits with `wait_for` on the condition itself is told in any case.
+        operation.owe(cell + EVENT);
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// Writes the entries that make `given` notifications open to all in line.
+fn give(operation: &mut Operation, cell: u64, given: u64) {
+    let given = given.min(operation.read(cell + WAITERS));
+    operation.write(cell + GIVEN, given);
+    let next = operation.read(cell + NEXT);
+    operation.write(cell + HORIZON, next);
+}
+
+/// Writes the entries that take a dead waiter out of the line; what it was given goes on.
+///
+/// # Errors
+/// `Stop::Busy` on the condition.
+pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
+    operation.lock(cell)?;
+    let mut given = operation.read(cell + GIVEN);
+    if operation.read(row + holding::AMOUNT) & NOTIFIED != 0 {
+        if !planted(Bug::NotificationForgotten) {
+            given = given.saturating_add(1);
+        }
+    } else {
+        let waiting = operation.read(cell + WAITERS);
+        operation.write(cell + WAITERS, waiting.saturating_sub(1));
+    }
+    if given > 0 {
+        give(operation, cell, given);
+        operation.owe(cell + EVENT);
+    }
+    Ok(())
+}

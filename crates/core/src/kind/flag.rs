@@ -1,0 +1,73 @@
+//! The `Event` that users see: a flag, and how often it was set.
+//!
+//! `sets << 1 | flag` in one word, so that a waiter learns of a `set` that a `clear` followed.
+
+use crate::error::Result;
+use crate::memory::segment::Segment;
+use crate::object::cell;
+use crate::process::participant::Participant;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+const STEP: u64 = 2;
+const SET: u64 = 1;
+
+/// The word: set if its lowest bit is, and changed if it was set since.
+#[inline]
+pub fn word(segment: &Segment, cell: u64) -> u64 {
+    segment.word(cell + cell::DATA).load(Ordering::SeqCst) // pairs with `turn`
+}
+
+#[inline]
+pub fn is_set(word: u64) -> bool {
+    word & SET != 0
+}
+
+/// Whether the flag was set at some time since its word read as `before`.
+#[inline]
+pub fn was_set(before: u64, now: u64) -> bool {
+    is_set(now) || now / STEP != before / STEP
+}
+
+/// Sets or clears the flag: one atomic operation on its word.
+#[inline]
+pub fn turn(segment: &Segment, cell: u64, on: bool) {
+    let word = segment.word(cell + cell::DATA);
+    let mut seen = word.load(Ordering::Relaxed);
+    loop {
+        let next = match (on, is_set(seen)) {
+            (true, false) => seen.wrapping_add(STEP) | SET,
+            (false, true) => seen & !SET,
+            _ => return,
+        };
+        // pairs with `word`
+        match word.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => seen = now,
+        }
+    }
+}
+
+/// Turns the flag and tells the waiters.
+///
+/// # Errors
+/// As `cell::change`.
+///
+/// # Crash
+/// The atomic operation commits; the wake owed is written before it.
+pub fn change(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    cell: u64,
+    on: bool,
+) -> Result<()> {
+    let writer = cell::Writer {
+        cell,
+        guarded: false,
+        thread: 0,
+    };
+    cell::change(space, participant, patience, writer, || {
+        turn(&space.segment, cell, on);
+    })
+}

@@ -1,0 +1,166 @@
+//! The shortest changes, by the one thread that nothing stands in the way of: of values that are
+//! words, where there is room.
+
+use super::end::End;
+use super::most;
+use super::state::{COUNT, List, Ring, START, is_too_large, root, sequence};
+use crate::change::alone::Alone;
+use crate::memory::segment::Segment;
+use crate::object::cell::{EVENT, linked};
+use crate::process::participant::Participant;
+use crate::space::reading::Reading;
+use crate::sync::{Ordering, fence};
+
+/// An element that is a word, if one look without a lock finds it. The caller has the GIL.
+#[inline]
+pub fn peek(segment: &Segment, cell: u64, index: i64) -> Option<u64> {
+    let sequence = segment.word(sequence(cell));
+    let _reading = Reading::alone(segment);
+    let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
+    if before & 1 != 0 {
+        return None;
+    }
+    let ring = Ring::read(segment, cell).ok()?;
+    let at = ring.word(ring.index(index)?);
+    let word = segment.word(at).load(Ordering::Relaxed);
+    if !matches!(linked(segment, word), Ok(None)) {
+        return None;
+    }
+    fence(Ordering::Acquire); // pairs with apply's Release fence after odd
+    (sequence.load(Ordering::Relaxed) == before).then_some(word)
+}
+
+/// Begins a record under the list's lock.
+///
+/// # Safety
+/// As `Alone::begin`.
+#[inline(always)]
+unsafe fn begin<'a>(
+    segment: &'a Segment,
+    participant: &Participant,
+    cell: u64,
+) -> Option<(Alone<'a>, Ring)> {
+    // SAFETY: as the caller promised.
+    let alone = unsafe { Alone::begin(segment, participant, cell) }?;
+    if alone.recovered {
+        let owner = segment.word(cell + crate::object::cell::OWNER);
+        owner.store(crate::object::cell::RECOVERED, Ordering::Relaxed);
+    }
+    fence(Ordering::Release); // as in `lock`
+    let ring = Ring::read(segment, cell).ok()?;
+    Some((alone, ring))
+}
+
+/// Appends a word, at either end; false says that `push` is due, and nothing has changed.
+///
+/// # Safety
+/// As `Alone::begin`.
+///
+/// # Crash
+/// As `push`.
+#[inline]
+pub unsafe fn append_alone(
+    segment: &Segment,
+    participant: &Participant,
+    list: List,
+    end: End,
+    word: u64,
+) -> bool {
+    let cell = list.cell;
+    // SAFETY: as the caller promised.
+    let Some((mut alone, ring)) = (unsafe { begin(segment, participant, cell) }) else {
+        return false;
+    };
+    let most = most(segment, cell).unwrap_or(u64::MAX);
+    if ring.count >= ring.capacity || ring.count > most {
+        return false;
+    }
+    let (at, mut start) = end.next(ring);
+    let mut count = ring.count + 1;
+    if ring.count == most {
+        if most == 0 {
+            return false;
+        }
+        let last = segment.word(end.opposite().last(ring));
+        if !matches!(linked(segment, last.load(Ordering::Relaxed)), Ok(None)) {
+            return false;
+        }
+        count = ring.count;
+        start = end.opposite().without(Ring { start, ..ring });
+    }
+    segment.word(at).store(word, Ordering::Relaxed);
+    if start != ring.start {
+        alone.write(root(cell) + START, start);
+    }
+    if count != ring.count {
+        alone.write(root(cell) + COUNT, count);
+    }
+    alone.commit_under(sequence(cell), cell + EVENT);
+    true
+}
+
+/// Takes the word at either end; None says that `pop` is due, and nothing has changed.
+///
+/// # Safety
+/// As `Alone::begin`.
+///
+/// # Crash
+/// As `pop`.
+#[inline]
+pub unsafe fn pop_alone(
+    segment: &Segment,
+    participant: &Participant,
+    list: List,
+    end: End,
+) -> Option<u64> {
+    let cell = list.cell;
+    // SAFETY: as the caller promised.
+    let (mut alone, ring) = unsafe { begin(segment, participant, cell) }?;
+    if ring.count == 0 || is_too_large(ring.capacity, ring.count - 1) {
+        return None;
+    }
+    let word = segment.word(end.last(ring)).load(Ordering::Relaxed);
+    if !matches!(linked(segment, word), Ok(None)) {
+        return None;
+    }
+    let start = end.without(ring);
+    if start != ring.start {
+        alone.write(root(cell) + START, start);
+    }
+    alone.write(root(cell) + COUNT, ring.count - 1);
+    alone.commit_under(sequence(cell), cell + EVENT);
+    Some(word)
+}
+
+/// Stores a word in place of another; false says that `set` is due, and nothing has changed.
+///
+/// # Safety
+/// As `Alone::begin`.
+///
+/// # Crash
+/// As `set`.
+#[inline]
+pub unsafe fn set_alone(
+    segment: &Segment,
+    participant: &Participant,
+    list: List,
+    index: i64,
+    word: u64,
+) -> bool {
+    let cell = list.cell;
+    // SAFETY: as the caller promised.
+    let Some((mut alone, ring)) = (unsafe { begin(segment, participant, cell) }) else {
+        return false;
+    };
+    let Some(index) = ring.index(index) else {
+        return false;
+    };
+    let at = ring.word(index);
+    let old = segment.word(at).load(Ordering::Relaxed);
+    if !matches!(linked(segment, old), Ok(None)) {
+        return false;
+    }
+    alone.write(at, word);
+    alone.commit_under(sequence(cell), cell + EVENT);
+    true
+}

@@ -1,0 +1,83 @@
+//! Many values, ready to become elements at once.
+
+use crate::change::operation::{Operation, Purpose};
+use crate::error::Result;
+use crate::process::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::space::{Patience, Space};
+use crate::value::{Fresh, Words};
+
+/// Values about to be linked: their words; those that name blocks also stand in a block of ours.
+pub struct Batch<'a> {
+    pub(super) space: &'a Space,
+    pub(super) participant: &'a Participant,
+    pub(super) values: Vec<u64>,
+    owned: Option<Words<'a>>,
+    /// How many of them stand there: known here, for memory there is anybody's to scribble on.
+    linked: u64,
+    room: u64,
+}
+
+impl<'a> Batch<'a> {
+    /// For at most so many.
+    pub fn new(space: &'a Space, participant: &'a Participant, room: u64) -> Batch<'a> {
+        Batch {
+            space,
+            participant,
+            values: Vec::new(),
+            owned: None,
+            linked: 0,
+            room,
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.values.len() as u64
+    }
+
+    /// Makes a value the batch's.
+    ///
+    /// # Errors
+    /// `Full`: the batch then has one less.
+    ///
+    /// # Crash
+    /// One record takes a block from our hands into the batch, which is ours.
+    pub fn add(&mut self, patience: Patience, value: &Fresh) -> Result<()> {
+        if let Fresh::Word(word) = value {
+            self.values.push(*word);
+            return Ok(());
+        }
+        let owned = match &self.owned {
+            Some(owned) => owned,
+            None => {
+                let (space, participant) = (self.space, self.participant);
+                let patience = &mut *patience;
+                let words = Words::new(Purpose::Store, space, participant, patience, self.room)?;
+                self.owned.insert(words)
+            }
+        };
+        let linked = self.linked;
+        assert!(linked < owned.room, "a batch has room for {}", owned.room);
+        let word = self.space.run_as(self.participant, patience, |operation| {
+            let word = value.word(operation)?;
+            value.link(operation)?;
+            operation.write(owned.word(linked), word);
+            operation.write(owned.count_word(), linked + 1);
+            operation.commit();
+            Ok(word)
+        })?;
+        self.values.push(word);
+        self.linked += 1;
+        Ok(())
+    }
+
+    /// Writes the entry that ends our ownership of all.
+    pub(super) fn pass_on(&self, operation: &mut Operation) {
+        if let Some(owned) = &self.owned
+            && !planted(Bug::BatchKept)
+        {
+            operation.write(owned.count_word(), 0);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Taking lists apart, a piece a record, and what they consist of.
+
+use super::rebuild::{leave, unlink};
+use super::state::{FIRST, HEAD, LEFT, Ring, version};
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Result};
+use crate::memory::layout::{WORD, block};
+use crate::memory::segment::Segment;
+use crate::object::cell::{linked, shape_of};
+use crate::object::link;
+use crate::space::{Blocks, doom as doomed};
+use crate::sync::Ordering;
+use crate::{heap, value};
+
+/// Words of a ring that one record looks at.
+const LOOKED_AT: u64 = 1024;
+
+/// Writes the entries that take a list apart whose last reference goes: wholly if it has no ring.
+///
+/// # Errors
+/// `Stop` as the heap and the directory have it.
+pub fn condemn(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+    if Ring::read(operation.segment, cell)?.block == 0 {
+        return heap::discard(operation, root);
+    }
+    doomed::condemn(operation, root)
+}
+
+/// Writes and commits the record that frees the next piece of a doomed list: its ring is doomed.
+///
+/// # Errors
+/// `Stop` as the heap has it; `Corrupt`.
+pub fn crumble_cell(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+    let ring = Ring::read(operation.segment, cell)?;
+    if ring.block == 0 {
+        doomed::bury(operation, root)?;
+    } else {
+        leave(operation, ring);
+        unlink(operation, cell, ring)?;
+    }
+    operation.commit();
+    Ok(())
+}
+
+/// The ring in a block that is doomed, or in nobody's hands yet: its shape says how large.
+fn ring_in(segment: &Segment, block: u64) -> Result<Ring> {
+    segment.check_range(block, block::SMALL)?;
+    let (_, length, payload) = shape_of(segment, block)?;
+    let read = |at| segment.word(payload + at).load(Ordering::Relaxed);
+    let capacity = length.saturating_sub(HEAD) / WORD;
+    let words = super::state::words_of(segment, block, capacity)?;
+    Ok(Ring {
+        block,
+        words,
+        capacity,
+        start: read(FIRST).min(capacity - 1),
+        count: read(LEFT).min(capacity),
+    })
+}
+
+/// As `crumble_cell`, of a doomed ring with its elements.
+///
+/// # Errors
+/// As `crumble_cell`.
+pub fn crumble_ring(operation: &mut Operation, block: u64) -> Attempt<()> {
+    let segment = operation.segment;
+    let ring = ring_in(segment, block)?;
+    let mut left = ring.count;
+    let end = left.saturating_sub(LOOKED_AT);
+    let mut found = None;
+    while left > end && found.is_none() {
+        left -= 1;
+        found = linked(segment, operation.read(ring.word(left)))?;
+    }
+    if ring.count == 0 {
+        doomed::bury(operation, block)?;
+    } else {
+        operation.write(ring.words - HEAD + LEFT, left);
+    }
+    if let Some(found) = found {
+        value::discard(operation, found)?;
+    }
+    operation.commit();
+    Ok(())
+}
+
+/// What a list consists of, or, without its cell, a ring that is no list's.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn blocks(segment: &Segment, root: u64, cell: Option<u64>) -> Result<Blocks> {
+    let ring = match cell {
+        Some(cell) => Ring::read(segment, cell)?,
+        None => ring_in(segment, root)?,
+    };
+    let mut found = Blocks {
+        version: cell.map_or(0, |cell| version(segment, cell)),
+        blocks: vec![root],
+        links: Vec::new(),
+    };
+    if cell.is_some() && ring.block != 0 {
+        found.blocks.push(ring.block);
+    }
+    for index in 0..ring.count {
+        let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
+        if let Some(block) = linked(segment, word)? {
+            link::add(segment, &mut found, block)?;
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,45 @@
+//! The list behind lists and deques: value words in a ring.
+//!
+//! A cell of kind `LIST`; its lock, the user's (`get_lock()`) and every writer's, guards all of it.
+//! In the payload stands the *root*:
+//!
+//! | at | word     | meaning                                                  |
+//! | -- | -------- | -------------------------------------------------------- |
+//! |  0 | block    | the ring's block; 0: none                                |
+//! |  8 | capacity | words of the ring                                        |
+//! | 16 | start    | which of them is the first element                       |
+//! | 24 | length   | how many elements there are                              |
+//! | 32 | most     | as many as there may be, + 1; 0: any number            |
+//!
+//! The ring's block: `first | left | words`. The two say which elements a block that is doomed still
+//! names; as long as a list has it they are 0.
+//!
+//! What stands outside of the elements means nothing, so new ones are written there, and one record
+//! makes them count. Elements in place change by a record, and so does what is between a change inside
+//! and the nearer end. All else (sorting, what leaves every other) is built aside, and one record
+//! exchanges the rings.
+//!
+//! Readers take no lock: they copy out under the cell's sequence.
+
+mod alone;
+mod batch;
+mod create;
+mod doom;
+mod end;
+mod grow;
+mod most;
+mod read;
+mod rebuild;
+mod splice;
+mod state;
+
+pub use alone::{append_alone, peek, pop_alone, set_alone};
+pub use batch::Batch;
+pub use create::create;
+pub use doom::{blocks, condemn, crumble_cell, crumble_ring};
+pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
+pub use most::{bound, most, set_most};
+pub use read::{Element, Places, Token, get, look, snapshot};
+pub use rebuild::{Piece, clear, rebuild, set};
+pub use splice::{replace, splice};
+pub use state::{LENGTH, List, count, version};

@@ -1,0 +1,124 @@
+//! How many elements there may be: a deque's `maxlen`.
+
+use super::batch::Batch;
+use super::grow::resize;
+use super::read::look;
+use super::rebuild::{Piece, rebuild_with};
+use super::state::{COUNT, List, MOST, Ring, START, is_too_large, lock, root, sequence};
+use crate::error::Result;
+use crate::memory::segment::Segment;
+use crate::object::cell::{EVENT, linked};
+use crate::process::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use crate::value::{self, tidy};
+
+fn word(most: Option<u64>) -> u64 {
+    most.map_or(0, |most| most.saturating_add(1))
+}
+
+/// Says how many elements there may be, in a list that nobody else sees yet.
+pub fn set_most(segment: &Segment, cell: u64, most: Option<u64>) {
+    let at = segment.word(root(cell) + MOST);
+    at.store(word(most), Ordering::Relaxed);
+}
+
+/// How many elements there may be. What depends on it looks with the list's lock held, or at a
+/// sequence that it compares later.
+pub fn most(segment: &Segment, cell: u64) -> Option<u64> {
+    let most = segment.word(root(cell) + MOST).load(Ordering::Relaxed);
+    most.checked_sub(1)
+}
+
+/// What an attempt came to.
+enum Done {
+    /// Whether something is left to tidy, and whether the ring is too large now.
+    Yes(bool, bool),
+    Rebuild,
+}
+
+/// Says how many elements there may be from now on; the first ones go that are too many by then.
+///
+/// # Errors
+/// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record says it and drops them.
+pub fn bound(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    list: List,
+    most: Option<u64>,
+) -> Result<()> {
+    let (segment, cell) = (&space.segment, list.cell);
+    let at = root(cell) + MOST;
+    loop {
+        let done = space.run_as(participant, &mut *patience, |operation| {
+            lock(operation, list)?;
+            if operation.read(at) == word(most) {
+                return Ok(Done::Yes(false, false));
+            }
+            let ring = Ring::read(segment, cell)?;
+            let drops = ring.count.saturating_sub(most.unwrap_or(u64::MAX));
+            let block = |index| {
+                let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
+                linked(segment, word).map(|block| block.map(|_| word))
+            };
+            let mut left = false;
+            if drops == 1 {
+                if let Some(word) = block(0)? {
+                    left = value::discard(operation, word)?;
+                }
+            } else {
+                for index in 0..drops {
+                    if block(index)?.is_some() {
+                        return Ok(Done::Rebuild); // many blocks go: that is another operation
+                    }
+                }
+            }
+            operation.write(at, word(most));
+            if planted(Bug::BoundInTwo) {
+                operation.commit();
+            }
+            if drops > 0 {
+                operation.write(root(cell) + START, ring.turn(drops));
+                operation.write(root(cell) + COUNT, ring.count - drops);
+            }
+            operation.sequence(sequence(cell));
+            operation.owe_quietly(cell + EVENT);
+            operation.commit();
+            crate::memory::crash_point!("list.bounded");
+            let is_too_large = drops > 0 && is_too_large(ring.capacity, ring.count - drops);
+            Ok(Done::Yes(left, is_too_large))
+        })?;
+        if let Done::Yes(left, is_too_large) = done {
+            if is_too_large {
+                // Where there is no room for a smaller ring, the large one stays.
+                let _ = resize(space, participant, &mut *patience, list, 0);
+            }
+            if left {
+                tidy(space, participant, patience)?;
+            }
+            return Ok(());
+        }
+        let token = look(space, participant, &mut *patience, list)?;
+        let kept = token.count.min(most.unwrap_or(u64::MAX));
+        let pieces = [Piece::old(token.count - kept, kept)];
+        let nothing = Batch::new(space, participant, 0);
+        let done = rebuild_with(
+            &mut *patience,
+            list,
+            token,
+            &nothing,
+            &pieces,
+            |operation| {
+                operation.write(at, word(most));
+            },
+        )?;
+        if done {
+            return Ok(());
+        }
+    }
+}

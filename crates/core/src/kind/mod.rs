@@ -1,0 +1,13 @@
+//! The kinds of objects: strangers to each other.
+
+pub mod barrier;
+mod choice;
+pub mod condition;
+pub mod flag;
+pub mod list;
+pub mod mutex;
+pub mod queue;
+pub mod semaphore;
+pub mod table;
+
+pub use choice::{blocks, crumble, dismantle, settle};

@@ -1,0 +1,119 @@
+//! The `Lock` and the `RLock` that users see: cells whose lock word is all there is, but for the
+//! thread and the count of an `RLock` in the owner word.
+//!
+//! Waiters for *a change* of the lock (`wait_for`) are few: acquire and release look at the event
+//! word's flags after the change and bump it only if somebody waits (store, then look).
+
+use crate::change::lock::{self, Tried};
+use crate::change::wait;
+use crate::error::Result;
+use crate::memory::segment::Segment;
+use crate::object::cell::{self, Entered, Writer};
+use crate::process::participant::Participant;
+use crate::sync::{Ordering, fence};
+
+/// Counts releases: half of the version.
+const RELEASES: u64 = cell::DATA;
+
+#[inline]
+fn tell(segment: &Segment, mutex: u64) {
+    if cfg!(not(target_arch = "x86_64")) {
+        fence(Ordering::SeqCst); // change, then look; on x86 the RMW before is that fence
+    }
+    let event = segment.word(mutex + cell::EVENT);
+    if event.load(Ordering::SeqCst) & (wait::SLEEPER | wait::BELL) != 0 {
+        wait::notify(segment, mutex + cell::EVENT);
+    }
+}
+
+/// One attempt to acquire. `flags` as for `lock::try_acquire`.
+///
+/// # Errors
+/// `Corrupt`.
+#[inline]
+pub fn try_acquire(
+    segment: &Segment,
+    participant: &Participant,
+    mutex: u64,
+    flags: u64,
+) -> Result<bool> {
+    match lock::try_acquire(segment, mutex, participant.me, flags)? {
+        Tried::Held(_) => Ok(false),
+        _ => {
+            tell(segment, mutex);
+            Ok(true)
+        }
+    }
+}
+
+/// Releases, whoever holds it; false if it was free.
+///
+/// # Crash
+/// After the swap the lock is free; a sleeper not woken looks again within a tenth of a second.
+#[inline]
+pub fn release(segment: &Segment, mutex: u64) -> bool {
+    if lock::is_free(segment.word(mutex).load(Ordering::Relaxed)) {
+        return false;
+    }
+    // The holder's own count: a release by another, beside it, may be counted as one.
+    let releases = segment.word(mutex + RELEASES);
+    releases.store(
+        releases.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
+    lock::release(segment, mutex);
+    tell(segment, mutex);
+    true
+}
+
+/// One attempt of an `RLock`'s `acquire`. `flags` as for `lock::try_acquire`.
+///
+/// # Errors
+/// `Corrupt`.
+#[inline]
+pub fn enter(
+    segment: &Segment,
+    participant: &Participant,
+    writer: Writer,
+    flags: u64,
+) -> Result<bool> {
+    let entered = cell::enter(segment, participant, writer, flags)? == Entered::Yes;
+    if entered {
+        tell(segment, writer.cell);
+    }
+    Ok(entered)
+}
+
+/// One release of an `RLock`; false if this thread does not hold it.
+///
+/// # Crash
+/// As `cell::exit`.
+#[inline]
+pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
+    if !cell::is_mine(segment, participant, writer) {
+        return false;
+    }
+    let releases = segment.word(writer.cell + RELEASES);
+    releases.store(
+        releases.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
+    cell::exit(segment, participant, writer);
+    tell(segment, writer.cell);
+    true
+}
+
+pub fn is_locked(segment: &Segment, mutex: u64) -> Result<bool> {
+    lock::is_held(segment, segment.word(mutex).load(Ordering::Acquire)) // pairs with acquiring
+}
+
+/// Whether the holder before this one died.
+pub fn is_recovered(segment: &Segment, mutex: u64) -> bool {
+    segment.word(mutex).load(Ordering::Relaxed) & lock::RECOVERED != 0
+}
+
+pub fn version(segment: &Segment, mutex: u64) -> u64 {
+    let locked = !lock::is_free(segment.word(mutex).load(Ordering::Relaxed));
+    let releases = segment.word(mutex + RELEASES).load(Ordering::Relaxed);
+    releases << 1 | u64::from(locked)
+}

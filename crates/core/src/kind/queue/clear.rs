@@ -1,0 +1,122 @@
+//! Taking all items out of a queue at once.
+//!
+//! What they lie in goes to a queue that no object names and that is doomed from the beginning: whoever
+//! comes takes it apart, a piece a record.
+
+use super::bytes::count_cleared;
+use super::page;
+use super::state::{
+    DONE, EVENTS, FILLED, FIRST_RECORD, GET_LOCK, HEAD, Header, LENGTH, ORDER, PAGES, Queue,
+    REQUEUED, REQUEUED_COUNT, RETURNED, SEQUENCE, STACKED, SURPLUS, TAIL, TREE, TREE_ROOM, counts,
+    head_of, order_of, unfinished,
+};
+use crate::change::operation::Purpose;
+use crate::error::Result;
+use crate::memory::layout::{block, superblock};
+use crate::object::cell;
+use crate::process::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::space::unfinished::Unfinished;
+use crate::space::{AT_ONCE, Patience, Space, doom, within};
+use crate::sync::Ordering;
+
+/// The words that go over to the other queue, and are 0 in this one then.
+const GOING: [u64; 5] = [RETURNED, REQUEUED, TREE, TREE_ROOM, FILLED];
+
+/// Takes all items out of the queue, and counts them as done; how many there were. Of a priority queue
+/// the turn is ours. `free_cleared` is due then.
+///
+/// # Errors
+/// `Full` when there is no room for the words of another queue and for a page, with nothing changed;
+/// `Interrupted` as `patience` says; `Corrupt`.
+///
+/// # Crash
+/// One record takes all of them, and has them freed by the next sweep.
+pub fn clear(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+) -> Result<u64> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    if counts(segment, cell).0 == 0 {
+        return Ok(0);
+    }
+    let husk = page::afford(space, participant, &mut *patience, queue, |patience| {
+        let purpose = Purpose::Release;
+        cell::unlisted(purpose, space, participant, patience, cell::QUEUE, LENGTH)
+    })?;
+    let own = husk.payload();
+    let mut fresh: Option<Unfinished> = None;
+    loop {
+        let cleared = space.run_as(participant, &mut *patience, |operation| {
+            operation.lock(superblock::DIRECTORY_LOCK)?;
+            operation.lock(cell)?;
+            operation.lock(cell + GET_LOCK)?;
+            let (items, _) = counts(segment, cell);
+            if items == 0 {
+                return Ok(Some(0));
+            }
+            let keep = |offset, word| segment.word(own + offset).store(word, Ordering::Relaxed);
+            keep(ORDER, order_of(segment, cell));
+            let tail = operation.read(cell + TAIL);
+            if operation.read(cell + HEAD) != tail {
+                let Some(page) = &fresh else {
+                    return Ok(None); // again, with a page for what comes next
+                };
+                let (first, link) = (page.block() + FIRST_RECORD, page.block() + block::LARGE);
+                segment.word(link).store(page.block(), Ordering::Relaxed);
+                let next = Header::new(head_of(segment, tail)?.ordinal(), 0, 0);
+                segment.word(first).store(next.0, Ordering::Relaxed);
+                for (offset, word) in [(HEAD, first), (TAIL, first), (PAGES, page.block())] {
+                    keep(offset, operation.read(cell + offset));
+                    operation.write(cell + offset, word);
+                }
+                page.pass_on(operation, 0);
+            }
+            for offset in GOING {
+                keep(offset, operation.read(cell + offset));
+                operation.write(cell + offset, 0);
+            }
+            for count in [STACKED, REQUEUED_COUNT] {
+                operation.write(cell + count, 0);
+            }
+            husk.pass_on(operation, 0);
+            doom::condemn(operation, husk.block())?;
+            if planted(Bug::ClearInTwo) {
+                operation.commit();
+            }
+            // As if each were taken and called done: some may have been called so before.
+            let open = items.min(unfinished(segment, cell));
+            let surplus = operation.read(cell + SURPLUS).saturating_add(open);
+            operation.write(cell + SURPLUS, surplus.saturating_sub(items));
+            let done = operation.read(cell + DONE);
+            operation.write(cell + DONE, done.wrapping_add(open) & 0xFFFF_FFFF);
+            count_cleared(operation, cell);
+            operation.sequence(cell + SEQUENCE);
+            for event in EVENTS {
+                operation.owe(cell + event);
+            }
+            operation.commit();
+            crate::memory::crash_point!("queue.cleared");
+            Ok(Some(items))
+        })?;
+        match cleared {
+            Some(items) => return Ok(items),
+            None => {
+                let allocate = |patience: Patience| {
+                    page::allocate(space, participant, patience, Purpose::Release)
+                };
+                let page = page::afford(space, participant, &mut *patience, queue, allocate)?;
+                fresh = Some(page);
+            }
+        }
+    }
+}
+
+/// Frees what `clear` took, as far as no lock stands in the way; the rest later.
+pub fn free_cleared(space: &Space, participant: &Participant) {
+    if doom::crumble(space, participant, &mut within(AT_ONCE)).is_err() {
+        space.sweep_later(participant);
+    }
+}

@@ -1,0 +1,214 @@
+//! Taking a queue apart that nobody holds any more: one piece a record.
+
+use super::bytes::stop_counting;
+use super::state::{
+    A_BLOCK, A_JUMP, FILLED, GOT_BYTES, HEAD, PAGES, PUT_BYTES, REQUEUED, RETURNED, SEQUENCE, TAIL,
+    TREE, head_of, payload_of, read,
+};
+use super::tree::{block_of, word};
+use super::{bytes, due, tree};
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Result, corrupt};
+use crate::heap;
+use crate::memory::layout::{self, UNIT, WORD, block};
+use crate::memory::segment::Segment;
+use crate::object::link;
+use crate::space::{Blocks, doom};
+
+/// Writes and commits the record that frees the next piece of the first doomed queue, in the end
+/// the queue itself; the directory lock is held, which guards all of it by now.
+///
+/// # Errors
+/// `Stop` as the heap has it; `Corrupt`: the queue is then dropped from the list.
+///
+/// # Crash
+/// Each record detaches one block and frees it, or dooms it before the queue if it names objects.
+pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+    let segment = operation.segment;
+    stop_counting(operation, cell);
+    let returned = operation.read(cell + RETURNED);
+    if returned != 0 {
+        let next = operation.read(payload_of(segment, returned)?);
+        operation.write(cell + RETURNED, next);
+        doom::discard(operation, returned)?;
+        operation.commit();
+        return Ok(());
+    }
+    if let Some(requeued) = due::detach(operation, cell)? {
+        doom::discard(operation, requeued)?;
+        operation.commit();
+        return Ok(());
+    }
+    let tree = operation.read(cell + TREE);
+    if tree != 0 {
+        match operation.read(cell + FILLED).checked_sub(1) {
+            None => {
+                operation.write(cell + TREE, 0);
+                heap::discard(operation, tree)?;
+            }
+            Some(last) => {
+                operation.write(cell + FILLED, last);
+                if let Some(item) = block_of(segment, word(segment, cell, last)?)? {
+                    doom::discard(operation, item)?;
+                }
+            }
+        }
+        operation.commit();
+        return Ok(());
+    }
+    let (mut head, tail) = (operation.read(cell + HEAD), operation.read(cell + TAIL));
+    let mut steps = 0;
+    while head != tail {
+        let header = head_of(segment, head)?;
+        let value = read(segment, head + WORD);
+        match header.kind() {
+            A_JUMP => head = value,
+            A_BLOCK => {
+                operation.write(cell + HEAD, head + header.size());
+                segment.check_range(value, block::SMALL)?;
+                doom::discard(operation, value)?;
+                operation.commit();
+                return Ok(());
+            }
+            _ => head += header.size(),
+        }
+        steps += 1;
+        if steps > segment.size() / WORD {
+            return Err(corrupt("the records of a queue have no end").into());
+        }
+    }
+    operation.write(cell + HEAD, tail);
+    let page = operation.read(cell + PAGES);
+    if page == 0 {
+        doom::bury(operation, root)?;
+        operation.commit();
+        return Ok(());
+    }
+    segment.check_range(page, block::LARGE + WORD)?;
+    let next = operation.read(page + block::LARGE);
+    if next == page {
+        operation.write(cell + PAGES, 0);
+        heap::discard(operation, page)?;
+    } else {
+        segment.check_range(next, block::LARGE + WORD)?;
+        let after = operation.read(next + block::LARGE);
+        operation.write(page + block::LARGE, after);
+        heap::discard(operation, next)?;
+    }
+    operation.commit();
+    Ok(())
+}
+
+/// A number that changes with the queue's blocks, and the blocks that it consists of.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
+    let at = |offset| read(segment, cell + offset);
+    let version = || {
+        at(TAIL)
+            .wrapping_add(at(HEAD).rotate_left(32))
+            .wrapping_add(at(RETURNED).rotate_left(16))
+            .wrapping_add(at(REQUEUED).rotate_left(8))
+            .wrapping_add(at(SEQUENCE))
+            .wrapping_add(at(PUT_BYTES)) // a multiple of 8: whether it is odd is the sequence's
+            .wrapping_sub(at(GOT_BYTES).wrapping_mul(3))
+    };
+    let first_version = version();
+    let mut found = bytes::Found::new(segment, cell);
+    let mut all = Blocks {
+        blocks: vec![root],
+        ..Blocks::default()
+    };
+    let most = segment.size() / UNIT;
+    let (first, mut page) = (at(PAGES), at(PAGES));
+    while page != 0 {
+        segment.check_range(page, block::LARGE + WORD)?;
+        all.blocks.push(page);
+        page = read(segment, page + block::LARGE);
+        if page == first {
+            break;
+        }
+        if all.blocks.len() as u64 > most {
+            return Err(corrupt("the pages of a queue have no end"));
+        }
+    }
+    let mut stacked = at(RETURNED);
+    while stacked != 0 {
+        let payload = payload_of(segment, stacked)?;
+        link::add(segment, &mut all, stacked)?;
+        found.add_block(stacked)?;
+        if all.blocks.len() as u64 > segment.size() / layout::LINE {
+            return Err(corrupt("the stack of a queue has no end"));
+        }
+        stacked = read(segment, payload);
+    }
+    for block in due::blocks(segment, cell, usize::MAX)? {
+        link::add(segment, &mut all, block)?;
+        found.add_block(block)?;
+    }
+    if at(TREE) != 0 {
+        all.blocks.push(at(TREE));
+        for index in 0..at(FILLED) {
+            match tree::block_of(segment, tree::word(segment, cell, index)?)? {
+                None => found.add(WORD),
+                Some(block) => {
+                    link::add(segment, &mut all, block)?;
+                    found.add_block(block)?;
+                }
+            }
+        }
+    }
+    let (mut head, tail) = (at(HEAD), at(TAIL));
+    let (pages, mut jumps) = (all.blocks.len(), 0);
+    while head != tail {
+        let header = head_of(segment, head)?;
+        let word = read(segment, head + WORD);
+        match header.kind() {
+            A_JUMP if jumps > pages => {
+                return Err(corrupt("the records of a queue have no end"));
+            }
+            A_JUMP => (head, jumps) = (word, jumps + 1),
+            kind => {
+                if kind == A_BLOCK {
+                    link::add(segment, &mut all, word)?;
+                    found.add_block(word)?;
+                } else {
+                    found.add(header.length());
+                }
+                head += header.size();
+            }
+        }
+        if all.blocks.len() as u64 > segment.size() / layout::LINE {
+            return Err(corrupt("the records of a queue have no end"));
+        }
+    }
+    if version() == first_version {
+        found.prove()?; // else all of it was not there at one moment
+    }
+    all.version = first_version;
+    Ok(all)
+}
+
+/// Writes the entries that free a queue's root and page, if that is all it consists of; false:
+/// it must be taken apart.
+///
+/// # Errors
+/// `Stop` as the heap has it.
+pub fn dismantle(operation: &mut Operation, root: u64, cell: u64) -> Attempt<bool> {
+    let read = |offset| operation.read(cell + offset);
+    let page = read(PAGES);
+    let is_empty = [RETURNED, REQUEUED, TREE]
+        .iter()
+        .all(|&word| read(word) == 0);
+    if read(HEAD) != read(TAIL) || !is_empty || page == 0 {
+        return Ok(false);
+    }
+    operation.segment.check_range(page, block::LARGE + WORD)?;
+    if operation.read(page + block::LARGE) != page {
+        return Ok(false);
+    }
+    crate::heap::discard(operation, page)?;
+    crate::heap::discard(operation, root)?;
+    Ok(true)
+}

@@ -1,0 +1,465 @@
+//! Taking: the oldest record of the ring, or what is served before it.
+
+use super::bytes::{self, Count};
+use super::first::first;
+use super::item::{Got, reserve, set_contents};
+use super::ring::{First, Front, front};
+use super::state::{
+    A_BLOCK, A_WORD, BLOCK_HEAD, CLOSING, COUNTED, DONE, GET_LOCK, GOT_BYTES, HEAD, ITEMS, ORDER,
+    Queue, REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, page_of, read,
+};
+use super::tail::stack;
+use super::tree::Sift;
+use super::{due, lease, page};
+use crate::change::alone::Alone;
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Error, Result, corrupt};
+use crate::memory::layout::{WORD, align_up, block};
+use crate::memory::segment::Segment;
+use crate::object::holding::{self, Row};
+use crate::process::participant::Participant;
+use crate::process::roster::ObjectId;
+use crate::seed::{Bug, planted};
+use crate::space::unfinished::Unfinished;
+use crate::space::{Job, Patience, Space};
+use crate::sync::Ordering;
+
+/// What lies in the ring itself.
+#[inline]
+fn copy_out<'a>(segment: &Segment, front: &Front, buffer: &mut [u8]) -> Result<Got<'a>> {
+    let kind = front.header.kind();
+    if kind == A_WORD {
+        return Ok(Got::Word(front.word(segment)));
+    }
+    let length = front.header.length() as usize;
+    if kind < u64::from(WORD_KINDS) || length > buffer.len() {
+        return Err(corrupt(format!(
+            "a queue holds a record of kind {kind}, {length} bytes"
+        )));
+    }
+    segment.copy_out(front.record + WORD, &mut buffer[..length]);
+    Ok(Got::Bytes(kind as u8, length))
+}
+
+/// Takes the oldest item if it lies in the ring itself and nothing stands in the way; `Some(None)`
+/// if there is none, None if `get` is due. `row` counts what this process takes.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// One record moves the head on and counts the item as ours.
+#[inline]
+pub unsafe fn get_alone<'a>(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    row: Row,
+    buffer: &mut [u8],
+) -> Option<Option<Got<'a>>> {
+    // SAFETY: as the caller promised.
+    unsafe { get_alone_but(segment, participant, cell, row, |_, _| false, buffer) }
+}
+
+/// As `get_alone`, but of an item whose kind and length `keep` names `get_but` is due.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// As `get_alone`.
+#[inline(always)]
+pub unsafe fn get_alone_but<'a>(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    row: Row,
+    keep: impl Fn(u8, u64) -> bool,
+    buffer: &mut [u8],
+) -> Option<Option<Got<'a>>> {
+    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    // Before the lock: empty is what a loop that polls finds most.
+    let is_stacked = at(RETURNED) != 0 || at(REQUEUED) != 0;
+    if !is_stacked && read(segment, cell + HEAD) == read(segment, cell + TAIL) {
+        return (at(CLOSING) & 1 == 0).then_some(None);
+    }
+    // SAFETY: as the caller promised.
+    let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
+    let order = at(ORDER);
+    if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
+        return None;
+    }
+    let front = front(segment, cell).ok()??;
+    if front.kind() == A_BLOCK || keep(front.kind() as u8, front.length()) {
+        return None;
+    }
+    if page::is_left(segment, cell, front.record) {
+        return None; // `get` drops some pages
+    }
+    let got = copy_out(segment, &front, buffer).ok()?;
+    record.write(cell + HEAD, front.end());
+    record.write(
+        row.at + holding::AMOUNT,
+        row.amount(segment).wrapping_add(1),
+    );
+    if order & COUNTED != 0 {
+        let bytes = bytes::bytes_of(front.length());
+        record.write(cell + GOT_BYTES, at(GOT_BYTES).wrapping_add(bytes));
+    }
+    crate::memory::crash_point!("queue.got");
+    record.commit(cell + ROOM);
+    Some(Some(got))
+}
+
+/// Takes the first item: one that came back, or the oldest, or with `sift` the least, as the
+/// turn's holder works it out. None: there is none.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `Corrupt`.
+///
+/// # Crash
+/// One record; a block is ours by it. An item taken is lost with us; `lease` is for who minds.
+pub fn get<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    sift: Option<&Sift>,
+    buffer: &mut [u8],
+) -> Result<Option<Got<'a>>> {
+    let never = |_| false;
+    get_but(
+        space,
+        participant,
+        patience,
+        queue,
+        row,
+        sift,
+        never,
+        buffer,
+    )
+}
+
+/// The kind and length of the oldest item, if it lies in the ring itself; by the time it is taken
+/// there may be another.
+pub fn look(segment: &Segment, cell: u64) -> Option<(u8, u64)> {
+    let front = front(segment, cell).ok()??;
+    let kind = u8::try_from(front.kind()).ok()?;
+    (kind >= WORD_KINDS).then(|| (kind, front.length()))
+}
+
+/// As `get`, but an item whose kind `keep` names comes in a block, so that `put_back` can give it
+/// back.
+///
+/// # Errors
+/// As `get`; `Full` where there is no room for that block, and then nothing is taken.
+///
+/// # Crash
+/// As `get`.
+#[allow(clippy::too_many_arguments)]
+pub fn get_but<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    sift: Option<&Sift>,
+    keep: impl Fn(u8) -> bool,
+    buffer: &mut [u8],
+) -> Result<Option<Got<'a>>> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    let need = |front: &Front| {
+        let kind = u8::try_from(front.kind()).ok()?;
+        (kind >= WORD_KINDS && keep(kind)).then(|| front.length())
+    };
+    // Of what is seen there, which may be another item: then once more.
+    let mut room = look(segment, cell).and_then(|(kind, length)| keep(kind).then_some(length));
+    loop {
+        let spare = room.map(|length| reserve(space, participant, &mut *patience, length));
+        let (spare, full) = match spare.transpose() {
+            Err(full @ Error::Full(_)) => (None, Some(full)), // the first may need none
+            spare => (spare?, None),
+        };
+        let mut more = None;
+        let got = take(
+            space,
+            participant,
+            &mut *patience,
+            queue,
+            row,
+            sift,
+            |front| {
+                let Some(need) = need(front) else {
+                    return Ok(Some(Some(copy_out(segment, front, buffer)?)));
+                };
+                let Some(spare) = spare.as_ref().filter(|_| room >= Some(need)) else {
+                    more = Some(need);
+                    return Ok(None);
+                };
+                set_contents(segment, spare.payload(), front.kind(), front.length());
+                let length = align_up(need, WORD);
+                segment.copy_within(front.record + WORD, spare.payload() + BLOCK_HEAD, length);
+                Ok(Some(None))
+            },
+        )?;
+        match (got, more, full) {
+            (None, Some(need), Some(full)) if Some(need) >= room => return Err(full),
+            (None, Some(need), _) => room = Some(need),
+            (None, None, _) => return Ok(None),
+            (Some(got), ..) => return Ok(got.or(spare.map(Got::Block))),
+        }
+    }
+}
+
+/// Takes the first item; `copy` copies one that lies in the ring: `Some(None)` if that comes not in
+/// what it returns, None if it cannot, and then nothing is taken.
+fn take<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    sift: Option<&Sift>,
+    mut copy: impl FnMut(&Front) -> Result<Option<Option<Got<'a>>>>,
+) -> Result<Option<Option<Got<'a>>>> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    let block = Unfinished::reserve(space, participant, &mut *patience)?;
+    let mut is_left = false;
+    let got = space.run_as(participant, patience, |operation| {
+        if !planted(Bug::GetWithoutLock) {
+            operation.lock(cell + GET_LOCK)?;
+        }
+        let page = page_of(read(operation.segment, cell + HEAD));
+        let first = first(operation, cell, sift)?;
+        let Some(first) = first else {
+            return Ok(None);
+        };
+        let bytes = bytes::of_first(segment, cell, &first)?;
+        let got = match first {
+            First::Word(word) => Ok(Some(Got::Word(word))),
+            First::Block(item) => {
+                block.pass_on(operation, item);
+                Err(())
+            }
+            First::Ring(front) => match copy(&front)? {
+                None => return Ok(None),
+                Some(got) => Ok(got),
+            },
+        };
+        is_left = page_of(operation.read(cell + HEAD)) != page;
+        if planted(Bug::GetInTwo) {
+            operation.commit();
+        }
+        lease::count(operation, cell, row);
+        bytes::count(operation, cell, Count::Got, bytes);
+        operation.owe(cell + ROOM);
+        operation.commit();
+        crate::memory::crash_point!("queue.got");
+        Ok(Some(got))
+    })?;
+    if is_left {
+        page::drop_pages(space, participant, queue);
+    }
+    Ok(got.map(|got| got.unwrap_or(Some(Got::Block(block)))))
+}
+
+/// Gives an item back that we took, first in line: it is not done with.
+///
+/// # Errors
+/// `Interrupted` as `patience` says: then it is lost with its block; `Corrupt`.
+///
+/// # Crash
+/// One record ends our ownership of its block.
+pub fn put_back(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    item: &Unfinished,
+) -> Result<()> {
+    let cell = queue.cell;
+    space.segment.check_range(item.block(), block::SMALL)?;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        stack(operation, cell, item.block());
+        item.pass_on(operation, 0);
+        if planted(Bug::BackInTwo) {
+            operation.commit();
+        }
+        lease::uncount(operation, cell, row);
+        bytes::count_block(operation, cell, Count::Back, item.block())?;
+        operation.owe(cell + ITEMS);
+        operation.commit();
+        crate::memory::crash_point!("queue.back");
+        Ok(())
+    })
+}
+
+/// As `put_back`, without waiting: what a lock stands in the way of is done by whoever of this process
+/// comes by. We stay a member of the queue until then.
+///
+/// # Crash
+/// As `put_back`; until it is done the item is ours, and lost with us.
+pub fn put_back_later(
+    space: &Space,
+    participant: &Participant,
+    queue: Queue,
+    row: Row,
+    item: Unfinished,
+) {
+    let Queue { cell, object } = queue;
+    let held = item.into_row();
+    let numbers = [held, cell, object.row, object.serial, row.number, row.at];
+    space.now_or_later(participant, &PUT_BACK, numbers);
+}
+
+static PUT_BACK: Job = Job {
+    run: |space, participant, patience, &[held, cell, object, serial, number, at]| {
+        let object = ObjectId {
+            row: object,
+            serial,
+        };
+        let (queue, row) = (Queue { cell, object }, Row { number, at });
+        let item = Unfinished::from_row(space, participant, held);
+        let done = put_back(space, participant, patience, queue, row, &item);
+        if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
+            item.into_row(); // it is begun again
+        }
+        done
+    },
+    inherit: |_, _| {},
+};
+
+/// Where an item lies in the ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    record: u64,
+    end: u64,
+    ordinal: u64,
+}
+
+impl Place {
+    fn of(front: &Front) -> Place {
+        Place {
+            record: front.record,
+            end: front.end(),
+            ordinal: front.header.ordinal(),
+        }
+    }
+}
+
+/// Copies the first item without taking it, if it lies in the ring itself; what it is, and where it
+/// lies for `take_at`.
+///
+/// # Errors
+/// As `get`.
+pub fn look_at<'a>(
+    space: &'a Space,
+    participant: &Participant,
+    patience: Patience,
+    cell: u64,
+    buffer: &mut [u8],
+) -> Result<Option<(Got<'a>, Place)>> {
+    let segment = &space.segment;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        if !is_ring_first(operation, cell)? {
+            return Ok(None);
+        }
+        let Some(front) = front(segment, cell)?.filter(|front| front.kind() != A_BLOCK) else {
+            return Ok(None);
+        };
+        let got = copy_out(segment, &front, buffer)?;
+        Ok(Some((got, Place::of(&front))))
+    })
+}
+
+/// Takes the item that lies there, if it is still the first; false: it is not.
+///
+/// # Errors
+/// As `get`.
+///
+/// # Crash
+/// One record moves the head on and counts the item as ours.
+pub fn take_at(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    place: Place,
+) -> Result<bool> {
+    let cell = queue.cell;
+    space.run_as(participant, patience, |operation| {
+        if !planted(Bug::GetWithoutLock) {
+            operation.lock(cell + GET_LOCK)?;
+        }
+        // The ordinal, too, as the head may have gone all the way round.
+        let front = front(operation.segment, cell)?.filter(|front| Place::of(front) == place);
+        let Some(front) = front.filter(|front| front.kind() != A_BLOCK) else {
+            return Ok(false);
+        };
+        if !is_ring_first(operation, cell)? {
+            return Ok(false);
+        }
+        let bytes = bytes::of_first(operation.segment, cell, &First::Ring(front))?;
+        operation.write(cell + HEAD, place.end);
+        lease::count(operation, cell, row);
+        bytes::count(operation, cell, Count::Got, bytes);
+        operation.owe(cell + ROOM);
+        operation.commit();
+        crate::memory::crash_point!("queue.got");
+        Ok(true)
+    })
+}
+
+/// Whether the ring is served next.
+fn is_ring_first(operation: &Operation, cell: u64) -> Attempt<bool> {
+    Ok(operation.read(cell + RETURNED) == 0 && !due::is_due(operation, cell)?)
+}
+
+/// Counts items as done with; false if that would be more than were put.
+///
+/// # Errors
+/// As `get`.
+///
+/// # Crash
+/// One record.
+pub fn task_done(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+) -> Result<bool> {
+    let cell = queue.cell;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        if super::state::unfinished(operation.segment, cell) == 0 {
+            return Ok(false);
+        }
+        let done = operation.read(cell + DONE);
+        operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
+        lease::uncount(operation, cell, row);
+        operation.owe(cell + super::state::FINISHED);
+        operation.commit();
+        Ok(true)
+    })
+}
+
+/// As `task_done`, by who cannot wait: where that takes waiting it is done later.
+pub fn task_done_later(space: &Space, participant: &Participant, queue: Queue, row: Row) {
+    let numbers = [queue.cell, row.number, row.at, 0, 0, 0];
+    space.now_or_later(participant, &TASK_DONE, numbers);
+}
+
+/// The queue is ours until this is done: memberships are given back behind it.
+static TASK_DONE: Job = Job {
+    run: |space, participant, patience, &[cell, number, at, ..]| {
+        let (queue, row) = (Queue::at(cell), Row { number, at });
+        task_done(space, participant, patience, queue, row).map(drop)
+    },
+    inherit: |_, _| {},
+};

@@ -1,0 +1,307 @@
+//! Items that are still in somebody's hands: counted until `task_done`, or held on a lease.
+//!
+//! A row of holdings that names a queue: with a block, an item on a lease, which comes back when
+//! its holder dies; without one, how many items its process took and did not call done.
+
+use super::bytes::{self, Count};
+use super::first::first;
+use super::item::set_contents;
+use super::ring::First;
+use super::state::{
+    A_WORD, ATTEMPTS, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, HEAD, ITEMS, LEASED, Queue, ROOM,
+    SEQUENCE, SURPLUS, TAIL, distance, ordinal, page_of, payload_of, read,
+};
+use super::tail::stack;
+use super::tree::Sift;
+use super::{due, page};
+use crate::change::operation::{Operation, Purpose};
+use crate::error::{Attempt, Error, Result};
+use crate::memory::layout::{WORD, align_up};
+use crate::memory::segment::Segment;
+use crate::object::holding::{self, Row};
+use crate::process::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::space::unfinished::Unfinished;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+/// Makes a row of ours count what this process takes.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `System`.
+pub fn enroll(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+) -> Result<()> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(queue.cell + GET_LOCK)?;
+        row.write(operation, queue.object, 0, 0);
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// Gives the row up, if nothing that was taken is open; false: it goes with this process.
+///
+/// # Errors
+/// As `enroll`.
+pub fn withdraw(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+) -> Result<bool> {
+    space.run_as(participant, patience, |operation| {
+        operation.lock(queue.cell + GET_LOCK)?;
+        if row.amount(operation.segment) != 0 {
+            return Ok(false);
+        }
+        row.clear(operation);
+        operation.commit();
+        Ok(true)
+    })
+}
+
+/// How many items this process took and did not call done.
+pub fn taken(segment: &Segment, row: Row) -> u64 {
+    row.amount(segment)
+}
+
+/// Writes the entry that counts an item as taken by us, unless another called it done before.
+pub(super) fn count(operation: &mut Operation, cell: u64, row: Row) {
+    let surplus = operation.read(cell + SURPLUS);
+    if surplus > 0 {
+        operation.write(cell + SURPLUS, surplus - 1);
+    } else {
+        let taken = row.amount(operation.segment);
+        operation.write(row.at + holding::AMOUNT, taken.wrapping_add(1));
+    }
+}
+
+/// Writes the entry that counts an item as done by us: our own, or one that another took.
+pub(super) fn uncount(operation: &mut Operation, cell: u64, row: Row) {
+    let taken = row.amount(operation.segment);
+    if taken > 0 {
+        operation.write(row.at + holding::AMOUNT, taken - 1);
+    } else {
+        let surplus = operation.read(cell + SURPLUS);
+        operation.write(cell + SURPLUS, surplus.wrapping_add(1));
+    }
+}
+
+/// An item on a lease: where its block is.
+#[derive(Clone, Copy)]
+pub struct Lease {
+    pub row: Row,
+    pub block: u64,
+}
+
+/// Takes the first item on a lease. None: there is none.
+///
+/// # Errors
+/// `Full` when there is no room for its block; `Interrupted` as `patience` says; `Corrupt`.
+///
+/// # Crash
+/// One record takes it out of the queue and writes our row; the drainer puts it back.
+pub fn lease(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    row: Row,
+    sift: Option<&Sift>,
+) -> Result<Option<Lease>> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    let (mut room, mut purpose) = (0, Purpose::Store);
+    loop {
+        let fresh = match room {
+            0 => None,
+            room => {
+                let allocate = |patience: Patience| {
+                    Unfinished::allocate_for(purpose, space, participant, patience, room, 0)
+                };
+                match page::afford(space, participant, &mut *patience, queue, allocate) {
+                    Err(Error::Full(_)) if purpose == Purpose::Store => {
+                        purpose = Purpose::Lease;
+                        None
+                    }
+                    block => Some(block?),
+                }
+            }
+        };
+        let mut is_left = false;
+        let leased = space.run_as(participant, &mut *patience, |operation| {
+            operation.lock(cell + GET_LOCK)?;
+            let page = page_of(read(segment, cell + HEAD));
+            // Where there is no room for a block, what has one comes first: it may make room.
+            let early = match purpose == Purpose::Lease && fresh.is_none() {
+                true => due::take_early(operation, cell)?,
+                false => None,
+            };
+            let found = match early {
+                Some(block) => Some(First::Block(block)),
+                None => first(operation, cell, sift)?,
+            };
+            let (kind, length) = match &found {
+                None => return Ok(Some(None)),
+                Some(First::Block(_)) => (0, 0),
+                Some(First::Word(_)) => (A_WORD, WORD),
+                Some(First::Ring(front)) => (front.kind(), front.length()),
+            };
+            let block = if let Some(First::Block(block)) = found {
+                block
+            } else {
+                let need = BLOCK_HEAD + align_up(length, WORD);
+                let Some(fresh) = fresh.as_ref().filter(|_| need <= room) else {
+                    room = need;
+                    return Ok(None); // again, with a block for it
+                };
+                let at = fresh.payload() + BLOCK_HEAD;
+                set_contents(segment, fresh.payload(), kind, length);
+                match found {
+                    Some(First::Word(word)) => segment.word(at).store(word, Ordering::Relaxed),
+                    Some(First::Ring(front)) => {
+                        let length = align_up(length, WORD);
+                        segment.copy_within(front.record + WORD, at, length);
+                    }
+                    _ => {}
+                }
+                fresh.pass_on(operation, 0);
+                fresh.block()
+            };
+            if planted(Bug::LeaseInTwo) {
+                operation.commit();
+            }
+            let attempts = payload_of(segment, block)? + ATTEMPTS;
+            let before = operation.read(attempts) & 0xFFFF_FFFF;
+            operation.write(attempts, before.saturating_add(1).min(0xFFFF_FFFF));
+            row.write(operation, queue.object, 1, block);
+            let leased = operation.read(cell + LEASED);
+            operation.write(cell + LEASED, leased.wrapping_add(1));
+            bytes::count_block(operation, cell, Count::Leased, block)?;
+            turn(operation, cell);
+            is_left = page_of(operation.read(cell + HEAD)) != page;
+            operation.owe(cell + FINISHED); // for `wait_for`: fewest sleep there for something else
+            operation.commit();
+            crate::memory::crash_point!("queue.leased");
+            Ok(Some(Some(Lease { row, block })))
+        })?;
+        if is_left {
+            page::drop_pages(space, participant, queue);
+        }
+        if let Some(leased) = leased {
+            return Ok(leased);
+        }
+    }
+}
+
+/// Turns the sequence around a change of what is in flight, once.
+fn turn(operation: &mut Operation, cell: u64) {
+    operation.sequence(cell + SEQUENCE);
+}
+
+/// Ends a lease: the item is done with.
+///
+/// # Errors
+/// `Interrupted` as `patience` says: the item then comes back when this process ends.
+///
+/// # Crash
+/// One record.
+pub fn finish(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    lease: Lease,
+) -> Result<()> {
+    let cell = queue.cell;
+    let spent = Unfinished::reserve(space, participant, &mut *patience)?;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        spent.pass_on(operation, lease.block);
+        lease.row.clear(operation);
+        drop_lease(operation, cell, lease.block)?;
+        bytes::count_block(operation, cell, Count::Got, lease.block)?;
+        finish_one(operation, cell);
+        operation.sequence(cell + SEQUENCE);
+        operation.owe(cell + ROOM);
+        operation.owe(cell + FINISHED);
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// Ends a lease: the item goes back, first in line.
+///
+/// # Errors
+/// As `finish`.
+///
+/// # Crash
+/// One record.
+pub fn give_back(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    lease: Lease,
+) -> Result<()> {
+    let cell = queue.cell;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell + GET_LOCK)?;
+        lease.row.clear(operation);
+        drop_lease(operation, cell, lease.block)?;
+        stack(operation, cell, lease.block);
+        operation.owe(cell + ITEMS);
+        operation.commit();
+        Ok(())
+    })
+}
+
+/// Writes the entry that counts an item as done with.
+pub(super) fn finish_one(operation: &mut Operation, cell: u64) {
+    if super::state::unfinished(operation.segment, cell) > 0 {
+        let done = operation.read(cell + DONE);
+        operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
+    }
+}
+
+/// Writes the entries that count an item no more as out on a lease.
+pub(super) fn drop_lease(operation: &mut Operation, cell: u64, block: u64) -> Result<()> {
+    let leased = operation.read(cell + LEASED);
+    operation.write(cell + LEASED, leased.saturating_sub(1));
+    bytes::count_block(operation, cell, Count::Unleased, block)
+}
+
+/// Writes the entries that give a dead process's item back, or call what it took done.
+///
+/// # Errors
+/// `Stop::Busy` on the get lock; `Corrupt`.
+pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
+    operation.lock(cell + GET_LOCK)?;
+    let block = operation.read(row + holding::BLOCK);
+    if block != 0 {
+        payload_of(operation.segment, block)?;
+        drop_lease(operation, cell, block)?;
+        stack(operation, cell, block);
+        operation.write(row + holding::BLOCK, 0);
+        operation.owe(cell + ITEMS);
+        return Ok(());
+    }
+    let taken = operation.read(row + holding::AMOUNT);
+    let surplus = operation.read(cell + SURPLUS);
+    let set_off = taken.min(surplus);
+    operation.write(cell + SURPLUS, surplus - set_off);
+    let done = operation.read(cell + DONE);
+    let open = distance(
+        done,
+        ordinal(operation.segment, read(operation.segment, cell + TAIL)),
+    );
+    let back = (taken - set_off).min(open);
+    operation.write(cell + DONE, (done + back) & 0xFFFF_FFFF);
+    operation.owe(cell + FINISHED);
+    Ok(())
+}

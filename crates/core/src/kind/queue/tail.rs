@@ -1,0 +1,311 @@
+//! Putting: behind the tail of the ring, or onto the stack.
+
+use super::bytes::{self, Count};
+use super::item::{Fresh, Put, copy, shape};
+use super::page;
+use super::state::{
+    A_BLOCK, A_JUMP, CLOSING, COUNTED, FIRST_RECORD, GET_LOCK, HEAD, Header, INLINE, ITEMS,
+    JUMP_ROOM, MAXIMUM, ORDER, Order, PUT_BYTES, Queue, RETURNED, STACKED, TAIL, counts, head_of,
+    order_of, page_of, read,
+};
+use crate::change::alone::Alone;
+use crate::change::lock::{self, Tried};
+use crate::change::operation::Operation;
+use crate::change::wait;
+use crate::error::{Result, corrupt};
+use crate::heap;
+use crate::memory::layout::{UNIT, WORD, align_up};
+use crate::memory::segment::Segment;
+use crate::process::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::space::unfinished::Unfinished;
+use crate::space::{Patience, Space};
+use crate::sync::{Ordering, compiler_fence};
+
+/// Where an item goes.
+enum Room {
+    At {
+        tail: u64,
+        record: u64,
+    },
+    None(Put),
+    /// On a page that is to be added first.
+    NewPage,
+}
+
+/// Whether one more item may be put that counts so many bytes, wherever it goes; why not. The put lock
+/// is held.
+#[inline(always)]
+pub(super) fn room_for(segment: &Segment, cell: u64, bytes: u64) -> Result<Option<Put>> {
+    let at = |offset| segment.word(cell + offset).load(Ordering::Relaxed);
+    if at(CLOSING) & 1 != 0 {
+        return Ok(Some(Put::ShutDown));
+    }
+    // First of all: who waited for room would wait for ever.
+    if bytes != 0 && bytes > bytes::maximum_bytes(segment, cell) {
+        return Ok(Some(Put::TooLarge));
+    }
+    let maximum = at(MAXIMUM);
+    if maximum != 0 {
+        let (items, leased) = counts(segment, cell);
+        if items.saturating_add(leased) >= maximum {
+            return Ok(Some(Put::Full));
+        }
+    }
+    if bytes != 0 && bytes > bytes::room(segment, cell) {
+        return Ok(Some(Put::Full));
+    }
+    Ok(None)
+}
+
+/// The put lock is held.
+#[inline(always)]
+fn room(segment: &Segment, cell: u64, size: u64, bytes: u64) -> Result<Room> {
+    if let Some(put) = room_for(segment, cell, bytes)? {
+        return Ok(Room::None(put));
+    }
+    let tail = segment.word(cell + TAIL).load(Ordering::Relaxed);
+    head_of(segment, tail)?;
+    let page = page_of(tail);
+    if tail + size + JUMP_ROOM <= page + UNIT {
+        return Ok(Room::At { tail, record: tail });
+    }
+    let Some(next) = page::next_empty(segment, cell, tail)? else {
+        return Ok(Room::NewPage);
+    };
+    let record = next + FIRST_RECORD;
+    Ok(Room::At { tail, record })
+}
+
+/// Fills a record behind the tail, which nobody sees before the tail moves on; where it then is.
+#[inline]
+fn fill(
+    segment: &Segment,
+    (tail, record): (u64, u64),
+    (kind, length): (u64, u64),
+    bytes: impl FnOnce(u64),
+) -> u64 {
+    let ordinal = Header(segment.word(tail).load(Ordering::Relaxed)).ordinal();
+    bytes(record + WORD);
+    let header = Header::new(ordinal, kind, length);
+    let store = |at: u64, header: Header| segment.word(at).store(header.0, Ordering::Relaxed);
+    let end = record + header.size();
+    store(end, Header::new((ordinal + 1) & 0xFFFF_FFFF, 0, 0));
+    store(record, header);
+    if record != tail {
+        segment.word(tail + WORD).store(record, Ordering::Relaxed);
+        store(tail, Header::new(ordinal, A_JUMP, WORD));
+    }
+    end
+}
+
+/// Puts an item that lies in the ring itself, if nothing stands in the way; None: `put` is due.
+///
+/// # Safety
+/// No other thread of this process is in such a function of the same space meanwhile: it uses
+/// the record set apart for the GIL's holder.
+///
+/// # Crash
+/// The store to the tail commits; the wake owed is written before it.
+#[inline]
+pub unsafe fn put_alone(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    item: &Fresh,
+) -> Option<Put> {
+    let (kind, length) = shape(item);
+    let order = read(segment, cell + ORDER);
+    if length > INLINE || kind == A_BLOCK || order & !COUNTED != Order::Fifo as u64 {
+        return None;
+    }
+    if order & COUNTED != 0 {
+        // SAFETY: as the caller promised.
+        return unsafe { put_counted_alone(segment, participant, cell, item) };
+    }
+    if !participant.is_ours() {
+        return None; // encoding the item forked
+    }
+    let Ok(Tried::Acquired | Tried::Recovered) =
+        lock::try_acquire(segment, cell, participant.me, 0)
+    else {
+        return None;
+    };
+    let size = WORD + align_up(length, WORD);
+    let put = match room(segment, cell, size, 0) {
+        // A new page is `put`'s, which then drops those too many.
+        Ok(Room::At { tail, record }) if tail == record => {
+            if planted(Bug::TailBeforeRecord) {
+                let end = record + WORD + align_up(length, WORD);
+                segment.word(cell + TAIL).store(end, Ordering::Release);
+            }
+            let end = fill(segment, (tail, record), (kind, length), |at| {
+                copy(segment, item, at);
+            });
+            let owed = segment.word(participant.lone_owed());
+            owed.store(cell + ITEMS, Ordering::Relaxed);
+            compiler_fence(Ordering::SeqCst); // owed before the change
+            segment.word(cell + TAIL).store(end, Ordering::Release); // pairs with `read`
+            compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+            crate::memory::crash_point!("queue.put");
+            lock::release(segment, cell);
+            wait::notify(segment, cell + ITEMS);
+            owed.store(0, Ordering::Release);
+            return Some(Put::Done);
+        }
+        Ok(Room::None(put)) => Some(put),
+        _ => None,
+    };
+    lock::release(segment, cell);
+    put
+}
+
+/// As `put_alone`, into a queue that counts bytes.
+///
+/// # Safety
+/// As `put_alone`.
+///
+/// # Crash
+/// One record moves the tail on and counts the item's bytes.
+unsafe fn put_counted_alone(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    item: &Fresh,
+) -> Option<Put> {
+    let (kind, length) = shape(item);
+    let bytes = bytes::bytes_of(length);
+    // SAFETY: as the caller promised.
+    let mut record = unsafe { Alone::begin(segment, participant, cell) }?;
+    let size = WORD + align_up(length, WORD);
+    match room(segment, cell, size, bytes).ok()? {
+        Room::At { tail, record: at } if tail == at => {
+            let end = fill(segment, (tail, at), (kind, length), |at| {
+                copy(segment, item, at);
+            });
+            let put = record.read(cell + PUT_BYTES).wrapping_add(bytes);
+            record.write(cell + PUT_BYTES, put);
+            record.write(cell + TAIL, end);
+            crate::memory::crash_point!("queue.put");
+            record.commit(cell + ITEMS);
+            Some(Put::Done)
+        }
+        Room::None(put) => Some(put),
+        _ => None, // a new page is `put`'s
+    }
+}
+
+/// Puts an item, if there is room for it.
+///
+/// # Errors
+/// `Full` when a page is needed and there is none; `Interrupted` as `patience` says; `Corrupt`.
+///
+/// # Crash
+/// The store to the tail commits, or for a block the record that ends our ownership with it.
+pub fn put(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    item: &Fresh,
+) -> Result<Put> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    let (kind, length) = shape(item);
+    let stack = order_of(segment, cell) == Order::Lifo as u64;
+    if let (true, Fresh::Block(unfinished)) = (stack, item) {
+        return push(space, participant, patience, queue, unfinished);
+    }
+    let size = WORD + align_up(length, WORD);
+    if stack || length > INLINE {
+        return Err(corrupt("an item that must be in a block is not")); // the caller's mistake
+    }
+    let bytes = bytes::of_fresh(segment, cell, item)?;
+    loop {
+        let mut jumped = false;
+        let put = space.run_as(participant, &mut *patience, |operation| {
+            operation.lock(cell)?;
+            let (tail, record) = match room(segment, cell, size, bytes)? {
+                Room::At { tail, record } => (tail, record),
+                Room::None(put) => return Ok(Some(put)),
+                Room::NewPage => return Ok(None),
+            };
+            jumped = record != tail;
+            let end = fill(segment, (tail, record), (kind, length), |at| {
+                copy(segment, item, at);
+            });
+            operation.owe(cell + ITEMS);
+            if let Fresh::Block(unfinished) = item {
+                unfinished.pass_on(operation, 0);
+            }
+            if matches!(item, Fresh::Block(_)) || bytes != 0 {
+                bytes::count(operation, cell, Count::Put, bytes);
+                operation.write(cell + TAIL, end);
+                operation.commit();
+            } else {
+                let tail = segment.word(cell + TAIL);
+                operation.commit_with(|| tail.store(end, Ordering::Release));
+            }
+            crate::memory::crash_point!("queue.put");
+            Ok(Some(Put::Done))
+        })?;
+        match put {
+            None => page::add(space, participant, &mut *patience, queue)?,
+            Some(done) => {
+                if jumped {
+                    // The item is there: what fails now, a later put makes good.
+                    let _ = page::trim(space, participant, &mut *patience, queue);
+                }
+                return Ok(done);
+            }
+        }
+    }
+}
+
+/// Puts a block on the stack.
+fn push(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    queue: Queue,
+    item: &Unfinished,
+) -> Result<Put> {
+    let (segment, cell) = (&space.segment, queue.cell);
+    let bytes = bytes::of_block(segment, cell, item.block())?;
+    space.run_as(participant, patience, |operation| {
+        operation.lock(cell)?;
+        if let Some(put) = room_for(segment, cell, bytes)? {
+            return Ok(put);
+        }
+        operation.lock(cell + GET_LOCK)?;
+        stack(operation, cell, item.block());
+        count_put(operation, cell)?;
+        item.pass_on(operation, 0);
+        bytes::count(operation, cell, Count::Put, bytes);
+        operation.owe(cell + ITEMS);
+        operation.commit();
+        Ok(Put::Done)
+    })
+}
+
+/// Writes the entries that put a block on the stack, and the sequence around them.
+pub(super) fn stack(operation: &mut Operation, cell: u64, block: u64) {
+    let next = operation.read(cell + RETURNED);
+    operation.write(heap::payload(operation.segment, block), next);
+    operation.write(cell + RETURNED, block);
+    let stacked = operation.read(cell + STACKED);
+    operation.write(cell + STACKED, stacked.wrapping_add(1));
+    operation.sequence(cell + super::state::SEQUENCE);
+}
+
+/// Writes the entries that count an item put on the stack, where no record in the ring does:
+/// the heads at head and tail go on by one, in one place, since the ring is empty.
+pub(super) fn count_put(operation: &mut Operation, cell: u64) -> Result<()> {
+    let tail = operation.read(cell + TAIL);
+    if tail != operation.read(cell + HEAD) {
+        return Err(corrupt("a stack has a ring that is not empty"));
+    }
+    let header = head_of(operation.segment, tail)?;
+    let ordinal = (header.ordinal() + 1) & 0xFFFF_FFFF;
+    operation.write(tail, Header::new(ordinal, 0, 0).0);
+    Ok(())
+}

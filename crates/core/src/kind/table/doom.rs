@@ -1,0 +1,186 @@
+//! Taking tables apart, a piece a record, and what they consist of.
+
+use super::entry;
+use super::entry::Entry;
+use super::state::{BLOCK, Shard, Storage, USED, version};
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Result, corrupt};
+use crate::memory::layout::{GRAIN, LINE, WORD, kind};
+use crate::memory::segment::Segment;
+use crate::object::cell::linked;
+use crate::object::link;
+use crate::seed::{Bug, planted};
+use crate::space::{Blocks, doom as doomed};
+use crate::sync::Ordering;
+use crate::{heap, value};
+
+/// Places of an order that one record looks at.
+const LOOKED_AT: u64 = 1024;
+
+/// Writes the entries that doom a shard's index and order, with all entries, and unlink them.
+pub(super) fn condemn_storage(operation: &mut Operation, link: u64, used: u64) -> Attempt<()> {
+    if let Some(storage) = Storage::new(operation.segment, operation.read(link))? {
+        let used = operation.read(used).min(storage.room());
+        if !planted(Bug::LeftNotCounted) {
+            operation.write(storage.left(), used);
+        }
+        operation.write(link, 0);
+        doomed::condemn(operation, storage.block)?;
+    }
+    Ok(())
+}
+
+/// Writes the entries that take a table apart whose last reference goes: wholly if it is empty.
+///
+/// # Errors
+/// `Stop` as the heap and the directory have it.
+pub fn condemn(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+    if Shard::all(cell).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
+        return heap::discard(operation, root);
+    }
+    doomed::condemn(operation, root)
+}
+
+/// Writes and commits the record that frees the next piece of a doomed table.
+///
+/// # Errors
+/// `Stop` as the heap has it; `Corrupt`.
+pub fn crumble_cell(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+    let full = Shard::all(cell).find(|shard| operation.read(shard.0 + BLOCK) != 0);
+    match full {
+        Some(shard) => condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
+        None => doomed::bury(operation, root)?,
+    }
+    operation.commit();
+    Ok(())
+}
+
+/// The storage in a block that is doomed, or in nobody's hands yet: its shape says how large.
+fn storage_in(segment: &Segment, block: u64) -> Result<Storage> {
+    let (_, length, _) = crate::object::cell::shape_of(segment, block)?;
+    let log = (2..GRAIN).find(|&log| super::state::bytes(1 << log) == length);
+    let storage = match log {
+        Some(log) => Storage::new(segment, block | log)?,
+        None => None,
+    };
+    storage.ok_or_else(|| corrupt(format!("no index of a table has {length} bytes")))
+}
+
+/// As `crumble_cell`, of a doomed index with its entries.
+///
+/// # Errors
+/// As `crumble_cell`.
+pub fn crumble_table(operation: &mut Operation, block: u64) -> Attempt<()> {
+    let segment = operation.segment;
+    let storage = storage_in(segment, block)?;
+    let mut left = operation.read(storage.left()).min(storage.room());
+    let end = left.saturating_sub(LOOKED_AT);
+    while left > end {
+        left -= 1;
+        let word = operation.read(storage.place(left));
+        if word != 0 {
+            let entry = Entry::at(segment, word)?;
+            heap::discard(operation, entry.0)?;
+            value::discard(operation, entry.value(segment))?;
+            break;
+        }
+    }
+    if operation.read(storage.left()) == 0 {
+        doomed::bury(operation, block)?;
+    } else {
+        operation.write(storage.left(), left);
+    }
+    operation.commit();
+    Ok(())
+}
+
+/// As `crumble_cell`, of an entry that was never linked or is not any more.
+///
+/// # Errors
+/// As `crumble_cell`.
+pub fn crumble_entry(operation: &mut Operation, block: u64) -> Attempt<()> {
+    let entry = Entry::at(operation.segment, block)?;
+    let value = entry.value(operation.segment);
+    // Off the list before its value may come onto it.
+    doomed::bury(operation, block)?;
+    value::discard(operation, value)?;
+    operation.commit();
+    Ok(())
+}
+
+/// What a table, or a piece of one, consists of.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn blocks(segment: &Segment, root: u64, cell: Option<u64>) -> Result<Blocks> {
+    let mut found = Blocks {
+        version: cell.map_or(0, |cell| version(segment, cell)),
+        blocks: vec![root],
+        links: Vec::new(),
+    };
+    let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
+    if let Some(cell) = cell {
+        for shard in Shard::all(cell) {
+            if let Some(storage) = shard.store(segment)? {
+                found.blocks.push(storage.block);
+                let used = read(shard.0 + USED).min(storage.room());
+                add_entries(segment, &mut found, storage, used)?;
+            }
+        }
+        return Ok(found);
+    }
+    match doomed::kind_of(segment, root) {
+        kind::TABLE => {
+            let storage = storage_in(segment, root)?;
+            let left = read(storage.left()).min(storage.room());
+            add_entries(segment, &mut found, storage, left)?;
+        }
+        kind::ENTRY => add_value(
+            segment,
+            &mut found,
+            Entry::at(segment, root)?.value(segment),
+        )?,
+        kind::WORDS => {
+            let count = heap::payload(segment, root);
+            segment.check_range(count, WORD)?;
+            for index in 0..read(count).min(segment.size() / LINE) {
+                let word = count + WORD + index * WORD;
+                segment.check_range(word, WORD)?;
+                add_block(segment, &mut found, read(word))?;
+            }
+        }
+        kind => return Err(corrupt(format!("a block of kind {kind} is no table's"))),
+    }
+    Ok(found)
+}
+
+fn add_entries(segment: &Segment, found: &mut Blocks, storage: Storage, used: u64) -> Result<()> {
+    for place in 0..used {
+        let word = segment.word(storage.place(place)).load(Ordering::Relaxed);
+        if word != 0 {
+            add_block(segment, found, word)?;
+        }
+    }
+    Ok(())
+}
+
+/// A block that a word names, with the value of an entry.
+fn add_block(segment: &Segment, found: &mut Blocks, word: u64) -> Result<()> {
+    let Some(block) = linked(segment, word)? else {
+        return Ok(());
+    };
+    link::add(segment, found, block)?;
+    if doomed::kind_of(segment, block) == kind::ENTRY {
+        add_value(segment, found, Entry::at(segment, block)?.value(segment))?;
+    }
+    Ok(())
+}
+
+fn add_value(segment: &Segment, found: &mut Blocks, word: u64) -> Result<()> {
+    if !entry::is_inline(word)
+        && let Some(block) = linked(segment, word)?
+    {
+        link::add(segment, found, block)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Building a shard's index and order anew: with more room, or with less.
+
+use super::entry::{self, Entry};
+use super::read::{fingerprint, first_slot};
+use super::state::{BLOCK, COUNT, EMPTY, FIRST, Key, Shard, Storage, Table, USED, bytes, room};
+use crate::error::{Error, Result, corrupt};
+use crate::memory::layout::{GRAIN, block, kind};
+use crate::memory::segment::Segment;
+use crate::process::participant::Participant;
+use crate::space::unfinished::Unfinished;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+const FEWEST: u64 = 8;
+
+/// Slots for so many entries, for a third of them again, lest changes build it anew too often, and
+/// for `more`.
+fn slots_for(entries: u64, more: u64) -> u64 {
+    let want = entries + entries / 3 + more;
+    let mut slots = FEWEST;
+    while room(slots) < want {
+        slots *= 2;
+    }
+    slots
+}
+
+/// Whether so few entries are left in so large an index that a smaller one is due: one that in turn
+/// is far from full and from sparse, so that many changes pay for each that is built.
+fn is_sparse(storage: Storage, count: u64) -> bool {
+    storage.slots > FEWEST && count <= storage.slots / 4
+}
+
+/// Gives a shard room for `more` entries, unless it has that by now.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// As `rebuild`.
+pub(super) fn grow(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    shard: Shard,
+    more: u64,
+) -> Result<()> {
+    let segment = &space.segment;
+    // A look without the lock; what it finds is looked at again.
+    let count = shard.store(segment)?.map_or(0, |storage| {
+        let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
+        (0..storage.room()).filter(|&place| at(place) != 0).count() as u64
+    });
+    let slots = slots_for(count, more);
+    let used = || segment.word(shard.0 + USED).load(Ordering::Relaxed);
+    let is_due =
+        |old: Option<Storage>| old.is_none_or(|old| used().saturating_add(more) > old.room());
+    rebuild(
+        space,
+        participant,
+        patience,
+        table,
+        shard,
+        (slots, false),
+        is_due,
+    )
+}
+
+/// Gives a shard room in front of what is first, unless it has that by now: half of what is not
+/// used.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// As `rebuild`.
+pub(super) fn make_room_in_front(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    shard: Shard,
+) -> Result<()> {
+    let segment = &space.segment;
+    let read = |at: u64| segment.word(shard.0 + at).load(Ordering::Relaxed);
+    let slots = slots_for(read(COUNT).min(segment.size() / GRAIN), 2);
+    let is_due = |old: Option<Storage>| old.is_some() && read(FIRST) == 0;
+    rebuild(
+        space,
+        participant,
+        patience,
+        table,
+        shard,
+        (slots, true),
+        is_due,
+    )
+}
+
+/// Gives a shard whose index is sparse a smaller one: after taking keys out. That was done already,
+/// so nothing is waited for and nothing raised: what fails, the next one taken out does.
+///
+/// # Crash
+/// As `rebuild`.
+pub(super) fn shrink(space: &Space, participant: &Participant, table: Table, shard: Shard) {
+    let segment = &space.segment;
+    let count = || segment.word(shard.0 + COUNT).load(Ordering::Relaxed);
+    let is_sparse = |old: Option<Storage>| old.is_some_and(|old| is_sparse(old, count()));
+    if !shard.store(segment).is_ok_and(is_sparse) {
+        return;
+    }
+    let slots = slots_for(count(), 0);
+    let hasty: Patience = &mut |_| Err(Error::Interrupted);
+    let _ = rebuild(
+        space,
+        participant,
+        hasty,
+        table,
+        shard,
+        (slots, false),
+        is_sparse,
+    );
+}
+
+/// Gives a shard index and order of so many slots, with room in front or not, if `is_due` still
+/// holds under its lock, and if all entries find room there.
+///
+/// # Errors
+/// `Full`, with nothing changed.
+///
+/// # Crash
+/// The new block is unfinished until one record exchanges it for the old one; a death after that
+/// may leave entries that say their old place, which nobody believes unseen.
+fn rebuild(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    shard: Shard,
+    (slots, in_front): (u64, bool),
+    is_due: impl Fn(Option<Storage>) -> bool,
+) -> Result<()> {
+    let segment = &space.segment;
+    let length = bytes(slots);
+    let fresh = Unfinished::allocate(space, participant, &mut *patience, length, kind::PLAIN)?;
+    segment.zero(fresh.payload(), length);
+    // From here on it counts as what has contents: none, since nothing is left in it.
+    let shape = segment.word(fresh.block() + block::SHAPE);
+    shape.store(length | kind::TABLE << 56, Ordering::Relaxed);
+    let log = u64::from(slots.trailing_zeros());
+    let Some(new) = Storage::new(segment, fresh.block() | log)? else {
+        return Ok(());
+    };
+    let (mut buffer, mut is_clean) = (Vec::with_capacity(256), true);
+    space.run_as(participant, patience, |operation| {
+        shard.lock(operation, table)?;
+        let old = shard.store(segment)?;
+        if !is_due(old) {
+            return Ok(()); // another was here
+        }
+        let spare = new.room().saturating_sub(operation.read(shard.0 + COUNT));
+        let start = if in_front { spare / 2 } else { 0 };
+        let mut filled = start;
+        if let Some(old) = old {
+            if !std::mem::take(&mut is_clean) {
+                segment.zero(fresh.payload(), length); // an earlier attempt was cut short
+            }
+            for place in 0..operation.read(shard.0 + USED).min(old.room()) {
+                let word = segment.word(old.place(place)).load(Ordering::Relaxed);
+                if word == 0 {
+                    continue;
+                }
+                if filled >= new.room() {
+                    return Ok(()); // it filled up meanwhile: again, with more room
+                }
+                let entry = Entry::at(segment, word)?;
+                put(segment, new, entry, filled, &mut buffer)?;
+                filled += 1;
+            }
+        }
+        operation.write(shard.0 + BLOCK, new.word());
+        operation.write(shard.0 + USED, filled);
+        operation.write(shard.0 + FIRST, start);
+        fresh.pass_on(operation, old.map_or(0, |old| old.block));
+        operation.sequence(shard.sequence());
+        operation.commit();
+        crate::memory::crash_point!("table.grown");
+        for place in start..filled {
+            let word = segment.word(new.place(place)).load(Ordering::Relaxed);
+            let entry = Entry::at(segment, word)?;
+            segment
+                .word(entry.0 + entry::META)
+                .store(entry.meta_at(segment, place), Ordering::Relaxed);
+        }
+        Ok(())
+    })
+}
+
+/// Enters an entry into index and order, which nobody else sees yet.
+fn put(
+    segment: &Segment,
+    storage: Storage,
+    entry: Entry,
+    place: u64,
+    buffer: &mut Vec<u8>,
+) -> Result<()> {
+    let tag = entry.copy_key(segment, buffer)?;
+    let hash = Key { tag, bytes: buffer }.hash();
+    for number in 0..storage.slots {
+        let slot = segment.word(storage.slot(first_slot(hash).wrapping_add(number)));
+        if slot.load(Ordering::Relaxed) == EMPTY {
+            slot.store(entry.0 << 16 | fingerprint(hash), Ordering::Relaxed);
+            let order = segment.word(storage.place(place));
+            order.store(entry.0, Ordering::Relaxed);
+            return Ok(());
+        }
+    }
+    Err(corrupt("an index is full"))
+}

@@ -1,0 +1,238 @@
+//! Taking keys out, one or all: each is one record.
+
+use super::change::{When, place_of};
+use super::doom;
+use super::entry::Entry;
+use super::grow::shrink;
+use super::read::{Probe, Token, plainly, probe};
+use super::state::{BLOCK, COUNT, DELETED, EMPTY, FIRST, Key, SHARDS, Shard, Storage, Table, USED};
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Result};
+use crate::heap;
+use crate::memory::layout::{WORD, superblock};
+use crate::memory::segment::Segment;
+use crate::object::cell::EVENT;
+use crate::process::participant::Participant;
+use crate::space::unfinished::Unfinished;
+use crate::space::{Patience, Space, pin};
+use crate::value::{self, Take, Taken, tidy};
+
+/// Writes the entries that unlink an entry, but for what becomes of its blocks.
+pub(super) fn unlink(
+    operation: &mut Operation,
+    shard: Shard,
+    storage: Storage,
+    slot: u64,
+    entry: Entry,
+) -> Result<()> {
+    let after = storage.index + ((slot - storage.index) / WORD + 1) % storage.slots * WORD;
+    let is_last = operation.read(after) == EMPTY;
+    operation.write(slot, if is_last { EMPTY } else { DELETED });
+    if let Some(place) = place_of(operation, storage, entry) {
+        operation.write(storage.place(place), 0);
+        leave(operation, shard, storage, place);
+    }
+    let count = operation.read(shard.0 + COUNT);
+    operation.write(shard.0 + COUNT, count.saturating_sub(1));
+    Ok(())
+}
+
+/// Writes the entries by which the order begins behind a place that is empty now, or ends before it,
+/// if it was the first or the last: so that finding either costs the same, however many were taken.
+pub(super) fn leave(operation: &mut Operation, shard: Shard, storage: Storage, place: u64) {
+    let mut used = operation.read(shard.0 + USED).min(storage.room());
+    let first = operation.read(shard.0 + FIRST).min(used);
+    let is_empty = |operation: &Operation, place| operation.read(storage.place(place)) == 0;
+    if place + 1 == used {
+        while used > first && is_empty(operation, used - 1) {
+            used -= 1;
+        }
+        if used == first {
+            used = 0; // all places are given out again
+            operation.write(shard.0 + FIRST, 0);
+        }
+        operation.write(shard.0 + USED, used);
+    } else if place == first {
+        let next = (first..used).find(|&place| !is_empty(operation, place));
+        operation.write(shard.0 + FIRST, next.unwrap_or(used));
+    }
+}
+
+/// Takes a key out; false: there is none, or the condition does not hold.
+///
+/// # Errors
+/// `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record unlinks the entry and frees it.
+pub fn remove(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+    when: When,
+) -> Result<bool> {
+    let (segment, hash) = (&space.segment, key.hash());
+    let shard = Shard::of(table.cell, hash);
+    let mut left = false;
+    let removed = space.run_as(participant, &mut *patience, |operation| {
+        shard.lock(operation, table)?;
+        if let When::Unchanged(Token(sequence)) = when
+            && operation.read(shard.sequence()) != sequence
+        {
+            return Ok(false);
+        }
+        let Some(storage) = shard.store(segment)? else {
+            return Ok(false);
+        };
+        let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, key, hash)?
+        else {
+            return Ok(false);
+        };
+        unlink(operation, shard, storage, slot, entry)?;
+        left = value::discard(operation, entry.value(segment))?;
+        heap::discard(operation, entry.0)?;
+        operation.sequence(shard.sequence());
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(true)
+    })?;
+    if removed {
+        shrink(space, participant, table, shard);
+    }
+    if left {
+        tidy(space, participant, patience)?;
+    }
+    Ok(removed)
+}
+
+/// Writes the entries that make an entry's value ours; what it is: see `value::take`.
+pub(super) fn detach<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    operation: &mut Operation,
+    entry: Entry,
+    spare: &Unfinished,
+) -> Attempt<Taken<'a>> {
+    let segment = operation.segment;
+    let word = entry.value(segment);
+    if let Some(inline) = entry.inline(segment, word)? {
+        let mut bytes = vec![0; inline.length as usize];
+        segment.copy_out(inline.at, &mut bytes);
+        return Ok(Taken::Bytes(inline.kind, bytes));
+    }
+    value::take(space, participant, operation, word, spare, &mut Vec::new())
+}
+
+/// Takes a key out and gives its value; None: there is none.
+///
+/// # Errors
+/// As `remove`; `Full`.
+///
+/// # Crash
+/// One record unlinks the entry and makes the value ours.
+pub fn take<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+) -> Result<Option<Taken<'a>>> {
+    match take_if(space, participant, patience, table, key, |_| true)? {
+        Take::Taken(taken) => Ok(Some(taken)),
+        _ => Ok(None),
+    }
+}
+
+/// As `take`, if `may` says so of the value's kind; None stands for a word.
+///
+/// # Errors
+/// As `take`.
+///
+/// # Crash
+/// As `take`.
+pub fn take_if<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    table: Table,
+    key: &Key,
+    may: impl Fn(Option<u8>) -> bool,
+) -> Result<Take<Taken<'a>>> {
+    let (segment, hash) = (&space.segment, key.hash());
+    let shard = Shard::of(table.cell, hash);
+    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
+    let taken = space.run_as(participant, &mut *patience, |operation| {
+        shard.lock(operation, table)?;
+        let Some(storage) = shard.store(segment)? else {
+            return Ok(Take::Nothing);
+        };
+        let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, key, hash)?
+        else {
+            return Ok(Take::Nothing);
+        };
+        if !may(kind_of(segment, entry)?) {
+            return Ok(Take::Left);
+        }
+        unlink(operation, shard, storage, slot, entry)?;
+        heap::discard(operation, entry.0)?;
+        let taken = detach(space, participant, operation, entry, &spare)?;
+        operation.sequence(shard.sequence());
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(Take::Taken(taken))
+    })?;
+    let taken = match taken {
+        Take::Taken(taken) => taken.ours(spare),
+        other => return Ok(other),
+    };
+    shrink(space, participant, table, shard);
+    if let Taken::Bytes(..) = taken {
+        pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
+    }
+    Ok(Take::Taken(taken))
+}
+
+/// The codec's kind of an entry's value; None: it is a word.
+pub(super) fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
+    let word = entry.value(segment);
+    match entry.inline(segment, word)? {
+        Some(inline) => Ok(Some(inline.kind)),
+        None => value::kind_of(segment, word),
+    }
+}
+
+/// Takes all keys out.
+///
+/// # Errors
+/// As `remove`.
+///
+/// # Crash
+/// One record unlinks index and order of every shard and dooms them with their entries; the next
+/// sweep goes on taking them apart.
+pub fn clear(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+) -> Result<()> {
+    space.run_as(participant, &mut *patience, |operation| {
+        operation.lock(superblock::DIRECTORY_LOCK)?;
+        for shard in Shard::all(table.cell) {
+            shard.lock(operation, table)?;
+        }
+        for index in 0..SHARDS {
+            let shard = Shard::at(table.cell, index);
+            doom::condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
+            operation.write(shard.0 + COUNT, 0);
+            operation.write(shard.0 + USED, 0);
+            operation.write(shard.0 + FIRST, 0);
+            operation.sequence(shard.sequence());
+        }
+        operation.owe_quietly(table.cell + EVENT);
+        operation.commit();
+        Ok(())
+    })?;
+    tidy(space, participant, patience)
+}

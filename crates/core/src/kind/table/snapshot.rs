@@ -1,0 +1,289 @@
+//! All keys, or all keys and values, or those at an end, as they stood together at one moment.
+
+use super::end::End;
+use super::entry::Entry;
+use super::read::copy;
+use super::state::{Shard, Table, USED, count, version};
+use crate::error::{Attempt, Error, Result, corrupt};
+use crate::memory::layout::{LINE, superblock};
+use crate::memory::segment::Segment;
+use crate::process::participant::Participant;
+use crate::space::reading::Reading;
+use crate::space::{Patience, Space};
+use crate::sync::{Ordering, fence, relax};
+
+/// Failed attempts to read beside writers before all shards are locked.
+const PERSISTENCE: u32 = 20;
+
+/// What is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    Keys,
+    Items,
+}
+
+/// An entry, copied.
+pub struct Pair<'a> {
+    pub stamp: i64,
+    pub tag: u8,
+    pub key: &'a [u8],
+    pub original: Option<(u8, &'a [u8])>,
+    /// A value word, or the codec's kind and bytes.
+    pub value: Option<std::result::Result<u64, (u8, &'a [u8])>>,
+}
+
+/// Entries, copied; their bytes stand one after another.
+#[derive(Default)]
+pub struct Pairs {
+    places: Vec<Place>,
+    bytes: Vec<u8>,
+    /// The entries' stamps, and which place is whose: in their order.
+    order: Vec<(i64, usize)>,
+}
+
+/// Where the bytes of an entry begin: those of the key, of its original, of the value; the next
+/// entry's come behind them.
+struct Place {
+    at: usize,
+    key: u32,
+    original: usize,
+    tag: u8,
+    /// The kind of the original, if there is one.
+    kind: Option<u8>,
+    value: Value,
+}
+
+#[derive(Clone, Copy)]
+enum Value {
+    Unwanted,
+    Word(u64),
+    Bytes(u8),
+}
+
+impl Pairs {
+    fn new(segment: &Segment, count: u64) -> Pairs {
+        // What is torn may claim any number.
+        let count = count.min(segment.size() / LINE) as usize;
+        Pairs {
+            places: Vec::with_capacity(count),
+            bytes: Vec::with_capacity(count * 16),
+            order: Vec::with_capacity(count),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The entries, in their order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Pair<'_>> + ExactSizeIterator {
+        self.order.iter().map(|&(stamp, index)| {
+            let place = &self.places[index];
+            let next = self.places.get(index + 1);
+            let end = next.map_or(self.bytes.len(), |next| next.at);
+            let (key, rest) = self.bytes[place.at..end].split_at(place.key as usize);
+            let (original, value) = rest.split_at(place.original);
+            Pair {
+                stamp,
+                tag: place.tag,
+                key,
+                original: place.kind.map(|kind| (kind, original)),
+                value: match place.value {
+                    Value::Unwanted => None,
+                    Value::Word(word) => Some(Ok(word)),
+                    Value::Bytes(kind) => Some(Err((kind, value))),
+                },
+            }
+        })
+    }
+
+    /// Copies an entry; false: `still` does not hold any more.
+    fn push(
+        &mut self,
+        segment: &Segment,
+        entry: Entry,
+        want: Want,
+        still: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let at = self.bytes.len();
+        let tag = entry.append_key(segment, &mut self.bytes)?;
+        let key = self.bytes.len() - at;
+        let kind = entry.append_original(segment, &mut self.bytes)?;
+        let original = self.bytes.len() - at - key;
+        let mut value = Value::Unwanted;
+        if want == Want::Items {
+            // Not pinned: all of it is looked at again in the end.
+            let word = entry.value(segment);
+            value = match copy(segment, entry, word, still, &mut self.bytes)? {
+                Some(copied) => copied.map_or_else(Value::Bytes, Value::Word),
+                None => return Ok(false),
+            };
+        }
+        self.order.push((entry.stamp(segment), self.places.len()));
+        self.places.push(Place {
+            at,
+            key: key as u32, // at most KEY_MOST
+            original,
+            tag,
+            kind,
+            value,
+        });
+        // What is torn may claim any length.
+        if self.bytes.len() as u64 > segment.size() {
+            return match still() {
+                true => Err(corrupt("what a table holds is larger than its space")),
+                false => Ok(false),
+            };
+        }
+        Ok(true)
+    }
+}
+
+/// All entries, in their order of insertion.
+///
+/// # Errors
+/// `Corrupt`, `Interrupted`, `System`.
+pub fn snapshot(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    want: Want,
+) -> Result<Pairs> {
+    let mut pairs = at_one_moment(space, participant, patience, table, |still| {
+        collect(&space.segment, table, want, still)
+    })?;
+    // Those of each shard are in order by now, which a stable sort makes use of.
+    pairs.order.sort_by_key(|&(stamp, _)| stamp);
+    Ok(pairs)
+}
+
+/// The entry at an end, if there is one, and the stamp that all entries which come later exceed.
+///
+/// # Errors
+/// As `snapshot`.
+pub fn first(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    want: Want,
+    end: End,
+) -> Result<(Pairs, i64)> {
+    let segment = &space.segment;
+    at_one_moment(space, participant, patience, table, |still| {
+        let serials = segment.word(superblock::NEXT_SERIAL);
+        let newest = serials.load(Ordering::Acquire) as i64;
+        let mut found: Option<(i64, Entry)> = None;
+        for shard in Shard::all(table.cell) {
+            let Some(storage) = shard.store(segment)? else {
+                continue;
+            };
+            let Some(entry) = end.of(segment, shard, storage)? else {
+                continue;
+            };
+            let stamp = entry.stamp(segment);
+            if found.is_none_or(|(other, _)| end.is_nearer(stamp, other)) {
+                found = Some((stamp, entry));
+            }
+        }
+        let mut pairs = Pairs::default();
+        if let Some((_, entry)) = found
+            && !pairs.push(segment, entry, want, still)?
+        {
+            return Ok(None);
+        }
+        Ok(Some((pairs, newest)))
+    })
+}
+
+/// How many entries there are, as they stood together at one moment.
+///
+/// # Errors
+/// As `snapshot`.
+pub fn length(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+) -> Result<u64> {
+    at_one_moment(space, participant, patience, table, |_| {
+        Ok(Some(count(&space.segment, table.cell)))
+    })
+}
+
+/// Runs `read` beside writers until nothing changed meanwhile, at last under the locks of all shards.
+/// None from it: `still` does not hold any more.
+fn at_one_moment<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    table: Table,
+    read: impl Fn(&dyn Fn() -> bool) -> Result<Option<T>>,
+) -> Result<T> {
+    let segment = &space.segment;
+    for _ in 0..PERSISTENCE {
+        let _reading = Reading::new(segment);
+        let sequence = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
+        // Odd in the midst of a change that is applied word by word, perhaps by one who died there.
+        let (mut before, mut is_changing) = (0u64, false);
+        for sequence in Shard::all(table.cell).map(sequence) {
+            before = before.wrapping_add(sequence);
+            is_changing |= sequence & 1 != 0;
+        }
+        if is_changing {
+            relax();
+            continue;
+        }
+        let still = || {
+            fence(Ordering::Acquire); // pairs with apply's Release fence after odd
+            version(segment, table.cell) == before
+        };
+        match read(&still) {
+            Ok(Some(found)) if still() => return Ok(found),
+            Err(error) if still() => return Err(error),
+            _ => {}
+        }
+    }
+    space.run_as(participant, patience, |operation| -> Attempt<T> {
+        for shard in Shard::all(table.cell) {
+            operation.lock(shard.0)?;
+        }
+        let found = read(&|| true)?;
+        found.ok_or_else(|| Error::Corrupt("a table changed under its locks".into()).into())
+    })
+}
+
+/// None: `still` does not hold any more.
+fn collect(
+    segment: &Segment,
+    table: Table,
+    want: Want,
+    still: &dyn Fn() -> bool,
+) -> Result<Option<Pairs>> {
+    let count = count(segment, table.cell);
+    if !still() {
+        return Ok(None); // before a number that means nothing is made room for
+    }
+    let mut pairs = Pairs::new(segment, count);
+    for shard in Shard::all(table.cell) {
+        let Some(storage) = shard.store(segment)? else {
+            continue;
+        };
+        let used = segment.word(shard.0 + USED).load(Ordering::Acquire);
+        for place in 0..used.min(storage.room()) {
+            let word = segment.word(storage.place(place)).load(Ordering::Acquire);
+            if word == 0 {
+                continue;
+            }
+            if !pairs.push(segment, Entry::at(segment, word)?, want, still)? {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(pairs))
+}

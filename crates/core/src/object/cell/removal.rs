@@ -1,0 +1,49 @@
+//! What an object consists of, and taking it apart.
+
+use super::head::{DATA, PAYLOAD, SEQUENCE, SHAPE, STORED};
+use super::stored::linked;
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Result};
+use crate::heap;
+use crate::memory::layout::{block, kind};
+use crate::memory::segment::Segment;
+use crate::object::link;
+use crate::space::{Blocks, doom};
+use crate::sync::Ordering;
+
+/// Writes the entries that take a cell apart, its root block included.
+///
+/// # Errors
+/// `Stop` as the heap has it.
+pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
+    for block in blocks(operation.segment, root)?.blocks {
+        if kind::has_contents(doom::kind_of(operation.segment, block)) {
+            doom::condemn(operation, block)?;
+        } else {
+            heap::discard(operation, block)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a cell consists of.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn blocks(segment: &Segment, root: u64) -> Result<Blocks> {
+    segment.check_range(root, block::SMALL)?;
+    let base = heap::payload(segment, root);
+    segment.check_range(base, PAYLOAD)?;
+    let read = |offset| segment.word(base + offset).load(Ordering::Relaxed);
+    let mut found = Blocks {
+        version: read(SEQUENCE),
+        blocks: vec![root],
+        links: Vec::new(),
+    };
+    if read(SHAPE) & 0xFF == STORED
+        && let Some(block) = linked(segment, read(DATA))?
+    {
+        link::add(segment, &mut found, block)?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,77 @@
+//! Changes of a single word: the store itself commits.
+
+use super::head::{EVENT, OWNER, RECOVERED, Writer, guard};
+use crate::change::lock::{self, Tried};
+use crate::change::wait;
+use crate::error::{Result, corrupt};
+use crate::memory::segment::Segment;
+use crate::process::participant::Participant;
+use crate::space::{Patience, Space};
+use crate::sync::{Ordering, compiler_fence};
+
+/// Changes a cell by one store that `change` makes, and tells the waiters.
+///
+/// # Errors
+/// `Interrupted` as `patience` says; `System`.
+///
+/// # Crash
+/// The store commits; the wake owed is written before it.
+pub fn change<T>(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    mut change: impl FnMut() -> T,
+) -> Result<T> {
+    space.run_as(participant, patience, |operation| {
+        guard(operation, writer)?;
+        operation.owe(writer.cell + EVENT);
+        let mut result = None;
+        operation.commit_with(|| result = Some(change()));
+        crate::memory::crash_point!("cell.stored");
+        result.ok_or_else(|| corrupt("the change did not run").into())
+    })
+}
+
+/// As `change`, where nothing stands in the way: no spinning, no waiting, no general machinery.
+/// None: the lock is held or was a dead one's, nothing was done, `change` is due.
+///
+/// # Safety
+/// No other thread of this process is in this function meanwhile: it uses a thread record that
+/// is set apart for one caller at a time (who holds the GIL throughout).
+///
+/// # Crash
+/// As `change`: owed, store, unlock, wake, owed cleared, in this order.
+#[inline(always)]
+pub unsafe fn change_alone<T>(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    guarded: bool,
+    change: impl FnOnce() -> T,
+) -> Option<T> {
+    if guarded {
+        match lock::try_acquire(segment, cell, participant.me, 0) {
+            Ok(Tried::Acquired) => {}
+            Ok(Tried::Recovered) => {
+                segment
+                    .word(cell + OWNER)
+                    .store(RECOVERED, Ordering::Relaxed);
+            }
+            _ => return None,
+        }
+    }
+    let event = cell + EVENT;
+    let owed = segment.word(participant.lone_owed());
+    owed.store(event, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst); // owed before the change
+    let result = change();
+    compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+    crate::memory::crash_point!("cell.stored");
+    if guarded {
+        lock::release(segment, cell);
+    }
+    wait::notify(segment, event);
+    owed.store(0, Ordering::Release);
+    Some(result)
+}

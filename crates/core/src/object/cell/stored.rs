@@ -1,0 +1,284 @@
+//! A stored object: a word that says it all, or leads to a block.
+
+use super::head::{DATA, EVENT, SEQUENCE, Writer, guard};
+use super::sequence::{Read, under_sequence};
+use crate::error::Result;
+use crate::heap;
+use crate::memory::layout::{self, WORD, block, kind};
+use crate::memory::segment::Segment;
+use crate::process::keep::Keeper;
+use crate::process::participant::Participant;
+use crate::seed::{Bug, planted};
+use crate::space::pin::{self, Pin};
+use crate::space::unfinished::Unfinished;
+use crate::space::{Patience, Space, doom};
+use crate::sync::Ordering;
+
+/// A stored word's low bits; what the rest means is the codec's affair. 0: the offset of a block.
+pub const BLOCK_TAG: u64 = 0;
+pub const TAG_MASK: u64 = 7;
+
+/// A stored object, read: its word if the value is in it, else its block's bytes and their kind.
+pub enum Stored {
+    Word(u64),
+    Bytes(u8, Vec<u8>),
+}
+
+/// Which state of a stored object was read, for `replace`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token {
+    word: u64,
+    sequence: u64,
+}
+
+/// A block about to be stored, or the word that says it all.
+pub enum Fresh<'a> {
+    Word(u64),
+    Block(Unfinished<'a>),
+}
+
+/// Puts encoded bytes into a block, with nothing held.
+///
+/// # Errors
+/// `Full`.
+pub fn prepare<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    kind: u8,
+    parts: &[&[u8]],
+) -> Result<Fresh<'a>> {
+    let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
+    let room = length.max(WORD);
+    let fresh = Unfinished::allocate(space, participant, patience, room, u64::from(kind))?;
+    let shape = space.segment.word(fresh.block() + block::SHAPE);
+    shape.store(length | u64::from(kind) << 56, Ordering::Relaxed);
+    let mut at = fresh.payload();
+    for part in parts {
+        space.segment.copy_in(at, part);
+        at += part.len() as u64;
+    }
+    Ok(Fresh::Block(fresh))
+}
+
+/// A large block of a stored object: it stays as it is until this is dropped.
+pub struct Pinned<'a> {
+    segment: &'a Segment,
+    /// Where the value's bytes are.
+    pub payload: u64,
+    pub length: u64,
+    pub kind: u8,
+    pin: Pin<'a>,
+}
+
+impl Pinned<'_> {
+    /// Copies payload out, from a whole word on. A peer that breaks the rules may write meanwhile.
+    ///
+    /// # Panics
+    /// Beyond the payload.
+    pub fn copy_out(&self, offset: u64, to: &mut [u8]) {
+        let end = offset.checked_add(to.len() as u64);
+        assert!(
+            end.is_some_and(|end| end <= self.length),
+            "beyond the block"
+        );
+        self.segment.copy_out(self.payload + offset, to);
+    }
+
+    /// Objects of the program's read it from now on: children that are forked do, too.
+    pub fn keep(&self) {
+        self.pin.keep(Keeper::Views);
+    }
+}
+
+/// A stored object, found: copied, or pinned where it is.
+pub enum Found<'a> {
+    Copied(Stored),
+    Pinned(Pinned<'a>),
+}
+
+/// Finds a stored object. A large block is pinned, a small one copied under the sequence; a large
+/// one too if this process has no pin left.
+///
+/// # Errors
+/// `Corrupt`, `Interrupted`, `System`.
+pub fn find<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    patience: Patience,
+    writer: Writer,
+) -> Result<(Found<'a>, Token)> {
+    let segment = &space.segment;
+    let (data, sequence) = (
+        segment.word(writer.cell + DATA),
+        segment.word(writer.cell + SEQUENCE),
+    );
+    under_sequence(space, participant, patience, writer, || {
+        let before = sequence.load(Ordering::Acquire);
+        let word = data.load(Ordering::Acquire);
+        let token = Token {
+            word,
+            sequence: before,
+        };
+        if linked(segment, word)?.is_none() {
+            return Ok(Read::Copied((Found::Copied(Stored::Word(word)), token)));
+        }
+        let still =
+            || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
+        if let Some(pinned) = pinned(space, participant, word, still)? {
+            return Ok(Read::Pinned((Found::Pinned(pinned), token)));
+        }
+        let (kind, length, payload) = shape_of(segment, word)?;
+        if !still() {
+            return Ok(Read::Lost); // before a length that means nothing is made room for
+        }
+        let mut bytes = vec![0; length as usize];
+        segment.copy_out(payload, &mut bytes);
+        let copied = Found::Copied(Stored::Bytes(kind, bytes));
+        Ok(Read::Copied((copied, token)))
+    })
+}
+
+/// The kind of a value's block, how long it is, and where its payload starts: data of a peer.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn shape_of(segment: &Segment, block: u64) -> Result<(u8, u64, u64)> {
+    let shape = segment.word(block + block::SHAPE).load(Ordering::Relaxed);
+    let (kind, length) = ((shape >> 56) as u8, shape & 0x00FF_FFFF_FFFF_FFFF);
+    let payload = heap::payload(segment, block);
+    segment.check_range(payload, layout::align_up(length, WORD))?;
+    Ok((kind, length, payload))
+}
+
+/// Pins a value's block, if it is large, a pin is left, and `still` holds after.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn pinned<'a>(
+    space: &'a Space,
+    participant: &'a Participant,
+    block: u64,
+    still: impl Fn() -> bool,
+) -> Result<Option<Pinned<'a>>> {
+    if !heap::is_large(&space.segment, block) {
+        return Ok(None);
+    }
+    let Some(pin) = Pin::new(space, participant, block, still) else {
+        return Ok(None);
+    };
+    let (kind, length, payload) = shape_of(&space.segment, block)?;
+    Ok(Some(Pinned {
+        segment: &space.segment,
+        payload,
+        length,
+        kind,
+        pin,
+    }))
+}
+
+/// As `find`, copied in any case.
+///
+/// # Errors
+/// As `find`.
+pub fn load(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+) -> Result<(Stored, Token)> {
+    let (found, token) = find(space, participant, patience, writer)?;
+    let stored = match found {
+        Found::Copied(stored) => stored,
+        Found::Pinned(pinned) => {
+            let mut bytes = vec![0; pinned.length as usize];
+            pinned.copy_out(0, &mut bytes);
+            Stored::Bytes(pinned.kind, bytes)
+        }
+    };
+    Ok((stored, token))
+}
+
+/// Stores a prepared object. With `expected`, only if nothing changed since that was read:
+/// false says that something did.
+///
+/// # Errors
+/// `Interrupted`, `System`, `Corrupt`.
+///
+/// # Crash
+/// One record links the new block and unlinks the old one; or, word for word, one store.
+pub fn store(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    writer: Writer,
+    fresh: &Fresh,
+    expected: Option<Token>,
+) -> Result<bool> {
+    let segment = &space.segment;
+    let data = writer.cell + DATA;
+    let exclusive = Writer {
+        guarded: true,
+        ..writer
+    };
+    let mut left = false;
+    let stored = space.run_as(participant, &mut *patience, |operation| {
+        guard(operation, exclusive)?;
+        let old = operation.read(data);
+        let now = Token {
+            word: old,
+            sequence: operation.read(writer.cell + SEQUENCE),
+        };
+        if expected.is_some_and(|expected| expected != now) {
+            return Ok(false);
+        }
+        operation.owe(writer.cell + EVENT);
+        let old_block = linked(segment, old)?;
+        if let (Fresh::Word(word), None) = (fresh, old_block) {
+            operation.commit_with(|| segment.word(data).store(*word, Ordering::Release));
+            return Ok(true);
+        }
+        let mut instead = 0;
+        if let Some(old) = old_block {
+            let has_contents = kind::has_contents(doom::kind_of(segment, old));
+            left = has_contents || heap::is_large(segment, old);
+            match fresh {
+                _ if has_contents => doom::condemn(operation, old)?,
+                _ if left => pin::retire(operation, old)?,
+                Fresh::Block(_) => instead = old, // freed with the guard of the new one
+                Fresh::Word(_) => heap::discard(operation, old)?,
+            }
+        }
+        match fresh {
+            Fresh::Word(word) => operation.write(data, *word),
+            Fresh::Block(unfinished) => {
+                operation.write(data, unfinished.block());
+                if planted(Bug::ExchangeInTwo) {
+                    operation.commit();
+                }
+                unfinished.pass_on(operation, instead);
+            }
+        }
+        operation.sequence(writer.cell + SEQUENCE);
+        operation.commit();
+        Ok(true)
+    })?;
+    if left {
+        doom::crumble(space, participant, &mut *patience)?;
+        pin::sweep(space, participant, patience)?;
+    }
+    Ok(stored)
+}
+
+/// The block that a stored word links, if it does: checked as data of a peer.
+///
+/// # Errors
+/// `Corrupt` if no block can be there.
+#[inline(always)]
+pub fn linked(segment: &Segment, word: u64) -> Result<Option<u64>> {
+    if word == 0 || word & TAG_MASK != BLOCK_TAG {
+        return Ok(None);
+    }
+    segment.check_range(word, block::SMALL)?;
+    Ok(Some(word))
+}

@@ -1,0 +1,61 @@
+//! References that values hold, and memberships of the objects that they name.
+
+use super::member::add_member;
+use super::row::{REFERENCES, living, unreference};
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Result, corrupt};
+use crate::process::participant::Participant;
+use crate::process::roster::ObjectId;
+use crate::space::{Patience, Space};
+
+/// Writes the entry that counts one more reference; the directory lock is held.
+///
+/// # Errors
+/// `NotFound` if the object is gone.
+pub(crate) fn link(operation: &mut Operation, object: ObjectId) -> Result<()> {
+    let at = living(operation, object)?;
+    let references = operation.read(at + REFERENCES);
+    operation.write(at + REFERENCES, references.wrapping_add(1));
+    Ok(())
+}
+
+/// Writes the entries that take such a reference away, and the object apart with the last; the
+/// directory lock is held.
+///
+/// # Errors
+/// `Stop` as taking the object apart has it; `Corrupt` if it has no reference.
+pub(crate) fn unlink(space: &Space, operation: &mut Operation, object: ObjectId) -> Attempt<()> {
+    if living(operation, object).is_err() {
+        return Err(corrupt(format!(
+            "a value keeps object {}, which is gone",
+            object.row
+        ))
+        .into());
+    }
+    unreference(space, operation, object.row)
+}
+
+/// Takes a membership of an object that a value names. None: it is gone, since the value was
+/// replaced after it was read.
+///
+/// # Errors
+/// `Full`, with nothing changed; `Interrupted`, `System`.
+pub fn join(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    object: ObjectId,
+) -> Result<Option<u64>> {
+    space.settle_up(&mut *patience)?;
+    let row = space.roster.reserve();
+    match add_member(space, participant, patience, row, object) {
+        Ok(true) => {
+            space.roster.hold(row, object);
+            Ok(Some(row))
+        }
+        not => {
+            space.roster.forget(row);
+            not.map(|_| None)
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Which objects a participant holds: a row and a reference for each handle.
+
+use super::row::{Missing, REFERENCES, living, place, unreference, with_tables};
+use crate::change::operation::Operation;
+use crate::error::{Attempt, Error, Result};
+use crate::memory::layout::{self, WORD, slot};
+use crate::object::rows::{self, Place};
+use crate::process::participant::{Me, Participant};
+use crate::process::roster::ObjectId;
+use crate::space::{Job, Patience, Space, doom, pin};
+use crate::sync::Ordering;
+use std::collections::HashMap;
+
+pub const MEMBER_ROW: u64 = WORD;
+
+pub(super) fn members(me: Me) -> u64 {
+    layout::slot_record(me.slot) + slot::MEMBERS
+}
+
+pub(super) fn settle(
+    space: &Space,
+    member_row: u64,
+    made: Result<ObjectId>,
+) -> Result<(ObjectId, u64)> {
+    match made {
+        Ok(object) => {
+            space.roster.hold(member_row, object);
+            Ok((object, member_row))
+        }
+        Err(error) => {
+            space.roster.forget(member_row);
+            Err(error)
+        }
+    }
+}
+
+/// Gives a membership back; the object goes with its last reference. Where that would take waiting,
+/// it is done later.
+pub fn let_go(space: &Space, participant: &Participant, member_row: u64) {
+    space.roster.retire(member_row);
+    let numbers = [member_row, 0, 0, 0, 0, 0];
+    if !space.hold_back(participant, &LEAVE, numbers) {
+        space.now_or_later(participant, &LEAVE, numbers);
+    }
+}
+
+/// As `let_go`, by who can wait.
+///
+/// # Errors
+/// `Interrupted` and `TimedOut` as `patience` says: it is done later.
+pub fn leave(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    member_row: u64,
+) -> Result<()> {
+    space.roster.retire(member_row);
+    let numbers = [member_row, 0, 0, 0, 0, 0];
+    if space.hold_back(participant, &LEAVE, numbers) {
+        return Ok(());
+    }
+    let mut done = space.catch_up(&mut *patience);
+    if done.is_ok() && space.is_behind() {
+        // Another thread is at what comes before this.
+        space.defer(participant, &LEAVE, numbers);
+        return Ok(());
+    }
+    if done.is_ok() {
+        done = (LEAVE.run)(space, participant, patience, &numbers);
+    }
+    if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
+        space.defer(participant, &LEAVE, numbers);
+    }
+    done
+}
+
+/// Of a retired row.
+static LEAVE: Job = Job {
+    run: |space, participant, patience, &[member_row, ..]| {
+        with_tables(space, participant, &mut *patience, |operation| {
+            let member = place!(
+                &space.segment,
+                members(participant.me),
+                member_row,
+                MEMBER_ROW
+            );
+            drop_member(space, operation, member)?;
+            operation.commit();
+            Ok(Ok(()))
+        })?;
+        space.roster.release(member_row);
+        let swept = doom::crumble(space, participant, &mut *patience)
+            .and_then(|()| pin::sweep(space, participant, patience));
+        match swept {
+            Err(Error::Interrupted | Error::TimedOut) => space.sweep_later(participant),
+            swept => swept?,
+        }
+        Ok(())
+    },
+    inherit: |space, &[member_row, ..]| space.roster.release(member_row),
+};
+
+/// Writes the entries that empty a membership row and take its reference away.
+pub(crate) fn drop_member(space: &Space, operation: &mut Operation, member: u64) -> Attempt<()> {
+    let row = operation.read(member);
+    if row != 0 {
+        unreference(space, operation, row - 1)?;
+        operation.write(member, 0);
+    }
+    Ok(())
+}
+
+/// Records in `participant`'s table what the roster says: a child's before it is forked, or our
+/// own in a child forked behind our back. An object that is gone is left out and named. The
+/// records are `participant`'s own, since nobody else's may name its rows.
+///
+/// # Errors
+/// `Full`, `System`.
+///
+/// # Crash
+/// The rows already written go back when `participant`'s slot is drained.
+pub fn copy_members(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+) -> Result<Vec<u64>> {
+    let mut lost = Vec::new();
+    for (row, object) in space.roster.all() {
+        if !add_member(space, participant, patience, row, object)? {
+            lost.push(row);
+        }
+    }
+    Ok(lost)
+}
+
+/// Takes a membership in an empty row of ours; false if the object is gone.
+pub(super) fn add_member(
+    space: &Space,
+    participant: &Participant,
+    patience: Patience,
+    row: u64,
+    object: ObjectId,
+) -> Result<bool> {
+    with_tables(space, participant, patience, |operation| {
+        let Ok(at) = living(operation, object) else {
+            return Ok(Ok(false));
+        };
+        let member = place!(&space.segment, members(participant.me), row, MEMBER_ROW);
+        let references = operation.read(at + REFERENCES);
+        operation.write(at + REFERENCES, references.wrapping_add(1));
+        operation.write(member, object.row + 1);
+        operation.commit();
+        Ok(Ok(true))
+    })
+}
+
+/// Makes our table say what the roster does: in a child whose parent changed it between the copy
+/// and the fork. An object that is gone is forgotten.
+///
+/// # Errors
+/// `Full`, `System`.
+///
+/// # Crash
+/// Each row is a record of its own.
+pub fn settle_members(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    let segment = &space.segment;
+    let held: HashMap<u64, ObjectId> = space.roster.all().into_iter().collect();
+    for (row, at) in rows::each(segment, members(participant.me), MEMBER_ROW)? {
+        let named = segment.word(at).load(Ordering::Relaxed);
+        if named != 0 && held.get(&row).is_none_or(|object| object.row + 1 != named) {
+            with_tables(space, participant, patience, |operation| {
+                drop_member(space, operation, at)?;
+                operation.commit();
+                Ok(Ok(()))
+            })?;
+        }
+    }
+    for (row, object) in held {
+        if !is_member(space, participant, row, object)
+            && !add_member(space, participant, patience, row, object)?
+        {
+            space.roster.forget(row);
+        }
+    }
+    Ok(())
+}
+
+/// Whether our membership row names the object: after a fork, that the copy succeeded.
+pub fn is_member(space: &Space, participant: &Participant, row: u64, object: ObjectId) -> bool {
+    let head = members(participant.me);
+    let Ok(Place::At(at)) = rows::place(&space.segment, head, row, MEMBER_ROW) else {
+        return false;
+    };
+    space.roster.holds(row, object)
+        && space.segment.word(at).load(Ordering::Relaxed) == object.row + 1
+}

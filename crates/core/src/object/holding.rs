@@ -1,0 +1,139 @@
+//! What a participant holds of an object besides its membership: a semaphore's permits, a turn in
+//! a condition's line, a place at a barrier.
+//!
+//! A row: `object row + 1 | serial | amount | block`; the first word is 0 in a free row. Its owner
+//! writes it in the records of the object's operations, under the object's lock; when the owner
+//! is dead its drainer settles it with the object, under the slot's drain lock.
+
+use crate::change::operation::Operation;
+use crate::error::Result;
+use crate::memory::layout::{self, HELD_ROW, SLOTS, WORD, slot, superblock};
+use crate::memory::segment::Segment;
+use crate::object::rows::{self, Place};
+use crate::process::participant::{DRAINING, Me, Participant, State};
+use crate::process::roster::ObjectId;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+
+pub const ROW: u64 = HELD_ROW;
+
+pub const SERIAL: u64 = WORD;
+
+/// What is held: its meaning is the object's affair.
+pub const AMOUNT: u64 = 2 * WORD;
+
+/// A block that belongs to the row, or 0.
+pub const BLOCK: u64 = 3 * WORD;
+
+/// The head of a participant's table.
+pub fn table(me: Me) -> u64 {
+    layout::slot_record(me.slot) + slot::HOLDINGS
+}
+
+/// A row of ours, in use or free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    pub number: u64,
+    pub at: u64,
+}
+
+impl Row {
+    /// A free row of our table for one use.
+    ///
+    /// # Errors
+    /// `Full`, with nothing changed.
+    pub fn reserve(space: &Space, participant: &Participant, patience: Patience) -> Result<Row> {
+        participant.require()?;
+        let head = table(participant.me);
+        let number = participant.holdings.reserve();
+        let found = loop {
+            match rows::place(&space.segment, head, number, ROW) {
+                Ok(Place::At(at)) => return Ok(Row { number, at }),
+                Ok(Place::Missing(part)) => {
+                    if let Err(error) = rows::extend(space, participant, patience, head, part, ROW)
+                    {
+                        break error;
+                    }
+                }
+                Err(error) => break error,
+            }
+        };
+        participant.holdings.forget(number);
+        Err(found)
+    }
+
+    /// Gives the row back to those free; it holds nothing any more.
+    pub fn give(self, participant: &Participant) {
+        participant.holdings.forget(self.number);
+    }
+
+    /// Makes rows free again in which this process is on record with objects that are gone.
+    pub fn give_forsaken(segment: &Segment, participant: &Participant) {
+        let is_gone = |object| !is_there(segment, object);
+        for (number, at) in participant.enrolled.forsaken(is_gone) {
+            segment.word(at).store(0, Ordering::Relaxed); // no record is about it any more
+            participant.holdings.forget(number);
+        }
+    }
+
+    /// What is held, as its owner sees it.
+    pub fn amount(self, segment: &Segment) -> u64 {
+        if segment.word(self.at).load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        segment.word(self.at + AMOUNT).load(Ordering::Relaxed)
+    }
+
+    /// Whether it says something of that object.
+    pub fn is_of(self, segment: &Segment, object: ObjectId) -> bool {
+        let word = |offset| segment.word(self.at + offset).load(Ordering::Relaxed);
+        word(0) == object.row + 1 && word(SERIAL) == object.serial
+    }
+
+    /// Writes the entries that say what is held of the object, and which block with it, or 0.
+    pub fn write(self, operation: &mut Operation, object: ObjectId, amount: u64, block: u64) {
+        operation.write(self.at, object.row + 1);
+        operation.write(self.at + SERIAL, object.serial);
+        operation.write(self.at + AMOUNT, amount);
+        operation.write(self.at + BLOCK, block);
+    }
+
+    /// Writes the entry that says that nothing is held.
+    pub fn clear(self, operation: &mut Operation) {
+        operation.write(self.at, 0);
+    }
+}
+
+/// Whether an object lives, as far as can be seen without the directory's lock: one that is gone never
+/// comes back.
+fn is_there(segment: &Segment, object: ObjectId) -> bool {
+    match rows::place(segment, superblock::OBJECTS, object.row, layout::OBJECT_ROW) {
+        Ok(Place::At(at)) => segment.word(at).load(Ordering::Relaxed) == object.serial,
+        _ => true,
+    }
+}
+
+/// Whether a dead process's row still names the object: its drainer has not come to it. One whom
+/// a reaper has at hand counts as alive.
+pub fn is_owed(segment: &Segment, object: ObjectId) -> bool {
+    let named = |at: u64| {
+        let word = |offset| segment.word(at + offset).load(Ordering::Acquire); // pairs with apply
+        word(0) == object.row + 1 && word(SERIAL) == object.serial
+    };
+    (0..SLOTS)
+        .filter(|&slot| State::read(segment, slot).state == DRAINING)
+        .filter_map(|slot| {
+            let head = layout::slot_record(slot) + slot::HOLDINGS;
+            rows::each(segment, head, ROW).ok()
+        })
+        .any(|rows| rows.into_iter().any(|(_, at)| named(at)))
+}
+
+/// The object that a row names, as its drainer reads it; None in a free row.
+pub fn object(operation: &Operation, row: u64) -> Option<ObjectId> {
+    let named = operation.read(row).checked_sub(1)?;
+    Some(ObjectId {
+        row: named,
+        serial: operation.read(row + SERIAL),
+    })
+}

@@ -1,0 +1,10 @@
+//! A process in a space: its slot, whether it lives, and what it remembers of its own.
+
+pub mod backlog;
+pub mod byte;
+pub mod enrolled;
+pub mod keep;
+pub mod loan;
+pub mod participant;
+pub mod pending;
+pub mod roster;

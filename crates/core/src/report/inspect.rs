@@ -1,0 +1,291 @@
+//! What a space holds, as people ask: which objects, who uses, holds and awaits them.
+
+use crate::change::operation::Operation;
+use crate::change::waiting::{self, Wait};
+use crate::change::{lock, wait};
+use crate::error::Result;
+use crate::heap;
+use crate::kind::{flag, list, mutex, queue, semaphore, table};
+use crate::memory::layout::superblock::NAMED;
+use crate::memory::layout::{self, SLOTS, slot};
+use crate::memory::segment::Segment;
+use crate::object::cell::{self, EVENT, OWNER};
+use crate::object::{directory, holding, rows};
+use crate::process::participant::{self, FREE, LIVE, State};
+use crate::process::roster::ObjectId;
+use crate::space::reading::Reading;
+use crate::space::{Patience, Space};
+use crate::sync::Ordering;
+use std::collections::HashMap;
+
+/// How often the walk through an object is tried while others change it.
+const TRIES: u32 = 30;
+/// Blocks whose sizes are looked up while the heap is locked.
+const AT_ONCE: usize = 500;
+
+/// A process that is registered, or was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Process {
+    pub slot: u64,
+    /// Its number in its own PID namespace.
+    pub process_id: u64,
+    /// The boot clock when it registered, in nanoseconds.
+    pub started: u64,
+    pub alive: bool,
+    /// How many handles it holds.
+    pub handles: u64,
+}
+
+/// Who holds an object's lock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holder {
+    pub slot: u64,
+    /// Our own number of its thread; 0 for a lock that does not know.
+    pub thread: u64,
+}
+
+/// Something that a process has of an object: permits, items taken, a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Holding {
+    pub slot: u64,
+    pub amount: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Object {
+    pub object: ObjectId,
+    /// The kind of its cell, and its bytes in place.
+    pub kind: u64,
+    pub length: u64,
+    /// Bytes of all its blocks, and how many these are.
+    pub bytes: u64,
+    pub blocks: u64,
+    /// Entries, items, permits: where its kind counts something.
+    pub count: Option<u64>,
+    /// How many items a queue may have now, or a deque; None where there is no such bound.
+    pub most: Option<u64>,
+    /// Of a queue that is bounded in bytes, what its items count and may count.
+    pub counted: Option<(u64, u64)>,
+    pub version: u64,
+    pub references: u64,
+    /// How often somebody has had to sleep for it.
+    pub contention: u64,
+    /// The slots of those who have handles, one entry a handle.
+    pub users: Vec<u64>,
+    pub holder: Option<Holder>,
+    pub holdings: Vec<Holding>,
+    pub waits: Vec<Wait>,
+    pub name: Option<directory::Entry>,
+}
+
+/// All of it, as it stood at one moment as far as the directory goes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct View {
+    pub processes: Vec<Process>,
+    pub objects: Vec<Object>,
+    /// Who waits until a name is given.
+    pub waits: Vec<Wait>,
+}
+
+/// Looks at all objects, or `only` that one, and all processes. The dead are told of, not
+/// recovered. An object costs as much as it has blocks, the processes as much as they have handles;
+/// the blocks are counted with no lock held, as they are found beside those who change the object.
+///
+/// # Errors
+/// `Corrupt`, `Interrupted`, `System`.
+pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result<View> {
+    let participant = space.participate(&mut *patience)?;
+    let mut named: HashMap<ObjectId, directory::Entry> = HashMap::new();
+    if let Some(object) = only {
+        let entry = directory::entry_of(space, participant, &mut *patience, object)?;
+        named.extend(entry.map(|entry| (object, entry)));
+    } else {
+        for entry in directory::names(space, participant, &mut *patience)? {
+            named.insert(entry.named.object, entry);
+        }
+    }
+    let (mut view, roots) = space.run(&mut *patience, |operation| {
+        operation.lock(layout::superblock::DIRECTORY_LOCK)?;
+        operation.lock(layout::superblock::HEAP_LOCK)?;
+        Ok(collect(operation, only)?)
+    })?;
+    for (object, root) in view.objects.iter_mut().zip(roots) {
+        let blocks = blocks_of(space, root);
+        object.blocks = blocks.len() as u64;
+        object.bytes = sizes(space, &mut *patience, &blocks)?;
+        object.name = named.remove(&object.object);
+    }
+    Ok(view)
+}
+
+/// The blocks of an object, read with no lock held, so that nobody has to wait meanwhile. A walk that
+/// fails because others change the object is tried again. If all fail, only its first block counts.
+fn blocks_of(space: &Space, root: u64) -> Vec<u64> {
+    let found = (0..TRIES).find_map(|_| {
+        let _reading = Reading::new(&space.segment);
+        (space.hooks.blocks)(&space.segment, root).ok()
+    });
+    found.map_or_else(|| vec![root], |found| found.blocks)
+}
+
+/// How many bytes blocks take, those that were freed meanwhile none.
+fn sizes(space: &Space, patience: Patience, blocks: &[u64]) -> Result<u64> {
+    let mut bytes = 0;
+    for blocks in blocks.chunks(AT_ONCE) {
+        bytes += space.run(&mut *patience, |operation| {
+            operation.lock(layout::superblock::HEAP_LOCK)?;
+            let size = |&block: &u64| heap::size(operation, block).unwrap_or(0);
+            Ok(blocks.iter().map(size).sum::<u64>())
+        })?;
+    }
+    Ok(bytes)
+}
+
+/// All but what is in the objects' blocks, and the root of each. The locks of the directory and of
+/// the heap are held.
+fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, Vec<u64>)> {
+    let segment = operation.segment;
+    let mut roots = Vec::new();
+    let mut view = View::default();
+    let mut users: HashMap<u64, Vec<u64>> = HashMap::new();
+    let mut holdings: HashMap<ObjectId, Vec<Holding>> = HashMap::new();
+    for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
+        let process = process(segment, slot, only, &mut users, &mut holdings)?;
+        view.processes.push(process);
+    }
+    let waits = waiting::waits(segment);
+    let for_names = waits.iter().filter(|wait| wait.word == NAMED);
+    view.waits = for_names.copied().collect();
+    let listed = match only {
+        Some(object) => directory::listed(operation, object).into_iter().collect(),
+        None => directory::list(operation)?,
+    };
+    for listed in listed {
+        let object = ObjectId {
+            row: listed.row,
+            serial: listed.serial,
+        };
+        let Ok((cell, kind, length)) = cell::at(segment, listed.root) else {
+            continue; // check tells of it
+        };
+        let end = listed.root + heap::size(operation, listed.root).unwrap_or(0);
+        roots.push(listed.root);
+        view.objects.push(Object {
+            object,
+            kind,
+            length,
+            bytes: 0,
+            blocks: 0,
+            count: count(segment, cell, kind),
+            most: most(segment, cell, kind),
+            counted: counted(segment, cell, kind),
+            version: version(segment, cell, kind),
+            references: listed.references,
+            contention: directory::waits(segment, listed.row),
+            users: users.remove(&listed.row).unwrap_or_default(),
+            holder: holder(segment, cell)?,
+            holdings: holdings.remove(&object).unwrap_or_default(),
+            waits: waits
+                .iter()
+                .filter(|wait| (listed.root..end).contains(&wait.word))
+                .copied()
+                .collect(),
+            name: None,
+        });
+    }
+    Ok((view, roots))
+}
+
+fn process(
+    segment: &Segment,
+    slot: u64,
+    only: Option<ObjectId>,
+    users: &mut HashMap<u64, Vec<u64>>,
+    holdings: &mut HashMap<ObjectId, Vec<Holding>>,
+) -> Result<Process> {
+    let base = layout::slot_record(slot);
+    let read = |offset| segment.word(offset).load(Ordering::Relaxed);
+    let mut handles = 0;
+    for (_, at) in rows::each(segment, base + slot::MEMBERS, directory::MEMBER_ROW)? {
+        if let Some(row) = read(at).checked_sub(1) {
+            if only.is_none_or(|only| only.row == row) {
+                users.entry(row).or_default().push(slot);
+            }
+            handles += 1;
+        }
+    }
+    for (_, at) in rows::each(segment, base + slot::HOLDINGS, holding::ROW)? {
+        if let Some(row) = read(at).checked_sub(1) {
+            let serial = read(at + holding::SERIAL);
+            let amount = read(at + holding::AMOUNT);
+            let of = holdings.entry(ObjectId { row, serial }).or_default();
+            of.push(Holding { slot, amount });
+        }
+    }
+    let alive = State::read(segment, slot).state == LIVE
+        && participant::is_alive(segment, slot)
+            .map_err(|e| participant::system("fcntl", segment, e))?;
+    Ok(Process {
+        slot,
+        process_id: read(base + slot::PROCESS_ID),
+        started: read(base + slot::STARTED),
+        alive,
+        handles,
+    })
+}
+
+/// Who holds the lock that a cell begins with.
+fn holder(segment: &Segment, cell: u64) -> Result<Option<Holder>> {
+    let word = segment.word(cell).load(Ordering::Acquire); // as `lock::is_held` needs
+    if word == 0 || !lock::is_held(segment, word)? {
+        return Ok(None);
+    }
+    let owner = segment.word(cell + OWNER).load(Ordering::Relaxed);
+    Ok(lock::owner(word)?.map(|me| Holder {
+        slot: me.slot,
+        thread: owner >> 32,
+    }))
+}
+
+/// A number that changes with every change of an object.
+pub fn version(segment: &Segment, cell: u64, kind: u64) -> u64 {
+    let changes = |event| wait::version(wait::observe(segment, cell + event));
+    match kind {
+        cell::MUTEX | cell::RMUTEX => mutex::version(segment, cell),
+        cell::QUEUE => queue::EVENTS
+            .into_iter()
+            .map(changes)
+            .fold(0, u64::wrapping_add),
+        cell::TABLE => table::version(segment, cell) / 2,
+        cell::LIST => list::version(segment, cell) / 2,
+        _ => changes(EVENT),
+    }
+}
+
+fn most(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {
+    match kind {
+        cell::LIST => list::most(segment, cell),
+        cell::QUEUE => {
+            let most = queue::maximum(segment, cell).cast_signed();
+            u64::try_from(most).ok().filter(|&most| most != 0)
+        }
+        _ => None,
+    }
+}
+
+fn counted(segment: &Segment, cell: u64, kind: u64) -> Option<(u64, u64)> {
+    let most = (kind == cell::QUEUE).then(|| queue::maximum_bytes(segment, cell));
+    let most = most.filter(|&most| most != 0)?;
+    Some((queue::bytes(segment, cell), most))
+}
+
+fn count(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {
+    match kind {
+        cell::TABLE => Some(table::count(segment, cell)),
+        cell::LIST => Some(list::count(segment, cell)),
+        cell::QUEUE => Some(queue::counts(segment, cell).0),
+        cell::SEMAPHORE => Some(semaphore::value(segment, cell)),
+        cell::FLAG => Some(u64::from(flag::is_set(flag::word(segment, cell)))),
+        _ => None,
+    }
+}

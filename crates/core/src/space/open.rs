@@ -1,0 +1,556 @@
+//! A space as this process has it open: its segment, who we are in it, and the driver that
+//! carries an operation through whatever stops it.
+
+use crate::change::lock::{self, Stood, Waiter};
+use crate::change::operation::Operation;
+use crate::change::recover;
+use crate::change::waiting::Note;
+use crate::error::{Attempt, Error, Result, Stop, corrupt};
+use crate::memory::layout::{self, RESERVED_SLOT, superblock};
+use crate::memory::segment::Segment;
+use crate::process::backlog::Backlog;
+use crate::process::loan::Loan;
+use crate::process::participant::{DRAINING, LIVE, Me, Page, Participant, State};
+use crate::process::roster::Roster;
+#[cfg(not(loom))]
+use crate::space::reading;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use crate::{heap, os};
+use std::ptr::{self, NonNull};
+use std::time::{Duration, Instant};
+
+/// How often a newcomer looks for a slot while the dead are drained, and how long it waits
+/// between two looks if others drain them.
+const PERSISTENCE: u32 = 200;
+const TURN: Duration = Duration::from_millis(5);
+
+/// How long what does not wait may stand at locks in all. Their holders need microseconds, unless they
+/// were preempted or stopped.
+pub const AT_ONCE: Duration = Duration::from_millis(10);
+
+/// What an object, or a block with contents, consists of.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Blocks {
+    /// A number that changes with the blocks.
+    pub version: u64,
+    /// Its own block among them.
+    pub blocks: Vec<u64>,
+    /// The rows of the objects that it links.
+    pub links: Vec<u64>,
+}
+
+/// What a space needs from the layers above it.
+#[derive(Clone, Copy)]
+pub struct Hooks {
+    /// Recovers the dead and gives back what they held.
+    pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
+    /// Gives back what one dead participant held, in a slot that is draining.
+    pub drain: fn(&Space, &Participant, Patience, slot: u64) -> Result<()>,
+    /// Writes the entries that take an object of this kind apart, its root block included.
+    pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
+    /// Writes and commits the record that frees the next piece of the first doomed block.
+    pub crumble: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
+    /// Writes the entries that give an object of this kind back what a dead participant's row
+    /// of holdings names, but for the row itself; whether it came to its end by itself.
+    pub settle: fn(&mut Operation, kind: u64, root: u64, row: u64, ended: bool) -> Attempt<()>,
+    /// What a block with contents, or an object's root, consists of.
+    pub blocks: fn(&Segment, block: u64) -> Result<Blocks>,
+    /// Takes a membership of every object held, in a child forked behind our back.
+    pub adopt: fn(&Space, &Participant) -> Result<()>,
+}
+
+#[cfg(loom)]
+impl Hooks {
+    /// Those of a model, where nothing above the space is at work.
+    pub const MODEL: Hooks = Hooks {
+        sweep: |_, _, _| Ok(()),
+        drain: |_, _, _, _| Ok(()),
+        dismantle: |_, _, _| Ok(()),
+        crumble: |_, _, _| Ok(()),
+        settle: |_, _, _, _, _| Ok(()),
+        blocks: |_, _| Ok(Blocks::default()),
+        adopt: |_, _| Ok(()),
+    };
+}
+
+/// A piece of waiting: it takes at most so long.
+pub type Slice<'s> = &'s mut (dyn FnMut(Duration) -> Result<Stood> + Send);
+
+/// How to wait: the caller runs the slice it is given, for at most a tenth of a second (`PROBE`), in
+/// whatever way suits it (without the GIL), and fails if it was told to stop meanwhile, or if it may
+/// wait no longer.
+pub type Patience<'p> = &'p mut dyn FnMut(Slice) -> Result<()>;
+
+/// Waits as long as it takes.
+///
+/// # Errors
+/// Those of standing at a lock.
+pub fn patient(slice: Slice) -> Result<()> {
+    slice(lock::PROBE).map(drop)
+}
+
+/// Waits for at most so long in all, from the first wait on; then fails with `TimedOut`.
+pub fn within(limit: Duration) -> impl FnMut(Slice) -> Result<()> {
+    let mut end = None;
+    move |slice| {
+        let now = Instant::now();
+        let left = end
+            .get_or_insert(now + limit)
+            .saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(Error::TimedOut);
+        }
+        slice(left.min(lock::PROBE)).map(drop)
+    }
+}
+
+/// Does not wait.
+pub fn at_once() -> impl FnMut(Slice) -> Result<()> {
+    within(Duration::ZERO)
+}
+
+/// Waits as long as it takes, or until a signal comes.
+///
+/// # Errors
+/// As `patient`; `Interrupted`.
+pub fn until_signal(slice: Slice) -> Result<()> {
+    match slice(lock::PROBE)? {
+        Stood::Interrupted => Err(Error::Interrupted),
+        _ => Ok(()),
+    }
+}
+
+/// What may be put on a backlog (`deferral.rs`).
+pub struct Job {
+    /// Does it; what it gets is up to the job. It changes nothing where it fails with `TimedOut` or
+    /// `Interrupted`: it is begun again then.
+    pub run: fn(&Space, &Participant, Patience, &[u64; 6]) -> Result<()>,
+    /// Puts private tables right in a child that inherited the backlog: the work is its parent's.
+    pub inherit: fn(&Space, &[u64; 6]),
+}
+
+/// Work on a backlog, and in whose name it is done.
+#[derive(Clone, Copy)]
+pub struct Deferred {
+    pub by: Me,
+    pub job: &'static Job,
+    pub numbers: [u64; 6],
+}
+
+pub struct Space {
+    pub segment: Segment,
+    pub uuid: u128,
+    pub roster: Roster,
+    pub(crate) backlog: Backlog<Deferred>,
+    /// Memberships that are not given back before children have theirs.
+    pub(crate) loan: Loan<Deferred>,
+    /// Whether our own memberships are still to be copied: we are such a child.
+    pub(crate) is_owing: AtomicBool,
+    /// Where to look for the dead next, and the second in which more was looked at.
+    pub(crate) looked: AtomicU64,
+    pub(crate) tidied: AtomicU64,
+    /// When memory was last scarce that this process gave back what it had at hand.
+    pub(crate) shared: AtomicU64,
+    /// Whether a sweep is on the backlog.
+    pub(crate) sweep_due: AtomicBool,
+    /// Whether its file system was found to make no holes.
+    pub(crate) is_solid: AtomicBool,
+    pub(crate) hooks: Hooks,
+    /// On a page that reads as zero in a forked child, so that it cannot act in our name.
+    me: NonNull<Page>,
+    /// Who we are, or, in a child forked behind our back, were: nobody acts in its name.
+    last: AtomicPtr<Participant>,
+    /// Whether it ended in this process.
+    ended: AtomicBool,
+    /// A mark for the layers above: they load nothing from here that runs code.
+    pub distrusted: AtomicBool,
+    /// And a count of theirs: what may still make objects here.
+    pub users: AtomicU64,
+    /// Whether a pickle of the space itself was made here: who loads it finds objects by their names.
+    pub sent: AtomicBool,
+}
+
+// SAFETY: `me` is a page of our own, only reached as an atomic.
+unsafe impl Send for Space {}
+// SAFETY: as above.
+unsafe impl Sync for Space {}
+
+impl Space {
+    /// A space over a mapped segment, in which this process is not registered yet.
+    ///
+    /// # Errors
+    /// `System` if the page that forks wipe cannot be had.
+    pub fn new(segment: Segment, hooks: Hooks) -> Result<Space> {
+        #[cfg(not(loom))]
+        reading::enlist();
+        let page = match os::map_wiped_on_fork() {
+            Ok(page) => page,
+            Err(source) => {
+                let (call, path) = ("madvise", segment.path());
+                segment.discard();
+                return Err(Error::System { call, path, source });
+            }
+        };
+        Ok(Space {
+            uuid: segment.superblock().uuid,
+            segment,
+            roster: Roster::default(),
+            backlog: Backlog::default(),
+            loan: Loan::default(),
+            is_owing: AtomicBool::new(false),
+            looked: AtomicU64::new(0),
+            tidied: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
+            sweep_due: AtomicBool::new(false),
+            is_solid: AtomicBool::new(false),
+            hooks,
+            me: page.cast(),
+            last: AtomicPtr::default(),
+            ended: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
+            users: AtomicU64::new(0),
+            sent: AtomicBool::new(false),
+        })
+    }
+
+    /// What it is for: private, named, durable.
+    pub fn kind(&self) -> u64 {
+        self.segment.superblock().kind
+    }
+
+    /// Its own name; empty if it has none.
+    ///
+    /// # Errors
+    /// `Corrupt` if it was not the one that was written.
+    pub fn title(&self) -> Result<&str> {
+        self.segment.superblock().title(&self.segment.path())
+    }
+
+    /// Gives back what a space has of this process: when making or opening it failed.
+    pub fn discard(self) {
+        let me = self.registered().cast_mut();
+        if !me.is_null() {
+            // SAFETY: a leaked box of `install`; nobody borrows from `self` any more.
+            unsafe { Box::from_raw(me) }.release_anchor();
+        }
+        // SAFETY: the page is reached through `self` alone.
+        unsafe { os::unmap(self.me.cast(), os::PAGE) };
+        self.segment.discard();
+    }
+
+    /// Gives back what a space has of this process, into which nothing leads here any more. Who comes
+    /// all the same is told that it is gone. False: all stays until this process ends.
+    #[cfg(not(loom))]
+    pub fn vanish(&self) -> bool {
+        self.ended.store(true, Ordering::Relaxed);
+        if !self.segment.vanish() {
+            return false;
+        }
+        // SAFETY: a page of ours; who reads it finds that nobody is registered.
+        unsafe { os::empty(self.me.cast()) };
+        true
+    }
+
+    fn me(&self) -> &Page {
+        // SAFETY: the page stays mapped for the life of the process; zero is a null pointer.
+        unsafe { self.me.as_ref() }
+    }
+
+    /// Who we are here, if we are registered: null in a child forked behind our back.
+    #[inline]
+    pub fn registered(&self) -> *const Participant {
+        self.me().me.load(Ordering::Acquire) // pairs with `install`, Release
+    }
+
+    /// Who we are here; registers this process if need be, which may take waiting.
+    ///
+    /// # Errors
+    /// `Crowded` when every slot is held by the living; `Full`, `System`; `Interrupted` and `TimedOut`
+    /// as `patience` says.
+    #[inline]
+    pub fn participate(&self, patience: Patience) -> Result<&Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        match unsafe { self.registered().as_ref() } {
+            Some(participant) => Ok(participant),
+            None => self.enter(patience),
+        }
+    }
+
+    /// As `participate`, if that takes no waiting.
+    ///
+    /// # Errors
+    /// As `participate`; `TimedOut`.
+    pub fn participant(&self) -> Result<&Participant> {
+        self.participate(&mut within(AT_ONCE))
+    }
+
+    /// In a child forked behind our back, until it has adopted what it inherited: its parent.
+    pub fn parent_of_fork(&self) -> Option<&Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        unsafe { self.last.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Makes `participant` who we are: after registering, and in a child after a fork.
+    pub fn install(&self, mut participant: Box<Participant>) -> &Participant {
+        participant.move_in(self.me);
+        let participant = Box::leak(participant);
+        self.segment.set_reading(participant.me.slot); // before anybody reads in its name
+        self.last.store(participant, Ordering::Release);
+        self.me().me.store(participant, Ordering::Release);
+        participant
+    }
+
+    #[cold]
+    fn enter(&self, patience: Patience) -> Result<&Participant> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(Error::NotFound(format!(
+                "{}: this space was removed, and this process had nothing of it any more",
+                self.segment.path().display()
+            )));
+        }
+        // Only registration itself is at stake, so two may try after a while: one wins.
+        let first = !self.me().entering.swap(true, Ordering::Acquire);
+        let mut turns = 0;
+        while !first && self.registered().is_null() && turns < 10_000 {
+            os::yield_now();
+            turns += 1;
+        }
+        // SAFETY: as in `participate`.
+        if let Some(participant) = unsafe { self.registered().as_ref() } {
+            return Ok(participant);
+        }
+        let result = self.register(false, &mut *patience).map(|mut participant| {
+            participant.move_in(self.me);
+            let participant = Box::leak(Box::new(participant));
+            // Where another thread came first, its slot or ours: both are of this process.
+            self.segment.set_reading(participant.me.slot);
+            let (null, order) = (ptr::null_mut(), Ordering::AcqRel);
+            self.me()
+                .me
+                .compare_exchange(null, participant, order, Ordering::Acquire)
+                .is_ok()
+        });
+        self.me().entering.store(false, Ordering::Release);
+        if result? {
+            // SAFETY: as in `participate`.
+            let me = unsafe { &*self.registered() };
+            let adopted = (self.hooks.adopt)(self, me);
+            self.last
+                .store(self.registered().cast_mut(), Ordering::Release);
+            adopted?;
+            self.tidy();
+        }
+        self.participate(patience)
+    }
+
+    /// Takes a slot, after reaping the dead; for a child about to be forked (`inherited`) a free one
+    /// without that, if there is one. Where all are taken, some by the dead, these are drained first.
+    ///
+    /// # Errors
+    /// As `participate`.
+    pub fn register(&self, inherited: bool, patience: Patience) -> Result<Participant> {
+        let segment = &self.segment;
+        for round in 0..PERSISTENCE {
+            let is_quick = inherited && round == 0;
+            if !is_quick {
+                recover::reap_all(segment)?;
+            }
+            for slot in 0..RESERVED_SLOT {
+                if let Some(participant) = Participant::claim(segment, slot, inherited)? {
+                    return Ok(participant);
+                }
+            }
+            if is_quick {
+                continue;
+            }
+            if (0..RESERVED_SLOT).all(|slot| State::read(segment, slot).state == LIVE) {
+                break; // all alive a moment ago: what was dead is draining
+            }
+            if let Some(slot) =
+                (0..RESERVED_SLOT).find(|&slot| State::read(segment, slot).state > DRAINING)
+            {
+                return Err(corrupt(format!("slot {slot} is in no state there is")));
+            }
+            // Some are held by the dead. From the reserved slot we may drain them.
+            if let Some(guest) = Participant::claim(segment, RESERVED_SLOT, false)? {
+                self.drain_as(guest, &mut *patience)?;
+            } else {
+                // Another newcomer does so, or another drainer has them.
+                let state = layout::slot_state(RESERVED_SLOT);
+                let seen = segment.word(state).load(Ordering::Relaxed);
+                patience(&mut |limit| Ok(segment.sleep(state, seen, limit.min(TURN)).into()))?;
+            }
+        }
+        Err(Error::Crowded(RESERVED_SLOT))
+    }
+
+    /// Drains the dead in the name of the reserved slot, then leaves it: it owns nothing.
+    fn drain_as(&self, guest: Participant, patience: Patience) -> Result<()> {
+        let swept = (self.hooks.sweep)(self, &guest, patience);
+        let me = guest.me;
+        guest.release_anchor();
+        recover::reap(&self.segment, me)?; // phase (a) alone frees the reserved slot
+        swept
+    }
+
+    /// Recovers the dead and gives back what they held.
+    ///
+    /// # Errors
+    /// `Interrupted`, `System`, `Corrupt`.
+    pub fn sweep(&self, patience: Patience) -> Result<()> {
+        self.catch_up(&mut *patience)?;
+        let participant = self.participate(&mut *patience)?;
+        (self.hooks.sweep)(self, participant, patience)
+    }
+
+    /// Carries an operation through: attempts `body` until it returns, curing what stops it.
+    /// `body` commits before it returns, and changes nothing on any other path.
+    ///
+    /// # Errors
+    /// What `body` fails with; `Full` when growth fails; `Interrupted` and `TimedOut` as `patience`
+    /// says.
+    pub fn run<T>(
+        &self,
+        patience: Patience,
+        body: impl FnMut(&mut Operation) -> Attempt<T>,
+    ) -> Result<T> {
+        let participant = self.participate(&mut *patience)?;
+        self.run_as(participant, patience, body)
+    }
+
+    /// As `run`, in the name of a participant that is not installed.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_as<T>(
+        &self,
+        participant: &Participant,
+        patience: Patience,
+        mut body: impl FnMut(&mut Operation) -> Attempt<T>,
+    ) -> Result<T> {
+        let mut waiter = Waiter::new(&self.segment, 0);
+        let (mut swept, mut reclaimed, mut is_scarce) = (false, false, false);
+        let mut note = None;
+        loop {
+            participant.require()?; // while we waited, a signal handler may have forked
+            let mut operation =
+                Operation::begin(&self.segment, participant, waiter.lock(), waiter.flags());
+            operation.make_do(is_scarce);
+            let stop = loop {
+                let stop = match body(&mut operation) {
+                    Ok(value) => {
+                        if !operation.passed_by() {
+                            waiter.acquired();
+                        }
+                        let freed = operation.has_freed();
+                        drop((operation, waiter));
+                        if freed > 0 {
+                            self.give_back(participant, freed);
+                        }
+                        self.share(participant);
+                        return Ok(value);
+                    }
+                    Err(stop) => stop,
+                };
+                operation.abandon();
+                let cure = match stop {
+                    Stop::Refill(class) => heap::refill(&mut operation, class),
+                    Stop::Flush(class) => heap::flush(&mut operation, class),
+                    stop => break stop,
+                };
+                operation.abandon();
+                if let Err(stop) = cure {
+                    break stop;
+                }
+            };
+            if !operation.passed_by() {
+                waiter.acquired();
+            }
+            drop(operation);
+            match stop {
+                Stop::Busy(lock) => {
+                    if waiter.lock() != lock {
+                        waiter = Waiter::new(&self.segment, lock);
+                    }
+                    if self.stand_as(&mut waiter, patience)? == Stood::TimedOut {
+                        let waited = lock::PROBE;
+                        note = note.or_else(|| Note::new(&self.segment, participant, lock, waited));
+                    }
+                }
+                // First what the dead held is given back: perhaps enough, the next attempt says.
+                Stop::Grow(..) if !swept && self.may_reclaim()? => {
+                    swept = true;
+                    (self.hooks.sweep)(self, participant, patience)?;
+                }
+                Stop::Grow(units, all) => match self.grow(participant, units, all, patience) {
+                    Err(Error::Full(_)) if !reclaimed => {
+                        reclaimed = true;
+                        self.say_scarce();
+                        self.reclaim(participant, patience)?;
+                    }
+                    // It gets what is there, even if that is less than it would take otherwise.
+                    Err(Error::Full(_)) if !is_scarce => is_scarce = true,
+                    grown => grown?,
+                },
+                Stop::Reserve(unit, units) => {
+                    match self.reserve(participant, unit, units, patience) {
+                        Err(Error::Full(_)) if !swept && self.may_reclaim()? => {
+                            swept = true;
+                            (self.hooks.sweep)(self, participant, patience)?;
+                        }
+                        Err(Error::Full(_)) if !reclaimed => {
+                            reclaimed = true;
+                            self.say_scarce();
+                            self.reclaim(participant, patience)?;
+                        }
+                        Err(Error::Full(_)) if !is_scarce => is_scarce = true,
+                        reserved => reserved?,
+                    }
+                }
+                Stop::Fail(error) => return Err(error),
+                Stop::Refill(_) | Stop::Flush(_) => {} // the cure's own: begin again
+            }
+        }
+    }
+
+    /// Whether a sweep may free something: of the dead, tickets that may be theirs, blocks
+    /// that one of them pinned last, or what it was taking apart.
+    pub(crate) fn may_reclaim(&self) -> Result<bool> {
+        let is_set = |offset| self.segment.word(offset).load(Ordering::Relaxed) != 0;
+        Ok(recover::reap_all(&self.segment)?
+            || is_set(superblock::OPEN_TICKETS)
+            || is_set(superblock::RETIRED)
+            || is_set(superblock::DOOMED))
+    }
+
+    /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.
+    ///
+    /// # Errors
+    /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
+    pub fn stand(&self, lock: u64, patience: Patience) -> Result<Stood> {
+        self.stand_as(&mut Waiter::new(&self.segment, lock), patience)
+    }
+
+    fn stand_as(&self, waiter: &mut Waiter, patience: Patience) -> Result<Stood> {
+        let mut stood = Stood::Changed;
+        patience(&mut |limit| {
+            stood = self.stand_slice(waiter, limit)?;
+            Ok(stood)
+        })?;
+        Ok(stood)
+    }
+
+    /// One slice of standing at a lock, at most `limit`.
+    ///
+    /// # Errors
+    /// `System`, `Corrupt`.
+    pub fn stand_slice(&self, waiter: &mut Waiter, limit: Duration) -> Result<Stood> {
+        Ok(match waiter.stand(limit)? {
+            Stood::Dead(owner) => {
+                recover::reap(&self.segment, owner)?;
+                Stood::Changed
+            }
+            stood => stood,
+        })
+    }
+}

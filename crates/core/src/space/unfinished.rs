@@ -1,0 +1,304 @@
+//! A block between the heap and a link: filled with nothing held, recorded in our name.
+
+use crate::change::operation::{Operation, Purpose};
+use crate::error::{Attempt, Error, Result};
+use crate::heap;
+use crate::memory::layout::{self, FIRST_ROWS, WORD, slot};
+use crate::process::keep::{Keeper, ROWS};
+use crate::process::participant::Participant;
+use crate::process::pending::{PARTS, Pending, SPARE};
+use crate::space::{Job, Patience, Space, doom, pin};
+use crate::sync::Ordering;
+use std::time::Duration;
+
+/// How long a thread waits while another adds rows.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+/// A row of this participant's unfinished table. Dropping it frees whatever block is there:
+/// the new one if it was never linked, the old one if a record exchanged the two.
+pub struct Unfinished<'a> {
+    space: &'a Space,
+    participant: &'a Participant,
+    row: u64,
+    /// The block that was taken from the heap: known here, for its word in the table is anybody's
+    /// to scribble on. 0 if a record gives us one.
+    block: u64,
+}
+
+impl<'a> Unfinished<'a> {
+    /// A free row, for a block that a record is about to give us.
+    ///
+    /// # Errors
+    /// `Full` when there is no room for more rows; `Interrupted` and `TimedOut` as `patience` says.
+    pub fn reserve(
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+    ) -> Result<Unfinished<'a>> {
+        loop {
+            participant.require()?;
+            if let Some(row) = participant.take_unfinished() {
+                return Ok(Unfinished {
+                    space,
+                    participant,
+                    row,
+                    block: 0,
+                });
+            }
+            add_rows(space, participant, &mut *patience)?;
+        }
+    }
+
+    /// Takes a block for `length` bytes of payload and writes its head.
+    ///
+    /// # Errors
+    /// `Full` when there is no room.
+    ///
+    /// # Crash
+    /// The drainer of this participant's slot frees it.
+    pub fn allocate(
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        length: u64,
+        kind: u64,
+    ) -> Result<Unfinished<'a>> {
+        Unfinished::allocate_for(Purpose::Store, space, participant, patience, length, kind)
+    }
+
+    /// As `allocate`, for something else than to store it.
+    ///
+    /// # Errors
+    /// As `allocate`.
+    pub fn allocate_for(
+        purpose: Purpose,
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        length: u64,
+        kind: u64,
+    ) -> Result<Unfinished<'a>> {
+        let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
+        let owner = unfinished.word();
+        unfinished.block = space.run_as(participant, patience, |operation| {
+            operation.takes_for(purpose);
+            heap::allocate(operation, length, owner)
+        })?;
+        heap::head(&space.segment, unfinished.block, length, kind);
+        Ok(unfinished)
+    }
+
+    /// As `allocate`, a block of one whole unit, aligned to it.
+    ///
+    /// # Errors
+    /// As `allocate`.
+    pub fn allocate_unit(
+        purpose: Purpose,
+        space: &'a Space,
+        participant: &'a Participant,
+        patience: Patience,
+        kind: u64,
+    ) -> Result<Unfinished<'a>> {
+        let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
+        let owner = unfinished.word();
+        unfinished.block = space.run_as(participant, patience, |operation| {
+            operation.takes_for(purpose);
+            heap::allocate_units(operation, 1, owner)
+        })?;
+        let length = layout::UNIT - layout::block::LARGE;
+        heap::head(&space.segment, unfinished.block, length, kind);
+        Ok(unfinished)
+    }
+
+    /// Its row, for `from_row`: the block stays ours.
+    pub fn into_row(self) -> u64 {
+        let row = self.row;
+        std::mem::forget(self);
+        row
+    }
+
+    /// What `into_row` gave up, of this participant's.
+    pub fn from_row(space: &'a Space, participant: &'a Participant, row: u64) -> Unfinished<'a> {
+        Unfinished {
+            space,
+            participant,
+            row,
+            block: 0,
+        }
+    }
+
+    /// The word that owns the block.
+    pub fn word(&self) -> u64 {
+        self.participant.unfinished(self.row)
+    }
+
+    /// The block taken from the heap, also after it was passed on; or what a record gave us, as
+    /// data of a peer.
+    pub fn block(&self) -> u64 {
+        match self.block {
+            0 => self.space.segment.word(self.word()).load(Ordering::Relaxed),
+            block => block,
+        }
+    }
+
+    /// Children that are forked from now on read the block, too, until their views are gone. Only
+    /// large blocks can be kept so. False: it is not ours, in a child that did not inherit it.
+    pub fn keep(&self, keeper: Keeper) -> bool {
+        let me = self.heir();
+        let holder = me.unwrap_or(self.participant);
+        let has_it = (me.is_some() || holder.is_ours()) && self.row < ROWS as u64;
+        if has_it {
+            holder.kept_blocks.keep(self.row, self.block(), keeper);
+        }
+        has_it
+    }
+
+    /// In a forked child that reads the block: the child.
+    fn heir(&self) -> Option<&Participant> {
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let me = unsafe { self.space.registered().as_ref() }?;
+        let is_heir = !self.participant.is_ours() && me.kept_blocks.is_inherited(self.row);
+        is_heir.then_some(me)
+    }
+
+    /// Whether a child may read the block: it is no more to be an item, or to be written to.
+    pub fn is_lent(&self) -> bool {
+        self.participant.kept_blocks.is_lent(self.row)
+    }
+
+    pub fn payload(&self) -> u64 {
+        heap::payload(&self.space.segment, self.block())
+    }
+
+    /// Writes the entry that ends our ownership: `instead` is what we own after the commit,
+    /// 0 or a block that the same record unlinks.
+    pub fn pass_on(&self, operation: &mut Operation, instead: u64) {
+        // A child's operation never names its parent's rows, whatever way it came here.
+        assert!(std::ptr::eq(self.participant, operation.participant));
+        operation.write(self.word(), instead);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        #[cfg(loom)]
+        if crate::mortal::is_dying() {
+            return;
+        }
+        if !self.participant.is_ours() {
+            // A forked child: the block is its parent's, and the child's views keep it no more.
+            if let Some(me) = self.heir() {
+                let row = self.row;
+                me.kept_blocks.end(row);
+                me.kept_blocks.disinherit(row);
+                let segment = &self.space.segment;
+                segment.word(me.lent(row)).store(0, Ordering::Release);
+                let bits = segment.word(me.lent_bits());
+                bits.fetch_and(!(1 << row), Ordering::Release);
+                me.give_unfinished(row);
+                pin::look(self.space, me);
+            }
+            return;
+        }
+        self.participant.kept_blocks.end(self.row);
+        let lent = self.participant.kept_blocks.was_lent(self.row);
+        let word = self.space.segment.word(self.word());
+        if word.load(Ordering::Relaxed) == 0 {
+            self.participant.give_unfinished(self.row);
+            return;
+        }
+        let numbers = [self.row, lent.into(), 0, 0, 0, 0];
+        self.space.now_or_later(self.participant, &DISPOSE, numbers);
+    }
+}
+
+/// Adds a segment of rows, or waits a moment while another thread does.
+///
+/// # Crash
+/// The block is unfinished, in the spare row, until the record that links it.
+fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+    struct Turn<'a>(&'a Pending);
+    impl Drop for Turn<'_> {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+    let owner = participant.unfinished(SPARE);
+    let Some(part) = participant.pending.begin() else {
+        let word = space.segment.word(owner);
+        return patience(&mut |limit| {
+            let seen = word.load(Ordering::Relaxed);
+            let woken = space.segment.sleep(owner, seen, limit.min(A_MOMENT));
+            Ok(woken.into())
+        });
+    };
+    let _turn = Turn(&participant.pending);
+    if part == PARTS {
+        let most = (FIRST_ROWS << PARTS) - FIRST_ROWS - 1;
+        let what = format!("this process writes {most} values at once; write fewer");
+        return Err(Error::Full(what));
+    }
+    // What an earlier attempt left there goes first: it could not be put off, as we are at it now.
+    let dispose = |operation: &mut Operation| doom::dispose(operation, owner);
+    space.run_as(participant, &mut *patience, dispose)?;
+    let length = (FIRST_ROWS << part) * WORD;
+    let block = space.run_as(participant, &mut *patience, |operation| {
+        operation.takes_for(Purpose::Release);
+        heap::allocate(operation, length, owner)
+    })?;
+    heap::head(&space.segment, block, length, layout::kind::ROWS);
+    let payload = heap::payload(&space.segment, block);
+    space.segment.zero(payload, length);
+    let head = layout::slot_record(participant.me.slot) + slot::MORE_UNFINISHED;
+    // Nothing stands in its way: the words are our own.
+    space.run_as(participant, patience, |operation| {
+        operation.write(head + part as u64 * WORD, payload);
+        operation.write(owner, 0);
+        operation.commit();
+        Ok(())
+    })?;
+    participant.pending.add(part, payload);
+    Ok(())
+}
+
+/// As `doom::dispose`, of a block that others may read by now: it goes when nobody does. True: look
+/// at the list.
+///
+/// # Errors
+/// `Stop` as the heap and the lists have it; `Corrupt`.
+fn dispose_lent(operation: &mut Operation, owner: u64) -> Attempt<bool> {
+    let block = operation.read(owner);
+    if block == 0 || !heap::is_large(operation.segment, block) {
+        return doom::dispose(operation, owner);
+    }
+    let kind = doom::kind_of(operation.segment, block);
+    if layout::kind::has_contents(kind) {
+        return doom::dispose(operation, owner);
+    }
+    pin::retire(operation, block)?;
+    operation.write(owner, 0);
+    operation.commit();
+    Ok(true)
+}
+
+/// Frees the block of a row and gives the row back. If that fails the block stays ours until this
+/// process ends.
+static DISPOSE: Job = Job {
+    run: |space, participant, patience, &[row, lent, ..]| {
+        let owner = participant.unfinished(row);
+        let doomed = space.run_as(participant, &mut *patience, |operation| match lent {
+            0 => doom::dispose(operation, owner),
+            _ => dispose_lent(operation, owner),
+        })?;
+        participant.give_unfinished(row);
+        if doomed {
+            let swept = doom::crumble(space, participant, &mut *patience)
+                .and_then(|()| pin::sweep(space, participant, patience));
+            if swept.is_err() {
+                space.sweep_later(participant);
+            }
+        }
+        Ok(())
+    },
+    inherit: |_, _| {},
+};
