@@ -240,6 +240,12 @@ fn a_chunk_that_is_none() {
         let made = stage::try_make(&space, BYTES, layout::CLASSES[12] - 100);
         assert!(matches!(made, Err(Error::Corrupt(_))), "{listed:#x}");
     }
+    // What looks for empty chunks follows the same list, also out of the segment.
+    for listed in [data, 8, 1, length - 8, length, length + (1 << 40), u64::MAX - 7] {
+        set(&space, partial, listed);
+        let trimmed = space.trim(&mut stage_patient());
+        assert!(matches!(trimmed, Err(Error::Corrupt(_))), "{listed:#x}");
+    }
     set(&space, partial, 0);
     leave(&space, make(&space, BYTES, layout::CLASSES[12] - 100));
     leave(&space, made);

@@ -229,7 +229,8 @@ pub fn release_empty(operation: &mut Operation) -> Attempt<()> {
         if at == 0 {
             continue;
         }
-        if operation.read(at + chunk::FREE) == shape_of(segment, at, class)?.blocks {
+        let shape = shape_of(segment, at, class)?; // before anything is read there
+        if operation.read(at + chunk::FREE) == shape.blocks {
             unlink_chunk(operation, class, at)?;
             if planted(Bug::ChunkInTwo) {
                 operation.commit();
