@@ -183,7 +183,7 @@ const CONTENDING: &[&str] = &["fstat", "futex_wait", "futex_wake", "ofd_query"];
 #[test]
 fn every_call_is_among_them() {
     let source = concat!(
-        include_str!("../src/os/linux/mod.rs"),
+        include_str!("../src/os/linux/call.rs"),
         include_str!("../src/os/linux/memory.rs"),
         include_str!("../src/os/linux/barrier.rs")
     );
