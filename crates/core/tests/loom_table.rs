@@ -130,8 +130,8 @@ fn space(act: Act) -> Arc<Space> {
     set(layout::bitmaps(0), 0xFF);
     let [small, large] = classes();
     for (first, class) in [(OLD, small), (STORAGE, large), (LARGER, large)] {
-        let blocks = (UNIT - chunk::BLOCKS) / CLASSES[class];
-        set(first - LINE, class as u64 | blocks << 8 | chunk::TAG);
+        let shape = layout::chunk_blocks(class, 1) << 8 | 1 << chunk::UNITS | chunk::TAG;
+        set(first - LINE, class as u64 | shape);
     }
     if let Act::Move(end) = act {
         // The second key stands behind the first, with a place before them or behind.

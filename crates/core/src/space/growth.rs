@@ -142,7 +142,8 @@ impl Space {
     }
 
     fn over_limit(&self, bytes: u64, limit: u64) -> Error {
-        let used = self.segment.word(superblock::USED).load(Ordering::Relaxed) * UNIT;
+        let used = self.segment.word(superblock::USED).load(Ordering::Relaxed);
+        let used = used.saturating_mul(UNIT); // a peer may have written it
         let (data, kept) = (self.segment.data(), RESERVE * UNIT);
         let path = self.segment.path();
         let reason = match self

@@ -99,7 +99,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             let size = segment.size() - segment.data();
             folder::set_limit(space, size);
             let used = segment.word(word).load(Ordering::Relaxed) * UNIT;
-            let rest = (size - used) / UNIT * UNIT;
+            let rest = ((size - used) / UNIT).saturating_sub(layout::RESERVE) * UNIT;
             (rest > 0).then(|| block(space, rest - layout::block::LARGE))
         },
         |space, filler| {
