@@ -241,7 +241,15 @@ fn a_chunk_that_is_none() {
         assert!(matches!(made, Err(Error::Corrupt(_))), "{listed:#x}");
     }
     // What looks for empty chunks follows the same list, also out of the segment.
-    for listed in [data, 8, 1, length - 8, length, length + (1 << 40), u64::MAX - 7] {
+    for listed in [
+        data,
+        8,
+        1,
+        length - 8,
+        length,
+        length + (1 << 40),
+        u64::MAX - 7,
+    ] {
         set(&space, partial, listed);
         let trimmed = space.trim(&mut stage_patient());
         assert!(matches!(trimmed, Err(Error::Corrupt(_))), "{listed:#x}");

@@ -71,7 +71,10 @@ fn space(count: u64) -> Arc<Space> {
     // The ring is a block of a chunk, and goes into a magazine.
     set(superblock::FRONTIER, 8);
     set(layout::bitmaps(0), 1 << 2);
-    set(CHUNK + chunk::SHAPE, 255 << 8 | 1 << chunk::UNITS | chunk::TAG);
+    set(
+        CHUNK + chunk::SHAPE,
+        255 << 8 | 1 << chunk::UNITS | chunk::TAG,
+    );
     for index in 0..count {
         set(RING + block::SMALL + (2 + index) * WORD, number(1 + index));
     }

@@ -143,6 +143,16 @@ fn shape_of(segment: &Segment, at: u64, class: usize) -> Result<Shape> {
     Ok(shape)
 }
 
+/// Writes the entries that give an empty chunk's units back.
+fn give_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> {
+    unlink_chunk(operation, class, at)?;
+    if planted(Bug::ChunkInTwo) {
+        operation.commit();
+    }
+    let unit = unit_at(operation.segment, at);
+    Units::new(operation)?.give(unit)
+}
+
 /// Cuts a run into free blocks and lists it; a record of its own. Where there is no room for a chunk as
 /// usual, and none can be made, a smaller one has to do.
 fn new_chunk(operation: &mut Operation, class: usize) -> Attempt<u64> {
@@ -231,11 +241,7 @@ pub fn release_empty(operation: &mut Operation) -> Attempt<()> {
         }
         let shape = shape_of(segment, at, class)?; // before anything is read there
         if operation.read(at + chunk::FREE) == shape.blocks {
-            unlink_chunk(operation, class, at)?;
-            if planted(Bug::ChunkInTwo) {
-                operation.commit();
-            }
-            Units::new(operation)?.give(unit_at(segment, at))?;
+            give_chunk(operation, class, at)?;
             operation.commit();
         }
     }
@@ -284,12 +290,10 @@ pub fn release(operation: &mut Operation, block: u64) -> Result<()> {
         // One that was kept empty is not needed any more.
         if kept != 0 && operation.read(kept + chunk::FREE) == shape_of(segment, kept, class)?.blocks
         {
-            unlink_chunk(operation, class, kept)?;
-            Units::new(operation)?.give(unit_at(segment, kept))?;
+            give_chunk(operation, class, kept)?;
         }
     } else if free == shape.blocks && (is_scarce(segment) || !is_only_chunk(operation, class, at)) {
-        unlink_chunk(operation, class, at)?;
-        return Units::new(operation)?.give(unit_at(segment, at));
+        give_chunk(operation, class, at)?;
     }
     Ok(())
 }

@@ -8,6 +8,8 @@ macro_rules! crash_point {
     };
 }
 
+pub(crate) use crash_point;
+
 #[cfg(any(test, feature = "crash-points"))]
 mod armed {
     use std::sync::Mutex;

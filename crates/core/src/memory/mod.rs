@@ -3,7 +3,6 @@
 
 #[cfg(not(loom))]
 pub mod copy;
-#[macro_use]
 pub mod crash;
 pub mod layout;
 #[cfg(not(loom))]
@@ -13,4 +12,4 @@ pub mod segment;
 pub mod segment;
 pub mod superblock;
 
-pub(crate) use crash_point;
+pub(crate) use crash::crash_point;
