@@ -96,7 +96,7 @@ fn main() -> ExitCode {
         let report = run::run(&bench, entry, run::share(until, entries.len() - at));
         line(&report);
         for text in &report.told {
-            println!("    {text}");
+            println!("    {}", text.replace('\n', " "));
         }
         total.add(&report);
     }

@@ -146,9 +146,6 @@ fn shape_of(segment: &Segment, at: u64, class: usize) -> Result<Shape> {
 /// Writes the entries that give an empty chunk's units back.
 fn give_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> {
     unlink_chunk(operation, class, at)?;
-    if planted(Bug::ChunkInTwo) {
-        operation.commit();
-    }
     let unit = unit_at(operation.segment, at);
     Units::new(operation)?.give(unit)
 }
@@ -241,7 +238,11 @@ pub fn release_empty(operation: &mut Operation) -> Attempt<()> {
         }
         let shape = shape_of(segment, at, class)?; // before anything is read there
         if operation.read(at + chunk::FREE) == shape.blocks {
-            give_chunk(operation, class, at)?;
+            unlink_chunk(operation, class, at)?;
+            if planted(Bug::ChunkInTwo) {
+                operation.commit();
+            }
+            Units::new(operation)?.give(unit_at(segment, at))?;
             operation.commit();
         }
     }

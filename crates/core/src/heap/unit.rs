@@ -261,7 +261,8 @@ impl<'o, 'a> Units<'o, 'a> {
             .saturating_add(units)
             .saturating_add(self.operation.leaves());
         let all = self.operation.segment.units();
-        if need <= all || planted(Bug::ReserveIgnored) {
+        let is_ignored = planted(Bug::ReserveIgnored) || planted(Bug::TakenUnreserved);
+        if need <= all || is_ignored {
             return Ok(());
         }
         match self.next_given(0, all) {

@@ -2,14 +2,27 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{block, fill, warm};
-use courtyard_core::folder;
 use courtyard_core::layout::{self, UNIT, superblock};
 use courtyard_core::os::fault;
 use courtyard_core::space::{Space, patient};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
+use courtyard_core::{folder, heap};
 
 type Blocks = Vec<Unfinished<'static>>;
+
+/// Leaves a run of which all pages have gone back, and no other that holds as much: the reserve that a
+/// trim leaves is in a run before it.
+fn trimmed(space: &'static Space) -> Blocks {
+    let units = |count: u64| block(space, count * UNIT - layout::block::LARGE);
+    let (reserve, between) = (units(layout::RESERVE), units(1));
+    let run = block(space, 1_500_000);
+    let mut held = fill(space);
+    held.push(between);
+    drop((reserve, run));
+    space.trim(&mut patient).expect("to trim");
+    held
+}
 
 /// All of them end with their process, so the space is always as before.
 fn own<R: 'static>(
@@ -95,6 +108,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         "allocate large, chunks given back",
         |space| {
             drop(block(space, 30_000));
+            space.run(&mut patient, heap::flush_all).expect("to flush"); // an empty chunk is kept
             let (segment, word) = (&space.segment, superblock::FRONTIER);
             let size = segment.size() - segment.data();
             folder::set_limit(space, size);
@@ -124,14 +138,14 @@ pub fn add(entries: &mut Vec<Entry>) {
         ));
     }
     // Reserved in one piece, and where few are needed with some more.
-    for (name, length) in [("large", 1_500_000), ("few", 50_000)] {
+    for (name, length) in [("large", 1_500_000), ("few", 100_000)] {
         entries.push(own(
             &format!("allocate {name}, reserved"),
-            |space| {
-                drop(block(space, 1_500_000));
-                space.trim(&mut patient).expect("to trim");
+            trimmed,
+            move |space, held| {
+                keep(blocks(space, 1, length));
+                keep(held);
             },
-            move |space, ()| keep(blocks(space, 1, length)),
         ));
     }
     entries.push(own(
