@@ -1,13 +1,18 @@
 """Sphinx configuration."""
 
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))  # members.py
 
 project = "courtyard"
 author = "The courtyard developers"
 project_copyright = author
 release = version = version_of("courtyard")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "members"]
+autosummary_generate = False  # the tables link to what autodoc shows
 napoleon_use_ivar = True  # the attributes of dataclasses stand in the docstring alone
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3

@@ -9,13 +9,67 @@ import pytest
 
 import courtyard
 
-PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
-DIRECTIVE = re.compile(r"^\.\. auto(?:class|exception|function):: courtyard\.(\w+)$", re.MULTILINE)
+PAGES = {
+    path.stem: path.read_text("utf-8")
+    for path in sorted((Path(__file__).parent.parent / "docs" / "reference").glob("*.md"))
+}
+# What is shown in full: its kind, its name, the options.
+SHOWN = re.compile(
+    r"^\.\. auto(class|exception|function):: courtyard\.(\w+)$((?:\n   :.+)*)", re.MULTILINE
+)
+LISTED = re.compile(r"^   ~courtyard\.(\w+)$", re.MULTILINE)  # in a table of names
+TABLE = re.compile(r"^\.\. members:: courtyard\.(\w+)$(?:\n   :only: (.+))?", re.MULTILINE)
+METHOD = re.compile(r"^   \.\. automethod:: (\w+)$", re.MULTILINE)
 
 
 def test_the_reference_has_every_public_name() -> None:
-    found = DIRECTIVE.findall(PAGE.read_text("utf-8"))
-    assert sorted(found) == sorted(courtyard.__all__)
+    shown = [name for page in PAGES.values() for _, name, _ in SHOWN.findall(page)]
+    assert sorted(shown) == sorted(courtyard.__all__)
+    listed = [name for page in PAGES.values() for name in LISTED.findall(page)]
+    assert sorted(listed) == sorted(courtyard.__all__)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_begins_with_tables(page: str) -> None:
+    """Of the methods of its classes, or of all names on it."""
+    text = PAGES[page]
+    top = text[: match.start()] if (match := SHOWN.search(text)) else text
+    tables = {name for name, _ in TABLE.findall(top)}
+    assert len(TABLE.findall(text)) == len(tables)
+    for kind, name, options in SHOWN.findall(text):
+        if kind == "class" and page != "statistics":
+            assert name in tables or ":no-members:" in options
+        else:
+            assert name in LISTED.findall(top)
+
+
+def differs(name: str) -> list[str]:
+    """Return what a class says otherwise than the public class that it is made of."""
+    cls = getattr(courtyard, name)
+    public = [getattr(courtyard, key) for key in courtyard.__all__]
+    base = next(home for home in cls.__mro__[1:] if home in public)
+    return [
+        key
+        for key in dir(cls)
+        if not key.startswith("_")
+        and inspect.getdoc(getattr(cls, key)) != inspect.getdoc(getattr(base, key, None))
+    ]
+
+
+def test_a_class_that_is_shown_in_part_shows_what_differs_from_its_base() -> None:
+    seen = 0
+    for page, text in PAGES.items():
+        only = {name: names.split(", ") for name, names in TABLE.findall(text) if names}
+        for _, name, options in SHOWN.findall(text):
+            if ":no-members:" not in options:
+                assert name not in only
+            elif name == "Namespace":  # its names are the user's, but for those of the class
+                assert only[name] == METHOD.findall(text) == ["named"]
+            else:
+                assert only.get(name, []) == differs(name), page
+                assert METHOD.findall(text) == only.get(name, []), page
+                seen += 1
+    assert seen >= 6
 
 
 def documented() -> Iterator[tuple[str, object]]:
