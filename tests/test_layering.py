@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import rust
+from tools import floors
 
 REPOSITORY = Path(__file__).parent.parent
 LAYERS = tomllib.loads((REPOSITORY / "tests" / "layers.toml").read_text("utf-8"))
@@ -120,6 +121,15 @@ def test_the_page_on_the_design_shows_the_floors() -> None:
         lines = drawn.partition("```")[0].splitlines()
         shown = [sorted(re.split(r"\s{2,}", line)[0].split()) for line in lines]
         assert shown[::-1] == [sorted(floor) for floor in LAYERS[crate]["floors"]]
+
+
+def test_the_picture_shows_the_floors() -> None:
+    drawn = floors.draw(LAYERS)
+    assert floors.PICTURE.read_text("utf-8") == drawn, "python tools/floors.py draws it anew"
+    places = re.findall(r'y="(\d+)" text-anchor="middle">(\w+)<', drawn)
+    shown = {int(y): [name for height, name in places if height == y] for y, _ in places}
+    listed = [*LAYERS["core"]["floors"], *LAYERS["binding"]["floors"]]
+    assert [shown[y] for y in sorted(shown, reverse=True)] == listed
 
 
 def test_the_files_that_pages_name_exist() -> None:
