@@ -58,10 +58,12 @@ def parser() -> argparse.ArgumentParser:
 
 def write(folder: Path) -> None:
     """Write the table and the plots from the folder's JSON."""
-    from benchmarks import table
+    from benchmarks import chart, table
 
     report = json.loads((folder / "results.json").read_text("utf-8"))
     (folder / "table.md").write_text(table.page(report), "utf-8")
+    if chart.can_draw(report):
+        (folder / chart.FILE).write_text(chart.draw(report), "utf-8")
     try:
         from benchmarks import plot
     except ImportError as error:

@@ -206,9 +206,9 @@ def hows(report: Report, workload: str) -> Iterator[str]:
 COMMON = {
     "read a value": ("value/read", "value/read-raw"),
     "add 1, exactly": ("value/increment", "value/increment-raw"),
-    "get of a dict": ("dict/get-int",),
-    "set of a dict": ("dict/set-int",),
-    "an item, put to got, two processes": ("queue/int",),
+    "read from a dict": ("dict/get-int",),
+    "store in a dict": ("dict/set-int",),
+    "send an item to another process": ("queue/int",),
 }
 
 
@@ -231,3 +231,17 @@ def common(report: Report) -> str:
 
     peers = [name for name in report["peers"] if "reason" not in report["peers"][name]]
     return "\n".join(rows(("", *COMMON), map(figures, peers)))
+
+
+def pinned(report: Report, peer: str, keys: tuple[str, ...]) -> float | None:
+    """Return the median of the fastest pinned way of a peer to do the first that it offers."""
+    for key in keys:
+        wanted = (peer, key, "pinned")
+        medians = [
+            cell["median"]
+            for cell in report["cells"]
+            if (cell["peer"], cell["operation"], cell["pinning"]) == wanted and sound(cell)
+        ]
+        if medians:
+            return float(min(medians))
+    return None

@@ -12,6 +12,7 @@ project_copyright = author
 release = version = version_of("courtyard")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "members"]
+default_role = "code"  # of `this` in a docstring
 autosummary_generate = False  # the tables link to what autodoc shows
 napoleon_use_ivar = True  # the attributes of dataclasses stand in the docstring alone
 myst_enable_extensions = ["colon_fence"]

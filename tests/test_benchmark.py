@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import install, peer, report, run, table, workload
+from benchmarks import chart, install, peer, report, run, table, workload
 from benchmarks.__main__ import parser, write
 from benchmarks.offer import Signal
 from benchmarks.operation import Goal, Setting
@@ -202,6 +203,32 @@ def test_the_tables_can_be_written_anew(results: Path) -> None:
     (results / "table.md").unlink()
     write(results)
     assert (results / "table.md").read_text("utf-8") == before
+
+
+def test_the_chart_shows_the_figures_of_the_tables(results: Path) -> None:
+    folder = run.ROOT / "docs" / "benchmarks"
+    found = json.loads((folder / "results.json").read_text("utf-8"))
+    drawn = (folder / chart.FILE).read_text("utf-8")
+    assert drawn == chart.draw(found), "python -m benchmarks report draws it anew"
+    page = (folder / "table.md").read_text("utf-8")
+    figures = re.findall(r">([\d.,]+ (?:ns|µs|ms))</text>\n", drawn)
+    bars = drawn.count('class="bar')
+    assert bars == len(re.findall(r'class="bar.*\n<text', drawn)) > 6
+    assert all(f"| {figure} |" in page for figure in figures[-bars:])
+    # A run that lacks what it shows draws none.
+    assert not (results / chart.FILE).exists()
+
+
+def test_what_loses_updates_has_no_bar() -> None:
+    cells: list[dict[str, Any]] = summaries(manager=30.0, redis=20.0, courtyard=10.0)
+    cells[1]["unsafe"] = True
+    cells += [cells[0] | {"median": 25.0, "variant": "faster"}]
+    cells += [cells[0] | {"median": 1.0, "pinning": "unpinned"}]
+    found = {"cells": cells}
+    assert table.pinned(found, "manager", ("value/read", "value/read-raw")) == 25
+    assert table.pinned(found, "redis", ("value/read", "value/read-raw")) is None
+    cells += [cells[0] | {"peer": "redis", "operation": "value/read-raw", "median": 40.0}]
+    assert table.pinned(found, "redis", ("value/read", "value/read-raw")) == 40
 
 
 @pytest.mark.skipif(not find_spec("matplotlib"), reason="matplotlib is in the extra `bench` only")
