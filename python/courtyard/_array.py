@@ -135,7 +135,7 @@ class _Elements(Named):
         return array(vector._declared, plain) if is_one else plain
 
     def statistics(self) -> ObjectStatistics:
-        """Return the array's figures, who uses it, and its space's figures."""
+        """Return the figures of the array and its space, and the processes that use the array."""
         from courtyard._statistics import object_statistics
 
         array = _vector(self)
@@ -237,8 +237,8 @@ class RawArray(_Elements, _native.RawArray["_T"]):
 
     Like ``multiprocessing.RawArray``, and what ``Array(..., lock=False)`` makes: an ``Array``
     without ``get_lock``, ``get_obj``, ``acquire``, ``release`` and ``with``. Slices are written
-    wholly or not at all, as in an ``Array``; a slice that is read may show some of the single
-    elements written meanwhile and not others.
+    wholly or not at all, as in an ``Array``. Reading a slice may return some of the single
+    elements that another process writes at the same time, and not others.
 
     >>> import courtyard as cy
     >>> a = cy.RawArray("i", 3)
@@ -304,17 +304,17 @@ class Array(_Elements, _native.Array["_T"]):
 
     Elements are read and written by index and by slice. One element is one atomic access. A
     slice is never seen in part: it is read as it was at one moment, and written wholly or not at
-    all, also if the writer is killed meanwhile. Reads never wait; writes wait while another
-    holds ``get_lock()``. Each write wakes ``wait_for``.
+    all, even if the writer is killed. Reads never wait; writes wait while another process or
+    thread holds ``get_lock()``. Each write wakes ``wait_for``.
 
     Slices of one dimension are lists, or ``bytes`` of ``"c"`` and ``str`` of ``"u"``, whose
-    ``value`` (and of ``"c"`` the ``raw``) is all of it. A Structure comes as a view. With a
-    dtype, or more dimensions, what is no single element comes as NumPy's view.
+    ``value`` (and of ``"c"`` the ``raw``) is all of it. A Structure is returned as a view. With
+    a dtype, or more dimensions, a part that is not a single element is returned as NumPy's view.
 
     ``np.asarray(a)``, ``memoryview(a)``, ``np.from_dlpack(a)`` and ``get_obj()`` are views of the
-    very memory, good until they are gone themselves: they may outlive the array. Through them
-    memory is plain: as fast as NumPy, with no lock, no wake-up and no promise about writes that
-    are cut short. Use them for bulk: a slice written to the array is copied twice.
+    shared memory. They stay valid as long as they exist, even after the array is closed. Access
+    through them is as fast as NumPy, but takes no lock and wakes no waiter, and a write may be
+    left half done by a kill. Use them for bulk: a slice written to the array is copied twice.
 
     ``lock=False`` makes a ``RawArray``. A lock given as ``lock`` is what ``get_lock()`` and
     ``with`` use; writes take it too, so it must be recursive for writes within it.

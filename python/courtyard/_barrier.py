@@ -18,24 +18,24 @@ class Barrier(Shared, _native.Barrier):
     """A number of processes or threads that wait for each other.
 
     Like ``threading.Barrier`` and ``multiprocessing.Barrier``: ``wait(timeout=None)`` returns
-    when all ``parties`` have called it, to each a number of its own from 0 on; the last one to
-    come calls ``action`` before any is let go. ``reset()``, ``abort()``, ``parties``,
-    ``n_waiting``, ``broken``.
+    when all ``parties`` have called it, and returns a different number to each, from 0 on. The
+    last party to arrive calls ``action`` before any ``wait`` returns. ``reset()``, ``abort()``,
+    ``parties``, ``n_waiting``, ``broken``.
 
     The barrier breaks when a party's timeout passes, when the action fails, and when a party is
     killed. Then ``wait`` raises BrokenBarrierError for all until ``reset()``. It is the exception
     of ``threading``, and imported from there: ``from threading import BrokenBarrierError``.
 
-    A process is a party from its first call of ``wait`` on, also while it computes. It is one until
-    it calls ``leave()``, drops its last handle, or ends by itself, an exception that nobody catches
-    included. A forked child is a party once it has called ``wait`` itself.
+    A process is a party from its first call of ``wait`` on, also between two calls. It stops being
+    one when it calls ``leave()``, drops its last handle, or ends by itself, also by an uncaught
+    exception. A forked child becomes a party when it calls ``wait`` itself.
 
     When a party is killed, by a signal or by ``os._exit``, ``wait`` raises BrokenBarrierError in
-    those who are waiting; if nobody is, in the next party that calls it. A process that calls
-    ``wait`` for the first time is not told of earlier deaths: it may have been started in place of
-    the dead. Those who wait notice a death after a tenth of a second, in a large crowd later.
-    ``reset()`` starts over without the dead. It is not needed where all processes are new, as in
-    another pool.
+    all parties that are waiting, or, if none is, in the next party that calls it. A process that
+    calls ``wait`` for the first time is not told of earlier deaths: it may have been started to
+    replace the dead one. Waiting parties notice a death after a tenth of a second, later if they
+    are many. ``reset()`` starts over without the dead party. It is not needed if all processes
+    are new, as in another pool.
 
     Raises ValueError for less than one party.
 

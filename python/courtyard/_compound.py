@@ -50,7 +50,7 @@ def _copy(obj: Any) -> tuple[bytes, Any]:
 
 
 def _update(obj: Any, change: Any) -> None:
-    """Change a copy and write it back, again if somebody else wrote meanwhile."""
+    """Change a copy and write it back, again if another thread wrote in between."""
     for _ in range(_MANY):
         before, copy = _copy(obj)
         change(copy)

@@ -23,11 +23,11 @@ class Condition(Shared, _native.Condition):
     Like ``threading.Condition`` and ``multiprocessing.Condition``, on a ``Lock`` or an ``RLock``
     (a new one if none is given): ``acquire``, ``release`` and ``with`` are the lock's;
     ``wait(timeout=None)`` gives the lock up, sleeps until notified, and takes it again;
-    ``wait_for(predicate, timeout=None)``; ``notify(n=1)`` and ``notify_all()``. The oldest
-    waiters' turn comes with each notification: one who begins to wait after it never takes it.
+    ``wait_for(predicate, timeout=None)``; ``notify(n=1)`` and ``notify_all()``. A notification
+    wakes the oldest waiters, never one that begins to wait after it.
 
-    A waiter that is killed leaves the line, and a notification given to it goes to another; a
-    killed notifier has notified or not; the lock of a killed holder is free.
+    A waiter that is killed no longer waits, and a notification given to it goes to another. A
+    killed notifier has notified completely or not at all. The lock of a killed holder is free.
 
     Raises RuntimeError in ``wait`` and ``notify`` without the lock.
 
@@ -117,7 +117,7 @@ class Condition(Shared, _native.Condition):
         self._lock.__exit__(*exception)
 
     def locked(self) -> bool:
-        """Say whether the lock is held, by whomever."""
+        """Say whether any process or thread holds the lock."""
         return self._lock.locked()
 
     def _is_owned(self) -> bool:
@@ -184,11 +184,11 @@ class Condition(Shared, _native.Condition):
         return result
 
     def notify(self, n: int = 1) -> None:
-        """Wake up to n of those who wait now. Raises RuntimeError without the lock."""
+        """Wake up to n of the present waiters. Raises RuntimeError without the lock."""
         if not self._is_owned():
             raise NotOwned("cannot notify on un-acquired lock")
         self._notify(n)
 
     def notify_all(self) -> None:
-        """Wake all who wait now. Raises RuntimeError without the lock."""
+        """Wake all present waiters. Raises RuntimeError without the lock."""
         self.notify(1 << 62)

@@ -50,9 +50,9 @@ class Dict(Table, _Native["_K", "_V"]):
     Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
     are one change each. Iteration goes over a snapshot of the keys and never raises for a change
     by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``next(iter(d))`` and
-    ``next(reversed(d))`` read one key alone; whoever goes on from there by calls of ``next`` goes
-    over those keys of the moment of the second call that were there at the first. ``get_lock()``
-    keeps all other writers out for more than one operation.
+    ``next(reversed(d))`` read one key alone; the second call of ``next`` takes a snapshot of the
+    keys, and goes over those of them that were there at the first call. ``get_lock()`` keeps all
+    other writers out for more than one operation.
 
     Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``edit``, ``get_many``,
     ``set_many``, ``get_lock``, ``wait_for``, ``version``; ``move_to_end`` and
@@ -167,8 +167,8 @@ class Dict(Table, _Native["_K", "_V"]):
     def get_many(self, keys: Iterable[_K], /) -> dict[_K, _V]:
         """Return the values of those of the keys that there are, as they stood at one moment.
 
-        Reads them again if others changed the dict meanwhile; if they did 30 times, it holds
-        ``get_lock()`` for the next. Raises TypeError for a key that cannot be hashed.
+        Reads them again if another writer changed the dict in between; after 30 such attempts, it
+        holds ``get_lock()`` for the next. Raises TypeError for a key that cannot be hashed.
 
         >>> import courtyard as cy
         >>> cy.Dict(a=1, b=2, c=3).get_many(["c", "a", "z"])

@@ -69,15 +69,15 @@ def _load_error() -> type:
         """A stored value or key cannot be loaded in this process; it stays where it is.
 
         Raised for any Exception that loading a pickle raises: its class cannot be imported here,
-        its ``__init__`` or ``__setstate__`` fails, or an object of another space in it is gone
-        (``NotFound``). The message names the object, the key or index,
-        and the class; ``class_name`` is the latter, ``"module.Class"``, where it can be told, else
-        ``""``; ``__cause__`` is the error itself. It is a ``pickle.UnpicklingError``, too.
+        its ``__init__`` or ``__setstate__`` fails, or it contains an object of another space that
+        is gone (``NotFound``). The message names the object, the key or index, and the class.
+        ``class_name`` is the class, ``"module.Class"``, or ``""`` if it is unknown. ``__cause__``
+        is the original error. It is a ``pickle.UnpicklingError``, too.
 
-        Raised as they are: MemoryError, KeyboardInterrupt and the like, what a signal handler
-        raises meanwhile, and courtyard's own other errors (``NotTrusted``, ``CorruptError``,
-        ...). A repr never raises it: it shows
-        ``<cannot load: Class>`` for such a value.
+        These errors are raised unchanged instead: MemoryError, KeyboardInterrupt and the like,
+        what a signal handler raises, and courtyard's own other errors (``NotTrusted``,
+        ``CorruptError``, ...). A repr never raises it: it shows ``<cannot load: Class>`` for such
+        a value.
         """
 
         _class_name = _why = _place = _object = ""
@@ -99,7 +99,7 @@ class NotMade(CourtyardError, RuntimeError):
 
 
 class NotHeld(RuntimeError, ValueError):
-    """A lock was released that nobody holds.
+    """A lock was released that is not held.
 
     threading raises RuntimeError for that, multiprocessing ValueError.
 
@@ -111,7 +111,7 @@ class NotHeld(RuntimeError, ValueError):
 
 
 class NotOwned(RuntimeError, AssertionError):
-    """An RLock, or a ``get_lock()``, was released, or a Condition used, by who does not hold it.
+    """A thread released an RLock or a ``get_lock()``, or used a Condition, without holding it.
 
     threading raises RuntimeError for that, multiprocessing AssertionError.
 

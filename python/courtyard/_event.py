@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class Event(Shared, _native.Event):
     """A flag among processes and threads: ``set()``, ``clear()``, ``is_set()``, ``wait()``.
 
-    Like ``threading.Event`` and ``multiprocessing.Event``. ``set`` wakes all who wait, also if
-    ``clear`` follows at once; it is one atomic operation, so a process killed in it has set the
-    flag or not, and wakes nobody too few.
+    Like ``threading.Event`` and ``multiprocessing.Event``. ``set`` wakes all waiters, even if
+    ``clear`` follows at once. It is one atomic operation: a process that is killed in it has
+    either set the flag, and all waiters are woken, or has changed nothing.
 
     >>> import courtyard as cy
     >>> ready = cy.Event()

@@ -32,7 +32,7 @@ def wait_for(obj: Any, x: Any, timeout: float | None = None) -> Any:
 
     ``x`` is called with the value (of a Value) or the object (any other) if it can be called,
     else compared with that. It sleeps without using the CPU, is woken by the change, and gives
-    up after ``timeout`` seconds. Ctrl-C works at once; the death of a writer strands nobody.
+    up after ``timeout`` seconds. Ctrl-C works at once. If a writer dies, waiters are still woken.
 
     >>> import courtyard as cy
     >>> cy.wait_for(cy.Value("i", 3), lambda n: n > 2)
@@ -54,7 +54,7 @@ def _method(obj: Any, name: str) -> Any:
 
 
 def get_lock(obj: Any) -> Any:
-    """Return what holds back the writes of all others, for ``with``: a container's, a value's.
+    """Return the lock of a container or a value, for ``with``: all other writers wait meanwhile.
 
     >>> import courtyard as cy
     >>> ns = cy.Namespace(done=0, left=9)
@@ -89,8 +89,8 @@ def compare_exchange(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
 def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     """Store what a function makes of a value, at once, and return it.
 
-    A Value's, or that under a key or attribute. The function may be called again, if others changed
-    it meanwhile; it returns the new value.
+    The value is a Value's, or that under a key or attribute. The function returns the new value.
+    It may be called again, if another writer changed the value in between.
 
     >>> import courtyard as cy
     >>> ns = cy.Namespace(seen=("a",))
@@ -161,12 +161,12 @@ def close(obj: Any) -> None:
 
 
 def statistics(obj: Any) -> ObjectStatistics:
-    """Return an object's figures, who uses it, and its space's figures, frozen.
+    """Return the figures of an object and its space, and the processes that use it, frozen.
 
     Costs by the blocks of the object, some 20 milliseconds for each 100,000, and by the handles
-    that processes have in the space, one for each 100,000. Nobody waits for it meanwhile; beside
-    changes, ``nbytes`` and ``blocks`` are as they were found. What the dead held is given back
-    first. Raises CorruptError if the space contradicts itself.
+    that processes have in the space, one for each 100,000. No other process waits for it; if the
+    object changes at the same time, ``nbytes`` and ``blocks`` are approximate. What dead processes
+    held is given back first. Raises CorruptError if the space contradicts itself.
 
     >>> import courtyard as cy, os
     >>> d = cy.Dict(a=1, b=2)

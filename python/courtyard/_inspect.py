@@ -51,8 +51,8 @@ class SpaceInfo:
             was when its maker was killed; ``"unknown"`` for another layout, or no space at all.
         name: its name; None if it has none.
         in_use: whether a process is registered there.
-        orphaned: whether it is private, or a draft, and nobody is left: ``remove_orphans`` takes
-            it. One whose pickles may still be under way is left alone for a minute.
+        orphaned: whether it is private, or a draft, and no process uses it: ``remove_orphans``
+            removes it. One whose pickles may not be loaded yet is left alone for a minute.
         nbytes: what the file takes, holes not counted.
         objects, names: how many objects live there, and how many have a name.
 
@@ -264,9 +264,9 @@ def peek(space: Space, name: str, count: int = 10) -> list[Any]:
     Of a dict pairs of key and value, of a list, a set or an array elements, of a value the value
     itself; of a lock or the like nothing. Of a queue the first items, in the order in which they
     would be taken; of a PriorityQueue the first is the next, and the others follow as they stand in
-    its heap. Who gets from a queue waits meanwhile. A pickle, as value or key, comes as ``Opaque``,
-    and so does an item of more than 1 MiB. A class of the program's own (a ``Value(Point)``) is not
-    imported: its bytes come instead.
+    its heap. Calls of ``get`` on a queue wait for it. A pickle, as value or key, comes as an
+    ``Opaque``, and so does an item of more than 1 MiB. A class of the program's own (a
+    ``Value(Point)``) is not imported: its bytes come instead.
     """
     return _native.peek(lambda: _entries(space, name, count))
 
@@ -346,7 +346,7 @@ def _space_path(url: str) -> Path:
 
 
 def remove_orphans(*, dry_run: bool = False) -> list[SpaceInfo]:
-    """Remove what killed programs left: private spaces and drafts that nobody holds; return them.
+    """Remove what killed programs left: private spaces and drafts not in use; return them.
 
     With ``dry_run`` they are only named. Those with pickles under way stay for a minute.
     """

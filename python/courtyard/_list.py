@@ -34,8 +34,8 @@ class List(_Native["_T"], Row["_T"]):
     ``sort``, ``*=`` and ``clear`` too. Iteration goes over a snapshot and never raises for a
     change by others. ``get_lock()`` keeps all other writers out for more than one call.
 
-    ``append``, ``pop()``, ``pop(0)`` and ``insert(0, value)`` cost the same however long it is;
-    changes in the middle, and of many values, copy all references to values once.
+    ``append``, ``pop()``, ``pop(0)`` and ``insert(0, value)`` cost the same however long it is. A
+    change in the middle moves the references from there to the nearer end.
 
     Beyond ``list``: ``edit``, ``get_lock``, ``wait_for``, ``version``.
 
@@ -92,10 +92,10 @@ class List(_Native["_T"], Row["_T"]):
     def sort(self, *, key: Callable[[_T], Any] | None = None, reverse: bool = False) -> None:
         """Sort it, stably, at once.
 
-        Keys are made and compared with nothing locked, on a copy: again if another changes the list
-        meanwhile; if others did 4 times, ``get_lock()`` is held for the next. Raises what they
-        raise, and ValueError if they change the list; then the sort has changed nothing. Others
-        see the list as it was, or sorted. As list.sort.
+        Keys are computed and compared on a copy, without a lock, and again if another writer
+        changes the list in between; after 4 such attempts, ``get_lock()`` is held for the next.
+        Raises what the key function and comparisons raise, and ValueError if these change the
+        list; then the list is unchanged. Others see it as it was, or sorted. As list.sort.
 
         >>> import courtyard as cy
         >>> x = cy.List(["bb", "a", "ccc"])

@@ -26,19 +26,19 @@ class Lock(Shared, _native.Lock):
     (``block`` is another name of the first), ``release()``, ``locked()``, ``with``. Not
     recursive. Any thread of any process may release it.
 
-    The first to ask gets a free lock. But once a waiter has waited for 4 ms and has run again,
-    each of the others gets the lock at most twice before that waiter does, even if they take it
-    again and again without a pause. (That holds for up to 31 waiters at a time. Waiters that are
-    killed or stopped may delay the others by a tenth of a second for each of two batches.) Until
-    such a waiter has had its turn, ``acquire(blocking=False)`` returns False even if nobody holds
-    the lock at that moment.
+    The first thread to ask gets a free lock. But once a waiter has waited for 4 ms and has run
+    again, each other thread gets the lock at most twice before that waiter does, even if it
+    acquires the lock again and again without a pause. (That holds for up to 31 waiters at a time.
+    Waiters that are killed or stopped may delay the others by a tenth of a second for each of two
+    batches.) Until such a waiter has got the lock, ``acquire(blocking=False)`` returns False even
+    if the lock is free at that moment.
 
-    When its holder is killed the next to acquire it gets it, about a millisecond after the
-    kernel has taken the dead process apart, at most a tenth of a second later (later if waiters
-    are many, and some of them die with it); ``recovered`` is then true until that one releases
-    it, for it to look after what the dead one left half done.
+    When its holder is killed, the next thread that acquires the lock gets it, about a millisecond
+    after the kernel has removed the dead process, at most a tenth of a second later (later if
+    waiters are many, and some of them die with it). ``recovered`` is then true until the new
+    holder releases the lock: what the lock protects may be half changed.
 
-    Raises RuntimeError when released while free, ValueError for a timeout that makes no sense.
+    Raises RuntimeError when released while free, ValueError for an invalid timeout.
 
     >>> import courtyard as cy
     >>> lock = cy.Lock()

@@ -63,24 +63,24 @@ class Named(Subclassable):
     def named(cls, name: str, /, *initial: Any, space: Space | None = None, **options: Any) -> Self:
         """Find the object of this name, or make it: get-or-create, atomic among programs.
 
-        ``initial`` and ``options`` are the type's own arguments. They count if the object is made
-        now; of several programs that race to make it one does, and all get that one. **Initial
-        values are its maker's**: those of whoever comes second are ignored. So a program that needs
-        a default which an older version did not give adds it afterwards: ``d.setdefault(key,
-        value)``, or ``if not hasattr(ns, "x"): ns.x = value`` under ``get_lock()``. A program that
-        only looks on, and should not decide what is made, uses ``space.wait_for(name)`` or
-        ``space[name]``. ``space`` is where to look: by default ``Space("default")``, which all
-        programs of this user share. The object stays, with nobody there, until its name is deleted
-        (``del space[name]``).
+        ``initial`` and ``options`` are the type's own arguments, used if the object is made now. If
+        several programs call it at the same time, one makes the object and all get that one.
+        **Initial values are used only by the program that makes the object**: all others ignore
+        theirs. So a program that needs a default which an older version did not give adds it
+        afterwards: ``d.setdefault(key, value)``, or ``if not hasattr(ns, "x"): ns.x = value``
+        under ``get_lock()``. A program that only reads, and should not decide what is made, uses
+        ``space.wait_for(name)`` or ``space[name]``. ``space`` is where to look: by default
+        ``Space("default")``, which all programs of this user share. The object stays, even when
+        no process uses it, until its name is deleted (``del space[name]``).
 
-        An option that is left out, or None, takes what there is. One that is given must be what the
+        An option that is omitted, or None, matches anything. One that is given must be what the
         object has: the type of a value, the element type and shape of an array, the ``maxsize`` and
         ``maxbytes`` of a queue, the ``maxlen`` of a deque, the parties of a barrier, the bound of a
         BoundedSemaphore, the lock of a condition. ``maxsize`` and ``maxlen`` may be set
         later: what they are now counts.
 
         Some tens of microseconds. Raises WrongType, which says both, if the name is that of
-        another type, or if what is given is not what the object has; ValueError for what cannot be
+        another type, or if an option differs from the object's; ValueError for what cannot be
         a name; SpaceFull. A process killed meanwhile has made the object whole, or not at all.
 
         >>> import courtyard as cy

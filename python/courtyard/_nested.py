@@ -85,7 +85,7 @@ class NestedDict(Dict["_K", "_V"]):
     def mutate(self, key: _K, fn: Callable[[Any], Any], default: Any = _ABSENT) -> Any:
         """Replace the value of a key by fn(value) and return that, as ``Dict`` does.
 
-        ``fn`` may be called again, if others changed the dict meanwhile.
+        ``fn`` may be called again, if another writer changed the dict in between.
         """
         given = () if default is _ABSENT else (default,)
         with _Sharing(self) as share:
@@ -96,8 +96,8 @@ class NestedDict(Dict["_K", "_V"]):
 
         Other containers in it become builtins too, in tuples and objects as well; locks and queues
         stay handles. What is in two places, or in itself, is so in the result. It reads everything,
-        again if others changed something meanwhile; if they did 30 times, it holds the locks of all
-        the containers for the next. O(size), some microseconds for each container.
+        and again if another writer changed something in between; after 30 such attempts, it holds
+        the locks of all the containers for the next. O(size), some microseconds for each container.
 
         >>> import courtyard as cy, json
         >>> d = cy.NestedDict(a={"n": [1, 2]})

@@ -84,7 +84,7 @@ class Shared(Named):
         return what if cls._stateless else (*what, *carried(self))
 
     def statistics(self) -> ObjectStatistics:
-        """Return the object's figures, who uses it, and its space's figures."""
+        """Return the figures of the object and its space, and the processes that use the object."""
         from courtyard._statistics import object_statistics
 
         return object_statistics(self, _title(self))

@@ -1,4 +1,4 @@
-"""``Queue`` and its kin: items among processes and threads."""
+"""``Queue`` and its variants: items among processes and threads."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Queue(Shared, _native.Queue["_T"]):
     The union of ``queue.Queue`` and ``multiprocessing.Queue``: ``put``, ``get``, ``put_nowait``,
     ``get_nowait``, ``qsize``, ``empty``, ``full``, ``task_done``, ``join``, ``shutdown``,
     ``close``; and ``put_many``, ``get_many``, ``peek``, ``clear``, ``lease`` and ``reopen``. There
-    is no feeder thread: when ``put`` returns, the item is there for everyone. Any picklable object
+    is no feeder thread: when ``put`` returns, every process can get the item. Any picklable object
     may be an item.
 
     ``maxsize`` counts items, those on a lease too; 0, or less, means bounded by memory only. An
-    item that ``get`` cannot load goes back in any case: if a ``put`` has filled its place
-    meanwhile, the queue has one item more than ``maxsize`` for a time.
+    item that ``get`` cannot load goes back in any case: if a ``put`` has filled its place in
+    between, the queue has one item more than ``maxsize`` for a time.
 
     ``maxbytes`` bounds the bytes that the items count together, alone or beside ``maxsize``:
     ``put`` waits until there is room for the item. An item counts the bytes of its stored form,
@@ -55,18 +55,19 @@ class Queue(Shared, _native.Queue["_T"]):
     may go in while a large one waits for room. Less than 16 bytes hold no item: ValueError. None,
     0, or less, means not bounded in bytes. ``statistics()`` says how many bytes the items count.
 
-    The items of one producer come out in the order in which they were put, whoever
-    takes them. Consumers that wait are woken together and served as they come.
+    The items of one producer come out in the order in which it put them, whichever processes take
+    them. Waiting consumers are woken together; the order among them is not fixed.
 
-    An object of courtyard in an item lives as long as the item does, on a lease too, whoever else
-    has it; one of another space than the queue's until the item is first loaded. A queue that is in
-    one of its own items keeps itself alive until that is taken out.
+    A courtyard object in an item lives as long as the item does, on a lease too, even if no process
+    holds it; an object of another space than the queue's only until the item is first loaded. A
+    queue that is in one of its own items keeps itself alive until that item is taken out.
 
-    A killed producer loses no item whose ``put`` returned, and a killed process holds nobody up. An
-    item is lost with the consumer that took it, unless it took it on a ``lease``; what a process
-    took and did not call done when it ended counts as done. ``qsize`` and ``empty`` count what can
-    be taken now and what a lease put back for later; ``get_nowait`` raises ``queue.Empty`` while
-    there is only the latter.
+    An item whose ``put`` returned is not lost if its producer is killed, and a killed process
+    blocks no other. An item is lost with the consumer that took it, unless that took it on a
+    ``lease``. Items that a process took, and for which it did not call ``task_done`` before it
+    ended, count as done. ``qsize`` and ``empty`` count the items that can be taken now and those
+    that a lease put back for later; ``get_nowait`` raises ``queue.Empty`` while there are only the
+    latter.
 
     >>> import courtyard as cy
     >>> q = cy.Queue()
@@ -154,14 +155,14 @@ class LifoQueue(Queue["_T"]):
 class PriorityQueue(Queue["_T"]):
     """A Queue that gives the least item first, as ``<`` has it; often ``(priority, item)``.
 
-    Items are compared as in ``queue.PriorityQueue``: where two may have the same priority, put a
-    number that rises between it and the item. One call of ``put`` or ``get`` compares an item with
-    about log2(size) others, and each of these is loaded for that. Other calls of ``put`` and
-    ``get`` wait meanwhile.
+    Items are compared as in ``queue.PriorityQueue``: if two may have the same priority, put a
+    rising number between the priority and the item. One call of ``put`` or ``get`` compares an item
+    with about log2(size) others, and loads each of them for that. Other calls of ``put`` and
+    ``get`` wait until it is done.
 
-    An item whose lease ended because its block raised, or its process died, is served before all
-    others; one that was put back by ``requeue()`` has its place by priority. An item that cannot be
-    loaded here goes after all others.
+    An item whose lease ended because its block raised, or its process died, is handed out before
+    all others; one that was put back by ``requeue()`` has its place by priority. An item that
+    cannot be loaded here comes after all others.
 
     >>> import courtyard as cy
     >>> q = cy.PriorityQueue()

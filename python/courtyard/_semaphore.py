@@ -15,12 +15,12 @@ class Semaphore(Shared, _native.Semaphore):
 
     Like ``threading.Semaphore`` and ``multiprocessing.Semaphore``: ``acquire(blocking=True,
     timeout=None)`` takes a permit, ``release(n=1)`` gives n, ``with`` does both; ``get_value()``
-    says how many are free. Any process may release: its own permits first, else one of whoever
-    holds one. Used as a signal, released here and acquired there, a permit is consumed, and
-    does not come back with a death.
+    says how many are free. Any process may release: its own permits first, else one that another
+    process holds. If one process releases a permit and another acquires it, as a signal, the
+    permit is used up, and does not come back when a process dies.
 
-    The permits of a killed process come back within some tenths of a second to those who wait;
-    ``recovered`` is then true in the process that got one, until it has released all it holds.
+    The permits of a killed process become free within some tenths of a second. ``recovered`` is
+    then true in the process that gets one, until it has released all that it holds.
 
     Raises ValueError for a negative first value.
 

@@ -86,10 +86,10 @@ class Row(Shared, _native.Sequence["_T"]):
     def remove(self, value: _T, /) -> None:
         """Take the first value out that is equal. Atomic; O(length).
 
-        The values up to it are compared on a copy, with nothing locked: again if others changed it
-        meanwhile; if they did 4 times, ``get_lock()`` is held for the next. Raises ValueError if
-        there is none, and what the comparison raises; RuntimeError if that changes it. Then nothing
-        has changed.
+        The values up to it are compared on a copy, without a lock, and again if another writer
+        changes the object in between; after 4 such attempts, ``get_lock()`` is held for the next.
+        Raises ValueError if there is none, what the comparison raises, and RuntimeError if the
+        comparison changes the object. Then nothing has changed.
 
         >>> import courtyard as cy
         >>> x = cy.List("aba")
@@ -148,8 +148,7 @@ class Row(Shared, _native.Sequence["_T"]):
     def __iter__(self) -> Iterator[_T]:
         """Iterate over a snapshot; ``next(iter(x))`` reads one value alone.
 
-        Whoever goes on from there by calls of ``next`` goes over the others as they stand at the
-        second call.
+        Further calls of ``next`` go over the other values, as they are at the second call.
         """
 
         def read(begun: Any) -> list[_T]:

@@ -108,8 +108,8 @@ class Set(Table, _Native["_T"]):
     def pop(self) -> _T:
         """Take out the element that was put in last, and return it. Raises KeyError if empty.
 
-        Atomic: one of many processes gets it; it is gone with one that is killed meanwhile. Waits
-        while another holds ``get_lock()``.
+        Atomic: only one process gets it. If that is killed in the call, the element may be lost.
+        Waits while another holds ``get_lock()``.
 
         >>> import courtyard as cy
         >>> cy.Set("ab").pop()

@@ -26,11 +26,11 @@ _SMALLEST = 256 << 10  # bytes: what a space begins with
 class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     """A place where shared objects live, and a mapping of those that have a name.
 
-    ``Space()`` is private: a new one, shared with whoever gets an object of it, gone with its last
-    holder. ``Space("myapp")`` is found by every program of this user under that name (up to 255
-    characters of any script). ``Space("file:///var/lib/myapp.cy")`` is in that file, and its named
-    objects survive a restart of all programs, killed ones too. (A failing machine is another
-    matter: what was not on the disk yet is lost, and the file is checked before it is used again.)
+    ``Space()`` is private: a new one, shared with the processes that get an object of it, gone with
+    the last of them. ``Space("myapp")`` is found by every program of this user under that name (up
+    to 255 characters of any script). ``Space("file:///var/lib/myapp.cy")`` is in that file, and its
+    named objects survive a restart of all programs, killed ones too. (If the machine fails, data
+    that was not yet on the disk is lost; the file is checked before it is used again.)
 
     ``pickle=False``: this process neither stores nor loads pickles there (NotTrusted), nor keys or
     courtyard objects, which are pickled too; give it where the process opens the space first.
@@ -44,8 +44,8 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     ``with Manager() as manager:`` did, without a server. Of a type without such a method, make one
     with a name, hand it on or store it, and delete the name: ``del space["x"]``.
 
-    A named space and a file stay until ``destroy()``, or ``courtyard rm``: no process takes them
-    along, however it ends. What a killed process held is free again when the next one looks.
+    A named space and a file stay until ``destroy()``, or ``courtyard rm``, however processes end.
+    What a killed process held is given back when another process next uses the space.
 
     Raises ValueError for what cannot be a name, CourtyardError for a folder or file of another
     user, LayoutMismatch for a file of another version or of something else, SpaceFull, OSError.
@@ -172,14 +172,15 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
             return False
 
     def wait_for(self, name: str, timeout: float | None = None) -> Any:
-        """Wait until somebody has made the object of that name; return it.
+        """Wait until the object of that name exists; return it.
 
-        For programs that only look on: what is made, its maker says. An object that is there is
-        returned at once. Sleeps without using the CPU and is woken when a name is given; Ctrl-C
-        works at once. A maker that is killed has given the name, and waiters are told, or has not.
+        For programs that only read, and leave it to another program to make the object. Returns at
+        once if the object exists. Sleeps without using the CPU and is woken when a name is given;
+        Ctrl-C works at once. A process that is killed while it makes the object has given it the
+        name, and waiters are woken, or has not.
 
         Raises TimeoutError after ``timeout`` seconds (None: wait for as long as it takes), NotFound
-        when the space is destroyed meanwhile, ValueError for what cannot be a name or a timeout of
+        when the space is destroyed, ValueError for what cannot be a name or a timeout of
         NaN, and what ``space[name]`` raises.
 
         >>> import courtyard as cy
@@ -220,7 +221,7 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
         return self._opened().count()
 
     def __delitem__(self, name: str, /) -> None:
-        """Delete a name. Who holds the object keeps it; with its last holder it goes.
+        """Delete a name. Processes that hold the object keep it; it goes with the last of them.
 
         Raises NotFound if there is no such name.
         """
@@ -255,7 +256,7 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     # What it says of itself.
 
     def statistics(self) -> SpaceStatistics:
-        """Return what the space holds, frozen. Gives back first what the dead held.
+        """Return what the space holds, frozen; first gives back what dead processes held.
 
         Blocks are counted by the chunk, not one by one: about a millisecond for a million of them.
         """
@@ -266,24 +267,24 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     def check(self) -> None:
         """Raise CorruptError if the space contradicts itself.
 
-        It looks at every block: about a second for a million of them, in which nobody else
-        makes, names or frees anything there.
+        It reads every block: about a second for a million of them. Until it is done, other
+        processes wait when they make, name or free anything in the space.
         """
         self._opened().check()
 
     def trim(self) -> int:
         """Give free memory back to the system now, and return how many bytes went back.
 
-        Memory goes back by itself while a space is in use: whoever frees much gives it back at
-        once, but for up to 12 MiB, which is kept for what comes next. This gives all of it back,
-        and what this process keeps at hand for small objects. It costs about 0.1 ms for each MiB
-        that goes back. When that memory is used again, it costs about 0.4 ms for each MiB to have
-        it from the system.
+        Memory also goes back automatically: a call that frees much returns it at once, except for
+        up to 12 MiB, which the space keeps for later use. ``trim`` returns this part too, and what
+        this process keeps for small objects. It costs about 0.1 ms for each MiB that goes back.
+        When that memory is used again, getting it from the system costs about 0.4 ms for each MiB.
 
-        Nothing in the space changes, and others go on meanwhile. It waits for nobody but who is
-        inside the space's own locks, a few microseconds as a rule. While another process is stopped
-        (SIGSTOP) just as it reads, nothing goes back; on a file system that cannot make holes in
-        files, never: 0. What a process killed in here had begun, the next to give memory back ends.
+        Nothing in the space changes, and other processes continue. It waits only for the space's
+        internal locks, usually a few microseconds. While another process is stopped (SIGSTOP) in
+        the middle of a read, nothing goes back, and on a file system that cannot make holes in
+        files nothing ever does: it returns 0. If a process is killed in this call, the next process
+        that returns memory completes the work.
 
         Raises ``Closed`` after ``close()``.
 
@@ -310,10 +311,10 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     def destroy(self, *, force: bool = False) -> None:
         """Remove the space with all in it.
 
-        Raises CourtyardError while other processes use it. With ``force`` it goes all the same:
-        they keep what they have, and whoever opens the name later makes another space. So do the
-        objects that this process holds; with the last of them it gives the memory back. Destroying
-        what is gone already does nothing.
+        Raises CourtyardError while other processes use it. With ``force``, removes it anyway. All
+        processes, this one too, keep the objects that they hold, and the memory is free when the
+        last of these is gone. A program that opens the name later makes a new space. Destroying a
+        space that is gone does nothing.
 
         >>> import courtyard as cy
         >>> space = cy.Space("old")

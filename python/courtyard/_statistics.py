@@ -57,7 +57,7 @@ class SpaceStatistics:
 
 @dataclass(frozen=True)
 class Held:
-    """Something that a process has of an object.
+    """Something of an object that a process holds.
 
     Attributes:
         pid: the process, by its number in its own PID namespace.
@@ -92,14 +92,14 @@ class Waiter:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds an object's lock.
+    """The holder of an object's lock.
 
     Attributes:
         pid: its process, by its number in its own PID namespace.
         thread: courtyard's number of the thread in that process, from 1 on; None for a ``Lock``,
             which does not know it.
-        alive: False: it died, and the lock is free for who comes next.
-        seconds: for how long at least, as its first waiter noted; None if nobody has been waiting.
+        alive: False if it died; the next thread that acquires the lock gets it.
+        seconds: for how long at least, as its first waiter noted; None if none has been waiting.
 
     """
 
@@ -111,7 +111,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class ObjectFigures:
-    """What an object is, what it takes, and who uses it: see ``ObjectStatistics``."""
+    """What an object is, its size, and which processes use it: see ``ObjectStatistics``."""
 
     type: str
     name: str | None
@@ -131,7 +131,7 @@ class ObjectFigures:
 
 @dataclass(frozen=True)
 class ObjectStatistics(ObjectFigures):
-    """What an object holds, and who uses it.
+    """What an object holds, and which processes use it.
 
     Attributes:
         type: what it is, as its repr says it.
@@ -142,9 +142,9 @@ class ObjectStatistics(ObjectFigures):
         version: as its ``version``, which changes with every change.
         references: handles, its name, values that hold it, and pickles under way.
         participants: PIDs of the processes that have handles, each once.
-        holder: who holds its lock, a ``Holder``; None: it is free.
+        holder: the holder of its lock, a ``Holder``; None if it is free.
         holdings: what processes have of it otherwise, each a ``Held``: permits, items taken.
-        waiters: who has been waiting for it for more than a tenth of a second, the longest first,
+        waiters: threads that have been waiting for more than a tenth of a second, longest first,
             each a ``Waiter``.
         contention: how often a thread had to sleep in a call on it, since it was made: for its
             lock, for an item, a permit or the like, or while another changed it.
@@ -153,7 +153,7 @@ class ObjectStatistics(ObjectFigures):
         maxbytes: what they may count; None where they are not bounded in bytes.
         space: what the space holds that it lives in.
 
-    The census of the space comes first, then the object with who uses it, each as of one moment.
+    The figures of the space are taken first, then those of the object, each at one moment.
 
     """
 

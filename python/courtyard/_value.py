@@ -64,7 +64,7 @@ class _Described(Named):
         return _native.RawValue.get(_cell(self))
 
     def statistics(self) -> ObjectStatistics:
-        """Return the value's figures, who uses it, and its space's figures."""
+        """Return the figures of the value and its space, and the processes that use the value."""
         return _statistics(self)
 
     def check(self) -> None:
@@ -187,11 +187,12 @@ class Value(_Described, _native.Value["_T"]):
 
     ``value`` (or ``get()`` and ``set()``) reads and writes, never torn, whatever the size.
     Reads never wait; writes of any kind wait while another holds ``get_lock()``. Each write
-    wakes ``wait_for``. A write that returned survives the death of its process; one cut short
-    by it happened wholly or not at all, and a lock held by a dead process is free again.
+    wakes ``wait_for``. A write that returned survives the death of its process. A process that is
+    killed in a write has written wholly or not at all. A lock held by a dead process is free.
 
-    It is shared with whoever gets it: an argument of a Process under any start method, a fork,
-    any pickle. Its memory is free when the last process that holds it closed it or ended.
+    It is shared with every process that gets it: as an argument of a Process under any start
+    method, by a fork, in any pickle. Its memory is free when the last process that holds it
+    closed it or ended.
 
     ``increment``, ``exchange``, ``compare_exchange`` and ``mutate`` are atomic; ``with v.edit() as
     value:`` changes a list, an object or the like in place; ``get_lock()`` is for all else.

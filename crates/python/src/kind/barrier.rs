@@ -292,7 +292,7 @@ impl Barrier {
         Err(broken(py, base, phase))
     }
 
-    /// Make the barrier usable again: those who wait get BrokenBarrierError.
+    /// Make the barrier usable again: waiting parties get BrokenBarrierError.
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
@@ -302,7 +302,7 @@ impl Barrier {
         })
     }
 
-    /// Break the barrier: those who wait, and all who come, get BrokenBarrierError until reset().
+    /// Break the barrier: all calls of wait() raise BrokenBarrierError until reset().
     fn abort(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
@@ -321,7 +321,7 @@ impl Barrier {
             .map(drop)
     }
 
-    /// Be no party any more: nobody will miss this process when it is killed.
+    /// Stop being a party: the barrier no longer breaks if this process is killed.
     ///
     /// For a process that has waited at the barrier and is not going to wait again, but lives on. It is
     /// a party again with its next `wait`. Its threads that wait just now go on waiting; `parties`
@@ -346,7 +346,7 @@ impl Barrier {
         })
     }
 
-    /// How many go on together.
+    /// The number of parties that wait for each other.
     #[getter]
     fn parties(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
@@ -354,7 +354,7 @@ impl Barrier {
         Ok(barrier::parties(&handle.space.segment, handle.cell))
     }
 
-    /// How many wait at this moment.
+    /// The number of parties that wait at this moment.
     #[getter]
     fn n_waiting(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;

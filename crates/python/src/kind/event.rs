@@ -38,7 +38,7 @@ impl Event {
         Ok(PyClassInitializer::from(base).add_subclass(Event))
     }
 
-    /// Set the flag and wake all who wait, even if clear() follows at once.
+    /// Set the flag and wake all waiters, even if clear() follows at once.
     fn set(slf: &Bound<'_, Self>) -> PyResult<()> {
         turn(slf, true)
     }

@@ -78,7 +78,7 @@ impl Object {
     ///
     /// x is called with the object if it can be called, else the object must equal it. Sleeps without
     /// using the CPU and is woken by a change; a change undone at once may be missed. Ctrl-C works at
-    /// once. The death of a process strands nobody.
+    /// once. If a process dies, waiters are still woken.
     ///
     /// Raises what x raises; ValueError for a timeout of NaN.
     ///

@@ -135,7 +135,7 @@ impl ObjectLock {
         self.give(py)
     }
 
-    /// Whether the holder before this one died: look after what it left half done.
+    /// Whether the last holder died: what the lock protects may be half changed.
     #[getter]
     fn recovered(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = self.handle();

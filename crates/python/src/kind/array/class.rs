@@ -49,7 +49,7 @@ impl RawArray {
     /// x is called with the array if it can be called, else the array must equal it, as a list
     /// does (an array of c_char: its value). Sleeps without using the CPU and is woken by each
     /// change but those through views; a change undone at once may be missed. Ctrl-C works at
-    /// once. The death of a writer strands nobody.
+    /// once. If a writer dies, waiters are still woken.
     ///
     /// Raises what x raises; ValueError for a timeout of NaN.
     ///

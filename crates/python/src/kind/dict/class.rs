@@ -93,7 +93,7 @@ impl Dict {
 
     /// Return the value of a key, or default.
     ///
-    /// The value is a copy, whole, as somebody stored it. Waits for nobody; some 70 ns for a number,
+    /// The value is a complete copy of what was stored. Never waits; some 70 ns for a number,
     /// and one copy of a large one.
     ///
     /// With copy=False the buffers of NumPy arrays, of DataFrames and the like are read-only: large
@@ -134,8 +134,8 @@ impl Dict {
     /// Return the value of a key; store default there first if there is none.
     ///
     /// Atomic: of many processes that call it together one stores its default, and all return that.
-    /// Waits while another holds get_lock(). Whoever stored returns the object it gave, the others
-    /// copies.
+    /// Waits while another holds get_lock(). The call that stored returns the object it gave, the
+    /// others return copies.
     ///
     /// Raises what pickling the default raises, and SpaceFull; then nothing has changed. A process
     /// killed meanwhile has stored it, or not. As dict.setdefault.
@@ -422,7 +422,7 @@ impl Dict {
     /// Change the value of a key in place: `with d.edit(key) as value:`. What it became is stored.
     ///
     /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
-    /// all other writers, who wait meanwhile. If the block raises, nothing is stored. A missing key
+    /// all other writers, which wait for it. If the block raises, nothing is stored. A missing key
     /// has the default, which is stored with the change. Several edits may be inside one another.
     ///
     /// It is for values that can be changed in place: a list, a dict, an array, an object. To assign

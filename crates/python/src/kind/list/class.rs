@@ -97,7 +97,7 @@ impl Sequence {
         })
     }
 
-    /// Turn the order round, at once; O(length).
+    /// Reverse the order, at once; O(length).
     ///
     /// Waits while another holds get_lock().
     ///
@@ -184,7 +184,7 @@ impl Sequence {
     /// Change the value with an index in place: `with x.edit(0) as value:`. What it became is stored.
     ///
     /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
-    /// all other writers, who wait meanwhile. If the block raises, nothing is stored. It is for
+    /// all other writers, which wait for it. If the block raises, nothing is stored. It is for
     /// values that can be changed in place; to assign to the name in the block has no effect.
     ///
     /// Raises IndexError if there is no such value; TypeError, before the block, for a value that

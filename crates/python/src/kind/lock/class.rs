@@ -142,7 +142,7 @@ impl Lock {
         acquire(slf.py(), slf.as_super().get(), deadline)
     }
 
-    /// Release the lock, whoever holds it. Raises RuntimeError if it is free.
+    /// Release the lock; any thread of any process may. Raises RuntimeError if it is free.
     fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
         release(slf.py(), slf.as_super().get())
     }
@@ -156,12 +156,12 @@ impl Lock {
         release(slf.py(), slf.as_super().get())
     }
 
-    /// Whether somebody holds it at this moment.
+    /// Whether it is held at this moment.
     fn locked(slf: &Bound<'_, Self>) -> PyResult<bool> {
         state::is_locked(slf.as_super().get(), slf.py())
     }
 
-    /// Whether the holder before this one died: look after what it left half done.
+    /// Whether the last holder died: what the lock protects may be half changed.
     #[getter]
     fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
         recovered(slf.py(), slf.as_super().get())
@@ -230,12 +230,12 @@ impl RLock {
         release(slf.py(), slf.as_super().get())
     }
 
-    /// Whether somebody holds it at this moment.
+    /// Whether it is held at this moment.
     fn locked(slf: &Bound<'_, Self>) -> PyResult<bool> {
         state::is_locked(slf.as_super().get(), slf.py())
     }
 
-    /// Whether the holder before this one died: look after what it left half done.
+    /// Whether the last holder died: what the lock protects may be half changed.
     #[getter]
     fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
         recovered(slf.py(), slf.as_super().get())

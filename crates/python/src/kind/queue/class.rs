@@ -54,11 +54,11 @@ impl Queue {
         Ok(base.add_subclass(Queue { enrolment, order }))
     }
 
-    /// Put an item into the queue; when it returns the item is there for everyone.
+    /// Put an item into the queue; when it returns, every process can get the item.
     ///
     /// As queue.Queue: waits while the queue is full, up to timeout seconds; block=False does not
     /// wait. A small item costs some 100 ns; a large one is copied once. A process killed in put
-    /// has put the item wholly or not, and holds nobody up.
+    /// has put the item wholly or not, and blocks no other process.
     ///
     /// Raises queue.Full, ShutDown, what pickling the item raises, SpaceFull when there is no
     /// room and nothing to take out; ValueError for a negative timeout.
@@ -98,7 +98,7 @@ impl Queue {
     ///
     /// As queue.Queue: waits while the queue is empty, up to timeout seconds; block=False does
     /// not wait. It sleeps without using the CPU; Ctrl-C works at once. An item is given to one
-    /// process, and lost with it: lease() is for those who mind.
+    /// process, and lost if that is killed: use lease() to prevent this.
     ///
     /// An item that a lease put back for later is waited for until it is due, also in a queue that was
     /// shut down; a timeout that ends before raises queue.Empty.
@@ -139,7 +139,7 @@ impl Queue {
 
     /// Take the first item on a lease: `with queue.lease() as item`.
     ///
-    /// When the block ends the item is done with, as if by task_done(). When it raises, or its
+    /// When the block ends the item is done, as if by task_done(). When it raises, or its
     /// process dies, the item comes back, first in line. Waits as get(). Lease says how to put it
     /// back for later, or aside, and what becomes of an item that cannot be loaded.
     ///
@@ -217,7 +217,7 @@ impl Queue {
     /// Items that were put back for later count, those on a lease do not.
     ///
     /// What a killed process had on a lease counts again within a tenth of a second: while items are on
-    /// leases, the call looks after the dead if nobody has for so long.
+    /// leases, the call recovers what dead processes held, if no process did so for that long.
     fn qsize(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
@@ -298,10 +298,10 @@ impl Queue {
         })
     }
 
-    /// Say that an item taken is done with. Raises ValueError if all are.
+    /// Say that an item taken is done. Raises ValueError if all are.
     ///
-    /// What a process took and did not call done when it ends counts as done, so that join()
-    /// is not held up for ever.
+    /// If a process ends before it calls task_done() for an item that it took, the item counts as
+    /// done, so that join() does not wait for ever.
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
         let open = base.handle.open(py)?;
@@ -319,7 +319,7 @@ impl Queue {
         Err(PyValueError::new_err("task_done() called too many times"))
     }
 
-    /// Wait until every item ever put is done with; Ctrl-C works.
+    /// Wait until all items that were put are done; Ctrl-C works.
     ///
     /// It waits for items that were put back for later, too.
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -333,9 +333,9 @@ impl Queue {
         .map(drop)
     }
 
-    /// How many items were put and are not done with.
+    /// How many items were put and are not done.
     ///
-    /// What a killed process had taken is done with within a tenth of a second, as qsize() has it.
+    /// Items that a killed process had taken count as done within a tenth of a second.
     #[getter]
     fn unfinished_tasks(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
@@ -371,7 +371,8 @@ impl Queue {
 
     /// Return the next item without taking it: an item of its own, loaded as get() would load it.
     ///
-    /// It does not wait for one, and others may take it at once. Those who get wait while it is copied.
+    /// It does not wait for one, and others may take it at once. Calls of get() wait while it is
+    /// copied.
     /// An item that a lease put back for later is not there until it is due.
     ///
     /// Raises queue.Empty; ShutDown when the queue is shut down and nothing is left; LoadError.

@@ -22,15 +22,15 @@ use std::time::{Duration, Instant};
 /// When a lease that found no memory looks again.
 const SOON: Duration = Duration::from_millis(10);
 
-/// An item that comes back unless it is done with. `Queue.lease()` makes one.
+/// An item that goes back to its queue unless it is done. `Queue.lease()` makes one.
 ///
-/// `with queue.lease() as item` takes the first item. When the block ends the item is done with;
-/// when it raises, or its process dies, the item comes back, first in line. Inside the block one of
+/// `with queue.lease() as item` takes the first item. When the block ends the item is done;
+/// when it raises, or its process dies, the item goes back, first in line. Inside the block one of
 /// these ends the lease at once: requeue(), drop(), move(), give_back().
 ///
-/// For an item that cannot be loaded here, entering raises LoadError, and the lease has the item all
-/// the same: requeue(), drop() and move() are its program's choice. Otherwise it goes back to the
-/// end of the line when the lease object is gone, so that nobody is held up by it.
+/// For an item that cannot be loaded here, entering raises LoadError, but the lease holds the item:
+/// call requeue(), drop() or move(). Otherwise the item goes back to the end of the queue when the
+/// lease object is gone, so that it blocks no worker.
 ///
 /// >>> import courtyard as cy
 /// >>> q = cy.Queue(); q.put("work")
@@ -187,7 +187,7 @@ impl Lease {
 
     /// How often the item was leased, this time included; 0 before the lease is entered.
     ///
-    /// It is exact: a lease counts when it has the item, whatever becomes of its process then. get()
+    /// It is exact: a lease counts once it has the item, even if its process is killed then. get()
     /// does not count; an item that move() brought, or that is put anew, begins at 0.
     #[getter]
     fn attempts(&self) -> u64 {
@@ -199,13 +199,13 @@ impl Lease {
         self.end(py, End::Back).map(drop)
     }
 
-    /// Put the item back at the end of the line, to be served in delay seconds at the earliest.
+    /// Put the item back at the end of the queue, not to be handed out before delay seconds.
     ///
     /// One change, which needs no room: it works in a full queue, a full space, and after
     /// shutdown(). Of a PriorityQueue the item has its place by priority when it is due, on a
-    /// LifoQueue it is on top. Until then it counts in qsize() and for join(); getters sleep until it
-    /// is due, also where the queue was shut down. It is the queue's: this process may end. In a
-    /// space in a file, the start of the machine ends all delays. About 2 us.
+    /// LifoQueue it is on top. Until then it counts in qsize() and for join(); calls of get() sleep
+    /// until it is due, even if the queue was shut down. The item belongs to the queue: this process
+    /// may end. In a space in a file, a restart of the machine ends all delays. About 2 us.
     ///
     /// Raises RuntimeError when the lease has no item, ValueError or OverflowError for a bad delay.
     ///
@@ -228,7 +228,7 @@ impl Lease {
         self.must_end(py, End::Again(When::After(delay)))
     }
 
-    /// Say that the item is done with, as when the block ends.
+    /// Say that the item is done, as when the block ends.
     ///
     /// Raises RuntimeError when the lease has no item.
     ///
@@ -243,10 +243,10 @@ impl Lease {
         self.must_end(py, End::Done)
     }
 
-    /// Move the item, as it is stored, to the end of another queue: a queue for what failed.
+    /// Move the item, as it is stored, to the end of another queue, such as one for failed items.
     ///
     /// On another LifoQueue it is on top, in its own at the bottom; in a PriorityQueue it has its place
-    /// by priority. One change: it is in one of the two whatever happens, and whatever this raises it
+    /// by priority. One change: it is always in one of the two queues; if this raises, it
     /// stays on the lease. It does not wait for room. The other queue is of the same space. The item
     /// is not loaded, but for a PriorityQueue, to be compared with those in it. About 2 us.
     ///

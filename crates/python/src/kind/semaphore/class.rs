@@ -151,7 +151,7 @@ impl Semaphore {
     ///
     /// As threading.Semaphore: blocking=True waits, up to timeout seconds; `block` is another
     /// name of blocking. Ctrl-C works while waiting. The permits of a killed process come back
-    /// within some tenths of a second, to whoever waits.
+    /// within some tenths of a second.
     ///
     /// Raises ValueError for a timeout with blocking=False.
     ///
@@ -173,7 +173,7 @@ impl Semaphore {
         acquire(slf, deadline)
     }
 
-    /// Give n permits: this process's own first, then anybody's.
+    /// Give n permits: this process's own first, then those of others.
     ///
     /// Raises ValueError for n below 1, and if a BoundedSemaphore would pass its first value.
     ///
@@ -211,7 +211,7 @@ impl Semaphore {
 
     /// Whether a permit that this process holds came back from a dead one.
     ///
-    /// If so, look after what that one left half done. False again when it has released all.
+    /// If so, what that one was doing may be half done. False again when it has released all.
     #[getter]
     fn recovered(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, base) = (slf.py(), slf.as_super().get());

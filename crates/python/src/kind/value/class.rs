@@ -40,7 +40,7 @@ impl RawValue {
         This::of(slf).get(slf.py())
     }
 
-    /// Store a value and wake those who wait for it.
+    /// Store a value and wake the waiters.
     ///
     /// Waits while another holds get_lock(). A scalar is one store; bytes and objects change
     /// wholly or not at all, also if this process is killed meanwhile. When set() has returned,
@@ -154,7 +154,7 @@ impl RawValue {
     ///
     /// x is called with the value if it can be called, else the value must equal it. Sleeps
     /// without using the CPU and is woken by the change; a change undone at once may be missed.
-    /// Ctrl-C works at once. The death of a writer strands nobody.
+    /// Ctrl-C works at once. If a writer dies, waiters are still woken.
     ///
     /// Raises what x raises; ValueError for a timeout of NaN.
     ///

@@ -95,7 +95,7 @@ impl Value {
     /// Change the value in place: `with v.edit() as value:`. What the block made of it is stored.
     ///
     /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
-    /// all other writers, who wait meanwhile. If the block raises, nothing is stored. It is for
+    /// all other writers, which wait for it. If the block raises, nothing is stored. It is for
     /// values that can be changed in place: a list, an array, an object, a Structure. To assign to
     /// the name in the block has no effect.
     ///
