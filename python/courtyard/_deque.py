@@ -27,9 +27,9 @@ else:
 class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
     """A ``collections.deque`` among processes and threads.
 
-    All of ``collections.deque``. With ``maxlen``, what goes beyond it at one end pushes out what is
-    at the other; it may be set later, too. **Values are copies**, as in ``courtyard.Dict``. What
-    ``copy()``, ``+`` and ``*`` return is a plain deque.
+    All of ``collections.deque``. Adding a value to a deque with ``maxlen`` values removes one at
+    the other end; ``maxlen`` can be set later, too. **Values are copies**, as in
+    ``courtyard.Dict``. ``copy()``, ``+`` and ``*`` return a plain deque.
 
     Reading takes no lock. Each call is one change, seen whole: ``extend`` and ``rotate`` too.
     Iteration goes over a snapshot and never raises for a change by others. ``get_lock()`` keeps

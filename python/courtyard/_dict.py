@@ -39,8 +39,8 @@ class Dict(Table, _Native["_K", "_V"]):
 
     All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys
     are compared by a canonical form, since ``hash(str)`` differs between processes: None, texts,
-    bytes, numbers, and tuples and frozensets of these are the same key when they are equal. Any
-    other hashable object is the same key when its pickle is.
+    bytes, numbers, and tuples and frozensets of these are the same key when they are equal. Other
+    hashable objects are the same key when their pickles are equal.
 
     **Values are copies**, as with a Manager: ``d[k].append(1)`` changes a copy. Use ``edit`` or
     ``mutate``, or store the changed value again. Large values are copied once each way. A NumPy

@@ -127,7 +127,7 @@ class Queue(Shared, _native.Queue["_T"]):
 
 
 class JoinableQueue(Queue["_T"]):
-    """A Queue: every one has ``task_done`` and ``join``; for programs written for multiprocessing.
+    """The same as Queue, which has ``task_done`` and ``join``; for multiprocessing programs.
 
     >>> import courtyard as cy
     >>> q = cy.JoinableQueue()

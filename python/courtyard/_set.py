@@ -39,7 +39,7 @@ _PERSISTENCE = 30
 class Set(Table, _Native["_T"]):
     """A set among processes and threads.
 
-    All of ``set``; what is the same element, ``courtyard.Dict`` says of its keys. Changes of many
+    All of ``set``. Elements are the same if keys of a ``courtyard.Dict`` would be. Changes of many
     elements (``update``, ``|=``, ``-=``, ``clear``) are seen at once. What operators return is a
     plain ``set``. Iteration goes over a snapshot, in the order of insertion. Reading takes no lock.
 

@@ -202,7 +202,7 @@ class Value(_Described, _native.Value["_T"]):
     given as ``lock`` is what ``get_lock()`` and ``with`` use; writes take it too, so it must be
     recursive for writes within it.
 
-    Raises TypeError for a type that cannot be shared, AttributeError for a lock that is none,
+    Raises TypeError for a type that cannot be shared, AttributeError for a lock that is not one,
     SpaceFull when there is no memory.
 
     >>> import courtyard as cy

@@ -374,11 +374,11 @@ impl Dict {
 
     /// Replace the value of a key by fn(value) and return that; a missing key has the default.
     ///
-    /// Atomic. Nothing is locked while fn runs, and **fn may be called again**: it is if others changed
-    /// the dict meanwhile, so it should have no other effects. If they did 30 times, get_lock() is held for
-    /// the next call. fn has a copy of the value, and **returns the new value**: that it changed the
-    /// copy counts only if it returns it. `with d.edit(key) as value:` is for changes in place. Waits
-    /// while another holds get_lock().
+    /// Atomic. Nothing is locked while fn runs, and **fn may be called again** if another writer
+    /// changed the dict in between, so it should have no other effects. After 30 such calls,
+    /// get_lock() is held for the next. fn gets a copy of the value and must **return the new
+    /// value**: changing the copy alone has no effect. `with d.edit(key) as value:` is for changes in
+    /// place. Waits while another holds get_lock().
     ///
     /// Raises KeyError if there is neither value nor default, what fn raises, what pickling its
     /// result raises, RuntimeError if fn itself changes the key, and SpaceFull; and TypeError if it

@@ -135,7 +135,7 @@ impl Table {
     ///
     /// While it is held, writes by others wait, those of increment() and the like too; reads do
     /// not, and may see what the holder has half done. `lock.recovered` is true if the last
-    /// holder died with it, half way through what it had to do.
+    /// holder died while it held the lock: its changes may be half done.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(a=1, b=2)

@@ -170,8 +170,8 @@ impl Sequence {
     /// Return the lock that keeps others from writing: recursive, owned by a thread of a process.
     ///
     /// While it is held, writes by others wait; reads do not, and may see what the holder has half
-    /// done. `lock.recovered` is true if the last holder died with it, half way through what it
-    /// had to do.
+    /// done. `lock.recovered` is true if the last holder died while it held the lock: its changes
+    /// may be half done.
     ///
     /// >>> import courtyard as cy
     /// >>> x = cy.List([1, 2])
@@ -301,8 +301,9 @@ impl Deque {
 
     /// How many values there may be; None for any number. May be set.
     ///
-    /// By setting it, the first values go that are too many then: one change, seen whole. Waits
-    /// while another holds get_lock(). `Deque.named(..., maxlen=...)` compares with what it is then.
+    /// Setting it removes the first values if there are too many: one change, seen whole. Waits
+    /// while another holds get_lock(). `Deque.named(..., maxlen=...)` compares with the present
+    /// value.
     ///
     /// Raises ValueError for a negative one, TypeError for what is no int. A process killed
     /// meanwhile has set it and dropped them, or neither.

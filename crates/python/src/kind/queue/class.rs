@@ -232,8 +232,8 @@ impl Queue {
 
     /// Return whether the queue is empty: whether qsize() is 0.
     ///
-    /// While there are only items that were put back for later it is not, and get_nowait() raises
-    /// queue.Empty all the same.
+    /// A queue that holds only items that were put back for later is not empty, but get_nowait()
+    /// raises queue.Empty.
     fn empty(slf: &Bound<'_, Self>) -> PyResult<bool> {
         Ok(Queue::qsize(slf)? == 0)
     }
@@ -272,8 +272,8 @@ impl Queue {
 
     /// How many items there may be; 0, or less: any number. May be set.
     ///
-    /// Where more items are in it by then, they stay, and put() waits until there are fewer.
-    /// `Queue.named(..., maxsize=...)` compares with what it is then.
+    /// If more items than the new limit are in the queue, they stay, and put() waits until there
+    /// are fewer. `Queue.named(..., maxsize=...)` compares with the present value.
     #[getter]
     fn get_maxsize(slf: &Bound<'_, Self>) -> PyResult<i64> {
         let base = slf.as_super().get();
@@ -352,9 +352,9 @@ impl Queue {
     /// Shut the queue down: put raises ShutDown, get too once it is empty.
     ///
     /// As queue.Queue on Python 3.13. With immediate the items in it are dropped and count as
-    /// done. Every call that waits in the queue at this time ends: with what there is to be had or
-    /// room that there is, else with ShutDown, also if it only runs again after reopen(). An item on a
-    /// lease may come back after it, by requeue() too. A named queue stays shut down until reopen().
+    /// done. Every call that waits at this time ends: it finds an item or room, or raises ShutDown,
+    /// even if its process runs again only after reopen(). An item on a lease may come back later,
+    /// by requeue() too. A named queue stays shut down until reopen().
     #[pyo3(signature = (immediate=false))]
     fn shutdown(slf: &Bound<'_, Self>, immediate: bool) -> PyResult<()> {
         let (py, base) = (slf.py(), slf.as_super().get());

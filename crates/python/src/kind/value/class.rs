@@ -121,11 +121,11 @@ impl RawValue {
 
     /// Replace the value by fn(value), atomically, and return the new value.
     ///
-    /// Nothing is locked while fn runs, and **fn may be called again**: it is if others changed the
-    /// value meanwhile, so it should have no other effects. If they did 30 times, get_lock() is held
-    /// for the next call (with lock=False there is none: then fn is called up to 100,000 times; a lock
-    /// that was given is held from the first call on). fn has a copy of the value, and **returns the
-    /// new value**: that it changed the copy counts only if it returns it. `with v.edit() as value:`
+    /// Nothing is locked while fn runs, and **fn may be called again** if another writer changed the
+    /// value in between, so it should have no other effects. After 30 such calls, get_lock() is held
+    /// for the next (with lock=False there is none: then fn is called up to 100,000 times; a lock that
+    /// was given is held from the first call on). fn gets a copy of the value and must **return the
+    /// new value**: changing the copy alone has no effect. `with v.edit() as value:`
     /// is for changes in place. What fn returns is converted as set() does it: "i" wraps, a Structure
     /// may be a tuple of its fields. Waits while another holds get_lock(). Half a microsecond for a
     /// number, beside what fn takes.
