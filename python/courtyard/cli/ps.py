@@ -26,7 +26,8 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
     """List the processes that share something: what each holds, and what it waits for.
 
     PIDs are those of the process's own PID namespace. Private spaces are looked at too; a space in
-    a file only if --space names it. Who waits until a name is given awaits space.wait_for().
+    a file only if --space names it. A process that waits for a name to be given is shown as
+    waiting for space.wait_for().
 
     Example: courtyard ps --space shop
     """

@@ -54,8 +54,8 @@ def rm(
 ) -> None:
     """Remove objects by name, a whole space, or what killed programs left.
 
-    What others use is refused, with exit status 1, and nothing is removed; --force removes it all
-    the same: who has an object keeps it.
+    If other processes use it, nothing is removed, and the exit status is 1. --force removes it
+    anyway; processes that have an object keep it.
 
     Examples: courtyard rm 'job-*' --space shop, courtyard rm --orphans --dry-run
     """
