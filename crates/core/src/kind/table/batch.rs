@@ -30,6 +30,10 @@ const ENTRIES: u64 = 3;
 const MORE: u64 = 64;
 /// The longest bytes that are written over others by the record.
 const KEPT_MOST: u64 = 512;
+/// Where so many bytes are kept already, only values of at most so many more are: a value that is kept
+/// takes twice its size in the chain, whether or not there is one to put it in the place of.
+const MUCH: usize = 1 << 20;
+const KEPT_LEAST: u64 = 128;
 /// So many steps are looked at together, so that their waits for memory overlap.
 const TOGETHER: usize = 16;
 /// A batch is made with room for more steps than this only as they come.
@@ -180,6 +184,14 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Values of at most so many bytes are kept: shorter ones where many are kept already.
+    fn kept_most(&self) -> u64 {
+        match self.bytes.len() < MUCH {
+            true => KEPT_MOST,
+            false => KEPT_LEAST,
+        }
+    }
+
     /// Adds a pair if its value may come in the place of another; nothing is asked of the space.
     #[inline]
     pub fn keep(&mut self, item: &Item) -> bool {
@@ -189,7 +201,7 @@ impl<'a> Batch<'a> {
                 self.bytes.extend_from_slice(item.key.bytes);
                 Kept::Word(*word)
             }
-            Fresh::Bytes(kind, parts) if item.value.short() <= KEPT_MOST => {
+            Fresh::Bytes(kind, parts) if item.value.short() <= self.kept_most() => {
                 self.bytes.extend_from_slice(item.key.bytes);
                 let from = self.bytes.len();
                 parts
