@@ -5,6 +5,7 @@ It needs the extra ``cli``: ``pip install 'courtyard[cli]'``.
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -17,4 +18,8 @@ def main() -> None:
         if missing not in ("typer", "rich"):
             raise
         sys.exit(f"courtyard: the command needs {missing}: pip install 'courtyard[cli]'")
-    app(prog_name="courtyard")
+    try:
+        app(prog_name="courtyard")
+    finally:
+        # The command is done: where the interpreter ends, Ctrl-C would only write a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
