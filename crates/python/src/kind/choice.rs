@@ -44,20 +44,7 @@ pub fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
 /// `TypeError` if they are not of one kind, or `unmade` has an object.
 #[pyfunction]
 pub fn adopt(unmade: &Bound<'_, PyAny>, made: &Bound<'_, PyAny>) -> PyResult<()> {
-    let are_both = |class: &Bound<'_, PyType>| -> PyResult<Option<bool>> {
-        let (one, other) = (unmade.is_instance(class)?, made.is_instance(class)?);
-        Ok((one == other).then_some(one))
-    };
-    let py = made.py();
-    let are_values = are_both(&py.get_type::<RawValue>())?;
-    let are_arrays = are_both(&py.get_type::<RawArray>())?;
-    // A value's kind depends on what it is declared as.
-    let are_alike = match (are_values, are_arrays) {
-        (Some(true), Some(false)) => true,
-        (Some(false), Some(_)) => kind_of(unmade)? == kind_of(made)?,
-        _ => false,
-    };
-    if !are_alike {
+    if sort_of(unmade)? != sort_of(made)? {
         return Err(unlike());
     }
     begin_swap(unmade, made)?;
@@ -68,6 +55,13 @@ pub fn adopt(unmade: &Bound<'_, PyAny>, made: &Bound<'_, PyAny>) -> PyResult<()>
     Ok(())
 }
 
-fn kind_of(object: &Bound<'_, PyAny>) -> PyResult<u64> {
-    Ok(object.cast::<Object>()?.get().kind)
+/// Objects of one sort have the same parts. That of a value does not depend on its kind, which says
+/// only what it was declared as.
+fn sort_of(object: &Bound<'_, PyAny>) -> PyResult<(bool, bool, u64)> {
+    let is_value = object.is_instance_of::<RawValue>();
+    let kind = match is_value {
+        true => 0,
+        false => object.cast::<Object>()?.get().kind,
+    };
+    Ok((is_value, object.is_instance_of::<RawArray>(), kind))
 }
