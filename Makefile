@@ -13,8 +13,8 @@ NATIVE_SOURCES := $(shell find crates -name '*.rs' -o -name 'Cargo.toml' 2>/dev/
 
 BESIDE := -n $(WORKERS) --dist worksteal
 # All tests, or those that show whether a package is whole.
-INSTALLED := $(if $(filter full,$(SIZE)),,$(addprefix tests/,test_import.py test_doctest.py \
-    test_readme.py test_reference.py test_types.py test_multiprocessing.py cli))
+INSTALLED := $(if $(filter full,$(SIZE)),,$(addprefix tests/,cli multiprocessing/test_multiprocessing.py \
+    $(patsubst %,package/test_%.py,import doctest readme reference types)))
 
 # The models of the engine's own code, built as models.
 # Without backtraces: a panic inside a model, which a seeded bug must bring about, writes its

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import die_with_parent
+from tests.support.children import die_with_parent
 
 SHARED_MEMORY = "/dev/shm"
 LIMIT = 120.0  # seconds: what hangs is ended, and what a busy machine holds up is not
@@ -64,7 +64,7 @@ class Watch:
     """Tells the watchdog what is going on."""
 
     def __init__(self) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("watchdog.py"))]
+        command = [sys.executable, str(Path(__file__).parent / "support" / "watchdog.py")]
         theirs, self.pipe = os.pipe()
         self.process = subprocess.Popen(
             [*command, str(os.getpid()), os.environ["COURTYARD_DIR"]],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import run_script
+from tests.support.children import run_script
 
 LOADER = """
 import sys

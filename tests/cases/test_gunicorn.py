@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.children import die_with_parent, run_script
-from tests.test_memory import folder
+from tests.object.test_memory import folder
+from tests.support.children import die_with_parent, run_script
 
 ROOT = Path(__file__).parent.parent.parent
 REQUESTS = {"small": 2000, "full": 20_000}.get(os.environ.get("COURTYARD_TORTURE_SIZE", ""), 400)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import die_with_parent, run_script
+from tests.support.children import die_with_parent, run_script
 
 TASKS = 60
 given: Any = None

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import die_with_parent, fork, run_script
-from tests.test_memory import folder
-from tests.test_sharing import eventually
+from tests.object.test_memory import folder
+from tests.object.test_sharing import eventually
+from tests.support.children import die_with_parent, fork, run_script
 
 PROCESSES = {"small": 300, "full": 1000}.get(os.environ.get("COURTYARD_TORTURE_SIZE", ""), 100)
 PARTS = 5  # after each of which there is no more than after the first

@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from tests.children import run_command
-from tests.test_memory import folder
+from tests.object.test_memory import folder
+from tests.support.children import run_command
 
 ROUNDS = 200
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import fork, kill, run_command, run_script
+from tests.support.children import fork, kill, run_command, run_script
 
 ROOT = Path(__file__).parent.parent.parent
 SIZE = 64 << 20

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cases.test_gunicorn import ROOT, ask, serve
-from tests.page import blocks
-from tests.test_memory import folder
+from tests.object.test_memory import folder
+from tests.support.page import blocks
 
 
 def test_the_page_on_web_workers(tmp_path: Path) -> None:

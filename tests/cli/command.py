@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.children import run_script, running
+from tests.support.children import run_script, running
 
 COMMAND = "from courtyard.cli import main; main()"
 

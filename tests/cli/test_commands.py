@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.children import run_command, run_script
 from tests.cli.command import COMMAND, command, program
+from tests.support.children import run_command, run_script
 
 SHOP = """
 import signal

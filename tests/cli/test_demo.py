@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.children import run_script, running
 from tests.cli.command import COMMAND, command
+from tests.support.children import run_script, running
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.children import run_script
 from tests.conformance import suite
+from tests.support.children import run_script
 
 ROOT = Path(__file__).parent.parent.parent
 RUN = Path(__file__).with_name("run.py")

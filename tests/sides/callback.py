@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 import courtyard as cy
-from tests.children import die_with_parent
 from tests.sides.member import Member, invite, members, nobody
 from tests.sides.play import KILLED_ITSELF, LIMIT, ended, play
+from tests.support.children import die_with_parent
 
 
 class Oops(Exception):

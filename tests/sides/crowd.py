@@ -159,7 +159,7 @@ def _value(kind: Any) -> None:
 
 
 # How all are let through at once, by the class; None: what waits there is told of by its timeout.
-SCENES: dict[str, Callable[[Any], None] | None] = {
+SCENARIOS: dict[str, Callable[[Any], None] | None] = {
     "Array": None,
     "Barrier": _barrier,
     "BoundedSemaphore": _held,
@@ -188,8 +188,8 @@ SCENES: dict[str, Callable[[Any], None] | None] = {
 
 def without_timeouts(cls: str) -> None:
     """All wait until they are let through; what they carry comes through once."""
-    if cls not in SCENES:
+    if cls not in SCENARIOS:
         raise Unknown(f"tests/sides/crowd.py does not say how waiters of a {cls} are let through")
-    if found := SCENES[cls]:
+    if found := SCENARIOS[cls]:
         invite(nobody)
         found(getattr(cy, cls))

@@ -2,8 +2,8 @@
 
 import sys
 
-from tests.children import run_command
 from tests.sides.play import LIMIT
+from tests.support.children import run_command
 
 # Where an object may be when an interpreter ends, and what then makes all calls on it.
 PLACES = {

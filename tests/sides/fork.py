@@ -10,9 +10,9 @@ from types import FrameType
 from typing import Any
 
 import courtyard as cy
-from tests.children import die_with_parent
 from tests.sides.member import Member, classes, invite, members, nobody
 from tests.sides.play import LIMIT, ended, play
+from tests.support.children import die_with_parent
 
 STEPS = 3  # how often a forked child counts
 
@@ -185,4 +185,4 @@ def from_signals(seed: int, forks: int) -> None:
     books.judge(sorted(children.values()))
 
 
-SCENES: dict[str, Any] = {"threads": from_threads, "signals": from_signals}
+SCENARIOS: dict[str, Any] = {"threads": from_threads, "signals": from_signals}

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import courtyard as cy
-from tests.children import die_with_parent
 from tests.sides.member import Member, classes, invite, members, nobody
 from tests.sides.play import LIMIT, ended, play
+from tests.support.children import die_with_parent
 
 ROOM = 8 << 20  # bytes of a space that is full
 DISK = 12 << 20  # bytes of a file system that is full
@@ -249,7 +249,7 @@ def chroot() -> None:
         _child(lambda: _without_privileges(calls, drop))
 
 
-SCENES: dict[str, Callable[[], None]] = {
+SCENARIOS: dict[str, Callable[[], None]] = {
     "descriptors": descriptors,
     "addresses": addresses,
     "room": room,

@@ -1,4 +1,4 @@
-"""How a scene is played, in children that end by themselves, and what is judged after it."""
+"""How a scenario is played, in children that end by themselves, and what is judged after it."""
 
 import faulthandler
 import gc
@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import courtyard as cy
-from tests.children import die_with_parent
+from tests.support.children import die_with_parent
 
 LIMIT = 20  # seconds after which a process is said to hang; machines may be busy
 KILLED_ITSELF = 7
 
 
-def play(scene: Callable[..., object], *arguments: Any) -> int:
-    """Start a child that plays a scene, and tells on standard error what went wrong."""
+def play(scenario: Callable[..., object], *arguments: Any) -> int:
+    """Start a child that plays a scenario, and tells on standard error what went wrong."""
     child = os.fork()
     if child:
         return child
@@ -29,7 +29,7 @@ def play(scene: Callable[..., object], *arguments: Any) -> int:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         faulthandler.register(signal.SIGALRM, chain=True)
         signal.alarm(LIMIT)
-        scene(*arguments)
+        scenario(*arguments)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -50,14 +50,14 @@ TABLES = 256 << 10  # bytes by which tables may have grown, which stay
 
 
 def figures(space: cy.Space) -> tuple[int, ...]:
-    """Return what must be as it was when all that a scene made is gone."""
+    """Return what must be as it was when all that a scenario made is gone."""
     found = space.statistics()
     return found.names, found.participants, len(os.listdir("/proc/self/fd"))
 
 
 @contextmanager
 def flat() -> Iterator[None]:
-    """See that a scene leaves the space of this process as it was.
+    """See that a scenario leaves the space of this process as it was.
 
     A pickle whose sender died holds its object for a minute more; several may hold the same one.
     """

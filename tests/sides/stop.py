@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import courtyard as cy
-from tests.children import kill
 from tests.sides.member import SPECIMENS, Member, invite, members, nobody, use
 from tests.sides.play import LIMIT, ended, play
+from tests.support.children import kill
 
 SOON = 8.0  # seconds: far beyond any timeout here, and far below for ever
 PRESSED = 0.2  # seconds after which a person presses Ctrl-C

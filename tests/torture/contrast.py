@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import courtyard as cy
-from tests.oracle import Campaign, Hang, Kind, Lost, held
+from tests.support.campaign import Campaign, Hang, Kind, Lost, held
 
 PATIENCE = 1.0  # seconds after which what waits is said to hang
 MOST_SECONDS = 60.0  # for each row of the table

@@ -19,7 +19,7 @@ from multiprocessing import queues
 from typing import Any
 
 import courtyard as cy
-from tests.children import fork, kill
+from tests.support.children import fork, kill
 
 PATIENCE = 2.0  # seconds after which a queue is said to hang
 MOST_SECONDS = 60.0  # for each row of the table

@@ -1,3 +1,3 @@
 """The kills of who waits and notifies in their long form: COURTYARD_TORTURE_SIZE says how long."""
 
-from tests.test_waiter_kill import test_kills_at_random as test_kills_at_random
+from tests.sync.test_waiter_kill import test_kills_at_random as test_kills_at_random

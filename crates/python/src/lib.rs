@@ -1,6 +1,6 @@
 //! `courtyard._native`: the hot classes, the GIL, signals and exceptions over the engine.
 
-// From the bottom up: each imports only from those above it (`tests/test_layering.py`).
+// From the bottom up: each imports only from those above it (`tests/package/test_layering.py`).
 mod abi;
 mod argument;
 mod deadline;

@@ -1,0 +1,1 @@
+"""Dict, List, Set, Deque, Counter, Namespace, NestedDict, and their keys."""

@@ -1,0 +1,1 @@
+"""What the package is made of: modules, types, documentation, the suite itself."""

@@ -1,0 +1,1 @@
+"""Forks, exits, signals, kills, stopped peers."""

@@ -1,0 +1,573 @@
+"""Peers stopped inside a lock of the engine's: calls end with their timeouts, or by Ctrl-C."""
+
+import ctypes
+import os
+import queue
+import random
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
+
+import pytest
+
+import courtyard as cy
+from tests.support import children
+from tests.support.stopped import (
+    DIRECTORY,
+    DRAIN_LOCKS,
+    DRAINING,
+    GET_LOCK,
+    SEQUENCE,
+    SLOTS,
+    STATES,
+    TURN,
+    Peer,
+)
+
+LARGE = b"x" * 100_000
+SOON = 8.0  # seconds: far beyond any timeout here and far below for ever
+
+
+class Interrupted(Exception):
+    """Raised by the alarm."""
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise Interrupted in this thread after so many seconds."""
+
+    def ring(number: int, frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Stage:
+    """One of each, and a process that may seem to hold their locks."""
+
+    lease: Any
+
+    def __init__(self) -> None:
+        self.queue, self.full = cy.Queue(), cy.Queue(maxsize=1)
+        self.least, self.semaphore = cy.PriorityQueue(), cy.Semaphore(5)
+        self.condition, self.barrier = cy.Condition(), cy.Barrier(1)
+        self.array, self.dict = cy.Array("i", 100), cy.Dict(a=1)
+        for kept in (self.queue, self.full, self.least):
+            kept.put(1)
+        self.pid = children.fork(self.idle)
+        while True:
+            try:
+                self.peer = Peer(self.queue, self.pid)
+                return
+            except StopIteration:
+                time.sleep(0.001)
+
+    def idle(self) -> None:
+        self.queue.qsize()
+        time.sleep(600)
+
+    def cell(self, kept: Any, offset: int = 0) -> int:
+        return self.peer.cell(kept) + offset
+
+    def close(self) -> None:
+        self.peer.close()
+        children.kill(self.pid)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+def wait_on(condition: cy.Condition, timeout: float | None) -> bool:
+    with condition:
+        return condition.wait(timeout)
+
+
+# A call, the lock that is held, and what it comes to when its time is up.
+Call = tuple[Callable[[Stage], Any], Callable[[Stage], int], Any]
+WITH_TIMEOUT: dict[str, Call] = {
+    "get": (lambda s: s.queue.get(timeout=0.2), lambda s: s.cell(s.queue, GET_LOCK), queue.Empty),
+    "get_many": (
+        lambda s: s.queue.get_many(5, timeout=0.2),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        queue.Empty,
+    ),
+    "get_nowait": (
+        lambda s: s.queue.get_nowait(),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        queue.Empty,
+    ),
+    "lease": (
+        lambda s: s.queue.lease(timeout=0.2).__enter__(),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        queue.Empty,
+    ),
+    "put": (lambda s: s.queue.put(1, timeout=0.2), lambda s: s.cell(s.queue), queue.Full),
+    "put_many": (
+        lambda s: s.queue.put_many([1], timeout=0.2),
+        lambda s: s.cell(s.queue),
+        queue.Full,
+    ),
+    "put_nowait": (lambda s: s.queue.put_nowait(1), lambda s: s.cell(s.queue), queue.Full),
+    "put of much": (
+        lambda s: s.queue.put(b"x" * 2_000_000, timeout=0.2),
+        lambda s: s.cell(s.queue),
+        queue.Full,
+    ),
+    "get by order": (
+        lambda s: s.least.get(timeout=0.2),
+        lambda s: s.cell(s.least, TURN),
+        queue.Empty,
+    ),
+    "get_nowait by order": (
+        lambda s: s.least.get_nowait(),
+        lambda s: s.cell(s.least, TURN),
+        queue.Empty,
+    ),
+    "put by order": (
+        lambda s: s.least.put(1, timeout=0.2),
+        lambda s: s.cell(s.least, TURN),
+        queue.Full,
+    ),
+    "acquire": (lambda s: s.semaphore.acquire(timeout=0.2), lambda s: s.cell(s.semaphore), False),
+    "acquire(False)": (lambda s: s.semaphore.acquire(False), lambda s: s.cell(s.semaphore), False),
+    "wait on a condition": (
+        lambda s: wait_on(s.condition, 0.2),
+        lambda s: s.cell(s.condition),
+        False,
+    ),
+    "wait at a barrier": (
+        lambda s: s.barrier.wait(0.2),
+        lambda s: s.cell(s.barrier),
+        threading.BrokenBarrierError,
+    ),
+    "get_lock": (
+        lambda s: s.dict.get_lock().acquire(timeout=0.2),
+        lambda s: s.cell(s.dict),
+        False,
+    ),
+    "wait_for": (
+        lambda s: s.array.wait_for([7] * 100, timeout=0.2),
+        lambda s: s.cell(s.array),
+        False,
+    ),
+    "wait_for that reads": (
+        lambda s: s.array.wait_for(lambda array: array[:] == [7] * 100, timeout=0.2),
+        lambda s: s.cell(s.array),
+        False,
+    ),
+    "wait_for that writes": (
+        lambda s: s.array.wait_for(lambda array: array.__setitem__(slice(2), [1, 1]), timeout=0.2),
+        lambda s: s.cell(s.array),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_TIMEOUT)
+def test_a_timeout_holds_beside_a_held_lock(stage: Stage, name: str) -> None:
+    call, lock, result = WITH_TIMEOUT[name]
+    odd = stage.cell(stage.array, SEQUENCE)
+    sequence = stage.peer.read(odd)
+    stage.peer.write(odd, sequence | 1)
+    with stage.peer.holding(lock(stage)), alarm(SOON):
+        if isinstance(result, type):
+            with pytest.raises(result):
+                call(stage)
+        else:
+            assert call(stage) is result
+    stage.peer.write(odd, sequence)
+    children.kill(stage.pid)  # nothing that was given up is in the way of anybody
+    stage.pid = children.fork(stage.idle)
+    assert stage.queue.get() == stage.full.get() == stage.least.get() == 1
+    assert stage.semaphore.acquire() and stage.barrier.wait() == 0
+    assert wait_on(stage.condition, 0.01) is False
+    assert stage.condition._waiters == 0
+    cy.check(stage.queue)
+
+
+WITHOUT: dict[str, tuple[Callable[[Stage], Any], Callable[[Stage], int]]] = {
+    "get": (lambda s: s.queue.get(), lambda s: s.cell(s.queue, GET_LOCK)),
+    "put": (lambda s: s.queue.put(1), lambda s: s.cell(s.queue)),
+    "get by order": (lambda s: s.least.get(), lambda s: s.cell(s.least, TURN)),
+    "task_done": (lambda s: s.queue.task_done(), lambda s: s.cell(s.queue, GET_LOCK)),
+    "acquire": (lambda s: s.semaphore.acquire(), lambda s: s.cell(s.semaphore)),
+    "release": (lambda s: s.semaphore.release(), lambda s: s.cell(s.semaphore)),
+    "wait": (lambda s: wait_on(s.condition, None), lambda s: s.cell(s.condition)),
+    "notify": (lambda s: notify(s.condition), lambda s: s.cell(s.condition)),
+    "at a barrier": (lambda s: s.barrier.wait(), lambda s: s.cell(s.barrier)),
+    "a slice": (lambda s: s.array[:], lambda s: s.cell(s.array)),
+    "a slice written": (
+        lambda s: s.array.__setitem__(slice(3), [1] * 3),
+        lambda s: s.cell(s.array),
+    ),
+    "an object made": (lambda s: cy.Lock(), lambda s: DIRECTORY),
+    "an object closed": (lambda s: s.array.close(), lambda s: DIRECTORY),
+    "a check": (lambda s: cy.check(s.queue), lambda s: DIRECTORY),
+}
+
+
+def notify(condition: cy.Condition) -> None:
+    with condition:
+        condition.notify()
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_signal_ends_what_waits_beside_a_held_lock(stage: Stage, name: str) -> None:
+    call, lock = WITHOUT[name]
+    at = lock(stage)
+    odd = stage.cell(stage.array, SEQUENCE)
+    sequence = stage.peer.read(odd)
+    stage.peer.write(odd, sequence | 1)
+    start = time.monotonic()
+    with stage.peer.holding(at), pytest.raises(Interrupted), alarm(0.1):
+        call(stage)
+    assert time.monotonic() - start < SOON
+    stage.peer.write(odd, sequence)
+    cy.check(stage.queue)
+
+
+def test_what_is_there_is_found_although_a_lock_is_held_for_a_while(stage: Stage) -> None:
+    lock = stage.cell(stage.queue, GET_LOCK)
+    with stage.peer.holding(lock):
+        timer = threading.Timer(0.15, lambda: stage.peer.write(lock, 0))
+        timer.start()
+        assert stage.queue.get_nowait() == 1
+        timer.join()
+
+
+def test_handles_are_dropped_at_once_beside_a_held_directory(stage: Stage) -> None:
+    def held() -> tuple[int, int, int]:
+        found = stage.queue.space.statistics()
+        return found.objects, found.live_blocks, found.used
+
+    def made() -> list[Any]:
+        return [cy.Lock() for _ in range(50)] + [cy.Value(object, LARGE) for _ in range(50)]
+
+    stage.queue.put(stage.queue.get())  # has its row from here on
+    made()  # and tables have their segments
+    before = held()
+    kept = made()
+    views = [value.value for value in kept[50:]]
+    with stage.peer.holding(DIRECTORY), alarm(SOON):
+        start = time.monotonic()
+        kept.clear()
+        views.clear()
+        assert time.monotonic() - start < 2
+        assert stage.queue.get() == 1  # a block or a row of ours is no matter of the directory's
+    stage.queue.put(1)
+    cy.Lock()  # comes by, and does what was put off
+    objects, blocks, used = held()
+    assert (objects, blocks) == before[:2] and used < before[2] + 1_000_000
+
+
+def test_a_fork_beside_a_held_directory_does_not_wait(stage: Stage) -> None:
+    """The child copies what it holds itself, and its parent gives nothing back before that."""
+    kept = [cy.Value(object, [number, LARGE]) for number in range(20)]
+    ours, theirs = os.pipe()
+    start = time.monotonic()
+
+    def child() -> None:
+        assert time.monotonic() - start < 2
+        with pytest.raises(Interrupted), alarm(0.2):
+            _ = kept[0].value  # waits for the lock, and can be ended
+        os.write(theirs, b"x")
+        for number, value in enumerate(kept):
+            assert value.value == [number, LARGE]
+        kept.clear()
+        cy.Value("i", 1).increment()
+        cy.check(stage.queue)
+
+    before = stage.queue.space.statistics().objects - len(kept)
+    with stage.peer.holding(DIRECTORY), alarm(SOON):
+        pid = children.fork(child)
+        assert time.monotonic() - start < 2
+        kept.clear()
+        assert time.monotonic() - start < 2
+        assert os.read(ours, 1) == b"x"
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    cy.Lock().close()  # what was held back goes with the next that goes
+    cy.check(stage.queue)
+    assert stage.queue.space.statistics().objects == before
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_forks_beside_peers_that_are_stopped_anywhere() -> None:
+    value, longest = cy.Value("i", 0), 0.0
+
+    def work() -> None:
+        cy.Value(object, LARGE).close()
+
+    for _ in stopped_at_random(work, 40):
+        with alarm(SOON):
+            start = time.monotonic()
+            pid = children.fork(lambda: None)
+            longest = max(longest, time.monotonic() - start)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert longest < 2
+    cy.check(value)
+
+
+def stopped_at_random(work: Callable[[], object], tries: int) -> Iterator[None]:
+    """Yield with a child that repeats ``work`` stopped somewhere; so many times."""
+
+    def repeat() -> None:
+        while True:
+            work()
+
+    child = children.fork(repeat)
+    for _ in range(tries):
+        time.sleep(random.uniform(0.0002, 0.003))
+        os.kill(child, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(child, signal.SIGCONT)
+    children.kill(child)
+
+
+def test_timeouts_hold_beside_peers_that_are_stopped_anywhere() -> None:
+    items, least, array = cy.Queue(), cy.PriorityQueue(), cy.Array("q", 2000)
+
+    def work() -> None:
+        items.put(b"x" * 100)
+        items.get()
+        least.put(1)
+        least.get()
+        array[:] = [1] * 2000
+
+    def attempt(call: Callable[[], object]) -> None:
+        with suppress(queue.Empty, queue.Full):
+            call()
+
+    longest = 0.0
+    for _ in stopped_at_random(work, 60):
+        with alarm(SOON):
+            start = time.monotonic()
+            attempt(lambda: items.put(b"y", timeout=0.01))
+            attempt(lambda: items.get(timeout=0.01))
+            attempt(lambda: least.put(2, timeout=0.01))
+            attempt(lambda: least.get(timeout=0.01))
+            array.wait_for([2] * 2000, timeout=0.01)
+            longest = max(longest, time.monotonic() - start)
+    assert longest < SOON / 2
+    cy.check(items)
+
+
+@contextmanager
+def no_slot_free(stage: Stage) -> Iterator[None]:
+    """All slots are taken: by the living, or by the dead whom nobody can drain."""
+    peer, before = stage.peer, {}
+    for slot in range(SLOTS - 1):
+        state = peer.read(STATES + 8 * slot)
+        if state & 3 == 0:
+            before[slot] = state
+            peer.write(STATES + 8 * slot, max(state >> 32, 1) << 32 | DRAINING)
+    with peer.holding(*(DRAIN_LOCKS + 8 * slot for slot in before)):
+        yield
+        for slot, state in before.items():
+            peer.write(STATES + 8 * slot, state)
+
+
+def fork_from_c() -> int:
+    """Fork without Python's hooks, as a library in C may."""
+    child: int = ctypes.PyDLL(None).fork()
+    return child
+
+
+FORKS: dict[str, tuple[Callable[[], int], Callable[[Stage], AbstractContextManager[None]]]] = {
+    "by Python": (os.fork, lambda stage: stage.peer.holding(DIRECTORY)),
+    "from C": (fork_from_c, lambda stage: stage.peer.holding(DIRECTORY)),
+    "without a slot": (os.fork, no_slot_free),
+    "from C without a slot": (fork_from_c, no_slot_free),
+}
+
+
+@pytest.mark.parametrize("how", FORKS)
+def test_the_first_use_in_a_child_keeps_its_timeout(stage: Stage, how: str) -> None:
+    """What the child takes over waits for the lock; the call that waits for it ends."""
+    fork, holding = FORKS[how]
+    items, permits, dropped = cy.Queue(), cy.Semaphore(3), [cy.Lock() for _ in range(5)]
+    timeouts: list[tuple[Callable[[], object], object]] = [
+        (lambda: items.get(timeout=0.2), queue.Empty),
+        (lambda: stage.full.put(1, timeout=0.2), queue.Full),
+        (lambda: permits.acquire(timeout=0.2), False),
+        (lambda: stage.array.wait_for([7] * 100, timeout=0.2), False),
+        (lambda: stage.dict.get_lock().acquire(timeout=0.2), False),
+        (lambda: cy.Event.wait(event, 0.2), False),
+    ]
+    event = cy.Event()
+    objects = stage.queue.space.statistics().objects
+    start = time.monotonic()
+
+    def child() -> None:
+        assert time.monotonic() - start < 2
+        for call, result in timeouts:
+            begun = time.monotonic()
+            if isinstance(result, type):
+                with pytest.raises(result):
+                    call()
+            else:
+                assert call() is result
+            assert time.monotonic() - begun < 2
+        begun = time.monotonic()
+        dropped.clear()
+        assert time.monotonic() - begun < 2
+        with pytest.raises(Interrupted), alarm(0.2):
+            stage.dict["a"] = 2
+        os.write(theirs, b"x")
+        assert stage.dict["a"] == 1 and permits.acquire(timeout=20)
+        items.put("mine")
+        assert items.get(timeout=20) == "mine"
+        cy.check(items)
+
+    ours, theirs = os.pipe()
+    with holding(stage), alarm(SOON * 3):
+        pid = fork()
+        if pid == 0:
+            children.die_with_parent()
+            code = 1
+            try:
+                child()
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        assert time.monotonic() - start < 2
+        os.close(theirs)
+        assert os.read(ours, 1) == b"x"
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(ours)
+    dropped.clear()
+    cy.check(items)
+    assert stage.queue.space.statistics().objects == objects - 5
+
+
+# What gives something back, the lock that is held, and what is there when it is done.
+GIVING: dict[str, tuple[Callable[[Stage], Any], Callable[[Stage], int], Callable[[Stage], Any]]] = {
+    "release": (
+        lambda s: s.semaphore.release(),
+        lambda s: s.cell(s.semaphore),
+        lambda s: s.semaphore.acquire(timeout=5) and s.semaphore.get_value() == 4,
+    ),
+    "task_done": (
+        lambda s: s.queue.task_done(),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: (
+            s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5)
+        ),
+    ),
+    "the end of a lease": (
+        lambda s: s.lease.__exit__(None, None, None),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: (
+            s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5)
+        ),
+    ),
+    "an item given back": (
+        lambda s: s.lease.give_back(),
+        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.queue.get(timeout=5) == 1,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GIVING)
+def test_what_a_signal_cut_short_is_given_back_later(stage: Stage, name: str) -> None:
+    """A call that gives something back ends by Ctrl-C beside a stopped process; it is done."""
+    call, lock, is_done = GIVING[name]
+    at = lock(stage)
+    if name.endswith(("of a lease", "given back")):
+        stage.lease = stage.queue.lease()
+        stage.lease.__enter__()
+    elif name == "task_done":
+        stage.queue.get()
+    else:
+        assert stage.semaphore.acquire()
+    start = time.monotonic()
+    with stage.peer.holding(at), pytest.raises(Interrupted), alarm(0.1):
+        call(stage)
+    assert time.monotonic() - start < SOON
+    assert is_done(stage)
+    cy.check(stage.queue)
+
+
+class Stops:
+    """Stops a peer inside the lock, so to speak, while it is loaded, and does not load."""
+
+    stop: Callable[[], object]
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Stops.stop()
+        self.__dict__.update(state)
+
+
+@pytest.mark.parametrize("size", [3, 100, 50_000])
+def test_an_item_goes_back_later_where_a_lock_is_held_by_then(stage: Stage, size: int) -> None:
+    stage.queue.get()
+    stage.queue.put_many([1, Stops("x" * size), 2])
+    held = stage.peer.holding(stage.cell(stage.queue, GET_LOCK))
+
+    def stop() -> None:
+        held.__enter__()
+        raise ValueError
+
+    Stops.stop = stop
+    with pytest.raises((Interrupted, ValueError)), alarm(0.1):
+        stage.queue.get_many(3)
+    held.__exit__(None, None, None)
+    Stops.stop = bool
+    assert stage.queue.get(timeout=5) == 1
+    assert stage.queue.get(timeout=5).text == "x" * size
+    assert stage.queue.get(timeout=5) == 2
+    cy.check(stage.queue)
+
+
+def test_all_permits_are_back_beside_peers_that_are_stopped_anywhere() -> None:
+    permits, tasks, ended = cy.Semaphore(4), cy.JoinableQueue(), 0
+
+    def work() -> None:
+        permits.acquire()
+        permits.release()
+        tasks.put(1)
+        tasks.get()
+        tasks.task_done()
+
+    for _ in stopped_at_random(work, 60):
+        with suppress(queue.Full):
+            tasks.put(1, timeout=0.01)
+        with suppress(queue.Empty):
+            tasks.get(timeout=0.01)
+            with suppress(Interrupted), alarm(0.02):
+                tasks.task_done()
+        if permits.acquire(timeout=0.01):
+            with suppress(Interrupted), alarm(0.02):
+                permits.release()
+            ended += 1
+    assert ended
+    for _ in range(4):
+        assert permits.acquire(timeout=5)  # the killed one's come back, too
+    with suppress(queue.Empty):
+        while True:
+            tasks.get(timeout=0.2)
+            tasks.task_done()
+    assert tasks.unfinished_tasks == 0
+    cy.check(permits)

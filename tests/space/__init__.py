@@ -1,0 +1,1 @@
+"""Spaces: named, private and in files; their limits, owners and ends."""
