@@ -11,6 +11,7 @@
 ``report.py``      the rounds' figures summed up: medians, spread, ratios, goals
 ``table.py``       the report as Markdown
 ``plot.py``        the report as SVG
+``chart.py``       the chart of the home page
 ``machine.py``     what it was measured on
 ``install.py``     the peers that can be installed here
 =================  ==================================================================

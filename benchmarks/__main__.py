@@ -57,19 +57,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def write(folder: Path) -> None:
-    """Write the table and the plots from the folder's JSON."""
-    from benchmarks import chart, table
+    """Write the table and the pictures from the folder's JSON."""
+    from benchmarks import chart, plot, table
 
     report = json.loads((folder / "results.json").read_text("utf-8"))
     (folder / "table.md").write_text(table.page(report), "utf-8")
     if chart.can_draw(report):
         (folder / chart.FILE).write_text(chart.draw(report), "utf-8")
-    try:
-        from benchmarks import plot
-    except ImportError as error:
-        print(f"no plots: {error} (it comes with the extra `bench`)", file=sys.stderr)
-    else:
-        plot.draw(report, folder)
+    plot.write(report, folder)
 
 
 def run(arguments: argparse.Namespace) -> None:

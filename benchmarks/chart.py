@@ -26,6 +26,8 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .grid { stroke: #d0d7de; }
 .bar { fill: #8c959f; }
 .ours { fill: #1a7f5a; }
+.floor { fill: #c8ced6; }
+.inside { fill: #ffffff; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; }
   .tick { fill: #9da7b1; }
@@ -33,6 +35,8 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .grid { stroke: #3d444d; }
   .bar { fill: #7d8590; }
   .ours { fill: #3fb68b; }
+  .floor { fill: #4d5560; }
+  .inside { fill: #0d1117; }
 }
 """
 

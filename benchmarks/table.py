@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.operation import PINNINGS
 from benchmarks.report import BEST, OURS, Report, Summary, sound
 
-# The page of the benchmarks includes the charts above this line, then has words, then the tables.
+# The page of the benchmarks includes what is below this line.
 MARKER = "<!-- written by `python -m benchmarks` -->"
 
 UNITS = {"ns": (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0)), "bytes": (("B", 1.0),)}
@@ -122,7 +122,7 @@ def goals(report: Report) -> str:
     what = ("operation", "beside", "own", "limit")
     found = groupby((g for _, g in ordered), lambda g: [g[name] for name in what])
     lines = (line(list(group)) for _, group in found)
-    return "\n".join(rows(("operation", "beside", "at most", *PINNINGS), lines))
+    return "\n".join(rows(("operation", "compared with", "at most", *PINNINGS), lines))
 
 
 def cells(report: Report, workload: str) -> str:
@@ -180,21 +180,13 @@ def facts(report: Report) -> Iterator[str]:
 
 
 def page(report: Report) -> str:
-    """Return all of it: the charts, then what another page may include from the marker on."""
-    parts = ["---\norphan: true\n---", "# Benchmark tables", charts(report), MARKER]
-    parts += ["## Goals", goals(report)]
+    """Return all of it as a page that another page may include from the marker on."""
+    parts = ["---\norphan: true\n---", "# Benchmark tables", MARKER, "## Goals", goals(report)]
     for workload, title in report["workloads"].items():
-        parts += [f"## {title}", cells(report, workload), "\n".join(hows(report, workload))]
+        parts += [f"## {title}", f"![Chart: {title}]({workload}.svg)", cells(report, workload)]
+        parts.append("\n".join(hows(report, workload)))
     parts += ["## Machine", "\n".join(facts(report))]
     return "\n\n".join(parts) + "\n"
-
-
-def charts(report: Report) -> str:
-    """Return the charts of all workloads, each with a link to its table."""
-    return "\n\n".join(
-        f"[![Chart: {title}]({workload}.svg)](#{title.lower()})"
-        for workload, title in report["workloads"].items()
-    )
 
 
 def hows(report: Report, workload: str) -> Iterator[str]:

@@ -8,13 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import chart, install, peer, report, run, table, workload
+from benchmarks import chart, install, peer, plot, report, run, table, workload
 from benchmarks.__main__ import parser, write
 from benchmarks.offer import Signal
 from benchmarks.operation import Goal, Setting
@@ -240,11 +239,37 @@ def test_what_loses_updates_has_no_bar() -> None:
     assert table.pinned(found, "redis", ("value/read", "value/read-raw")) == 40
 
 
-@pytest.mark.skipif(not find_spec("matplotlib"), reason="matplotlib is in the extra `bench` only")
-def test_the_plots_are_drawn(results: Path) -> None:
+def test_the_pictures_are_drawn(results: Path) -> None:
     picture = (results / "value.svg").read_text("utf-8")
-    assert "lost 100 % of the updates" in picture
-    assert "crashed: SIGKILL" in picture
+    assert "lost 100 % of the updates" in picture and ", loses updates<" in picture
+    assert "crashed: SIGKILL" in picture and ">failed<" in picture
+
+
+def test_the_pictures_are_of_the_stored_figures() -> None:
+    folder = Path(run.ROOT) / "docs" / "benchmarks"
+    found = json.loads((folder / "results.json").read_text("utf-8"))
+    drawn = plot.draw(found)
+    assert set(drawn) == {plot.OVERVIEW, *(f"{name}.svg" for name in workload.NAMES)}
+    for name, picture in drawn.items():
+        stored = (folder / name).read_text("utf-8")
+        assert stored == picture, "python -m benchmarks report draws it anew"
+    # A bar is as long as its figure, by the logarithm.
+    cells = summaries(courtyard=20.0, redis=2000.0) + summaries(floor=200.0)
+    for cell in cells:
+        cell |= {"skipped": None, "lost": 0, "rounds": []}
+    peers = {"peers": {cell["peer"]: {"title": cell["peer"]} for cell in cells}}
+    lines = "".join(plot.panel(peers, "read", "ns", cells, 0))
+    widths = [float(width) for width in re.findall(r'width="([\d.]+)"', lines)]
+    decade = plot.SCALE / 3
+    assert widths == pytest.approx([decade * n for n in (0.301, 2.301, 1.301)], abs=0.1)
+
+
+def test_the_overview_has_the_fastest_and_the_best_known() -> None:
+    medians = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0, "courtyard": 5.0, "redis": 90.0}
+    cells = summaries(**medians)
+    cells[0]["unsafe"] = True
+    shown = [cell["peer"] for cell in plot.headline({"cells": cells}, "value/read")]
+    assert shown == ["b", "c", "d", "courtyard", "redis"]
 
 
 def summaries(**medians: float) -> list[dict[str, Any]]:
