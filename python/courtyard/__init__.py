@@ -14,13 +14,9 @@ if sys.platform != "linux":
     raise ImportError(f"courtyard runs on Linux; this is {sys.platform}")
 
 from courtyard import _process as _process  # its import arranges forks and exit
-from courtyard._array import Array, RawArray
-from courtyard._barrier import Barrier
-from courtyard._condition import Condition
-from courtyard._counter import Counter
-from courtyard._deque import Deque
-from courtyard._dict import Dict
-from courtyard._errors import (
+from courtyard import _public
+from courtyard._container import Counter, Deque, Dict, List, Namespace, NestedDict, Set
+from courtyard._error import (
     Closed,
     CorruptError,
     CourtyardError,
@@ -33,8 +29,8 @@ from courtyard._errors import (
     SpaceFull,
     WrongType,
 )
-from courtyard._event import Event
-from courtyard._functions import (
+from courtyard._native import Lease
+from courtyard._object.function import (
     check,
     close,
     compare_exchange,
@@ -48,18 +44,18 @@ from courtyard._functions import (
     version,
     wait_for,
 )
-from courtyard._list import List
-from courtyard._lock import Lock, RLock
-from courtyard._namespace import Namespace
-from courtyard._native import Lease
-from courtyard._nested import NestedDict
-from courtyard._publish import publish as _publish
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
-from courtyard._semaphore import BoundedSemaphore, Semaphore
-from courtyard._set import Set
 from courtyard._space import Space
-from courtyard._synchronized import copy, synchronized
-from courtyard._value import RawValue, Value
+from courtyard._sync import (
+    Barrier,
+    BoundedSemaphore,
+    Condition,
+    Event,
+    Lock,
+    RLock,
+    Semaphore,
+)
+from courtyard._value import Array, RawArray, RawValue, Value, copy, synchronized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,16 +149,18 @@ _LATER = (
 for _name in __all__:  # one public home per name
     if _name not in _LATER and _name != "Lease":  # a native class has it already
         globals()[_name].__module__ = __name__
-_publish({cls for cls in map(globals().get, __all__) if isinstance(cls, type)} - {Lease})
-del _name
+_classes = {cls for cls in map(globals().get, __all__) if isinstance(cls, type)} - {Lease}
+_public.register(_classes)
+_public.publish(_classes)
+del _name, _classes
 
 
 def __getattr__(name: str) -> object:
     """Import what is seldom needed when it is."""
     if name in ("LoadError", "ShutDown"):
-        from courtyard import _errors
+        from courtyard import _error
 
-        return globals().setdefault(name, getattr(_errors, name))
+        return globals().setdefault(name, getattr(_error, name))
     if name in _LATER:
         from courtyard import _statistics
 

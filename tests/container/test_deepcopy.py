@@ -182,7 +182,7 @@ def test_plain_data_is_of_one_moment(ctx: BaseContext) -> None:
 def test_two_who_read_a_tree_with_its_locks_never_wait_for_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("courtyard._copy._MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("courtyard._container.copy._MAX_ATTEMPTS", 1)
     tree: Any = cy.NestedDict(a={"n": 0}, b=[{"n": 0}])
     stop = threading.Event()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from courtyard import _errors
+from courtyard import _error
 
 OBJECTS: dict[str, Callable[[], Any]] = {
     "List": lambda: cy.List([1]),
@@ -111,7 +111,7 @@ def test_operators_of_lists_are_their_own() -> None:
 
 def errors() -> list[type[BaseException]]:
     """Return all exceptions that courtyard has of its own."""
-    found = [cy.LoadError, *(thing for thing in vars(_errors).values() if isinstance(thing, type))]
+    found = [cy.LoadError, *(thing for thing in vars(_error).values() if isinstance(thing, type))]
     own = {error for error in found if issubclass(error, BaseException)}
     return sorted(own - {cy.ShutDown}, key=lambda error: error.__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 from tests.object.test_sharing import eventually
 from tests.support.children import fork, kill, run_script
 
@@ -50,7 +50,7 @@ def test_objects_of_every_type(space: cy.Space) -> None:
         space.Lock(),
     ]
     made[2].put_many([1, 2, 3])
-    survey = _inspect.survey(space)
+    survey = _report.survey(space)
     by_name = {info.name: info for info in survey.objects}
     assert [info.name for info in survey.objects[-1:]] == [None], "those without a name come last"
 
@@ -71,7 +71,7 @@ def test_objects_of_every_type(space: cy.Space) -> None:
         assert info.references == (1 if info.name is None else 2)
         assert info.holder is None and info.waiters == ()
     assert by_name["dict"].nbytes > by_name["value"].nbytes
-    assert [info.name for info in _inspect.survey(space, "d*").objects] == ["dict"]
+    assert [info.name for info in _report.survey(space, "d*").objects] == ["dict"]
     (process,) = survey.processes
     assert (process.pid, process.alive, process.is_self) == (os.getpid(), True, True)
     assert process.handles == len(made) and abs(process.started - time.time()) < 3600
@@ -106,11 +106,11 @@ def test_holders_and_waiters(space: cy.Space) -> None:
         threads[-1].start()
 
     def waiting() -> set[str]:
-        survey = _inspect.survey(space)
+        survey = _report.survey(space)
         return {info.name for info in survey.objects if info.waiters and info.name is not None}
 
     assert eventually(lambda: waiting() == {"lock", "value", "event", "queue"})
-    survey = _inspect.survey(space)
+    survey = _report.survey(space)
     found = survey.find("lock")
     assert found.holder is not None and (found.holder.pid, found.holder.alive) == (child, True)
     assert found.holder.thread is None
@@ -139,7 +139,7 @@ def test_holders_and_waiters(space: cy.Space) -> None:
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
-    after = _inspect.survey(space)
+    after = _report.survey(space)
     assert all(info.waiters == () for info in after.objects)
     holder = after.find("lock").holder
     assert holder is not None and holder.pid == os.getpid() and holder.seconds is None
@@ -151,19 +151,19 @@ def test_the_dead_are_told_of_and_left_alone(space: cy.Space) -> None:
     child = fork(hold, space.name, ready)
     assert ready.wait(30)
     kill(child)
-    survey = _inspect.survey(space)
+    survey = _report.survey(space)
     assert eventually(
         lambda: (
             not next(
-                process for process in _inspect.survey(space).processes if process.pid == child
+                process for process in _report.survey(space).processes if process.pid == child
             ).alive
         )
     )
-    survey = _inspect.survey(space)
+    survey = _report.survey(space)
     holder = survey.find("lock").holder
     assert holder is not None and (holder.pid, holder.alive) == (child, False)
     space.check()
-    survey = _inspect.survey(space)
+    survey = _report.survey(space)
     assert survey.find("lock").holder is None
     assert [process.pid for process in survey.processes] == [os.getpid()]
 
@@ -172,30 +172,30 @@ def test_a_peek_unpickles_nothing(space: cy.Space) -> None:
     d = cy.Dict.named("d", {"a": 1, "b": [1, (2, "x")], (1, 2): b"z"}, space=space)
     d["p"] = Pickled()
     d[Pickled] = "by class"
-    entries = _inspect.peek(space, "d", 10)
+    entries = _report.peek(space, "d", 10)
     assert entries[:3] == [("a", 1), ("b", [1, (2, "x")]), ((1, 2), b"z")]
     assert entries[3][0] == "p" and repr(entries[3][1]).startswith("<pickle, ")
     assert repr(entries[4][0]).startswith("<pickle, ") and entries[4][1] == "by class"
     d["lock"] = [space.Lock()]
-    assert repr(_inspect.peek(space, "d")[5][1]).startswith("<pickle, "), "handles are pickles"
-    assert _inspect.peek(space, "d", 2) == entries[:2]
+    assert repr(_report.peek(space, "d")[5][1]).startswith("<pickle, "), "handles are pickles"
+    assert _report.peek(space, "d", 2) == entries[:2]
     with pytest.raises(cy.LoadError, match="unpickled"):
         d["p"]
     cy.Set.named("s", "ab", space=space)
-    assert _inspect.peek(space, "s") == ["a", "b"]
+    assert _report.peek(space, "s") == ["a", "b"]
     cy.Value.named("v", "d", 1.5, space=space)
-    assert _inspect.peek(space, "v") == [1.5]
+    assert _report.peek(space, "v") == [1.5]
     stored = cy.Value.named("o", object, space=space)
     stored.value = Pickled()
-    assert repr(_inspect.peek(space, "o")).startswith("[<pickle, ")
+    assert repr(_report.peek(space, "o")).startswith("[<pickle, ")
     cy.Value.named("own", Pickled, space=space)
-    assert repr(_inspect.peek(space, "own")).startswith("[<pickle, ")
+    assert repr(_report.peek(space, "own")).startswith("[<pickle, ")
     cy.Array.named("array", "i", range(100), space=space)
-    assert _inspect.peek(space, "array", 3) == [0, 1, 2]
+    assert _report.peek(space, "array", 3) == [0, 1, 2]
     cy.Lock.named("lock", space=space)
-    assert _inspect.peek(space, "lock") == []
+    assert _report.peek(space, "lock") == []
     with pytest.raises(cy.NotFound):
-        _inspect.peek(space, "nothing")
+        _report.peek(space, "nothing")
 
 
 def test_a_peek_into_queues(space: cy.Space) -> None:
@@ -212,22 +212,22 @@ def test_a_peek_into_queues(space: cy.Space) -> None:
     for cls in (cy.Queue, cy.JoinableQueue, cy.SimpleQueue, cy.LifoQueue):
         queue: Any = space.named(cls.__name__, cls)
         queue.put_many(items)
-        seen = [repr(item) for item in _inspect.peek(space, cls.__name__, 20)]
+        seen = [repr(item) for item in _report.peek(space, cls.__name__, 20)]
         if cls is cy.LifoQueue:
             seen.reverse()
         assert [seen[0], seen[1], seen[3], seen[5]] == shown
         assert all(seen[place].startswith("<pickle, ") for place in (2, 4))
         assert seen[6].startswith(f"<pickle, {2 << 20}"), "too long to be copied under a lock"
-        first = _inspect.peek(space, cls.__name__, 1)
+        first = _report.peek(space, cls.__name__, 1)
         assert [repr(item) for item in first] == [seen[-1] if cls is cy.LifoQueue else seen[0]]
         assert queue.qsize() == len(items) == queue.unfinished_tasks
     least = space.named("least", cy.PriorityQueue)
     least.put_many([5, 3, 8, 1, 9, 2])
-    assert _inspect.peek(space, "least", 1) == [1]
-    assert sorted(_inspect.peek(space, "least", 10)) == [1, 2, 3, 5, 8, 9]
+    assert _report.peek(space, "least", 1) == [1]
+    assert sorted(_report.peek(space, "least", 10)) == [1, 2, 3, 5, 8, 9]
     with least.lease() as item:
-        assert item == 1 and _inspect.peek(space, "least", 1) == [2]
-    assert _inspect.peek(space, "least", 0) == []
+        assert item == 1 and _report.peek(space, "least", 1) == [2]
+    assert _report.peek(space, "least", 0) == []
 
 
 def trade(queue: Any, end: float) -> None:
@@ -248,7 +248,7 @@ def test_a_peek_beside_those_who_put_and_get(space: cy.Space, cls: Any) -> None:
     child = fork(trade, queue if cls is not cy.PriorityQueue else Texts(queue), end)
     looks, seen = 0, set()
     while time.monotonic() < end:
-        seen |= {repr(item) for item in _inspect.peek(space, "busy", 10)}
+        seen |= {repr(item) for item in _report.peek(space, "busy", 10)}
         looks += 1
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert looks > 20 and seen and seen <= whole
@@ -274,10 +274,10 @@ cy.Array.named("a", Point, 2, space=space)
 cy.Value.named("o", Own, space=space)
 """
     run_script(script)
-    assert _inspect.peek(space, "p") == [bytes(Point(3, 4.0))]
-    assert _inspect.peek(space, "a") == [bytes(32)]
-    assert repr(_inspect.peek(space, "o")).startswith("[<pickle, ")
-    assert _inspect.survey(space).find("a").entries == 2
+    assert _report.peek(space, "p") == [bytes(Point(3, 4.0))]
+    assert _report.peek(space, "a") == [bytes(32)]
+    assert repr(_report.peek(space, "o")).startswith("[<pickle, ")
+    assert _report.survey(space).find("a").entries == 2
 
 
 def test_spaces_and_their_removal(space: cy.Space) -> None:
@@ -290,20 +290,20 @@ print(cy.space(made)._here.path, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     left = Path(run_script(script, check=False).stdout.strip())
-    listed = {info.path: info for info in _inspect.spaces()}
+    listed = {info.path: info for info in _report.spaces()}
     info = listed[space._here.path]
     assert (info.kind, info.name, info.in_use, info.orphaned) == ("named", space.name, True, False)
     assert (info.names, info.objects) == (1, 1) and info.nbytes > 100_000
     assert (listed[mine._here.path].kind, listed[mine._here.path].in_use) == ("private", True)
     assert listed[left].orphaned and not listed[left].in_use
-    assert left in {info.path for info in _inspect.remove_orphans(dry_run=True)}
+    assert left in {info.path for info in _report.remove_orphans(dry_run=True)}
     assert left.exists()
-    assert left in {info.path for info in _inspect.remove_orphans()}
+    assert left in {info.path for info in _report.remove_orphans()}
     assert not left.exists()
-    assert _inspect.enter(listed[mine._here.path]) == mine
-    assert _inspect.enter(info) == space
+    assert _report.enter(listed[mine._here.path]) == mine
+    assert _report.enter(info) == space
     with pytest.raises(cy.NotFound):
-        _inspect.remove("no such space")
+        _report.remove("no such space")
 
 
 def test_remove_asks_who_uses_it(tmp_path: Path) -> None:
@@ -312,25 +312,25 @@ def test_remove_asks_who_uses_it(tmp_path: Path) -> None:
         script = "import courtyard as cy, sys; cy.Space(sys.argv[1]).named('x', cy.Lock)"
         run_script(script, url)
         space = cy.Space(url)
-        assert not _inspect.remove(url), "we use it ourselves"
-        assert _inspect.remove(url, force=True) and not space._here.path.exists()
+        assert not _report.remove(url), "we use it ourselves"
+        assert _report.remove(url, force=True) and not space._here.path.exists()
         run_script(script, url)
-        path = _inspect._space_path(url)
-        assert path.exists() and _inspect.remove(url) and not path.exists()
+        path = _report.space_path(url)
+        assert path.exists() and _report.remove(url) and not path.exists()
 
 
 def test_a_draft_and_a_foreign_file_are_told_apart() -> None:
-    folder = _inspect.folder()
+    folder = _report.folder()
     draft, foreign = folder / ("0" * 32 + ".new"), folder / "foreign.cy1"
     draft.write_bytes(b"half")
     foreign.write_bytes(b"COURTYRD" + b"\xff" * 5000)
     try:
-        listed = {info.path: info for info in _inspect.spaces()}
+        listed = {info.path: info for info in _report.spaces()}
         assert (listed[draft].kind, listed[draft].orphaned) == ("draft", True)
         assert (listed[foreign].kind, listed[foreign].orphaned) == ("unknown", False)
         with pytest.raises(cy.CourtyardError, match="can enter"):
-            _inspect.enter(listed[foreign])
-        assert draft in {info.path for info in _inspect.remove_orphans()}
+            _report.enter(listed[foreign])
+        assert draft in {info.path for info in _report.remove_orphans()}
         assert foreign.exists() and not draft.exists()
     finally:
         foreign.unlink()

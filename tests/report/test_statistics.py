@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 from courtyard._statistics import ObjectFigures
 from tests.object.test_sharing import eventually
 from tests.support.children import fork, kill
@@ -123,7 +123,7 @@ def test_survey_and_statistics_say_the_same(space: cy.Space) -> None:
     made[1].put(1)
     made[1].get()
     made[2].acquire()
-    by_key = {info.key: info for info in _inspect.survey(space).objects}
+    by_key = {info.key: info for info in _report.survey(space).objects}
     assert len(by_key) == len(made)
     for obj in made:
         found, info = obj.statistics(), by_key[obj._identity()[1:]]

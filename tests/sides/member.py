@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 import courtyard as cy
-from courtyard._name import Named
+from courtyard._object.name import Named
 
 Visit = Callable[[], object]
 SOON = 0.05  # seconds that a call may wait which has a timeout

@@ -105,12 +105,12 @@ OPENERS = {
     "open": "cy.Space(url)['x'].value",
     "open-untrusting": "cy.Space(url, pickle=False)['x']",
     "pickle": "cy._space._rebuild(cy.Space, url[7:], uuid)['x'].value",
-    "remove": "cy._inspect.remove(url, force=True)",
+    "remove": "cy._report.remove(url, force=True)",
 }
 
 
 def refused(opener: str, url: str, uuid: int) -> None:
-    script = f"import courtyard as cy, courtyard._inspect; url, uuid = {url!r}, {uuid}\n"
+    script = f"import courtyard as cy, courtyard._report; url, uuid = {url!r}, {uuid}\n"
     done = run_script(script + OPENERS[opener], check=False, limit=20)
     assert "owned by user 65534, and this is user 0" in done.stderr, done
 

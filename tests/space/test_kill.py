@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 from tests.support.children import fork, run_script
 
 SECONDS = {"small": 20, "full": 600}.get(os.environ.get("COURTYARD_TORTURE_SIZE", ""), 5)
@@ -47,7 +47,7 @@ def work(kept: str, fleeting: list[str], seed: int) -> None:
 
 @pytest.mark.limit(SECONDS + 90)
 def test_spaces_beside_kills() -> None:
-    there = {info.path for info in _inspect.spaces()}  # others' private ones may stay for a minute
+    there = {info.path for info in _report.spaces()}  # others' private ones may stay for a minute
     mark = f"torture {os.getpid()} {time.monotonic_ns()}"
     kept, fleeting = f"{mark} kept", [f"{mark} {number}" for number in range(2)]
     counted: dict[int, int] = {}
@@ -87,15 +87,15 @@ def test_spaces_beside_kills() -> None:
     assert (statistics.objects, statistics.tickets) == (statistics.names, 0)
     # What the killed left goes: private spaces and drafts with the next program, others by name.
     run_script("import courtyard")
-    _inspect.remove_orphans()
-    new = [info for info in _inspect.spaces() if info.path not in there]
+    _report.remove_orphans()
+    new = [info for info in _report.spaces() if info.path not in there]
     left = {info.name for info in new if info.kind != "private" or not info.in_use}
     ours = {name for name in left if name is not None and name.startswith(mark)}
     assert {name for name in left if name is None} == set()
     space.destroy()
     for name in ours - {kept}:
-        assert _inspect.remove(name)
-    assert not [info for info in _inspect.spaces() if info.name and info.name.startswith(mark)]
+        assert _report.remove(name)
+    assert not [info for info in _report.spaces() if info.name and info.name.startswith(mark)]
 
 
 def test_killed_between_a_name_and_its_object() -> None:

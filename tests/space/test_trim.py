@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 from tests.object.test_memory import folder, mountable
 from tests.support.children import run_command, running
 
@@ -160,7 +160,7 @@ def test_figures_agree() -> None:
         assert found.taken == taken
         assert found.used + found.free == found.size == in_units + free_units
         assert found.used <= in_units
-        assert _inspect.statistics(space) == space.statistics(), "what the command shows"
+        assert _report.statistics(space) == space.statistics(), "what the command shows"
 
 
 def test_what_was_given_back_is_zeros_for_nobody() -> None:

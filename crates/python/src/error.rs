@@ -1,4 +1,4 @@
-//! The engine's errors as Python's: the classes live in `courtyard._errors`.
+//! The engine's errors as Python's: the classes live in `courtyard._error`.
 
 use crate::deadline::{self, Limit, inside};
 use crate::ending;
@@ -8,10 +8,10 @@ use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyTimeoutError}
 use pyo3::prelude::*;
 use std::time::Duration;
 
-/// An instance of one of `courtyard._errors`' classes.
+/// An instance of one of `courtyard._error`' classes.
 pub fn named(py: Python<'_>, class: &str, message: String) -> PyErr {
     let made = py
-        .import("courtyard._errors")
+        .import("courtyard._error")
         .and_then(|module| module.getattr(class))
         .and_then(|class| class.call1((message,)));
     in_context(made)

@@ -34,7 +34,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// From the letter that `courtyard._value` chose: ctypes' own, and `int float object raw s`.
+    /// From the letter that `courtyard._value.declaration` chose: ctypes' own, and `int float object raw s`.
     pub fn parse(code: &str) -> Option<Format> {
         let integer = |width, signed| Format::Integer { width, signed };
         Some(match code {

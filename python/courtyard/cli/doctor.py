@@ -16,7 +16,7 @@ import typer
 from rich.text import Text
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 from courtyard.cli.output import (
     AnySpace,
     AsJson,
@@ -87,7 +87,7 @@ def versions() -> Iterator[Finding]:
 def place() -> Iterator[Finding]:
     """Look at the folder of the spaces: whether it can be made, is ours, and has room."""
     try:
-        folder = _inspect.folder()
+        folder = _report.folder()
         cy.Lock().close()
     except (cy.CourtyardError, OSError) as error:
         yield Finding(
@@ -149,23 +149,23 @@ def limits() -> Iterator[Finding]:
 def leftovers() -> Iterator[Finding]:
     """Look for what killed programs left."""
     try:
-        orphans = [info for info in _inspect.spaces() if info.orphaned]
+        orphans = [info for info in _report.spaces() if info.orphaned]
     except (cy.CourtyardError, OSError):
         return  # said already
     held = f"{len(orphans)}, {size(sum(info.nbytes for info in orphans))}" if orphans else "none"
     yield Finding("left by killed programs", not orphans, held, "courtyard rm --orphans")
-    unknown = [info.path.name for info in _inspect.spaces() if info.kind == "unknown"]
+    unknown = [info.path.name for info in _report.spaces() if info.kind == "unknown"]
     yield Finding(
         "files of other versions",
         not unknown,
         ", ".join(unknown) or "none",
-        f"when nothing uses them: rm them in {_inspect.folder()}",
+        f"when nothing uses them: rm them in {_report.folder()}",
     )
 
 
-def within(where: list[tuple[_inspect.SpaceInfo, cy.Space]]) -> Iterator[Finding]:
+def within(where: list[tuple[_report.SpaceInfo, cy.Space]]) -> Iterator[Finding]:
     """Look into spaces: what they take, and locks of the dead."""
-    found = [_inspect.statistics(space) for _, space in where]
+    found = [_report.statistics(space) for _, space in where]
     used, free, taken = (
         size(sum(getattr(figures, what) for figures in found)) for what in ("used", "free", "taken")
     )
@@ -173,7 +173,7 @@ def within(where: list[tuple[_inspect.SpaceInfo, cy.Space]]) -> Iterator[Finding
     dead = [
         f"{obj.label} in {title(info)} (pid {obj.holder.pid})"
         for info, space in where
-        for obj in _inspect.survey(space).objects
+        for obj in _report.survey(space).objects
         if obj.holder is not None and not obj.holder.alive
     ]
     yield Finding(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 from courtyard._statistics import Holder
 from courtyard.cli.output import (
     AsJson,
@@ -62,9 +62,9 @@ def inspect(
     """
     with refusals():
         place = opened(space) if space is not None else _home(name)
-        objects = list(_inspect.survey(place, name).objects)
+        objects = list(_report.survey(place, name).objects)
         if not objects and name in place:  # what looks like a glob is a name
-            objects = [_inspect.survey(place).find(name)]
+            objects = [_report.survey(place).find(name)]
         if not objects:
             refuse(f"no name matches {name!r} in {place!r}: `courtyard ls` shows what there is")
         contents = [_entries(place, obj, peek, unpickle) if peek else [] for obj in objects]
@@ -95,9 +95,9 @@ def _home(name: str) -> cy.Space:
     refuse(f"{name!r} is in the spaces {called}: say which, with --space")
 
 
-def _entries(place: cy.Space, obj: _inspect.ObjectInfo, count: int, unpickle: bool) -> list[Any]:
+def _entries(place: cy.Space, obj: _report.ObjectInfo, count: int, unpickle: bool) -> list[Any]:
     if not unpickle:
-        return _inspect.peek(place, obj.label, count)
+        return _report.peek(place, obj.label, count)
     found = place[obj.label]
     if isinstance(found, cy.Dict):
         return list(islice(found.items(), count))
@@ -106,7 +106,7 @@ def _entries(place: cy.Space, obj: _inspect.ObjectInfo, count: int, unpickle: bo
     return [found.value] if hasattr(found, "value") else []
 
 
-def _print(place: cy.Space, obj: _inspect.ObjectInfo, entries: list[Any]) -> None:
+def _print(place: cy.Space, obj: _report.ObjectInfo, entries: list[Any]) -> None:
     lines = table("", "")
     lines.show_header = False
     row(lines, "name", obj.label)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from courtyard import _inspect
+from courtyard import _report
 from courtyard.cli.output import (
     AnySpace,
     AsJson,
@@ -54,10 +54,10 @@ def ls(
         for info, place in places(space, private=everything):
             objects = [
                 obj
-                for obj in _inspect.survey(place).objects
+                for obj in _report.survey(place).objects
                 if (everything and not globs) or _matches(obj.name, globs)
             ]
-            found.append((info, _inspect.statistics(place), objects))
+            found.append((info, _report.statistics(place), objects))
     if as_json:
         print_json(
             [
@@ -84,7 +84,7 @@ def ls(
             if objects:
                 out.print(listing)
         if not found and not globs:
-            out.print(f"There are no spaces in {_inspect.folder()}.")
+            out.print(f"There are no spaces in {_report.folder()}.")
     if globs and not any(objects for *_, objects in found):
         refuse(f"no name matches {' or '.join(map(repr, globs))}{''.join(map(hint, globs))}")
 

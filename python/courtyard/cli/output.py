@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 MaybeSpace = Annotated[
@@ -72,17 +72,17 @@ def opened(url: str) -> cy.Space:
         refuse(f"there is no space {url!r}: `courtyard ls` shows what there is")
 
 
-def places(url: str | None, private: bool = False) -> list[tuple[_inspect.SpaceInfo, cy.Space]]:
+def places(url: str | None, private: bool = False) -> list[tuple[_report.SpaceInfo, cy.Space]]:
     """Open one space, or all of this user's; what cannot be opened is told of and left out."""
     if url is not None:
         space = opened(url)
         return [(info_of(space), space)]
     found = []
-    for info in _inspect.spaces():
+    for info in _report.spaces():
         if info.kind in ("draft", "unknown") or (info.kind == "private" and not private):
             continue
         try:
-            found.append((info, _inspect.enter(info)))
+            found.append((info, _report.enter(info)))
         except cy.NotFound:
             continue  # its last process has just left
         except (cy.CourtyardError, OSError) as error:
@@ -99,24 +99,24 @@ def homes(glob: str) -> list[tuple[str, cy.Space]]:
 
 def hint(glob: str) -> str:
     """Return what to add where no name matches: a space of that name may have been meant."""
-    is_space = any(info.name == glob for info in _inspect.spaces())
+    is_space = any(info.name == glob for info in _report.spaces())
     return f"; {glob!r} is a space: courtyard ls --space {quote(glob)}" if is_space else ""
 
 
-def info_of(space: cy.Space) -> _inspect.SpaceInfo:
+def info_of(space: cy.Space) -> _report.SpaceInfo:
     """Return what there is to say of an open space; this process does not use it."""
     path, figures = space._opened().path, space.statistics()
     in_use = figures.participants > 1
-    for info in _inspect.spaces():
+    for info in _report.spaces():
         if info.path == path:
             return dataclasses.replace(info, in_use=in_use)
     size = path.stat().st_blocks * 512  # a durable one is elsewhere
-    return _inspect.SpaceInfo(
+    return _report.SpaceInfo(
         path, "durable", None, in_use, False, size, figures.objects, len(space)
     )
 
 
-def title(info: _inspect.SpaceInfo) -> str:
+def title(info: _report.SpaceInfo) -> str:
     """Return how a space is called."""
     if info.name is not None:
         return info.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from courtyard import _inspect
+from courtyard import _report
 from courtyard._statistics import Held
 from courtyard.cli.output import (
     AnySpace,
@@ -33,7 +33,7 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
     """
     with refusals():
         found = [
-            (info, [process for process in _inspect.survey(place).processes if not process.is_self])
+            (info, [process for process in _report.survey(place).processes if not process.is_self])
             for info, place in places(space, private=True)
         ]
     if as_json:

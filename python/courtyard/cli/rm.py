@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import courtyard as cy
-from courtyard import _inspect
+from courtyard import _report
 from courtyard.cli.inspect import names
 from courtyard.cli.output import (
     AnySpace,
@@ -65,7 +65,7 @@ def rm(
         if orphans:
             gone = [
                 f"{info.kind} space {title(info)} ({size(info.nbytes)})"
-                for info in _inspect.remove_orphans(dry_run=dry_run)
+                for info in _report.remove_orphans(dry_run=dry_run)
             ]
         elif whole:
             gone = _whole(space or "default", dry_run, force)
@@ -82,10 +82,10 @@ def rm(
 
 def _whole(url: str, dry_run: bool, force: bool) -> list[str]:
     if dry_run:
-        processes = _inspect.survey(opened(url)).processes
+        processes = _report.survey(opened(url)).processes
         used = any(process.alive and not process.is_self for process in processes)
     else:
-        used = not _inspect.remove(url, force=force)
+        used = not _report.remove(url, force=force)
     if used and not force:
         refuse(
             f"the space {url!r} is used by others, see `courtyard ps`: nothing was removed; "
@@ -107,11 +107,11 @@ def _names(url: str | None, globs: list[str], dry_run: bool, force: bool) -> lis
         place = cy.Space("default", create=False) if url is None else opened(url)
     except cy.NotFound:
         _missing(url, globs[0])
-    chosen: dict[str, _inspect.ObjectInfo] = {}
+    chosen: dict[str, _report.ObjectInfo] = {}
     for glob in globs:
-        found = _inspect.survey(place, glob).objects
+        found = _report.survey(place, glob).objects
         if not found and glob in place:  # what looks like a glob is a name
-            found = (_inspect.survey(place).find(glob),)
+            found = (_report.survey(place).find(glob),)
         if not found:
             _missing(url, glob)
         chosen |= {obj.label: obj for obj in found}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import courtyard
-from courtyard._declaration import resolve
-from courtyard._factories import Factories
-from courtyard._publish import publish
+from courtyard._public import publish
+from courtyard._space.factory import Factories
+from courtyard._value.declaration import resolve
 from courtyard.multiprocessing import _proxy
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 from multiprocessing.context import *
 from typing import TYPE_CHECKING, Any
 
-from courtyard._publish import publish
+from courtyard._public import publish
 
 if TYPE_CHECKING:
     import courtyard

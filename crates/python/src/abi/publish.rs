@@ -75,7 +75,7 @@ pub fn renamed(slf: &Bound<'_, PyAny>, error: PyErr, title: &str, name: &str) ->
 /// The name of courtyard's own class that an object is of.
 fn public_name(object: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = object.py();
-    let module = py.import(intern!(py, "courtyard._name"))?;
+    let module = py.import(intern!(py, "courtyard._public"))?;
     let found = module.call_method1(intern!(py, "title_of"), (object.get_type(),))?;
     found.extract()
 }

@@ -40,7 +40,7 @@ pub fn is_unloadable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     if !SHOWING.get() {
         return Ok(false);
     }
-    let class = object.py().import("courtyard._loading")?;
+    let class = object.py().import("courtyard._codec.loading")?;
     object.is_instance(&class.getattr("Unloadable")?)
 }
 
@@ -67,7 +67,7 @@ fn failed<'py>(pickled: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py,
     if !error.is_instance_of::<PyException>(py) || error.is_instance_of::<PyMemoryError>(py) {
         return Err(error);
     }
-    let module = py.import("courtyard._loading")?;
+    let module = py.import("courtyard._codec.loading")?;
     let raised = error.clone_ref(py).into_value(py); // with its traceback
     if module
         .call_method1("is_of_a_handler", (&raised,))?
@@ -78,7 +78,7 @@ fn failed<'py>(pickled: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py,
     if SHOWING.get() {
         return module.call_method1("unloadable", (&raised, pickled));
     }
-    let errors = py.import("courtyard._errors")?;
+    let errors = py.import("courtyard._error")?;
     // An object of another space that is gone is gone for good: that says something of the value.
     let is_ours = error.is_instance(py, &errors.getattr("CourtyardError")?);
     if is_ours && !error.is_instance(py, &errors.getattr("NotFound")?) {
@@ -126,7 +126,7 @@ fn locate<'py>(
     if is_load_error(py, &error) {
         let located = LOCATE
             .get_or_try_init(py, || {
-                let module = py.import("courtyard._loading")?;
+                let module = py.import("courtyard._codec.loading")?;
                 module.getattr("locate").map(Bound::unbind)
             })
             .and_then(|found| call(found.bind(py), error.value(py).as_any()));
@@ -145,7 +145,7 @@ pub fn of_value(py: Python<'_>, error: PyErr, name: impl FnOnce() -> Option<Stri
             Some(name) => format!("Value {name}"),
             None => "a Value".into(),
         };
-        let module = py.import("courtyard._loading")?;
+        let module = py.import("courtyard._codec.loading")?;
         module.call_method1("belong", (error, title))
     })
 }
@@ -161,7 +161,7 @@ pub fn of(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
         let name = handle_of(object).and_then(|handle| handle.shown_name(py));
         let class = object.get_type().name()?;
         let title = name.map_or(class.to_string(), |name| format!("{class} {name}"));
-        let module = py.import("courtyard._loading")?;
+        let module = py.import("courtyard._codec.loading")?;
         module.call_method1("belong", (error.value(py), title))
     };
     belong().err().unwrap_or(error)

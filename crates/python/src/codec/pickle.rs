@@ -161,7 +161,7 @@ pub fn looking<T>(work: impl FnOnce() -> T) -> T {
 /// # Errors
 /// `MemoryError`.
 pub fn opaque(py: Python<'_>, length: usize) -> PyResult<Bound<'_, PyAny>> {
-    let module = py.import("courtyard._inspect")?;
+    let module = py.import("courtyard._codec.loading")?;
     module.call_method1("Opaque", (length,))
 }
 

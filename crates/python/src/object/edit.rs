@@ -130,7 +130,7 @@ fn require_changeable(value: &Bound<'_, PyAny>, instead: &str) -> PyResult<()> {
         return Ok(());
     }
     let py = value.py();
-    let module = py.import(intern!(py, "courtyard._immutable"))?;
+    let module = py.import(intern!(py, "courtyard._codec.immutable"))?;
     let is_immutable = module.call_method1(intern!(py, "is_immutable"), (value,))?;
     if !is_immutable.is_truthy()? {
         return Ok(());

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 /// Whether two objects are equal, as Python has it; arrays and the like, whose comparison is no single
-/// truth, if they are so as a whole (`courtyard._equality`). Identity counts, as in a list.
+/// truth, if they are so as a whole (`courtyard._codec.equality`). Identity counts, as in a list.
 ///
 /// # Errors
 /// What the comparison raises; `TypeError` for what cannot be compared as a whole.
@@ -19,7 +19,7 @@ pub fn equal(left: &Bound<'_, PyAny>, right: &Bound<'_, PyAny>) -> PyResult<bool
         Err(error) if !is_ambiguous(left.py(), &error) => return Err(error),
         _ => {}
     }
-    let module = left.py().import("courtyard._equality")?;
+    let module = left.py().import("courtyard._codec.equality")?;
     module.call_method1("same", (left, right))?.extract()
 }
 

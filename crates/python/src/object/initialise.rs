@@ -25,7 +25,7 @@ pub fn initialise(
     }
     let py = object.py();
     let keywords = keywords.map_or_else(|| PyDict::new(py), Clone::clone);
-    let module = py.import(intern!(py, "courtyard._subclass"))?;
+    let module = py.import(intern!(py, "courtyard._object.subclass"))?;
     let initialise = module.getattr(intern!(py, "initialise"))?;
     initialise.call1((object, arguments, keywords)).map(drop)
 }

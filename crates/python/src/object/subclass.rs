@@ -1,7 +1,7 @@
 //! Objects of classes of programs that have an `__init__`: it says with which arguments they are made.
 //!
 //! `__new__` gives such an object a handle of nothing (`Handle::unmade`), with which every operation
-//! fails. When `__init__` calls ours, `courtyard._subclass` makes an object of courtyard's own class, and
+//! fails. When `__init__` calls ours, `courtyard._object.subclass` makes an object of courtyard's own class, and
 //! what that has natively becomes the other's (`adopt`).
 
 use super::class::{Object, require_handle};

@@ -14,7 +14,7 @@ use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 /// How far apart, in bytes, elements may be to be read with what is between them.
 const LINE: usize = 64;
 
-/// `vector[key]`: what is no word is `courtyard._array`'s affair.
+/// `vector[key]`: what is no word is `courtyard._value.array`'s affair.
 ///
 /// # Errors
 /// IndexError and TypeError as ctypes raises them; those of the handle.

@@ -10,7 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::ffi::CString;
 
-/// What the elements are, and how many: as `courtyard._array` found it.
+/// What the elements are, and how many: as `courtyard._value.array` found it.
 #[derive(FromPyObject)]
 pub struct Plan {
     /// A letter of `Format`; `raw` for elements that are no single word.

@@ -98,7 +98,7 @@ pub fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
 
 fn shut_down_saying(py: Python<'_>, message: String) -> PyErr {
     let made = py
-        .import("courtyard._errors")
+        .import("courtyard._error")
         .and_then(|module| module.getattr("ShutDown"))
         .and_then(|class| class.call1((message,)));
     in_context(made)

@@ -1,0 +1,170 @@
+"""Values that cannot be loaded: what ``LoadError`` says of them, and what a repr shows instead."""
+
+from __future__ import annotations
+
+import sys
+
+from courtyard import _error
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+# Of a pickle with more operations only the first are looked at; of a long key only the start.
+_MOST_OPERATIONS = 100_000
+_MOST_LETTERS = 80
+
+
+class Unloadable:
+    """Stands in a repr for a value or key that cannot be loaded."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return f"<cannot load: {self._name}>"
+
+
+class Opaque:
+    """What stands for a value that is a pickle: it is not loaded."""
+
+    __slots__ = ("nbytes",)
+
+    def __init__(self, nbytes: int) -> None:
+        """Stand for a pickle of so many bytes."""
+        self.nbytes = nbytes
+
+    def __repr__(self) -> str:
+        """Say what it stands for."""
+        return f"<pickle, {self.nbytes} bytes>"
+
+
+def unloadable(error: BaseException, pickled: bytes) -> Unloadable:
+    """Return what a repr shows of a value whose loading raised an error."""
+    found = getattr(error, "class_name", "") or _culprit(error, pickled)[0]
+    return Unloadable(found.rpartition(".")[2] or type(error).__name__)
+
+
+def is_of_a_handler(error: BaseException) -> bool:
+    """Say whether a signal handler raised an error, which then says nothing of what was loaded.
+
+    A handler is called with a signal's number and the frame that it interrupts, which becomes its
+    caller: no other function has its own caller as an argument.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        caller = trace.tb_frame.f_back
+        if caller is not None:
+            for value in trace.tb_frame.f_locals.values():
+                values = value if isinstance(value, tuple) else (value,)  # of ``*arguments``
+                if any(each is caller for each in values):
+                    return True
+        trace = trace.tb_next
+    return False
+
+
+def load_error(error: BaseException, pickled: bytes) -> Any:
+    """Return the LoadError for what loading a pickle raised."""
+    name, is_missing = _culprit(error, pickled)
+    why = f"{type(error).__name__}: {error}"
+    if is_missing:
+        why = (
+            f"{name} cannot be found in this process: {why}; a class must be importable under that "
+            "name by each process that loads its objects"
+        )
+    elif name:
+        why = f"{name} cannot be built: {why}"
+    made = _error.LoadError(f"cannot load a stored value: {why}")
+    made._class_name, made._why = name, why
+    return made
+
+
+def locate(error: Any, place: str, *key: object) -> None:
+    """Add to a LoadError which value it was, if that is not known yet."""
+    if error._why and not error._place:
+        if key:
+            shown = repr(key[0])
+            most = _MOST_LETTERS
+            place += f" {shown if len(shown) <= most else shown[:most] + '...'}"
+        error._place = place
+        _say(error)
+
+
+def belong(error: Any, title: str) -> None:
+    """Add to a LoadError which object the value is in, if that is not known yet."""
+    if error._why and not error._object:
+        error._object = title
+        _say(error)
+
+
+def _say(error: Any) -> None:
+    of = f" of {error._object}" if error._object else ""
+    error.args = (f"cannot load {error._place or 'a stored value'}{of}: {error._why}",)
+
+
+def _culprit(error: BaseException, pickled: bytes) -> tuple[str, bool]:
+    """Return the class or function that could not be found or built, as far as it can be told.
+
+    The first that is not there; else one that the error or its traceback names; else the first.
+    """
+    try:
+        found = list(dict.fromkeys(_globals(pickled)))
+    except Exception:  # a pickle that is broken
+        found = []
+    if isinstance(error, AttributeError | ImportError):
+        for module, name in found:
+            if not _is_there(module, name):
+                return f"{module}.{name}", True
+    said, names = str(error), {f.rpartition(".")[0] for f in _frames(error)}
+    named = [each for each in found if each[1] in names or f"{each[1]}." in said]
+    for module, name in named or found:
+        return f"{module}.{name}", False
+    return "", False
+
+
+def _is_there(module: str, name: str) -> bool:
+    found: Any = sys.modules.get(module)
+    if found is None:
+        return False
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is not None
+
+
+def _frames(error: BaseException) -> Iterator[str]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame.f_code.co_qualname
+        trace = trace.tb_next
+
+
+def _globals(pickled: bytes) -> Iterator[tuple[str, str]]:
+    """Iterate over the classes and functions that a pickle names, as (module, name)."""
+    from itertools import islice
+    from pickletools import genops
+
+    memo: list[Any] = []
+    texts: list[Any] = []  # what was pushed: a text, or None
+    argument: Any
+    for code, argument, _ in islice(genops(pickled), _MOST_OPERATIONS):
+        match code.name:
+            case "GLOBAL":
+                module, _, name = argument.partition(" ")
+                yield module, name
+                texts.append(None)
+            case "STACK_GLOBAL":
+                module, name = texts[-2:]
+                if isinstance(module, str) and isinstance(name, str):
+                    yield module, name
+                texts.append(None)
+            case "MEMOIZE":
+                memo.append(texts[-1] if texts else None)
+            case "BINGET" | "LONG_BINGET":
+                texts.append(memo[argument] if argument < len(memo) else None)
+            case "BINPUT" | "LONG_BINPUT" | "PROTO" | "FRAME" | "MARK":
+                pass
+            case _:
+                texts.append(argument if isinstance(argument, str) else None)

@@ -1,0 +1,379 @@
+"""``Dict``: a dict among processes and threads."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from functools import partial
+from sys import _getframe
+
+from courtyard import _native
+from courtyard._container.copy import deep
+from courtyard._container.iteration import iterate
+from courtyard._container.table import Table
+from courtyard._object.name import quoted
+from courtyard._object.object import content_of, once
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import FrameType
+    from typing import Any, Self, overload
+
+    from _typeshed import SupportsKeysAndGetItem
+    from typing_extensions import TypeVar
+
+    _K = TypeVar("_K", default=Any)
+    _V = TypeVar("_V", default=Any)
+    _OtherK = TypeVar("_OtherK")
+    _OtherV = TypeVar("_OtherV")
+
+    class _Native(_native.Dict[_K, _V], MutableMapping[_K, _V]):
+        """What it is registered as, below."""
+
+else:
+    _Native = _native.Dict
+
+
+class Dict(Table, _Native["_K", "_V"]):
+    """A dict among processes and threads.
+
+    All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys
+    are compared by a canonical form, since ``hash(str)`` differs between processes: None, texts,
+    bytes, numbers, and tuples and frozensets of these are the same key when they are equal. Other
+    hashable objects are the same key when their pickles are equal.
+
+    **Values are copies**, as with a Manager: ``d[k].append(1)`` changes a copy. Use ``edit`` or
+    ``mutate``, or store the changed value again. Large values are copied once each way. A NumPy
+    array or a DataFrame that a call returns is the caller's own and may be written to;
+    ``get(key, copy=False)`` gives a read-only view of a large one, without a copy.
+
+    Reading takes no lock. Each change is seen whole; ``update``, ``|=``, ``set_many`` and ``clear``
+    are one change each. Iteration goes over a snapshot of the keys and never raises for a change
+    by others; ``copy()``, ``dict(d)`` and ``{**d}`` are of one moment. ``next(iter(d))`` and
+    ``next(reversed(d))`` read one key alone; the second call of ``next`` takes a snapshot of the
+    keys, and goes over those of them that were there at the first call. ``get_lock()`` keeps all
+    other writers out for more than one operation.
+
+    Beyond ``dict``: ``increment``, ``compare_exchange``, ``mutate``, ``edit``, ``get_many``,
+    ``set_many``, ``get_lock``, ``wait_for``, ``version``; ``move_to_end`` and
+    ``popitem(last=False)`` as in ``OrderedDict``.
+
+    A killed process has changed a key wholly or not at all; what a call that returned has stored
+    stays. Its lock is free again.
+
+    >>> import courtyard as cy
+    >>> d = cy.Dict(a=1)
+    >>> d["b"] = [2, 3]
+    >>> d
+    <courtyard.Dict: {'a': 1, 'b': [2, 3]}>
+    >>> d.increment("a"), d.pop("b"), len(d)
+    (2, [2, 3], 1)
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # what it is filled with says what it holds, as in dict
+
+        @overload
+        def __init__(self, /) -> None: ...
+        @overload
+        def __init__(self: Dict[str, _V], /, **kwargs: _V) -> None: ...
+        @overload
+        def __init__(self, mapping: SupportsKeysAndGetItem[_K, _V], /) -> None: ...
+        @overload
+        def __init__(
+            self: Dict[str, _V], mapping: SupportsKeysAndGetItem[str, _V], /, **kwargs: _V
+        ) -> None: ...
+        @overload
+        def __init__(self, pairs: Iterable[tuple[_K, _V]], /) -> None: ...
+        @overload
+        def __init__(
+            self: Dict[str, _V], pairs: Iterable[tuple[str, _V]], /, **kwargs: _V
+        ) -> None: ...
+        def __init__(self, /, *args: Any, **kwargs: Any) -> None: ...
+
+        @classmethod
+        @overload
+        def fromkeys(
+            cls, iterable: Iterable[_OtherK], value: None = None, /
+        ) -> Dict[_OtherK, Any | None]: ...
+        @classmethod
+        @overload
+        def fromkeys(
+            cls, iterable: Iterable[_OtherK], value: _OtherV, /
+        ) -> Dict[_OtherK, _OtherV]: ...
+        @classmethod
+        def fromkeys(cls, iterable: Any, value: Any = None, /) -> Dict[Any, Any]: ...
+
+    else:
+
+        def __init__(self, /, *args, **kwargs):
+            """Fill it as ``dict`` does: from a mapping or pairs, and keywords."""
+            if len(args) > 1:
+                name = type(self).__name__
+                raise TypeError(f"{name} expected at most 1 argument, got {len(args)}")
+            self.update(*args, **kwargs)
+
+        @classmethod
+        def fromkeys(cls, iterable, value=None, /):
+            """Make a Dict with these keys, all of one value.
+
+            >>> import courtyard as cy
+            >>> cy.Dict.fromkeys("ab", 0)
+            <courtyard.Dict: {'a': 0, 'b': 0}>
+            """
+            made = cls()
+            made.update(dict.fromkeys(iterable, value))
+            return made
+
+    @classmethod
+    def _gathered(cls, *initial: Any) -> tuple[Any, ...]:
+        if len(initial) != 1 or hasattr(initial[0], "keys"):
+            return initial
+        return (dict(initial[0]),)
+
+    def update(self, other: Any = (), /, **kwargs: Any) -> None:
+        """Store what a mapping or an iterable of pairs has, and the keywords: all, or nothing.
+
+        Others see all of it at once. Waits while another holds ``get_lock()``. Raises what the
+        argument raises, what pickling a value raises, and SpaceFull; then nothing has changed. A
+        process killed meanwhile has stored all, or nothing. As dict.update.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict(a=1)
+        >>> d.update({"b": 2}, c=3)
+        >>> dict(d)
+        {'a': 1, 'b': 2, 'c': 3}
+        """
+        if kwargs or type(other) is not dict:
+            other = dict(_plain(other), **kwargs)
+        if len(other) == 1:
+            [(key, value)] = other.items()
+            self[key] = value
+        elif other:
+            self._change_all(other, [])
+
+    def set_many(self, mapping: Any, /) -> None:
+        """Store the values of many keys at once, all or none, as ``update`` does.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict()
+        >>> d.set_many({"a": 1, "b": 2})
+        >>> sorted(d)
+        ['a', 'b']
+        """
+        self.update(mapping)
+
+    def get_many(self, keys: Iterable[_K], /) -> dict[_K, _V]:
+        """Return the values of those of the keys that there are, as they stood at one moment.
+
+        Reads them again if another writer changed the dict in between; after 30 such attempts, it
+        holds ``get_lock()`` for the next. Raises TypeError for a key that cannot be hashed.
+
+        >>> import courtyard as cy
+        >>> cy.Dict(a=1, b=2, c=3).get_many(["c", "a", "z"])
+        {'c': 3, 'a': 1}
+        """
+        return self._find_all(list(keys))
+
+    def keys(self) -> KeysView[_K]:
+        """Return a view of the keys: set-like, live; its iteration is over a snapshot.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict(a=1)
+        >>> keys = d.keys(); d["b"] = 2; sorted(keys), keys & {"b", "c"}
+        (['a', 'b'], {'b'})
+        """
+        return _Keys(self, _getframe(1))
+
+    def values(self) -> ValuesView[_V]:
+        """Return a view of the values; its iteration is over a snapshot.
+
+        >>> import courtyard as cy
+        >>> sum(cy.Dict(a=1, b=2).values())
+        3
+        """
+        return _Values(self)
+
+    def items(self) -> ItemsView[_K, _V]:
+        """Return a view of keys and values: set-like, live; its iteration is over a snapshot.
+
+        Keys and values are together as they stood at one moment.
+
+        >>> import courtyard as cy
+        >>> list(cy.Dict(a=1, b=2).items())
+        [('a', 1), ('b', 2)]
+        """
+        return _Items(self)
+
+    def copy(self) -> dict[_K, _V]:
+        """Return a plain dict of all that is here, as it stood at one moment; O(length).
+
+        >>> import courtyard as cy
+        >>> cy.Dict(a=1).copy()
+        {'a': 1}
+        """
+        return self._copied()
+
+    def __copy__(self) -> Any:
+        """Return what ``copy()`` does: plain data, for ``copy.copy``."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return a plain dict with copies of all that is in it, for ``copy.deepcopy``."""
+        return deep(self, memo, {}, dict.update, self._items)
+
+    def __iter__(self) -> Iterator[_K]:
+        """Iterate over a snapshot of the keys; ``next(iter(d))`` reads the first alone.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict(a=1, b=2, c=3)
+        >>> next(iter(d)), next(reversed(d)), next(iter(d.items()))
+        ('a', 'c', ('a', 1))
+        """
+        return iterate(len(self), self._keys, partial(self._first_key, False), _getframe(1))
+
+    def __reversed__(self) -> Iterator[_K]:
+        """Iterate over a snapshot of the keys, the last put in first."""
+        return _backwards(self, self._keys, self._first_key, _getframe(1))
+
+    def __or__(self, other: Mapping[_OtherK, _OtherV]) -> dict[_K | _OtherK, _V | _OtherV]:
+        """Return a plain dict of both, the values of the right one first."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.copy() | dict(_plain(other))  # type: ignore[return-value]
+
+    def __ror__(self, other: Mapping[_OtherK, _OtherV]) -> dict[_K | _OtherK, _V | _OtherV]:
+        """Return a plain dict of both, the values of this one first."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(_plain(other)) | self.copy()
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
+        """Store what a mapping or pairs have, all at once."""
+        self.update(other)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Compare keys and values, with a Dict or any mapping."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        if isinstance(other, Dict) and other._identity() == self._identity():
+            return True
+        return len(self) == len(other) and self.copy() == dict(_plain(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @once
+    def __repr__(self) -> str:
+        """Say what it is and what is in it; of itself inside itself, ``...``."""
+        content = "closed" if self._closed else repr(_native.showing(self.copy))
+        return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
+
+    def __str__(self) -> str:
+        """Return what ``str`` of the builtin does: what is in it, as a Manager's dict has it."""
+        return repr(self) if self._closed else content_of(self)
+
+    def _getvalue(self) -> Any:
+        """Return what ``copy()`` does: for programs written for a Manager."""
+        return self.copy()
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of the handle; the content is shared memory: see statistics()."""
+        return object.__sizeof__(self)
+
+
+def _plain(other: Any) -> Any:
+    """Return a Dict's content as it stood at one moment; anything else as it is."""
+    return other.copy() if isinstance(other, Dict) else other
+
+
+def _backwards(of: Any, read: Any, first: Any, frame: FrameType) -> Iterator[Any]:
+    """Return an iterator that goes from the last to the first."""
+
+    def read_backwards(begun: Any) -> list[Any]:
+        found: list[Any] = read(begun)
+        found.reverse()
+        return found
+
+    return iterate(len(of), read_backwards, partial(first, True), frame)
+
+
+class _Keys(KeysView):  # type: ignore[type-arg]
+    __slots__ = ("_place",)
+
+    _mapping: Dict[Any, Any]
+
+    def __init__(self, mapping: Dict[Any, Any], frame: FrameType) -> None:
+        super().__init__(mapping)
+        self._place = id(frame), frame.f_lasti
+
+    def __iter__(self) -> Iterator[Any]:
+        frame = _getframe(1)
+        place = id(frame), frame.f_lasti
+        mapping = self._mapping
+        if place != self._place:
+            return iterate(len(mapping), mapping._keys, partial(mapping._first_key, False), frame)
+        # Made and gone over by one instruction: dict(d), {**d}, plain.update(d), which go on to
+        # ask for the value of each key. They get those of the same moment.
+        return iter(_native.begin_merge(mapping, place))
+
+    def __reversed__(self) -> Iterator[Any]:
+        mapping = self._mapping
+        return _backwards(mapping, mapping._keys, mapping._first_key, _getframe(1))
+
+    def __repr__(self) -> str:
+        return f"dict_keys({_native.showing(self._mapping._keys)!r})"
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
+        return set(it)
+
+
+class _Items(ItemsView):  # type: ignore[type-arg]
+    __slots__ = ()
+
+    _mapping: Dict[Any, Any]
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        mapping = self._mapping
+        first = partial(mapping._first_item, False)
+        return iterate(len(mapping), mapping._items, first, _getframe(1))
+
+    def __reversed__(self) -> Iterator[tuple[Any, Any]]:
+        mapping = self._mapping
+        return _backwards(mapping, mapping._items, mapping._first_item, _getframe(1))
+
+    def __contains__(self, item: object) -> bool:
+        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
+
+    def __repr__(self) -> str:
+        return f"dict_items({_native.showing(self._mapping._items)!r})"
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
+        return set(it)
+
+
+class _Values(ValuesView):  # type: ignore[type-arg]
+    __slots__ = ()
+
+    _mapping: Dict[Any, Any]
+
+    def _first(self, last: bool) -> tuple[list[Any], Any]:
+        found, begun = self._mapping._first_item(last)
+        return [value for _, value in found], begun
+
+    def __iter__(self) -> Iterator[Any]:
+        first = partial(self._first, False)
+        return iterate(len(self), self._mapping._values, first, _getframe(1))
+
+    def __reversed__(self) -> Iterator[Any]:
+        return _backwards(self, self._mapping._values, self._first, _getframe(1))
+
+    def __repr__(self) -> str:
+        return f"dict_values({_native.showing(lambda: list(self))!r})"
+
+
+MutableMapping.register(Dict)
+_native.install(Dict)

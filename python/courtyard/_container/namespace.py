@@ -1,0 +1,123 @@
+"""``Namespace``: attributes among processes and threads."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from courtyard import _native
+from courtyard._container.copy import deep
+from courtyard._container.table import Table
+from courtyard._object.name import quoted
+from courtyard._object.object import once
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+_Map: Any = _native.Dict
+
+
+class Namespace(Table, _Map):  # type: ignore[misc]
+    """Attributes among processes and threads, as those of a Manager's Namespace.
+
+    Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and
+    ``ns.close`` are yours, and what other objects have as methods are functions: with a key for
+    the attribute ``courtyard.increment(ns, "x")``, ``mutate``, ``edit`` and ``compare_exchange``;
+    and ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``statistics``, ``check``, ``close``,
+    ``name`` and ``space``. Values are copies.
+
+    A killed process has changed an attribute wholly or not at all.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(x=1)
+    >>> ns.y = [2]
+    >>> ns
+    Namespace(x=1, y=[2])
+    >>> del ns.x
+    >>> ns.x
+    Traceback (most recent call last):
+    AttributeError: 'Namespace' object has no attribute 'x'
+    """
+
+    __slots__ = ("__dict__",)  # names with an underscore: this handle's own
+
+    if TYPE_CHECKING:  # they are the user's, as all others
+        check: Any
+        name: Any
+        space: Any
+        statistics: Any
+
+    def __init__(self, /, **attributes: Any) -> None:
+        """Set the attributes that are given as keywords."""
+        if attributes:
+            _Map._change_all(self, attributes, [])
+
+    def __getattribute__(self, name: str) -> Any:
+        """Return a shared attribute; names with an underscore are the object's own."""
+        if name.startswith("_"):
+            return _Map.__getattribute__(self, name)
+        try:
+            return _Map.__getitem__(self, name)
+        except KeyError:
+            raise _missing(self, name) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a shared attribute."""
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            _Map.__setitem__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Delete a shared attribute. Raises AttributeError if there is none."""
+        if name.startswith("_"):
+            object.__delattr__(self, name)
+            return
+        try:
+            _Map.__delitem__(self, name)
+        except KeyError:
+            raise _missing(self, name) from None
+
+    def __copy__(self) -> SimpleNamespace:
+        """Return a plain namespace of all attributes, as they stood at one moment."""
+        return SimpleNamespace(**dict(_Map._items(self)))
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return a plain namespace with copies of all attributes, for ``copy.deepcopy``."""
+        items = lambda: _Map._items(self)  # noqa: E731
+        return deep(self, memo, SimpleNamespace(), lambda made, new: vars(made).update(new), items)
+
+    def _getvalue(self) -> SimpleNamespace:
+        """Return a plain namespace: for programs written for a Manager."""
+        return self.__copy__()
+
+    def __dir__(self) -> list[str]:
+        """Name the shared attributes."""
+        return sorted(_Map._keys(self))
+
+    def __eq__(self, other: object) -> bool:
+        """Compare attributes with another Namespace's."""
+        if not isinstance(other, Namespace):
+            return NotImplemented
+        return dict(_Map._items(self)) == dict(_Map._items(other))
+
+    __hash__ = None  # type: ignore[assignment]
+    __iter__ = None  # as the standard one, which is no container
+
+    def __bool__(self) -> bool:
+        """Be true, also without attributes."""
+        return True
+
+    @once
+    def __repr__(self) -> str:
+        """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
+        if self._closed:
+            return f"<courtyard.{type(self).__name__}: closed>"
+        items = _native.showing(lambda: _Map._items(self))
+        items = ", ".join(f"{name}={value!r}" for name, value in items)
+        return f"{type(self).__name__}{quoted(self)}({items})"
+
+
+def _missing(obj: Namespace, name: str) -> AttributeError:
+    message = f"{type(obj).__name__!r} object has no attribute {name!r}"
+    return AttributeError(message, name=name, obj=obj)

@@ -1,0 +1,200 @@
+"""``NestedDict``: a Dict in which dicts and lists are shared ones, at any depth."""
+
+from __future__ import annotations
+
+from courtyard import _native
+from courtyard._container.copy import at_one_moment
+from courtyard._container.dict import Dict
+from courtyard._container.list import List
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, SupportsIndex, TypeVar
+
+    _K = TypeVar("_K")
+    _V = TypeVar("_V")
+    _T = TypeVar("_T")
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "..."  # in signatures
+
+
+_ABSENT: Any = _Absent()
+
+
+class NestedDict(Dict["_K", "_V"]):
+    """A Dict in which the dicts and lists that are stored become shared ones, at any depth.
+
+    So ``d["a"]["b"] = 1`` is seen by all, and ``d["a"].increment("b")`` is exact. A dict becomes a
+    NestedDict and a list a ``courtyard.List`` of the same kind, both of this dict's space. That
+    goes for plain dicts and lists, however they are stored, and for those in them; not for
+    subclasses, nor for what is in other values, as in tuples: **these are copies**, as in ``Dict``.
+    What is shared already is stored as it is, so one dict may be in several places, or in itself.
+
+    All else is as in ``Dict``. Storing a tree is one change: others see all of it, or nothing. Each
+    dict and list in it is an object of its own, of some 1500 bytes; to look one up takes
+    microseconds, so keep ``inner = d["a"]`` for many operations. It lives on in ``inner`` when the
+    key has another value.
+
+    If storing raises, nothing has changed. A process that is killed meanwhile has stored the whole
+    tree, or nothing.
+
+    >>> import courtyard as cy
+    >>> d = cy.NestedDict(a={"n": 1}, l=[{"x": 1}])
+    >>> d["a"]["n"] += 1; d["l"].append([3])
+    >>> d["a"].increment("n"), d["l"][1][0]
+    (3, 3)
+    >>> d == {"a": {"n": 3}, "l": [{"x": 1}, [3]]}
+    True
+    """
+
+    __slots__ = ()
+
+    def __setitem__(self, key: _K, value: Any, /) -> None:
+        """Store a value; a dict or a list in it becomes a shared one."""
+        if type(value) not in _KINDS:
+            Dict.__setitem__(self, key, value)
+            return
+        with _Sharing(self) as share:
+            Dict.__setitem__(self, key, share(value))
+
+    def setdefault(self, key: _K, default: Any = None, /) -> Any:
+        """Return the value of a key; store default there first if there is none. Atomic."""
+        if type(default) not in _KINDS:
+            return Dict.setdefault(self, key, default)
+        found = self.get(key, _ABSENT)
+        if found is not _ABSENT:
+            return found
+        with _Sharing(self) as share:
+            return Dict.setdefault(self, key, share(default))
+
+    def increment(self, key: _K, n: Any = 1, default: Any = 0) -> _V:
+        """Add n to the value of a key atomically and return the new value, as ``Dict`` does."""
+        if type(n) not in _KINDS:
+            return Dict.increment(self, key, n, default)
+        return self.mutate(key, lambda value: value + n, default)  # type: ignore[no-any-return]
+
+    def compare_exchange(self, key: _K, expected: Any, new: Any) -> bool:
+        """Store a new value if that of a key equals what is expected, as ``Dict`` does."""
+        with _Sharing(self) as share:
+            return Dict.compare_exchange(self, key, expected, share(new))
+
+    def mutate(self, key: _K, fn: Callable[[Any], Any], default: Any = _ABSENT) -> Any:
+        """Replace the value of a key by fn(value) and return that, as ``Dict`` does.
+
+        ``fn`` may be called again, if another writer changed the dict in between.
+        """
+        given = () if default is _ABSENT else (default,)
+        with _Sharing(self) as share:
+            return Dict.mutate(self, key, lambda value: share(fn(value)), *given)
+
+    def to_plain(self) -> dict[Any, Any]:
+        """Return all of it as plain dicts and lists, as it stood at one moment: to save, for json.
+
+        Other containers in it become builtins too, in tuples and objects as well; locks and queues
+        stay handles. What is in two places, or in itself, is so in the result. It reads everything,
+        and again if another writer changed something in between; after 30 such attempts, it holds
+        the locks of all the containers for the next. O(size), some microseconds for each container.
+
+        >>> import courtyard as cy, json
+        >>> d = cy.NestedDict(a={"n": [1, 2]})
+        >>> json.dumps(d.to_plain())
+        '{"a": {"n": [1, 2]}}'
+        """
+        return at_one_moment(self)  # type: ignore[no-any-return]
+
+    def _change_all(self, pairs: dict[Any, Any], gone: list[Any]) -> None:
+        with _Sharing(self) as share:
+            shared = {key: share(value) for key, value in list(pairs.items())}
+            Dict._change_all(self, shared, gone)
+
+
+class NestedList(List["_T"]):
+    """A List in a NestedDict: the dicts and lists stored in it become shared ones, too.
+
+    >>> import courtyard as cy
+    >>> x = cy.NestedDict(l=[])["l"]
+    >>> x.append({"n": 1}); x[0]["n"] = 2
+    >>> x
+    <courtyard.NestedList: [<courtyard.NestedDict: {'n': 2}>]>
+    """
+
+    __slots__ = ()
+
+    def __setitem__(self, key: Any, value: Any, /) -> None:
+        """Store a value, or the values of an iterable in place of a slice."""
+        with _Sharing(self) as share:
+            shared = [share(each) for each in value] if isinstance(key, slice) else share(value)
+            List.__setitem__(self, key, shared)
+
+    def append(self, value: Any, /) -> None:
+        """Put a value at the end."""
+        with _Sharing(self) as share:
+            List.append(self, share(value))
+
+    def insert(self, index: SupportsIndex, value: Any, /) -> None:
+        """Put a value before that with the index."""
+        with _Sharing(self) as share:
+            List.insert(self, index, share(value))
+
+    def _extend(self, values: list[Any], front: bool) -> None:
+        with _Sharing(self) as share:
+            List._extend(self, [share(value) for value in values], front)
+
+
+class _Sharing:
+    """Makes shared ones of dicts and lists, beside the container that is to hold them.
+
+    What was made for a change that failed is given back at once, cycles too. A change may have
+    happened all the same, when a signal handler raises just after it: then all of it stays.
+    """
+
+    __slots__ = ("_holder", "_inner", "_made", "_sources")
+
+    def __init__(self, holder: Any) -> None:
+        self._holder = holder
+        self._made: dict[int, Any] = {}  # by the address of what each was made of
+        self._sources: list[Any] = []  # which has to stay where it is meanwhile
+        self._inner = 0  # how often those that were made hold each other
+
+    def __enter__(self) -> Callable[[Any], Any]:
+        return self._share
+
+    def __exit__(self, class_: Any, *_error: Any) -> Literal[False]:
+        if class_ is not None and not self._is_stored():
+            for made in self._made.values():
+                made.clear()
+                made.close()
+        return False
+
+    def _is_stored(self) -> bool:
+        """Say whether anything but this, and what was made, holds any of what was made."""
+        references = sum(_native.figures(made)[2]["references"] for made in self._made.values())
+        stored: bool = references > len(self._made) + self._inner
+        return stored
+
+    def _share(self, value: Any) -> Any:
+        kind = _KINDS.get(type(value))
+        if kind is None:
+            return value
+        if id(value) in self._made:
+            return self._made[id(value)]
+        self._sources.append(value)
+        made = self._made[id(value)] = self._holder._beside(kind)
+        if kind is NestedDict:
+            pairs = {key: self._share_inner(each) for key, each in value.items()}
+            if pairs:
+                Dict._change_all(made, pairs, [])
+        elif value:
+            List._extend(made, [self._share_inner(each) for each in value], False)
+        return made
+
+    def _share_inner(self, value: Any) -> Any:
+        self._inner += type(value) in _KINDS
+        return self._share(value)
+
+
+_KINDS: dict[Any, Any] = {dict: NestedDict, list: NestedList}

@@ -1,0 +1,188 @@
+"""What every object can do, as functions: a Structure's own field names hide the methods."""
+
+from __future__ import annotations
+
+from courtyard import _native
+from courtyard._object.name import name_of, space_of
+from courtyard._object.object import Shared
+from courtyard._value.array import Array, RawArray
+from courtyard._value.value import RawValue, Value
+
+TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from courtyard._space.space import Space
+    from courtyard._statistics import ObjectStatistics
+
+_CLASSES = (Value, RawValue, Array, RawArray)
+
+
+def _class_of(obj: Any) -> Any:
+    if isinstance(obj, Shared):
+        return type(obj)
+    for cls in _CLASSES:
+        if isinstance(obj, cls):
+            return cls
+    raise TypeError(f"expected a courtyard object, found {type(obj).__name__}")
+
+
+def wait_for(obj: Any, x: Any, timeout: float | None = None) -> Any:
+    """Wait until a condition on a shared object holds; return what it returned, or False.
+
+    ``x`` is called with the value (of a Value) or the object (any other) if it can be called,
+    else compared with that. It sleeps without using the CPU, is woken by the change, and gives
+    up after ``timeout`` seconds. Ctrl-C works at once. If a writer dies, waiters are still woken.
+
+    >>> import courtyard as cy
+    >>> cy.wait_for(cy.Value("i", 3), lambda n: n > 2)
+    True
+    """
+    return _class_of(obj).wait_for(obj, x, timeout)
+
+
+def _method(obj: Any, name: str) -> Any:
+    cls = _class_of(obj)
+    method = getattr(cls, name, None)
+    if method is None:
+        raise TypeError(f"a courtyard.{cls.__name__} has no {name}()")
+    for home in type(obj).__mro__:
+        if "_given_lock" in vars(home):  # made for a lock of the user's: its methods take that
+            own = vars(home).get(name)
+            return own if callable(own) else method
+    return method
+
+
+def get_lock(obj: Any) -> Any:
+    """Return the lock of a container or a value, for ``with``: all other writers wait meanwhile.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(done=0, left=9)
+    >>> with cy.get_lock(ns):
+    ...     ns.done += 1; ns.left -= 1
+    """
+    return _method(obj, "get_lock")(obj)
+
+
+def increment(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Add to a number at once, and return the sum: a Value's, or that under a key or attribute.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(done=0)
+    >>> cy.increment(ns, "done"), cy.increment(ns, "seen", 5, default=10)
+    (1, 15)
+    """
+    return _method(obj, "increment")(obj, *arguments, **keywords)
+
+
+def compare_exchange(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Store a value if that before is the expected one, at once; return whether it was.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(state="idle")
+    >>> cy.compare_exchange(ns, "state", "idle", "busy"), ns.state
+    (True, 'busy')
+    """
+    return _method(obj, "compare_exchange")(obj, *arguments, **keywords)
+
+
+def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Store what a function makes of a value, at once, and return it.
+
+    The value is a Value's, or that under a key or attribute. The function returns the new value.
+    It may be called again, if another writer changed the value in between.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(seen=("a",))
+    >>> cy.mutate(ns, "seen", lambda seen: (*seen, "b"))
+    ('a', 'b')
+    """
+    return _method(obj, "mutate")(obj, *arguments, **keywords)
+
+
+def edit(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
+    """Change a value in place, for ``with``: a Value's, or that under a key or attribute.
+
+    Raises TypeError for what cannot be changed in place, as a number, a text or a tuple of these.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(seen=["a"])
+    >>> with cy.edit(ns, "seen") as seen:
+    ...     seen.append("b")
+    >>> ns.seen
+    ['a', 'b']
+    """
+    return _method(obj, "edit")(obj, *arguments, **keywords)
+
+
+def version(obj: Any) -> int:
+    """Return a number that changes with every change of the object.
+
+    >>> import courtyard as cy
+    >>> v = cy.Value("i"); before = cy.version(v); v.value = 1
+    >>> cy.version(v) != before
+    True
+    """
+    _class_of(obj)
+    found: int = _native.Object.version.__get__(obj)
+    return found
+
+
+def name(obj: Any) -> str | None:
+    """Return the name that an object is found by; None for an anonymous one.
+
+    >>> import courtyard as cy
+    >>> cy.name(cy.Lock())
+    """
+    _class_of(obj)
+    return name_of(obj)
+
+
+def space(obj: Any) -> Space:
+    """Return the space that an object lives in.
+
+    >>> import courtyard as cy
+    >>> place = cy.Space()
+    >>> cy.space(place.Namespace(x=1)) == place
+    True
+    """
+    _class_of(obj)
+    return space_of(obj)
+
+
+def close(obj: Any) -> None:
+    """Close a handle in this process; the object lives on while another holds it.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(close="mine"); cy.close(ns)
+    """
+    _class_of(obj)
+    _native.Object.close(obj)
+
+
+def statistics(obj: Any) -> ObjectStatistics:
+    """Return the figures of an object and its space, and the processes that use it, frozen.
+
+    Costs by the blocks of the object, some 20 milliseconds for each 100,000, and by the handles
+    that processes have in the space, one for each 100,000. No other process waits for it; if the
+    object changes at the same time, ``nbytes`` and ``blocks`` are approximate. What dead processes
+    held is given back first. Raises CorruptError if the space contradicts itself.
+
+    >>> import courtyard as cy, os
+    >>> d = cy.Dict(a=1, b=2)
+    >>> with d.get_lock():
+    ...     found = cy.statistics(d)
+    >>> found.entries, found.holder.pid == os.getpid(), found.waiters, found.contention
+    (2, True, (), 0)
+    """
+    found: ObjectStatistics = _class_of(obj).statistics(obj)
+    return found
+
+
+def check(obj: Any) -> None:
+    """Raise CorruptError if the object's space contradicts itself; O(space).
+
+    >>> import courtyard as cy
+    >>> cy.check(cy.Lock())
+    """
+    _class_of(obj).check(obj)

@@ -1,0 +1,75 @@
+"""What is in an object, decoded without unpickling."""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from courtyard import _native
+from courtyard._container import Deque, List, Set
+from courtyard._error import NotFound
+from courtyard._value import RawValue
+
+if TYPE_CHECKING:
+    from courtyard._space import Space
+
+
+def peek(space: Space, name: str, count: int = 10) -> list[Any]:
+    """Return up to ``count`` entries of the object of that name, decoded without unpickling.
+
+    Of a dict pairs of key and value, of a list, a set or an array elements, of a value the value
+    itself; of a lock or the like nothing. Of a queue the first items, in the order in which they
+    would be taken; of a PriorityQueue the first is the next, and the others follow as they stand in
+    its heap. Calls of ``get`` on a queue wait for it. A pickle, as value or key, comes as an
+    ``Opaque``, and so does an item of more than 1 MiB. A class of the program's own (a
+    ``Value(Point)``) is not imported: its bytes come instead.
+    """
+    return _native.peek(lambda: _entries(space, name, count))
+
+
+def _entries(space: Space, name: str, count: int) -> list[Any]:
+    native = space._opened()
+    found = native.lookup(name)
+    if found is None:
+        raise NotFound(f"there is no {name!r} in {space!r}")
+    described = found[0]
+    foreign = len(described) > 1 and _is_foreign(described[1])
+    obj: Any = _plainly(native, found) if foreign else space[name]
+    if isinstance(obj, _native.RawValue):
+        if foreign and found[0][1][3:] != ("",):
+            return [_native.RawValue._bytes(obj)]
+        return [_native.RawValue.get(obj)]
+    if isinstance(obj, _native.RawArray):
+        return list(islice(iter(obj), count))
+    if isinstance(obj, List | Deque):
+        return obj._values()[:count]
+    if isinstance(obj, _native.Queue):
+        return obj._peek(count)
+    if isinstance(obj, Set):
+        return _native.Table._keys(obj)[:count]
+    if isinstance(obj, _native.Dict):
+        return _native.Dict._items(obj)[:count]
+    return []
+
+
+def _is_foreign(described: Any) -> bool:
+    """Say whether a class has to be imported to read it."""
+    if isinstance(described, tuple) and described[0] == "class":
+        return True
+    return isinstance(described, tuple) and described[0] == "array" and _is_foreign(described[1])
+
+
+def _plainly(native: Any, found: Any) -> Any:
+    """Open a value or an array of a program's own class: as its bytes, or as any object."""
+    import ctypes
+
+    described = found[0][1]
+    count = prod(found[0][2]) if len(found[0]) > 2 else 1
+    while described[0] == "array":
+        described, count = described[1], count * described[2]
+    layout = described[3]
+    if not layout:
+        return RawValue._load(object, found[1])
+    nbytes = int(layout.partition(":")[0]) * count
+    return RawValue._load(ctypes.c_char * nbytes, found[1])
