@@ -6,9 +6,7 @@ what is in it, where containers become builtins too.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
-from courtyard import _native
+from courtyard._object.function import version
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ def deep(
     identity = obj._identity()
     if identity not in memo:
         memo[identity] = made
-        memo.setdefault(_READ, []).append((obj, _version(obj)))
+        memo.setdefault(_READ, []).append((obj, version(obj)))
         fill(made, deepcopy(read(), memo))
     return memo[identity]
 
@@ -45,12 +43,13 @@ def at_one_moment(root: Any) -> Any:
     which all of them were so. Otherwise they are read again; after 30 times with the locks of all
     that were found, in one order, so that two who do so never wait for each other.
     """
+    from contextlib import ExitStack
     from copy import deepcopy
 
     for _ in range(_MAX_ATTEMPTS):
         memo: dict[Any, Any] = {}
         found = deepcopy(root, memo)
-        if all(_version(obj) == version for obj, version in memo[_READ]):
+        if all(version(obj) == before for obj, before in memo[_READ]):
             return found
     while True:
         locked = {obj._identity(): obj for obj, _ in memo[_READ]}
@@ -62,9 +61,3 @@ def at_one_moment(root: Any) -> Any:
             found = deepcopy(root, memo)
             if all(obj._identity() in locked for obj, _ in memo[_READ]):
                 return found
-
-
-def _version(obj: Any) -> int:
-    """Return an object's version, whatever its own attributes are called."""
-    found: int = _native.Object.version.__get__(obj)
-    return found

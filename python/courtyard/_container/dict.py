@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
-from functools import partial
 from sys import _getframe
 
 from courtyard import _native
+from courtyard._container.container import Container, Table
 from courtyard._container.copy import deep
 from courtyard._container.iteration import iterate
-from courtyard._container.table import Table
-from courtyard._object.name import quoted
-from courtyard._object.object import content_of, once
+from courtyard._container.view import Items, Keys, Values
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import FrameType
     from typing import Any, Self, overload
 
     from _typeshed import SupportsKeysAndGetItem
@@ -34,7 +31,7 @@ else:
     _Native = _native.Dict
 
 
-class Dict(Table, _Native["_K", "_V"]):
+class Dict(Container, Table, _Native["_K", "_V"]):
     """A dict among processes and threads.
 
     All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys
@@ -184,7 +181,7 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> keys = d.keys(); d["b"] = 2; sorted(keys), keys & {"b", "c"}
         (['a', 'b'], {'b'})
         """
-        return _Keys(self, _getframe(1))
+        return Keys(self, _getframe(1))
 
     def values(self) -> ValuesView[_V]:
         """Return a view of the values; its iteration is over a snapshot.
@@ -193,7 +190,7 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> sum(cy.Dict(a=1, b=2).values())
         3
         """
-        return _Values(self)
+        return Values(self)
 
     def items(self) -> ItemsView[_K, _V]:
         """Return a view of keys and values: set-like, live; its iteration is over a snapshot.
@@ -204,7 +201,7 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> list(cy.Dict(a=1, b=2).items())
         [('a', 1), ('b', 2)]
         """
-        return _Items(self)
+        return Items(self)
 
     def copy(self) -> dict[_K, _V]:
         """Return a plain dict of all that is here, as it stood at one moment; O(length).
@@ -214,10 +211,6 @@ class Dict(Table, _Native["_K", "_V"]):
         {'a': 1}
         """
         return self._copied()
-
-    def __copy__(self) -> Any:
-        """Return what ``copy()`` does: plain data, for ``copy.copy``."""
-        return self.copy()
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return a plain dict with copies of all that is in it, for ``copy.deepcopy``."""
@@ -231,11 +224,11 @@ class Dict(Table, _Native["_K", "_V"]):
         >>> next(iter(d)), next(reversed(d)), next(iter(d.items()))
         ('a', 'c', ('a', 1))
         """
-        return iterate(len(self), self._keys, partial(self._first_key, False), _getframe(1))
+        return iterate(len(self), self._keys, self._first_key, _getframe(1))
 
     def __reversed__(self) -> Iterator[_K]:
         """Iterate over a snapshot of the keys, the last put in first."""
-        return _backwards(self, self._keys, self._first_key, _getframe(1))
+        return iterate(len(self), self._keys, self._first_key, _getframe(1), True)
 
     def __or__(self, other: Mapping[_OtherK, _OtherV]) -> dict[_K | _OtherK, _V | _OtherV]:
         """Return a plain dict of both, the values of the right one first."""
@@ -264,115 +257,10 @@ class Dict(Table, _Native["_K", "_V"]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    @once
-    def __repr__(self) -> str:
-        """Say what it is and what is in it; of itself inside itself, ``...``."""
-        content = "closed" if self._closed else repr(_native.showing(self.copy))
-        return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
-
-    def __str__(self) -> str:
-        """Return what ``str`` of the builtin does: what is in it, as a Manager's dict has it."""
-        return repr(self) if self._closed else content_of(self)
-
-    def _getvalue(self) -> Any:
-        """Return what ``copy()`` does: for programs written for a Manager."""
-        return self.copy()
-
-    def __sizeof__(self) -> int:
-        """Return the bytes of the handle; the content is shared memory: see statistics()."""
-        return object.__sizeof__(self)
-
 
 def _plain(other: Any) -> Any:
     """Return a Dict's content as it stood at one moment; anything else as it is."""
     return other.copy() if isinstance(other, Dict) else other
-
-
-def _backwards(of: Any, read: Any, first: Any, frame: FrameType) -> Iterator[Any]:
-    """Return an iterator that goes from the last to the first."""
-
-    def read_backwards(begun: Any) -> list[Any]:
-        found: list[Any] = read(begun)
-        found.reverse()
-        return found
-
-    return iterate(len(of), read_backwards, partial(first, True), frame)
-
-
-class _Keys(KeysView):  # type: ignore[type-arg]
-    __slots__ = ("_place",)
-
-    _mapping: Dict[Any, Any]
-
-    def __init__(self, mapping: Dict[Any, Any], frame: FrameType) -> None:
-        super().__init__(mapping)
-        self._place = id(frame), frame.f_lasti
-
-    def __iter__(self) -> Iterator[Any]:
-        frame = _getframe(1)
-        place = id(frame), frame.f_lasti
-        mapping = self._mapping
-        if place != self._place:
-            return iterate(len(mapping), mapping._keys, partial(mapping._first_key, False), frame)
-        # Made and gone over by one instruction: dict(d), {**d}, plain.update(d), which go on to
-        # ask for the value of each key. They get those of the same moment.
-        return iter(_native.begin_merge(mapping, place))
-
-    def __reversed__(self) -> Iterator[Any]:
-        mapping = self._mapping
-        return _backwards(mapping, mapping._keys, mapping._first_key, _getframe(1))
-
-    def __repr__(self) -> str:
-        return f"dict_keys({_native.showing(self._mapping._keys)!r})"
-
-    @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
-        return set(it)
-
-
-class _Items(ItemsView):  # type: ignore[type-arg]
-    __slots__ = ()
-
-    _mapping: Dict[Any, Any]
-
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        mapping = self._mapping
-        first = partial(mapping._first_item, False)
-        return iterate(len(mapping), mapping._items, first, _getframe(1))
-
-    def __reversed__(self) -> Iterator[tuple[Any, Any]]:
-        mapping = self._mapping
-        return _backwards(mapping, mapping._items, mapping._first_item, _getframe(1))
-
-    def __contains__(self, item: object) -> bool:
-        return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
-
-    def __repr__(self) -> str:
-        return f"dict_items({_native.showing(self._mapping._items)!r})"
-
-    @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
-        return set(it)
-
-
-class _Values(ValuesView):  # type: ignore[type-arg]
-    __slots__ = ()
-
-    _mapping: Dict[Any, Any]
-
-    def _first(self, last: bool) -> tuple[list[Any], Any]:
-        found, begun = self._mapping._first_item(last)
-        return [value for _, value in found], begun
-
-    def __iter__(self) -> Iterator[Any]:
-        first = partial(self._first, False)
-        return iterate(len(self), self._mapping._values, first, _getframe(1))
-
-    def __reversed__(self) -> Iterator[Any]:
-        return _backwards(self, self._mapping._values, self._first, _getframe(1))
-
-    def __repr__(self) -> str:
-        return f"dict_values({_native.showing(lambda: list(self))!r})"
 
 
 MutableMapping.register(Dict)

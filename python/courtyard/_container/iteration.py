@@ -9,7 +9,6 @@ tells the two apart.
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import chain
 from sys import _getframe
 
@@ -23,11 +22,16 @@ if TYPE_CHECKING:
 _FEW = 64
 
 
-@cache
-def _calls() -> set[int]:
-    from opcode import opmap  # not at the import of courtyard: it costs more than all of this
+_call_codes: set[int] = set()
 
-    return {code for name, code in opmap.items() if name.startswith(("CALL", "PRECALL"))}
+
+def _calls() -> set[int]:
+    if not _call_codes:
+        from opcode import opmap  # not at the import of courtyard: it costs more than all of this
+
+        starts = ("CALL", "PRECALL")
+        _call_codes.update(code for name, code in opmap.items() if name.startswith(starts))
+    return _call_codes
 
 
 class _Pieces:
@@ -67,9 +71,23 @@ class _Pieces:
 
 
 def iterate(
-    count: int, read: Callable[[Any], list[Any]], first: Callable[[], Any], frame: FrameType
+    count: int,
+    read: Callable[[Any], list[Any]],
+    first: Callable[[bool], Any],
+    frame: FrameType,
+    is_backwards: bool = False,
 ) -> Iterator[Any]:
-    """Return an iterator over so many, made where ``frame`` is: see _Pieces."""
+    """Return an iterator over so many, made where ``frame`` is: see _Pieces.
+
+    ``first`` takes whether it is the last that is asked for.
+    """
+
+    def read_backwards(begun: Any) -> list[Any]:
+        found = read(begun)
+        found.reverse()
+        return found
+
+    in_order = read_backwards if is_backwards else read
     if count <= _FEW:
-        return iter(read(None))
-    return chain.from_iterable(_Pieces(read, first, frame))
+        return iter(in_order(None))
+    return chain.from_iterable(_Pieces(in_order, lambda: first(is_backwards), frame))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from courtyard import _native
+from courtyard._container.container import Table
 from courtyard._container.copy import deep
-from courtyard._container.table import Table
 from courtyard._object.name import quoted
-from courtyard._object.object import once
+from courtyard._object.object import recursive_repr
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         """Be true, also without attributes."""
         return True
 
-    @once
+    @recursive_repr
     def __repr__(self) -> str:
         """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
         if self._closed:

@@ -8,11 +8,9 @@ from itertools import chain
 from sys import _getframe
 
 from courtyard import _native
+from courtyard._container.container import Container
 from courtyard._container.copy import deep
 from courtyard._container.iteration import iterate
-from courtyard._object.name import quoted
-from courtyard._object.object import Shared, content_of, once
-from courtyard._object.subclass import closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -30,18 +28,10 @@ _PERSISTENCE = 4
 _FIRST_PIECE = 32
 
 
-class Row(Shared, _native.Sequence["_T"]):
+class Row(Container, _native.Sequence["_T"]):
     """Values in a row, which make themselves of their pickle."""
 
     __slots__ = ()
-
-    def copy(self) -> Any:
-        """Return a plain builtin of all that is here, as it stood at one moment."""
-        raise NotImplementedError
-
-    def __copy__(self) -> Any:
-        """Return what ``copy()`` does: plain data, for ``copy.copy``."""
-        return self.copy()
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return a plain builtin with copies of all values, for ``copy.deepcopy``."""
@@ -154,7 +144,7 @@ class Row(Shared, _native.Sequence["_T"]):
         def read(begun: Any) -> list[_T]:
             return self._values() if begun is None else self._piece(1, None)[0]
 
-        return iterate(len(self), read, lambda: self._piece(0, 1), _getframe(1))
+        return iterate(len(self), read, lambda _: self._piece(0, 1), _getframe(1))
 
     def __reversed__(self) -> Iterator[_T]:
         """Iterate over a snapshot, the last value first."""
@@ -164,7 +154,7 @@ class Row(Shared, _native.Sequence["_T"]):
             values.reverse()
             return values
 
-        return iterate(len(self), read, lambda: self._piece(-1, None), _getframe(1))
+        return iterate(len(self), read, lambda _: self._piece(-1, None), _getframe(1))
 
     def __add__(self, other: Any) -> Any:
         """Return a plain builtin of both."""
@@ -220,24 +210,6 @@ class Row(Shared, _native.Sequence["_T"]):
 
     def _is_like(self, other: object) -> bool:
         raise NotImplementedError
-
-    @once
-    def __repr__(self) -> str:
-        """Say what it is and what is in it; of itself inside itself, ``...``."""
-        content = closed(self) if self._closed else repr(_native.showing(self.copy))
-        return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
-
-    def __str__(self) -> str:
-        """Return what ``str`` of the builtin does: what is in it, as a Manager's list has it."""
-        return repr(self) if self._closed else content_of(self)
-
-    def _getvalue(self) -> Any:
-        """Return what ``copy()`` does: for programs written for a Manager."""
-        return self.copy()
-
-    def __sizeof__(self) -> int:
-        """Return the bytes of the handle; the content is shared memory: see statistics()."""
-        return object.__sizeof__(self)
 
 
 def _listed(iterable: Iterable[Any]) -> list[Any]:

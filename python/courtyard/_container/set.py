@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import MutableSet
 from collections.abc import Set as AbstractSet
-from functools import partial
 from sys import _getframe
 
 from courtyard import _native
+from courtyard._container.container import Container, Table
 from courtyard._container.copy import deep
 from courtyard._container.iteration import iterate
-from courtyard._container.table import Table
-from courtyard._object.name import quoted
-from courtyard._object.object import content_of, once
-from courtyard._object.subclass import closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -36,7 +32,7 @@ else:
 _PERSISTENCE = 30
 
 
-class Set(Table, _Native["_T"]):
+class Set(Container, Table, _Native["_T"]):
     """A set among processes and threads.
 
     All of ``set``. Elements are the same if keys of a ``courtyard.Dict`` would be. Changes of many
@@ -63,10 +59,6 @@ class Set(Table, _Native["_T"]):
     @classmethod
     def _gathered(cls, iterable: Iterable[Any] = (), *rest: Any) -> tuple[Any, ...]:
         return (list(iterable), *rest)
-
-    def _getvalue(self) -> set[_T]:
-        """Return what ``copy()`` does: for programs written for a Manager."""
-        return self.copy()
 
     def add(self, element: _T, /) -> None:
         """Put an element in, unless it is there.
@@ -137,7 +129,7 @@ class Set(Table, _Native["_T"]):
     def _present(self, elements: Iterable[Any]) -> list[Any]:
         """Return those of the elements that are here, as it stood at one moment."""
         elements = list(elements)
-        is_here = partial(_native.Table.__contains__, self)
+        is_here = super().__contains__
         for _ in range(_PERSISTENCE):
             before = self.version
             found = list(filter(is_here, elements))
@@ -386,10 +378,6 @@ class Set(Table, _Native["_T"]):
         """
         return self._plain()
 
-    def __copy__(self) -> set[_T]:
-        """Return what ``copy()`` does: plain data, for ``copy.copy``."""
-        return self._plain()
-
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return a plain set of copies of all elements, for ``copy.deepcopy``."""
         return deep(self, memo, set(), set.update, self._keys)
@@ -400,21 +388,11 @@ class Set(Table, _Native["_T"]):
 
     def __iter__(self) -> Iterator[_T]:
         """Iterate over a snapshot, in the order of insertion; ``next(iter(s))`` reads one alone."""
-        return iterate(len(self), self._keys, partial(self._first_key, False), _getframe(1))
+        return iterate(len(self), self._keys, self._first_key, _getframe(1))
 
-    @once
-    def __repr__(self) -> str:
-        """Say what it is and what is in it; of itself inside an element, ``...``."""
-        if self._closed:
-            content = closed(self)
-        else:
-            elements = ", ".join(map(repr, _native.showing(self._keys)))
-            content = f"{{{elements}}}" if elements else "set()"  # where ``{}`` is a dict
-        return f"<courtyard.{type(self).__name__}{quoted(self)}: {content}>"
-
-    def __str__(self) -> str:
-        """Return what ``str`` of the builtin does: what is in it."""
-        return repr(self) if self._closed else content_of(self)
+    def _content(self) -> str:
+        elements = ", ".join(map(repr, _native.showing(self._keys)))
+        return f"{{{elements}}}" if elements else "set()"  # where ``{}`` is a dict
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from courtyard import _native
-from courtyard._object.name import name_of, space_of
-from courtyard._object.object import Shared
-from courtyard._value.array import Array, RawArray
-from courtyard._value.value import RawValue, Value
+from courtyard._object.object import Object
+from courtyard._object.subclass import home_of, own_class
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from typing import Any
 
-    from courtyard._space.space import Space
+    from courtyard._space import Space
     from courtyard._statistics import ObjectStatistics
 
-_CLASSES = (Value, RawValue, Array, RawArray)
 
-
-def _class_of(obj: Any) -> Any:
-    if isinstance(obj, Shared):
-        return type(obj)
-    for cls in _CLASSES:
-        if isinstance(obj, cls):
-            return cls
-    raise TypeError(f"expected a courtyard object, found {type(obj).__name__}")
+def _class_of(obj: Any, find: Any = home_of) -> Any:
+    if not isinstance(obj, Object):
+        raise TypeError(f"expected a courtyard object, found {type(obj).__name__}")
+    return find(obj)
 
 
 def wait_for(obj: Any, x: Any, timeout: float | None = None) -> Any:
@@ -123,8 +115,7 @@ def version(obj: Any) -> int:
     >>> cy.version(v) != before
     True
     """
-    _class_of(obj)
-    found: int = _native.Object.version.__get__(obj)
+    found: int = _class_of(obj, own_class).version.__get__(obj)
     return found
 
 
@@ -134,8 +125,8 @@ def name(obj: Any) -> str | None:
     >>> import courtyard as cy
     >>> cy.name(cy.Lock())
     """
-    _class_of(obj)
-    return name_of(obj)
+    found: str | None = _class_of(obj, own_class).name.__get__(obj)
+    return found
 
 
 def space(obj: Any) -> Space:
@@ -146,8 +137,8 @@ def space(obj: Any) -> Space:
     >>> cy.space(place.Namespace(x=1)) == place
     True
     """
-    _class_of(obj)
-    return space_of(obj)
+    found: Space = _class_of(obj, own_class).space.__get__(obj)
+    return found
 
 
 def close(obj: Any) -> None:
@@ -156,8 +147,7 @@ def close(obj: Any) -> None:
     >>> import courtyard as cy
     >>> ns = cy.Namespace(close="mine"); cy.close(ns)
     """
-    _class_of(obj)
-    _native.Object.close(obj)
+    _class_of(obj, own_class).close(obj)
 
 
 def statistics(obj: Any) -> ObjectStatistics:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from courtyard import _native
 from courtyard._error import NotFound, SpaceFull, WrongType
-from courtyard._object.subclass import Subclassable, by_name, is_made_later
+from courtyard._object.subclass import Subclassable, by_name, is_made_later, own_class
 from courtyard._public import find, title_of
 from courtyard._space import Space, default
 from courtyard._space.name import check_name, load
@@ -80,7 +80,7 @@ class Named(Subclassable):
     @property
     def space(self) -> Space:
         """The space that it lives in."""
-        return space_of(self)
+        return Space._of(_native.place_of(self))
 
     @classmethod
     def _named_as(cls, *_initial: Any, **_options: Any) -> Any:
@@ -123,21 +123,10 @@ class Named(Subclassable):
         return None
 
 
-def space_of(obj: Any) -> Space:
-    """Return the space that an object lives in."""
-    return Space._of(_native.place_of(obj))
-
-
-def name_of(obj: Any) -> str | None:
-    """Return an object's name, whatever its own attributes are called."""
-    found: str | None = _native.Object.name.__get__(obj)
-    return found
-
-
 def quoted(obj: Any) -> str:
     """Return an object's name as reprs have it, after a space; nothing if it has none."""
     try:
-        name = name_of(obj)
+        name = own_class(obj).name.__get__(obj)
     except Exception:  # a repr that fails helps nobody
         return ""
     return "" if name is None else f" {name!r}"

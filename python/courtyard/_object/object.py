@@ -1,4 +1,4 @@
-"""What locks, semaphores, conditions, events and barriers have in common."""
+"""``Object``: what every object can do, whatever it is and wherever it lives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from _thread import get_ident
 
 from courtyard import _native
 from courtyard._object.name import Named, quoted
-from courtyard._object.subclass import closed
+from courtyard._object.subclass import closed, home_of
 from courtyard._pickle import carried, rebuild
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -17,15 +17,67 @@ if TYPE_CHECKING:
     from courtyard._statistics import ObjectStatistics
 
 
+class Object(Named):
+    """A shared object that says what it is, and pickles as itself.
+
+    The fields of a Structure hide methods of these names: so they are called of ``home_of(obj)``.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def _closed(self) -> bool: ...
+        def _identity(self) -> tuple[int, int, int]: ...
+
+    def _title(self) -> str:
+        """Return what it is, as repr() and the statistics say it."""
+        return type(self).__name__
+
+    def _state(self) -> str:
+        """Return what repr() says beside the type."""
+        raise NotImplementedError
+
+    def _entries(self) -> int | None:
+        """Return how many entries it has, where the engine does not know it."""
+        return None
+
+    def _parts(self, handle: Any) -> tuple[Any, ...]:
+        """Return what ``_load`` takes to open it again."""
+        return (handle,)
+
+    def __repr__(self) -> str:
+        """Say what it is and how it stands."""
+        what = f"courtyard.{self._title()}{quoted(self)} at {id(self):#x}"
+        return f"<{what}: {closed(self) if self._closed else self._state()}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send a handle: loading it opens the same object."""
+        cls = home_of(self)
+        return rebuild, (cls, *cls._parts(self, _native.export(self))), *carried(self)
+
+    def statistics(self) -> ObjectStatistics:
+        """Return the figures of the object and its space, and the processes that use the object."""
+        from courtyard._statistics import object_statistics
+
+        cls = home_of(self)
+        return object_statistics(self, cls._title(self), cls._entries(self))
+
+    def check(self) -> None:
+        """Raise CorruptError if the object's space contradicts itself; O(space)."""
+        _native.check(self)
+
+
 # Of which objects this thread, and others, are making a repr.
 _shown: set[Any] = set()
 
 
-def once(show: Callable[[Any], str]) -> Callable[[Any], str]:
+def recursive_repr(show: Callable[[Any], str]) -> Callable[[Any], str]:
     """Make a ``__repr__`` that says ``...`` of an object inside itself, by whichever handle."""
 
     def __repr__(self: Any) -> str:
-        key = get_ident(), self._identity()
+        key = get_ident(), home_of(self)._identity(self)
         if key in _shown:
             return "..."
         _shown.add(key)
@@ -38,12 +90,6 @@ def once(show: Callable[[Any], str]) -> Callable[[Any], str]:
     return __repr__
 
 
-@once
-def content_of(container: Any) -> str:
-    """Return what is in a container, as the builtin shows it; of itself inside itself, ``...``."""
-    return str(_native.showing(container.copy))
-
-
 def seconds(timeout: Any) -> float | None:
     """Return a timeout as the native classes take it; TypeError or ValueError for what is none."""
     if timeout is None:
@@ -54,46 +100,3 @@ def seconds(timeout: Any) -> float | None:
     if taken != taken:
         raise ValueError("timeout is NaN; expected seconds, or None to wait for ever")
     return taken
-
-
-class Shared(Named):
-    """A shared object that says what it is, and pickles as itself."""
-
-    __slots__ = ()
-
-    if TYPE_CHECKING:
-
-        @property
-        def _closed(self) -> bool: ...
-        def _address(self) -> Any: ...
-        @classmethod
-        def _load(cls, address: Any) -> Any: ...
-
-    def _state(self) -> str:
-        """Return what repr() says beside the type."""
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        """Say what it is and how it stands."""
-        what = f"courtyard.{_title(self)}{quoted(self)} at {id(self):#x}"
-        return f"<{what}: {closed(self) if self._closed else self._state()}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle: loading it opens the same object."""
-        cls = type(self)
-        what = rebuild, (cls, _native.export(self))
-        return what if cls._stateless else (*what, *carried(self))
-
-    def statistics(self) -> ObjectStatistics:
-        """Return the figures of the object and its space, and the processes that use the object."""
-        from courtyard._statistics import object_statistics
-
-        return object_statistics(self, _title(self))
-
-    def check(self) -> None:
-        """Raise CorruptError if the object's space contradicts itself; O(space)."""
-        _native.check(self)
-
-
-def _title(obj: object) -> str:
-    return type(obj).__name__

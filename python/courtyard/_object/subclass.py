@@ -56,6 +56,26 @@ class Subclassable(Stateful):
                     setattr(self, name, getattr(made, name))
 
 
+# The classes made for what an object is declared as, and those that the user named.
+_homes: dict[Any, Any] = {}
+
+
+def make_home(made: Any, cls: Any) -> None:
+    """Have objects of a class that was made pickle as those of the class that it is made of."""
+    _homes[made] = cls
+
+
+def home_of(obj: Any) -> Any:
+    """Return an object's class, as the user named it and its pickle does."""
+    return _homes.get(type(obj), type(obj))
+
+
+def own_class(obj: Any) -> Any:
+    """Return courtyard's own class that an object's class is, or extends."""
+    mro = home_of(obj).__mro__
+    return next(cls for cls in mro if issubclass(cls, Subclassable) and is_ours(cls))
+
+
 # How an object is found or made by its name, of courtyard's own class and with the arguments that
 # ``super().__init__()`` gets; by the object that it is to become.
 _named: dict[int, Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]] = {}
@@ -73,8 +93,7 @@ def _make_later(cls: Any, /, *_arguments: Any, **_keywords: Any) -> Any:
 
 def initialise(obj: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     """Make an object that ``__new__`` did not: with the arguments of ``super().__init__()``."""
-    mro = type(obj).__mro__
-    base: Any = next(cls for cls in mro if issubclass(cls, Subclassable) and is_ours(cls))
+    base = own_class(obj)
     find = _named.pop(id(obj), None)
     try:
         made = find(base, arguments, keywords) if find else base(*arguments, **keywords)

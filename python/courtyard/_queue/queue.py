@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import index
 
 from courtyard import _native
-from courtyard._object.object import Shared
+from courtyard._object.object import Object
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _bound(maxbytes: int | None) -> int | None:
     return most
 
 
-class Queue(Shared, _native.Queue["_T"]):
+class Queue(Object, _native.Queue["_T"]):
     """A first-in, first-out queue among processes and threads.
 
     The union of ``queue.Queue`` and ``multiprocessing.Queue``: ``put``, ``get``, ``put_nowait``,

@@ -6,7 +6,7 @@ import os
 import sys
 
 from courtyard import _native
-from courtyard._object.object import Shared, seconds
+from courtyard._object.object import Object, seconds
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Barrier(Shared, _native.Barrier):
+class Barrier(Object, _native.Barrier):
     """A number of processes or threads that wait for each other.
 
     Like ``threading.Barrier`` and ``multiprocessing.Barrier``: ``wait(timeout=None)`` returns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from courtyard import _native
 from courtyard._error import NotOwned, WrongType
 from courtyard._object.name import quoted
-from courtyard._object.object import Shared, seconds
+from courtyard._object.object import Object, seconds
 from courtyard._object.subclass import closed
 from courtyard._public import title_of
 from courtyard._sync.lock import Lock, RLock
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 
-class Condition(Shared, _native.Condition):
+class Condition(Object, _native.Condition):
     """A condition variable among processes and threads.
 
     Like ``threading.Condition`` and ``multiprocessing.Condition``, on a ``Lock`` or an ``RLock``

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._object.object import Shared
+from courtyard._object.object import Object
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Event(Shared, _native.Event):
+class Event(Object, _native.Event):
     """A flag among processes and threads: ``set()``, ``clear()``, ``is_set()``, ``wait()``.
 
     Like ``threading.Event`` and ``multiprocessing.Event``. ``set`` wakes all waiters, even if

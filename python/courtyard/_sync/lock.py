@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from courtyard import _native
 from courtyard._object.name import quoted
-from courtyard._object.object import Shared
+from courtyard._object.object import Object
 from courtyard._object.subclass import closed
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -19,7 +19,7 @@ def _represent(lock: Any, more: str = "") -> str:
     return f"<{'locked' if lock.locked() else 'unlocked'} {what}>"
 
 
-class Lock(Shared, _native.Lock):
+class Lock(Object, _native.Lock):
     """A lock among processes and threads that death releases.
 
     Like ``threading.Lock`` and ``multiprocessing.Lock``: ``acquire(blocking=True, timeout=-1)``
@@ -67,7 +67,7 @@ class Lock(Shared, _native.Lock):
         return _represent(self)
 
 
-class RLock(Shared, _native.RLock):
+class RLock(Object, _native.RLock):
     """A recursive lock among processes and threads, owned by a thread of a process.
 
     Like ``threading.RLock`` and ``multiprocessing.RLock``: the thread that holds it may acquire

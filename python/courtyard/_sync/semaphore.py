@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._object.object import Shared
+from courtyard._object.object import Object
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from typing import Any, Self
 
 
-class Semaphore(Shared, _native.Semaphore):
+class Semaphore(Object, _native.Semaphore):
     """Permits among processes and threads, which come back when their holder dies.
 
     Like ``threading.Semaphore`` and ``multiprocessing.Semaphore``: ``acquire(blocking=True,

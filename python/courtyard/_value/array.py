@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._object.name import Named, quoted
-from courtyard._object.subclass import closed, turn_into
-from courtyard._pickle import carried, carry, rebuild
+from courtyard._object.name import quoted
+from courtyard._object.object import Object
+from courtyard._object.subclass import closed, home_of, turn_into
+from courtyard._pickle import carry
 from courtyard._value.declaration import describe, portable, require_lock, restored
 from courtyard._value.element import element_of, numpy
-from courtyard._value.variant import home_of, lock_of, variant
+from courtyard._value.variant import lock_of, variant
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from courtyard._statistics import ObjectStatistics
     from courtyard._value.element import Element
 
     _T = TypeVar("_T", default=Any)
@@ -30,22 +30,38 @@ if TYPE_CHECKING:
     _Shape = int | tuple[int, ...] | None
 
 
-class _Elements(Named):
+class _Elements(Object):
     """What arrays have beside their elements."""
 
     __slots__ = ()
 
+    def _title(self) -> str:
+        array = _vector(self)
+        name = "Array" if isinstance(self, _native.Array) else "RawArray"
+        dtype = element_of(array._declared).dtype
+        shape = array.shape if len(array.shape) > 1 else array.shape[0]
+        return f"{name}({describe(array._declared) if dtype is None else dtype}, {shape})"
+
+    def _parts(self, handle: Any) -> tuple[Any, ...]:
+        array = _vector(self)
+        return portable(array._declared), array.shape, handle, lock_of(self)
+
+    def _entries(self) -> int:
+        return _vector(self).nbytes // _vector(self).itemsize
+
     def __repr__(self) -> str:
         """Say what it is and what it begins with."""
-        return _represent(self)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle: loading it opens the same array."""
-        array = _vector(self)
-        declared = portable(array._declared)
-        address = _native.export(self)
-        what = home_of(self), declared, array.shape, address, lock_of(self)
-        return rebuild, what, *carried(self)
+        title, array = self._title(), _vector(self)
+        if array._closed:
+            return f"<courtyard.{title}, {closed(self)}>"
+        try:
+            shown = repr(array[:7] if len(array) > 7 else self.tolist())
+        except Exception as error:
+            shown = type(error).__name__
+        shown = " ".join(shown.split())
+        shown = shown if len(shown) <= 70 else shown[:67]
+        dots = "..." if len(array) > 7 or len(shown) == 67 else ""
+        return f"<courtyard.{title}{quoted(self)}: {shown}{dots}>"
 
     def tolist(self) -> list[Any]:
         """Return all elements as a list, nested if they have more than one dimension.
@@ -110,11 +126,11 @@ class _Elements(Named):
 
     def __int__(self) -> int:
         """Raise TypeError, as the standard class does."""
-        raise TypeError(f"int() argument must be a string or a real number, not {_title(self)}")
+        raise TypeError(f"int() argument must be a string or a real number, not {self._title()}")
 
     def __float__(self) -> float:
         """Raise TypeError, as the standard class does."""
-        raise TypeError(f"float() argument must be a string or a real number, not {_title(self)}")
+        raise TypeError(f"float() argument must be a string or a real number, not {self._title()}")
 
     def __str__(self) -> str:
         """Return what ``str`` of an ``array.array`` does, as a Manager's Array has it.
@@ -122,7 +138,7 @@ class _Elements(Named):
         Of elements that ``array`` has no typecode for, ``repr``.
         """
         found = None if _vector(self)._closed else self._getvalue()
-        return _represent(self) if isinstance(found, list | None) else str(found)
+        return repr(self) if isinstance(found, list | None) else str(found)
 
     def _getvalue(self) -> Any:
         """Return a plain ``array.array``: for programs written for a Manager.
@@ -135,18 +151,6 @@ class _Elements(Named):
         plain = self.tolist()
         is_one = len(vector.shape) == 1 and vector._declared in tuple(typecodes)
         return array(vector._declared, plain) if is_one else plain
-
-    def statistics(self) -> ObjectStatistics:
-        """Return the figures of the array and its space, and the processes that use the array."""
-        from courtyard._statistics import object_statistics
-
-        array = _vector(self)
-        count = array.nbytes // array.itemsize
-        return object_statistics(array, _title(self), count)
-
-    def check(self) -> None:
-        """Raise CorruptError if the array's space contradicts itself; O(space)."""
-        _native.check(self)
 
     @classmethod
     def _load(  # type: ignore[override]
@@ -538,24 +542,3 @@ def _write_all(array: Any, data: bytes | memoryview) -> None:
     if len(data) > len(array):
         raise ValueError(f"byte string too long: {len(data)} bytes for an array of {len(array)}")
     _native.RawArray._write(array, 0, len(data), len(data), data)
-
-
-def _title(array: Any) -> str:
-    name = "Array" if isinstance(array, _native.Array) else "RawArray"
-    declared = array._declared
-    element = element_of(declared)
-    shape = array.shape if len(array.shape) > 1 else array.shape[0]
-    return f"{name}({describe(declared) if element.dtype is None else element.dtype}, {shape})"
-
-
-def _represent(array: Any) -> str:
-    if array._closed:
-        return f"<courtyard.{_title(array)}, {closed(array)}>"
-    try:
-        shown = repr(array[:7] if len(array) > 7 else array.tolist())
-    except Exception as error:
-        shown = type(error).__name__
-    shown = " ".join(shown.split())
-    shown = shown if len(shown) <= 70 else shown[:67]
-    dots = "..." if len(array) > 7 or len(shown) == 67 else ""
-    return f"<courtyard.{_title(array)}{quoted(array)}: {shown}{dots}>"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._object.name import Named, quoted
-from courtyard._object.object import once
-from courtyard._object.subclass import closed, turn_into
-from courtyard._pickle import carried, carry, rebuild
+from courtyard._object.name import quoted
+from courtyard._object.object import Object, recursive_repr
+from courtyard._object.subclass import closed, home_of, turn_into
+from courtyard._pickle import carry
 from courtyard._value.declaration import describe, portable, require_lock, resolve, restored
-from courtyard._value.variant import home_of, lock_of, variant
+from courtyard._value.variant import lock_of, variant
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from courtyard._statistics import ObjectStatistics
     from courtyard._value.declaration import Declaration, Declared
 
     _T = TypeVar("_T", default=Any)
@@ -27,20 +26,29 @@ if TYPE_CHECKING:
     _Float = Literal["f", "d"]
 
 
-class _Described(Named):
+class _Described(Object):
     """What a Value and a RawValue say of themselves."""
 
     __slots__ = ()
 
+    @recursive_repr
     def __repr__(self) -> str:
         """Say what it is and what it holds."""
-        return _represent(self)
+        title = home_of(self)._title(self)
+        if _native.RawValue._closed.__get__(self):
+            return f"<courtyard.{title}, {closed(self)}>"
+        try:
+            value = _native.showing(lambda: _native.RawValue.get(_cell(self)))
+            return f"<courtyard.{title}{quoted(self)}: {value!r}>"
+        except Exception as error:
+            return f"<courtyard.{title}: {type(error).__name__}>"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle: loading it opens the same value."""
-        address = _native.export(self)
-        declared = portable(_declared(self))
-        return rebuild, (home_of(self), declared, address, lock_of(self)), *carried(self)
+    def _title(self) -> str:
+        name = "Value" if isinstance(self, _native.Value) else "RawValue"
+        return f"{name}({describe(_declared(self))})"
+
+    def _parts(self, handle: Any) -> tuple[Any, ...]:
+        return portable(_declared(self)), handle, lock_of(self)
 
     def __copy__(self) -> Any:
         """Return another shared value of this type, which holds the same, for ``copy.copy``."""
@@ -64,14 +72,6 @@ class _Described(Named):
     def _getvalue(self) -> Any:
         """Return what ``get()`` does: for programs written for a Manager."""
         return _native.RawValue.get(_cell(self))
-
-    def statistics(self) -> ObjectStatistics:
-        """Return the figures of the value and its space, and the processes that use the value."""
-        return _statistics(self)
-
-    def check(self) -> None:
-        """Raise CorruptError if the value's space contradicts itself; O(space)."""
-        _native.check(self)
 
     @classmethod
     def _load(cls, declared: Any, address: Any = None, lock: Any = None) -> Any:  # type: ignore[override]
@@ -337,28 +337,6 @@ def _cell(obj: Any) -> _native.RawValue[Any]:
 
 def _declared(obj: Any) -> Any:
     return _native.RawValue._declared.__get__(obj)
-
-
-def _title(obj: Any) -> str:
-    name = "Value" if isinstance(obj, _native.Value) else "RawValue"
-    return f"{name}({describe(_declared(obj))})"
-
-
-@once
-def _represent(obj: Any) -> str:
-    if _native.RawValue._closed.__get__(obj):
-        return f"<courtyard.{_title(obj)}, {closed(obj)}>"
-    try:
-        value = _native.showing(lambda: _native.RawValue.get(obj))
-        return f"<courtyard.{_title(obj)}{quoted(obj)}: {value!r}>"
-    except Exception as error:
-        return f"<courtyard.{_title(obj)}: {type(error).__name__}>"
-
-
-def _statistics(obj: Any) -> ObjectStatistics:
-    from courtyard._statistics import object_statistics
-
-    return object_statistics(obj, _title(obj))
 
 
 # What writes a value, beside the fields and elements that it may have.

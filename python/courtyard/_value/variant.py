@@ -7,6 +7,7 @@ says the one that the user named: ``home_of``.
 from __future__ import annotations
 
 from courtyard import _native
+from courtyard._object.subclass import make_home
 from courtyard._pickle import is_ours
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _variants: dict[tuple[Any, Any, bool], Any] = {}
-_homes: dict[Any, Any] = {}
 
 
 def variant(
@@ -52,15 +52,10 @@ def variant(
                 slots = ("_given_lock",)
         body |= {"__slots__": slots, "__module__": cls.__module__, "__doc__": cls.__doc__}
         _variants[key] = made = type(cls)(cls.__name__, (cls,), body)
-        _homes[made] = cls
+        make_home(made, cls)
         if has_fast_items and lock is None and is_ours(cls):
             _native.install(made)
     return _variants[key]
-
-
-def home_of(obj: Any) -> Any:
-    """Return the class that an object's pickle names: not one made above."""
-    return _homes.get(type(obj), type(obj))
 
 
 def lock_of(obj: Any) -> Any:
