@@ -1,4 +1,4 @@
-"""Draws the floors of the binding and the engine for the page on design, from tests/layers.toml."""
+"""Draws the floors of the three code bases for the page on design, from tests/layers.toml."""
 
 import tomllib
 from collections.abc import Iterator
@@ -9,7 +9,11 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ROOT / "tests" / "layers.toml"
 PICTURE = ROOT / "docs" / "explanation" / "floors.svg"
 
-TITLES = {"binding": "The binding, crates/python", "core": "The engine, crates/core"}
+TITLES = {
+    "package": "The package, python/courtyard",
+    "binding": "The binding, crates/python",
+    "core": "The engine, crates/core",
+}
 NOTES = (
     "Imports go down only. Dashed: one folder for each",
     "kind of object; these do not import each other.",
@@ -26,6 +30,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .card { fill: #f6f8fa; }
 .core { fill: #d3e9df; }
 .binding { fill: #d6e4f5; }
+.package { fill: #f3e3c3; }
 .apart { fill: none; stroke: #57606a; stroke-dasharray: 4 3; }
 .arrow { fill: none; stroke: #57606a; stroke-width: 1.5; }
 @media (prefers-color-scheme: dark) {
@@ -33,6 +38,7 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
   .card { fill: #1c2128; }
   .core { fill: #1f4d3c; }
   .binding { fill: #24446a; }
+  .package { fill: #574217; }
   .apart, .arrow { stroke: #9da7b1; }
 }
 """
@@ -55,7 +61,7 @@ def floor(crate: str, names: list[str], rooms: list[str], y: int) -> Iterator[st
 
 
 def draw(layers: dict[str, Any]) -> str:
-    """Return the picture: the binding on top of the engine, the ground at the bottom."""
+    """Return the picture: the package, the binding, the engine; the ground at the bottom."""
     y, lines = MARGIN, []
     for crate in reversed(layers):
         lines.append(f'<text class="title" x="{MARGIN + SIDE}" y="{y + 14}">{TITLES[crate]}</text>')
@@ -73,7 +79,7 @@ def draw(layers: dict[str, Any]) -> str:
     size = f'viewBox="0 0 {WIDTH} {y + 34}" width="{WIDTH}" height="{y + 34}"'
     head = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
-        "<title>The floors of the binding and of the engine</title>",
+        "<title>The floors of the package, of the binding and of the engine</title>",
         f"<style>{STYLE}</style>",
         '<rect class="card" width="100%" height="100%" rx="8"/>',
     ]

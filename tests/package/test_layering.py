@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import rust
+from tests.support import python, rust
 from tools import floors
 
 REPOSITORY = Path(__file__).parents[2]
@@ -17,7 +17,10 @@ STAND_INS = {"memory::segment_model": "memory::segment"}
 
 
 def graph(layers: dict[str, object]) -> dict[str, set[str]]:
-    found = rust.imports(REPOSITORY / str(layers["root"]))
+    root = REPOSITORY / str(layers["root"])
+    if (root / "__init__.py").exists():
+        return python.imports(root)
+    found = rust.imports(root)
     return {name: named for name, named in found.items() if name not in STAND_INS}
 
 
@@ -114,10 +117,59 @@ def test_the_graph_of_imports(tmp_path: Path) -> None:
     }
 
 
+def test_the_reader_of_python_imports(tmp_path: Path) -> None:
+    package = tmp_path / "house"
+    sources = {
+        "__init__.py": "import os\nfrom house._high import top\nfrom house import _low as _low",
+        "_low/__init__.py": "from house._low.a import A",
+        "_low/a.py": "if TYPE_CHECKING:\n import house._high\nelse:\n from house._low import b",
+        "_low/b.py": "def f():\n    import house\n    from house._low.a import A",
+        "_high.py": "import house._low.a\nfrom house._low import A\nfrom house_two import x",
+    }
+    for name, source in sources.items():
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    assert python.imports(package) == {
+        "__init__": {"_high", "_low"},
+        "_low": {"_low::a"},
+        "_low::a": {"_low::b"},
+        "_low::b": {"__init__", "_low::a"},
+        "_high": {"_low::a", "_low"},
+    }
+
+
+def test_the_import_linter_has_the_same_floors() -> None:
+    """Those of its contract, from the top down; the binding is no module that it can read."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (contract,) = (each for each in contracts if each["type"] == "layers")
+    listed = [sorted(layer.split(" | ")) for layer in contract["layers"]]
+    floors = [sorted(floor) for floor in LAYERS["package"]["floors"]]
+    assert listed[::-1] == [floor for floor in floors if floor not in (["_native"], ["__init__"])]
+    (apart,) = (each for each in contracts if each["type"] == "independence")
+    rooms = [sorted(name.removeprefix("courtyard.") for name in apart["modules"])]
+    assert rooms == [floor for floor in floors if "_container" in floor]
+
+
+def test_the_modules_that_the_binding_asks_for_exist() -> None:
+    """It imports some of the package when it needs them, by names that no checker reads."""
+    known = python.modules(REPOSITORY / LAYERS["package"]["root"])
+    asked = {
+        (path.name, name)
+        for path in (REPOSITORY / LAYERS["binding"]["root"]).rglob("*.rs")
+        for name in re.findall(r"\bcourtyard\.(_[a-z_.]*[a-z])\b", path.read_text("utf-8"))
+    }
+    assert len(asked) > 10
+    assert not [each for each in asked if each[1].replace(".", "::") not in known]
+
+
 def test_the_page_on_the_design_shows_the_floors() -> None:
     page = (REPOSITORY / "docs" / "explanation" / "design.md").read_text("utf-8")
     chapter = page.partition("## Floors\n")[2].partition("\n## ")[0]
-    for crate, drawn in zip(("core", "binding"), chapter.split("```text\n")[1:], strict=True):
+    for crate, drawn in zip(
+        ("core", "binding", "package"), chapter.split("```text\n")[1:], strict=True
+    ):
         lines = drawn.partition("```")[0].splitlines()
         shown = [sorted(re.split(r"\s{2,}", line)[0].split()) for line in lines]
         assert shown[::-1] == [sorted(floor) for floor in LAYERS[crate]["floors"]]
@@ -128,7 +180,7 @@ def test_the_picture_shows_the_floors() -> None:
     assert floors.PICTURE.read_text("utf-8") == drawn, "python tools/floors.py draws it anew"
     places = re.findall(r'y="(\d+)" text-anchor="middle">(\w+)<', drawn)
     shown = {int(y): [name for height, name in places if height == y] for y, _ in places}
-    listed = [*LAYERS["core"]["floors"], *LAYERS["binding"]["floors"]]
+    listed = [floor for crate in LAYERS.values() for floor in crate["floors"]]
     assert [shown[y] for y in sorted(shown, reverse=True)] == listed
 
 
