@@ -193,3 +193,11 @@ def test_the_files_that_pages_name_exist() -> None:
         if not any(source.endswith(f"/{named}") for source in sources)
     ]
     assert not missing
+
+
+def test_the_paths_that_pages_name_exist() -> None:
+    named = re.compile(r"`((?:benchmarks|crates|docs|models|python|tests|tools)/[\w./-]+\.\w+)`")
+    pages = (*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"))
+    found = [(page.name, path) for page in pages for path in named.findall(page.read_text("utf-8"))]
+    assert len(found) > 50
+    assert not [f"{page}: {path}" for page, path in found if not (REPOSITORY / path).exists()]
