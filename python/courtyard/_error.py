@@ -28,15 +28,15 @@ class NotFound(CourtyardError, KeyError):
 
 
 class WrongType(CourtyardError, TypeError):
-    """A shared object is not of the type expected; the message says both."""
+    """A shared object is not of the expected type; the message names both."""
 
 
 class CorruptError(CourtyardError):
-    """Shared memory says something that no courtyard process wrote."""
+    """Shared memory contains something that no courtyard process wrote."""
 
 
 class LayoutMismatch(CourtyardError):
-    """A file is no courtyard segment, or one of another version."""
+    """A file is not a courtyard space, or is one of another version."""
 
 
 class Closed(CourtyardError, ValueError):

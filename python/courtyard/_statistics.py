@@ -32,7 +32,7 @@ class SpaceStatistics:
         size: bytes of its file that objects may use, as far as it has grown: ``used`` and ``free``.
         used: bytes of these that are in use: in blocks that hold something.
         live_blocks: blocks that an object or a table consists of.
-        idle_blocks: blocks at hand, being filled, or waiting for a reader to leave them.
+        idle_blocks: free blocks that processes keep, blocks being filled, and blocks still read.
         objects: living objects.
         names: objects that have a name.
         tickets: pickles of objects under way.
@@ -136,9 +136,9 @@ class ObjectStatistics(ObjectFigures):
     Attributes:
         type: what it is, as its repr says it.
         name: the name it is found by; None for an anonymous one.
-        nbytes: bytes that it takes of its space, in all its blocks: each is as large as its class.
+        nbytes: bytes that it takes of its space: the sizes of all its blocks.
         blocks: how many these are.
-        entries: elements of an array, keys of a dict, items of a queue; None where nothing counts.
+        entries: elements of an array, keys of a dict, items of a queue; None for all else.
         version: as its ``version``, which changes with every change.
         references: handles, its name, values that hold it, and pickles under way.
         participants: PIDs of the processes that have handles, each once.

@@ -91,7 +91,7 @@ class Counter(Dict["_T", int]):
             self._add_all(counted, False)
 
     def subtract(self, iterable: Any = None, /, **kwargs: int) -> None:
-        """Take the counts of an iterable or a mapping off, at once; else as ``update``.
+        """Subtract the counts of an iterable or a mapping; otherwise like ``update``.
 
         >>> import courtyard as cy
         >>> c = cy.Counter("ab")
@@ -103,11 +103,11 @@ class Counter(Dict["_T", int]):
             self._add_all(counted, True)
 
     def set_many(self, mapping: Any, /) -> None:
-        """Store the counts of many keys at once, whatever they were."""
+        """Store the counts of many keys in one change, whatever they were."""
         self._change_all(dict(_plain(mapping)), [])
 
     def copy(self) -> collections.Counter[_T]:
-        """Return a plain Counter of all that is here, as it stood at one moment."""
+        """Return a plain Counter with all counts as they were at one moment."""
         made: collections.Counter[_T] = collections.Counter()
         dict.update(made, self._copied())
         return made

@@ -86,7 +86,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
         return (self.maxlen,)
 
     def copy(self) -> deque[_T]:
-        """Return a plain deque of all that is here, as it stood at one moment; O(length).
+        """Return a plain deque with all values as they were at one moment; O(length).
 
         >>> import courtyard as cy
         >>> cy.Deque("ab").copy()
@@ -100,7 +100,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
     def extendleft(self, iterable: Iterable[_T], /) -> None:
         """Put all values of an iterable at the front, one before the other, at once: all, or none.
 
-        Else as ``extend``. As collections.deque.extendleft.
+        Otherwise like ``extend``. As collections.deque.extendleft.
 
         >>> import courtyard as cy
         >>> d = cy.Deque("c")
@@ -111,7 +111,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
         self._extend(_listed(iterable), True)
 
     def index(self, value: _T, start: int = 0, stop: int = 2**63 - 1, /) -> int:
-        """Return the first index of an equal value; O(that). Raises ValueError if there is none.
+        """Return the first index of an equal value; O(index). Raises ValueError if there is none.
 
         >>> import courtyard as cy
         >>> cy.Deque("abcb").index("b", 2)

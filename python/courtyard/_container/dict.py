@@ -162,7 +162,7 @@ class Dict(Container, Table, _Native["_K", "_V"]):
         self.update(mapping)
 
     def get_many(self, keys: Iterable[_K], /) -> dict[_K, _V]:
-        """Return the values of those of the keys that there are, as they stood at one moment.
+        """Return the values of those keys that exist, as they were at one moment.
 
         Reads them again if another writer changed the dict in between; after 30 such attempts, it
         holds ``get_lock()`` for the next. Raises TypeError for a key that cannot be hashed.
@@ -195,7 +195,7 @@ class Dict(Container, Table, _Native["_K", "_V"]):
     def items(self) -> ItemsView[_K, _V]:
         """Return a view of keys and values: set-like, live; its iteration is over a snapshot.
 
-        Keys and values are together as they stood at one moment.
+        Keys and values are as they were at one moment.
 
         >>> import courtyard as cy
         >>> list(cy.Dict(a=1, b=2).items())
@@ -204,7 +204,7 @@ class Dict(Container, Table, _Native["_K", "_V"]):
         return Items(self)
 
     def copy(self) -> dict[_K, _V]:
-        """Return a plain dict of all that is here, as it stood at one moment; O(length).
+        """Return a plain dict with all keys and values as they were at one moment; O(length).
 
         >>> import courtyard as cy
         >>> cy.Dict(a=1).copy()

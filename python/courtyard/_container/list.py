@@ -71,7 +71,7 @@ class List(_Native["_T"], Row["_T"]):
         return _native.List.__new__(cls, address)
 
     def copy(self) -> list[_T]:
-        """Return a plain list of all that is here, as it stood at one moment; O(length).
+        """Return a plain list with all values as they were at one moment; O(length).
 
         >>> import courtyard as cy
         >>> cy.List("ab").copy()
@@ -80,7 +80,7 @@ class List(_Native["_T"], Row["_T"]):
         return self._values()
 
     def index(self, value: _T, start: SupportsIndex = 0, stop: SupportsIndex = 2**63 - 1, /) -> int:
-        """Return the first index of an equal value; O(that). Raises ValueError if there is none.
+        """Return the first index of an equal value; O(index). Raises ValueError if there is none.
 
         >>> import courtyard as cy
         >>> cy.List("abcb").index("b", 2)
@@ -90,7 +90,7 @@ class List(_Native["_T"], Row["_T"]):
         return self._empty().index(value) if place is None else place
 
     def sort(self, *, key: Callable[[_T], Any] | None = None, reverse: bool = False) -> None:
-        """Sort it, stably, at once.
+        """Sort it, stably, in one change.
 
         Keys are computed and compared on a copy, without a lock, and again if another writer
         changes the list in between; after 4 such attempts, ``get_lock()`` is held for the next.

@@ -20,13 +20,13 @@ _Map: Any = _native.Dict
 class Namespace(Table, _Map):  # type: ignore[misc]
     """Attributes among processes and threads, as those of a Manager's Namespace.
 
-    Any attribute whose name does not begin with an underscore is shared; so ``ns.version`` and
-    ``ns.close`` are yours, and what other objects have as methods are functions: with a key for
-    the attribute ``courtyard.increment(ns, "x")``, ``mutate``, ``edit`` and ``compare_exchange``;
-    and ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``statistics``, ``check``, ``close``,
+    Every attribute whose name does not begin with an underscore is shared, ``ns.version`` and
+    ``ns.close`` too. So instead of methods there are functions of the module: for one attribute
+    ``courtyard.increment(ns, "x")``, ``mutate``, ``edit`` and ``compare_exchange``; for all of it
+    ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``statistics``, ``check``, ``close``,
     ``name`` and ``space``. Values are copies.
 
-    A killed process has changed an attribute wholly or not at all.
+    A killed process has changed an attribute completely or not at all.
 
     >>> import courtyard as cy
     >>> ns = cy.Namespace(x=1)

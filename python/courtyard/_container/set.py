@@ -61,7 +61,7 @@ class Set(Container, Table, _Native["_T"]):
         return (list(iterable), *rest)
 
     def add(self, element: _T, /) -> None:
-        """Put an element in, unless it is there.
+        """Add an element, unless it is there.
 
         Atomic; waits while another holds ``get_lock()``. Raises TypeError for what cannot be hashed
         or pickled, and SpaceFull; then nothing has changed.
@@ -74,7 +74,7 @@ class Set(Container, Table, _Native["_T"]):
         self._put(element)
 
     def discard(self, element: _T, /) -> None:
-        """Take an element out, if it is there. Atomic; waits while another holds ``get_lock()``.
+        """Remove an element if it is there. Atomic; waits while another holds ``get_lock()``.
 
         >>> import courtyard as cy
         >>> s = cy.Set("ab")
@@ -84,9 +84,9 @@ class Set(Container, Table, _Native["_T"]):
         self._remove(_frozen(element))
 
     def remove(self, element: _T, /) -> None:
-        """Take an element out. Raises KeyError if it is not there.
+        """Remove an element. Raises KeyError if it is not there.
 
-        Atomic: of many processes that call it one takes it out. Waits while another holds
+        Atomic: of many processes that call it, one removes the element. Waits while another holds
         ``get_lock()``.
 
         >>> import courtyard as cy
@@ -110,7 +110,7 @@ class Set(Container, Table, _Native["_T"]):
         return self._pop_last()
 
     def update(self, *others: Iterable[_T]) -> None:
-        """Put in the elements of all iterables, at once: all, or none.
+        """Add the elements of all iterables in one change: all, or none.
 
         Holds ``get_lock()`` meanwhile. O(their number), whatever the length of the set. Raises what
         the iterables raise, TypeError for an element that cannot be hashed, SpaceFull; then nothing
@@ -162,7 +162,7 @@ class Set(Container, Table, _Native["_T"]):
                 self._change_all(pairs, present)
 
     def difference_update(self, *others: Iterable[Any]) -> None:
-        """Take out the elements of all iterables, at once; holds ``get_lock()`` meanwhile.
+        """Remove the elements of all iterables in one change; holds ``get_lock()`` meanwhile.
 
         O(their number), whatever the length of the set.
 
@@ -174,7 +174,7 @@ class Set(Container, Table, _Native["_T"]):
         self._exchange((), set().union(*map(_plain, others)))
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
-        """Take out what is not in all of the iterables, at once; holds ``get_lock()`` meanwhile.
+        """Remove what is not in all iterables, in one change; holds ``get_lock()`` meanwhile.
 
         >>> import courtyard as cy
         >>> s = cy.Set("abc")
@@ -187,7 +187,7 @@ class Set(Container, Table, _Native["_T"]):
             self._exchange((), gone)
 
     def symmetric_difference_update(self, other: Iterable[_T], /) -> None:
-        """Put in what is only in the other, take out what is in both, at once.
+        """Add what is only in the other, and remove what is in both, in one change.
 
         Holds ``get_lock()`` meanwhile. O(length of the other), whatever that of the set.
 
@@ -232,7 +232,7 @@ class Set(Container, Table, _Native["_T"]):
         return self._plain().difference(*map(_plain, others))
 
     def symmetric_difference(self, other: Iterable[_Other], /) -> set[_T | _Other]:
-        """Return a plain set of the elements that are in one of both.
+        """Return a plain set of the elements that are in exactly one of the two.
 
         >>> import courtyard as cy
         >>> sorted(cy.Set("ab").symmetric_difference("bc"))
@@ -370,7 +370,7 @@ class Set(Container, Table, _Native["_T"]):
         return len(self) > len(other) and self._has_all(other)
 
     def copy(self) -> set[_T]:
-        """Return a plain set of all that is here, as it stood at one moment; O(length).
+        """Return a plain set with all elements as they were at one moment; O(length).
 
         >>> import courtyard as cy
         >>> cy.Set("a").copy()

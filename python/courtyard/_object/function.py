@@ -57,7 +57,7 @@ def get_lock(obj: Any) -> Any:
 
 
 def increment(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
-    """Add to a number at once, and return the sum: a Value's, or that under a key or attribute.
+    """Add to a number atomically and return the sum: a Value's, or that under a key or attribute.
 
     >>> import courtyard as cy
     >>> ns = cy.Namespace(done=0)
@@ -68,7 +68,7 @@ def increment(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
 
 
 def compare_exchange(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
-    """Store a value if that before is the expected one, at once; return whether it was.
+    """Store a value if the current one equals the expected one, atomically; return whether it did.
 
     >>> import courtyard as cy
     >>> ns = cy.Namespace(state="idle")
@@ -79,7 +79,7 @@ def compare_exchange(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
 
 
 def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
-    """Store what a function makes of a value, at once, and return it.
+    """Replace a value by what a function returns for it, atomically, and return that.
 
     The value is a Value's, or that under a key or attribute. The function returns the new value.
     It may be called again, if another writer changed the value in between.
@@ -156,7 +156,7 @@ def statistics(obj: Any) -> ObjectStatistics:
     Costs by the blocks of the object, some 20 milliseconds for each 100,000, and by the handles
     that processes have in the space, one for each 100,000. No other process waits for it; if the
     object changes at the same time, ``nbytes`` and ``blocks`` are approximate. What dead processes
-    held is given back first. Raises CorruptError if the space contradicts itself.
+    held is given back first. Raises CorruptError if the space is inconsistent.
 
     >>> import courtyard as cy, os
     >>> d = cy.Dict(a=1, b=2)
@@ -170,7 +170,7 @@ def statistics(obj: Any) -> ObjectStatistics:
 
 
 def check(obj: Any) -> None:
-    """Raise CorruptError if the object's space contradicts itself; O(space).
+    """Raise CorruptError if the object's space is inconsistent; O(space).
 
     >>> import courtyard as cy
     >>> cy.check(cy.Lock())

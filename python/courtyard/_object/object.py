@@ -65,7 +65,7 @@ class Object(Named):
         return object_statistics(self, cls._title(self), cls._entries(self))
 
     def check(self) -> None:
-        """Raise CorruptError if the object's space contradicts itself; O(space)."""
+        """Raise CorruptError if the object's space is inconsistent; O(space)."""
         _native.check(self)
 
 

@@ -61,7 +61,7 @@ class Factories:
     def Array(
         self, typecode: Any, sequence: Any = None, *, lock: Any = True, shape: Any = None
     ) -> courtyard.Array[Any]:
-        """Make an Array, of a sequence or of so many elements."""
+        """Make an Array from a sequence, or with so many elements."""
         return self._make("Array", typecode, sequence, lock=lock, shape=shape)  # type: ignore[no-any-return]
 
     def Queue(self, maxsize: int = 0, *, maxbytes: int | None = None) -> courtyard.Queue[Any]:

@@ -45,7 +45,7 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     with a name, hand it on or store it, and delete the name: ``del space["x"]``.
 
     A named space and a file stay until ``destroy()``, or ``courtyard rm``, however processes end.
-    What a killed process held is given back when another process next uses the space.
+    What a killed process held is given back when another process uses the space.
 
     Raises ValueError for what cannot be a name, CourtyardError for a folder or file of another
     user, LayoutMismatch for a file of another version or of something else, SpaceFull, OSError.
@@ -116,7 +116,7 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
 
     @property
     def url(self) -> str | None:
-        """What Space() opens it by; None for a private one."""
+        """The argument with which Space() opens it; None for a private one."""
         if self._here.kind == _DURABLE:
             return self._here.path.absolute().as_uri()
         return self.name
@@ -268,7 +268,7 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
         return SpaceStatistics(*self._opened().census())
 
     def check(self) -> None:
-        """Raise CorruptError if the space contradicts itself.
+        """Raise CorruptError if the space is inconsistent.
 
         It reads every block: about a second for a million of them. Until it is done, other
         processes wait when they make, name or free anything in the space.

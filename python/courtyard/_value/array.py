@@ -66,8 +66,8 @@ class _Elements(Object):
     def tolist(self) -> list[Any]:
         """Return all elements as a list, nested if they have more than one dimension.
 
-        All are of one moment: no write of several elements is seen in part. Structures come as
-        copies.
+        All are of one moment: a write of several elements is seen completely or not at all.
+        Structures are copies.
 
         >>> import courtyard as cy
         >>> cy.Array("i", range(4), shape=(2, 2)).tolist()
@@ -78,7 +78,7 @@ class _Elements(Object):
         return index.to_list(_vector(self))
 
     def tobytes(self) -> bytes:
-        r"""Return a copy of all bytes, of one moment.
+        r"""Return a copy of all bytes as they were at one moment.
 
         >>> import courtyard as cy
         >>> cy.Array("h", [1, 2]).tobytes()
@@ -430,10 +430,10 @@ class Array(_Elements, _native.Array["_T"]):
             return _make(cls, type_, size_or_init, shape, lock)
 
     def get_obj(self) -> Any:
-        """Return a ctypes array on the very memory, as multiprocessing has it.
+        """Return a ctypes array of the shared memory itself, as in multiprocessing.
 
-        Of an array declared by a NumPy dtype, NumPy's array. It stays good when the array is
-        closed or collected.
+        For an array declared by a NumPy dtype, return a NumPy array. It stays valid when the array
+        is closed or collected.
 
         >>> import courtyard as cy
         >>> cy.Array("i", [1, 2]).get_obj()[:]

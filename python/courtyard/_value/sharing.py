@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def copy(obj: Any) -> Any:
     """Return a shared copy of a ctypes object, a value or an array, without a lock.
 
-    As ``multiprocessing.sharedctypes.copy``. What is shared already is copied as it is at one
-    moment.
+    As ``multiprocessing.sharedctypes.copy``. An object that is shared already is copied as it is at
+    one moment.
 
     Raises TypeError for what cannot be shared.
 

@@ -96,8 +96,8 @@ impl Object {
 
     /// Close this handle in this process; the object lives on while another holds it.
     ///
-    /// What is done with the handle from then on raises Closed; closing twice is allowed. Views of an
-    /// Array stay good: its memory is given back when the last one is gone.
+    /// Later use of the handle raises Closed; closing twice is allowed. Views of an Array stay
+    /// valid: its memory is given back when the last one is gone.
     ///
     /// Raises BufferError while views of a Value exist.
     ///

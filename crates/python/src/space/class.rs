@@ -310,7 +310,7 @@ impl Space {
         Ok(directory::count(&self.space.segment))
     }
 
-    /// Raises CorruptError if the space contradicts itself.
+    /// Raises CorruptError if the space is inconsistent.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         let _inside = self.inside(py)?;
         check_space(py, self.space)

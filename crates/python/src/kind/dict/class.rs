@@ -98,9 +98,10 @@ impl Dict {
     ///
     /// With copy=False the buffers of NumPy arrays, of DataFrames and the like are read-only: large
     /// ones (from 32 kB) are views of the shared memory, with no copy, however large they are. A
-    /// view keeps its memory, and stays as it is when the key has another value. Up to 48 can be
-    /// live at a time in a process; beyond that, and where they are small, they are read-only copies.
-    /// `a.copy()` makes one that can be written to. It is for large values that are only read.
+    /// view keeps its memory, and does not change when the key gets another value. Up to 48 can be
+    /// live at a time in a process; beyond that, and where they are small, they are read-only
+    /// copies. `a.copy()` makes one that can be written to. Use it for large values that you only
+    /// read.
     ///
     /// Raises TypeError for a key that cannot be hashed. As dict.get.
     ///
@@ -344,8 +345,9 @@ impl Dict {
     /// equal if all elements are. Waits while another holds get_lock(). An `__eq__` written in
     /// Python is called as mutate() calls fn.
     ///
-    /// Raises what the comparison raises, TypeError for what has no truth as a whole, and what pickling new raises, stored or not; then nothing
-    /// has changed. A process killed meanwhile has stored it, or not.
+    /// Raises what the comparison raises, TypeError for what has no single truth value, and what
+    /// pickling new raises, stored or not; then nothing has changed. A process killed meanwhile has
+    /// stored it, or not.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(state="free")

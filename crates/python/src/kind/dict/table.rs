@@ -43,11 +43,11 @@ impl Table {
         .map(|known| known == Some(true))
     }
 
-    /// Remove all keys, at once; O(length).
+    /// Remove all keys in one change; O(length).
     ///
-    /// Others see all keys, or none. Waits while another holds get_lock(). Their memory is free again
-    /// when it returns, or, if this process is killed meanwhile, when another next looks after the
-    /// dead.
+    /// Others see all keys, or none. Waits while another holds get_lock(). Their memory is free
+    /// again when it returns, or, if this process is killed meanwhile, when another process next
+    /// recovers the dead.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(a=1)

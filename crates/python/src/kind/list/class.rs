@@ -79,11 +79,11 @@ impl Sequence {
         change::insert(slf, index as i64, value)
     }
 
-    /// Take all values out, at once.
+    /// Remove all values in one change.
     ///
     /// Others see all of them, or none. Waits while another holds get_lock(). Their memory is free
-    /// again when it returns, or, if this process is killed meanwhile, when another next looks
-    /// after the dead.
+    /// again when it returns, or, if this process is killed meanwhile, when another process next
+    /// recovers the dead.
     ///
     /// >>> import courtyard as cy
     /// >>> x = cy.List("ab")
@@ -97,7 +97,7 @@ impl Sequence {
         })
     }
 
-    /// Reverse the order, at once; O(length).
+    /// Reverse the order in one change; O(length).
     ///
     /// Waits while another holds get_lock().
     ///
@@ -327,7 +327,7 @@ impl Deque {
         })
     }
 
-    /// Put a value at the front; else as append(). As collections.deque.appendleft.
+    /// Put a value at the front; otherwise like append(). As collections.deque.appendleft.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Deque("b")
@@ -355,7 +355,7 @@ impl Deque {
         change::pop_end(slf.as_super(), End::Last)
     }
 
-    /// Take the first value out and return it; else as pop(). As collections.deque.popleft.
+    /// Take the first value out and return it; otherwise like pop(). As collections.deque.popleft.
     ///
     /// >>> import courtyard as cy
     /// >>> cy.Deque("ab").popleft()

@@ -86,7 +86,7 @@ impl Queue {
         }
     }
 
-    /// Put an item if there is room. Raises queue.Full if not; else as put.
+    /// Put an item if there is room. Raises queue.Full if not; otherwise like put.
     fn put_nowait(slf: &Bound<'_, Self>, item: &Bound<'_, PyAny>) -> PyResult<()> {
         match put(slf, item, None) {
             Err(error) => spare(slf, item, error),
@@ -129,7 +129,7 @@ impl Queue {
         get(slf, wait, Buffers::copied(copy.0)).map_err(|error| first_item(slf, error))
     }
 
-    /// Take the first item if there is one; does not wait, and is else as get().
+    /// Take the first item if there is one; does not wait, and otherwise is like get().
     ///
     /// Raises queue.Empty if there is none, also while all that is in the queue was put back for later
     /// (Lease.requeue).
@@ -301,7 +301,7 @@ impl Queue {
     /// Say that an item taken is done. Raises ValueError if all are.
     ///
     /// If a process ends before it calls task_done() for an item that it took, the item counts as
-    /// done, so that join() does not wait for ever.
+    /// done, so that join() does not wait forever.
     fn task_done(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
         let open = base.handle.open(py)?;
@@ -388,11 +388,11 @@ impl Queue {
 
     /// Take all items out at once, and return how many there were.
     ///
-    /// It is one change: no item that was put before is left, and none that is put after it goes. The
-    /// items count as done, so that join() ends; nothing is loaded. Items on a lease stay on it. A
-    /// process killed in clear() has taken all of them, or none. It takes microseconds, and some 200 ns
-    /// for each item of more than 4 KiB, or of a LifoQueue or PriorityQueue. Only in a full space items
-    /// go one by one until there is room.
+    /// It is one change: it takes exactly the items that were put before it. They count as done, so
+    /// that join() ends; nothing is loaded. Items on a lease stay on it. A process killed in
+    /// clear() has taken all of them, or none. It takes microseconds, and some 200 ns for each item
+    /// of more than 4 KiB, or of a LifoQueue or PriorityQueue. Only in a full space, it takes items
+    /// one by one until there is room.
     ///
     /// >>> import courtyard as cy
     /// >>> q = cy.Queue()

@@ -77,11 +77,11 @@ impl RawValue {
 
     /// Add n (1 if not given) atomically and return the new value.
     ///
-    /// C integers wrap as C's do; an int raises OverflowError beyond 64 bits; an object is added
-    /// to as Python does, again if another changed it meanwhile. Waits while another holds
-    /// get_lock(). About 30 ns for an integer.
+    /// C integers wrap as C's do; an int raises OverflowError beyond 64 bits; to an object n is
+    /// added as in Python, again if another process changed the object meanwhile. Waits while
+    /// another holds get_lock(). About 30 ns for an integer.
     ///
-    /// Raises TypeError for a value that is no number. A killed process has added wholly or not.
+    /// Raises TypeError for a value that is not a number. A killed process has added n or not.
     ///
     /// >>> import courtyard as cy
     /// >>> cy.Value("i", 40).increment(2)
@@ -93,7 +93,7 @@ impl RawValue {
 
     /// Store a new value and return the one it replaced, atomically.
     ///
-    /// Waits, raises and survives as set().
+    /// Waits and raises as set() does, and is as safe when killed.
     ///
     /// >>> import courtyard as cy
     /// >>> cy.Value("i", 1).exchange(2)
@@ -104,8 +104,8 @@ impl RawValue {
 
     /// Store a new value if the value equals what is expected; return whether it did, atomically.
     ///
-    /// Waits, raises and survives as set(); raises what the comparison raises. Arrays and DataFrames
-    /// are compared as a whole: they are equal if all elements are.
+    /// Waits and raises as set() does, and is as safe when killed; raises what the comparison
+    /// raises. Arrays and DataFrames are compared as a whole: they are equal if all elements are.
     ///
     /// >>> import courtyard as cy
     /// >>> v = cy.Value("i", 1)

@@ -63,7 +63,7 @@ impl Value {
         release(slf.py(), handle(slf))
     }
 
-    /// Return a ctypes object on the very memory, as multiprocessing's get_obj().
+    /// Return a ctypes object of the shared memory itself, as multiprocessing's get_obj() does.
     ///
     /// Reads and writes through it are plain memory accesses: no lock, no wake-up, and larger
     /// ones may tear. It keeps the value open.
