@@ -9,8 +9,9 @@ from typing import Any
 from benchmarks.operation import PINNINGS
 from benchmarks.report import BEST, OURS, Report, Summary, sound
 
-# The page of the benchmarks includes what is below this line.
-MARKER = "<!-- written by `python -m benchmarks` -->"
+HEAD = "Less is better. [Benchmarks](index.md) says how to read this, and how it is measured."
+BEGIN = "<!-- the goals, written by `python -m benchmarks` -->"
+END = "<!-- the end of the goals -->"
 
 UNITS = {"ns": (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0)), "bytes": (("B", 1.0),)}
 
@@ -180,8 +181,8 @@ def facts(report: Report) -> Iterator[str]:
 
 
 def page(report: Report) -> str:
-    """Return all of it as a page that another page may include from the marker on."""
-    parts = ["---\norphan: true\n---", "# Benchmark tables", MARKER, "## Goals", goals(report)]
+    """Return all of it as a page; another page includes what is between the markers."""
+    parts = ["# All benchmark figures", HEAD, "## Goals", BEGIN, goals(report), END]
     for workload, title in report["workloads"].items():
         parts += [f"## {title}", f"![Chart: {title}]({workload}.svg)", cells(report, workload)]
         parts.append("\n".join(hows(report, workload)))
