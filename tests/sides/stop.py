@@ -5,8 +5,8 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import courtyard as cy
@@ -30,21 +30,22 @@ def interrupt(_number: int, _frame: object) -> None:
     raise Interrupted
 
 
-@contextmanager
-def interrupted() -> Iterator[None]:
-    """Press Ctrl-C in this thread after a moment, unless it is done by then."""
+def interrupted(call: Callable[[], object]) -> None:
+    """Make a call, and press Ctrl-C in this thread after a moment, unless it is done by then."""
     me = threading.get_ident()
-    is_over = threading.Event()
+    has_begun, is_over = threading.Event(), threading.Event()
 
     def press() -> None:
+        has_begun.wait()  # on a busy machine this thread's start takes longer than a moment
         while not is_over.wait(PRESSED):
             signal.pthread_kill(me, signal.SIGINT)
 
     presser = threading.Thread(target=press, daemon=True)
     presser.start()
     try:
-        with suppress(Interrupted):
-            yield
+        with suppress(Exception):
+            has_begun.set()
+            call()
     finally:
         while True:
             with suppress(Interrupted):
@@ -71,11 +72,9 @@ def timed(member: Member, specimen: Any) -> str:
         with suppress(Exception):
             result = member.begin(specimen)
         took = time.monotonic() - started
-        with interrupted(), suppress(Exception):
-            use(result)
+        interrupted(lambda: use(result))
     else:
-        with interrupted(), suppress(Exception):
-            member.call(specimen)
+        interrupted(lambda: member.call(specimen))
         took = time.monotonic() - started
     how = "with its timeout" if has_timeout else "interrupted"
     return f"{member}, {how}, took {took:.1f} s\n" if took > SOON else ""
