@@ -8,6 +8,7 @@ import pytest
 
 import courtyard as cy
 import courtyard.multiprocessing as multiprocessing
+from courtyard._object import function
 from tests.support.builtin import VALUES, Point, Unpicklable, needs, sent, shared
 from tests.support.children import join, start
 
@@ -31,6 +32,33 @@ def test_attributes() -> None:
     assert n.y == [1]
     with pytest.raises(TypeError):
         Namespace(1)
+
+
+@pytest.mark.parametrize("name", sorted(set(function.__all__)))
+def test_a_method_that_the_attributes_hide_is_a_function(name: str) -> None:
+    """And the error says so, unless the program has such an attribute of its own."""
+    n = cy.Namespace()
+    said = (
+        f"'Namespace' object has no attribute '{name}': attributes are the program's own; the "
+        f"function courtyard.{name}() does that"
+    )
+    for use in (getattr, delattr):
+        with pytest.raises(AttributeError) as raised:
+            use(n, name)
+        assert str(raised.value) == said and raised.value.name == name
+    assert getattr(cy, name).__module__ == "courtyard"
+    setattr(n, name, 5)
+    assert getattr(n, name) == 5
+    with pytest.raises(AttributeError, match=r"no attribute 'items'$"):
+        _ = n.items
+
+
+def test_the_functions_are_all_public() -> None:
+    assert {name for name in cy.__all__ if not isinstance(getattr(cy, name), type)} == {
+        *function.__all__,
+        "copy",
+        "synchronized",
+    }
 
 
 def test_repr_and_comparison_are_managers() -> None:

@@ -1,5 +1,6 @@
 """What is said of wrong arguments: it names the classes that users know."""
 
+import inspect
 import pickle
 import re
 from collections.abc import Callable
@@ -103,6 +104,57 @@ def test_messages_name_the_class_that_was_used() -> None:
         with pytest.raises(TypeError) as raised:
             call()
         assert str(raised.value) == message
+
+
+def made_in(space: cy.Space, name: str) -> Callable[[], Any]:
+    arguments: dict[str, tuple[Any, ...]] = {
+        **dict.fromkeys(("Value", "RawValue", "Array", "RawArray"), ("i", 1)),
+        "Barrier": (1,),
+    }
+    return lambda: getattr(cy, name)(*arguments.get(name, ()), space=space)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in cy.__all__
+        if hasattr(getattr(cy, name), "named")
+        and name not in ("Space", "Dict", "NestedDict", "Counter", "Namespace")  # it is data there
+    ],
+)
+def test_a_constructor_that_is_given_a_space_says_what_takes_it(name: str) -> None:
+    with cy.Space() as space:
+        with pytest.raises(TypeError) as raised:
+            made_in(space, name)()
+        said = str(raised.value)
+        assert said.startswith(f"{name}() takes no space: space.") and f" makes a {name}" in said
+        hint = said.partition(": ")[2]
+        if hint.startswith("space.named"):
+            assert not hasattr(space, name) and f"courtyard.{name}" in hint
+        else:
+            assert hasattr(space, hint.removeprefix("space.").partition("(")[0])
+            assert hint.endswith(f", {name}.named(name, ..., space=space) one with a name")
+        assert space.statistics().objects == 0
+
+
+def test_a_subclass_that_is_given_a_space_is_told_of_its_type() -> None:
+    class Jobs(cy.PriorityQueue[int]):
+        def __init__(self, place: cy.Space) -> None:
+            super().__init__(space=place)
+
+    for make in (lambda: cy.Queue(3, space=1), lambda: Jobs(cy.Space())):  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"Queue\(\) takes no space: space\."):
+            make()
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'size'$"):
+        cy.Queue(size=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["Queue", "Value", "RawArray", "Lock", "Barrier", "Condition"])
+def test_help_shows_the_arguments_of_a_constructor(name: str) -> None:
+    shown = inspect.signature(getattr(cy, name))
+    assert "keywords" not in shown.parameters and "space" not in shown.parameters
+    assert name == "Lock" or shown.parameters
 
 
 def test_errors_of_the_users_code_stay_as_they_are() -> None:

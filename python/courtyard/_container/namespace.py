@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from courtyard import _native
 from courtyard._container.container import Table
 from courtyard._container.copy import deep
+from courtyard._object import function
 from courtyard._object.name import quoted
 from courtyard._object.object import recursive_repr
 
@@ -120,4 +121,6 @@ class Namespace(Table, _Map):  # type: ignore[misc]
 
 def _missing(obj: Namespace, name: str) -> AttributeError:
     message = f"{type(obj).__name__!r} object has no attribute {name!r}"
+    if name in function.__all__:  # a method of others, which the program's names hide here
+        message += f": attributes are the program's own; the function courtyard.{name}() does that"
     return AttributeError(message, name=name, obj=obj)

@@ -10,13 +10,18 @@ from __future__ import annotations
 from courtyard import _native
 from courtyard._error import NotFound, SpaceFull, WrongType
 from courtyard._object.subclass import Subclassable, by_name, is_made_later, own_class
+from courtyard._pickle import is_ours
 from courtyard._public import find, title_of
 from courtyard._space import Space, default
+from courtyard._space.factory import factory_of
 from courtyard._space.name import check_name, load
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from typing import Any, Self
+
+
+_ANY_KEYWORDS = 8  # of the flags of a function's code: it takes **keywords
 
 
 class Named(Subclassable):
@@ -39,6 +44,16 @@ class Named(Subclassable):
     __slots__ = ()
 
     _changes = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Have the constructors that take no such keyword say what ``space=`` is written as."""
+        super().__init_subclass__(**keywords)
+        for name in ("__new__", "__init__"):
+            made = cls.__dict__.get(name)
+            made = getattr(made, "__func__", made)  # __new__ is a static method
+            code = getattr(made, "__code__", None)
+            if is_ours(cls) and code is not None and not code.co_flags & _ANY_KEYWORDS:
+                setattr(cls, name, _telling_of_spaces(made))
 
     @classmethod
     def named(cls, name: str, /, *initial: Any, space: Space | None = None, **options: Any) -> Self:
@@ -121,6 +136,26 @@ class Named(Subclassable):
     def _companion(cls, _made: Any) -> Any:
         """Return another object that this one cannot do without."""
         return None
+
+
+def _telling_of_spaces(make: Any) -> Any:
+    """Return a constructor whose error says what ``space=`` is written as."""
+
+    def told(cls: Any, /, *args: Any, **keywords: Any) -> Any:
+        try:
+            return make(cls, *args, **keywords)
+        except TypeError:
+            if "space" not in keywords:
+                raise
+            title = title_of(cls if isinstance(cls, type) else type(cls))
+            hint = factory_of(title)
+            if not hint.startswith("space.named"):
+                hint += f", {title}.named(name, ..., space=space) one with a name"
+            raise TypeError(f"{title}() takes no space: {hint}") from None
+
+    told.__name__, told.__qualname__, told.__doc__ = make.__name__, make.__qualname__, make.__doc__
+    told.__wrapped__ = make  # type: ignore[attr-defined]  # whose signature help() shows
+    return told
 
 
 def quoted(obj: Any) -> str:

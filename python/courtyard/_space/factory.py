@@ -115,3 +115,16 @@ class Factories:
         import multiprocessing
 
         return multiprocessing.Pool(processes, initializer, initargs, maxtasksperchild)
+
+
+def factory_of(title: str) -> str:
+    """Return what makes an object of the type with this name in a space."""
+    for name in (title, title.lower()):
+        if hasattr(Factories, name):
+            return f"space.{name}() makes a {title}"
+    if title.startswith("Raw"):
+        return f"space.{title.removeprefix('Raw')}(..., lock=False) makes a {title}"
+    return (
+        f"space.named(name, courtyard.{title}) makes a {title} with a name; after del space[name] "
+        "it has none, and lives as long as it is stored or anybody has it"
+    )

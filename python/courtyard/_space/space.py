@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from courtyard import _native, _public
 from courtyard._error import Closed, CourtyardError, NotFound, NotMade
 from courtyard._pickle import Stateful, carried, rebuild
-from courtyard._space.factory import Factories
+from courtyard._space.factory import Factories, factory_of
 from courtyard._space.name import check_name, open_named
 from courtyard._space.url import checked_limit, opened
 
@@ -92,7 +92,8 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
             if name in Space.__slots__:
                 raise NotMade(f"{type(self).__name__}.__init__() must call super().__init__()")
             message = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(f"{message}{_instead(name)}", name=name, obj=self)
+            told = f": {factory_of(name)}" if _public.find(name) else ""
+            raise AttributeError(f"{message}{told}", name=name, obj=self)
 
     @classmethod
     def _load(cls, path: str, uuid: int) -> Self:
@@ -354,20 +355,6 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
         """Say which space it is."""
         url = self.url
         return "courtyard.Space()" if url is None else f"courtyard.Space({url!r})"
-
-
-def _instead(name: str) -> str:
-    """Return how a space makes an object of a class of that name, which it has no method for."""
-    if _public.find(name) is None:
-        return ""
-    if hasattr(Factories, name.lower()):
-        return f": space.{name.lower()}() makes a {name}"
-    if name.startswith("Raw"):
-        return f": space.{name.removeprefix('Raw')}(..., lock=False) makes a {name}"
-    return (
-        f": space.named(name, courtyard.{name}) makes a {name} with a name; after del space[name] "
-        "it has none, and lives as long as it is stored or anybody has it"
-    )
 
 
 def default(*, create: bool = True) -> Space:
