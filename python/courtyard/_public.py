@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # The types of objects, by their names.
 _types: dict[str, Any] = {}
+# What was given to public classes, by its names.
+_given: dict[type, set[str]] = {}
 _FUNCTION: Any = type(lambda: None)
 # What Python calls for the class itself.
 _MAKERS = frozenset({"__new__", "__init__", "__init_subclass__", "__class_getitem__"})
@@ -60,7 +62,20 @@ def publish(classes: Iterable[type]) -> None:
                     own = _owned(cls, name, member)
                     if own is not member:
                         setattr(cls, name, own)
+                        _given.setdefault(cls, set()).add(name)
                 seen.add(name)
+
+
+def in_store(cls: type, base: type) -> Any:
+    """Return the class that is ``cls``, and keeps what it holds as ``base`` does.
+
+    ``base`` is the public class that ``cls`` derives from, as another store has it: see
+    ``_container.store``. What ``cls`` was given above would hide what that has.
+    """
+    between = set(cls.__mro__) - set(base.__mro__)
+    given = {name for each in between for name in _given.get(each, ())}
+    body = {name: getattr(base, name) for name in given}
+    return type(cls)(cls.__name__, (cls, base), {**body, "__module__": base.__module__})
 
 
 def _is_called(name: str, member: Any) -> bool:

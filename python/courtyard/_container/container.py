@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from courtyard import _native
+from courtyard._container.store import showing
 from courtyard._object.name import quoted
 from courtyard._object.object import Object, recursive_repr
 from courtyard._object.subclass import closed
@@ -31,7 +31,7 @@ class Container(Object):
 
     def _content(self) -> str:
         """Return what repr() says of what is in it."""
-        return repr(_native.showing(self.copy))
+        return repr(showing(self.copy))
 
     @recursive_repr
     def __repr__(self) -> str:
@@ -53,7 +53,7 @@ class Container(Object):
 @recursive_repr
 def _plain_repr(container: Any) -> str:
     """Return what is in a container, as the builtin shows it; of itself inside itself, ``...``."""
-    return str(_native.showing(container.copy))
+    return str(showing(container.copy))
 
 
 class Table(Object):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import MutableSequence
 
-from courtyard import _native
 from courtyard._container.sequence import Row, _listed
+from courtyard._container.store import DequeStore, install
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T", default=Any)
 
-    class _Native(_native.Deque[_T], MutableSequence[_T]):  # type: ignore[misc]
+    class _Store(DequeStore[_T], MutableSequence[_T]):  # type: ignore[misc]
         """What it is registered as, below."""
 
+        maxlen: int | None
+
 else:
-    _Native = _native.Deque
+    _Store = DequeStore
 
 
-class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
+class Deque(_Store["_T"], Row["_T"]):  # type: ignore[misc]
     """A ``collections.deque`` among processes and threads.
 
     All of ``collections.deque``. Adding a value to a deque with ``maxlen`` values removes one at
@@ -54,7 +56,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
 
     def __new__(cls, iterable: Iterable[_T] = (), maxlen: int | None = None) -> Self:
         """Make an empty one; ``__init__`` fills it."""
-        return _native.Deque.__new__(cls, maxlen)
+        return DequeStore.__new__(cls, maxlen)
 
     def __init__(self, iterable: Iterable[_T] = (), maxlen: int | None = None) -> None:
         """Fill it with the values of an iterable, in place of those that are there.
@@ -63,7 +65,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
         >>> cy.Deque(range(5), maxlen=2)
         <courtyard.Deque: deque([3, 4], maxlen=2)>
         """
-        if not _native.is_made(self):
+        if not self._is_made():
             super().__init__(iterable, maxlen)
             return
         if self.maxlen != maxlen:
@@ -76,7 +78,7 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
 
     @classmethod
     def _load(cls, address: Any) -> Any:
-        return _native.Deque.__new__(cls, None, address)
+        return DequeStore.__new__(cls, None, address)
 
     @classmethod
     def _asked(cls, iterable: Any = (), maxlen: int | None = None) -> tuple[Any, ...]:
@@ -125,4 +127,4 @@ class Deque(_Native["_T"], Row["_T"]):  # type: ignore[misc]
 
 
 MutableSequence.register(Deque)
-_native.install(Deque)
+install(Deque)

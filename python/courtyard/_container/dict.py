@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 from sys import _getframe
 
-from courtyard import _native
 from courtyard._container.container import Container, Table
 from courtyard._container.copy import deep
 from courtyard._container.iteration import iterate
+from courtyard._container.store import MappingStore, begin_merge, install
 from courtyard._container.view import Items, Keys, Values
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     _OtherK = TypeVar("_OtherK")
     _OtherV = TypeVar("_OtherV")
 
-    class _Native(_native.Dict[_K, _V], MutableMapping[_K, _V]):
+    class _Store(MappingStore[_K, _V], MutableMapping[_K, _V]):
         """What it is registered as, below."""
 
 else:
-    _Native = _native.Dict
+    _Store = MappingStore
 
 
-class Dict(Container, Table, _Native["_K", "_V"]):
+class Dict(Container, Table, _Store["_K", "_V"]):
     """A dict among processes and threads.
 
     All of ``dict``: insertion order, views, ``|``, comparison; ``1 == 1.0 == True`` as a key. Keys
@@ -122,6 +122,13 @@ class Dict(Container, Table, _Native["_K", "_V"]):
             made = cls()
             made.update(dict.fromkeys(iterable, value))
             return made
+
+    def _set(self, key: _K, value: _V, /) -> None:
+        """Do what ``self[key] = value`` does in a Dict: for types in which that does more."""
+
+    def _begin_merge(self, place: tuple[int, int]) -> list[_K]:
+        """Return the keys for the one call made there, which gets the values of that moment."""
+        return begin_merge(self, place)
 
     @classmethod
     def _gathered(cls, *initial: Any) -> tuple[Any, ...]:
@@ -264,4 +271,5 @@ def _plain(other: Any) -> Any:
 
 
 MutableMapping.register(Dict)
-_native.install(Dict)
+install(Dict)
+Dict._set = Dict.__setitem__  # type: ignore[method-assign]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence
 
-from courtyard import _native
 from courtyard._container.sequence import Row
+from courtyard._container.store import ListStore, install
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T", default=Any)
 
-    class _Native(_native.List[_T], MutableSequence[_T]):
+    class _Store(ListStore[_T], MutableSequence[_T]):
         """What it is registered as, below."""
 
 else:
-    _Native = _native.List
+    _Store = ListStore
 
 
-class List(_Native["_T"], Row["_T"]):
+class List(_Store["_T"], Row["_T"]):
     """A list among processes and threads.
 
     All of ``list``: slices and their assignment, ``sort`` with a key, comparison. **Values are
@@ -56,7 +56,7 @@ class List(_Native["_T"], Row["_T"]):
 
     def __new__(cls, /, *_arguments: Any, **_keywords: Any) -> Self:
         """Make an empty one; ``__init__`` fills it."""
-        return _native.List.__new__(cls)
+        return ListStore.__new__(cls)
 
     def __init__(self, iterable: Iterable[_T] = (), /) -> None:
         """Fill it with the values of an iterable, in place of those that are there."""
@@ -68,7 +68,7 @@ class List(_Native["_T"], Row["_T"]):
 
     @classmethod
     def _load(cls, address: Any) -> Any:
-        return _native.List.__new__(cls, address)
+        return ListStore.__new__(cls, address)
 
     def copy(self) -> list[_T]:
         """Return a plain list with all values as they were at one moment; O(length).
@@ -119,4 +119,4 @@ class List(_Native["_T"], Row["_T"]):
 
 
 MutableSequence.register(List)
-_native.install(List)
+install(List)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from courtyard import _native
 from courtyard._container.container import Table
 from courtyard._container.copy import deep
+from courtyard._container.store import MappingStore, showing
 from courtyard._object import function
 from courtyard._object.name import quoted
 from courtyard._object.object import recursive_repr
@@ -15,10 +15,10 @@ TYPE_CHECKING = False  # typing is for checkers: importing it costs more than al
 if TYPE_CHECKING:
     from typing import Any
 
-_Map: Any = _native.Dict
+_Store: Any = MappingStore
 
 
-class Namespace(Table, _Map):  # type: ignore[misc]
+class Namespace(Table, _Store):  # type: ignore[misc]
     """Attributes among processes and threads, as those of a Manager's Namespace.
 
     Every attribute whose name does not begin with an underscore is shared, ``ns.version`` and
@@ -51,14 +51,14 @@ class Namespace(Table, _Map):  # type: ignore[misc]
     def __init__(self, /, **attributes: Any) -> None:
         """Set the attributes that are given as keywords."""
         if attributes:
-            _Map._change_all(self, attributes, [])
+            self._change_all(attributes, [])
 
     def __getattribute__(self, name: str) -> Any:
         """Return a shared attribute; names with an underscore are the object's own."""
         if name.startswith("_"):
-            return _Map.__getattribute__(self, name)
+            return object.__getattribute__(self, name)
         try:
-            return _Map.__getitem__(self, name)
+            return self[name]
         except KeyError:
             raise _missing(self, name) from None
 
@@ -67,7 +67,7 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         if name.startswith("_"):
             object.__setattr__(self, name, value)
         else:
-            _Map.__setitem__(self, name, value)
+            self[name] = value
 
     def __delattr__(self, name: str) -> None:
         """Delete a shared attribute. Raises AttributeError if there is none."""
@@ -75,17 +75,17 @@ class Namespace(Table, _Map):  # type: ignore[misc]
             object.__delattr__(self, name)
             return
         try:
-            _Map.__delitem__(self, name)
+            del self[name]
         except KeyError:
             raise _missing(self, name) from None
 
     def __copy__(self) -> SimpleNamespace:
         """Return a plain namespace of all attributes, as they stood at one moment."""
-        return SimpleNamespace(**dict(_Map._items(self)))
+        return SimpleNamespace(**dict(self._items()))
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return a plain namespace with copies of all attributes, for ``copy.deepcopy``."""
-        items = lambda: _Map._items(self)  # noqa: E731
+        items = lambda: self._items()  # noqa: E731
         return deep(self, memo, SimpleNamespace(), lambda made, new: vars(made).update(new), items)
 
     def _getvalue(self) -> SimpleNamespace:
@@ -94,13 +94,13 @@ class Namespace(Table, _Map):  # type: ignore[misc]
 
     def __dir__(self) -> list[str]:
         """Name the shared attributes."""
-        return sorted(_Map._keys(self))
+        return sorted(self._keys())
 
     def __eq__(self, other: object) -> bool:
         """Compare attributes with another Namespace's."""
         if not isinstance(other, Namespace):
             return NotImplemented
-        return dict(_Map._items(self)) == dict(_Map._items(other))
+        return dict(self._items()) == dict(other._items())
 
     __hash__ = None  # type: ignore[assignment]
     __iter__ = None  # as the standard one, which is no container
@@ -114,7 +114,7 @@ class Namespace(Table, _Map):  # type: ignore[misc]
         """Say what is in it, as a Manager's does; of itself inside itself, ``...``."""
         if self._closed:
             return f"<courtyard.{type(self).__name__}: closed>"
-        items = _native.showing(lambda: _Map._items(self))
+        items = showing(lambda: self._items())
         items = ", ".join(f"{name}={value!r}" for name, value in items)
         return f"{type(self).__name__}{quoted(self)}({items})"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from courtyard import _native
 from courtyard._container.copy import at_one_moment
 from courtyard._container.dict import Dict
 from courtyard._container.list import List
@@ -56,31 +55,31 @@ class NestedDict(Dict["_K", "_V"]):
     def __setitem__(self, key: _K, value: Any, /) -> None:
         """Store a value; a dict or a list in it becomes a shared one."""
         if type(value) not in _KINDS:
-            Dict.__setitem__(self, key, value)
+            self._set(key, value)
             return
         with _Sharing(self) as share:
-            Dict.__setitem__(self, key, share(value))
+            self._set(key, share(value))
 
     def setdefault(self, key: _K, default: Any = None, /) -> Any:
         """Return the value of a key; store default there first if there is none. Atomic."""
         if type(default) not in _KINDS:
-            return Dict.setdefault(self, key, default)
+            return super().setdefault(key, default)
         found = self.get(key, _ABSENT)
         if found is not _ABSENT:
             return found
         with _Sharing(self) as share:
-            return Dict.setdefault(self, key, share(default))
+            return super().setdefault(key, share(default))
 
     def increment(self, key: _K, n: Any = 1, default: Any = 0) -> _V:
         """Add n to the value of a key atomically and return the new value, as ``Dict`` does."""
         if type(n) not in _KINDS:
-            return Dict.increment(self, key, n, default)
+            return super().increment(key, n, default)
         return self.mutate(key, lambda value: value + n, default)  # type: ignore[no-any-return]
 
     def compare_exchange(self, key: _K, expected: Any, new: Any) -> bool:
         """Store a new value if that of a key equals what is expected, as ``Dict`` does."""
         with _Sharing(self) as share:
-            return Dict.compare_exchange(self, key, expected, share(new))
+            return super().compare_exchange(key, expected, share(new))
 
     def mutate(self, key: _K, fn: Callable[[Any], Any], default: Any = _ABSENT) -> Any:
         """Replace the value of a key by fn(value) and return that, as ``Dict`` does.
@@ -89,7 +88,7 @@ class NestedDict(Dict["_K", "_V"]):
         """
         given = () if default is _ABSENT else (default,)
         with _Sharing(self) as share:
-            return Dict.mutate(self, key, lambda value: share(fn(value)), *given)
+            return super().mutate(key, lambda value: share(fn(value)), *given)
 
     def to_plain(self) -> dict[Any, Any]:
         """Return all of it as plain dicts and lists, as it stood at one moment: to save, for json.
@@ -109,7 +108,10 @@ class NestedDict(Dict["_K", "_V"]):
     def _change_all(self, pairs: dict[Any, Any], gone: list[Any]) -> None:
         with _Sharing(self) as share:
             shared = {key: share(value) for key, value in list(pairs.items())}
-            Dict._change_all(self, shared, gone)
+            super()._change_all(shared, gone)
+
+    def _fill(self, pairs: dict[Any, Any]) -> None:
+        super()._change_all(pairs, [])
 
 
 class NestedList(List["_T"]):
@@ -128,21 +130,24 @@ class NestedList(List["_T"]):
         """Store a value, or the values of an iterable in place of a slice."""
         with _Sharing(self) as share:
             shared = [share(each) for each in value] if isinstance(key, slice) else share(value)
-            List.__setitem__(self, key, shared)
+            super().__setitem__(key, shared)
 
     def append(self, value: Any, /) -> None:
         """Put a value at the end."""
         with _Sharing(self) as share:
-            List.append(self, share(value))
+            super().append(share(value))
 
     def insert(self, index: SupportsIndex, value: Any, /) -> None:
         """Put a value before that with the index."""
         with _Sharing(self) as share:
-            List.insert(self, index, share(value))
+            super().insert(index, share(value))
 
     def _extend(self, values: list[Any], front: bool) -> None:
         with _Sharing(self) as share:
-            List._extend(self, [share(value) for value in values], front)
+            super()._extend([share(value) for value in values], front)
+
+    def _fill(self, values: list[Any]) -> None:
+        super()._extend(values, False)
 
 
 class _Sharing:
@@ -172,7 +177,7 @@ class _Sharing:
 
     def _is_stored(self) -> bool:
         """Say whether anything but this, and what was made, holds any of what was made."""
-        references = sum(_native.figures(made)[2]["references"] for made in self._made.values())
+        references = sum(made._references() for made in self._made.values())
         stored: bool = references > len(self._made) + self._inner
         return stored
 
@@ -187,9 +192,9 @@ class _Sharing:
         if kind is NestedDict:
             pairs = {key: self._share_inner(each) for key, each in value.items()}
             if pairs:
-                Dict._change_all(made, pairs, [])
+                made._fill(pairs)
         elif value:
-            List._extend(made, [self._share_inner(each) for each in value], False)
+            made._fill([self._share_inner(each) for each in value])
         return made
 
     def _share_inner(self, value: Any) -> Any:

@@ -7,10 +7,10 @@ import sys
 from itertools import chain
 from sys import _getframe
 
-from courtyard import _native
 from courtyard._container.container import Container
 from courtyard._container.copy import deep
 from courtyard._container.iteration import iterate
+from courtyard._container.store import SequenceStore
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PERSISTENCE = 4
 _FIRST_PIECE = 32
 
 
-class Row(Container, _native.Sequence["_T"]):
+class Row(Container, SequenceStore["_T"]):
     """Values in a row, which make themselves of their pickle."""
 
     __slots__ = ()

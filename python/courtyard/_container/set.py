@@ -6,10 +6,10 @@ from collections.abc import MutableSet
 from collections.abc import Set as AbstractSet
 from sys import _getframe
 
-from courtyard import _native
 from courtyard._container.container import Container, Table
 from courtyard._container.copy import deep
 from courtyard._container.iteration import iterate
+from courtyard._container.store import TableStore, showing
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     _T = TypeVar("_T", default=Any)
     _Other = TypeVar("_Other")
 
-    class _Native(_native.Table[_T], MutableSet[_T]):
+    class _Store(TableStore[_T], MutableSet[_T]):
         """What it is registered as, below."""
 
 else:
-    _Native = _native.Table
+    _Store = TableStore
 
 
 # How often elements are looked up beside others before these are locked out.
 _PERSISTENCE = 30
 
 
-class Set(Container, Table, _Native["_T"]):
+class Set(Container, Table, _Store["_T"]):
     """A set among processes and threads.
 
     All of ``set``. Elements are the same if keys of a ``courtyard.Dict`` would be. Changes of many
@@ -49,6 +49,9 @@ class Set(Container, Table, _Native["_T"]):
     """
 
     __slots__ = ()
+
+    if not TYPE_CHECKING:
+        _has = TableStore.__contains__
 
     def __init__(self, iterable: Iterable[_T] = (), /) -> None:
         """Fill it with the elements of an iterable, in place of those that are there."""
@@ -129,7 +132,7 @@ class Set(Container, Table, _Native["_T"]):
     def _present(self, elements: Iterable[Any]) -> list[Any]:
         """Return those of the elements that are here, as it stood at one moment."""
         elements = list(elements)
-        is_here = super().__contains__
+        is_here = self._has
         for _ in range(_PERSISTENCE):
             before = self.version
             found = list(filter(is_here, elements))
@@ -384,14 +387,14 @@ class Set(Container, Table, _Native["_T"]):
 
     def __contains__(self, element: object) -> bool:
         """Say whether an element is here."""
-        return super().__contains__(_frozen(element))
+        return self._has(_frozen(element))
 
     def __iter__(self) -> Iterator[_T]:
         """Iterate over a snapshot, in the order of insertion; ``next(iter(s))`` reads one alone."""
         return iterate(len(self), self._keys, self._first_key, _getframe(1))
 
     def _content(self) -> str:
-        elements = ", ".join(map(repr, _native.showing(self._keys)))
+        elements = ", ".join(map(repr, showing(self._keys)))
         return f"{{{elements}}}" if elements else "set()"  # where ``{}`` is a dict
 
     __hash__ = None  # type: ignore[assignment]

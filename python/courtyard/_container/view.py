@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, KeysView, ValuesView
 from sys import _getframe
 
-from courtyard import _native
 from courtyard._container.iteration import iterate
+from courtyard._container.store import showing
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Keys(KeysView):  # type: ignore[type-arg]
             return iterate(len(mapping), mapping._keys, mapping._first_key, frame)
         # Made and gone over by one instruction: dict(d), {**d}, plain.update(d), which go on to
         # ask for the value of each key. They get those of the same moment.
-        return iter(_native.begin_merge(mapping, place))
+        return iter(mapping._begin_merge(place))
 
     def __reversed__(self) -> Iterator[Any]:
         mapping = self._mapping
         return iterate(len(mapping), mapping._keys, mapping._first_key, _getframe(1), True)
 
     def __repr__(self) -> str:
-        return f"dict_keys({_native.showing(self._mapping._keys)!r})"
+        return f"dict_keys({showing(self._mapping._keys)!r})"
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
@@ -65,7 +65,7 @@ class Items(ItemsView):  # type: ignore[type-arg]
         return isinstance(item, tuple) and len(item) == 2 and super().__contains__(item)
 
     def __repr__(self) -> str:
-        return f"dict_items({_native.showing(self._mapping._items)!r})"
+        return f"dict_items({showing(self._mapping._items)!r})"
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
@@ -88,4 +88,4 @@ class Values(ValuesView):  # type: ignore[type-arg]
         return iterate(len(self), self._mapping._values, self._first, _getframe(1), True)
 
     def __repr__(self) -> str:
-        return f"dict_values({_native.showing(lambda: list(self))!r})"
+        return f"dict_values({showing(lambda: list(self))!r})"

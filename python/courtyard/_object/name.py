@@ -142,20 +142,25 @@ def _telling_of_spaces(make: Any) -> Any:
     """Return a constructor whose error says what ``space=`` is written as."""
 
     def told(cls: Any, /, *args: Any, **keywords: Any) -> Any:
-        try:
-            return make(cls, *args, **keywords)
-        except TypeError:
-            if "space" not in keywords:
-                raise
-            title = title_of(cls if isinstance(cls, type) else type(cls))
-            hint = factory_of(title)
-            if not hint.startswith("space.named"):
-                hint += f", {title}.named(name, ..., space=space) one with a name"
-            raise TypeError(f"{title}() takes no space: {hint}") from None
+        if "space" in keywords:
+            raise unexpected(cls if isinstance(cls, type) else type(cls), keywords)
+        return make(cls, *args, **keywords)
 
     told.__name__, told.__qualname__, told.__doc__ = make.__name__, make.__qualname__, make.__doc__
     told.__wrapped__ = make  # type: ignore[attr-defined]  # whose signature help() shows
     return told
+
+
+def unexpected(cls: type, keywords: dict[str, Any]) -> TypeError:
+    """Return the error for keywords that a constructor does not take."""
+    title = title_of(cls)
+    if "space" not in keywords:
+        name = next(iter(keywords))
+        return TypeError(f"{title}.__new__() got an unexpected keyword argument {name!r}")
+    hint = factory_of(title)
+    if not hint.startswith("space.named"):
+        hint += f", {title}.named(name, ..., space=space) one with a name"
+    return TypeError(f"{title}() takes no space: {hint}")
 
 
 def quoted(obj: Any) -> str:

@@ -47,6 +47,15 @@ class Object(Named):
         """Return what ``_load`` takes to open it again."""
         return (handle,)
 
+    def _is_made(self) -> bool:
+        """Say whether it is an object yet: see ``_object.subclass``."""
+        return _native.is_made(self)
+
+    def _references(self) -> int:
+        """Return how many handles, names, values and pickles hold it."""
+        found: int = _native.figures(self)[2]["references"]
+        return found
+
     def __repr__(self) -> str:
         """Say what it is and how it stands."""
         what = f"courtyard.{self._title()}{quoted(self)} at {id(self):#x}"

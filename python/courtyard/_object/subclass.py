@@ -72,8 +72,10 @@ def home_of(obj: Any) -> Any:
 
 def own_class(obj: Any) -> Any:
     """Return courtyard's own class that an object's class is, or extends."""
-    mro = home_of(obj).__mro__
-    return next(cls for cls in mro if issubclass(cls, Subclassable) and is_ours(cls))
+    cls = home_of(obj)
+    if cls.__module__ == "courtyard":
+        return cls
+    return next(base for base in cls.__mro__ if issubclass(base, Subclassable) and is_ours(base))
 
 
 # How an object is found or made by its name, of courtyard's own class and with the arguments that

@@ -47,7 +47,7 @@ def _entries(space: Space, name: str, count: int) -> list[Any]:
     if isinstance(obj, _native.Queue):
         return obj._peek(count)
     if isinstance(obj, Set):
-        return _native.Table._keys(obj)[:count]
+        return obj._keys()[:count]
     if isinstance(obj, _native.Dict):
         return _native.Dict._items(obj)[:count]
     return []

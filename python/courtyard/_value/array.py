@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._object.name import quoted
+from courtyard._object.name import quoted, unexpected
 from courtyard._object.object import Object
 from courtyard._object.subclass import closed, home_of, turn_into
 from courtyard._pickle import carry
@@ -301,9 +301,14 @@ class RawArray(_Elements, _native.RawArray["_T"]):
 
     else:
 
-        def __new__(cls, type_, size_or_init=None, /, *, shape=None):
+        def __new__(cls, type_, size_or_init=None, /, *, shape=None, **wrong):
             """Make the array, zero or as the initializer says."""
+            if wrong:
+                raise unexpected(cls, wrong)
             return _make(cls, type_, size_or_init, shape)
+
+        # As help() shows it.
+        __new__.__wrapped__ = lambda cls, type_, size_or_init=None, /, *, shape=None: None
 
 
 class Array(_Elements, _native.Array["_T"]):
@@ -420,14 +425,19 @@ class Array(_Elements, _native.Array["_T"]):
 
     else:
 
-        def __new__(cls, type_, size_or_init=None, /, *, lock=True, shape=None):
+        def __new__(cls, type_, size_or_init=None, /, *, lock=True, shape=None, **wrong):
             """Make the array, zero or as the initializer says."""
+            if wrong:
+                raise unexpected(cls, wrong)
             if lock is True or lock is None:
                 return _make(cls, type_, size_or_init, shape)
             if lock is False:
                 return _make(RawArray, type_, size_or_init, shape)
             require_lock(lock)
             return _make(cls, type_, size_or_init, shape, lock)
+
+        # As help() shows it.
+        __new__.__wrapped__ = lambda cls, type_, size_or_init=None, /, *, lock=True, shape=None: 0
 
     def get_obj(self) -> Any:
         """Return a ctypes array of the shared memory itself, as in multiprocessing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from courtyard import _native
-from courtyard._object.name import quoted
+from courtyard._object.name import quoted, unexpected
 from courtyard._object.object import Object, recursive_repr
 from courtyard._object.subclass import closed, home_of, turn_into
 from courtyard._pickle import carry
@@ -175,9 +175,13 @@ class RawValue(_Described, _native.RawValue["_T"]):
 
     else:
 
-        def __new__(cls, type_, /, *args):
+        def __new__(cls, type_, /, *args, **wrong):
             """Make the value; ``args`` initialise it as ``type_(*args)`` would."""
+            if wrong:
+                raise unexpected(cls, wrong)
             return _make(cls, type_, args)
+
+        __new__.__wrapped__ = lambda cls, type_, /, *args: None  # as help() shows it
 
 
 class Value(_Described, _native.Value["_T"]):
@@ -259,14 +263,18 @@ class Value(_Described, _native.Value["_T"]):
 
     else:
 
-        def __new__(cls, type_, /, *args, lock=True):
+        def __new__(cls, type_, /, *args, lock=True, **wrong):
             """Make the value; ``args`` initialise it as ``type_(*args)`` would."""
+            if wrong:
+                raise unexpected(cls, wrong)
             if lock is True or lock is None:
                 return _make(cls, type_, args)
             if lock is False:
                 return _make(RawValue, type_, args)
             require_lock(lock)
             return _make(cls, type_, args, None, lock)
+
+        __new__.__wrapped__ = lambda cls, type_, /, *args, lock=True: None  # as help() shows it
 
 
 _native.install(RawValue)
@@ -345,6 +353,8 @@ _WRITERS = ("set", "increment", "exchange", "compare_exchange", "mutate", "__set
 
 def _class_for(cls: Any, declaration: Declaration, lock: Any) -> Any:
     """Return the subclass for a ctypes type with elements or fields, and for a given lock."""
+    if declaration.shape == "scalar" and lock is None:
+        return cls
 
     def members() -> dict[str, Any]:
         from courtyard._value import compound
