@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import MutableSequence
 
-from courtyard._container.sequence import Row, _listed
+from courtyard._container.sequence import Sequence, _listed
 from courtyard._container.store import DequeStore, install
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -26,7 +26,7 @@ else:
     _Store = DequeStore
 
 
-class Deque(_Store["_T"], Row["_T"]):  # type: ignore[misc]
+class Deque(_Store["_T"], Sequence["_T"]):  # type: ignore[misc]
     """A ``collections.deque`` among processes and threads.
 
     All of ``collections.deque``. Adding a value to a deque with ``maxlen`` values removes one at

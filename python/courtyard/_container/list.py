@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence
 
-from courtyard._container.sequence import Row
+from courtyard._container.sequence import Sequence
 from courtyard._container.store import ListStore, install
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -23,7 +23,7 @@ else:
     _Store = ListStore
 
 
-class List(_Store["_T"], Row["_T"]):
+class List(_Store["_T"], Sequence["_T"]):
     """A list among processes and threads.
 
     All of ``list``: slices and their assignment, ``sort`` with a key, comparison. **Values are

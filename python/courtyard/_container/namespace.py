@@ -121,6 +121,6 @@ class Namespace(Table, _Store):  # type: ignore[misc]
 
 def _missing(obj: Namespace, name: str) -> AttributeError:
     message = f"{type(obj).__name__!r} object has no attribute {name!r}"
-    if name in function.__all__:  # a method of others, which the program's names hide here
+    if getattr(function, name, _missing).__module__ == "courtyard":  # public: a method of others
         message += f": attributes are the program's own; the function courtyard.{name}() does that"
     return AttributeError(message, name=name, obj=obj)

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 # How often a change is tried beside others before these are locked out, and then once more. Few
 # times: a sort key that appends to the list doubles it each time.
-_PERSISTENCE = 4
+_MAX_ATTEMPTS = 4
 # So many values are read first where one is looked for.
 _FIRST_PIECE = 32
 
 
-class Row(Container, SequenceStore["_T"]):
+class Sequence(Container, SequenceStore["_T"]):
     """Values in a row, which make themselves of their pickle."""
 
     __slots__ = ()
@@ -65,7 +65,7 @@ class Row(Container, SequenceStore["_T"]):
 
         What fails even then changes the list itself, each time.
         """
-        for _ in range(_PERSISTENCE):
+        for _ in range(_MAX_ATTEMPTS):
             if attempt():
                 return
         with self.get_lock():
@@ -186,7 +186,7 @@ class Row(Container, SequenceStore["_T"]):
         """Compare value by value with one of its kind or the builtin."""
         if not self._is_like(other):
             return NotImplemented
-        if isinstance(other, Row) and other._identity() == self._identity():
+        if isinstance(other, Sequence) and other._identity() == self._identity():
             return True
         return len(self) == len(other) and bool(self.copy() == _plain(other))  # type: ignore[arg-type]
 
@@ -219,4 +219,4 @@ def _listed(iterable: Iterable[Any]) -> list[Any]:
 
 def _plain(other: Any) -> Any:
     """Return what a shared one holds, as it stood at one moment; anything else as it is."""
-    return other.copy() if isinstance(other, Row) else other
+    return other.copy() if isinstance(other, Sequence) else other

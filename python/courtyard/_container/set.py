@@ -29,7 +29,7 @@ else:
 
 
 # How often elements are looked up beside others before these are locked out.
-_PERSISTENCE = 30
+_MAX_ATTEMPTS = 30
 
 
 class Set(Container, Table, _Store["_T"]):
@@ -133,7 +133,7 @@ class Set(Container, Table, _Store["_T"]):
         """Return those of the elements that are here, as it stood at one moment."""
         elements = list(elements)
         is_here = self._has
-        for _ in range(_PERSISTENCE):
+        for _ in range(_MAX_ATTEMPTS):
             before = self.version
             found = list(filter(is_here, elements))
             if self.version == before:

@@ -10,7 +10,7 @@ from courtyard._container.store import showing
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from types import FrameType
     from typing import Any
 
@@ -43,10 +43,6 @@ class Keys(KeysView):  # type: ignore[type-arg]
     def __repr__(self) -> str:
         return f"dict_keys({showing(self._mapping._keys)!r})"
 
-    @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
-        return set(it)
-
 
 class Items(ItemsView):  # type: ignore[type-arg]
     __slots__ = ()
@@ -66,10 +62,6 @@ class Items(ItemsView):  # type: ignore[type-arg]
 
     def __repr__(self) -> str:
         return f"dict_items({showing(self._mapping._items)!r})"
-
-    @classmethod
-    def _from_iterable(cls, it: Iterable[Any]) -> set[Any]:
-        return set(it)
 
 
 class Values(ValuesView):  # type: ignore[type-arg]

@@ -12,21 +12,6 @@ if TYPE_CHECKING:
     from courtyard._space import Space
     from courtyard._statistics import ObjectStatistics
 
-__all__ = [
-    "check",
-    "close",
-    "compare_exchange",
-    "edit",
-    "get_lock",
-    "increment",
-    "mutate",
-    "name",
-    "space",
-    "statistics",
-    "version",
-    "wait_for",
-]
-
 
 def _class_of(obj: Any, find: Any = home_of) -> Any:
     if not isinstance(obj, Object):

@@ -122,14 +122,7 @@ class Named(Subclassable):
         return ", ".join(str(detail) for detail in details if detail is not None)
 
     @classmethod
-    def _arrive(
-        cls,
-        details: tuple[Any, ...],
-        address: Any,
-        companion: Any,
-        initial: tuple[Any, ...],
-        options: dict[str, Any],
-    ) -> Any:
+    def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
         return cls._load(address)
 
     @classmethod

@@ -82,9 +82,7 @@ class Barrier(Object, _native.Barrier):
         return (self.parties,)
 
     @classmethod
-    def _arrive(
-        cls, details: Any, address: Any, companion: Any, initial: Any, options: Any
-    ) -> Barrier:
+    def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
         """Open it with this program's own action and timeout."""
         _, action, timeout = _arguments(*initial, **options)
         loaded: Barrier = cls._load((address, action, timeout))

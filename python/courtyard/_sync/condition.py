@@ -84,9 +84,7 @@ class Condition(Object, _native.Condition):
         return made._lock
 
     @classmethod
-    def _arrive(
-        cls, details: Any, address: Any, companion: Any, initial: Any, options: Any
-    ) -> Condition:
+    def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
         """Open it with its lock: the one that it was made with, for all programs."""
         lock = {"Lock": Lock, "RLock": RLock}[details[0]]._load(companion)
         loaded: Condition = cls._load((address, lock))

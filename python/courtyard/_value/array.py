@@ -7,7 +7,7 @@ from courtyard._object.name import quoted, unexpected
 from courtyard._object.object import Object
 from courtyard._object.subclass import closed, home_of, turn_into
 from courtyard._pickle import carry
-from courtyard._value.declaration import describe, portable, require_lock, restored
+from courtyard._value.declaration import portable, require_lock, restored, show
 from courtyard._value.element import element_of, numpy
 from courtyard._value.variant import lock_of, variant
 
@@ -27,31 +27,35 @@ if TYPE_CHECKING:
     _Text = Literal["u"]
     _Integer = Literal["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"]
     _Float = Literal["f", "d"]
+    _Integers = _Integer | type[int]
+    _Floats = _Float | type[float]
+    _Chars = _Bytes | type[c_char]
+    _Compound = type[CArray[Any] | Structure | Union]
     _Shape = int | tuple[int, ...] | None
 
 
-class _Elements(Object):
+class _AnyArray(Object):
     """What arrays have beside their elements."""
 
     __slots__ = ()
 
     def _title(self) -> str:
-        array = _vector(self)
+        array = _typed(self)
         name = "Array" if isinstance(self, _native.Array) else "RawArray"
         dtype = element_of(array._declared).dtype
         shape = array.shape if len(array.shape) > 1 else array.shape[0]
-        return f"{name}({describe(array._declared) if dtype is None else dtype}, {shape})"
+        return f"{name}({show(array._declared) if dtype is None else dtype}, {shape})"
 
     def _parts(self, handle: Any) -> tuple[Any, ...]:
-        array = _vector(self)
+        array = _typed(self)
         return portable(array._declared), array.shape, handle, lock_of(self)
 
     def _entries(self) -> int:
-        return _vector(self).nbytes // _vector(self).itemsize
+        return _typed(self).nbytes // _typed(self).itemsize
 
     def __repr__(self) -> str:
         """Say what it is and what it begins with."""
-        title, array = self._title(), _vector(self)
+        title, array = self._title(), _typed(self)
         if array._closed:
             return f"<courtyard.{title}, {closed(self)}>"
         try:
@@ -75,7 +79,7 @@ class _Elements(Object):
         """
         from courtyard._value import index
 
-        return index.to_list(_vector(self))
+        return index.to_list(_typed(self))
 
     def tobytes(self) -> bytes:
         r"""Return a copy of all bytes as they were at one moment.
@@ -84,7 +88,7 @@ class _Elements(Object):
         >>> cy.Array("h", [1, 2]).tobytes()
         b'\x01\x00\x02\x00'
         """
-        return _vector(self)._read(0, _vector(self).nbytes)
+        return _typed(self)._read(0, _typed(self).nbytes)
 
     @property
     def dtype(self) -> Any:
@@ -101,7 +105,7 @@ class _Elements(Object):
         """The elements' memory, as NumPy and its friends take it."""
         from courtyard._value import index
 
-        return index.interface(_vector(self))
+        return index.interface(_typed(self))
 
     def __dlpack__(self, **keywords: Any) -> Any:
         """Return a DLPack capsule of the elements' memory, made by NumPy, which it needs."""
@@ -113,7 +117,7 @@ class _Elements(Object):
 
     def __copy__(self, memo: dict[Any, Any] | None = None) -> Any:
         """Return another shared array of this type and shape, which holds the same."""
-        array = _vector(self)
+        array = _typed(self)
         element = element_of(array._declared)
         what = (home_of(self), array._declared, element, array.shape, None, None)
         made = _native.place_of(self).call(_open, what, {})  # in the same space
@@ -137,7 +141,7 @@ class _Elements(Object):
 
         Of elements that ``array`` has no typecode for, ``repr``.
         """
-        found = None if _vector(self)._closed else self._getvalue()
+        found = None if _typed(self)._closed else self._getvalue()
         return repr(self) if isinstance(found, list | None) else str(found)
 
     def _getvalue(self) -> Any:
@@ -147,7 +151,7 @@ class _Elements(Object):
         """
         from array import array, typecodes
 
-        vector = _vector(self)
+        vector = _typed(self)
         plain = self.tolist()
         is_one = len(vector.shape) == 1 and vector._declared in tuple(typecodes)
         return array(vector._declared, plain) if is_one else plain
@@ -164,7 +168,7 @@ class _Elements(Object):
         return _open(cls, int, element_of(int), (1,), address, None)
 
     def _take_over(self, made: Any) -> None:
-        array = _vector(made)
+        array = _typed(made)
         element = element_of(array._declared)
         turn_into(self, _class_for(type(self), element, array.shape, lock_of(made)))
         super()._take_over(made)
@@ -191,7 +195,7 @@ class _Elements(Object):
     def _details(self) -> tuple[Any, ...]:
         from courtyard._value import description
 
-        array = _vector(self)
+        array = _typed(self)
         element = element_of(array._declared)
         declared = description.describe_element(array._declared, element.dtype)
         return declared, array.shape, element.code
@@ -232,20 +236,20 @@ class _Elements(Object):
     def _item(self, key: Any) -> Any:
         from courtyard._value import index
 
-        return index.get(_vector(self), key)
+        return index.get(_typed(self), key)
 
     def _set_item(self, key: Any, value: Any) -> None:
         from courtyard._value import index
 
-        index.set_(_vector(self), key, value)
+        index.set_(_typed(self), key, value)
 
     def _equals(self, other: Any) -> bool:
         from courtyard._value import index
 
-        return index.equals(_vector(self), other)
+        return index.equals(_typed(self), other)
 
 
-class RawArray(_Elements, _native.RawArray["_T"]):
+class RawArray(_AnyArray, _native.RawArray["_T"]):
     """Shared elements without a lock: reading or writing one is a lock-free atomic.
 
     Like ``multiprocessing.RawArray``, and what ``Array(..., lock=False)`` makes: an ``Array``
@@ -266,15 +270,15 @@ class RawArray(_Elements, _native.RawArray["_T"]):
 
         @overload
         def __new__(
-            cls, type_: _Integer | type[int], init: Any = None, /, *, shape: _Shape = None
+            cls, type_: _Integers, init: Any = None, /, *, shape: _Shape = None
         ) -> RawArray[int]: ...
         @overload
         def __new__(
-            cls, type_: _Float | type[float], init: Any = None, /, *, shape: _Shape = None
+            cls, type_: _Floats, init: Any = None, /, *, shape: _Shape = None
         ) -> RawArray[float]: ...
         @overload
         def __new__(
-            cls, type_: _Bytes | type[c_char], init: Any = None, /, *, shape: _Shape = None
+            cls, type_: _Chars, init: Any = None, /, *, shape: _Shape = None
         ) -> RawArray[bytes]: ...
         @overload
         def __new__(
@@ -286,12 +290,7 @@ class RawArray(_Elements, _native.RawArray["_T"]):
         ) -> RawArray[_T]: ...
         @overload
         def __new__(
-            cls,
-            type_: type[CArray[Any] | Structure | Union],
-            init: Any = None,
-            /,
-            *,
-            shape: _Shape = None,
+            cls, type_: _Compound, init: Any = None, /, *, shape: _Shape = None
         ) -> RawArray[Any]: ...
         @overload
         def __new__(
@@ -311,7 +310,7 @@ class RawArray(_Elements, _native.RawArray["_T"]):
         __new__.__wrapped__ = lambda cls, type_, size_or_init=None, /, *, shape=None: None
 
 
-class Array(_Elements, _native.Array["_T"]):
+class Array(_AnyArray, _native.Array["_T"]):
     """Shared elements of one type, with a lock for more than one operation.
 
     Like ``multiprocessing.Array``: ``Array(type, size)`` is zero at first, ``Array(type,
@@ -363,33 +362,15 @@ class Array(_Elements, _native.Array["_T"]):
 
         @overload
         def __new__(
-            cls,
-            type_: _Integer | type[int],
-            init: Any = None,
-            /,
-            *,
-            lock: Any = True,
-            shape: _Shape = None,
+            cls, type_: _Integers, init: Any = None, /, *, lock: Any = True, shape: _Shape = None
         ) -> Array[int]: ...
         @overload
         def __new__(
-            cls,
-            type_: _Float | type[float],
-            init: Any = None,
-            /,
-            *,
-            lock: Any = True,
-            shape: _Shape = None,
+            cls, type_: _Floats, init: Any = None, /, *, lock: Any = True, shape: _Shape = None
         ) -> Array[float]: ...
         @overload
         def __new__(
-            cls,
-            type_: _Bytes | type[c_char],
-            init: Any = None,
-            /,
-            *,
-            lock: Any = True,
-            shape: _Shape = None,
+            cls, type_: _Chars, init: Any = None, /, *, lock: Any = True, shape: _Shape = None
         ) -> Array[bytes]: ...
         @overload
         def __new__(
@@ -407,13 +388,7 @@ class Array(_Elements, _native.Array["_T"]):
         ) -> Array[_T]: ...
         @overload
         def __new__(
-            cls,
-            type_: type[CArray[Any] | Structure | Union],
-            init: Any = None,
-            /,
-            *,
-            lock: Any = True,
-            shape: _Shape = None,
+            cls, type_: _Compound, init: Any = None, /, *, lock: Any = True, shape: _Shape = None
         ) -> Array[Any]: ...
         @overload
         def __new__(
@@ -451,45 +426,7 @@ class Array(_Elements, _native.Array["_T"]):
         """
         from courtyard._value import index
 
-        return index.plain(_vector(self))
-
-
-def _raw(self: Any) -> bytes:
-    """All bytes, NULs included."""
-    return _vector(self)._read(0, _vector(self).nbytes)
-
-
-def _set_raw(self: Any, data: Any) -> None:
-    view = memoryview(data)  # not bytes(): that makes zeros of an int
-    in_one_piece = view.c_contiguous and view.nbytes > 0
-    _write_all(self, view.cast("B") if in_one_piece else view.tobytes())
-
-
-def _set_bytes(self: Any, data: bytes) -> None:
-    if not isinstance(data, bytes):
-        raise TypeError(f"bytes expected instead of {type(data).__name__} instance")
-    _write_all(self, data if len(data) >= len(_vector(self)) else data + b"\0")
-
-
-def _set_text(self: Any, text: str) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"unicode string expected instead of {type(text).__name__} instance")
-    if len(text) > len(_vector(self)):
-        raise ValueError("string too long")
-    text = text if len(text) == len(_vector(self)) else text + "\0"
-    _native.RawArray.__setitem__(_vector(self), slice(len(text)), text)
-
-
-# What arrays of c_char and of c_wchar have beyond others.
-_TEXTS: dict[str, dict[str, Any]] = {
-    "c": {
-        "raw": property(_raw, _set_raw),
-        "value": property(_native.RawArray._text, _set_bytes, doc="The bytes up to the first NUL."),
-    },
-    "u": {
-        "value": property(_native.RawArray._text, _set_text, doc="The text up to the first NUL."),
-    },
-}
+        return index.plain(_typed(self))
 
 
 class _Plan:
@@ -532,12 +469,17 @@ def _open(
 
 def _class_for(cls: Any, element: Element, shape: tuple[int, ...], lock: Any) -> Any:
     """Return the subclass for arrays of characters, and for those with a lock of the user's."""
-    is_text = len(shape) == 1 and element.dtype is None and element.code in _TEXTS
-    kind = element.code if is_text else None
-    return variant(cls, kind, lambda: dict(_TEXTS[element.code]), ("__setitem__",), lock, True)
+    is_text = len(shape) == 1 and element.dtype is None and element.code in "cu"
+
+    def members() -> dict[str, Any]:
+        from courtyard._value import text
+
+        return text.members(element.code)
+
+    return variant(cls, element.code if is_text else None, members, ("__setitem__",), lock, True)
 
 
-def _vector(array: Any) -> _native.RawArray[Any]:
+def _typed(array: Any) -> _native.RawArray[Any]:
     return array  # type: ignore[no-any-return]
 
 
@@ -546,9 +488,3 @@ def _as_numpy(array: Any) -> Any:
     if np is None:
         raise ImportError("this needs NumPy, which is not installed: pip install numpy")
     return np.asarray(array)
-
-
-def _write_all(array: Any, data: bytes | memoryview) -> None:
-    if len(data) > len(array):
-        raise ValueError(f"byte string too long: {len(data)} bytes for an array of {len(array)}")
-    _native.RawArray._write(array, 0, len(data), len(data), data)

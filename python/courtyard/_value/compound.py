@@ -6,20 +6,18 @@ import ctypes
 from typing import Any
 
 from courtyard import _native
-from courtyard._value.declaration import Declaration
+from courtyard._value.declaration import Declaration, fields
 
 _Simple = ctypes._SimpleCData
 # How often a change is tried beside others.
-_MANY = 100_000
+_MAX_ATTEMPTS = 100_000
 
 
 def members(declaration: Declaration) -> dict[str, Any]:
     """Return what a Value of this ctypes type has beyond others: fields, or elements."""
     ctype = declaration.ctype
     if declaration.shape == "structure":
-        bases = reversed(ctype.__mro__)
-        fields = [field[0] for base in bases for field in base.__dict__.get("_fields_", ())]
-        return {name: _field(ctype, name) for name in fields}
+        return {name: _field(ctype, name) for name, *_ in fields(ctype)}
     body: dict[str, Any] = {
         "__len__": _length,
         "__getitem__": _get_item,
@@ -42,7 +40,7 @@ def _copy(obj: Any) -> tuple[bytes, Any]:
 
 def _update(obj: Any, change: Any) -> None:
     """Change a copy and write it back, again if another thread wrote in between."""
-    for _ in range(_MANY):
+    for _ in range(_MAX_ATTEMPTS):
         before, copy = _copy(obj)
         change(copy)
         if _native.RawValue._write(obj, 0, bytes(copy), before):

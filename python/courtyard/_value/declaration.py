@@ -130,9 +130,8 @@ def _refuse_pointers(declared: Any) -> None:
     if issubclass(declared, ctypes.Array):
         _refuse_pointers(declared._type_)
     elif issubclass(declared, ctypes.Structure | ctypes.Union):
-        for base in declared.__mro__:
-            for field in base.__dict__.get("_fields_", ()):
-                _refuse_pointers(field[1])
+        for field in fields(declared):
+            _refuse_pointers(field[1])
     elif issubclass(declared, ctypes._SimpleCData):
         if declared._type_ in _PROCESS_POINTERS:
             raise TypeError(_pointer_message(declared))
@@ -140,7 +139,13 @@ def _refuse_pointers(declared: Any) -> None:
         raise TypeError(_pointer_message(declared))
 
 
-def describe(declared: Declared) -> str:
+def fields(ctype: Any) -> list[Any]:
+    """Return the fields of a structure or a union, those of its bases first."""
+    bases = reversed(ctype.__mro__)
+    return [field for base in bases for field in base.__dict__.get("_fields_", ())]
+
+
+def show(declared: Declared) -> str:
     """Return a declared type as a person would write it."""
     return declared if isinstance(declared, str) else getattr(declared, "__name__", repr(declared))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from courtyard._value.declaration import CODES, TYPECODES, resolve
+from courtyard._value.declaration import CODES, TYPECODES, fields, resolve
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _layout(ctype: Any) -> str:
     if issubclass(ctype, ctypes.Union) or _has_bits(ctype):
         return f"({size})B"
     parts, end = [], 0
-    for name, type_ in _fields(ctype):
+    for name, type_ in fields(ctype):
         offset: int = getattr(ctype, name).offset
         parts.append(f"{offset - end}x" if offset > end else "")
         parts.append(f"{_layout(type_)}:{name}:")
@@ -108,13 +108,8 @@ def _layout(ctype: Any) -> str:
     return f"T{{{''.join(parts)}}}"
 
 
-def _fields(ctype: Any) -> list[Any]:
-    bases = reversed(ctype.__mro__)
-    return [field for base in bases for field in base.__dict__.get("_fields_", ())]
-
-
 def _has_bits(ctype: Any) -> bool:
-    return any(len(field) > 2 for field in _fields(ctype))
+    return any(len(field) > 2 for field in fields(ctype))
 
 
 def _expected() -> str:

@@ -7,7 +7,7 @@ from courtyard._object.name import quoted, unexpected
 from courtyard._object.object import Object, recursive_repr
 from courtyard._object.subclass import closed, home_of, turn_into
 from courtyard._pickle import carry
-from courtyard._value.declaration import describe, portable, require_lock, resolve, restored
+from courtyard._value.declaration import portable, require_lock, resolve, restored, show
 from courtyard._value.variant import lock_of, variant
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     _Float = Literal["f", "d"]
 
 
-class _Described(Object):
+class _AnyValue(Object):
     """What a Value and a RawValue say of themselves."""
 
     __slots__ = ()
@@ -38,27 +38,27 @@ class _Described(Object):
         if _native.RawValue._closed.__get__(self):
             return f"<courtyard.{title}, {closed(self)}>"
         try:
-            value = _native.showing(lambda: _native.RawValue.get(_cell(self)))
+            value = _native.showing(lambda: _native.RawValue.get(_typed(self)))
             return f"<courtyard.{title}{quoted(self)}: {value!r}>"
         except Exception as error:
             return f"<courtyard.{title}: {type(error).__name__}>"
 
     def _title(self) -> str:
         name = "Value" if isinstance(self, _native.Value) else "RawValue"
-        return f"{name}({describe(_declared(self))})"
+        return f"{name}({show(_declared(self))})"
 
     def _parts(self, handle: Any) -> tuple[Any, ...]:
         return portable(_declared(self)), handle, lock_of(self)
 
     def __copy__(self) -> Any:
         """Return another shared value of this type, which holds the same, for ``copy.copy``."""
-        return carry(_beside(self, _native.RawValue.get(_cell(self))), self)
+        return carry(_beside(self, _native.RawValue.get(_typed(self))), self)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return another shared value, with a copy of what this holds, for ``copy.deepcopy``."""
         from copy import deepcopy
 
-        made = _beside(self, deepcopy(_native.RawValue.get(_cell(self)), memo))
+        made = _beside(self, deepcopy(_native.RawValue.get(_typed(self)), memo))
         return carry(made, self, memo)
 
     def __int__(self) -> int:
@@ -71,7 +71,7 @@ class _Described(Object):
 
     def _getvalue(self) -> Any:
         """Return what ``get()`` does: for programs written for a Manager."""
-        return _native.RawValue.get(_cell(self))
+        return _native.RawValue.get(_typed(self))
 
     @classmethod
     def _load(cls, declared: Any, address: Any = None, lock: Any = None) -> Any:  # type: ignore[override]
@@ -134,7 +134,7 @@ class _Described(Object):
         def __setitem__(self, index: Any, value: Any) -> None: ...
 
 
-class RawValue(_Described, _native.RawValue["_T"]):
+class RawValue(_AnyValue, _native.RawValue["_T"]):
     """One shared value without a lock: single-word operations are lock-free atomics.
 
     Like ``multiprocessing.RawValue``, and what ``Value(..., lock=False)`` makes. All of
@@ -184,7 +184,7 @@ class RawValue(_Described, _native.RawValue["_T"]):
         __new__.__wrapped__ = lambda cls, type_, /, *args: None  # as help() shows it
 
 
-class Value(_Described, _native.Value["_T"]):
+class Value(_AnyValue, _native.Value["_T"]):
     """One shared value, with a lock for more than one operation.
 
     Like ``multiprocessing.Value``, for every typecode and ctypes type, and for more:
@@ -338,7 +338,7 @@ def _initial(declaration: Declaration, type_: Declared, args: tuple[Any, ...]) -
     return type_(*args)
 
 
-def _cell(obj: Any) -> _native.RawValue[Any]:
+def _typed(obj: Any) -> _native.RawValue[Any]:
     """Return the object as what it is, whatever its fields are named."""
     return obj  # type: ignore[no-any-return]
 
