@@ -88,10 +88,8 @@ class Barrier(Object, _native.Barrier):
         loaded: Barrier = cls._load((address, action, timeout))
         return loaded
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle and the action: loading it opens the same barrier."""
-        rebuild, (cls, address), *state = super().__reduce__()
-        return rebuild, (cls, (address, self._action, self._timeout)), *state
+    def _parts(self, handle: Any) -> tuple[Any, ...]:
+        return ((handle, self._action, self._timeout),)
 
     def _state(self) -> str:
         return "broken" if self.broken else f"waiters={self.n_waiting}/{self.parties}"

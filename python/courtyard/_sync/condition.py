@@ -96,10 +96,8 @@ class Condition(Object, _native.Condition):
             )
         return loaded
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Send a handle, with the lock: loading it opens the same condition."""
-        rebuild, (cls, address), *state = super().__reduce__()
-        return rebuild, (cls, (address, self._lock)), *state
+    def _parts(self, handle: Any) -> tuple[Any, ...]:
+        return ((handle, self._lock),)
 
     def __repr__(self) -> str:
         """Say what it is, how its lock stands, and how many wait."""
