@@ -152,7 +152,14 @@ for _name in __all__:  # one public home per name
 _classes = {cls for cls in map(globals().get, __all__) if isinstance(cls, type)} - {Lease}
 _public.register(_classes)
 _public.publish(_classes)
-del _name, _classes
+# Modules as values in files name them that earlier builds of this version stored.
+for _old, _new in (
+    ("_primitive", "_pickle"),
+    ("_array", "_pickle"),
+    ("_nested", "_container.nested"),
+):
+    sys.modules[f"courtyard.{_old}"] = sys.modules[f"courtyard.{_new}"]
+del _name, _classes, _moved, _old, _new
 
 
 def __getattr__(name: str) -> object:

@@ -15,8 +15,14 @@ _GIVEN = "_given_lock"
 
 
 def rebuild(cls: Any, /, *parts: Any) -> Any:
-    """Return the handle that a pickle says: what all pickles of courtyard's call."""
+    """Return the handle that a pickle says: what all pickles of courtyard's call.
+
+    Values in files do, too: so it keeps its name and its module.
+    """
     return cls._load(*parts)
+
+
+_rebuild = rebuild  # as in values that earlier builds of this version stored
 
 
 def is_ours(cls: type) -> bool:

@@ -318,3 +318,34 @@ def send_and_check(pipe: Any) -> None:
     other = pipe.recv()
     other.increment()
     assert value.wait_for(3, 20)
+
+
+EARLIER: dict[str, list[Any]] = {
+    "_primitive": [
+        lambda: cy.Lock(),
+        lambda: cy.Condition(),
+        lambda: cy.Barrier(2),
+        lambda: cy.Dict(a=1),
+        lambda: cy.NestedDict({"l": [1]})["l"],
+    ],
+    "_value": [lambda: cy.Value("i", 5), lambda: cy.RawValue(ctypes.c_char * 3, b"abc")],
+    "_array": [lambda: cy.Array("i", [1, 2]), lambda: cy.RawArray("float32", shape=(2, 1))],
+    "_space": [lambda: cy.Space()],
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "make"), [(module, make) for module, made in EARLIER.items() for make in made]
+)
+def test_a_pickle_of_an_earlier_build_of_this_version(module: str, make: Any) -> None:
+    """Values in files name its modules, in which nothing else is."""
+    obj = make()
+    named = pickle.dumps(obj, 0)  # a protocol of lines
+    earlier = named.replace(
+        b"courtyard._pickle\nrebuild\n", f"courtyard.{module}\n_rebuild\n".encode()
+    ).replace(b"courtyard._container.nested\n", b"courtyard._nested\n")
+    assert earlier != named
+    loaded = pickle.loads(earlier)
+    assert type(loaded) is type(obj)
+    assert loaded == obj if isinstance(obj, cy.Space) else loaded._identity() == obj._identity()
+    assert b"courtyard._pickle\nrebuild\n" in pickle.dumps(loaded, 0), "what stays"

@@ -1,5 +1,6 @@
 """Values and arrays, and what they may be declared as."""
 
+from courtyard._pickle import _rebuild as _rebuild
 from courtyard._value.array import Array as Array
 from courtyard._value.array import RawArray as RawArray
 from courtyard._value.sharing import copy as copy
