@@ -153,11 +153,8 @@ _classes = {cls for cls in map(globals().get, __all__) if isinstance(cls, type)}
 _public.register(_classes)
 _public.publish(_classes)
 # Modules as values in files name them that earlier builds of this version stored.
-for _old, _new in (
-    ("_primitive", "_pickle"),
-    ("_array", "_pickle"),
-    ("_nested", "_container.nested"),
-):
+_moved = {"_primitive": "_pickle", "_array": "_pickle", "_nested": "_container.nested"}
+for _old, _new in _moved.items():
     sys.modules[f"courtyard.{_old}"] = sys.modules[f"courtyard.{_new}"]
 del _name, _classes, _moved, _old, _new
 
