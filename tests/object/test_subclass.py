@@ -1,5 +1,6 @@
 """Classes of programs that extend courtyard's."""
 
+import pickle
 from typing import Any
 
 import pytest
@@ -49,3 +50,22 @@ def test_a_subclass_has_its_own_special_methods() -> None:
     row[0], column[1] = 5, 5
     del row[1]
     assert (len(row), row[0], row.copy(), column[:]) == (7, 5, [5], [0, 6, 0])
+
+
+KINDS = ["Dict", "NestedDict", "Set", "List", "Lock", "Queue", "Value", "Array"]
+COMMON = ("_title", "_parts", "_content", "_entries", "_set", "_has", "_name", "_store", "_home")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_common_names_with_an_underscore_are_the_programs(name: str) -> None:
+    cls: Any = type("Mine", (getattr(cy, name),), dict.fromkeys(COMMON, 5))
+    globals()["Mine"] = cls  # where its pickles look for it
+    made = cls(*{"Value": ("i", 1), "Array": ("i", 1)}.get(name, ()))
+    if name == "NestedDict":
+        made["a"] = {"b": 1}
+    if name == "Set":
+        assert 1 not in made
+    assert repr(made) and str(made) and made._title == 5
+    assert made.statistics().type.startswith(("Mine", name))
+    loaded = pickle.loads(pickle.dumps(made))
+    assert type(loaded) is cls and loaded._identity() == made._identity()

@@ -80,7 +80,7 @@ class LocalTable(Local):
 
     __module__ = OURS
     _builtin = dict
-    _has = reading("__contains__")
+    _store_contains = reading("__contains__")
 
     def _put(self, key: Any) -> None:
         self._change_all({key: None}, [])
@@ -113,7 +113,7 @@ class LocalMapping(LocalTable):
     __module__ = OURS
     __contains__ = reading("__contains__")
     get, setdefault = reading("get"), changing("setdefault")
-    __setitem__ = _set = changing("__setitem__")
+    __setitem__ = _store_setitem = changing("__setitem__")
     __delitem__ = changing("__delitem__")
     pop = changing("pop")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from courtyard._container.store import showing
 from courtyard._object.name import quoted
 from courtyard._object.object import Object, recursive_repr
-from courtyard._object.subclass import closed
+from courtyard._object.subclass import closed, own_class
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ class Container(Object):
     @recursive_repr
     def __repr__(self) -> str:
         """Say what it is and what is in it; of itself inside itself, ``...``."""
-        content = closed(self) if self._closed else self._content()
-        return f"<courtyard.{self._title()}{quoted(self)}: {content}>"
+        cls = own_class(self)
+        content = closed(self) if self._closed else cls._content(self)
+        return f"<courtyard.{cls._title(self)}{quoted(self)}: {content}>"
 
     def __str__(self) -> str:
         """Return what ``str`` of the builtin does: what is in it, as a Manager's has it."""

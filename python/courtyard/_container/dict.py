@@ -123,7 +123,7 @@ class Dict(Container, Table, _Store["_K", "_V"]):
             made.update(dict.fromkeys(iterable, value))
             return made
 
-    def _set(self, key: _K, value: _V, /) -> None:
+    def _store_setitem(self, key: _K, value: _V, /) -> None:
         """Do what ``self[key] = value`` does in a Dict: for types in which that does more."""
 
     def _begin_merge(self, place: tuple[int, int]) -> list[_K]:
@@ -272,4 +272,4 @@ def _plain(other: Any) -> Any:
 
 MutableMapping.register(Dict)
 install(Dict)
-Dict._set = Dict.__setitem__  # type: ignore[method-assign]
+Dict._store_setitem = Dict.__setitem__  # type: ignore[method-assign]

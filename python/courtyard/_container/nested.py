@@ -55,10 +55,10 @@ class NestedDict(Dict["_K", "_V"]):
     def __setitem__(self, key: _K, value: Any, /) -> None:
         """Store a value; a dict or a list in it becomes a shared one."""
         if type(value) not in _KINDS:
-            self._set(key, value)
+            self._store_setitem(key, value)
             return
         with _Sharing(self) as share:
-            self._set(key, share(value))
+            self._store_setitem(key, share(value))
 
     def setdefault(self, key: _K, default: Any = None, /) -> Any:
         """Return the value of a key; store default there first if there is none. Atomic."""

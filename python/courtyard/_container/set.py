@@ -51,7 +51,7 @@ class Set(Container, Table, _Store["_T"]):
     __slots__ = ()
 
     if not TYPE_CHECKING:
-        _has = TableStore.__contains__
+        _store_contains = TableStore.__contains__
 
     def __init__(self, iterable: Iterable[_T] = (), /) -> None:
         """Fill it with the elements of an iterable, in place of those that are there."""
@@ -132,7 +132,7 @@ class Set(Container, Table, _Store["_T"]):
     def _present(self, elements: Iterable[Any]) -> list[Any]:
         """Return those of the elements that are here, as it stood at one moment."""
         elements = list(elements)
-        is_here = self._has
+        is_here = self._store_contains
         for _ in range(_MAX_ATTEMPTS):
             before = self.version
             found = list(filter(is_here, elements))
@@ -387,7 +387,7 @@ class Set(Container, Table, _Store["_T"]):
 
     def __contains__(self, element: object) -> bool:
         """Say whether an element is here."""
-        return self._has(_frozen(element))
+        return self._store_contains(_frozen(element))
 
     def __iter__(self) -> Iterator[_T]:
         """Iterate over a snapshot, in the order of insertion; ``next(iter(s))`` reads one alone."""

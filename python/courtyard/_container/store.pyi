@@ -51,9 +51,9 @@ class KeyStore(Handle, Protocol[_K]):
     def _beside(self, make: Callable[[], Any]) -> Any: ...
 
 class TableStore(KeyStore[_K], Protocol[_K]):
-    """Keys alone. Of a Set ``in`` looks a set up as a frozenset, and ``_has`` asks the store."""
+    """Keys alone. Of a Set ``in`` looks a set up as a frozenset, and then asks this."""
 
-    def _has(self, key: object, /) -> bool: ...
+    def _store_contains(self, key: object, /) -> bool: ...
 
 class MappingStore(KeyStore[_K], Protocol[_K, _V]):
     """Keys with values."""

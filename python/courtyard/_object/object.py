@@ -6,7 +6,7 @@ from _thread import get_ident
 
 from courtyard import _native
 from courtyard._object.name import Named, quoted
-from courtyard._object.subclass import closed, home_of
+from courtyard._object.subclass import closed, home_of, own_class
 from courtyard._pickle import carried, rebuild
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Object(Named):
     """A shared object that says what it is, and pickles as itself.
 
-    The fields of a Structure hide methods of these names: so they are called of ``home_of(obj)``.
+    Fields of a Structure, and what a program's subclass has, hide methods of these names: so what
+    is private here is called of ``own_class(obj)``.
     """
 
     __slots__ = ()
@@ -58,19 +59,19 @@ class Object(Named):
 
     def __repr__(self) -> str:
         """Say what it is and how it stands."""
-        what = f"courtyard.{self._title()}{quoted(self)} at {id(self):#x}"
+        what = f"courtyard.{own_class(self)._title(self)}{quoted(self)} at {id(self):#x}"
         return f"<{what}: {closed(self) if self._closed else self._state()}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send a handle: loading it opens the same object."""
-        cls = home_of(self)
-        return rebuild, (cls, *cls._parts(self, _native.export(self))), *carried(self)
+        parts = own_class(self)._parts(self, _native.export(self))
+        return rebuild, (home_of(self), *parts), *carried(self)
 
     def statistics(self) -> ObjectStatistics:
         """Return the figures of the object and its space, and the processes that use the object."""
         from courtyard._statistics import object_statistics
 
-        cls = home_of(self)
+        cls = own_class(self)
         return object_statistics(self, cls._title(self), cls._entries(self))
 
     def check(self) -> None:

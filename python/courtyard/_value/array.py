@@ -5,7 +5,7 @@ from __future__ import annotations
 from courtyard import _native
 from courtyard._object.name import quoted, unexpected
 from courtyard._object.object import Object
-from courtyard._object.subclass import closed, home_of, turn_into
+from courtyard._object.subclass import closed, home_of, own_class, turn_into
 from courtyard._pickle import carry
 from courtyard._value.declaration import portable, require_lock, restored, show
 from courtyard._value.element import element_of, numpy
@@ -55,7 +55,7 @@ class _AnyArray(Object):
 
     def __repr__(self) -> str:
         """Say what it is and what it begins with."""
-        title, array = self._title(), _typed(self)
+        title, array = own_class(self)._title(self), _typed(self)
         if array._closed:
             return f"<courtyard.{title}, {closed(self)}>"
         try:
@@ -130,11 +130,13 @@ class _AnyArray(Object):
 
     def __int__(self) -> int:
         """Raise TypeError, as the standard class does."""
-        raise TypeError(f"int() argument must be a string or a real number, not {self._title()}")
+        title = own_class(self)._title(self)
+        raise TypeError(f"int() argument must be a string or a real number, not {title}")
 
     def __float__(self) -> float:
         """Raise TypeError, as the standard class does."""
-        raise TypeError(f"float() argument must be a string or a real number, not {self._title()}")
+        title = own_class(self)._title(self)
+        raise TypeError(f"float() argument must be a string or a real number, not {title}")
 
     def __str__(self) -> str:
         """Return what ``str`` of an ``array.array`` does, as a Manager's Array has it.

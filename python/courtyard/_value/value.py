@@ -5,7 +5,7 @@ from __future__ import annotations
 from courtyard import _native
 from courtyard._object.name import quoted, unexpected
 from courtyard._object.object import Object, recursive_repr
-from courtyard._object.subclass import closed, home_of, turn_into
+from courtyard._object.subclass import closed, home_of, own_class, turn_into
 from courtyard._pickle import carry
 from courtyard._value.declaration import portable, require_lock, resolve, restored, show
 from courtyard._value.variant import lock_of, variant
@@ -34,7 +34,7 @@ class _AnyValue(Object):
     @recursive_repr
     def __repr__(self) -> str:
         """Say what it is and what it holds."""
-        title = home_of(self)._title(self)
+        title = own_class(self)._title(self)
         if _native.RawValue._closed.__get__(self):
             return f"<courtyard.{title}, {closed(self)}>"
         try:
