@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import courtyard
 from tests.support.builtin import Unpicklable, compare, needs, plain, sent, shared, unchanged
 from tests.support.children import join, start
 
@@ -143,6 +144,47 @@ def test_what_fails_leaves_nothing_of_a_cycle() -> None:
         d[[]] = loop
     with unchanged(d, ZeroDivisionError):
         d.mutate("a", lambda _: [loop, Unpicklable()], None)
+
+
+def test_what_is_not_stored_leaves_nothing_of_a_cycle() -> None:
+    def loop() -> dict[str, Any]:
+        made: dict[str, Any] = {"inner": []}
+        made["inner"].append(made)
+        return made
+
+    class Late(NestedDict):  # type: ignore[type-arg]
+        def get(self, key: Any, default: Any = None, /, **_: Any) -> Any:
+            return default  # as if another writer stored just after
+
+    d = Late(a=1, b={"n": 1})
+    objects = d.space.statistics().objects
+    assert not d.compare_exchange("a", 2, loop())
+    assert d.setdefault("a", loop()) == 1
+    assert d.space.statistics().objects == objects
+    attempts = iter([2, 3, 1])
+
+    def beaten_twice(_: Any) -> dict[str, Any]:
+        courtyard.Dict.__setitem__(d, "a", next(attempts))  # as another writer does: it is called again
+        return loop()
+
+    with suppress(StopIteration, RuntimeError):
+        d.mutate("a", beaten_twice)
+    assert d.space.statistics().objects == objects
+    d.check()
+
+
+def test_mutate_stores_what_its_function_returned_last() -> None:
+    d = NestedDict(a=0)
+    kept: dict[str, int] = {}
+
+    def beaten_once(value: int) -> dict[str, int]:
+        if not kept:
+            courtyard.Dict.__setitem__(d, "a", 7)
+        kept["value"] = value
+        return kept  # the same dict each time, changed
+
+    d.mutate("a", beaten_once)
+    assert d == {"a": {"value": 7}}
 
 
 def test_a_tree_that_is_stored_stays_when_a_signal_handler_raises() -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -237,6 +237,37 @@ def test_a_signal_ends_what_waits_beside_a_held_lock(stage: Stage, name: str) ->
         call(stage)
     assert time.monotonic() - start < SOON
     stage.peer.write(odd, sequence)
+    cy.check(stage.queue)
+
+
+class Stopper:
+    """Has the peer seem to be stopped inside a lock, and the alarm ring soon, when it is pickled."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.until = ExitStack()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.until.enter_context(self.stage.peer.holding(DIRECTORY))
+        self.until.enter_context(alarm(0.1))
+        return int, ()
+
+
+@pytest.mark.parametrize("loops", [False, True])
+def test_a_tree_whose_storing_a_signal_ends_is_given_up_at_once(stage: Stage, loops: bool) -> None:
+    tree = stage.array._beside(cy.NestedDict)
+    stopper = Stopper(stage)
+    value: dict[str, Any] = {"inner": {"n": [1]}, "stop": stopper}
+    if loops:
+        value["inner"]["outer"] = value["inner"]
+    objects = stage.queue.space.statistics().objects
+    start = time.monotonic()
+    with stopper.until, pytest.raises(Interrupted):
+        tree["a"] = value
+    assert time.monotonic() - start < SOON
+    assert len(tree) == 0
+    if not loops:  # a cycle that cannot be emptied at once stays
+        assert stage.queue.space.statistics().objects == objects
     cy.check(stage.queue)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from courtyard._container.copy import at_one_moment
 from courtyard._container.dict import Dict
 from courtyard._container.list import List
+from courtyard._container.store import soon
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class NestedDict(Dict["_K", "_V"]):
         """
         given = () if default is _ABSENT else (default,)
         with _Sharing(self) as share:
-            return super().mutate(key, lambda value: share(fn(value)), *given)
+            return super().mutate(key, lambda value: share.anew(fn(value)), *given)
 
     def to_plain(self) -> dict[Any, Any]:
         """Return all of it as plain dicts and lists, as it stood at one moment: to save, for json.
@@ -153,39 +154,36 @@ class NestedList(List["_T"]):
 class _Sharing:
     """Makes shared ones of dicts and lists, beside the container that is to hold them.
 
-    What was made for a change that failed is given back at once, cycles too. A change may have
+    What was made and is not stored in the end is given back at once, cycles too. A change may have
     happened all the same, when a signal handler raises just after it: then all of it stays.
     """
 
-    __slots__ = ("_holder", "_inner", "_made", "_sources")
+    __slots__ = ("_holder", "_inner", "_made", "_may_loop", "_sources")
 
     def __init__(self, holder: Any) -> None:
         self._holder = holder
+        self._begin()
+
+    def _begin(self) -> None:
         self._made: dict[int, Any] = {}  # by the address of what each was made of
         self._sources: list[Any] = []  # which has to stay where it is meanwhile
         self._inner = 0  # how often those that were made hold each other
+        self._may_loop = False
 
-    def __enter__(self) -> Callable[[Any], Any]:
-        return self._share
+    def __enter__(self) -> _Sharing:
+        return self
 
     def __exit__(self, class_: Any, *_error: Any) -> Literal[False]:
-        if class_ is not None and not self._is_stored():
-            for made in self._made.values():
-                made.clear()
-                made.close()
+        if class_ is not None or self._may_loop:
+            soon(self._give_back)
         return False
 
-    def _is_stored(self) -> bool:
-        """Say whether anything but this, and what was made, holds any of what was made."""
-        references = sum(made._references() for made in self._made.values())
-        stored: bool = references > len(self._made) + self._inner
-        return stored
-
-    def _share(self, value: Any) -> Any:
+    def __call__(self, value: Any) -> Any:
         kind = _KINDS.get(type(value))
         if kind is None:
             return value
         if id(value) in self._made:
+            self._may_loop = True
             return self._made[id(value)]
         self._sources.append(value)
         made = self._made[id(value)] = self._holder._beside(kind)
@@ -197,9 +195,31 @@ class _Sharing:
             made._fill([self._share_inner(each) for each in value])
         return made
 
+    def anew(self, value: Any) -> Any:
+        """Share a value in place of the last one, which was not stored."""
+        if self._may_loop:
+            soon(self._give_back)
+        self._begin()
+        return self(value)
+
     def _share_inner(self, value: Any) -> Any:
         self._inner += type(value) in _KINDS
-        return self._share(value)
+        return self(value)
+
+    def _give_back(self) -> None:
+        # Only what is in a cycle has to be emptied: all else goes with its last reference.
+        if not self._made or self._is_stored():
+            return
+        for made in self._made.values():
+            if self._may_loop:
+                made.clear()
+            made.close()
+
+    def _is_stored(self) -> bool:
+        """Say whether anything but this, and what was made, holds any of what was made."""
+        references = sum(made._references() for made in self._made.values())
+        stored: bool = references > len(self._made) + self._inner
+        return stored
 
 
 _KINDS: dict[Any, Any] = {dict: NestedDict, list: NestedList}

@@ -25,5 +25,6 @@ from courtyard._native import Table as TableStore
 from courtyard._native import begin_merge as begin_merge
 from courtyard._native import install as install
 from courtyard._native import showing as showing
+from courtyard._native import soon as soon
 
 __all__ = ["DequeStore", "ListStore", "MappingStore", "SequenceStore", "TableStore"]

@@ -1,11 +1,14 @@
 //! What a space holds and who uses it, as `courtyard._statistics` makes classes of it.
 
 use super::description::described;
+use crate::deadline::{self, Limit};
 use crate::error::{named, waiting};
 use crate::object::require_handle;
 use courtyard_core::cell;
 use courtyard_core::census::{self, Census};
+use courtyard_core::directory;
 use courtyard_core::inspect;
+use courtyard_core::layout::superblock;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
 use pyo3::prelude::*;
@@ -172,6 +175,42 @@ pub fn check(object: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, handle) = (object.py(), require_handle(object)?);
     let _open = handle.open(py)?;
     check_space(py, handle.space)
+}
+
+/// How many references some objects of one space have in all, at one moment: handles, links of stored
+/// values, pickles under way, names.
+///
+/// # Errors
+/// `Closed`, `OSError`.
+#[pyfunction]
+pub fn references(objects: Vec<Bound<'_, PyAny>>) -> PyResult<u64> {
+    let Some(first) = objects.first() else {
+        return Ok(0);
+    };
+    let (py, space) = (first.py(), require_handle(first)?.space);
+    let ids = objects.iter().map(|object| {
+        let handle = require_handle(object)?;
+        handle.require_open(py)?;
+        Ok(handle.object())
+    });
+    let ids: Vec<_> = ids.collect::<PyResult<_>>()?;
+    waiting(py, |patience| {
+        space.run(patience, |operation| {
+            operation.lock(superblock::DIRECTORY_LOCK)?;
+            let listed = ids.iter().map(|&id| directory::listed(operation, id));
+            Ok(listed.flatten().map(|object| object.references).sum())
+        })
+    })
+}
+
+/// Calls `work()` so that all it waits for, beside a stopped process, is a tenth of a second; None: that
+/// was not enough. For what tidies up after a call that Ctrl-C ended.
+///
+/// # Errors
+/// What `work` raises.
+#[pyfunction]
+pub fn soon<'py>(work: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    deadline::until(Limit::soon(), || work.call0())
 }
 
 /// The census of an object's space, the processes there, and the object.
