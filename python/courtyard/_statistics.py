@@ -141,7 +141,7 @@ class ObjectStatistics(ObjectFigures):
         entries: elements of an array, keys of a dict, items of a queue; None for all else.
         version: as its ``version``, which changes with every change.
         references: handles, its name, values that hold it, and pickles under way.
-        participants: PIDs of the processes that have handles, each once.
+        participants: PIDs of the living processes that have handles, each once.
         holder: the holder of its lock, a ``Holder``; None if it is free.
         holdings: what processes have of it otherwise, each a ``Held``: permits, items taken.
         waiters: threads that have been waiting for more than a tenth of a second, longest first,
@@ -172,13 +172,17 @@ def figures(found: Any, processes: Iterable[Any], now: int, type_: str) -> dict[
     def pid(slot: int) -> int:
         return slots[slot][1] if slot in slots else 0
 
+    def is_alive(slot: int) -> bool:
+        return slot in slots and slots[slot][3]
+
     waits = [Waiter(pid(slot), label, (now - since) / 1e9) for slot, since in found["waits"]]
     waits.sort(key=lambda waiter: -waiter.seconds)
     holder = None
     if found["holder"] is not None:
         slot, thread = found["holder"]
-        alive = slot in slots and slots[slot][3]
-        holder = Holder(pid(slot), thread or None, alive, waits[0].seconds if waits else None)
+        holder = Holder(
+            pid(slot), thread or None, is_alive(slot), waits[0].seconds if waits else None
+        )
     what = _HELD.get(base, "held")
     queued, most = found["counted"] or (None, None)
     return {
@@ -189,7 +193,7 @@ def figures(found: Any, processes: Iterable[Any], now: int, type_: str) -> dict[
         "entries": None if base in VALUED else found["count"],
         "version": found["version"],
         "references": found["references"],
-        "participants": tuple(sorted({pid(slot) for slot in found["users"]})),
+        "participants": tuple(sorted({pid(slot) for slot in found["users"] if is_alive(slot)})),
         "holder": holder,
         "holdings": tuple(
             Held(pid(slot), label, what, amount) for slot, amount in holdings_of(found)

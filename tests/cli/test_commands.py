@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.command import COMMAND, command, program
 from tests.support.children import run_command, run_script
+from tests.support.stopped import STATES
 
 SHOP = """
 import signal
@@ -175,16 +176,63 @@ def test_inspect_looks_into_all_spaces(folder: Path) -> None:
         json.loads(command("inspect", "one", "--json", folder=folder).stdout)[0]["space"] == "depot"
     )
     assert re.search(r"^name +gate\* ", command("inspect", "gate*", folder=folder).stdout)
-    refused = command("inspect", "both", folder=folder, status=1)
-    assert refused.stderr == (
-        "courtyard: 'both' is in the spaces depot and shop: say which, with --space\n"
-    )
+    said = command("inspect", "both", folder=folder).stdout
+    assert re.findall(r"^space +(\w+) *$", said, re.M) == ["depot", "shop"]
     said = command("inspect", "both", "--space", "shop", folder=folder).stdout
     assert "Queue(9)" in said
     run_script("import courtyard as cy; cy.Event.named('both')", env={"COURTYARD_DIR": str(folder)})
     assert re.search(r"space +default", command("inspect", "both", folder=folder).stdout)
     refused = command("inspect", "one", "--space", "default", folder=folder, status=1)
-    assert "no name matches 'one' in courtyard.Space('default')" in refused.stderr
+    assert "no name matches 'one' in the space 'default'" in refused.stderr
+
+
+def test_inspect_takes_several_names(folder: Path) -> None:
+    run_script(TWO_SPACES, env={"COURTYARD_DIR": str(folder)})
+
+    def seen(*args: str, status: int = 0) -> list[tuple[str, str]]:
+        said = command("inspect", "--json", *args, folder=folder, status=status)
+        return [(found["space"], found["object"]["name"]) for found in json.loads(said.stdout)]
+
+    assert seen("one", "both") == [("depot", "one"), ("depot", "both"), ("shop", "both")]
+    assert seen("one", "o*", "both", "--space", "depot") == [("depot", "one"), ("depot", "both")]
+    assert seen("none", "one", status=1) == [("depot", "one")]
+    told = command("inspect", "none", "one", "nor", folder=folder, status=1)
+    assert re.findall(r"^name +(\S+)", told.stdout, re.M) == ["one"]
+    assert "no name matches 'none' or 'nor' in any space" in told.stderr
+
+
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_who_looks_leaves_to_the_dead_what_they_hold(
+    folder: Path, tmp_path: Path, in_a_file: bool
+) -> None:
+    path = tmp_path / "shop.cy" if in_a_file else folder / "shop.cy1"
+    url = path.as_uri() if in_a_file else "shop"
+    with program(SHOP.replace('"shop"', repr(url)), folder) as shop:
+        os.kill(shop.pid, signal.SIGKILL)
+        shop.wait()
+
+    def first_slot() -> bytes:
+        """Return the state of the first slot, as it is in the file."""
+        with path.open("rb") as file:
+            file.seek(STATES)
+            return file.read(8)
+
+    before = first_slot()
+    assert before[0] == 1, "alive, as far as it knew"
+    for args in (["ls"], ["ls", "cells", "--json"], ["inspect", "till"], ["inspect", "c*", "gate"]):
+        command(*args, "--space", url, folder=folder)
+    if not in_a_file:
+        command("ls", "--all", folder=folder)
+        command("inspect", "till", "stock", "--peek", "2", folder=folder)
+    said = command("ps", "--space", url, folder=folder).stdout
+    assert re.search(rf"^ *{shop.pid} +\S+ +dead .*till.*gate \(1 permit\)", said, re.M), said
+    said = command("inspect", "till", "--space", url, folder=folder).stdout
+    assert "it died; the next one to come gets the lock" in said
+    assert re.search(r"^users +nobody", said, re.M)
+    assert first_slot() == before
+    said = command("doctor", "--space", url, folder=folder, status=None).stdout
+    assert re.search(rf"dead holders +till in \S+ \(pid {shop.pid}\): given back now", said)
+    assert first_slot() != before
 
 
 def test_rm_says_in_which_space_a_name_is_and_does_not_guess(folder: Path) -> None:

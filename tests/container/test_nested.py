@@ -152,7 +152,7 @@ def test_what_is_not_stored_leaves_nothing_of_a_cycle() -> None:
         made["inner"].append(made)
         return made
 
-    class Late(NestedDict):  # type: ignore[type-arg]
+    class Late(NestedDict):  # type: ignore[misc]
         def get(self, key: Any, default: Any = None, /, **_: Any) -> Any:
             return default  # as if another writer stored just after
 
@@ -164,7 +164,9 @@ def test_what_is_not_stored_leaves_nothing_of_a_cycle() -> None:
     attempts = iter([2, 3, 1])
 
     def beaten_twice(_: Any) -> dict[str, Any]:
-        courtyard.Dict.__setitem__(d, "a", next(attempts))  # as another writer does: it is called again
+        courtyard.Dict.__setitem__(
+            d, "a", next(attempts)
+        )  # as another writer does: it is called again
         return loop()
 
     with suppress(StopIteration, RuntimeError):

@@ -241,7 +241,7 @@ def test_a_signal_ends_what_waits_beside_a_held_lock(stage: Stage, name: str) ->
 
 
 class Stopper:
-    """Has the peer seem to be stopped inside a lock, and the alarm ring soon, when it is pickled."""
+    """Has the peer seem to be stopped inside a lock, and the alarm ring, when it is pickled."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage

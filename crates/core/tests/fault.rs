@@ -578,6 +578,7 @@ fn removed_by_another() {
     let wish = folder::Wish {
         create: true,
         limit: None,
+        looks: false,
     };
     for (call, force) in [
         ("open", false),

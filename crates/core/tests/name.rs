@@ -16,6 +16,7 @@ use stage::{
 const WISH: Wish = Wish {
     create: true,
     limit: None,
+    looks: false,
 };
 
 fn bind(space: &Space, name: &str, made: Made) -> bool {

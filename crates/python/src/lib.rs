@@ -94,8 +94,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::space::{
-        Space, check, figures, folder_of_spaces, place_of, references, remove_orphan,
-        remove_space, same_object, soon, space_at, space_path, spaces,
+        Space, check, figures, folder_of_spaces, place_of, references, remove_orphan, remove_space,
+        same_object, soon, space_at, space_path, spaces,
     };
     #[pymodule_export]
     use crate::value::View;

@@ -18,6 +18,7 @@ from courtyard._report.inspection import survey as survey
 from courtyard._report.listing import SpaceInfo as SpaceInfo
 from courtyard._report.listing import enter as enter
 from courtyard._report.listing import folder as folder
+from courtyard._report.listing import look_into as look_into
 from courtyard._report.listing import remove as remove
 from courtyard._report.listing import remove_orphans as remove_orphans
 from courtyard._report.listing import space_path as space_path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from courtyard import _native
 from courtyard._error import CourtyardError, NotFound
 from courtyard._space import Space
-from courtyard._space.url import path_of
+from courtyard._space.url import opened, path_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,15 +71,31 @@ def _space_info(
     return SpaceInfo(path, what, title or None, alive, orphaned, nbytes, objects, names)
 
 
+def look_into(url: str) -> tuple[SpaceInfo, Space]:
+    """Open a space that there is, only to look; return what its file said before, and the space.
+
+    What dead processes hold stays theirs. Raises what ``Space(url, create=False)`` does.
+    """
+    info = None
+    with suppress(CourtyardError, OSError, ValueError):  # opening it says what is wrong
+        info = _space_info(*_native.space_at(space_path(url)))
+    space = _looked_at(url)
+    return info or _space_info(*_native.space_at(space._opened().path)), space
+
+
+def _looked_at(url: str) -> Space:
+    return Space._of(opened(url, False, None, True, looks=True))
+
+
 def enter(info: SpaceInfo) -> Space:
-    """Open a space of the list, a private one too."""
+    """Open a space of the list, a private one too, only to look."""
     if info.kind == "named" and info.name is not None:
-        return Space(info.name, create=False)
+        return _looked_at(info.name)
     if info.kind == "durable":
-        return Space(info.path.absolute().as_uri(), create=False)
+        return _looked_at(info.path.absolute().as_uri())
     if info.kind != "private":
         raise CourtyardError(f"{info.path}: not a space that this version can enter ({info.kind})")
-    return Space._of(_native.Space.attached(info.path, int(info.path.stem, 16)))
+    return Space._of(_native.Space.attached(info.path, int(info.path.stem, 16), looks=True))
 
 
 def remove(url: str, *, force: bool = False) -> bool:

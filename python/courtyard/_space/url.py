@@ -22,7 +22,9 @@ def checked_limit(size_limit: Any) -> int:
     return limit
 
 
-def opened(url: Any, create: bool, limit: int | None, pickle: bool) -> _native.Space:
+def opened(
+    url: Any, create: bool, limit: int | None, pickle: bool, looks: bool = False
+) -> _native.Space:
     if url is None:
         return _native.Space.private(limit, pickle)
     if not isinstance(url, str):
@@ -37,7 +39,7 @@ def opened(url: Any, create: bool, limit: int | None, pickle: bool) -> _native.S
     if any("\ud800" <= letter <= "\udfff" for letter in url):
         raise ValueError(f"the URL of a space contains a lone surrogate: {url!r}")
     if url.startswith("file:"):
-        return _durable(path_of(url), create, limit, pickle)
+        return _durable(path_of(url), create, limit, pickle, looks)
     scheme, colon, _ = url.partition("://")
     if colon and scheme == "redis":
         raise NotImplementedError(
@@ -54,12 +56,14 @@ def opened(url: Any, create: bool, limit: int | None, pickle: bool) -> _native.S
             f"the name {url!r} of a space: {wrong}; expected 1 to 255 characters, none of them '/' "
             "or NUL"
         )
-    return _native.Space.named(url, create, limit, pickle)
+    return _native.Space.named(url, create, limit, pickle, looks)
 
 
-def _durable(path: str, create: bool, limit: int | None, pickle: bool) -> _native.Space:
+def _durable(
+    path: str, create: bool, limit: int | None, pickle: bool, looks: bool
+) -> _native.Space:
     try:
-        return _native.Space.durable(path, create, limit, pickle)
+        return _native.Space.durable(path, create, limit, pickle, looks)
     except OSError as error:
         from errno import ELOOP
         from pathlib import Path

@@ -46,7 +46,8 @@ class Finding:
 def doctor(space: AnySpace = None, as_json: AsJson = False) -> None:
     """Look at this machine: room, limits, permissions, stale spaces, dead holders, versions.
 
-    Says what to do about each thing that is not well, and then exits with 1. With --space it looks
+    Says what to do about each thing that is not well, and then exits with 1. What killed processes
+    hold in the spaces is given back. With --space it looks
     for dead holders, and for what is taken, in that space alone: give it for a space in a file.
 
     Example: courtyard doctor
@@ -164,7 +165,7 @@ def leftovers() -> Iterator[Finding]:
 
 
 def within(where: list[tuple[_report.SpaceInfo, cy.Space]]) -> Iterator[Finding]:
-    """Look into spaces: what they take, and locks of the dead."""
+    """Look into spaces: what they take, and locks of the dead, which are given back then."""
     found = [_report.statistics(space) for _, space in where]
     used, free, taken = (
         size(sum(getattr(figures, what) for figures in found)) for what in ("used", "free", "taken")
@@ -176,11 +177,9 @@ def within(where: list[tuple[_report.SpaceInfo, cy.Space]]) -> Iterator[Finding]
         for obj in _report.survey(space).objects
         if obj.holder is not None and not obj.holder.alive
     ]
-    yield Finding(
-        "dead holders",
-        True,
-        ", ".join(dead) + ": free for the next who asks" if dead else "none",
-    )
+    for _, space in where:
+        space.statistics()  # gives back what the dead hold
+    yield Finding("dead holders", True, ", ".join(dead) + ": given back now" if dead else "none")
 
 
 LOOKS = (versions, place, limits, leftovers)

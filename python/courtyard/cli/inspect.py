@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Annotated, Any
 
@@ -17,8 +18,7 @@ from courtyard.cli.output import (
     counted,
     hint,
     homes,
-    info_of,
-    opened,
+    places,
     print_json,
     refusals,
     refuse,
@@ -40,9 +40,14 @@ def names(incomplete: str) -> list[str]:
 
 
 def inspect(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="The object's name, or a glob.", autocompletion=names),
+    globs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="The objects' names, or globs of them.",
+            autocompletion=names,
+            show_default=False,
+        ),
     ],
     space: MaybeSpace = None,
     peek: Annotated[int, typer.Option(min=0, metavar="N", help="Show up to N of its entries.")] = 0,
@@ -52,47 +57,64 @@ def inspect(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show an object: its memory, who holds it, who waits for it, and what is in it.
+    """Show objects: the memory, who holds each, who waits for it, and what is in it.
 
     Entries are decoded without unpickling: a pickle is shown by its size. Without --space it looks
-    into the space default first, then into all with a name. A name that several of these have is
-    refused, with their names.
+    into the space default first. A name that this does not have is shown from each other space
+    with a name that has it. It only looks: what killed processes hold stays theirs.
+
+    Exit status 1 if one of the names matches nothing; the others are shown.
 
     Example: courtyard inspect sessions --peek 3
     """
+    found: list[tuple[str, _report.ObjectInfo, list[Any]]] = []
+    absent, seen = [], set()
     with refusals():
-        place = opened(space) if space is not None else _home(name)
-        objects = list(_report.survey(place, name).objects)
-        if not objects and name in place:  # what looks like a glob is a name
-            objects = [_report.survey(place).find(name)]
-        if not objects:
-            refuse(f"no name matches {name!r} in {place!r}: `courtyard ls` shows what there is")
-        contents = [_entries(place, obj, peek, unpickle) if peek else [] for obj in objects]
-    if as_json:
+        for glob in globs:
+            matched = False
+            for called, place in _where(glob, space):
+                for obj in _matching(_report.survey(place), glob):
+                    matched = True
+                    if (called, obj.key) not in seen:
+                        seen.add((called, obj.key))
+                        entries = _entries(place, obj, peek, unpickle) if peek else []
+                        found.append((called, obj, entries))
+            if not matched:
+                absent.append(glob)
+    if as_json and found:
         print_json(
             [
-                {"space": title(info_of(place)), "object": obj}
+                {"space": called, "object": obj}
                 | ({"entries": [repr(entry) for entry in entries]} if peek else {})
-                for obj, entries in zip(objects, contents, strict=True)
+                for called, obj, entries in found
             ]
         )
-        return
-    for obj, entries in zip(objects, contents, strict=True):
-        _print(place, obj, entries)
-
-
-def _home(name: str) -> cy.Space:
-    """Return the space that a name is in: the default one if it has it, or else the only one."""
-    found = homes(name)
-    for called, place in found:
-        if called == "default" or len(found) == 1:
-            return place
-    if not found:
+    elif not as_json:
+        for number, shown_one in enumerate(found):
+            if number:
+                typer.echo()
+            _print(*shown_one)
+    if absent:
+        where = "any space" if space is None else f"the space {space!r}"
+        hints = "".join(map(hint, absent)) if space is None else ""
         refuse(
-            f"no name matches {name!r} in any space: `courtyard ls` shows what there is{hint(name)}"
+            f"no name matches {' or '.join(map(repr, absent))} in {where}: `courtyard ls` shows "
+            f"what there is{hints}"
         )
-    called = " and ".join(called for called, _ in found)
-    refuse(f"{name!r} is in the spaces {called}: say which, with --space")
+
+
+def _where(glob: str, url: str | None) -> list[tuple[str, cy.Space]]:
+    """Return the spaces to look into: the default one if it has the name, or else all that do."""
+    if url is not None:
+        return [(title(info), place) for info, place in places(url)]
+    found = homes(glob)
+    return [home for home in found if home[0] == "default"] or found
+
+
+def _matching(survey: _report.Survey, glob: str) -> list[_report.ObjectInfo]:
+    named = [(obj.name, obj) for obj in survey.objects if obj.name is not None]
+    found = [obj for name, obj in named if fnmatchcase(name, glob)]
+    return found or [obj for name, obj in named if name == glob]  # what looks like a glob is a name
 
 
 def _entries(place: cy.Space, obj: _report.ObjectInfo, count: int, unpickle: bool) -> list[Any]:
@@ -106,11 +128,11 @@ def _entries(place: cy.Space, obj: _report.ObjectInfo, count: int, unpickle: boo
     return [found.value] if hasattr(found, "value") else []
 
 
-def _print(place: cy.Space, obj: _report.ObjectInfo, entries: list[Any]) -> None:
+def _print(called: str, obj: _report.ObjectInfo, entries: list[Any]) -> None:
     lines = table("", "")
     lines.show_header = False
     row(lines, "name", obj.label)
-    row(lines, "space", title(info_of(place)))
+    row(lines, "space", called)
     row(lines, "type", f"{obj.type}({obj.declared})" if obj.declared else obj.type)
     if obj.entries is not None:
         row(lines, "length", f"{obj.entries:,}")

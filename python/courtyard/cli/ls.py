@@ -41,7 +41,8 @@ def ls(
     """List the objects of this user's spaces: name, type, length, bytes, and who uses them.
 
     Of each space it says how much memory its file takes, how many bytes its objects use, and how
-    many are free: taken, used and free of Space.statistics().
+    many are free: taken, used and free of Space.statistics(). It only looks: what killed processes
+    hold counts as used until another program uses the space.
 
     A space in a file is listed only if --space names it.
 

@@ -65,18 +65,28 @@ def refuse(text: str) -> NoReturn:
 
 
 def opened(url: str) -> cy.Space:
-    """Open a space that there is, or refuse."""
+    """Open a space that there is, to change it, or refuse."""
     try:
         return cy.Space(url, create=False)
     except cy.NotFound:
-        refuse(f"there is no space {url!r}: `courtyard ls` shows what there is")
+        missing(url)
+
+
+def missing(url: str) -> NoReturn:
+    """Refuse what is no space."""
+    refuse(f"there is no space {url!r}: `courtyard ls` shows what there is")
 
 
 def places(url: str | None, private: bool = False) -> list[tuple[_report.SpaceInfo, cy.Space]]:
-    """Open one space, or all of this user's; what cannot be opened is told of and left out."""
+    """Open one space, or all of this user's, only to look: the dead keep what they hold.
+
+    What cannot be opened is told of and left out.
+    """
     if url is not None:
-        space = opened(url)
-        return [(info_of(space), space)]
+        try:
+            return [_report.look_into(url)]
+        except cy.NotFound:
+            missing(url)
     found = []
     for info in _report.spaces():
         if info.kind in ("draft", "unknown") or (info.kind == "private" and not private):
@@ -101,19 +111,6 @@ def hint(glob: str) -> str:
     """Return what to add where no name matches: a space of that name may have been meant."""
     is_space = any(info.name == glob for info in _report.spaces())
     return f"; {glob!r} is a space: courtyard ls --space {quote(glob)}" if is_space else ""
-
-
-def info_of(space: cy.Space) -> _report.SpaceInfo:
-    """Return what there is to say of an open space; this process does not use it."""
-    path, figures = space._opened().path, space.statistics()
-    in_use = figures.participants > 1
-    for info in _report.spaces():
-        if info.path == path:
-            return dataclasses.replace(info, in_use=in_use)
-    size = path.stat().st_blocks * 512  # a durable one is elsewhere
-    return _report.SpaceInfo(
-        path, "durable", None, in_use, False, size, figures.objects, len(space)
-    )
 
 
 def title(info: _report.SpaceInfo) -> str:

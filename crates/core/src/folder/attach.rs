@@ -23,6 +23,8 @@ pub struct Wish {
     pub create: bool,
     /// A limit in bytes to what it may hold, from now on; None: as it is.
     pub limit: Option<u64>,
+    /// Whether it is only looked at: see `look`.
+    pub looks: bool,
 }
 
 /// Which space is expected at a path.
@@ -36,7 +38,16 @@ enum Expected<'a> {
 /// # Errors
 /// `NotFound` if it is gone; `Layout`, `Corrupt`, `Crowded`, `Full`, `System`.
 pub fn attach(path: &Path, uuid: u128, hooks: Hooks) -> Result<Space> {
-    let found = enter(path, &Expected::Uuid(uuid), hooks)?;
+    let found = enter(path, &Expected::Uuid(uuid), hooks, false)?;
+    found.ok_or_else(|| gone(path))
+}
+
+/// As `attach`, only to look: what the dead hold stays, unless it is in the way, for who looks to see it.
+///
+/// # Errors
+/// As `attach`.
+pub fn look(path: &Path, uuid: u128, hooks: Hooks) -> Result<Space> {
+    let found = enter(path, &Expected::Uuid(uuid), hooks, true)?;
     found.ok_or_else(|| gone(path))
 }
 
@@ -96,7 +107,7 @@ pub fn open_durable(path: &Path, wish: Wish, hooks: Hooks) -> Result<Space> {
 fn open(plan: &Plan, wish: Wish, missing: impl Fn() -> String, hooks: Hooks) -> Result<Space> {
     loop {
         let expected = Expected::Kind(plan.kind, plan.title);
-        if let Some(space) = enter(plan.path, &expected, hooks)? {
+        if let Some(space) = enter(plan.path, &expected, hooks, wish.looks)? {
             if let Some(limit) = wish.limit {
                 set_limit(&space, limit);
             }
@@ -124,7 +135,7 @@ pub fn limit_of(space: &Space) -> u64 {
 }
 
 /// None: there is no such file, or one of another UUID.
-fn enter(path: &Path, expected: &Expected, hooks: Hooks) -> Result<Option<Space>> {
+fn enter(path: &Path, expected: &Expected, hooks: Hooks, looks: bool) -> Result<Option<Space>> {
     loop {
         let Some(gate) = open_ours(path)? else {
             return Ok(None);
@@ -153,6 +164,7 @@ fn enter(path: &Path, expected: &Expected, hooks: Hooks) -> Result<Option<Space>
         let segment = Segment::map_known(file, path, superblock)?;
         let alone = outlives && !any_alive(&gate, path)?;
         let space = Space::new(segment, hooks)?;
+        space.looks.store(looks, Ordering::Relaxed);
         let entered = space
             .participate(&mut until_signal)
             .map(drop)

@@ -15,7 +15,7 @@ mod remove;
 mod title;
 
 pub use crate::memory::superblock::{DURABLE, NAMED, PRIVATE};
-pub use attach::{Wish, attach, limit_of, open_durable, open_named, set_limit};
+pub use attach::{Wish, attach, limit_of, look, open_durable, open_named, set_limit};
 pub use build::{create, create_limited};
 pub use list::{Listed, list, read};
 pub use place::{SHARED_MEMORY, open, private_path};

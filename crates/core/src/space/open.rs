@@ -164,6 +164,9 @@ pub struct Space {
     ended: AtomicBool,
     /// A mark for the layers above: they load nothing from here that runs code.
     pub distrusted: AtomicBool,
+    /// Whether this process only looks at what is here, the dead included: it recovers them only if they are
+    /// in its way.
+    pub looks: AtomicBool,
     /// And a count of theirs: what may still make objects here.
     pub users: AtomicU64,
     /// Whether a pickle of the space itself was made here: who loads it finds objects by their names.
@@ -208,6 +211,7 @@ impl Space {
             last: AtomicPtr::default(),
             ended: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
+            looks: AtomicBool::new(false),
             users: AtomicU64::new(0),
             sent: AtomicBool::new(false),
         })
@@ -338,20 +342,23 @@ impl Space {
             self.last
                 .store(self.registered().cast_mut(), Ordering::Release);
             adopted?;
-            self.tidy();
+            if !self.looks.load(Ordering::Relaxed) {
+                self.tidy();
+            }
         }
         self.participate(patience)
     }
 
-    /// Takes a slot, after reaping the dead; for a child about to be forked (`inherited`) a free one
-    /// without that, if there is one. Where all are taken, some by the dead, these are drained first.
+    /// Takes a slot, after reaping the dead; for a child about to be forked (`inherited`), and for who only
+    /// looks, a free one without that, if there is one. Where all are taken, some by the dead, these are drained first.
     ///
     /// # Errors
     /// As `participate`.
     pub fn register(&self, inherited: bool, patience: Patience) -> Result<Participant> {
         let segment = &self.segment;
         for round in 0..PERSISTENCE {
-            let is_quick = inherited && round == 0;
+            let looks = self.looks.load(Ordering::Relaxed);
+            let is_quick = (inherited || looks) && round == 0;
             if !is_quick {
                 recover::reap_all(segment)?;
             }

@@ -11,5 +11,5 @@ pub use folder::{clean, own_folder};
 pub use fork::{after_fork_in_child, after_fork_in_parent, before_fork};
 pub use open::{
     Way, another, attached, catch_up, durable, enter, exit, home, is_at, leave_home, look_back,
-    named, within,
+    looked_at, named, within,
 };

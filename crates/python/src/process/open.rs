@@ -5,7 +5,7 @@ use crate::error::{named as named_error, raise};
 use crate::policy;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
-use courtyard_core::space::{Space, at_once};
+use courtyard_core::space::{Hooks, Space, at_once};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, fork, os};
 use pyo3::prelude::*;
@@ -297,6 +297,23 @@ pub fn durable(py: Python<'_>, path: &Path, wish: Wish, pickle: bool) -> PyResul
 /// # Errors
 /// As `folder::attach`.
 pub fn attached(py: Python<'_>, path: &Path, uuid: u128) -> PyResult<&'static Space> {
+    attached_by(py, path, uuid, folder::attach)
+}
+
+/// As `attached`, only to look: see `folder::look`.
+///
+/// # Errors
+/// As `folder::attach`.
+pub fn looked_at(py: Python<'_>, path: &Path, uuid: u128) -> PyResult<&'static Space> {
+    attached_by(py, path, uuid, folder::look)
+}
+
+fn attached_by(
+    py: Python<'_>,
+    path: &Path,
+    uuid: u128,
+    attach: fn(&Path, u128, Hooks) -> Result<Space>,
+) -> PyResult<&'static Space> {
     let found = open()
         .spaces
         .iter()
@@ -310,7 +327,7 @@ pub fn attached(py: Python<'_>, path: &Path, uuid: u128) -> PyResult<&'static Sp
     if let Some(space) = known_at(path).filter(|space| space.uuid == uuid) {
         return Ok(space);
     }
-    let space = keep(entering(py, || folder::attach(path, uuid, HOOKS))?);
+    let space = keep(entering(py, || attach(path, uuid, HOOKS))?);
     if space.kind() == folder::PRIVATE {
         open().private.get_or_insert(space);
     }

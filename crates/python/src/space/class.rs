@@ -130,8 +130,12 @@ impl Space {
 impl Space {
     /// The space that a pickle names.
     #[staticmethod]
-    fn attached(py: Python<'_>, path: PathBuf, uuid: u128) -> PyResult<Space> {
-        let space = process::attached(py, &path, uuid)?;
+    #[pyo3(signature = (path, uuid, looks=false))]
+    fn attached(py: Python<'_>, path: PathBuf, uuid: u128, looks: bool) -> PyResult<Space> {
+        let space = match looks {
+            true => process::looked_at(py, &path, uuid)?,
+            false => process::attached(py, &path, uuid)?,
+        };
         Ok(Space::on(space))
     }
 
@@ -148,29 +152,43 @@ impl Space {
         (self.space.segment.path(), self.space.uuid)
     }
 
-    /// The named space of that name.
+    /// The named space of that name. `looks`: only to look, so that what the dead hold stays.
     #[staticmethod]
+    #[pyo3(signature = (title, create, limit, pickle, looks=false))]
     fn named(
         py: Python<'_>,
         title: &str,
         create: bool,
         limit: Option<u64>,
         pickle: bool,
+        looks: bool,
     ) -> PyResult<Space> {
-        let space = process::named(py, title, Wish { create, limit }, pickle)?;
+        let wish = Wish {
+            create,
+            limit,
+            looks,
+        };
+        let space = process::named(py, title, wish, pickle)?;
         Ok(Space::on(space))
     }
 
-    /// The space in a file.
+    /// The space in a file; `looks` as in `named`.
     #[staticmethod]
+    #[pyo3(signature = (path, create, limit, pickle, looks=false))]
     fn durable(
         py: Python<'_>,
         path: PathBuf,
         create: bool,
         limit: Option<u64>,
         pickle: bool,
+        looks: bool,
     ) -> PyResult<Space> {
-        let space = process::durable(py, &path, Wish { create, limit }, pickle)?;
+        let wish = Wish {
+            create,
+            limit,
+            looks,
+        };
+        let space = process::durable(py, &path, wish, pickle)?;
         Ok(Space::on(space))
     }
 

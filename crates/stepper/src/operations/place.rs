@@ -76,6 +76,7 @@ fn named(folder: &Path) -> courtyard_core::error::Result<Space> {
     let wish = Wish {
         create: true,
         limit: None,
+        looks: false,
     };
     folder::open_named(folder, NAME, wish, HOOKS)
 }
