@@ -11,9 +11,12 @@ use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
 use courtyard_core::roster::ObjectId;
+use courtyard_core::sync::Ordering;
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 impl Queue {
     /// Puts a small item if nothing stands in the way.
@@ -121,7 +124,9 @@ fn put_parts(
     let event = base.handle.cell + ROOM;
     let limit = Limit::of(wait);
     let shutdowns = queue::shutdowns(&space.segment, base.handle.cell);
-    let fresh = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
+    let mut full = FullSpace::new(base, wait, length);
+    let again = Cell::new(None);
+    let fresh = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
         let is_over = queue::is_over(&space.segment, base.handle.cell, shutdowns);
         let fresh = base
             .handle
@@ -131,30 +136,82 @@ fn put_parts(
                 }
                 None => queue::prepare(space, participant, patience, kind, parts),
             });
-        match if_room(py, base, wait, fresh)? {
+        let fresh = full.unless_hopeless(py, fresh)?;
+        again.set(full.again);
+        match fresh {
             None if is_over => Err(shut_down(slf, true)),
             fresh => Ok(fresh),
         }
     })?;
     match fresh {
         Some(fresh) => put_fresh(slf, item, &fresh, wait),
-        None => Err(full(py)),
+        None => Err(full.too_late(py)),
     }
 }
 
-/// None instead of `SpaceFull` where waiting may help.
-fn if_room<T>(
-    py: Python<'_>,
-    base: &Object,
+/// How long a put goes on in a full space whose queue is empty, at least, and how long it pauses first.
+const PATIENCE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// What a put does in a full space: it waits for a `get` to make room. An empty queue says little: the memory
+/// of an item may be in the hands of who just took it, or of who is about to put it. So it goes on for a
+/// while after the last change.
+struct FullSpace<'a> {
+    base: &'a Object,
     wait: Option<Deadline>,
-    done: PyResult<Option<T>>,
-) -> PyResult<Option<T>> {
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-    done.or_else(|error| {
-        let is_full = error.is_instance_of::<PyMemoryError>(py);
-        let helps = wait.is_some() && is_full && queue::counts(segment, cell).0 > 0;
-        if helps { Ok(None) } else { Err(error) }
-    })
+    /// Since when the queue has been empty, how often something was taken by then, and what was raised.
+    empty: Option<(Instant, u64, PyErr)>,
+    patience: Duration,
+    /// When to try again although nobody took anything.
+    again: Option<Instant>,
+}
+
+impl<'a> FullSpace<'a> {
+    /// For an item of so many bytes.
+    fn new(base: &'a Object, wait: Option<Deadline>, length: u64) -> FullSpace<'a> {
+        FullSpace {
+            base,
+            wait,
+            empty: None,
+            patience: PATIENCE + Duration::from_nanos(length.saturating_mul(4)), // 250 MB a second
+            again: None,
+        }
+    }
+
+    /// None instead of `SpaceFull` where waiting may help.
+    fn unless_hopeless<T>(
+        &mut self,
+        py: Python<'_>,
+        done: PyResult<Option<T>>,
+    ) -> PyResult<Option<T>> {
+        let (segment, cell) = (&self.base.handle.space.segment, self.base.handle.cell);
+        let before = self.empty.take();
+        self.again = None;
+        let error = match done {
+            Err(error) if self.wait.is_some() && error.is_instance_of::<PyMemoryError>(py) => error,
+            done => return done,
+        };
+        if queue::counts(segment, cell).0 > 0 {
+            return Ok(None);
+        }
+        let (now, taken) = (
+            Instant::now(),
+            segment.word(cell + ROOM).load(Ordering::Relaxed),
+        );
+        let since = before.and_then(|(since, then, _)| (then == taken).then_some(since));
+        let since = since.unwrap_or(now);
+        if now - since > self.patience {
+            return Err(error);
+        }
+        self.empty = Some((since, taken, error));
+        self.again = Some(now + PAUSE.max((now - since) / 4));
+        Ok(None)
+    }
+
+    /// What is raised when the time is up.
+    fn too_late(self, py: Python<'_>) -> PyErr {
+        self.empty.map_or_else(|| full(py), |(_, _, error)| error)
+    }
 }
 
 /// Puts what lies in the ring itself, or in a block that is made.
@@ -173,7 +230,9 @@ pub fn put_fresh(
     let event = base.handle.cell + ROOM;
     let limit = Limit::of(wait);
     let shutdowns = queue::shutdowns(&space.segment, queue.cell);
-    let done = waiter::attempt(py, &base.handle, event, wait, PROBE, || {
+    let mut full = FullSpace::new(base, wait, 0);
+    let again = Cell::new(None);
+    let done = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
         let is_over = queue::is_over(&space.segment, queue.cell, shutdowns);
         let Some(sorted) = Sorted::take(slf, limit)? else {
             return Ok(None);
@@ -187,12 +246,15 @@ pub fn put_fresh(
                 None => queue::put(space, &open, patience, queue, fresh),
             });
         let done = done.map(|put| put.filter(|&put| put != Put::Full));
-        let done = if_room(py, base, wait, done)?;
+        let done = full.unless_hopeless(py, done)?;
+        again.set(full.again);
         Ok(done.or(is_over.then_some(Put::ShutDown)))
     })?;
-    match done.unwrap_or(Put::Full) {
-        Put::Done => Ok(()),
+    match done {
+        Some(Put::Done) => Ok(()),
+        None if full.empty.is_some() => Err(full.too_late(py)),
         put => {
+            let put = put.unwrap_or(Put::Full);
             let item = queue::of_fresh(&space.segment, queue.cell, fresh);
             Err(refused(slf, put, item.unwrap_or(0)))
         }
