@@ -86,6 +86,14 @@ time.sleep(60)
         assert "nobody uses it)" in command("ls", "--space", url, folder=folder).stdout
 
 
+@pytest.mark.parametrize("name", ["ls", "inspect", "ps", "doctor", "rm"])
+def test_a_url_that_is_none_is_refused(folder: Path, name: str) -> None:
+    args = [name, "x"] if name in ("inspect", "rm") else [name]
+    for url in ("redis://host", "http://host", "", "/tmp/x", "file://host/x", f"file://{folder}"):
+        refused = command(*args, "--space", url, folder=folder, status=1)
+        assert refused.stderr.startswith("courtyard: "), url
+
+
 def test_ls_of_nothing(folder: Path) -> None:
     assert command("ls", folder=folder).stdout == f"There are no spaces in {folder}.\n"
     assert command("ls", "--json", folder=folder).stdout == "[]\n"

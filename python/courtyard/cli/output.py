@@ -52,7 +52,7 @@ def refusals() -> Iterator[None]:
     """Turn an expected error into its text and exit status 1."""
     try:
         yield
-    except (cy.CourtyardError, OSError, ValueError) as error:
+    except (cy.CourtyardError, OSError, ValueError, NotImplementedError) as error:
         # A KeyError shows its text in quotes.
         text = error.args[0] if isinstance(error, KeyError) else error
         refuse(str(text))

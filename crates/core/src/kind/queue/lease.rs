@@ -9,7 +9,7 @@ use super::item::set_contents;
 use super::ring::First;
 use super::state::{
     A_WORD, ATTEMPTS, BLOCK_HEAD, DONE, FINISHED, GET_LOCK, HEAD, ITEMS, LEASED, Queue, ROOM,
-    SEQUENCE, SURPLUS, TAIL, distance, ordinal, page_of, payload_of, read,
+    SEQUENCE, SURPLUS, TAIL, counts, distance, ordinal, page_of, payload_of, read,
 };
 use super::tail::stack;
 use super::tree::Sift;
@@ -19,6 +19,7 @@ use crate::error::{Attempt, Error, Result};
 use crate::memory::layout::{WORD, align_up};
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, Row};
+use crate::object::rows;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
@@ -91,6 +92,23 @@ pub(super) fn uncount(operation: &mut Operation, cell: u64, row: Row) {
         let surplus = operation.read(cell + SURPLUS);
         operation.write(cell + SURPLUS, surplus.wrapping_add(1));
     }
+}
+
+/// How many items other processes have on leases, as it was a moment ago.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn leased_by_others(segment: &Segment, participant: &Participant, queue: Queue) -> Result<u64> {
+    let (_, leased) = counts(segment, queue.cell);
+    if leased == 0 {
+        return Ok(0);
+    }
+    let rows = rows::each(segment, holding::table(participant.me), holding::ROW)?;
+    let is_lease = |&(number, at): &(u64, u64)| {
+        let block = segment.word(at + holding::BLOCK).load(Ordering::Relaxed);
+        block != 0 && Row { number, at }.is_of(segment, queue.object)
+    };
+    Ok(leased.saturating_sub(rows.iter().filter(|row| is_lease(row)).count() as u64))
 }
 
 /// An item on a lease: where its block is.

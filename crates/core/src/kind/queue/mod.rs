@@ -70,7 +70,9 @@ pub use front::{
 pub use item::{
     Fresh, Got, Put, attempts, contents, fill, length_linked, prepare, prepare_linked, reserve,
 };
-pub use lease::{Lease, enroll, finish, give_back, lease, settle, taken, withdraw};
+pub use lease::{
+    Lease, enroll, finish, give_back, lease, leased_by_others, settle, taken, withdraw,
+};
 pub use page::{Bounds, create, drop_pages, lay_out};
 pub use peek::{LONGEST_SEEN, Look, Seen, peek};
 pub use requeue::{drop_requeued, promote, requeue, transfer};

@@ -153,9 +153,9 @@ fn put_parts(
 const PATIENCE: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What a put does in a full space: it waits for a `get` to make room. An empty queue says little: the memory
-/// of an item may be in the hands of who just took it, or of who is about to put it. So it goes on for a
-/// while after the last change.
+/// What a put does in a full space: it waits for a `get`, or the end of another process's lease, to make room.
+/// A queue without both says little: the memory of an item may be in the hands of who just took it, or
+/// of who is about to put it. So it goes on for a while after the last change.
 struct FullSpace<'a> {
     base: &'a Object,
     wait: Option<Deadline>,
@@ -191,7 +191,11 @@ impl<'a> FullSpace<'a> {
             Err(error) if self.wait.is_some() && error.is_instance_of::<PyMemoryError>(py) => error,
             done => return done,
         };
-        if queue::counts(segment, cell).0 > 0 {
+        let leased = |participant| {
+            let leased = queue::leased_by_others(segment, participant, Queue::queue(self.base));
+            leased.is_ok_and(|leased| leased > 0)
+        };
+        if queue::counts(segment, cell).0 > 0 || self.base.handle.held().is_some_and(leased) {
             return Ok(None);
         }
         let (now, taken) = (

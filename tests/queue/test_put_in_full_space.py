@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import courtyard as cy
-from tests.children import join, start
+from tests.support.children import join, start
 
 LIMIT = 4_000_000
 SIZES = [100_000, 1_500_000, 3_000_000]
@@ -77,6 +77,29 @@ def test_threads_that_put_at_once(space: cy.Space, cls: Any, size: int, many: bo
         for thread in threads:
             thread.join()
     assert not raised
+    space.check()
+
+
+def work(jobs: Any, count: int, size: int) -> None:
+    for _ in range(count):
+        with jobs.lease(timeout=30) as (number, payload):
+            time.sleep(0.3)  # longer than any patience with what is in nobody's hands
+            assert payload == item(number, size)[1]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_another_process_has_what_fills_the_space_on_a_lease(
+    space: cy.Space, ctx: BaseContext, cls: Any
+) -> None:
+    jobs = space.named("jobs", cls)
+    child = start(ctx, work, jobs, 5, 3_000_000)
+    produce(jobs, range(5), 3_000_000)
+    jobs.join()
+    join(child)
+    # One's own lease makes no room: it would be waited for by who has it.
+    jobs.put(item(0, 3_000_000))
+    with jobs.lease(), pytest.raises(cy.SpaceFull):
+        jobs.put(item(1, 3_000_000))
     space.check()
 
 
