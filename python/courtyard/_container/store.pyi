@@ -14,6 +14,7 @@ from courtyard._native import Edit, lock
 from courtyard._native import begin_merge as begin_merge
 from courtyard._native import install as install
 from courtyard._native import showing as showing
+from courtyard._native import soon as soon
 
 _T = TypeVar("_T", default=Any)
 _K = TypeVar("_K", default=Any)

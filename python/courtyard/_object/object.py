@@ -54,8 +54,7 @@ class Object(Named):
 
     def _references(self) -> int:
         """Return how many handles, names, values and pickles hold it."""
-        found: int = _native.figures(self)[2]["references"]
-        return found
+        return _native.references(self)
 
     def __repr__(self) -> str:
         """Say what it is and how it stands."""

@@ -177,28 +177,19 @@ pub fn check(object: &Bound<'_, PyAny>) -> PyResult<()> {
     check_space(py, handle.space)
 }
 
-/// How many references some objects of one space have in all, at one moment: handles, links of stored
-/// values, pickles under way, names.
+/// How many references an object has: handles, links of stored values, pickles under way, a name.
 ///
 /// # Errors
 /// `Closed`, `OSError`.
 #[pyfunction]
-pub fn references(objects: Vec<Bound<'_, PyAny>>) -> PyResult<u64> {
-    let Some(first) = objects.first() else {
-        return Ok(0);
-    };
-    let (py, space) = (first.py(), require_handle(first)?.space);
-    let ids = objects.iter().map(|object| {
-        let handle = require_handle(object)?;
-        handle.require_open(py)?;
-        Ok(handle.object())
-    });
-    let ids: Vec<_> = ids.collect::<PyResult<_>>()?;
+pub fn references(object: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let (py, handle) = (object.py(), require_handle(object)?);
+    let _open = handle.open(py)?;
     waiting(py, |patience| {
-        space.run(patience, |operation| {
+        handle.space.run(patience, |operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
-            let listed = ids.iter().map(|&id| directory::listed(operation, id));
-            Ok(listed.flatten().map(|object| object.references).sum())
+            let listed = directory::listed(operation, handle.object());
+            Ok(listed.map_or(0, |object| object.references))
         })
     })
 }
