@@ -158,6 +158,31 @@ def test_peek_never_unpickles_unless_told(folder: Path) -> None:
     assert "it was loaded" in told
 
 
+UNLOADABLE = """
+import sys, types, courtyard as cy
+gone = sys.modules["gone"] = types.ModuleType("gone")
+exec("class Job: pass", vars(gone))
+cy.Queue.named("line").put_many([1, 2, gone.Job()])
+cy.Dict.named("table").update({"job": gone.Job(), "number": 5})
+cy.List.named("row").extend([gone.Job(), 6])
+"""
+
+
+def test_unpickle_shows_what_can_be_loaded(folder: Path) -> None:
+    run_script(UNLOADABLE, env={"COURTYARD_DIR": str(folder)})
+
+    def entries(name: str) -> list[str]:
+        said = command("inspect", name, "--peek", "5", "--unpickle", "--json", folder=folder)
+        found: list[str] = json.loads(said.stdout)[0]["entries"]
+        return found
+
+    # To load an item of a queue, it has to be taken.
+    line = entries("line")
+    assert line[:2] == ["1", "2"] and re.fullmatch(r"<pickle, \d+ bytes>", line[2])
+    assert entries("table") == ["('job', <cannot load: Job>)", "('number', 5)"]
+    assert entries("row") == ["<cannot load: Job>", "6"]
+
+
 def test_inspect_of_what_is_not_there(folder: Path) -> None:
     assert command("inspect", "x", folder=folder, status=1).stderr == (
         "courtyard: no name matches 'x' in any space: `courtyard ls` shows what there is\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import courtyard
+from tests.support.children import run_script
 
 PAGES = {
     path.stem: path.read_text("utf-8")
@@ -92,3 +93,9 @@ def test_docstring(name: str, thing: object) -> None:
     first, *rest = (inspect.getdoc(thing) or "").split("\n")
     assert re.fullmatch(r"[A-Z`].{10,98}[.:]", first), first
     assert not rest or rest[0] == "", first
+
+
+def test_dir_lists_the_public_names() -> None:
+    listed = run_script("import courtyard; print(*dir(courtyard))").stdout.split()
+    assert set(courtyard.__all__) <= set(listed)
+    assert all(name in courtyard.__all__ or name.startswith("__") for name in listed)

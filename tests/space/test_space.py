@@ -408,3 +408,13 @@ def test_an_object_of_another_space_is_refused_with_what_to_do() -> None:
         box["inbox"] = box.space.Queue()
         box["inbox"].put(1)
         assert box["inbox"].get() == 1
+
+
+def test_an_object_cannot_be_given_a_name_later() -> None:
+    with cy.Space() as space:
+        mapping: Any = space
+        with pytest.raises(TypeError, match=r"space\.named\('e', courtyard\.List\) makes one"):
+            mapping["e"] = cy.List()
+        with pytest.raises(TypeError, match=r"space\.named\('e', courtyard\.Dict\) makes one"):
+            mapping["e"] = {"a": 1}
+        assert list(space) == []

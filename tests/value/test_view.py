@@ -307,3 +307,13 @@ assert p[1][1].x == 6
         "IndexError",
         "ImportError",
     ]
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float64", "<i4", "uint16", "float16", ">i4", np.float64, "bool"]
+)
+@pytest.mark.parametrize("kind", [Array, RawArray])
+def test_an_array_with_a_dtype_is_printed_as_its_repr(kind: Any, dtype: Any) -> None:
+    array = kind(dtype, [1, 0])
+    assert f"{array}" == str(array) == repr(array)
+    assert array._getvalue() == [1, 0]

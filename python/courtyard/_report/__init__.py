@@ -8,6 +8,7 @@ all objects and processes of one space at one moment; ``peek`` at the contents o
 ``remove`` and ``remove_orphans`` take files away.
 """
 
+from courtyard._codec.loading import Unloadable as Unloadable
 from courtyard._report.content import peek as peek
 from courtyard._report.inspection import A_NAME as A_NAME
 from courtyard._report.inspection import ObjectInfo as ObjectInfo

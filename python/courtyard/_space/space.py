@@ -14,7 +14,7 @@ from courtyard._space.url import checked_limit, opened
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Self, TypeVar
+    from typing import Any, NoReturn, Self, TypeVar
 
     from courtyard._statistics import SpaceStatistics
 
@@ -225,6 +225,14 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     def __len__(self) -> int:
         """Return how many names there are."""
         return self._opened().count()
+
+    def __setitem__(self, name: str, value: object, /) -> NoReturn:
+        """Refuse to give an object a name: ``named()`` makes an object that has one."""
+        made = type(value).__name__ if type(value).__module__ == "courtyard" else "Dict"
+        raise TypeError(
+            f"an object cannot be given a name later: space.named({name!r}, courtyard.{made}) "
+            "makes one in the space, or finds it"
+        )
 
     def __delitem__(self, name: str, /) -> None:
         """Delete a name. Processes that hold the object keep it; it goes with the last of them.

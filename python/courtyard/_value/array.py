@@ -154,9 +154,10 @@ class _AnyArray(Object):
         from array import array, typecodes
 
         vector = _typed(self)
-        plain = self.tolist()
-        is_one = len(vector.shape) == 1 and vector._declared in tuple(typecodes)
-        return array(vector._declared, plain) if is_one else plain
+        plain, declared = self.tolist(), vector._declared
+        # A dtype is equal to its typecode, and no typecode.
+        is_typecode = isinstance(declared, str) and declared in tuple(typecodes)
+        return array(declared, plain) if is_typecode and len(vector.shape) == 1 else plain
 
     @classmethod
     def _load(  # type: ignore[override]

@@ -53,7 +53,10 @@ def inspect(
     peek: Annotated[int, typer.Option(min=0, metavar="N", help="Show up to N of its entries.")] = 0,
     unpickle: Annotated[
         bool,
-        typer.Option("--unpickle", help="Load pickled entries: this runs what their pickles say."),
+        typer.Option(
+            "--unpickle",
+            help="Load pickled entries, but no items of queues: this runs what the pickles say.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -121,11 +124,25 @@ def _entries(place: cy.Space, obj: _report.ObjectInfo, count: int, unpickle: boo
     if not unpickle:
         return _report.peek(place, obj.label, count)
     found = place[obj.label]
+    if isinstance(found, cy.Queue):
+        return _report.peek(place, obj.label, count)  # to load an item, it has to be taken
     if isinstance(found, cy.Dict):
-        return list(islice(found.items(), count))
+        return [(key, _loaded(found, key)) for key in islice(found, count)]
+    if isinstance(found, cy.List | cy.Deque):
+        return [_loaded(found, index) for index in range(min(count, len(found)))]
     if hasattr(found, "__iter__"):
         return list(islice(found, count))
     return [found.value] if hasattr(found, "value") else []
+
+
+def _loaded(container: Any, key: Any) -> Any:
+    """Return a value, or what stands for one that cannot be loaded here, or is gone by now."""
+    try:
+        return container[key]
+    except cy.LoadError as error:
+        return _report.Unloadable(error.class_name.rpartition(".")[2])
+    except LookupError:
+        return _report.Unloadable("it is gone")
 
 
 def _print(called: str, obj: _report.ObjectInfo, entries: list[Any]) -> None:
