@@ -1,7 +1,8 @@
 //! The engine of courtyard: shared memory that survives SIGKILL. No Python in it.
 //!
 //! Its modules lie on floors, from the ground up; each imports only from those below its own, and none
-//! from here (`tests/layers.toml`, `tests/package/test_layering.py`). What the binding uses is named below.
+//! from here (`tests/layers.toml`, `tests/package/test_layering.py`). What the binding uses is named
+//! below.
 //!
 //! ```
 //! # #[cfg(not(loom))]

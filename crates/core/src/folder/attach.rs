@@ -42,7 +42,8 @@ pub fn attach(path: &Path, uuid: u128, hooks: Hooks) -> Result<Space> {
     found.ok_or_else(|| gone(path))
 }
 
-/// As `attach`, only to look: what the dead hold stays, unless it is in the way, for who looks to see it.
+/// As `attach`, by a process that only looks at the space. What the dead hold stays theirs, so that it can be
+/// shown, unless it is in the way.
 ///
 /// # Errors
 /// As `attach`.

@@ -164,8 +164,7 @@ pub struct Space {
     ended: AtomicBool,
     /// A mark for the layers above: they load nothing from here that runs code.
     pub distrusted: AtomicBool,
-    /// Whether this process only looks at what is here, the dead included: it recovers them only if they are
-    /// in its way.
+    /// Whether this process only looks at the space: it recovers the dead only if they are in its way.
     pub looks: AtomicBool,
     /// And a count of theirs: what may still make objects here.
     pub users: AtomicU64,
@@ -349,8 +348,9 @@ impl Space {
         self.participate(patience)
     }
 
-    /// Takes a slot, after reaping the dead; for a child about to be forked (`inherited`), and for who only
-    /// looks, a free one without that, if there is one. Where all are taken, some by the dead, these are drained first.
+    /// Takes a slot, after reaping the dead. A child about to be forked (`inherited`), and a process that only
+    /// looks, gets a free one without that, if there is one. Where all are taken, some by the dead, these
+    /// are drained first.
     ///
     /// # Errors
     /// As `participate`.
