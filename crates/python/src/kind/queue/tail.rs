@@ -153,9 +153,9 @@ fn put_parts(
 const PATIENCE: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What a put does in a full space: it waits for a `get`, or the end of another process's lease, to make room.
-/// A queue without both says little: the memory of an item may be in the hands of who just took it, or
-/// of who is about to put it. So it goes on for a while after the last change.
+/// What a put does in a full space: it waits for a `get`, or for the end of another process's lease. Even if
+/// the queue has no item and nobody has a lease, memory may be about to become free: a process that has just
+/// taken an item has not freed it yet. So the put tries again for a while after the last change.
 struct FullSpace<'a> {
     base: &'a Object,
     wait: Option<Deadline>,
