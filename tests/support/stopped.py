@@ -6,11 +6,17 @@ tests need not stop a peer at the right instruction. The offsets are those of th
 
 import mmap
 import os
+import random
+import signal
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import courtyard as cy
+from tests.support import children
 
 DIRECTORY = 0x300
 OBJECTS = 0x340
@@ -23,6 +29,8 @@ FIRST_ROWS, OBJECT_ROW, UNIT = 64, 40, 16 << 10
 SEQUENCE = 0x18
 GET_LOCK = 0x30
 TURN = GET_LOCK + 128
+
+SOON = 8.0  # seconds: far beyond any timeout here and far below for ever
 
 
 class Peer:
@@ -73,3 +81,73 @@ class Peer:
     def close(self) -> None:
         self.memory.close()
         os.close(self.file)
+
+
+class Stage:
+    """One of each, and a process that may seem to hold their locks."""
+
+    lease: Any
+
+    def __init__(self) -> None:
+        self.queue, self.full = cy.Queue(), cy.Queue(maxsize=1)
+        self.least, self.semaphore = cy.PriorityQueue(), cy.Semaphore(5)
+        self.condition, self.barrier = cy.Condition(), cy.Barrier(1)
+        self.array, self.dict = cy.Array("i", 100), cy.Dict(a=1)
+        for kept in (self.queue, self.full, self.least):
+            kept.put(1)
+        self.pid = children.fork(self.idle)
+        while True:
+            try:
+                self.peer = Peer(self.queue, self.pid)
+                return
+            except StopIteration:
+                time.sleep(0.001)
+
+    def idle(self) -> None:
+        self.queue.qsize()
+        time.sleep(600)
+
+    def cell(self, kept: Any, offset: int = 0) -> int:
+        return self.peer.cell(kept) + offset
+
+    def close(self) -> None:
+        self.peer.close()
+        children.kill(self.pid)
+
+
+class Interrupted(Exception):
+    """Raised by the alarm."""
+
+
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise Interrupted in this thread after so many seconds."""
+
+    def ring(number: int, frame: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def stopped_at_random(work: Callable[[], object], tries: int) -> Iterator[None]:
+    """Yield with a child that repeats ``work`` stopped somewhere; so many times."""
+
+    def repeat() -> None:
+        while True:
+            work()
+
+    child = children.fork(repeat)
+    for _ in range(tries):
+        time.sleep(random.uniform(0.0002, 0.003))
+        os.kill(child, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(child, signal.SIGCONT)
+    children.kill(child)
