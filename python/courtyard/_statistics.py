@@ -136,8 +136,9 @@ class ObjectStatistics(ObjectFigures):
     Attributes:
         type: what it is, as its repr says it.
         name: the name it is found by; None for an anonymous one.
-        nbytes: bytes that it takes of its space: the sizes of all its blocks.
-        blocks: how many these are.
+        nbytes: bytes that it takes of its space: the sizes of all its blocks. An estimate if it has
+            more than 4096 entries.
+        blocks: how many these are; an estimate as ``nbytes`` is.
         entries: elements of an array, keys of a dict, items of a queue; None for all else.
         version: as its ``version``, which changes with every change.
         references: handles, its name, values that hold it, and pickles under way.
@@ -153,7 +154,11 @@ class ObjectStatistics(ObjectFigures):
         maxbytes: what they may count; None where they are not bounded in bytes.
         space: what the space holds that it lives in.
 
-    The figures of the space are taken first, then those of the object, each at one moment.
+    The figures of the space are taken first, then those of the object, each at one moment. All are
+    exact but two: ``nbytes`` and ``blocks`` of an object with more than 4096 entries are estimated
+    from about 4096 of them. They are right if the entries take the same number of bytes. Where
+    sizes from 3 to 9000 bytes are mixed, the typical error is 2%, and it is more if a few large
+    entries have most of the bytes. Of a ``LifoQueue``, the last items put stand for all.
 
     """
 

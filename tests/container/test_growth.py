@@ -96,6 +96,7 @@ OF_A_DICT: dict[str, Operation] = {
     "keys": lambda d: len(d.keys()),
     "lock": lambda d: d.get_lock().__enter__() and d.get_lock().__exit__(),
     "version": lambda d: d.version,
+    "statistics": cy.statistics,
 }
 OF_A_COUNTER: dict[str, Operation] = {
     "c[k]": lambda c: c["key 7"],
@@ -104,6 +105,7 @@ OF_A_COUNTER: dict[str, Operation] = {
     "subtract": both(lambda c: c.subtract(FEW), lambda c: c.pop("other")),
     "increment": lambda c: c.increment("key 7"),
     "first": lambda c: next(iter(c)),
+    "statistics": cy.statistics,
 }
 OF_A_SET: dict[str, Operation] = {
     "in": lambda s: "key 7" in s,
@@ -129,6 +131,7 @@ OF_A_SET: dict[str, Operation] = {
     "==": lambda s: s == set(FEW),
     "== itself": lambda s: s == s,
     "first": lambda s: next(iter(s)),
+    "statistics": cy.statistics,
 }
 OF_A_ROW: dict[str, Operation] = {
     "x[i]": lambda x: x[1000],
@@ -153,6 +156,7 @@ OF_A_ROW: dict[str, Operation] = {
         x == (["a"] if isinstance(x, cy.List) else collections.deque("a"))
     ),
     "version": lambda x: x.version,
+    "statistics": cy.statistics,
 }
 OF_A_LIST: dict[str, Operation] = {
     **OF_A_ROW,
@@ -232,6 +236,7 @@ OF_A_QUEUE: dict[str, Operation] = {
     "unfinished_tasks": lambda q: q.unfinished_tasks,
     "repr": repr,
     "version": lambda q: q.version,
+    "statistics": cy.statistics,
 }
 
 

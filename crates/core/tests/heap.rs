@@ -2,6 +2,7 @@
 
 mod stage;
 
+use courtyard_core::error::Error;
 use courtyard_core::heap;
 use courtyard_core::layout::{CLASSES, UNIT, block, superblock};
 use courtyard_core::space::patient;
@@ -123,6 +124,8 @@ fn what_is_freed_twice_is_corrupt() {
         };
         if length > 40_000 {
             assert!(release(block).is_err());
+            let size = space.run(&mut patient, |operation| heap::size(operation, block));
+            assert!(matches!(size, Err(Error::Corrupt(_))), "{size:?}");
         }
         for wrong in [
             block + 8,

@@ -6,9 +6,10 @@ mod stage;
 use courtyard_core::cell::{self, BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::layout::{self, superblock};
+use courtyard_core::queue::{self, Order};
 use courtyard_core::space::{Slice, Space};
 use courtyard_core::sync::Ordering;
-use courtyard_core::{HOOKS, directory, folder};
+use courtyard_core::{HOOKS, directory, folder, inspect, list, table};
 use stage::{Folder, add, alone, attach, census, held, leave, make, me, put, write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
@@ -303,6 +304,47 @@ fn a_sequence_that_stays_odd() {
     cell::read_bytes(&space, me(&space), &mut counted, writer, &mut bytes).unwrap();
     assert_eq!(bytes, [4; 100]);
     assert!(waits <= 20, "{waits}");
+}
+
+/// What makes an object seem large, of which only a part is looked at then: its figures need neither be
+/// right nor take long.
+#[test]
+fn figures_of_counts_that_were_scribbled_on() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = [
+        table::create(&space, me(&space), &mut stage_patient()),
+        list::create(&space, me(&space), &mut stage_patient(), None),
+        queue::create(&space, me(&space), &mut stage_patient(), 0, Order::Fifo),
+    ];
+    let objects = made.map(|made| made.unwrap().0);
+    for object in objects {
+        let (cell, _, length) = cell::open(&space.segment, object).unwrap();
+        let words = (cell + cell::DATA..cell::payload(cell) + length).step_by(8);
+        let before = words
+            .clone()
+            .map(|at| space.segment.word(at).load(Ordering::Relaxed));
+        let before: Vec<u64> = before.collect();
+        let block = cell / layout::UNIT * layout::UNIT;
+        // One word alone, and all from the first up to it.
+        for wrong in [1, 5000, 1 << 32, block, block + 8, cell, u64::MAX] {
+            for first in [0, words.clone().count()] {
+                for (index, at) in words.clone().enumerate() {
+                    set(&space, at, wrong);
+                    let seen = inspect::view(&space, &mut stage_patient(), Some(object));
+                    assert_eq!(seen.unwrap().objects.len(), 1);
+                    if index < first {
+                        set(&space, at, before[index]);
+                    }
+                }
+                for (at, &word) in words.clone().zip(&before) {
+                    set(&space, at, word);
+                }
+            }
+        }
+    }
+    census(&space);
 }
 
 #[test]

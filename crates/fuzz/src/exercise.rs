@@ -14,7 +14,7 @@ use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use courtyard_core::{HOOKS, check, folder, fork, wait};
+use courtyard_core::{HOOKS, check, folder, fork, inspect, wait};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -360,6 +360,7 @@ impl<'a> Session<'a> {
     fn check(&mut self) {
         let space = self.space;
         tried!(self, |patience| check::check(space, patience));
+        tried!(self, |patience| inspect::view(space, patience, None));
     }
 }
 

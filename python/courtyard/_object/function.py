@@ -153,10 +153,11 @@ def close(obj: Any) -> None:
 def statistics(obj: Any) -> ObjectStatistics:
     """Return the figures of an object and its space, and the processes that use it, frozen.
 
-    Costs by the blocks of the object, some 20 milliseconds for each 100,000, and by the handles
-    that processes have in the space, one for each 100,000. No other process waits for it; if the
-    object changes at the same time, ``nbytes`` and ``blocks`` are approximate. What dead processes
-    held is given back first. Raises CorruptError if the space is inconsistent.
+    Costs about a millisecond, however large the object is, and one for each 100,000 handles that
+    processes have in the space. No other process waits for it. ``nbytes`` and ``blocks`` are
+    estimates for an object with more than 4096 entries, and approximate if the object changes at
+    the same time; see ``ObjectStatistics``. What dead processes held is given back first. Raises
+    CorruptError if the space is inconsistent.
 
     >>> import courtyard as cy, os
     >>> d = cy.Dict(a=1, b=2)

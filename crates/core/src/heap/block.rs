@@ -18,7 +18,7 @@
 use super::chunk::{chunk_of, release};
 use super::unit::{Units, is_large, is_scarce, unit_at, unit_offset};
 use crate::change::operation::{Operation, class_for};
-use crate::error::{Attempt, Error, Result};
+use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{self, CLASSES, UNIT, WORD, block, superblock};
 use crate::memory::segment::Segment;
 use crate::seed::{Bug, planted};
@@ -38,7 +38,7 @@ pub fn payload(segment: &Segment, block: u64) -> u64 {
 /// How many bytes a used block takes.
 ///
 /// # Errors
-/// `Stop::Busy` on the heap lock; `Corrupt` if no block can start there.
+/// `Stop::Busy` on the heap lock; `Corrupt` if no block can start there, or it is a free one of whole units.
 pub fn size(operation: &mut Operation, block: u64) -> Attempt<u64> {
     operation.lock(superblock::HEAP_LOCK)?;
     operation.segment.check_range(block, block::SMALL)?;
@@ -46,8 +46,11 @@ pub fn size(operation: &mut Operation, block: u64) -> Attempt<u64> {
         return Ok(CLASSES[chunk_of(operation, block)?.1.class]);
     }
     let unit = unit_at(operation.segment, block);
-    let end = Units::new(operation)?.end(unit);
-    Ok(end.saturating_sub(unit) * UNIT)
+    let units = Units::new(operation)?;
+    if unit >= units.frontier || !units.is_start(unit) || units.is_free(unit) {
+        return Err(corrupt(format!("no used block starts at {block:#x}")).into());
+    }
+    Ok(units.end(unit).saturating_sub(unit) * UNIT)
 }
 
 /// The block whose payload starts at `payload`, checked as data of a peer.

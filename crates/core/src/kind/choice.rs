@@ -6,6 +6,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::kind;
 use crate::memory::segment::Segment;
+use crate::object::sample::Sample;
 use crate::object::{cell, link};
 use crate::space::{self, Space, doom};
 use crate::value;
@@ -85,5 +86,18 @@ pub fn blocks(segment: &Segment, block: u64) -> Result<space::Blocks> {
         kind::RING => list::blocks(segment, block, None),
         kind::LINKED | kind::LINKED_ITEM => link::blocks(segment, block),
         _ => table::blocks(segment, block, None),
+    }
+}
+
+/// Some of the blocks of an object, each with how many it stands for; all of them if these are few.
+///
+/// # Errors
+/// `Corrupt` for what is no root.
+pub fn sample(segment: &Segment, root: u64) -> Result<Sample> {
+    match cell::at(segment, root)? {
+        (cell, cell::QUEUE, queue::LENGTH) => queue::sample(segment, root, cell),
+        (cell, cell::TABLE, table::LENGTH) => table::sample(segment, root, cell),
+        (cell, cell::LIST, list::LENGTH) => list::sample(segment, root, cell),
+        _ => cell::blocks(segment, root).map(Sample::from),
     }
 }

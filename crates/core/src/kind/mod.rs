@@ -10,4 +10,4 @@ pub mod queue;
 pub mod semaphore;
 pub mod table;
 
-pub use choice::{blocks, crumble, dismantle, settle};
+pub use choice::{blocks, crumble, dismantle, sample, settle};

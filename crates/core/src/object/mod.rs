@@ -5,3 +5,4 @@ pub mod directory;
 pub mod holding;
 pub mod link;
 pub mod rows;
+pub mod sample;

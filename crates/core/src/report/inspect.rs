@@ -5,11 +5,12 @@ use crate::change::waiting::{self, Wait};
 use crate::change::{lock, wait};
 use crate::error::Result;
 use crate::heap;
-use crate::kind::{flag, list, mutex, queue, semaphore, table};
+use crate::kind::{self, flag, list, mutex, queue, semaphore, table};
 use crate::memory::layout::superblock::NAMED;
 use crate::memory::layout::{self, SLOTS, slot};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT, OWNER};
+use crate::object::sample::Sample;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{self, FREE, LIVE, State};
 use crate::process::roster::ObjectId;
@@ -18,7 +19,7 @@ use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use std::collections::HashMap;
 
-/// How often the walk through an object is tried while others change it.
+/// How often reading an object's blocks is tried while others change it.
 const TRIES: u32 = 30;
 /// Blocks whose sizes are looked up while the heap is locked.
 const AT_ONCE: usize = 500;
@@ -57,7 +58,7 @@ pub struct Object {
     /// The kind of its cell, and its bytes in place.
     pub kind: u64,
     pub length: u64,
-    /// Bytes of all its blocks, and how many these are.
+    /// Bytes of all its blocks, and how many these are; of a large object estimated from some of them.
     pub bytes: u64,
     pub blocks: u64,
     /// Entries, items, permits: where its kind counts something.
@@ -88,8 +89,9 @@ pub struct View {
 }
 
 /// Looks at all objects, or `only` that one, and all processes. The dead are told of, not
-/// recovered. An object costs as much as it has blocks, the processes as much as they have handles;
-/// the blocks are counted with no lock held, as they are found beside those who change the object.
+/// recovered. An object costs as much as it has blocks, but no more than some thousands of them; the
+/// processes cost as much as they have handles. Blocks are read with no lock held, as they are found
+/// beside those who change the object.
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
@@ -110,35 +112,47 @@ pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result
         Ok(collect(operation, only)?)
     })?;
     for (object, root) in view.objects.iter_mut().zip(roots) {
-        let blocks = blocks_of(space, root);
-        object.blocks = blocks.len() as u64;
-        object.bytes = sizes(space, &mut *patience, &blocks)?;
+        let sample = sample_of(space, root);
+        object.blocks = sample
+            .blocks
+            .iter()
+            .map(|(_, each)| each)
+            .sum::<f64>()
+            .round() as u64;
+        object.bytes = bytes(space, &mut *patience, &sample)?;
         object.name = named.remove(&object.object);
     }
     Ok(view)
 }
 
-/// The blocks of an object, read with no lock held, so that nobody has to wait meanwhile. A walk that
-/// fails because others change the object is tried again. If all fail, only its first block counts.
-fn blocks_of(space: &Space, root: u64) -> Vec<u64> {
+/// Blocks of an object, read with no lock held, so that nobody has to wait meanwhile. What fails because
+/// others change the object is tried again. If all tries fail, only its first block counts.
+fn sample_of(space: &Space, root: u64) -> Sample {
     let found = (0..TRIES).find_map(|_| {
         let _reading = Reading::new(&space.segment);
-        (space.hooks.blocks)(&space.segment, root).ok()
+        kind::sample(&space.segment, root).ok()
     });
-    found.map_or_else(|| vec![root], |found| found.blocks)
+    found.unwrap_or_else(|| {
+        let mut sample = Sample::default();
+        sample.add(root);
+        sample
+    })
 }
 
-/// How many bytes blocks take, those that were freed meanwhile none.
-fn sizes(space: &Space, patience: Patience, blocks: &[u64]) -> Result<u64> {
-    let mut bytes = 0;
-    for blocks in blocks.chunks(AT_ONCE) {
+/// How many bytes blocks take with those that they stand for; those that were freed meanwhile none.
+fn bytes(space: &Space, patience: Patience, sample: &Sample) -> Result<u64> {
+    let mut bytes = 0.0;
+    for blocks in sample.blocks.chunks(AT_ONCE) {
         bytes += space.run(&mut *patience, |operation| {
             operation.lock(layout::superblock::HEAP_LOCK)?;
-            let size = |&block: &u64| heap::size(operation, block).unwrap_or(0);
-            Ok(blocks.iter().map(size).sum::<u64>())
+            let size = |&(block, each): &(u64, f64)| match heap::size(operation, block) {
+                Ok(size) => size as f64 * each,
+                Err(_) => 0.0,
+            };
+            Ok(blocks.iter().map(size).sum::<f64>())
         })?;
     }
-    Ok(bytes)
+    Ok(bytes.round() as u64)
 }
 
 /// All but what is in the objects' blocks, and the root of each. The locks of the directory and of

@@ -8,6 +8,7 @@ use crate::memory::layout::{WORD, block};
 use crate::memory::segment::Segment;
 use crate::object::cell::{linked, shape_of};
 use crate::object::link;
+use crate::object::sample::{MOST, Sample, places};
 use crate::space::{Blocks, doom as doomed};
 use crate::sync::Ordering;
 use crate::{heap, value};
@@ -108,4 +109,26 @@ pub fn blocks(segment: &Segment, root: u64, cell: Option<u64>) -> Result<Blocks>
         }
     }
     Ok(found)
+}
+
+/// Blocks of a list that stand for all of them: of the elements' a part.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+    let ring = Ring::read(segment, cell)?;
+    if ring.count <= MOST {
+        return blocks(segment, root, Some(cell)).map(Sample::from);
+    }
+    let (mut sample, mut found) = (Sample::default(), Blocks::default());
+    sample.add(root);
+    sample.add(ring.block);
+    for index in places(ring.count, MOST) {
+        let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
+        if let Some(block) = linked(segment, word)? {
+            link::add(segment, &mut found, block)?;
+        }
+    }
+    sample.extend(found.blocks, (MOST, ring.count));
+    Ok(sample)
 }

@@ -36,7 +36,7 @@ mod state;
 pub use alone::{append_alone, peek, pop_alone, set_alone};
 pub use batch::Batch;
 pub use create::create;
-pub use doom::{blocks, condemn, crumble_cell, crumble_ring};
+pub use doom::{blocks, condemn, crumble_cell, crumble_ring, sample};
 pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
 pub use most::{bound, most, set_most};
 pub use read::{Element, Places, Token, get, look, snapshot};

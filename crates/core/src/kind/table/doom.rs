@@ -2,13 +2,14 @@
 
 use super::entry;
 use super::entry::Entry;
-use super::state::{BLOCK, Shard, Storage, USED, version};
+use super::state::{BLOCK, COUNT, FIRST, SHARDS, Shard, Storage, USED, count, version};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{GRAIN, LINE, WORD, kind};
 use crate::memory::segment::Segment;
 use crate::object::cell::linked;
 use crate::object::link;
+use crate::object::sample::{MOST, Sample, places};
 use crate::seed::{Bug, planted};
 use crate::space::{Blocks, doom as doomed};
 use crate::sync::Ordering;
@@ -152,6 +153,37 @@ pub fn blocks(segment: &Segment, root: u64, cell: Option<u64>) -> Result<Blocks>
         kind => return Err(corrupt(format!("a block of kind {kind} is no table's"))),
     }
     Ok(found)
+}
+
+/// Blocks of a table that stand for all of them: of the entries a part of each shard.
+///
+/// # Errors
+/// `Corrupt`.
+pub fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+    if count(segment, cell) <= MOST {
+        return blocks(segment, root, Some(cell)).map(Sample::from);
+    }
+    let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
+    let mut sample = Sample::default();
+    sample.add(root);
+    for shard in Shard::all(cell) {
+        let Some(storage) = shard.store(segment)? else {
+            continue;
+        };
+        sample.add(storage.block);
+        let used = read(shard.0 + USED).min(storage.room());
+        let first = read(shard.0 + FIRST).min(used);
+        let (mut found, mut looked) = (Blocks::default(), 0);
+        for place in places(used - first, MOST / SHARDS) {
+            let word = read(storage.place(first + place));
+            if word != 0 {
+                add_block(segment, &mut found, word)?;
+                looked += 1;
+            }
+        }
+        sample.extend(found.blocks, (looked, read(shard.0 + COUNT)));
+    }
+    Ok(sample)
 }
 
 fn add_entries(segment: &Segment, found: &mut Blocks, storage: Storage, used: u64) -> Result<()> {

@@ -47,7 +47,7 @@ mod state;
 pub use alone::{Glimpse, Seen, change_alone, is_known, peek, store_alone};
 pub use batch::{Batch, Merge, store_all};
 pub use change::{Item, When, store};
-pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table};
+pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table, sample};
 pub use end::{End, Popped, Seen as EndSeen, move_to_end, pop_end, pop_end_if, remove_end};
 pub use entry::Inline;
 pub use read::{Token, contains, find};
