@@ -83,7 +83,7 @@ def test_threads_that_put_at_once(space: cy.Space, cls: Any, size: int, many: bo
 def work(jobs: Any, count: int, size: int) -> None:
     for _ in range(count):
         with jobs.lease(timeout=30) as (number, payload):
-            time.sleep(0.3)  # longer than any patience with what is in nobody's hands
+            time.sleep(0.3)  # longer than a put goes on in a full space
             assert payload == item(number, size)[1]
 
 

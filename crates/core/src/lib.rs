@@ -7,25 +7,25 @@
 //! ```
 //! # #[cfg(not(loom))]
 //! # fn main() -> courtyard_core::error::Result<()> {
-//! use courtyard_core::space::patient;
+//! use courtyard_core::space::unlimited;
 //! use courtyard_core::sync::Ordering;
 //! use courtyard_core::{HOOKS, cell, folder};
 //!
 //! // A space of our own, in shared memory, and who we are in it.
 //! let space = folder::create(&folder::open(None)?, HOOKS)?;
-//! let me = space.participate(&mut patient)?;
+//! let caller = space.caller(&unlimited)?;
 //!
 //! // An object: a number, which other processes find by where it is.
-//! let (object, _) = cell::create(&space, me, &mut patient, cell::SCALAR, 8, |_| {})?;
+//! let (object, _) = cell::create(caller, cell::SCALAR, 8, |_| {})?;
 //! let (number, ..) = cell::open(&space.segment, object)?;
 //! let writer = cell::Writer { cell: number, guarded: false, thread: 0 };
-//! cell::change(&space, me, &mut patient, writer, || {
+//! cell::change(caller, writer, || {
 //!     space.segment.word(number + cell::DATA).store(42, Ordering::Relaxed);
 //! })?;
 //! assert_eq!(space.segment.word(number + cell::DATA).load(Ordering::Relaxed), 42);
 //!
 //! // The last process removes the file.
-//! folder::remove_if_dead(&space.segment.path(), Some(me.me.slot))?;
+//! folder::remove_if_dead(&space.segment.path(), Some(caller.participant.me.slot))?;
 //! # Ok(())
 //! # }
 //! # #[cfg(loom)]

@@ -4,7 +4,7 @@ mod stage;
 
 use courtyard_core::cell::SCALAR;
 use courtyard_core::layout::{SLOTS, superblock};
-use courtyard_core::lock::{self, PROBE, Stood, Waiter};
+use courtyard_core::lock::{self, PROBE, WaitOutcome, Waiter};
 use courtyard_core::participant::{LIVE, Me, State};
 #[cfg(feature = "seeded-bugs")]
 use courtyard_core::seed;
@@ -32,7 +32,7 @@ fn held(space: &Space) -> u64 {
 
 /// Waits for so long in vain. A slice ends early when the waiter begins to starve.
 fn wait(waiter: &mut Waiter, limit: Duration) {
-    while waiter.stand(limit).unwrap() == Stood::Woken {}
+    while waiter.wait(limit).unwrap() == WaitOutcome::Woken {}
 }
 
 /// A waiter that has slept in vain, and found that another had looked at the lock.
@@ -71,11 +71,11 @@ fn one_asks_and_the_others_sleep_longer() {
     assert_eq!(first.limit(), PROBE);
     kill_holder(&space, lock);
     assert_eq!(
-        second.stand(SHORT).unwrap(),
-        Stood::TimedOut,
+        second.wait(SHORT).unwrap(),
+        WaitOutcome::TimedOut,
         "does not ask"
     );
-    assert!(matches!(first.stand(SHORT).unwrap(), Stood::Dead(_)));
+    assert!(matches!(first.wait(SHORT).unwrap(), WaitOutcome::Dead(_)));
 }
 
 fn the_one_who_asks_dies() {
@@ -89,8 +89,11 @@ fn the_one_who_asks_dies() {
     std::mem::forget(first); // the dead wake nobody
     let limit = second.limit();
     wait(&mut second, limit);
-    let next = second.stand(SHORT).unwrap();
-    assert!(matches!(next, Stood::Dead(_)), "nobody asks: {next:?}");
+    let next = second.wait(SHORT).unwrap();
+    assert!(
+        matches!(next, WaitOutcome::Dead(_)),
+        "nobody asks: {next:?}"
+    );
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn the_one_who_asks_wakes_another_when_it_goes() {
             let sleeper = scope.spawn(|| {
                 let mut waiter = Waiter::new(&space.segment, lock);
                 wait(&mut waiter, SHORT);
-                waiter.stand(Duration::from_secs(60)).unwrap()
+                waiter.wait(Duration::from_secs(60)).unwrap()
             });
             // Again and again: the first may go before the sleeper sleeps.
             while !sleeper.is_finished() {
@@ -128,7 +131,7 @@ fn the_one_who_asks_wakes_another_when_it_goes() {
                     std::mem::forget(first);
                 }
             }
-            assert_eq!(sleeper.join().unwrap(), Stood::Woken);
+            assert_eq!(sleeper.join().unwrap(), WaitOutcome::Woken);
         });
     }
 }

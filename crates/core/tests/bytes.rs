@@ -8,10 +8,10 @@ use courtyard_core::layout::WORD;
 use courtyard_core::queue::{
     self, Bounds, Fresh, INLINE, Item, LEAST_BYTES, Order, Put, Queue, Run, Sift, When,
 };
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{check, error::Error};
-use stage::{Folder, alone, census, me};
+use stage::{Folder, alone, caller, census, me};
 use std::time::Duration;
 
 const BYTES: u8 = 32;
@@ -19,15 +19,15 @@ const MOST: u64 = 20_000;
 
 fn make(space: &Space, order: Order, bytes: u64) -> Queue {
     let bounds = Bounds { items: 9, bytes };
-    let made = queue::create(space, me(space), &mut patient, bounds, order);
+    let made = queue::create(caller(space), bounds, order);
     let (object, _) = made.unwrap();
     let (cell, ..) = cell::open(&space.segment, object).unwrap();
     Queue { cell, object }
 }
 
 fn row(space: &Space, queue: Queue) -> Row {
-    let row = Row::reserve(space, me(space), &mut patient).unwrap();
-    queue::enroll(space, me(space), &mut patient, queue, row).unwrap();
+    let row = Row::reserve(caller(space)).unwrap();
+    queue::enroll(caller(space), queue, row).unwrap();
     row
 }
 
@@ -44,27 +44,27 @@ fn put(space: &Space, queue: Queue, order: Order, length: u64) -> Put {
     let parts = [bytes.as_slice()];
     let fresh = match order == Order::Fifo && length <= INLINE {
         true => Fresh::Bytes(BYTES, &parts),
-        false => queue::prepare(space, me(space), &mut patient, BYTES, &parts).unwrap(),
+        false => queue::prepare(caller(space), BYTES, &parts).unwrap(),
     };
     let put = match last(space, queue, order, 1) {
-        Some(sift) => queue::insert(space, me(space), &mut patient, queue, &fresh, &sift),
-        None => queue::put(space, me(space), &mut patient, queue, &fresh),
+        Some(sift) => queue::insert(caller(space), queue, &fresh, &sift),
+        None => queue::put(caller(space), queue, &fresh),
     };
     put.unwrap()
 }
 
 fn get(space: &Space, queue: Queue, row: Row, order: Order) -> bool {
     let mut buffer = vec![0; INLINE as usize];
-    let (me, sift) = (me(space), last(space, queue, order, 0));
+    let (_me, sift) = (me(space), last(space, queue, order, 0));
     let sift = sift.as_ref();
-    let got = queue::get(space, me, &mut patient, queue, row, sift, &mut buffer);
+    let got = queue::get(caller(space), queue, row, sift, &mut buffer);
     got.unwrap().is_some()
 }
 
 fn lease(space: &Space, queue: Queue, order: Order) -> Option<queue::Lease> {
-    let row = Row::reserve(space, me(space), &mut patient).unwrap();
+    let row = Row::reserve(caller(space)).unwrap();
     let (me, sift) = (me(space), last(space, queue, order, 0));
-    let lease = queue::lease(space, me, &mut patient, queue, row, sift.as_ref()).unwrap();
+    let lease = queue::lease(caller(space), queue, row, sift.as_ref()).unwrap();
     if lease.is_none() {
         row.give(me);
     }
@@ -103,7 +103,7 @@ fn whatever_is_done_to_them() {
                 7 => {
                     let cleared = random(&mut state).is_multiple_of(5);
                     if cleared {
-                        queue::clear(&space, me, &mut patient, own).unwrap();
+                        queue::clear(caller(&space), own).unwrap();
                         queue::free_cleared(&space, me);
                     }
                 }
@@ -115,20 +115,18 @@ fn whatever_is_done_to_them() {
                     let way = way + random(&mut state) % 3;
                     let when = When::After(Duration::ZERO);
                     match way {
-                        8 => queue::finish(&space, me, &mut patient, own, lease).unwrap(),
-                        9 => queue::give_back(&space, me, &mut patient, own, lease).unwrap(),
+                        8 => queue::finish(caller(&space), own, lease).unwrap(),
+                        9 => queue::give_back(caller(&space), own, lease).unwrap(),
                         10 => {
-                            queue::requeue(&space, me, &mut patient, own, lease, when).unwrap();
+                            queue::requeue(caller(&space), own, lease, when).unwrap();
                             if order == Order::Least {
                                 // Nobody moves it to the tree here.
-                                queue::drop_requeued(&space, me, &mut patient, own).unwrap();
+                                queue::drop_requeued(caller(&space), own).unwrap();
                             }
                         }
                         _ => {
                             let queues = (own, other);
-                            match queue::transfer(&space, me, &mut patient, queues, lease, None)
-                                .unwrap()
-                            {
+                            match queue::transfer(caller(&space), queues, lease, None).unwrap() {
                                 Put::Done => moved += 1,
                                 _ => {
                                     leases.push((at, lease));
@@ -136,7 +134,7 @@ fn whatever_is_done_to_them() {
                                 }
                             }
                             if order == Order::Least {
-                                queue::drop_requeued(&space, me, &mut patient, other).unwrap();
+                                queue::drop_requeued(caller(&space), other).unwrap();
                             }
                         }
                     }
@@ -150,7 +148,7 @@ fn whatever_is_done_to_them() {
         }
         assert!(full > 10 && moved > 5, "{order:?}: {full} {moved}");
         for (at, lease) in leases {
-            queue::finish(&space, me(&space), &mut patient, queues[at], lease).unwrap();
+            queue::finish(caller(&space), queues[at], lease).unwrap();
             lease.row.give(me(&space));
         }
         for (queue, row) in queues.into_iter().zip(rows) {
@@ -208,7 +206,7 @@ fn alone_and_at_once() {
     let got = unsafe { queue::get_alone(segment, me, cell, row, &mut buffer) };
     assert!(got.is_some());
     assert_eq!(bytes(), 0);
-    queue::shut_down(&space, me, &mut patient, queue).unwrap();
+    queue::shut_down(caller(&space), queue).unwrap();
     assert_eq!(queue::never_fits(segment, cell, 100), Some(Put::ShutDown));
     assert_eq!(put_alone(&large), Some(Put::ShutDown));
     assert_eq!(put_run(), 0);
@@ -234,7 +232,7 @@ fn a_count_that_is_wrong_is_found() {
             let was = word.load(Ordering::Relaxed);
             for wrong in [was.wrapping_add(8), was.wrapping_sub(8), u64::MAX] {
                 word.store(wrong, Ordering::Relaxed);
-                let found = check::check(&space, &mut patient);
+                let found = check::check(&space, &unlimited);
                 let Err(Error::Corrupt(text)) = found else {
                     panic!("{order:?}: {wrong} for {was} was not found");
                 };

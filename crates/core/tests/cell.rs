@@ -4,10 +4,10 @@ mod stage;
 
 use courtyard_core::cell::{self, BYTES, Entered, Pieces, SCALAR, Writer};
 use courtyard_core::error::Error;
-use courtyard_core::space::patient;
 use courtyard_core::sync::{AtomicBool, AtomicU8, Ordering};
 use stage::{
-    End, Folder, add, add_alone, alone, attach, census, leave, make, me, read, spawn, writer,
+    End, Folder, add, add_alone, alone, attach, caller, census, leave, make, me, read, spawn,
+    writer,
 };
 
 #[test]
@@ -55,8 +55,8 @@ fn writing_bytes_anywhere() {
     let made = make(&space, BYTES, 2000);
     let mut model = vec![0u8; 2000];
     let put = |offset: u64, bytes: &[u8], expected: Option<&[u8]>| {
-        let (me, writer) = (me(&space), writer(made));
-        cell::write_bytes(&space, me, &mut patient, writer, offset, bytes, expected).unwrap()
+        let (_me, writer) = (me(&space), writer(made));
+        cell::write_bytes(caller(&space), writer, offset, bytes, expected).unwrap()
     };
     for (turn, (offset, length)) in [
         (0, 0),
@@ -114,8 +114,8 @@ fn writing_pieces_beside_others() {
             count,
             stride,
         };
-        let (me, writer) = (me(&space), writer(made));
-        cell::write_pieces(&space, me, &mut patient, writer, pieces, &from, None).unwrap();
+        let (_me, writer) = (me(&space), writer(made));
+        cell::write_pieces(caller(&space), writer, pieces, &from, None).unwrap();
         for index in 0..count {
             let (to, at) = (
                 (offset + index * stride) as usize,
@@ -127,11 +127,11 @@ fn writing_pieces_beside_others() {
         for (start, end) in [(0, 1), (3, 11), (7, 4000), (9, 9), (3993, 4000)] {
             let mut part = vec![0; end - start];
             let start = start as u64;
-            cell::read_range(&space, me, &mut patient, writer, start, &mut part).unwrap();
+            cell::read_range(caller(&space), writer, start, &mut part).unwrap();
             assert_eq!(part, model[start as usize..end]);
         }
         let mut part = vec![0; from.len()];
-        cell::read_pieces(&space, me, &mut patient, writer, pieces, &mut part).unwrap();
+        cell::read_pieces(caller(&space), writer, pieces, &mut part).unwrap();
         assert_eq!(part, from, "{pieces:?}");
     }
     leave(&space, made);
@@ -147,21 +147,12 @@ fn bytes_in_place_start_on_a_line() {
         let made = make(&space, BYTES, length);
         assert_eq!(cell::payload(made.base) % 64, 0);
         let bytes = vec![7; length as usize];
-        cell::write_bytes(
-            &space,
-            me(&space),
-            &mut patient,
-            writer(made),
-            0,
-            &bytes,
-            None,
-        )
-        .unwrap();
+        cell::write_bytes(caller(&space), writer(made), 0, &bytes, None).unwrap();
         assert_eq!(read(&space, made, length as usize), bytes);
         leave(&space, made);
         census(&space);
     }
-    let huge = cell::create(&space, me(&space), &mut patient, BYTES, 1 << 60, |_| {});
+    let huge = cell::create(caller(&space), BYTES, 1 << 60, |_| {});
     assert!(matches!(huge, Err(Error::Full(_))));
 }
 
@@ -188,9 +179,8 @@ fn neighbours_written_without_the_lock() {
                 };
                 for pieces in [Pieces::range(4, 9), Pieces::range(0, 3), one] {
                     let from = vec![1; (pieces.length * pieces.count) as usize];
-                    let me = me(&other);
-                    cell::write_pieces(&other, me, &mut patient, writer, pieces, &from, None)
-                        .unwrap();
+                    let _me = me(&other);
+                    cell::write_pieces(caller(&other), writer, pieces, &from, None).unwrap();
                 }
             }
             other.discard();

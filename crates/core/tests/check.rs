@@ -9,10 +9,10 @@ use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::kind;
 use courtyard_core::queue::{self, Got, INLINE, Order, Put, Queue};
 use courtyard_core::segment::Segment;
-use courtyard_core::space::{Blocks, Hooks, Space, patient};
+use courtyard_core::space::{Blocks, Hooks, Space, unlimited};
 use courtyard_core::value::Words;
 use courtyard_core::{HOOKS, cell, check, folder};
-use stage::{Folder, alone, attach, me, prove};
+use stage::{Folder, alone, attach, caller, prove};
 use std::cell::RefCell;
 
 /// What somebody else does while `check` reads: it is told which block is looked into.
@@ -41,29 +41,29 @@ fn an_item_is_taken_and_freed_meanwhile() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder::create(&folder.0, WATCHED).unwrap();
-    let made = queue::create(&space, me(&space), &mut patient, 0, Order::Fifo);
+    let made = queue::create(caller(&space), 0, Order::Fifo);
     let (object, _) = made.unwrap();
     let (cell, ..) = cell::open(&space.segment, object).unwrap();
     let queue = Queue { cell, object };
     let put = || {
-        let item = queue::prepare(&space, me(&space), &mut patient, 32, &[&[7; 5000]]);
-        let put = queue::put(&space, me(&space), &mut patient, queue, &item.unwrap());
+        let item = queue::prepare(caller(&space), 32, &[&[7; 5000]]);
+        let put = queue::put(caller(&space), queue, &item.unwrap());
         assert_eq!(put.unwrap(), Put::Done);
     };
     // It lives as long as the process, as its place in the space does.
     let other: &'static Space = Box::leak(Box::new(attach(&space)));
-    let row = Row::reserve(other, me(other), &mut patient).unwrap();
-    queue::enroll(other, me(other), &mut patient, queue, row).unwrap();
+    let row = Row::reserve(caller(other)).unwrap();
+    queue::enroll(caller(other), queue, row).unwrap();
     let get = move || -> Got<'static> {
         let buffer = &mut vec![0; INLINE as usize];
-        let got = queue::get(other, me(other), &mut patient, queue, row, None, buffer);
+        let got = queue::get(caller(other), queue, row, None, buffer);
         got.unwrap().unwrap()
     };
     // The magazine has room. Then a block in the consumer's hands that `check` looks into: after the
     // magazines, before what else the consumer has in hand.
     put();
     drop(get());
-    let words = Words::new(Purpose::Store, other, me(other), &mut patient, 1).unwrap();
+    let words = Words::new(Purpose::Store, caller(other), 1).unwrap();
     let before = prove(&space);
     put();
     let (mut taken, mut is_over, segment) = (None, false, &other.segment);
@@ -77,7 +77,7 @@ fn an_item_is_taken_and_freed_meanwhile() {
             _ => {}
         }
     })));
-    let found = check::check(&space, &mut patient);
+    let found = check::check(&space, &unlimited);
     OTHER.set(None);
     let after = found.expect("nobody is accused");
     assert_eq!(queue::counts(&space.segment, cell), (0, 0), "it was taken");

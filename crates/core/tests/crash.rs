@@ -12,13 +12,13 @@ use courtyard_core::inside::pin::Pin;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
 use courtyard_core::participant::Participant;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, fork, lock, wait};
 use stage::{
-    End, Folder, Made, add, add_alone, alone, attach, census, crashes, get, leave, make, me, put,
-    read, spawn, take, write, writer,
+    End, Folder, Made, add, add_alone, alone, attach, caller, census, crashes, get, leave, make,
+    me, put, read, spawn, take, write, writer,
 };
 
 /// Figures that must be the same before and after.
@@ -36,9 +36,9 @@ fn figures(census: Census) -> [u64; 5] {
 fn warm_space(folder: &Folder) -> Space {
     let space = folder.space();
     let made = make(&space, SCALAR, 0);
-    let ticket = directory::send(&space, me(&space), &mut patient, made.object).unwrap();
-    let row = directory::receive(&space, me(&space), &mut patient, made.object, ticket);
-    directory::leave(&space, me(&space), &mut patient, row.unwrap()).unwrap();
+    let ticket = directory::send(caller(&space), made.object).unwrap();
+    let row = directory::receive(caller(&space), made.object, ticket);
+    directory::leave(caller(&space), row.unwrap()).unwrap();
     leave(&space, made);
     space
 }
@@ -74,7 +74,7 @@ fn operation_dies(space: &Space, before: impl Fn(), body: impl Fn(&Space), after
             body(space);
         },
         |at| {
-            let now = courtyard_core::check::check(space, &mut patient);
+            let now = courtyard_core::check::check(space, &unlimited);
             assert_eq!(
                 figures(now.unwrap_or_else(|e| panic!("{at}: {e}"))),
                 expected,
@@ -180,26 +180,26 @@ fn notifying_a_condition() {
     let folder = Folder::new();
     let space = warm_space(&folder);
     let made = make(&space, CONDITION, condition::LENGTH);
-    let row = Row::reserve(&space, me(&space), &mut patient).unwrap();
+    let row = Row::reserve(caller(&space)).unwrap();
     let waiter = Waiter {
         cell: made.base,
         object: made.object,
         row,
     };
     let watch = std::cell::Cell::new(None);
-    let leave = || condition::leave(&space, me(&space), &mut patient, waiter).unwrap();
+    let leave = || condition::leave(caller(&space), waiter).unwrap();
     operation_dies(
         &space,
         || {
             if watch.take().is_some() {
                 leave();
             }
-            condition::enter(&space, me(&space), &mut patient, waiter).unwrap();
+            condition::enter(caller(&space), waiter).unwrap();
             watch.set(Some(Watch::new(&space, made)));
         },
         |space| {
             as_newcomer(space, |space| {
-                condition::notify(space, me(space), &mut patient, made.base, 1).unwrap();
+                condition::notify(caller(space), made.base, 1).unwrap();
             });
         },
         |at| {
@@ -365,9 +365,9 @@ fn sending_and_receiving() {
         || {
             as_newcomer(&space, |space| {
                 let object = made.object;
-                let ticket = directory::send(space, me(space), &mut patient, object).unwrap();
-                let row = directory::receive(space, me(space), &mut patient, object, ticket);
-                directory::leave(space, me(space), &mut patient, row.unwrap()).unwrap();
+                let ticket = directory::send(caller(space), object).unwrap();
+                let row = directory::receive(caller(space), object, ticket);
+                directory::leave(caller(space), row.unwrap()).unwrap();
             });
         },
         |at| {
@@ -377,12 +377,12 @@ fn sending_and_receiving() {
     );
     assert!(deaths > 20);
     // While the sender lives its ticket does not run out.
-    let ticket = directory::send(&space, me(&space), &mut patient, made.object).unwrap();
+    let ticket = directory::send(caller(&space), made.object).unwrap();
     expire(&space);
     assert_eq!(census(&space).tickets, 1);
     leave(&space, made);
-    let row = directory::receive(&space, me(&space), &mut patient, made.object, ticket);
-    directory::leave(&space, me(&space), &mut patient, row.unwrap()).unwrap();
+    let row = directory::receive(caller(&space), made.object, ticket);
+    directory::leave(caller(&space), row.unwrap()).unwrap();
     assert_eq!(census(&space).objects, 0);
 }
 
@@ -398,7 +398,7 @@ fn victim(space: &Space, made: [Made; 2]) {
         put(&space, stored, &[1; 300]);
         put(&space, stored, &[1; 50_000]);
         for length in [10, 70_000] {
-            std::mem::forget(Unfinished::allocate(&space, me, &mut patient, length, 9));
+            std::mem::forget(Unfinished::allocate(caller(&space), length, 9));
         }
         let block = get(&space, stored);
         std::mem::forget(Pin::new(&space, me, block, || true));
@@ -422,7 +422,7 @@ fn the_reaper_and_the_drainer() {
             write(&space, made[1], &[1; 100]);
             victim(&space, made);
         },
-        || as_newcomer(&space, |space| space.sweep(&mut patient).unwrap()),
+        || as_newcomer(&space, |space| space.sweep(&unlimited).unwrap()),
         |at| {
             assert_eq!(figures(census(&space)), before, "{at}");
             assert_eq!(read(&space, made[1], 100), [9; 100], "{at}");
@@ -518,7 +518,7 @@ fn a_sleeper_is_woken_when_its_waker_dies() {
         assert!(crashes(point, 0, || as_newcomer(&space, |space| {
             add(space, made, 1);
         })));
-        space.sweep(&mut patient).unwrap();
+        space.sweep(&unlimited).unwrap();
         assert_eq!(sleeper.wait(), End::Done, "{point}");
         assert_eq!(get(&space, made), start + 1);
         let _ = writer(made);

@@ -6,10 +6,10 @@ mod stage;
 use courtyard_core::cell::{self, BYTES, Entered, SCALAR, Writer};
 use courtyard_core::error::Error;
 use courtyard_core::os::fault;
-use courtyard_core::space::Space;
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
 use courtyard_core::{HOOKS, directory, folder, lock};
-use stage::{Folder, add, alone, census, held, leave, make, try_make};
+use stage::{Folder, add, alone, caller, census, held, leave, make, try_make};
 
 /// Every call of the door, as it is named there.
 const CALLS: [&str; 29] = [
@@ -345,9 +345,8 @@ fn cleaning() {
             let (dead, waiting) = (folder.space(), folder.space());
             let made = make(&waiting, SCALAR, 0);
             add(&waiting, made, 5);
-            let patient = &mut courtyard_core::space::patient;
-            let me = stage::me(&waiting);
-            let ticket = directory::send(&waiting, me, patient, made.object).unwrap();
+            let _me = stage::me(&waiting);
+            let ticket = directory::send(caller(&waiting), made.object).unwrap();
             let (path, uuid) = (waiting.segment.path(), waiting.uuid);
             dead.discard();
             waiting.discard();
@@ -360,9 +359,8 @@ fn cleaning() {
         |at, (path, uuid, made, ticket), _| {
             // A pickle may be under way: what cannot be looked at stays.
             let space = folder::attach(&path, uuid, HOOKS).expect(at);
-            let patient = &mut courtyard_core::space::patient;
-            let me = stage::me(&space);
-            let row = directory::receive(&space, me, patient, made.object, ticket).expect(at);
+            let _me = stage::me(&space);
+            let row = directory::receive(caller(&space), made.object, ticket).expect(at);
             assert_eq!(stage::get(&space, made), 5, "{at}");
             leave(&space, stage::Made { row, ..made });
             space.discard();
@@ -405,26 +403,23 @@ fn giving_back() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let patient = &mut courtyard_core::space::patient;
-    space.trim(patient).unwrap();
+    space.trim(&unlimited).unwrap();
     let (before, at_first) = (belongings(&folder), held(&space));
     fail_everywhere(
         GIVING_BACK,
         || {
-            let patient = &mut courtyard_core::space::patient;
             leave(&space, make(&space, cell::BYTES, 3 << 20));
-            space.trim(patient).unwrap();
+            space.trim(&unlimited).unwrap();
             let space = stage::attach(&space);
             stage::me(&space);
             space
         },
         |space| {
-            let patient = &mut courtyard_core::space::patient;
             let made = stage::try_make(space, cell::BYTES, 3 << 20)?;
             leave(space, made);
-            let first = space.trim(patient)?;
+            let first = space.trim(&unlimited)?;
             // Where the first one was refused, the file may still make holes.
-            Ok(first + space.trim(patient)?)
+            Ok(first + space.trim(&unlimited)?)
         },
         |at, second, _| {
             works(&second, at);
@@ -459,8 +454,7 @@ fn contending() {
         ended.store(false, Ordering::Relaxed);
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
-                let (me, patient) = (stage::me(&space), &mut courtyard_core::space::patient);
-                let added = cell::change(&space, me, patient, stage::writer(made), || {
+                let added = cell::change(caller(&space), stage::writer(made), || {
                     word.fetch_add(1, Ordering::AcqRel)
                 });
                 ended.store(true, Ordering::Relaxed);
@@ -560,7 +554,7 @@ fn forking_and_sweeping() {
             let heir = courtyard_core::fork::before(&space)?;
             heir.into_iter()
                 .for_each(courtyard_core::fork::after_in_parent);
-            space.sweep(&mut courtyard_core::space::patient)
+            space.sweep(&unlimited)
         },
         |at, (), _| {
             assert_eq!(held(&space), figures, "{at}");

@@ -9,7 +9,7 @@ use courtyard_core::fork;
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
 use courtyard_core::lock;
 use courtyard_core::participant::{LIVE, Participant, State};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use stage::{
     Child, End, Folder, Made, add, alone, census, get, held, leave_now, live, make, me, spawn,
     until,
@@ -74,7 +74,7 @@ fn a_fork_beside_a_peer_stopped_inside_the_directory_does_not_wait() {
         assert!(!is_member(&space, mine[0]));
         add(&space, arrived, 1);
         until("the parent dropped all", || get(&space, go) >= 2);
-        space.settle_up(&mut patient).unwrap();
+        space.settle_up(&unlimited).unwrap();
         for made in &mine {
             assert!(is_member(&space, *made), "what the parent dropped is gone");
             add(&space, *made, 1);

@@ -5,12 +5,11 @@ mod stage;
 use courtyard_core::error::Error;
 use courtyard_core::heap;
 use courtyard_core::layout::{CLASSES, UNIT, block, superblock};
-use courtyard_core::space::patient;
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use stage::{Folder, alone, census, me};
+use stage::{Folder, alone, caller, census, me};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -55,13 +54,13 @@ proptest! {
         let _alone = alone();
         let folder = Folder::new();
         let space = folder.space();
-        let me = me(&space);
+        let _me = me(&space);
         let empty = census(&space);
         let mut held: Vec<Held> = Vec::new();
         for (turn, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Allocate(length) if held.len() < 60 => {
-                    let unfinished = Unfinished::allocate(&space, me, &mut patient, length, 16);
+                    let unfinished = Unfinished::allocate(caller(&space), length, 16);
                     let unfinished = unfinished.unwrap();
                     let (at, words) = (unfinished.payload(), length / 8);
                     prop_assert_eq!(heap::block_of(&space.segment, at).unwrap(), unfinished.block());
@@ -108,13 +107,13 @@ fn what_is_freed_twice_is_corrupt() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let me = me(&space);
+    let _me = me(&space);
     for length in [100, 50_000] {
-        let made = Unfinished::allocate(&space, me, &mut patient, length, 16).unwrap();
+        let made = Unfinished::allocate(caller(&space), length, 16).unwrap();
         let (word, block) = (made.word(), made.block());
         drop(made);
         let release = |block: u64| {
-            space.run(&mut patient, |operation| {
+            caller(&space).run(|operation| {
                 operation.lock(superblock::HEAP_LOCK)?;
                 heap::release(operation, block)?;
                 operation.write(word, 0);
@@ -124,7 +123,7 @@ fn what_is_freed_twice_is_corrupt() {
         };
         if length > 40_000 {
             assert!(release(block).is_err());
-            let size = space.run(&mut patient, |operation| heap::size(operation, block));
+            let size = caller(&space).run(|operation| heap::size(operation, block));
             assert!(matches!(size, Err(Error::Corrupt(_))), "{size:?}");
         }
         for wrong in [

@@ -10,7 +10,7 @@ use courtyard_core::layout::{UNIT, superblock};
 use courtyard_core::os::{self, fault};
 #[cfg(feature = "seeded-bugs")]
 use courtyard_core::seed;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use stage::{Folder, Made, alone, attach, census, crashes, leave, make, me, read, try_make, write};
 
@@ -27,7 +27,7 @@ fn taken(space: &Space) -> u64 {
 }
 
 fn trim(space: &Space) -> u64 {
-    space.trim(&mut patient).unwrap()
+    space.trim(&unlimited).unwrap()
 }
 
 /// Units of the heap that have to have their pages.

@@ -4,13 +4,14 @@
 mod stage;
 
 use courtyard_core::cell::{self, BYTES, MUTEX, SCALAR, STORED};
-use courtyard_core::error::{Error, Result};
+use courtyard_core::error::Error;
 use courtyard_core::layout::{self, superblock};
 use courtyard_core::queue::{self, Order};
-use courtyard_core::space::{Slice, Space};
+use courtyard_core::space::{Caller, Slice, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, directory, folder, inspect, list, table};
-use stage::{Folder, add, alone, attach, census, held, leave, make, me, put, write};
+use stage::{Folder, add, alone, attach, caller, census, held, leave, make, me, put, write};
+use std::cell::Cell;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
 
@@ -58,7 +59,7 @@ fn only_dead_spaces_are_cleaned() {
     let (waiting, other) = (folder.space(), folder.space());
     // Pickles may still be under way to the third.
     let made = make(&waiting, SCALAR, 0);
-    directory::send(&waiting, me(&waiting), &mut stage_patient(), made.object).unwrap();
+    directory::send(caller(&waiting), made.object).unwrap();
     let kept = [alive.segment.path(), waiting.segment.path()];
     let second = attach(&other);
     let paths = [dead.segment.path(), other.segment.path()];
@@ -86,10 +87,6 @@ fn only_dead_spaces_are_cleaned() {
     assert_eq!(folder.files().len(), 2);
 }
 
-fn stage_patient() -> impl FnMut(Slice) -> Result<()> {
-    courtyard_core::space::patient
-}
-
 /// The file of a space with some of everything, that nobody has open.
 struct Image {
     path: PathBuf,
@@ -112,7 +109,7 @@ impl Image {
         }
         make(&space, MUTEX, 0);
         make(&space, BYTES, 50_000);
-        directory::send(&space, me(&space), &mut stage_patient(), bytes.object).unwrap();
+        directory::send(caller(&space), bytes.object).unwrap();
         held(&space);
         let (path, uuid) = (space.segment.path(), space.uuid);
         space.discard();
@@ -252,7 +249,7 @@ fn a_chunk_that_is_none() {
         u64::MAX - 7,
     ] {
         set(&space, partial, listed);
-        let trimmed = space.trim(&mut stage_patient());
+        let trimmed = space.trim(&unlimited);
         assert!(matches!(trimmed, Err(Error::Corrupt(_))), "{listed:#x}");
     }
     set(&space, partial, 0);
@@ -295,15 +292,20 @@ fn a_sequence_that_stays_odd() {
     let made = make(&space, BYTES, 100);
     write(&space, made, &[4; 100]);
     set(&space, made.base + cell::SEQUENCE, 7);
-    let (mut waits, mut bytes) = (0, [0; 100]);
+    let (waits, mut bytes) = (Cell::new(0), [0; 100]);
     let writer = stage::writer(made);
-    let mut counted = |slice: Slice| {
-        waits += 1;
+    let counted = |slice: Slice| {
+        waits.set(waits.get() + 1);
         slice(courtyard_core::lock::PROBE).map(drop)
     };
-    cell::read_bytes(&space, me(&space), &mut counted, writer, &mut bytes).unwrap();
+    cell::read_bytes(
+        Caller::new(&space, me(&space), &counted),
+        writer,
+        &mut bytes,
+    )
+    .unwrap();
     assert_eq!(bytes, [4; 100]);
-    assert!(waits <= 20, "{waits}");
+    assert!(waits.get() <= 20, "{waits:?}");
 }
 
 /// What makes an object seem large, of which only a part is looked at then: its figures need neither be
@@ -314,9 +316,9 @@ fn figures_of_counts_that_were_scribbled_on() {
     let folder = Folder::new();
     let space = folder.space();
     let made = [
-        table::create(&space, me(&space), &mut stage_patient()),
-        list::create(&space, me(&space), &mut stage_patient(), None),
-        queue::create(&space, me(&space), &mut stage_patient(), 0, Order::Fifo),
+        table::create(caller(&space)),
+        list::create(caller(&space), None),
+        queue::create(caller(&space), 0, Order::Fifo),
     ];
     let objects = made.map(|made| made.unwrap().0);
     for object in objects {
@@ -332,7 +334,7 @@ fn figures_of_counts_that_were_scribbled_on() {
             for first in [0, words.clone().count()] {
                 for (index, at) in words.clone().enumerate() {
                     set(&space, at, wrong);
-                    let seen = inspect::view(&space, &mut stage_patient(), Some(object));
+                    let seen = inspect::view(&space, &unlimited, Some(object));
                     assert_eq!(seen.unwrap().objects.len(), 1);
                     if index < first {
                         set(&space, at, before[index]);

@@ -9,6 +9,7 @@ use courtyard_core::error::Error;
 use courtyard_core::layout::SLOTS;
 use courtyard_core::os::fault;
 use courtyard_core::participant::{FREE, State};
+use courtyard_core::space::unlimited;
 use courtyard_core::sync::{AtomicU64, Ordering};
 use courtyard_core::{HOOKS, folder};
 use stage::{
@@ -109,7 +110,7 @@ fn kill_at_random(generation: u32) -> u32 {
         let value = get(&space, cells[0]);
         assert!(value >= least, "{value} of {least}..{most}");
         if turn % 20 == 0 {
-            space.sweep(&mut courtyard_core::space::patient).unwrap();
+            space.sweep(&unlimited).unwrap();
         }
     }
     assert!(clock.elapsed() < Duration::from_secs(25));

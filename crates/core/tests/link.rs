@@ -6,23 +6,23 @@ use courtyard_core::cell::{self, SCALAR, STORED, Writer};
 use courtyard_core::error::Error;
 use courtyard_core::layout::{block, kind, superblock};
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Fresh, Taken};
 use courtyard_core::{directory, link};
-use stage::{Folder, Made, alone, census, crashes, leave, make, me, writer};
+use stage::{Folder, Made, alone, caller, census, crashes, leave, make, writer};
 
 const BYTES: &[u8] = b"what the codec wrote";
 const LARGE: &[u8] = &[7; 50_000];
 
 fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> Unfinished<'a> {
-    link::prepare(space, me(space), &mut patient, objects, &[bytes]).expect("to prepare")
+    link::prepare(caller(space), objects, &[bytes]).expect("to prepare")
 }
 
 fn table(space: &Space) -> (Made, Table) {
-    let (object, row) = table::create(space, me(space), &mut patient).expect("a table");
+    let (object, row) = table::create(caller(space)).expect("a table");
     let (base, ..) = cell::open(&space.segment, object).expect("the table");
     let made = Made { object, row, base };
     (made, writer(made))
@@ -40,7 +40,7 @@ fn put(space: &Space, table: Writer, name: &str, value: Fresh) {
         original,
         value,
     };
-    let stored = table::store(space, me(space), &mut patient, table, &item, When::Always);
+    let stored = table::store(caller(space), table, &item, When::Always);
     assert!(stored.expect("to store"));
 }
 
@@ -55,14 +55,7 @@ fn keep(space: &Space, table: Writer, name: &str, objects: &[ObjectId], bytes: &
 }
 
 fn remove(space: &Space, table: Writer, name: &str) {
-    let removed = table::remove(
-        space,
-        me(space),
-        &mut patient,
-        table,
-        &key(name),
-        When::Always,
-    );
+    let removed = table::remove(caller(space), table, &key(name), When::Always);
     assert!(removed.expect("to remove"));
 }
 
@@ -86,12 +79,12 @@ fn objects_live_as_long_as_a_value_keeps_them() {
         leave(&space, made);
         leave(&space, other);
         assert_eq!(objects(&space), 3);
-        let row = directory::join(&space, me(&space), &mut patient, made.object);
+        let row = directory::join(caller(&space), made.object);
         let row = row.expect("an answer").expect("it lives");
         put(&space, holder, "k", Fresh::Word(1));
         assert_eq!(objects(&space), 2);
-        directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
-        let gone = directory::join(&space, me(&space), &mut patient, made.object);
+        directory::leave(caller(&space), row).expect("to leave");
+        let gone = directory::join(caller(&space), made.object);
         assert_eq!(gone.expect("an answer"), None);
         assert_eq!(objects(&space), 1);
     }
@@ -106,7 +99,7 @@ fn what_is_read_names_them() {
     let made = [make(&space, SCALAR, 0), make(&space, SCALAR, 0)];
     let named = [made[1].object, made[0].object, made[1].object];
     keep(&space, holder, "k", &named, BYTES);
-    let pairs = table::snapshot(&space, me(&space), &mut patient, holder, Want::Items);
+    let pairs = table::snapshot(caller(&space), holder, Want::Items);
     let pairs = pairs.expect("a snapshot");
     let value = pairs.iter().next().expect("a pair").value;
     let (found, bytes) = value.expect("a value").expect_err("a block");
@@ -135,31 +128,31 @@ fn every_way_out_gives_them_back() {
     drop(fresh());
     assert_eq!(objects(&space), before);
     let many = |names: [&str; 2]| {
-        let mut batch = Batch::new(&space, me(&space), 2, false);
+        let mut batch = Batch::new(2, false);
         for name in names {
             let item = Item {
                 key: key(name),
                 original: None,
                 value: Fresh::Block(fresh()),
             };
-            batch.add(&mut patient, holder, &item).expect("to add");
+            batch.add(caller(&space), holder, &item).expect("to add");
         }
         batch
     };
     drop(many(["a", "b"])); // never stored
     assert_eq!(objects(&space), before);
     for _ in 0..2 {
-        assert!(table::store_all(&mut patient, holder, &mut many(["a", "b"])).expect("to store"));
+        assert!(table::store_all(caller(&space), holder, &mut many(["a", "b"])).expect("to store"));
     }
     assert_eq!(objects(&space), before + 2);
-    let taken = table::take(&space, me(&space), &mut patient, holder, &key("a"));
+    let taken = table::take(caller(&space), holder, &key("a"));
     let Ok(Some(Taken::Block(block))) = taken else {
         panic!("it comes with what it keeps");
     };
     assert_eq!(objects(&space), before + 2);
     drop(block);
     assert_eq!(objects(&space), before + 1);
-    table::clear(&space, me(&space), &mut patient, holder).expect("to clear");
+    table::clear(caller(&space), holder).expect("to clear");
     assert_eq!(objects(&space), before);
     put(&space, holder, "c", Fresh::Block(fresh()));
     leave(&space, made);
@@ -173,14 +166,7 @@ fn a_stored_cell_keeps_them_too() {
     let space = folder.space();
     let holder = make(&space, STORED, 0);
     let store = |fresh| {
-        let done = cell::store(
-            &space,
-            me(&space),
-            &mut patient,
-            writer(holder),
-            &fresh,
-            None,
-        );
+        let done = cell::store(caller(&space), writer(holder), &fresh, None);
         assert!(done.expect("to store"));
     };
     for bytes in [BYTES, LARGE] {
@@ -214,7 +200,7 @@ fn a_cycle_lives_until_it_is_broken() {
     keep(&space, second, "other", &[one.object], BYTES);
     leave(&space, two);
     assert_eq!(objects(&space), 2);
-    table::clear(&space, me(&space), &mut patient, first).expect("to clear");
+    table::clear(caller(&space), first).expect("to clear");
     assert_eq!(objects(&space), 1);
     leave(&space, one);
     assert_eq!(objects(&space), 0);
@@ -246,12 +232,12 @@ fn what_is_gone_is_not_kept() {
     let (made, gone) = (make(&space, SCALAR, 0), make(&space, SCALAR, 0));
     leave(&space, gone);
     let links = [made.object, gone.object];
-    let kept = link::prepare(&space, me(&space), &mut patient, &links, &[BYTES]);
+    let kept = link::prepare(caller(&space), &links, &[BYTES]);
     assert!(matches!(kept, Err(Error::NotFound(_))));
     // The same row, another object.
     let again = make(&space, SCALAR, 0);
     assert_eq!(again.object.row, gone.object.row);
-    let joined = directory::join(&space, me(&space), &mut patient, gone.object);
+    let joined = directory::join(caller(&space), gone.object);
     assert_eq!(joined.expect("an answer"), None);
     leave(&space, again);
     leave(&space, made);
@@ -304,7 +290,7 @@ fn doomed_blocks_in_a_circle_come_to_an_end() {
         }
         word(superblock::DOOMED, own[0].block());
         std::mem::forget(own);
-        let swept = space.sweep(&mut patient);
+        let swept = space.sweep(&unlimited);
         assert!(
             matches!(swept, Ok(()) | Err(Error::Corrupt(_))),
             "{swept:?}"

@@ -7,10 +7,10 @@ use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::value::{self, Found, Fresh, Taken};
 use proptest::prelude::*;
-use stage::{End as Ended, Folder, alone, attach, census, me, spawn};
+use stage::{End as Ended, Folder, alone, attach, caller, census, me, spawn};
 use std::collections::VecDeque;
 
 /// What is stored: a word, bytes in a block small or large.
@@ -25,7 +25,7 @@ fn bytes(value: u64) -> Vec<u8> {
 }
 
 fn make(space: &Space, most: Option<u64>) -> (ObjectId, u64, List) {
-    let (object, row) = list::create(space, me(space), &mut patient, most).expect("to create");
+    let (object, row) = list::create(caller(space), most).expect("to create");
     let (cell, _, _) = cell::open(&space.segment, object).expect("to open");
     let list = Writer {
         cell,
@@ -40,24 +40,23 @@ fn with_value<T>(space: &Space, value: u64, work: impl FnOnce(&Fresh) -> T) -> T
     let parts: &[&[u8]] = &[&bytes];
     let fresh = match bytes.len() {
         0 => Fresh::Word(value << 3 | 1),
-        _ => value::prepare(space, me(space), &mut patient, value as u8 | 128, parts)
-            .expect("to prepare"),
+        _ => value::prepare(caller(space), value as u8 | 128, parts).expect("to prepare"),
     };
     work(&fresh)
 }
 
 fn push(space: &Space, list: List, end: End, value: u64) {
     with_value(space, value, |fresh| {
-        let pushed = list::push(space, me(space), &mut patient, list, end, fresh, None);
+        let pushed = list::push(caller(space), list, end, fresh, None);
         assert!(pushed.expect("to push"));
     });
 }
 
 fn batch<'a>(space: &'a Space, values: &[u64]) -> Batch<'a> {
-    let mut batch = Batch::new(space, me(space), values.len() as u64);
+    let mut batch = Batch::new(values.len() as u64);
     for &value in values {
         with_value(space, value, |fresh| {
-            batch.add(&mut patient, fresh).expect("to add");
+            batch.add(caller(space), fresh).expect("to add");
         });
     }
     batch
@@ -92,7 +91,7 @@ fn agrees(space: &Space, list: List, model: &VecDeque<u64>) {
         step: 1,
         count,
     };
-    let found = list::snapshot(space, me(space), &mut patient, list, &all);
+    let found = list::snapshot(caller(space), list, &all);
     let (elements, token) = found.expect("a snapshot");
     assert_eq!(token.count, model.len() as u64);
     assert_eq!(list::count(&space.segment, list.cell), token.count);
@@ -108,8 +107,7 @@ fn agrees(space: &Space, list: List, model: &VecDeque<u64>) {
     for index in [0, last / 2, last - 1, last, -1, -last, -last - 1] {
         let place = if index < 0 { index + last } else { index };
         let expected = usize::try_from(place).ok().and_then(|at| model.get(at));
-        let (found, seen) =
-            list::get(space, me(space), &mut patient, list, index, &mut buffer).expect("to get");
+        let (found, seen) = list::get(caller(space), list, index, &mut buffer).expect("to get");
         assert_eq!(seen, token);
         match (found, expected) {
             (None, None) => {}
@@ -186,14 +184,14 @@ fn put(model: &mut VecDeque<u64>, most: Option<u64>, front: bool, value: u64) {
 }
 
 fn rebuild(space: &Space, list: List, batch: &Batch, pieces: &[Piece]) {
-    let token = list::look(space, me(space), &mut patient, list).expect("to look");
+    let token = list::look(caller(space), list).expect("to look");
     let stale = list::Token {
         sequence: token.sequence.wrapping_sub(2),
         ..token
     };
-    let refused = list::rebuild(&mut patient, list, stale, batch, pieces);
+    let refused = list::rebuild(caller(space), list, stale, batch, pieces);
     assert!(!refused.expect("an answer"));
-    let done = list::rebuild(&mut patient, list, token, batch, pieces);
+    let done = list::rebuild(caller(space), list, token, batch, pieces);
     assert!(done.expect("to rebuild"));
 }
 
@@ -226,13 +224,13 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
                 // Only words go this way: the value is one whose bytes are none.
                 with_value(space, made, |fresh| {
                     let at = if *front { 0 } else { -1 };
-                    let set = list::set(space, me(space), &mut patient, list, at, fresh);
+                    let set = list::set(caller(space), list, at, fresh);
                     assert!(set.expect("to set"));
                 });
             }
         }
         Step::Pop(front) => {
-            let popped = list::pop(space, me(space), &mut patient, list, end(*front));
+            let popped = list::pop(caller(space), list, end(*front));
             let expected = match front {
                 true => model.pop_front(),
                 false => model.pop_back(),
@@ -255,7 +253,7 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
         }
         Step::Set(index, value) => {
             let set = with_value(space, *value, |fresh| {
-                list::set(space, me(space), &mut patient, list, *index, fresh).expect("to set")
+                list::set(caller(space), list, *index, fresh).expect("to set")
             });
             assert_eq!(set, place(*index).is_some());
             if let Some(place) = place(*index) {
@@ -272,7 +270,7 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
         Step::Extend(front, values) => {
             let trimmed = most.map_or(0, |most| values.len().saturating_sub(most as usize));
             let batch = batch(space, &values[trimmed..]);
-            let done = list::extend(&mut patient, list, end(*front), &batch, most);
+            let done = list::extend(caller(space), list, end(*front), &batch, most);
             assert!(done.expect("to extend"));
             for &value in values {
                 put(model, most, *front, value);
@@ -322,17 +320,17 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
             *model = model.iter().step_by(2).copied().collect();
         }
         Step::Rotate(steps) => {
-            list::rotate(space, me(space), &mut patient, list, *steps).expect("to rotate");
+            list::rotate(caller(space), list, *steps).expect("to rotate");
             if !model.is_empty() {
                 model.rotate_right(steps.rem_euclid(model.len() as i64) as usize);
             }
         }
         Step::Clear => {
-            list::clear(space, me(space), &mut patient, list).expect("to clear");
+            list::clear(caller(space), list).expect("to clear");
             model.clear();
         }
         Step::Bound(most) => {
-            list::bound(space, me(space), &mut patient, list, *most).expect("to bound");
+            list::bound(caller(space), list, *most).expect("to bound");
             assert_eq!(list::most(segment, list.cell), *most);
             let kept = most.map_or(model.len(), |most| model.len().min(most as usize));
             model.drain(..model.len() - kept);
@@ -358,7 +356,7 @@ proptest! {
             agrees(&space, list, &model);
         }
         census(&space);
-        directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+        directory::leave(caller(&space), row).expect("to leave");
         prop_assert_eq!(census(&space).live_blocks, 1); // the table of objects
         space.discard();
     }
@@ -381,7 +379,7 @@ fn nothing_is_put_where_no_element_may_be() {
         apply(&space, list, &mut model, &step);
         agrees(&space, list, &model);
     }
-    directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+    directory::leave(caller(&space), row).expect("to leave");
     space.discard();
 }
 
@@ -392,23 +390,15 @@ fn what_was_read_before_a_change_is_no_ground_for_another() {
     let space = folder.space();
     let (_, _, list) = make(&space, None);
     push(&space, list, End::Last, 0);
-    let token = list::look(&space, me(&space), &mut patient, list).expect("to look");
+    let token = list::look(caller(&space), list).expect("to look");
     push(&space, list, End::Last, 5);
     let late = with_value(&space, 10, |fresh| {
-        list::push(
-            &space,
-            me(&space),
-            &mut patient,
-            list,
-            End::Last,
-            fresh,
-            Some(token),
-        )
+        list::push(caller(&space), list, End::Last, fresh, Some(token))
     });
     assert!(!late.expect("an answer"));
     let batch = batch(&space, &[2, 3]);
     let pieces = [Piece::new(0, 2)];
-    let late = list::rebuild(&mut patient, list, token, &batch, &pieces);
+    let late = list::rebuild(caller(&space), list, token, &batch, &pieces);
     assert!(!late.expect("an answer"));
     agrees(&space, list, &VecDeque::from([0, 5]));
     drop(batch);
@@ -423,10 +413,10 @@ fn pieces_that_reach_beyond_the_end_are_refused() {
     let space = folder.space();
     let (_, _, list) = make(&space, None);
     push(&space, list, End::Last, 2);
-    let token = list::look(&space, me(&space), &mut patient, list).expect("to look");
+    let token = list::look(caller(&space), list).expect("to look");
     let nothing = batch(&space, &[]);
     for piece in [Piece::old(0, 2), Piece::new(0, 1), Piece::old(5, 1)] {
-        let refused = list::rebuild(&mut patient, list, token, &nothing, &[piece]);
+        let refused = list::rebuild(caller(&space), list, token, &nothing, &[piece]);
         assert!(matches!(refused, Err(Error::Corrupt(_))));
     }
     drop(nothing);
@@ -443,9 +433,9 @@ fn processes_push_and_pop_and_one_is_killed() {
     let folder = Folder::new();
     let space = folder.space();
     let (object, _, list) = make(&space, None);
-    let ticket = directory::send(&space, me(&space), &mut patient, object).expect("to send");
+    let ticket = directory::send(caller(&space), object).expect("to send");
     let open = |attached: &Space| {
-        directory::receive(attached, me(attached), &mut patient, object, ticket).expect("a row");
+        directory::receive(caller(attached), object, ticket).expect("a row");
     };
     let push_many = |first: u64| {
         let space = attach(&space);
@@ -460,7 +450,7 @@ fn processes_push_and_pop_and_one_is_killed() {
         open(&space);
         loop {
             push(&space, list, End::Last, 4);
-            let popped = list::pop(&space, me(&space), &mut patient, list, End::Last);
+            let popped = list::pop(caller(&space), list, End::Last);
             assert!(popped.expect("to pop").is_some());
         }
     });
@@ -473,7 +463,7 @@ fn processes_push_and_pop_and_one_is_killed() {
                 step: 1,
                 count,
             };
-            let found = list::snapshot(&space, me(&space), &mut patient, list, &all);
+            let found = list::snapshot(caller(&space), list, &all);
             for element in found.expect("a snapshot").0 {
                 let (kind, content) = element.expect_err("no word");
                 assert!(content.iter().all(|&byte| byte | 128 == kind), "torn");
@@ -488,7 +478,7 @@ fn processes_push_and_pop_and_one_is_killed() {
     }
     let left = list::count(&space.segment, list.cell);
     assert!((800..=801).contains(&left), "{left}");
-    while list::pop(&space, me(&space), &mut patient, list, End::First)
+    while list::pop(caller(&space), list, End::First)
         .expect("to pop")
         .is_some()
     {}

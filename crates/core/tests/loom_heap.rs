@@ -11,7 +11,7 @@ use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use loom::thread;
 use std::sync::Arc;
@@ -65,9 +65,8 @@ fn join(space: &Space, slot: u64) -> Participant {
 
 fn allocate(space: &Space, participant: &Participant) {
     let owner = participant.unfinished(0);
-    let allocated = space.run_as(participant, &mut patient, |operation| {
-        heap::allocate(operation, UNITS * UNIT - block::LARGE, owner)
-    });
+    let allocated = Caller::new(&space, participant, &unlimited)
+        .run(|operation| heap::allocate(operation, UNITS * UNIT - block::LARGE, owner));
     allocated.unwrap();
 }
 

@@ -10,7 +10,7 @@
 use courtyard_core::inside::operation::Operation;
 use courtyard_core::inside::progress::Progress;
 use courtyard_core::layout::{self, WORD, record, slot};
-use courtyard_core::lock::{self, PROBE, Stood, Tried, Waiter};
+use courtyard_core::lock::{self, PROBE, Tried, WaitOutcome, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
@@ -66,7 +66,7 @@ fn acquire(segment: &Segment, me: Me) -> Tried {
     loop {
         match lock::try_acquire(segment, LOCK, me, waiter.flags()).unwrap() {
             Tried::Held(_) => {
-                if let Stood::Dead(dead) = waiter.stand(PROBE).unwrap() {
+                if let WaitOutcome::Dead(dead) = waiter.wait(PROBE).unwrap() {
                     reap(segment, dead);
                 }
             }
@@ -100,7 +100,7 @@ fn add(segment: &Segment, participant: &Participant, bug: Bug) {
             if operation.lock(LOCK).is_err() {
                 operation.abandon();
                 drop(operation);
-                if let Stood::Dead(dead) = waiter.stand(PROBE).unwrap() {
+                if let WaitOutcome::Dead(dead) = waiter.wait(PROBE).unwrap() {
                     reap(segment, dead);
                 }
                 continue;

@@ -15,7 +15,7 @@ use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::value::{Found, Fresh, Taken};
 use loom::thread;
@@ -35,6 +35,11 @@ const LIST: List = Writer {
 
 const fn number(number: u64) -> u64 {
     number << 3 | 1
+}
+
+/// For a call that waits as long as it takes.
+fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
+    Caller::new(space, participant, &unlimited)
 }
 
 /// A list of `count` elements: 1, 2.
@@ -92,7 +97,7 @@ fn join(space: &Space, slot: u64) -> Participant {
 
 fn get(space: &Space, participant: &Participant, index: i64) -> Option<u64> {
     let mut buffer = Vec::new();
-    let found = list::get(space, participant, &mut patient, LIST, index, &mut buffer);
+    let found = list::get(caller(space, participant), LIST, index, &mut buffer);
     found.unwrap().0.map(|found| match found {
         Found::Word(word) if word & 7 == 1 => word >> 3,
         _ => panic!("a value that nobody stored"),
@@ -101,12 +106,12 @@ fn get(space: &Space, participant: &Participant, index: i64) -> Option<u64> {
 
 fn push(space: &Space, participant: &Participant, end: End, value: u64) {
     let value = Fresh::Word(number(value));
-    let pushed = list::push(space, participant, &mut patient, LIST, end, &value, None);
+    let pushed = list::push(caller(space, participant), LIST, end, &value, None);
     assert!(pushed.unwrap());
 }
 
 fn pop(space: &Space, participant: &Participant, end: End) -> Option<u64> {
-    let popped = list::pop(space, participant, &mut patient, LIST, end);
+    let popped = list::pop(caller(space, participant), LIST, end);
     popped.unwrap().map(|taken| match taken {
         Taken::Word(word) => word >> 3,
         _ => panic!("a value that nobody stored"),
@@ -115,7 +120,7 @@ fn pop(space: &Space, participant: &Participant, end: End) -> Option<u64> {
 
 fn set(space: &Space, participant: &Participant, index: i64, value: u64) {
     let value = Fresh::Word(number(value));
-    let set = list::set(space, participant, &mut patient, LIST, index, &value);
+    let set = list::set(caller(space, participant), LIST, index, &value);
     assert!(set.unwrap());
 }
 
@@ -221,7 +226,7 @@ fn bound() {
     let [first, second] = [join(&space, 0), join(&space, 1)];
     let there = space.clone();
     let bounding = thread::spawn(move || {
-        let act = || list::bound(&there, &first, &mut patient, LIST, Some(1)).unwrap();
+        let act = || list::bound(caller(&there, &first), LIST, Some(1)).unwrap();
         there.segment.live(0, IMMORTAL, act).unwrap();
     });
     let second = Arc::new(second);

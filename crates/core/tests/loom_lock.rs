@@ -4,7 +4,7 @@
 //! The mortal one dies before each of its stores in turn (see `courtyard_core::mortal`).
 #![cfg(loom)]
 
-use courtyard_core::lock::{self, PROBE, Stood, Tried, Waiter};
+use courtyard_core::lock::{self, PROBE, Tried, WaitOutcome, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
@@ -77,7 +77,7 @@ fn acquire_as(mut waiter: Waiter, segment: &Segment, me: Me, bug: Bug) -> Tried 
                 State::write(segment, dead.slot, DRAINING, dead.generation + 1);
             }
             Tried::Held(_) => {
-                if let Stood::Dead(dead) = waiter.stand(PROBE).unwrap() {
+                if let WaitOutcome::Dead(dead) = waiter.wait(PROBE).unwrap() {
                     recover::reap(segment, dead).unwrap();
                 }
             }
@@ -419,7 +419,7 @@ fn give_up(limit: Duration, stores: u64) {
                     let mut waiter = Waiter::starving(&segment, LOCK);
                     match lock::try_acquire(&segment, LOCK, me, waiter.flags()).unwrap() {
                         Tried::Held(_) => {
-                            let _ = waiter.stand(limit).unwrap();
+                            let _ = waiter.wait(limit).unwrap();
                         }
                         _ => {
                             waiter.acquired();

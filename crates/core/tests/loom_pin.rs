@@ -16,7 +16,7 @@ use courtyard_core::participant::{DRAINING, Participant, State};
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::{Ordering, fence};
 use loom::thread;
 use std::sync::Arc;
@@ -36,6 +36,11 @@ enum Bug {
     None,
     /// The reader does not look at the link again.
     NoRecheck,
+}
+
+/// For a call that waits as long as it takes.
+fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
+    Caller::new(space, participant, &unlimited)
 }
 
 fn space() -> Arc<Space> {
@@ -107,7 +112,7 @@ fn view(space: &Space, participant: &Participant, bug: Bug) {
 
 /// Puts the other block in place of the old one, and writes over that once it is free.
 fn replace(space: &Space, participant: &Participant) {
-    let replaced = space.run_as(participant, &mut patient, |operation| {
+    let replaced = caller(&space, participant).run(|operation| {
         operation.lock(LOCK)?;
         operation.write(LINK, NEW);
         pin::retire(operation, OLD)?;
@@ -119,7 +124,7 @@ fn replace(space: &Space, participant: &Participant) {
 }
 
 fn sweep(space: &Space, participant: &Participant) {
-    let swept = pin::sweep(space, participant, &mut patient);
+    let swept = pin::sweep(caller(space, participant));
     assert!(
         matches!(swept, Ok(()) | Err(Error::Interrupted)),
         "{swept:?}"

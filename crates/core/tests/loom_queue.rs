@@ -18,7 +18,7 @@ use courtyard_core::recover;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use loom::thread;
 use std::sync::{Arc, Mutex};
@@ -36,6 +36,11 @@ const QUEUE: Queue = Queue {
 /// Where the first item goes: somewhere in a page, or as the last one that fits there.
 const INSIDE: u64 = PAGES[0] + FIRST_RECORD;
 const AT_THE_END: u64 = PAGES[0] + UNIT - JUMP_ROOM - RECORD;
+
+/// For a call that waits as long as it takes.
+fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
+    Caller::new(space, participant, &unlimited)
+}
 
 fn row(slot: u64) -> Row {
     let at = ROWS + slot * holding::ROW;
@@ -117,9 +122,8 @@ fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told:
         // SAFETY: a participant of a model has one thread.
         let alone = || unsafe { queue::put_alone(&space.segment, participant, CELL, &fresh) };
         let put = (way == Way::Alone).then(alone).flatten();
-        let put = put.unwrap_or_else(|| {
-            queue::put(space, participant, &mut patient, QUEUE, &fresh).unwrap()
-        });
+        let put =
+            put.unwrap_or_else(|| queue::put(caller(space, participant), QUEUE, &fresh).unwrap());
         assert_eq!(put, Put::Done);
         *told.lock().unwrap() = item;
     }
@@ -131,7 +135,7 @@ fn take(space: &Space, participant: &Participant, row: Row, way: Way) -> Option<
     let alone = || unsafe { queue::get_alone(&space.segment, participant, CELL, row, &mut buffer) };
     let got = (way == Way::Alone).then(alone).flatten();
     let got = got.unwrap_or_else(|| {
-        queue::get(space, participant, &mut patient, QUEUE, row, None, &mut []).unwrap()
+        queue::get(caller(space, participant), QUEUE, row, None, &mut []).unwrap()
     });
     got.map(|got| match got {
         Got::Word(word) => word,

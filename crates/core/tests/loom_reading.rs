@@ -12,7 +12,7 @@ use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::Participant;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use loom::thread;
 use std::sync::Arc;
@@ -23,6 +23,11 @@ const PAYLOAD: u64 = OLD + block::LARGE;
 const LOCK: u64 = DATA + UNIT;
 const LINK: u64 = LOCK + 8;
 const BITMAP: u64 = layout::BITMAPS;
+
+/// For a call that waits as long as it takes.
+fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
+    Caller::new(space, participant, &unlimited)
+}
 
 fn space() -> Arc<Space> {
     let counts = (0..2).flat_map(|slot| {
@@ -85,8 +90,9 @@ fn read(segment: &Segment, record: u64) {
 }
 
 fn give_back(space: &Space, participant: &Participant) -> bool {
-    let marked = space.mark(participant, 2, 1, &mut patient).unwrap();
-    marked && matches!(space.punch(participant, &mut patient), Ok(Step::Given(_)))
+    let caller = caller(space, participant);
+    let marked = caller.mark(2, 1).unwrap();
+    marked && matches!(caller.punch(), Ok(Step::Given(_)))
 }
 
 fn meet() {
@@ -101,7 +107,7 @@ fn meet() {
     });
     let segment = &space.segment;
     let given = segment.live(1, IMMORTAL, || {
-        let freed = space.run_as(&writer, &mut patient, |operation| {
+        let freed = caller(&space, &writer).run(|operation| {
             operation.lock(LOCK)?;
             operation.write(LINK, 0);
             operation.lock(superblock::HEAP_LOCK)?;

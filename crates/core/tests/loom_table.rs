@@ -7,15 +7,13 @@
 
 use courtyard_core::cell::{self, Writer};
 use courtyard_core::inside::operation::{self, class_for};
-use courtyard_core::layout::{
-    self, CLASSES, LINE, UNIT, WORD, block, chunk, kind, slot, superblock,
-};
+use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Hooks, Space, patient};
+use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, End, Item, Key, SHARDS, Table, Want, When};
 use courtyard_core::value::{Found, Fresh};
@@ -55,6 +53,11 @@ enum Act {
     Reuse,
     /// Of two keys, puts the one at the other end of the order at this one.
     Move(End),
+}
+
+/// For a call that waits as long as it takes.
+fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
+    Caller::new(space, participant, &unlimited)
 }
 
 fn key(bytes: &[u8]) -> Key<'_> {
@@ -188,14 +191,14 @@ fn store(space: &Space, participant: &Participant, which: usize) {
         original: None,
         value: Fresh::Word(2 << 3 | 1),
     };
-    let stored = table::store(space, participant, &mut patient, TABLE, &item, When::Always);
+    let stored = table::store(caller(space, participant), TABLE, &item, When::Always);
     assert!(stored.unwrap());
 }
 
 fn remove(space: &Space, participant: &Participant) {
     let (names, when) = (keys(), When::Always);
     let first = key(&names[0]);
-    let removed = table::remove(space, participant, &mut patient, TABLE, &first, when);
+    let removed = table::remove(caller(space, participant), TABLE, &first, when);
     assert!(removed.unwrap());
 }
 
@@ -212,7 +215,7 @@ fn perform(space: &Space, participant: &Participant, act: Act) {
             let names = keys();
             let which = usize::from(end == End::First);
             let key = key(&names[which]);
-            let moved = table::move_to_end(space, participant, &mut patient, TABLE, &key, end);
+            let moved = table::move_to_end(caller(space, participant), TABLE, &key, end);
             assert!(moved.unwrap());
         }
     }
@@ -220,7 +223,7 @@ fn perform(space: &Space, participant: &Participant, act: Act) {
 
 /// Which key is at an end of the order.
 fn at_end(space: &Space, participant: &Participant, end: End) -> usize {
-    let first = table::first(space, participant, &mut patient, TABLE, Want::Keys, end);
+    let first = table::first(caller(space, participant), TABLE, Want::Keys, end);
     let (pairs, _) = first.unwrap();
     let pair = pairs.iter().next().expect("a key");
     let place = keys().iter().position(|name| name == pair.key);
@@ -230,7 +233,7 @@ fn at_end(space: &Space, participant: &Participant, end: End) -> usize {
 fn find(space: &Space, participant: &Participant, which: usize) -> Option<u64> {
     let (names, mut buffer) = (keys(), Vec::new());
     let name = key(&names[which]);
-    let found = table::find(space, participant, &mut patient, TABLE, &name, &mut buffer);
+    let found = table::find(caller(space, participant), TABLE, &name, &mut buffer);
     found.unwrap().0.map(|found| match found {
         Found::Word(word) if word & 7 == 1 => word >> 3,
         _ => panic!("a value that nobody stored"),
@@ -321,7 +324,7 @@ fn meet_order(to: End, looked_at: End, stores: u64) {
     let order = [look(End::First), look(End::Last)];
     let pairs = segment
         .live(1, IMMORTAL, || {
-            table::snapshot(&space, &reader, &mut patient, TABLE, Want::Keys).unwrap()
+            table::snapshot(caller(&space, &reader), TABLE, Want::Keys).unwrap()
         })
         .unwrap();
     let all: Vec<[u8; 1]> = pairs.iter().map(|pair| [pair.key[0]]).collect();

@@ -6,11 +6,12 @@ use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::error::Error;
 use courtyard_core::folder::{self, Wish};
 use courtyard_core::layout::superblock;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, directory};
 use stage::{
-    Child, End, Folder, Made, add, alone, census, crashes, get, held, leave, make, me, spawn,
+    Child, End, Folder, Made, add, alone, caller, census, crashes, get, held, leave, make, me,
+    spawn,
 };
 
 const WISH: Wish = Wish {
@@ -20,25 +21,16 @@ const WISH: Wish = Wish {
 };
 
 fn bind(space: &Space, name: &str, made: Made) -> bool {
-    let me = me(space);
-    directory::bind(
-        space,
-        me,
-        &mut patient,
-        name,
-        b"a scalar",
-        made.object,
-        None,
-    )
-    .unwrap()
+    let _me = me(space);
+    directory::bind(caller(space), name, b"a scalar", made.object, None).unwrap()
 }
 
 fn unbind(space: &Space, name: &str) -> bool {
-    directory::unbind(space, me(space), &mut patient, name).unwrap()
+    directory::unbind(caller(space), name).unwrap()
 }
 
 fn lookup(space: &Space, name: &str) -> Option<directory::Named> {
-    directory::lookup(space, me(space), &mut patient, name).unwrap()
+    directory::lookup(caller(space), name).unwrap()
 }
 
 fn open(folder: &Folder, name: &str) -> Space {
@@ -67,7 +59,7 @@ fn a_name_is_a_reference() {
         (census(&space).names, directory::count(&space.segment)),
         (1, 1)
     );
-    let name = directory::name_of(&space, me(&space), &mut patient, made.object).unwrap();
+    let name = directory::name_of(caller(&space), made.object).unwrap();
     assert_eq!(name.as_deref(), Some("x"));
     assert!(unbind(&space, "x"));
     assert_eq!(held(&space), (0, 0, 1));
@@ -107,7 +99,7 @@ fn names_of_any_length() {
     for length in [1, 7, 8, 9, 254, 255] {
         let name = "字".repeat(length);
         assert!(bind(&space, &name, made));
-        let names = directory::names(&space, me(&space), &mut patient).unwrap();
+        let names = directory::names(caller(&space)).unwrap();
         assert_eq!(
             names.iter().map(|entry| &entry.name).collect::<Vec<_>>(),
             [&name]
@@ -115,20 +107,12 @@ fn names_of_any_length() {
         assert!(unbind(&space, &name));
     }
     for name in [String::new(), "x".repeat(1021)] {
-        let me = me(&space);
-        let refused = directory::bind(&space, me, &mut patient, &name, b"", made.object, None);
+        let _me = me(&space);
+        let refused = directory::bind(caller(&space), &name, b"", made.object, None);
         assert!(matches!(refused, Err(Error::Refused(_))));
     }
     leave(&space, made);
-    let gone = directory::bind(
-        &space,
-        me(&space),
-        &mut patient,
-        "x",
-        b"",
-        made.object,
-        None,
-    );
+    let gone = directory::bind(caller(&space), "x", b"", made.object, None);
     assert!(matches!(gone, Err(Error::NotFound(_))));
     assert_eq!(held(&space), (0, 0, 1));
 }
@@ -152,12 +136,12 @@ fn buckets_come_with_names() {
     for (number, made) in made.iter().enumerate() {
         let title = title(number);
         assert_eq!(lookup(&space, &title).unwrap().object, made.object);
-        let name = directory::name_of(&space, me(&space), &mut patient, made.object);
+        let name = directory::name_of(caller(&space), made.object);
         assert_eq!(name.unwrap(), Some(title));
     }
     for (number, &made) in made.iter().enumerate() {
         assert!(unbind(&space, &title(number)));
-        let name = directory::name_of(&space, me(&space), &mut patient, made.object);
+        let name = directory::name_of(caller(&space), made.object);
         assert_eq!(name.unwrap(), None);
         leave(&space, made);
     }
@@ -181,7 +165,7 @@ fn a_full_space_goes_without_buckets() {
     let spare = make(&space, BYTES, 6000); // of the class that more rows of names need
     let mut filling = Vec::new();
     for length in [40_000, 900] {
-        while let Ok(made) = cell::create(&space, me(&space), &mut patient, BYTES, length, |_| {}) {
+        while let Ok(made) = cell::create(caller(&space), BYTES, length, |_| {}) {
             filling.push(made);
         }
     }
@@ -193,7 +177,7 @@ fn a_full_space_goes_without_buckets() {
     };
     assert_eq!(more(), 0);
     for (_, row) in filling {
-        directory::leave(&space, me(&space), &mut patient, row).unwrap();
+        directory::leave(caller(&space), row).unwrap();
     }
     assert!(bind(&space, "with", named));
     assert_eq!((more(), census(&space).names), (1, 66));

@@ -8,12 +8,12 @@ use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::superblock;
 use courtyard_core::lock::{self, Tried};
 use courtyard_core::participant::{FREE, LIVE, Me, State};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{directory, fork, mutex, recover};
 use stage::{
-    Child, End, Folder, Made, alone, attach, census, get, held, leave_now, live, make, me, put,
-    read, spawn, until, write,
+    Child, End, Folder, Made, alone, attach, caller, census, get, held, leave_now, live, make, me,
+    put, read, spawn, until, write,
 };
 
 fn acquire(space: &Space, made: Made) -> Tried {
@@ -22,7 +22,7 @@ fn acquire(space: &Space, made: Made) -> Tried {
         match lock::try_acquire(&space.segment, made.base, me, waiting).unwrap() {
             Tried::Held(_) => {
                 waiting = lock::WAITERS;
-                space.stand(made.base, &mut patient).unwrap();
+                caller(space).wait_for(made.base).unwrap();
             }
             acquired => return acquired,
         }
@@ -58,7 +58,7 @@ fn die_holding(space: &Space, mutex: Made, bytes: Made) {
     assert_eq!(child.wait(), End::Killed);
 }
 
-/// Processes stand at the lock of a dead one while they hold others, recover it, and die of that
+/// Processes wait for the lock of a dead one while they hold others, recover it, and die of that
 /// at each step; who stands at theirs recovers them in turn. All get what they wait for, nobody
 /// gets what is held, and what the first had committed is done.
 #[test]
@@ -89,7 +89,7 @@ fn reapers_that_hold_other_locks() {
             for made in wants {
                 acquire(&space, *made);
             }
-            space.sweep(&mut patient).unwrap();
+            space.sweep(&unlimited).unwrap();
             for made in holds.iter().chain(wants) {
                 assert!(is_mine(&space, *made));
                 release(&space, *made);
@@ -232,12 +232,12 @@ fn generations_wrap() {
             generation: expected.wrapping_sub(1),
         };
         assert!(!recover::reap(segment, past).unwrap());
-        space.sweep(&mut patient).unwrap();
+        space.sweep(&unlimited).unwrap();
         let seen = lock::try_acquire(segment, untouched.base, me(&space).me, 0).unwrap();
         assert!(matches!(seen, Tried::Held(_)), "round {round}: {seen:?}");
         child.kill();
         assert_eq!(child.wait(), End::Killed);
-        space.sweep(&mut patient).unwrap();
+        space.sweep(&unlimited).unwrap();
         expected = expected.wrapping_add(1);
         assert!(!mutex::is_locked(segment, untouched.base).unwrap());
     }
@@ -261,14 +261,14 @@ fn a_sender_of_the_last_generation() {
             (me(&guest).me.slot, me(&guest).me.generation),
             (1, generation)
         );
-        let ticket = directory::send(&guest, me(&guest), &mut patient, made.object).unwrap();
-        space.sweep(&mut patient).unwrap();
+        let ticket = directory::send(caller(&guest), made.object).unwrap();
+        space.sweep(&unlimited).unwrap();
         assert_eq!(deadline(&space, ticket), 0);
         guest.discard(); // its slot is dead
-        space.sweep(&mut patient).unwrap();
+        space.sweep(&unlimited).unwrap();
         assert_ne!(deadline(&space, ticket), 0);
-        let row = directory::receive(&space, me(&space), &mut patient, made.object, ticket);
-        directory::leave(&space, me(&space), &mut patient, row.unwrap()).unwrap();
+        let row = directory::receive(caller(&space), made.object, ticket);
+        directory::leave(caller(&space), row.unwrap()).unwrap();
         assert_eq!(census(&space).tickets, 0);
     }
 }

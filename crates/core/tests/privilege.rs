@@ -6,11 +6,11 @@ use courtyard_core::cell::{MUTEX, SCALAR};
 use courtyard_core::lock::{self, Tried};
 use courtyard_core::os::fault;
 use courtyard_core::participant::{LIVE, Right, State, is_alive};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::{folder, fork, recover};
 use stage::{
-    Child, End, Folder, Made, add, alone, attach, census, get, held, leave_now, live, make, me,
-    spawn, until,
+    Child, End, Folder, Made, add, alone, attach, caller, census, get, held, leave_now, live, make,
+    me, spawn, until,
 };
 use std::time::Instant;
 
@@ -49,7 +49,7 @@ fn acquire(space: &Space, made: Made) -> Tried {
         match lock::try_acquire(&space.segment, made.base, me(space).me, waiting).unwrap() {
             Tried::Held(_) => {
                 waiting = lock::WAITERS;
-                space.stand(made.base, &mut patient).unwrap();
+                caller(space).wait_for(made.base).unwrap();
             }
             acquired => return acquired,
         }
@@ -86,7 +86,7 @@ fn locks_of_the_dead() {
                     },
                 );
                 until("it is held", || get(&space, turn) == from + 1);
-                space.sweep(&mut patient).unwrap();
+                space.sweep(&unlimited).unwrap();
                 let tried =
                     lock::try_acquire(&space.segment, mutex.base, me(&space).me, 0).unwrap();
                 assert!(matches!(tried, Tried::Held(_)), "{tried:?}");
@@ -97,12 +97,12 @@ fn locks_of_the_dead() {
                 if parent_recovers {
                     assert_eq!(acquire(&space, mutex), Tried::Recovered);
                     release(&space, mutex);
-                    space.sweep(&mut patient).unwrap();
+                    space.sweep(&unlimited).unwrap();
                 }
             },
         );
         until("it is held and looked at", || get(&space, turn) == from + 2);
-        space.sweep(&mut patient).unwrap();
+        space.sweep(&unlimited).unwrap();
         let tried = lock::try_acquire(&space.segment, mutex.base, me(&space).me, 0).unwrap();
         assert!(matches!(tried, Tried::Held(_)), "{tried:?}");
         add(&space, turn, 1);
@@ -155,7 +155,7 @@ fn a_child_that_comes_late() {
         assert_ne!(guest.wait(), End::Done);
         until("the child did it", || get(&space, done) == from + 1);
         until("all is given back", || {
-            space.sweep(&mut patient).unwrap();
+            space.sweep(&unlimited).unwrap();
             held(&space) == before
         });
         assert_eq!(census(&space).participants, 1);
@@ -175,7 +175,7 @@ fn a_child_that_never_comes() {
     let child = fork_with_heir(&space, || leave_now(7), || {});
     assert_eq!(child.wait(), End::Failed);
     assert!(began.elapsed().as_secs() < 10);
-    space.sweep(&mut patient).unwrap();
+    space.sweep(&unlimited).unwrap();
     fault::disarm();
     assert_eq!(held(&space), before);
     assert_eq!(census(&space).participants, 1);

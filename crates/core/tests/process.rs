@@ -8,12 +8,12 @@ use courtyard_core::error::Error;
 use courtyard_core::layout::{RESERVED_SLOT, SLOTS};
 use courtyard_core::lock::{self, Tried, Waiter};
 use courtyard_core::participant::{DRAINING, FREE, LIVE, Participant, State, is_alive};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Caller, Space, unlimited};
 use courtyard_core::sync::{AtomicBool, Ordering};
 use courtyard_core::{HOOKS, folder, fork, mutex, recover};
 use stage::{
-    Child, End, Folder, add, alone, attach, census, get, held, leave, leave_now, live, make, me,
-    put, read, spawn, take, until, write,
+    Child, End, Folder, add, alone, attach, caller, census, get, held, leave, leave_now, live,
+    make, me, put, read, spawn, take, until, write,
 };
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ fn fork_late(space: &Space, meanwhile: impl FnOnce(), body: impl FnOnce()) -> Ch
 /// us, and waits for that.
 fn is_member(space: &Space, made: stage::Made) -> bool {
     let me = me(space);
-    space.settle_up(&mut patient).unwrap();
+    space.settle_up(&unlimited).unwrap();
     directory::is_member(space, me, made.row, made.object)
 }
 
@@ -59,10 +59,10 @@ fn a_second_process_attaches() {
     let space = folder.space();
     let (path, uuid) = (space.segment.path(), space.uuid);
     let made = make(&space, SCALAR, 0);
-    let ticket = directory::send(&space, me(&space), &mut patient, made.object).unwrap();
+    let ticket = directory::send(caller(&space), made.object).unwrap();
     let child = spawn(|| {
         let space = folder::attach(&path, uuid, HOOKS).unwrap();
-        let row = directory::receive(&space, me(&space), &mut patient, made.object, ticket);
+        let row = directory::receive(caller(&space), made.object, ticket);
         let (base, ..) = courtyard_core::cell::open(&space.segment, made.object).unwrap();
         let here = stage::Made {
             row: row.unwrap(),
@@ -363,15 +363,15 @@ fn a_lock_falls_with_its_holder() {
     });
     assert!(!mutex::try_acquire(segment, me(&space), mutex_cell.base, 0).unwrap());
     let mut waiter = Waiter::new(segment, mutex_cell.base);
-    let mut slice = || space.stand_slice(&mut waiter, Duration::from_millis(5));
-    assert_eq!(slice().unwrap(), lock::Stood::Woken); // it has begun to starve
-    assert_eq!(slice().unwrap(), lock::Stood::TimedOut);
+    let mut slice = || space.wait_slice(&mut waiter, Duration::from_millis(5));
+    assert_eq!(slice().unwrap(), lock::WaitOutcome::Woken); // it has begun to starve
+    assert_eq!(slice().unwrap(), lock::WaitOutcome::TimedOut);
     drop(waiter);
     child.kill();
     let start = Instant::now();
     while !mutex::try_acquire(segment, me(&space), mutex_cell.base, lock::WAITERS).unwrap() {
         let mut waiter = Waiter::new(segment, mutex_cell.base);
-        space.stand_slice(&mut waiter, lock::PROBE).unwrap();
+        space.wait_slice(&mut waiter, lock::PROBE).unwrap();
     }
     assert!(start.elapsed() < Duration::from_secs(1));
     assert!(mutex::is_recovered(segment, mutex_cell.base));
@@ -418,7 +418,7 @@ fn a_slot_used_again_has_another_generation() {
                 .unwrap()
                 .is_none()
         );
-        space.sweep(&mut patient).unwrap();
+        space.sweep(&unlimited).unwrap();
         assert_eq!(State::read(&space.segment, 5).state, FREE);
         generations.push(me.generation);
         add(&space, made, 1); // takes the past lock over
@@ -446,8 +446,12 @@ fn every_slot_taken() {
     let dead = guests.remove(600);
     let slot = dead.me.slot;
     let root = |participant| {
-        let root =
-            courtyard_core::cell::create(&space, participant, &mut patient, STORED, 0, |_| {});
+        let root = courtyard_core::cell::create(
+            Caller::new(&space, participant, &unlimited),
+            STORED,
+            0,
+            |_| {},
+        );
         root.unwrap()
     };
     let (object, row) = root(&dead);

@@ -7,16 +7,16 @@ use courtyard_core::error::Error;
 use courtyard_core::inside::journal::Record;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{self, record, superblock};
-use courtyard_core::lock::{self, Stood, Tried, Waiter};
+use courtyard_core::lock::{self, Tried, WaitOutcome, Waiter};
 use courtyard_core::os::{self, Woken};
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::roster::{ObjectId, Roster};
 use courtyard_core::segment::Segment;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::wait;
-use stage::{Folder, alone, census, make, me};
+use stage::{Folder, alone, caller, census, make, me};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -33,7 +33,7 @@ fn set(space: &Space, at: u64, value: u64) {
 fn starve(segment: &Segment, lock: u64) -> Waiter<'_> {
     let mut waiter = Waiter::new(segment, lock);
     while waiter.flags() & (lock::FIRST | lock::SECOND) == 0 {
-        waiter.stand(Duration::from_millis(1)).unwrap();
+        waiter.wait(Duration::from_millis(1)).unwrap();
     }
     waiter
 }
@@ -57,10 +57,10 @@ fn a_lock_word() {
     assert_eq!(acquire(mine, 0), Tried::Held(held));
     assert_eq!(acquire(guest.me, 0), Tried::Held(held), "not recursive");
     // A waiter leaves its flag, is counted once it starves, and is let in before others.
-    Waiter::new(segment, lock).stand(SHORT).unwrap();
+    Waiter::new(segment, lock).wait(SHORT).unwrap();
     assert_eq!(word(&space, lock), held | lock::WAITERS);
     let mut waiter = starve(segment, lock);
-    assert_eq!(waiter.stand(SHORT).unwrap(), Stood::TimedOut);
+    assert_eq!(waiter.wait(SHORT).unwrap(), WaitOutcome::TimedOut);
     assert_eq!(word(&space, lock), (held | lock::WAITERS) + lock::FIRST);
     lock::release(segment, lock);
     let kept = word(&space, lock);
@@ -87,8 +87,8 @@ fn a_lock_word() {
     drop(late);
     assert_eq!(word(&space, lock), 0);
     assert_eq!(
-        Waiter::new(segment, lock).stand(SHORT).unwrap(),
-        Stood::Changed
+        Waiter::new(segment, lock).wait(SHORT).unwrap(),
+        WaitOutcome::Changed
     );
 
     // The holder dies: who stands there sees it, reaps it, and takes the lock over.
@@ -96,15 +96,15 @@ fn a_lock_word() {
     let dead = guest.me;
     guest.release_anchor();
     assert_eq!(
-        Waiter::new(segment, lock).stand(SHORT).unwrap(),
-        Stood::Dead(dead)
+        Waiter::new(segment, lock).wait(SHORT).unwrap(),
+        WaitOutcome::Dead(dead)
     );
     assert!(matches!(acquire(mine, 0), Tried::Held(_)), "not reaped yet");
     assert!(recover::reap(segment, dead).unwrap());
     assert!(!lock::is_held(segment, word(&space, lock)).unwrap());
     assert_eq!(
-        Waiter::new(segment, lock).stand(SHORT).unwrap(),
-        Stood::Changed
+        Waiter::new(segment, lock).wait(SHORT).unwrap(),
+        WaitOutcome::Changed
     );
     assert_eq!(acquire(mine, 0), Tried::Recovered);
     let flags = lock::WAITERS | lock::RECOVERED;
@@ -119,7 +119,7 @@ fn a_lock_word() {
     assert_eq!(acquire(mine, 0), Tried::Recovered);
     set(&space, lock, 1500 << 16);
     assert!(lock::try_acquire(segment, lock, mine, 0).is_err());
-    assert!(Waiter::new(segment, lock).stand(SHORT).is_err());
+    assert!(Waiter::new(segment, lock).wait(SHORT).is_err());
     set(&space, lock, 0);
 }
 
@@ -180,13 +180,13 @@ fn a_waiter_that_is_woken_early_starves_in_time() {
                 lock::release(segment, lock);
                 lock::try_acquire(segment, lock, mine, 0).unwrap();
             });
-            waiter.stand(lock::PROBE).unwrap();
+            waiter.wait(lock::PROBE).unwrap();
             start.elapsed()
         });
         if first < Duration::from_millis(3) {
             woken += 1;
             let start = Instant::now();
-            waiter.stand(lock::PROBE).unwrap();
+            waiter.wait(lock::PROBE).unwrap();
             assert!(start.elapsed() < lock::PROBE / 2);
         }
         drop(waiter);
@@ -374,7 +374,7 @@ fn a_record_of_changes() {
     }
     // The count of those that were carried through starts again at 0.
     assert_eq!(word(&space, base + record::COMMIT), 0);
-    assert!(courtyard_core::check::check(&space, &mut patient).is_err());
+    assert!(courtyard_core::check::check(&space, &unlimited).is_err());
 }
 
 #[test]
@@ -487,7 +487,7 @@ fn rows_of_a_table() {
     assert!(matches!(place(64), Ok(Place::Missing(1))));
     assert!(matches!(place(64 + 128), Ok(Place::Missing(2))));
     assert!(place(u64::MAX).is_err());
-    let extend = |part| rows::extend(&space, me(&space), &mut patient, head, part, 32);
+    let extend = |part| rows::extend(caller(&space), head, part, 32);
     // Rows are dealt in turn: none of segment 20, some gigabytes, before those of segment 1.
     assert!(matches!(extend(1), Err(Error::Corrupt(_))));
     extend(0).unwrap();

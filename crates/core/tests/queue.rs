@@ -9,46 +9,38 @@ use courtyard_core::layout::{UNIT, WORD, superblock};
 use courtyard_core::queue::{
     self, Fresh, Got, INLINE, LONGEST_SEEN, Look, Order, Put, Queue, Seen, Sift, When,
 };
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use stage::{Folder, alone, census, me};
+use stage::{Folder, alone, caller, census, me};
 use std::time::Duration;
 
 const BYTES: u8 = 32;
 
 fn make(space: &Space, order: Order) -> Queue {
-    let made = queue::create(space, me(space), &mut patient, 0, order);
+    let made = queue::create(caller(space), 0, order);
     let (object, _) = made.unwrap();
     let (cell, ..) = cell::open(&space.segment, object).unwrap();
     Queue { cell, object }
 }
 
 fn put(space: &Space, queue: Queue, item: &Fresh) {
-    let put = queue::put(space, me(space), &mut patient, queue, item);
+    let put = queue::put(caller(space), queue, item);
     assert_eq!(put.unwrap(), Put::Done);
 }
 
 fn block<'a>(space: &'a Space, kind: u8, bytes: &[u8]) -> Fresh<'a> {
-    queue::prepare(space, me(space), &mut patient, kind, &[bytes]).unwrap()
+    queue::prepare(caller(space), kind, &[bytes]).unwrap()
 }
 
 fn row(space: &Space, queue: Queue) -> Row {
-    let row = Row::reserve(space, me(space), &mut patient).unwrap();
-    queue::enroll(space, me(space), &mut patient, queue, row).unwrap();
+    let row = Row::reserve(caller(space)).unwrap();
+    queue::enroll(caller(space), queue, row).unwrap();
     row
 }
 
 fn get(space: &Space, queue: Queue, row: Row) -> Option<Seen> {
     let mut buffer = vec![0; INLINE as usize];
-    let got = queue::get(
-        space,
-        me(space),
-        &mut patient,
-        queue,
-        row,
-        None,
-        &mut buffer,
-    );
+    let got = queue::get(caller(space), queue, row, None, &mut buffer);
     got.unwrap().map(|got| match got {
         Got::Word(word) => Seen::Word(word),
         Got::Bytes(kind, length) => Seen::Bytes(kind, buffer[..length].to_vec()),
@@ -66,7 +58,7 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Seen> {
 }
 
 fn peek(space: &Space, queue: Queue, most: usize) -> Vec<Seen> {
-    queue::peek(space, me(space), &mut patient, queue.cell, Look::at(most)).unwrap()
+    queue::peek(caller(space), queue.cell, Look::at(most)).unwrap()
 }
 
 /// What is seen is what then comes, and looking takes nothing.
@@ -100,10 +92,10 @@ fn first_in_first_out_over_pages() {
     let long = vec![1; LONGEST_SEEN as usize + 1];
     put(&space, queue, &block(&space, BYTES, &long));
     // What came back from a lease is the first again.
-    let row = Row::reserve(&space, me(&space), &mut patient).unwrap();
-    let lease = queue::lease(&space, me(&space), &mut patient, queue, row, None);
+    let row = Row::reserve(caller(&space)).unwrap();
+    let lease = queue::lease(caller(&space), queue, row, None);
     let lease = lease.unwrap().unwrap();
-    queue::give_back(&space, me(&space), &mut patient, queue, lease).unwrap();
+    queue::give_back(caller(&space), queue, lease).unwrap();
     assert_eq!(peek(&space, queue, 1), [Seen::Word(1)]);
     sees_what_comes(&space, queue);
 }
@@ -135,7 +127,7 @@ fn the_least_first() {
             moves: Vec::new(),
             place,
         };
-        let put = queue::insert(&space, me(&space), &mut patient, queue, &item, &sift);
+        let put = queue::insert(caller(&space), queue, &item, &sift);
         assert_eq!(put.unwrap(), Put::Done);
     }
     let words = [1, 9, 17].map(Seen::Word);
@@ -166,7 +158,7 @@ fn whatever_a_peer_wrote() {
                 let (moves, place) = (Vec::new(), number);
                 let item = block(&space, queue::VALUE_WORD, &word);
                 let sift = Sift { moves, place };
-                queue::insert(&space, me(&space), &mut patient, queue, &item, &sift).unwrap();
+                queue::insert(caller(&space), queue, &item, &sift).unwrap();
             } else {
                 put(&space, queue, &block(&space, queue::VALUE_WORD, &word));
             }
@@ -188,7 +180,7 @@ fn whatever_a_peer_wrote() {
             let own = [was ^ 8, was.wrapping_add(WORD), root, at];
             for value in wild.into_iter().chain(own) {
                 space.segment.word(at).store(value, Ordering::Relaxed);
-                let seen = queue::peek(&space, me(&space), &mut patient, root, Look::at(100));
+                let seen = queue::peek(caller(&space), root, Look::at(100));
                 refused += u32::from(seen.is_err());
             }
             space.segment.word(at).store(was, Ordering::Relaxed);
@@ -201,8 +193,8 @@ fn whatever_a_peer_wrote() {
 
 /// Leases the first item; what it is.
 fn lease(space: &Space, queue: Queue) -> (queue::Lease, Seen) {
-    let row = Row::reserve(space, me(space), &mut patient).unwrap();
-    let lease = queue::lease(space, me(space), &mut patient, queue, row, None);
+    let row = Row::reserve(caller(space)).unwrap();
+    let lease = queue::lease(caller(space), queue, row, None);
     let lease = lease.unwrap().unwrap();
     let payload = heap::payload(&space.segment, lease.block);
     let (kind, at, length) = queue::contents(&space.segment, payload).unwrap();
@@ -216,7 +208,7 @@ fn lease(space: &Space, queue: Queue) -> (queue::Lease, Seen) {
 }
 
 fn requeue(space: &Space, queue: Queue, lease: queue::Lease, when: When) {
-    queue::requeue(space, me(space), &mut patient, queue, lease, when).unwrap();
+    queue::requeue(caller(space), queue, lease, when).unwrap();
     lease.row.give(me(space));
 }
 
@@ -266,14 +258,14 @@ fn requeued_items_stand_by_when_they_are_due() {
         assert_eq!(get(&space, queue, row), None);
         census(&space);
         for left in (0..3000).rev() {
-            assert!(queue::drop_requeued(&space, me(&space), &mut patient, queue).unwrap());
+            assert!(queue::drop_requeued(caller(&space), queue).unwrap());
             assert_eq!(queue::unfinished(&space.segment, queue.cell), left);
             if left % 500 == 0 {
                 let rest = expected.len() - left as usize;
                 assert_eq!(peek(&space, queue, usize::MAX), expected[rest..]);
             }
         }
-        assert!(!queue::drop_requeued(&space, me(&space), &mut patient, queue).unwrap());
+        assert!(!queue::drop_requeued(caller(&space), queue).unwrap());
         census(&space);
     }
 }
@@ -309,9 +301,7 @@ fn a_new_boot_ends_all_delays() {
     assert_eq!(get(&space, queue, row), word(0));
     assert_eq!(get(&space, queue, row), word(1));
     assert_eq!(get(&space, queue, row), None);
-    let (wait, _) = queue::until_due(&space, me(&space), &mut patient, queue)
-        .unwrap()
-        .unwrap();
+    let (wait, _) = queue::until_due(caller(&space), queue).unwrap().unwrap();
     assert!(wait > Duration::from_secs(3500));
     assert_eq!(queue::counts(&space.segment, queue.cell), (1, 0));
 }
@@ -336,12 +326,12 @@ fn a_tree_in_circles_is_an_error() {
             space.segment.word(at).store(blocks[0], Ordering::Relaxed);
         }
     }
-    let me = me(&space);
-    assert!(queue::until_due(&space, me, &mut patient, queue).is_err());
-    assert!(queue::drop_requeued(&space, me, &mut patient, queue).is_err());
-    assert!(queue::peek(&space, me, &mut patient, queue.cell, Look::at(usize::MAX)).is_err());
+    let _me = me(&space);
+    assert!(queue::until_due(caller(&space), queue).is_err());
+    assert!(queue::drop_requeued(caller(&space), queue).is_err());
+    assert!(queue::peek(caller(&space), queue.cell, Look::at(usize::MAX)).is_err());
     put(&space, queue, &Fresh::Word(1));
     let mut buffer = vec![0; INLINE as usize];
     let row = row(&space, queue);
-    assert!(queue::get(&space, me, &mut patient, queue, row, None, &mut buffer).is_err());
+    assert!(queue::get(caller(&space), queue, row, None, &mut buffer).is_err());
 }

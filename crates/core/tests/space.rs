@@ -8,11 +8,11 @@ use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::layout::superblock;
 use courtyard_core::os::fault;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use stage::{
-    Folder, add, alone, attach, census, get, held, leave, make, me, put, read, take, try_make,
-    try_write, write,
+    Folder, add, alone, attach, caller, census, get, held, leave, make, me, put, read, take,
+    try_make, try_write, write,
 };
 
 #[test]
@@ -113,10 +113,10 @@ fn a_ticket_is_a_reference() {
     let made = make(&space, SCALAR, 0);
     add(&space, made, 42);
 
-    let ticket = directory::send(&space, me(&space), &mut patient, made.object).unwrap();
+    let ticket = directory::send(caller(&space), made.object).unwrap();
     leave(&space, made);
     assert_eq!(held(&space), (1, 1, 2));
-    let receive = || directory::receive(&other, me(&other), &mut patient, made.object, ticket);
+    let receive = || directory::receive(caller(&other), made.object, ticket);
     let row = receive().unwrap();
     assert!(directory::is_member(&other, me(&other), row, made.object));
     assert_eq!(held(&space), (1, 0, 2));
@@ -125,7 +125,7 @@ fn a_ticket_is_a_reference() {
     // A second load takes a reference of its own while the object lives, and none afterwards.
     let second = receive().unwrap();
     for row in [row, second] {
-        directory::leave(&other, me(&other), &mut patient, row).unwrap();
+        directory::leave(caller(&other), row).unwrap();
     }
     assert!(matches!(receive(), Err(Error::NotFound(_))));
     assert_eq!(held(&space), (0, 0, 2));

@@ -6,12 +6,12 @@ use courtyard_core::cell::{self, Writer};
 use courtyard_core::directory;
 use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, End as Side, Item, Key, Table, Want, When};
 use courtyard_core::value::{self, Found, Fresh, Taken};
 use proptest::prelude::*;
-use stage::{End, Folder, alone, attach, census, me, spawn};
+use stage::{End, Folder, alone, attach, caller, census, spawn};
 
 /// What is stored: a word, bytes in the entry, bytes in a block small or large.
 fn bytes(value: u64) -> Vec<u8> {
@@ -26,7 +26,7 @@ fn bytes(value: u64) -> Vec<u8> {
 }
 
 fn make(space: &Space) -> (ObjectId, u64, Table) {
-    let (object, row) = table::create(space, me(space), &mut patient).expect("to create");
+    let (object, row) = table::create(caller(space)).expect("to create");
     let (cell, _, _) = cell::open(&space.segment, object).expect("to open");
     let table = Writer {
         cell,
@@ -50,8 +50,7 @@ fn with_item<T>(space: &Space, number: u64, value: u64, work: impl FnOnce(&Item)
     let parts: &[&[u8]] = &[&bytes];
     let value = match bytes.len() {
         0 => Fresh::Word(value << 3 | 1),
-        _ => value::prepare(space, me(space), &mut patient, value as u8 | 128, parts)
-            .expect("to prepare"),
+        _ => value::prepare(caller(space), value as u8 | 128, parts).expect("to prepare"),
     };
     let original = number.is_multiple_of(3).then_some((9, &b"original"[..]));
     let key = Key {
@@ -67,7 +66,7 @@ fn with_item<T>(space: &Space, number: u64, value: u64, work: impl FnOnce(&Item)
 
 fn store(space: &Space, table: Table, number: u64, value: u64, when: When) -> bool {
     with_item(space, number, value, |item| {
-        table::store(space, me(space), &mut patient, table, item, when).expect("to store")
+        table::store(caller(space), table, item, when).expect("to store")
     })
 }
 
@@ -110,7 +109,7 @@ fn put(model: &mut Model, number: u64, value: u64) {
 }
 
 fn agrees(space: &Space, table: Table, model: &Model) {
-    let count = table::length(space, me(space), &mut patient, table).expect("to count");
+    let count = table::length(caller(space), table).expect("to count");
     assert_eq!(count, model.len() as u64);
     let mut buffer = Vec::new();
     for number in 0..60 {
@@ -119,21 +118,20 @@ fn agrees(space: &Space, table: Table, model: &Model) {
             tag: (number % 2) as u8,
             bytes: &bytes,
         };
-        let (found, _) =
-            table::find(space, me(space), &mut patient, table, &key, &mut buffer).expect("to find");
+        let (found, _) = table::find(caller(space), table, &key, &mut buffer).expect("to find");
         let expected = model.iter().find(|pair| pair.0 == number);
         assert_eq!(found.is_some(), expected.is_some(), "key {number}");
-        let there = table::contains(space, me(space), &mut patient, table, &key);
+        let there = table::contains(caller(space), table, &key);
         assert_eq!(there.expect("to look"), expected.is_some());
         if let (Some(found), Some(expected)) = (found, expected) {
             assert!(is(found, &buffer, expected.1), "value of {number}");
         }
     }
-    let pairs = table::snapshot(space, me(space), &mut patient, table, Want::Items);
+    let pairs = table::snapshot(caller(space), table, Want::Items);
     let pairs = pairs.expect("a snapshot");
     assert_eq!(pairs.len(), model.len());
     for (end, expected) in [(Side::First, model.first()), (Side::Last, model.last())] {
-        let found = table::first(space, me(space), &mut patient, table, Want::Items, end);
+        let found = table::first(caller(space), table, Want::Items, end);
         let (found, _) = found.expect("to look");
         let found = found.iter().next().map(|pair| pair.key.to_vec());
         assert_eq!(found, expected.map(|&(number, _)| key(number)));
@@ -197,7 +195,7 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
         Step::Remove(number) => {
             let (bytes, tag) = keyed(*number);
             let key = Key { tag, bytes: &bytes };
-            let removed = table::remove(space, me(space), &mut patient, table, &key, When::Always);
+            let removed = table::remove(caller(space), table, &key, When::Always);
             let known = model.iter().position(|pair| pair.0 == *number);
             assert_eq!(removed.expect("to remove"), known.is_some());
             known.map(|index| model.remove(index));
@@ -205,7 +203,7 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
         Step::Take(number) => {
             let (bytes, tag) = keyed(*number);
             let key = Key { tag, bytes: &bytes };
-            let taken = table::take(space, me(space), &mut patient, table, &key).expect("to take");
+            let taken = table::take(caller(space), table, &key).expect("to take");
             let known = model.iter().position(|pair| pair.0 == *number);
             assert_eq!(taken.is_some(), known.is_some());
             if let (Some(taken), Some(index)) = (taken, known) {
@@ -214,7 +212,7 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
             }
         }
         Step::Pop(side) => {
-            let popped = table::pop_end(space, me(space), &mut patient, table, *side);
+            let popped = table::pop_end(caller(space), table, *side);
             let popped = popped.expect("to pop");
             let pair = match side {
                 Side::First if model.is_empty() => None,
@@ -230,7 +228,7 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
         Step::Move(number, side) => {
             let (bytes, tag) = keyed(*number);
             let key = Key { tag, bytes: &bytes };
-            let moved = table::move_to_end(space, me(space), &mut patient, table, &key, *side);
+            let moved = table::move_to_end(caller(space), table, &key, *side);
             let known = model.iter().position(|pair| pair.0 == *number);
             assert_eq!(moved.expect("to move"), known.is_some());
             if let Some(index) = known {
@@ -241,18 +239,18 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
         }
         Step::Many(pairs) => {
             let room = pairs.len() as u64;
-            let mut batch = Batch::new(space, me(space), room, false);
+            let mut batch = Batch::new(room, false);
             for &(number, value) in pairs {
                 with_item(space, number, value, |item| {
-                    batch.add(&mut patient, table, item)
+                    batch.add(caller(space), table, item)
                 })
                 .expect("to add");
                 put(model, number, value);
             }
-            assert!(table::store_all(&mut patient, table, &mut batch).expect("to store"));
+            assert!(table::store_all(caller(space), table, &mut batch).expect("to store"));
         }
         Step::Clear => {
-            table::clear(space, me(space), &mut patient, table).expect("to clear");
+            table::clear(caller(space), table).expect("to clear");
             model.clear();
         }
     }
@@ -278,7 +276,7 @@ proptest! {
             agrees(&space, table, &model);
         }
         census(&space);
-        directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+        directory::leave(caller(&space), row).expect("to leave");
         let after = census(&space);
         prop_assert_eq!(after.objects, before.objects);
         // What is left of it stands ready in the magazines.
@@ -299,20 +297,20 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
         assert_eq!(table::count(&space.segment, table.cell), 5000);
         census(&space);
     }
-    let mut batch = Batch::new(&space, me(&space), 3000, false);
+    let mut batch = Batch::new(3000, false);
     for number in 0..3000 {
         with_item(&space, 4100 + number, 1, |item| {
-            batch.add(&mut patient, table, item)
+            batch.add(caller(&space), table, item)
         })
         .expect("to add");
     }
     let version = table::version(&space.segment, table.cell);
-    assert!(table::store_all(&mut patient, table, &mut batch).expect("to store"));
+    assert!(table::store_all(caller(&space), table, &mut batch).expect("to store"));
     assert!(table::version(&space.segment, table.cell) > version);
     drop(batch);
     assert_eq!(table::count(&space.segment, table.cell), 7000);
     census(&space);
-    directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+    directory::leave(caller(&space), row).expect("to leave");
     census(&space);
 }
 
@@ -335,14 +333,7 @@ fn an_index_shrinks_with_what_is_taken_out() {
     }
     let remove = |number| {
         let name = name(number);
-        let removed = table::remove(
-            &space,
-            me(&space),
-            &mut patient,
-            table,
-            &key(&name),
-            When::Always,
-        );
+        let removed = table::remove(caller(&space), table, &key(&name), When::Always);
         assert!(removed.expect("to remove"));
     };
     for round in 0..3 {
@@ -353,7 +344,7 @@ fn an_index_shrinks_with_what_is_taken_out() {
                 original: None,
                 value,
             };
-            let stored = table::store(&space, me(&space), &mut patient, table, &item, When::Always);
+            let stored = table::store(caller(&space), table, &item, When::Always);
             assert!(stored.expect("to store"));
         }
         assert!(slots() >= 8000);
@@ -362,18 +353,18 @@ fn an_index_shrinks_with_what_is_taken_out() {
         match round {
             0 => (7000..8000).for_each(remove),
             1 => (7000..8000).rev().for_each(|number| {
-                let popped = table::pop_end(&space, me(&space), &mut patient, table, Side::Last);
+                let popped = table::pop_end(caller(&space), table, Side::Last);
                 let ((_, bytes), ..) = popped.expect("to pop").expect("a key");
                 assert_eq!(bytes, name(number));
             }),
             _ => {
-                let mut batch = Batch::new(&space, me(&space), 1000, false);
+                let mut batch = Batch::new(1000, false);
                 (7000..8000).for_each(|number| batch.remove(&key(&name(number))));
-                assert!(table::store_all(&mut patient, table, &mut batch).expect("to store"));
+                assert!(table::store_all(caller(&space), table, &mut batch).expect("to store"));
             }
         }
         assert!(slots() <= 256, "{} slots for 40 keys", slots());
-        let keys = table::snapshot(&space, me(&space), &mut patient, table, Want::Keys);
+        let keys = table::snapshot(caller(&space), table, Want::Keys);
         let found: Vec<_> = keys
             .expect("keys")
             .iter()
@@ -412,7 +403,7 @@ fn keys_go_round() {
             original: None,
             value: Fresh::Word(number << 3 | 1),
         };
-        let stored = table::store(&space, me(&space), &mut patient, table, &item, When::Always);
+        let stored = table::store(caller(&space), table, &item, When::Always);
         assert!(stored.expect("to store"));
         order.push_back(number);
         if number < 300 {
@@ -429,9 +420,9 @@ fn keys_go_round() {
             tag: 1,
             bytes: &bytes,
         };
-        let moved = table::move_to_end(&space, me(&space), &mut patient, table, &key, side);
+        let moved = table::move_to_end(caller(&space), table, &key, side);
         assert!(moved.expect("to move"));
-        let popped = table::pop_end(&space, me(&space), &mut patient, table, Side::First);
+        let popped = table::pop_end(caller(&space), table, Side::First);
         let ((_, bytes), ..) = popped.expect("to pop").expect("a key");
         match side {
             Side::First => assert_eq!(bytes, name(middle)),
@@ -442,7 +433,7 @@ fn keys_go_round() {
         }
         most = most.max(slots());
     }
-    let keys = table::snapshot(&space, me(&space), &mut patient, table, Want::Keys).expect("keys");
+    let keys = table::snapshot(caller(&space), table, Want::Keys).expect("keys");
     let found: Vec<_> = keys.iter().map(|pair| pair.key.to_vec()).collect();
     assert_eq!(found, order.into_iter().map(name).collect::<Vec<_>>());
     assert!(most <= 2048, "{most} slots for 300 keys");
@@ -485,15 +476,9 @@ fn processes_write_readers_read_and_one_is_killed() {
                                 let name = key(number);
                                 let tag = (number % 2) as u8;
                                 let key = Key { tag, bytes: &name };
-                                let (found, _) = table::find(
-                                    &space,
-                                    me(&space),
-                                    &mut patient,
-                                    table,
-                                    &key,
-                                    &mut buffer,
-                                )
-                                .expect("to find");
+                                let (found, _) =
+                                    table::find(caller(&space), table, &key, &mut buffer)
+                                        .expect("to find");
                                 if let Some(found) = found {
                                     let whole = (0..5).any(|k| {
                                         let value = number * 5 + k;
@@ -514,15 +499,8 @@ fn processes_write_readers_read_and_one_is_killed() {
                                 let name = key(number);
                                 let tag = (number % 2) as u8;
                                 let key = Key { tag, bytes: &name };
-                                table::remove(
-                                    &space,
-                                    me(&space),
-                                    &mut patient,
-                                    table,
-                                    &key,
-                                    When::Always,
-                                )
-                                .expect("to remove");
+                                table::remove(caller(&space), table, &key, When::Always)
+                                    .expect("to remove");
                             }
                         }
                     }
@@ -546,7 +524,7 @@ fn a_key_of_many_pages_owns_its_value_once() {
     census(&space);
     assert!(store(&space, table, 22, 2, When::Always));
     census(&space);
-    directory::leave(&space, me(&space), &mut patient, row).expect("to leave");
+    directory::leave(caller(&space), row).expect("to leave");
     census(&space);
 }
 
@@ -566,18 +544,11 @@ fn many_large_values_are_taken_beside_a_retired_one() {
         tag: 1,
         bytes: &bytes,
     };
-    let found = table::find(
-        &space,
-        me(&space),
-        &mut patient,
-        table,
-        &name,
-        &mut Vec::new(),
-    );
+    let found = table::find(caller(&space), table, &name, &mut Vec::new());
     let (pinned, _) = found.expect("to find");
     assert!(matches!(pinned, Some(Found::Pinned(_))));
     let start = std::time::Instant::now();
-    let popped = table::pop_end(&space, me(&space), &mut patient, table, Side::Last);
+    let popped = table::pop_end(caller(&space), table, Side::Last);
     drop(popped.expect("to pop"));
     for number in 0..19 {
         let bytes = key(number);
@@ -585,7 +556,7 @@ fn many_large_values_are_taken_beside_a_retired_one() {
             tag: (number % 2) as u8,
             bytes: &bytes,
         };
-        let taken = table::take(&space, me(&space), &mut patient, table, &name);
+        let taken = table::take(caller(&space), table, &name);
         assert!(is_taken(
             &space,
             taken.expect("to take").expect("a value"),

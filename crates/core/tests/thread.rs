@@ -8,11 +8,12 @@ use courtyard_core::holding::Row;
 use courtyard_core::lock::Waiter;
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
 use courtyard_core::semaphore::{self, User};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::{AtomicU64, Ordering};
 use courtyard_core::{directory, fork, mutex};
 use stage::{
-    Folder, Made, add, alone, attach, get, held, leave, make, me, prove, put, read, take, try_write,
+    Folder, Made, add, alone, attach, caller, get, held, leave, make, me, prove, put, read, take,
+    try_write,
 };
 
 const THREADS: u64 = 4;
@@ -50,7 +51,7 @@ fn sums() {
             add(space, made, 1);
             while cell::enter(&space.segment, me(space), writer, 0).unwrap() != Entered::Yes {
                 let mut waiter = Waiter::new(&space.segment, locked.base);
-                patient(&mut |limit| space.stand_slice(&mut waiter, limit)).unwrap();
+                unlimited(&mut |limit| space.wait_slice(&mut waiter, limit)).unwrap();
             }
             let word = space.segment.word(locked.base + cell::DATA);
             word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -95,8 +96,8 @@ fn objects_come_and_go() {
     together(&space, |space, thread| {
         for turn in 0..TURNS / 2 {
             let made = make(space, BYTES, [10, 700, 20_000][turn as usize % 3]);
-            let ticket = directory::send(space, me(space), &mut patient, kept.object).unwrap();
-            let row = directory::receive(space, me(space), &mut patient, kept.object, ticket);
+            let ticket = directory::send(caller(space), kept.object).unwrap();
+            let row = directory::receive(caller(space), kept.object, ticket);
             leave(space, made);
             let row = row.unwrap();
             leave(space, Made { row, ..kept });
@@ -117,34 +118,24 @@ fn items_and_permits() {
     let folder = Folder::new();
     let space = folder.space();
     let length = cell::least(SEMAPHORE);
-    let permits = cell::create(
-        &space,
-        me(&space),
-        &mut patient,
-        SEMAPHORE,
-        length,
-        |cell| {
-            semaphore::fill(&space.segment, cell, 2, None);
-        },
-    );
+    let permits = cell::create(caller(&space), SEMAPHORE, length, |cell| {
+        semaphore::fill(&space.segment, cell, 2, None);
+    });
     let (permits, permit_row) = permits.unwrap();
     let (semaphore, ..) = cell::open(&space.segment, permits).unwrap();
-    let made = queue::create(&space, me(&space), &mut patient, 50, Order::Fifo);
+    let made = queue::create(caller(&space), 50, Order::Fifo);
     let (items, item_row) = made.unwrap();
     let (ring, ..) = cell::open(&space.segment, items).unwrap();
     let lock = make(&space, cell::MUTEX, 0);
     let (put, got) = (AtomicU64::new(0), AtomicU64::new(0));
     together(&space, |space, thread| {
-        let (me, patience) = (me(space), &mut patient);
+        let caller = caller(space);
         let queue = Queue {
             cell: ring,
             object: items,
         };
-        let (counted, own) = (
-            Row::reserve(space, me, patience).unwrap(),
-            Row::reserve(space, me, patience).unwrap(),
-        );
-        queue::enroll(space, me, patience, queue, counted).unwrap();
+        let (counted, own) = (Row::reserve(caller).unwrap(), Row::reserve(caller).unwrap());
+        queue::enroll(caller, queue, counted).unwrap();
         let user = User {
             cell: semaphore,
             object: permits,
@@ -157,12 +148,10 @@ fn items_and_permits() {
             let parts = [&bytes[..]];
             let fresh = match turn % 3 {
                 0 => Fresh::Word(number << 3 | 1),
-                _ if bytes.len() > INLINE as usize => {
-                    queue::prepare(space, me, patience, 18, &parts).unwrap()
-                }
+                _ if bytes.len() > INLINE as usize => queue::prepare(caller, 18, &parts).unwrap(),
                 _ => Fresh::Bytes(18, &parts),
             };
-            while queue::put(space, me, patience, queue, &fresh).unwrap() == Put::Full {
+            while queue::put(caller, queue, &fresh).unwrap() == Put::Full {
                 if take_one(space, queue, counted, &mut buffer) {
                     got.fetch_add(1, Ordering::Relaxed);
                 }
@@ -171,10 +160,10 @@ fn items_and_permits() {
             if turn % 2 == 0 && take_one(space, queue, counted, &mut buffer) {
                 got.fetch_add(1, Ordering::Relaxed);
             }
-            if semaphore::try_acquire(space, me, patience, user).unwrap() {
-                assert!(semaphore::release(space, me, patience, user, 1).unwrap());
+            if semaphore::try_acquire(caller, user).unwrap() {
+                assert!(semaphore::release(caller, user, 1).unwrap());
             }
-            if mutex::try_acquire(&space.segment, me, lock.base, 0).unwrap() {
+            if mutex::try_acquire(&space.segment, me(space), lock.base, 0).unwrap() {
                 assert!(mutex::release(&space.segment, lock.base));
             }
         }
@@ -186,17 +175,17 @@ fn items_and_permits() {
     assert_eq!(semaphore::value(&space.segment, semaphore), 2);
     held(&space); // the block of an item that is gone would be found here
     for row in [permit_row, item_row, lock.row] {
-        directory::leave(&space, me(&space), &mut patient, row).unwrap();
+        directory::leave(caller(&space), row).unwrap();
     }
     assert_eq!(held(&space).0, 0);
 }
 
 /// Takes an item and calls it done.
 fn take_one(space: &Space, queue: Queue, row: Row, buffer: &mut [u8]) -> bool {
-    let (me, patience) = (me(space), &mut patient);
-    let got = queue::get(space, me, patience, queue, row, None, buffer).unwrap();
+    let caller = caller(space);
+    let got = queue::get(caller, queue, row, None, buffer).unwrap();
     if let Some(Got::Block(block)) = &got {
         queue::contents(&space.segment, block.payload()).unwrap();
     }
-    got.is_some() && queue::task_done(space, me, patience, queue, row).unwrap()
+    got.is_some() && queue::task_done(caller, queue, row).unwrap()
 }

@@ -56,8 +56,8 @@ impl From<&Error> for Outcome {
     }
 }
 
-/// Slices that are stood at held locks, in all: in a mutated file they may name the living.
-const PATIENCE: u32 = 3;
+/// Slices of waiting for held locks, in all: in a mutated file they may name the living.
+const SLICES: u32 = 3;
 
 pub struct Session<'a> {
     pub space: &'a Space,
@@ -74,20 +74,20 @@ pub struct Session<'a> {
 
 /// Runs an operation; None if it failed, which is noted.
 macro_rules! tried {
-    ($session:expr, |$patience:ident| $work:expr) => {{
-        let mut left = $session.slices;
-        let result = {
-            let $patience: courtyard_core::space::Patience = &mut |slice| {
-                if left == 0 {
-                    return Err(courtyard_core::error::Error::Interrupted);
-                }
-                let stood = slice(courtyard_core::lock::PROBE)?;
-                left -= u32::from(stood == courtyard_core::lock::Stood::TimedOut);
-                Ok(())
-            };
-            $work
+    ($session:expr, |$caller:ident| $work:expr) => {{
+        let left = std::cell::Cell::new($session.slices);
+        let wait = |slice: courtyard_core::space::Slice| {
+            if left.get() == 0 {
+                return Err(courtyard_core::error::Error::Interrupted);
+            }
+            let outcome = slice(courtyard_core::lock::PROBE)?;
+            let is_over = outcome == courtyard_core::lock::WaitOutcome::TimedOut;
+            left.set(left.get() - u32::from(is_over));
+            Ok(())
         };
-        $session.slices = left;
+        let $caller = courtyard_core::space::Caller::new($session.space, $session.me, &wait);
+        let result = $work;
+        $session.slices = left.get();
         $session.note(result)
     }};
 }
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
             space,
             me,
             worst: Outcome::Sound,
-            slices: PATIENCE,
+            slices: SLICES,
             end: Instant::now() + Duration::from_secs(2),
             first: true,
             tell: false,
@@ -137,11 +137,9 @@ impl<'a> Session<'a> {
 
     /// Receives an object, uses it and leaves it; a new pickle keeps it for the next session.
     fn use_object(&mut self, known: &mut Known, keep: bool) {
-        let (space, me) = (self.space, self.me);
-        let got = tried!(self, |patience| directory::receive(
-            space,
-            me,
-            patience,
+        let (space, _me) = (self.space, self.me);
+        let got = tried!(self, |caller| directory::receive(
+            caller,
             known.object,
             known.ticket
         ));
@@ -152,13 +150,11 @@ impl<'a> Session<'a> {
         }
         if keep && !self.is_stuck() {
             let object = known.object;
-            let sent = tried!(self, |patience| directory::send(
-                space, me, patience, object
-            ));
+            let sent = tried!(self, |caller| directory::send(caller, object));
             known.ticket = sent.unwrap_or(Ticket::NONE);
         }
         if !self.is_stuck() {
-            tried!(self, |patience| directory::leave(space, me, patience, row));
+            tried!(self, |caller| directory::leave(caller, row));
         }
     }
 
@@ -190,24 +186,17 @@ impl<'a> Session<'a> {
             "a scalar",
             word.load(Ordering::Acquire).to_ne_bytes() == holds,
         );
-        tried!(self, |patience| cell::change(
-            space,
-            me,
-            patience,
-            writer,
-            || word.fetch_add(1, Ordering::AcqRel)
-        ));
+        tried!(self, |caller| cell::change(caller, writer, || word
+            .fetch_add(1, Ordering::AcqRel)));
         let add = || word.fetch_add(1, Ordering::AcqRel);
         // SAFETY: this process has one thread.
         unsafe { cell::change_alone(&space.segment, me, writer.cell, true, add) };
     }
 
     fn use_bytes(&mut self, writer: Writer, length: u64, holds: &[u8]) {
-        let (space, me) = (self.space, self.me);
+        let (space, _me) = (self.space, self.me);
         let mut bytes = vec![0; length.min(100_000) as usize];
-        let read = tried!(self, |patience| cell::read_bytes(
-            space, me, patience, writer, &mut bytes
-        ));
+        let read = tried!(self, |caller| cell::read_bytes(caller, writer, &mut bytes));
         if read.is_some() {
             self.compare("some bytes", bytes == holds);
         }
@@ -225,20 +214,18 @@ impl<'a> Session<'a> {
         for pieces in pieces {
             let part = &bytes[..(pieces.length * pieces.count) as usize];
             if !part.is_empty() && !self.is_stuck() {
-                tried!(self, |patience| cell::write_pieces(
-                    space, me, patience, writer, pieces, part, None
+                tried!(self, |caller| cell::write_pieces(
+                    caller, writer, pieces, part, None
                 ));
             }
         }
         let (middle, part) = (there / 3, &mut bytes[(there / 3) as usize..]);
-        tried!(self, |patience| cell::read_range(
-            space, me, patience, writer, middle, part
+        tried!(self, |caller| cell::read_range(
+            caller, writer, middle, part
         ));
         cell::touch(&space.segment, writer.cell);
-        tried!(self, |patience| cell::write_bytes(
-            space,
-            me,
-            patience,
+        tried!(self, |caller| cell::write_bytes(
+            caller,
             writer,
             0,
             &bytes,
@@ -247,8 +234,8 @@ impl<'a> Session<'a> {
     }
 
     fn use_stored(&mut self, writer: Writer, holds: &[u8]) {
-        let (space, me) = (self.space, self.me);
-        let loaded = tried!(self, |patience| cell::load(space, me, patience, writer));
+        let (_space, _me) = (self.space, self.me);
+        let loaded = tried!(self, |caller| cell::load(caller, writer));
         if let Some((stored, _)) = &loaded {
             let same = match stored {
                 Stored::Word(word) => *word == 1 && holds.is_empty(),
@@ -264,19 +251,11 @@ impl<'a> Session<'a> {
             let bytes = vec![5; length];
             let fresh = match length {
                 0 => Some(Fresh::Word(1)),
-                _ => tried!(self, |patience| cell::prepare(
-                    space,
-                    me,
-                    patience,
-                    18,
-                    &[&bytes]
-                )),
+                _ => tried!(self, |caller| cell::prepare(caller, 18, &[&bytes])),
             };
             let Some(fresh) = fresh else { continue };
             let expected = token.filter(|_| length == 40);
-            tried!(self, |patience| cell::store(
-                space, me, patience, writer, &fresh, expected
-            ));
+            tried!(self, |caller| cell::store(caller, writer, &fresh, expected));
         }
     }
 
@@ -292,12 +271,12 @@ impl<'a> Session<'a> {
         }
         let short = Duration::from_millis(1);
         let mut waiter = Waiter::new(&space.segment, writer.cell);
-        self.note(space.stand_slice(&mut waiter, short));
+        self.note(space.wait_slice(&mut waiter, short));
     }
 
     /// New objects beside the old ones, sent and received.
     fn make(&mut self) {
-        let (space, me) = (self.space, self.me);
+        let (_space, _me) = (self.space, self.me);
         let sorts = [
             (SCALAR, 0),
             (BYTES, 500),
@@ -314,18 +293,9 @@ impl<'a> Session<'a> {
             if self.is_stuck() {
                 return;
             }
-            let made = tried!(self, |patience| cell::create(
-                space,
-                me,
-                patience,
-                kind,
-                length,
-                |_| {}
-            ));
+            let made = tried!(self, |caller| cell::create(caller, kind, length, |_| {}));
             let Some((object, row)) = made else { continue };
-            let ticket = tried!(self, |patience| directory::send(
-                space, me, patience, object
-            ));
+            let ticket = tried!(self, |caller| directory::send(caller, object));
             let holds = match kind {
                 SCALAR => vec![0; 8],
                 BYTES => vec![0; length as usize],
@@ -342,7 +312,7 @@ impl<'a> Session<'a> {
             self.first &= kind != STORED;
             self.use_object(&mut known, false);
             self.first = first;
-            tried!(self, |patience| directory::leave(space, me, patience, row));
+            tried!(self, |caller| directory::leave(caller, row));
         }
         if !self.is_stuck() {
             self.make_table();
@@ -359,8 +329,8 @@ impl<'a> Session<'a> {
 
     fn check(&mut self) {
         let space = self.space;
-        tried!(self, |patience| check::check(space, patience));
-        tried!(self, |patience| inspect::view(space, patience, None));
+        tried!(self, |caller| check::check(space, caller.wait));
+        tried!(self, |caller| inspect::view(space, caller.wait, None));
     }
 }
 

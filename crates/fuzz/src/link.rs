@@ -2,13 +2,13 @@
 //! done with them, `table` does.
 
 use crate::mutation::Draft;
-use crate::state::{Known, death, deaths, known_as, me};
+use crate::state::{Known, caller, death, deaths, known_as};
 use crate::table::{self, die};
 use courtyard_core::cell::{self, SCALAR, TABLE};
 use courtyard_core::error::Result;
 use courtyard_core::layout::{WORD, block, kind, superblock};
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Patience, Space, patient};
+use courtyard_core::space::{Caller, Space};
 use courtyard_core::table::Table;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, link, table as keys};
@@ -16,30 +16,25 @@ use courtyard_core::{directory, link, table as keys};
 /// Bytes of the values: in a block small or large.
 const LENGTHS: [usize; 3] = [10, 3000, 40_000];
 
-fn linked<'a>(
-    space: &'a Space,
-    patience: Patience,
-    objects: &[ObjectId],
-    number: u64,
-) -> Result<Unfinished<'a>> {
+fn linked<'a>(caller: Caller<'a, '_>, objects: &[ObjectId], number: u64) -> Result<Unfinished<'a>> {
     let bytes = vec![5; LENGTHS[number as usize % LENGTHS.len()]];
-    link::prepare(space, space.participant()?, patience, objects, &[&bytes])
+    link::prepare(caller, objects, &[&bytes])
 }
 
 /// A new object that nobody holds but what it is given to.
 fn entrust(space: &Space, table: Table, number: u64, others: &[ObjectId]) {
-    let made = cell::create(space, me(space), &mut patient, SCALAR, 0, |_| {});
+    let made = cell::create(caller(space), SCALAR, 0, |_| {});
     let (object, row) = made.expect("an object");
     let objects = [&[object], others].concat();
-    let own = linked(space, &mut patient, &objects, number).expect("a value");
+    let own = linked(caller(space), &objects, number).expect("a value");
     table::put(space, table, number, own);
-    directory::leave(space, me(space), &mut patient, row).expect("left");
+    directory::leave(caller(space), row).expect("left");
 }
 
 /// A table with so many values, each of which keeps an object, the table itself, and another thing
 /// many times.
 fn filled(space: &Space, count: u64) -> Known {
-    let made = keys::create(space, me(space), &mut patient);
+    let made = keys::create(caller(space));
     let (object, _) = made.expect("a table");
     let known = known_as(space, object, TABLE, vec![count as u8]);
     for number in 0..count {
@@ -54,7 +49,7 @@ pub fn kept(space: &Space) -> Vec<Known> {
     let all = [filled(space, 3), filled(space, 50)];
     let object = all[0].object;
     let leaver = move |space: &Space| {
-        let own = linked(space, &mut patient, &[object; 50], 1);
+        let own = linked(caller(space), &[object; 50], 1);
         std::mem::forget(own.expect("a value"));
     };
     deaths(space, vec![death(leaver)]);
@@ -74,7 +69,7 @@ pub fn doomed(space: &Space) -> Vec<Known> {
                 entrust(space, table, number, &[kept; 5]);
             }
             arm();
-            keys::clear(space, me(space), &mut patient, table).expect("cleared");
+            keys::clear(caller(space), table).expect("cleared");
         },
     );
     all.into()

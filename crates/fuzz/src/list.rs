@@ -2,14 +2,14 @@
 
 use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
-use crate::state::{Death, Known, death, deaths, known_as, me};
+use crate::state::{Death, Known, caller, death, deaths, known_as};
 use courtyard_core::cell::{self, LIST, Writer};
 use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::error::Result;
 use courtyard_core::inside::crash;
 use courtyard_core::layout::{UNIT, WORD, block, kind, superblock};
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
-use courtyard_core::space::{Patience, Space, patient};
+use courtyard_core::space::{Caller, Space};
 use courtyard_core::value::{self, Fresh};
 use std::cell::Cell;
 
@@ -36,41 +36,33 @@ fn list_of(space: &Space, known: &Known) -> List {
 }
 
 /// Makes a value of the length whose turn it is, for `work`.
-fn with_value<T>(
-    space: &Space,
-    patience: Patience,
-    number: u64,
-    work: impl FnOnce(Patience, &Fresh) -> Result<T>,
-) -> Result<T> {
+fn with_value<T>(caller: Caller, number: u64, work: impl FnOnce(&Fresh) -> Result<T>) -> Result<T> {
     let bytes = vec![5; LENGTHS[number as usize % LENGTHS.len()]];
     let parts: &[&[u8]] = &[&bytes];
     let fresh = match bytes.len() {
         0 => Fresh::Word(number << 3 | 1),
-        _ => value::prepare(space, space.participant()?, &mut *patience, KIND, parts)?,
+        _ => value::prepare(caller, KIND, parts)?,
     };
-    work(patience, &fresh)
+    work(&fresh)
 }
 
-fn push(space: &Space, patience: Patience, list: List, end: End, number: u64) -> Result<bool> {
-    with_value(space, patience, number, |patience, fresh| {
-        let me = space.participant()?;
-        list::push(space, me, patience, list, end, fresh, None)
+fn push(caller: Caller, list: List, end: End, number: u64) -> Result<bool> {
+    with_value(caller, number, |fresh| {
+        list::push(caller, list, end, fresh, None)
     })
 }
 
-fn batch<'a>(space: &'a Space, patience: Patience, count: u64) -> Result<Batch<'a>> {
-    let mut batch = Batch::new(space, space.participant()?, count);
+fn batch<'a>(caller: Caller<'a, '_>, count: u64) -> Result<Batch<'a>> {
+    let mut batch = Batch::new(count);
     for number in 0..count {
-        with_value(space, &mut *patience, number, |patience, fresh| {
-            batch.add(patience, fresh)
-        })?;
+        with_value(caller, number, |fresh| batch.add(caller, fresh))?;
     }
     Ok(batch)
 }
 
 /// A list of this many, whose ring went round a little.
 fn filled(space: &Space, count: u64, most: Option<u64>) -> Known {
-    let made = list::create(space, me(space), &mut patient, most);
+    let made = list::create(caller(space), most);
     let (object, _) = made.expect("a list");
     let known = known_as(space, object, LIST, vec![count as u8]);
     let list = list_of(space, &known);
@@ -80,7 +72,7 @@ fn filled(space: &Space, count: u64, most: Option<u64>) -> Known {
         } else {
             End::Last
         };
-        push(space, &mut patient, list, end, number).expect("pushed");
+        push(caller(space), list, end, number).expect("pushed");
     }
     known
 }
@@ -95,7 +87,7 @@ pub fn elements(space: &Space) -> Vec<Known> {
         filled(space, MOST, Some(MOST)),
     ];
     let leaver = |space: &Space| {
-        std::mem::forget(batch(space, &mut patient, 9).expect("a batch"));
+        std::mem::forget(batch(caller(space), 9).expect("a batch"));
     };
     deaths(space, vec![death(leaver)]);
     all
@@ -122,15 +114,15 @@ fn die(
     deaths(space, vec![death]);
 }
 
-fn rebuild(space: &Space, patience: Patience, list: List) -> Result<bool> {
-    let batch = batch(space, &mut *patience, 7)?;
-    let token = list::look(space, space.participant()?, &mut *patience, list)?;
+fn rebuild(caller: Caller, list: List) -> Result<bool> {
+    let batch = batch(caller, 7)?;
+    let token = list::look(caller, list)?;
     let half = token.count / 2;
     let pieces = [
         Piece::old(half, token.count - half).reversed(),
         Piece::new(0, 7),
     ];
-    list::rebuild(patience, list, token, &batch, &pieces)
+    list::rebuild(caller, list, token, &batch, &pieces)
 }
 
 /// The ring was exchanged, and who did it died with what was dropped in his hands.
@@ -138,7 +130,7 @@ pub fn exchanged(space: &Space) -> Vec<Known> {
     let all = [filled(space, 30, None), filled(space, 40, None)];
     die(space, &all[1], ("list.rebuilt", 0), |space, list, arm| {
         arm();
-        rebuild(space, &mut patient, list).expect("rebuilt");
+        rebuild(caller(space), list).expect("rebuilt");
     });
     let (first, second) = (all[0].clone(), all[1].clone());
     vec![
@@ -160,10 +152,10 @@ pub fn doomed(space: &Space) -> Vec<Known> {
         ("journal.applied", 9),
         |space, list, arm| {
             for number in 0..60 {
-                push(space, &mut patient, list, End::Last, number).expect("pushed");
+                push(caller(space), list, End::Last, number).expect("pushed");
             }
             arm();
-            list::clear(space, me(space), &mut patient, list).expect("cleared");
+            list::clear(caller(space), list).expect("cleared");
         },
     );
     let emptied = Known {
@@ -176,15 +168,13 @@ pub fn doomed(space: &Space) -> Vec<Known> {
 impl Session<'_> {
     /// Everything that is done with elements.
     pub fn use_list(&mut self, cell: u64, holds: &[u8]) {
-        let (space, me, list) = (self.space, self.me, writer(cell));
+        let (space, _me, list) = (self.space, self.me, writer(cell));
         let all = |count| Places {
             first: 0,
             step: 1,
             count,
         };
-        let found = tried!(self, |patience| list::snapshot(
-            space, me, patience, list, &all
-        ));
+        let found = tried!(self, |caller| list::snapshot(caller, list, &all));
         if let (Some((found, token)), Some(&count)) = (found, holds.first()) {
             self.compare("the elements of a list", found.len() == usize::from(count));
             self.compare("how many a list has", token.count == u64::from(count));
@@ -194,14 +184,7 @@ impl Session<'_> {
                 return;
             }
             let mut buffer = Vec::new();
-            tried!(self, |patience| list::get(
-                space,
-                me,
-                patience,
-                list,
-                index,
-                &mut buffer
-            ));
+            tried!(self, |caller| list::get(caller, list, index, &mut buffer));
             list::peek(&space.segment, cell, index);
         }
         self.change_list(list);
@@ -218,17 +201,14 @@ impl Session<'_> {
             } else {
                 End::Last
             };
-            tried!(self, |patience| push(space, patience, list, end, number));
+            tried!(self, |caller| push(caller, list, end, number));
             // SAFETY: this process has one thread.
             unsafe { list::append_alone(&space.segment, me, list, end, 9) };
             // SAFETY: as above.
             unsafe { list::set_alone(&space.segment, me, list, number as i64, 17) };
-            tried!(self, |patience| with_value(
-                space,
-                patience,
-                number + 1,
-                |patience, fresh| list::set(space, me, patience, list, -2, fresh)
-            ));
+            tried!(self, |caller| with_value(caller, number + 1, |fresh| {
+                list::set(caller, list, -2, fresh)
+            }));
         }
         for number in 0..6 {
             if self.is_stuck() {
@@ -241,53 +221,39 @@ impl Session<'_> {
             };
             // SAFETY: as above.
             unsafe { list::pop_alone(&space.segment, me, list, end) };
-            tried!(self, |patience| list::pop(space, me, patience, list, end)
-                .map(drop));
+            tried!(self, |caller| list::pop(caller, list, end).map(drop));
             let steps = [1, -2, 1000][number as usize % 3];
-            tried!(self, |patience| list::rotate(
-                space, me, patience, list, steps
-            ));
+            tried!(self, |caller| list::rotate(caller, list, steps));
         }
         for end in [End::First, End::Last] {
             if self.is_stuck() {
                 return;
             }
-            let many = tried!(self, |patience| batch(space, patience, 9));
+            let many = tried!(self, |caller| batch(caller, 9));
             if let Some(many) = many {
                 let most = list::most(&space.segment, list.cell);
-                tried!(self, |patience| list::extend(
-                    patience, list, end, &many, most
-                ));
+                tried!(self, |caller| list::extend(caller, list, end, &many, most));
                 let most = most.map(|most| most / 2);
-                tried!(self, |patience| list::bound(
-                    space, me, patience, list, most
-                ));
+                tried!(self, |caller| list::bound(caller, list, most));
             }
         }
         if !self.is_stuck() {
-            tried!(self, |patience| rebuild(space, patience, list));
+            tried!(self, |caller| rebuild(caller, list));
         }
         if !self.first && !self.is_stuck() {
-            tried!(self, |patience| list::clear(space, me, patience, list));
+            tried!(self, |caller| list::clear(caller, list));
         }
     }
 
     /// A new list beside the old ones.
     pub fn make_list(&mut self) {
-        let (space, me) = (self.space, self.me);
-        let made = tried!(self, |patience| list::create(
-            space,
-            me,
-            patience,
-            Some(MOST)
-        ));
+        let (space, _me) = (self.space, self.me);
+        let made = tried!(self, |caller| list::create(caller, Some(MOST)));
         let Some((object, row)) = made else { return };
         if let Some((cell, ..)) = self.note(cell::open(&space.segment, object)) {
             self.use_list(cell, &[0]);
         }
-        tried!(self, |patience| courtyard_core::directory::leave(
-            space, me, patience, row
-        ));
+        tried!(self, |caller| courtyard_core::directory::leave(caller, row));
     }
 }
 

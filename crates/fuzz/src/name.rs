@@ -2,13 +2,13 @@
 
 use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
-use crate::state::{Death, Known, deaths, me};
+use crate::state::{Death, Known, caller, deaths};
 use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::directory::{self, NAME_ROW, OBJECT_ROW, Ticket};
 use courtyard_core::inside::rows;
 use courtyard_core::layout::{FIRST_ROWS, WORD, block, superblock};
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use std::cell::Cell;
 
@@ -39,23 +39,15 @@ fn description(number: u64) -> Vec<u8> {
 }
 
 fn named(space: &Space, number: u64, companion: Option<ObjectId>) -> Known {
-    let made = cell::create(space, me(space), &mut patient, SCALAR, 0, |_| {});
+    let made = cell::create(caller(space), SCALAR, 0, |_| {});
     let (object, row) = made.expect("an object");
     let (at, ..) = cell::open(&space.segment, object).expect("the cell");
     let word = space.segment.word(at + cell::DATA);
     word.store(number, Ordering::Release);
     let (name, description) = (name(number), description(number));
-    let bound = directory::bind(
-        space,
-        me(space),
-        &mut patient,
-        &name,
-        &description,
-        object,
-        companion,
-    );
+    let bound = directory::bind(caller(space), &name, &description, object, companion);
     assert!(bound.expect("named"));
-    directory::leave(space, me(space), &mut patient, row).expect("left");
+    directory::leave(caller(space), row).expect("left");
     Known {
         object,
         kind: SCALAR,
@@ -72,7 +64,7 @@ pub fn names(space: &Space) -> Vec<Known> {
         all.push(named(space, number, companion.map(|known| known.object)));
     }
     for number in (0..COUNT).step_by(7) {
-        let gone = directory::unbind(space, me(space), &mut patient, &name(number));
+        let gone = directory::unbind(caller(space), &name(number));
         assert!(gone.expect("deleted"));
     }
     let kept = all.into_iter().enumerate().filter(|(at, _)| at % 7 != 0);
@@ -95,7 +87,7 @@ pub fn halves(space: &Space) -> Vec<Known> {
         }
     };
     let unbind = |space: &Space, number| {
-        let gone = directory::unbind(space, me(space), &mut patient, &name(number));
+        let gone = directory::unbind(caller(space), &name(number));
         assert!(gone.expect("deleted"));
     };
     let bind = |space: &Space, number| drop(named(space, number, None));
@@ -161,38 +153,28 @@ pub fn spoil(draft: &mut Draft) {
 impl Session<'_> {
     /// Finds, lists, gives and deletes names.
     pub fn use_names(&mut self, number: u64) {
-        let (space, me) = (self.space, self.me);
-        tried!(self, |patience| directory::names(space, me, patience));
+        let (_space, _me) = (self.space, self.me);
+        tried!(self, |caller| directory::names(caller));
         let name = name(number);
-        let found = tried!(self, |patience| directory::lookup(
-            space, me, patience, &name
-        ));
+        let found = tried!(self, |caller| directory::lookup(caller, &name));
         if let Some(Some(found)) = found {
             self.compare("a description", found.description == description(number));
             let (object, none) = (found.object, Ticket::NONE);
-            let row = tried!(self, |patience| directory::receive(
-                space, me, patience, object, none
-            ));
+            let row = tried!(self, |caller| directory::receive(caller, object, none));
             if let Some(row) = row {
-                tried!(self, |patience| directory::name_of(
-                    space, me, patience, object
-                ));
-                tried!(self, |patience| directory::bind(
-                    space,
-                    me,
-                    patience,
+                tried!(self, |caller| directory::name_of(caller, object));
+                tried!(self, |caller| directory::bind(
+                    caller,
                     "another",
                     b"",
                     object,
                     Some(object)
                 ));
-                tried!(self, |patience| directory::leave(space, me, patience, row));
+                tried!(self, |caller| directory::leave(caller, row));
             }
         }
         if !self.is_stuck() {
-            tried!(self, |patience| directory::unbind(
-                space, me, patience, &name
-            ));
+            tried!(self, |caller| directory::unbind(caller, &name));
         }
     }
 }

@@ -37,8 +37,8 @@ impl Session<'_> {
             RMUTEX => self.use_recursive(cell),
             FLAG => self.use_flag(cell),
             SEMAPHORE | CONDITION | BARRIER | QUEUE => {
-                let (space, me) = (self.space, self.me);
-                let row = tried!(self, |patience| Row::reserve(space, me, patience));
+                let (_space, me) = (self.space, self.me);
+                let row = tried!(self, |caller| Row::reserve(caller));
                 let Some(row) = row else { return };
                 match kind {
                     SEMAPHORE => self.use_semaphore(User { cell, object, row }),
@@ -79,10 +79,10 @@ impl Session<'_> {
     }
 
     fn use_flag(&mut self, cell: u64) {
-        let (space, me) = (self.space, self.me);
+        let (space, _me) = (self.space, self.me);
         let before = flag::word(&space.segment, cell);
         for on in [true, false, true] {
-            tried!(self, |patience| flag::change(space, me, patience, cell, on));
+            tried!(self, |caller| flag::change(caller, cell, on));
         }
         flag::was_set(before, flag::word(&space.segment, cell));
     }
@@ -92,73 +92,52 @@ impl Session<'_> {
         semaphore::limit(&space.segment, user.cell);
         semaphore::is_recovered(&space.segment, user.row);
         for _ in 0..2 {
-            tried!(self, |patience| semaphore::try_acquire(
-                space, me, patience, user
-            ));
+            tried!(self, |caller| semaphore::try_acquire(caller, user));
         }
         // SAFETY: this process has one thread.
         let alone = unsafe { semaphore::acquire_alone(&space.segment, me, user) };
         // SAFETY: as above.
         let released = alone && unsafe { semaphore::release_alone(&space.segment, me, user) };
         for count in [1, 1, u64::from(alone && !released)] {
-            tried!(self, |patience| semaphore::release(
-                space, me, patience, user, count
-            ));
+            tried!(self, |caller| semaphore::release(caller, user, count));
         }
     }
 
     fn use_condition(&mut self, waiter: Waiter) {
-        let (space, me) = (self.space, self.me);
+        let (space, _me) = (self.space, self.me);
         condition::waiting(&space.segment, waiter.cell);
-        tried!(self, |patience| condition::enter(
-            space, me, patience, waiter
-        ));
+        tried!(self, |caller| condition::enter(caller, waiter));
         for count in [0, 1, u64::MAX] {
             let cell = waiter.cell;
-            tried!(self, |patience| condition::notify(
-                space, me, patience, cell, count
-            ));
+            tried!(self, |caller| condition::notify(caller, cell, count));
         }
-        tried!(self, |patience| condition::try_take(
-            space, me, patience, waiter
-        ));
-        tried!(self, |patience| condition::leave(
-            space, me, patience, waiter
-        ));
+        tried!(self, |caller| condition::try_take(caller, waiter));
+        tried!(self, |caller| condition::leave(caller, waiter));
     }
 
     fn use_barrier(&mut self, party: Party) {
-        let (space, me, cell) = (self.space, self.me, party.cell);
+        let (space, _me, cell) = (self.space, self.me, party.cell);
         barrier::waiting(&space.segment, cell);
         barrier::parties(&space.segment, cell);
-        tried!(self, |patience| barrier::join(space, me, patience, party));
+        tried!(self, |caller| barrier::join(caller, party));
         for (from, to) in [
             (ACTING, DRAINING),
             (FILLING, BROKEN),
             (barrier::phase(&space.segment, cell), FILLING),
         ] {
-            tried!(self, |patience| barrier::advance(
-                space,
-                me,
-                patience,
-                cell,
-                &[from],
-                to
-            ));
+            tried!(self, |caller| barrier::advance(caller, cell, &[from], to));
         }
-        tried!(self, |patience| barrier::leave(space, me, patience, party));
-        tried!(self, |patience| barrier::reset(space, me, patience, cell));
+        tried!(self, |caller| barrier::leave(caller, party));
+        tried!(self, |caller| barrier::reset(caller, cell));
     }
 
     fn use_queue(&mut self, queue: Queue, order: Order, row: Row) {
-        let (space, me, cell) = (self.space, self.me, queue.cell);
+        let (space, _me, cell) = (self.space, self.me, queue.cell);
         let segment = &space.segment;
         queue::counts(segment, cell);
         queue::unfinished(segment, cell);
         queue::is_closing(segment, cell);
-        let enrolled = tried!(self, |patience| queue::enroll(
-            space, me, patience, queue, row
-        ));
+        let enrolled = tried!(self, |caller| queue::enroll(caller, queue, row));
         if enrolled.is_none() {
             return;
         }
@@ -171,19 +150,13 @@ impl Session<'_> {
             if self.is_stuck() || !self.get(queue, order, row) {
                 break;
             }
-            tried!(self, |patience| queue::task_done(
-                space, me, patience, queue, row
-            ));
+            tried!(self, |caller| queue::task_done(caller, queue, row));
         }
         if !self.is_stuck() {
             self.lease(queue, order);
             let maximum = queue::maximum(segment, cell);
-            tried!(self, |patience| queue::set_maximum(
-                space, me, patience, queue, maximum
-            ));
-            tried!(self, |patience| queue::withdraw(
-                space, me, patience, queue, row
-            ));
+            tried!(self, |caller| queue::set_maximum(caller, queue, maximum));
+            tried!(self, |caller| queue::withdraw(caller, queue, row));
         }
     }
 
@@ -194,9 +167,7 @@ impl Session<'_> {
         let in_block = order != Order::Fifo || length > INLINE as usize;
         let fresh = match length {
             0 if order != Order::Lifo => Some(Fresh::Word(1)),
-            _ if in_block => tried!(self, |patience| queue::prepare(
-                space, me, patience, KIND, &parts
-            )),
+            _ if in_block => tried!(self, |caller| queue::prepare(caller, KIND, &parts)),
             _ => Some(Fresh::Bytes(KIND, &parts)),
         };
         let Some(fresh) = fresh else { return };
@@ -204,9 +175,7 @@ impl Session<'_> {
             // SAFETY: this process has one thread.
             let put = unsafe { queue::put_alone(&space.segment, me, queue.cell, &fresh) };
             if put != Some(Put::Done) {
-                tried!(self, |patience| queue::put(
-                    space, me, patience, queue, &fresh
-                ));
+                tried!(self, |caller| queue::put(caller, queue, &fresh));
             }
             return;
         }
@@ -216,9 +185,7 @@ impl Session<'_> {
                 moves: Vec::new(),
                 place: queue::filled(&space.segment, cell),
             };
-            tried!(self, |patience| queue::insert(
-                space, me, patience, queue, &fresh, &sift
-            ));
+            tried!(self, |caller| queue::insert(caller, queue, &fresh, &sift));
             queue::end_turn(&space.segment, cell);
         }
     }
@@ -243,10 +210,8 @@ impl Session<'_> {
         }
         let got = match got {
             Some(got) => got,
-            None => tried!(self, |patience| queue::get(
-                space,
-                me,
-                patience,
+            None => tried!(self, |caller| queue::get(
+                caller,
                 queue,
                 row,
                 sift,
@@ -278,21 +243,15 @@ impl Session<'_> {
             if sift.is_some() && queue::filled(&space.segment, queue.cell) == 0 {
                 return;
             }
-            let row = tried!(self, |patience| Row::reserve(space, me, patience));
+            let row = tried!(self, |caller| Row::reserve(caller));
             let Some(row) = row else { return };
-            let leased = tried!(self, |patience| queue::lease(
-                space, me, patience, queue, row, sift
-            ));
+            let leased = tried!(self, |caller| queue::lease(caller, queue, row, sift));
             if let Some(lease) = leased.flatten() {
                 self.read_item(courtyard_core::heap::payload(&space.segment, lease.block));
                 if finish {
-                    tried!(self, |patience| queue::finish(
-                        space, me, patience, queue, lease
-                    ));
+                    tried!(self, |caller| queue::finish(caller, queue, lease));
                 } else {
-                    tried!(self, |patience| queue::give_back(
-                        space, me, patience, queue, lease
-                    ));
+                    tried!(self, |caller| queue::give_back(caller, queue, lease));
                 }
             }
             row.give(me);

@@ -23,7 +23,7 @@ use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Order, Queue};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::semaphore::{self, User};
-use courtyard_core::space::{Space, patient, within};
+use courtyard_core::space::{Caller, Space, unlimited, within};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{HOOKS, folder, lock, mutex, recover};
@@ -85,6 +85,11 @@ pub fn me(space: &Space) -> &Participant {
     space.participant().expect("registered")
 }
 
+/// Who we are there, for a call that waits as long as it takes.
+pub fn caller(space: &Space) -> Caller<'_, '_> {
+    Caller::new(space, me(space), &unlimited)
+}
+
 struct Made {
     object: ObjectId,
     row: u64,
@@ -92,7 +97,7 @@ struct Made {
 }
 
 fn make(space: &Space, kind: u64, length: u64) -> Made {
-    let made = cell::create(space, me(space), &mut patient, kind, length, |_| {});
+    let made = cell::create(caller(space), kind, length, |_| {});
     let (object, row) = made.expect("a cell");
     let (cell, ..) = cell::open(&space.segment, object).expect("the cell");
     let writer = Writer {
@@ -113,7 +118,7 @@ fn known(space: &Space, made: &Made, kind: u64, holds: Vec<u8>) -> Known {
 }
 
 pub fn known_as(space: &Space, object: ObjectId, kind: u64, holds: Vec<u8>) -> Known {
-    let ticket = directory::send(space, me(space), &mut patient, object);
+    let ticket = directory::send(caller(space), object);
     Known {
         object,
         kind,
@@ -132,17 +137,17 @@ fn scalar(space: &Space, value: u64) -> Known {
 fn bytes(space: &Space, length: usize) -> Known {
     let made = make(space, BYTES, length as u64);
     let holds = vec![7; length];
-    let (me, writer) = (me(space), made.writer);
-    cell::write_bytes(space, me, &mut patient, writer, 0, &holds, None).expect("written");
+    let (_me, writer) = (me(space), made.writer);
+    cell::write_bytes(caller(space), writer, 0, &holds, None).expect("written");
     known(space, &made, BYTES, holds)
 }
 
 fn put(space: &Space, writer: Writer, bytes: &[u8]) {
     let fresh = match bytes {
         [] => Fresh::Word(1),
-        bytes => cell::prepare(space, me(space), &mut patient, 18, &[bytes]).expect("a block"),
+        bytes => cell::prepare(caller(space), 18, &[bytes]).expect("a block"),
     };
-    cell::store(space, me(space), &mut patient, writer, &fresh, None).expect("stored");
+    cell::store(caller(space), writer, &fresh, None).expect("stored");
 }
 
 fn stored(space: &Space, length: usize) -> Known {
@@ -185,7 +190,7 @@ fn primitives(space: &Space) -> Vec<Known> {
         all.push(known(space, &made, kind, Vec::new()));
     }
     for order in [Order::Fifo, Order::Lifo, Order::Least] {
-        let made = queue::create(space, me(space), &mut patient, 100, order).expect("a queue");
+        let made = queue::create(caller(space), 100, order).expect("a queue");
         let (cell, ..) = cell::open(&space.segment, made.0).expect("the queue");
         let queue = Queue {
             cell,
@@ -195,7 +200,7 @@ fn primitives(space: &Space) -> Vec<Known> {
         for length in LENGTHS.repeat(2) {
             session.put(queue, order, length);
         }
-        let ticket = directory::send(space, me(space), &mut patient, queue.object);
+        let ticket = directory::send(caller(space), queue.object);
         all.push(Known {
             object: queue.object,
             kind: QUEUE,
@@ -220,34 +225,20 @@ fn held(space: &Space) -> Vec<Known> {
 fn hold(space: &Space, known: &Known) {
     let (me, object) = (me(space), known.object);
     let (cell, kind, _) = cell::open(&space.segment, object).expect("the cell");
-    let row = Row::reserve(space, me, &mut patient).expect("a row");
-    let patience = &mut within(Duration::from_secs(5));
+    let row = Row::reserve(caller(space)).expect("a row");
+    let wait = within(Duration::from_secs(5));
+    let caller = Caller::new(space, me, &wait);
     match kind {
-        SEMAPHORE => drop(semaphore::try_acquire(
-            space,
-            me,
-            patience,
-            User { cell, object, row },
-        )),
-        CONDITION => drop(condition::enter(
-            space,
-            me,
-            patience,
-            Waiter { cell, object, row },
-        )),
-        BARRIER => drop(barrier::join(
-            space,
-            me,
-            patience,
-            Party { cell, object, row },
-        )),
+        SEMAPHORE => drop(semaphore::try_acquire(caller, User { cell, object, row })),
+        CONDITION => drop(condition::enter(caller, Waiter { cell, object, row })),
+        BARRIER => drop(barrier::join(caller, Party { cell, object, row })),
         QUEUE => {
             let (queue, order) = (Queue { cell, object }, order(&known.holds));
-            queue::enroll(space, me, patience, queue, row).expect("to enroll");
+            queue::enroll(caller, queue, row).expect("to enroll");
             Session::new(space, me).get(queue, order, row);
             if order != Order::Least {
-                let row = Row::reserve(space, me, patience).expect("a row");
-                queue::lease(space, me, patience, queue, row, None).expect("to lease");
+                let row = Row::reserve(caller).expect("a row");
+                queue::lease(caller, queue, row, None).expect("to lease");
             } else {
                 queue::try_turn(&space.segment, me, cell, 0).expect("the turn");
             }
@@ -266,7 +257,7 @@ fn tables(space: &Space) -> Vec<Known> {
         .collect();
     for (index, made) in large.into_iter().enumerate() {
         if index % 2 == 0 {
-            directory::leave(space, me(space), &mut patient, made.row).expect("left");
+            directory::leave(caller(space), made.row).expect("left");
         }
     }
     // A process that made some and died, so that rows become free.
@@ -307,7 +298,7 @@ fn draining(space: &Space) -> Vec<Known> {
     let owner = |space: &Space| {
         values(space);
         for length in [50, 5000, 100_000] {
-            let block = Unfinished::allocate(space, me(space), &mut patient, length, 9);
+            let block = Unfinished::allocate(caller(space), length, 9);
             let block = block.expect("a block");
             let pin = Pin::new(space, me(space), block.block(), || true);
             std::mem::forget(pin);
@@ -338,7 +329,7 @@ fn die_at(space: &Space, point: &'static str) -> Vec<Known> {
         point,
         skip: 0,
         work: Box::new(move |space| {
-            directory::send(space, me(space), &mut patient, object).expect("a ticket");
+            directory::send(caller(space), object).expect("a ticket");
         }),
     });
     all.push(Death {
@@ -359,11 +350,11 @@ fn write_again(space: &Space, value: &Known) {
         guarded: true,
         thread: 1,
     };
-    let (me, holds) = (me(space), &value.holds);
+    let (_me, holds) = (me(space), &value.holds);
     if kind == STORED {
         put(space, writer, holds);
     } else {
-        cell::write_bytes(space, me, &mut patient, writer, 0, holds, None).expect("written");
+        cell::write_bytes(caller(space), writer, 0, holds, None).expect("written");
     }
 }
 
@@ -419,7 +410,7 @@ fn locked(space: &Space) -> Vec<Known> {
 }
 
 fn sweep(space: &Space) {
-    space.sweep(&mut patient).expect("swept");
+    space.sweep(&unlimited).expect("swept");
 }
 
 /// What another process does before it dies, and where: at its end if no point is named.

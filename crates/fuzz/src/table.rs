@@ -2,13 +2,13 @@
 
 use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
-use crate::state::{Death, Known, death, deaths, known_as, me};
+use crate::state::{Death, Known, caller, death, deaths, known_as};
 use courtyard_core::cell::{self, TABLE, Writer};
 use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::error::Result;
 use courtyard_core::inside::crash;
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
-use courtyard_core::space::{Patience, Space, patient};
+use courtyard_core::space::{Caller, Space};
 use courtyard_core::table::{self, Batch, End, Item, Key, SHARDS, Table, Token, Want, When};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{self, Fresh};
@@ -33,35 +33,26 @@ fn key(bytes: &[u8]) -> Key<'_> {
 
 /// Makes an item of a key and a value of this length, for `work`.
 fn with_item<T>(
-    space: &Space,
-    patience: Patience,
+    caller: Caller,
     (number, length): (u64, usize),
-    work: impl FnOnce(Patience, &Item) -> Result<T>,
+    work: impl FnOnce(&Item) -> Result<T>,
 ) -> Result<T> {
     let (name, bytes) = (name(number), vec![5; length]);
     let parts: &[&[u8]] = &[&bytes];
     let value = match length {
         0 => Fresh::Word(number << 3 | 1),
-        _ => value::prepare(space, space.participant()?, &mut *patience, KIND, parts)?,
+        _ => value::prepare(caller, KIND, parts)?,
     };
     let item = Item {
         key: key(&name),
         original: number.is_multiple_of(3).then_some((KIND, &b"original"[..])),
         value,
     };
-    work(patience, &item)
+    work(&item)
 }
 
-fn store(
-    space: &Space,
-    patience: Patience,
-    table: Table,
-    pair: (u64, usize),
-    when: When,
-) -> Result<bool> {
-    with_item(space, patience, pair, |patience, item| {
-        table::store(space, space.participant()?, patience, table, item, when)
-    })
+fn store(caller: Caller, table: Table, pair: (u64, usize), when: When) -> Result<bool> {
+    with_item(caller, pair, |item| table::store(caller, table, item, when))
 }
 
 /// Stores a filled block under the key of that number.
@@ -72,27 +63,19 @@ pub fn put(space: &Space, table: Table, number: u64, own: Unfinished) {
         original: number.is_multiple_of(3).then_some((KIND, &b"original"[..])),
         value: Fresh::Block(own),
     };
-    let stored = table::store(space, me(space), &mut patient, table, &item, When::Always);
+    let stored = table::store(caller(space), table, &item, When::Always);
     assert!(stored.expect("stored"));
 }
 
-fn remove(space: &Space, patience: Patience, table: Table, number: u64) -> Result<bool> {
-    let (me, name) = (space.participant()?, name(number));
-    table::remove(space, me, patience, table, &key(&name), When::Always)
+fn remove(caller: Caller, table: Table, number: u64) -> Result<bool> {
+    let name = name(number);
+    table::remove(caller, table, &key(&name), When::Always)
 }
 
-fn batch<'a>(
-    space: &'a Space,
-    patience: Patience,
-    table: Table,
-    pairs: &[(u64, usize)],
-) -> Result<Batch<'a>> {
-    let me = space.participant()?;
-    let mut batch = Batch::new(space, me, pairs.len() as u64 + 1, false);
+fn batch<'a>(caller: Caller<'a, '_>, table: Table, pairs: &[(u64, usize)]) -> Result<Batch<'a>> {
+    let mut batch = Batch::new(pairs.len() as u64 + 1, false);
     for &pair in pairs {
-        with_item(space, &mut *patience, pair, |patience, item| {
-            batch.add(patience, table, item)
-        })?;
+        with_item(caller, pair, |item| batch.add(caller, table, item))?;
     }
     Ok(batch)
 }
@@ -121,14 +104,14 @@ pub fn table_of(space: &Space, known: &Known) -> Table {
 
 /// A table with this many entries, and one that was taken out again.
 fn filled(space: &Space, count: u64) -> Known {
-    let made = table::create(space, me(space), &mut patient);
+    let made = table::create(caller(space));
     let (object, _) = made.expect("a table");
     let known = known_as(space, object, TABLE, vec![count as u8]);
     let table = table_of(space, &known);
     for pair in pairs(0..count + 1) {
-        store(space, &mut patient, table, pair, When::Always).expect("stored");
+        store(caller(space), table, pair, When::Always).expect("stored");
     }
-    remove(space, &mut patient, table, count).expect("removed");
+    remove(caller(space), table, count).expect("removed");
     known
 }
 
@@ -137,7 +120,7 @@ pub fn keys(space: &Space) -> Vec<Known> {
     let all = [0, 5, 16, 90].map(|count| filled(space, count));
     let table = table_of(space, &all[1]);
     let leaver = move |space: &Space| {
-        let batch = batch(space, &mut patient, table, &pairs(0..8));
+        let batch = batch(caller(space), table, &pairs(0..8));
         std::mem::forget(batch.expect("a batch"));
     };
     deaths(space, vec![death(leaver)]);
@@ -174,9 +157,9 @@ pub fn chained(space: &Space) -> Vec<Known> {
         ("journal.committed", 1),
         |space, table, arm| {
             let words: Vec<(u64, usize)> = (0..80).map(|number| (number, 0)).collect();
-            let mut batch = batch(space, &mut patient, table, &words).expect("a batch");
+            let mut batch = batch(caller(space), table, &words).expect("a batch");
             arm(); // the first record is that of the block where the entries go on
-            table::store_all(&mut patient, table, &mut batch).expect("stored");
+            table::store_all(caller(space), table, &mut batch).expect("stored");
         },
     );
     all.into()
@@ -186,12 +169,12 @@ pub fn chained(space: &Space) -> Vec<Known> {
 pub fn grown(space: &Space) -> Vec<Known> {
     let all = [filled(space, 90)];
     die(space, &all[0], ("table.grown", 0), |space, table, arm| {
-        table::clear(space, me(space), &mut patient, table).expect("cleared");
+        table::clear(caller(space), table).expect("cleared");
         for pair in pairs(0..200).into_iter().filter(|pair| pair.0 != LONG) {
             if pair.0 == 100 {
                 arm();
             }
-            store(space, &mut patient, table, (pair.0, 0), When::Always).expect("stored");
+            store(caller(space), table, (pair.0, 0), When::Always).expect("stored");
         }
     });
     // What it holds by then its handles cannot say.
@@ -212,10 +195,10 @@ pub fn doomed(space: &Space) -> Vec<Known> {
         ("journal.applied", 9),
         |space, table, arm| {
             for pair in pairs(0..60) {
-                store(space, &mut patient, table, pair, When::Always).expect("stored");
+                store(caller(space), table, pair, When::Always).expect("stored");
             }
             arm();
-            table::clear(space, me(space), &mut patient, table).expect("cleared");
+            table::clear(caller(space), table).expect("cleared");
         },
     );
     let emptied = Known {
@@ -228,16 +211,14 @@ pub fn doomed(space: &Space) -> Vec<Known> {
 impl Session<'_> {
     /// Everything that is done with keys.
     pub fn use_table(&mut self, cell: u64, holds: &[u8]) {
-        let (space, me, table) = (self.space, self.me, writer(cell));
+        let (space, _me, table) = (self.space, self.me, writer(cell));
         for want in [Want::Keys, Want::Items] {
-            let all = tried!(self, |patience| table::snapshot(
-                space, me, patience, table, want
-            ));
+            let all = tried!(self, |caller| table::snapshot(caller, table, want));
             if let (Some(all), Some(&count)) = (all, holds.first()) {
                 self.compare("the keys of a table", all.len() == usize::from(count));
             }
         }
-        tried!(self, |patience| table::length(space, me, patience, table));
+        tried!(self, |caller| table::length(caller, table));
         let count = table::count(&space.segment, cell);
         if let Some(&held) = holds.first() {
             self.compare("how many keys a table has", count == u64::from(held));
@@ -248,17 +229,9 @@ impl Session<'_> {
                 return;
             }
             let (name, mut buffer) = (name(number), Vec::new());
-            tried!(self, |patience| table::contains(
-                space,
-                me,
-                patience,
-                table,
-                &key(&name)
-            ));
-            let found = tried!(self, |patience| table::find(
-                space,
-                me,
-                patience,
+            tried!(self, |caller| table::contains(caller, table, &key(&name)));
+            let found = tried!(self, |caller| table::find(
+                caller,
                 table,
                 &key(&name),
                 &mut buffer
@@ -278,13 +251,7 @@ impl Session<'_> {
                 return;
             }
             let (number, when) = (number * 7 % 20, whens[number as usize % 3]);
-            tried!(self, |patience| store(
-                space,
-                patience,
-                table,
-                (number, length),
-                when
-            ));
+            tried!(self, |caller| store(caller, table, (number, length), when));
             let bytes = vec![9; length.min(300)];
             let parts: &[&[u8]] = &[&bytes];
             for value in [Fresh::Word(9), Fresh::Bytes(KIND, parts)] {
@@ -299,73 +266,52 @@ impl Session<'_> {
             if self.is_stuck() {
                 return;
             }
-            tried!(self, |patience| remove(space, patience, table, number));
+            tried!(self, |caller| remove(caller, table, number));
             let name = name(number + 2);
-            tried!(self, |patience| table::take(
-                space,
-                me,
-                patience,
-                table,
-                &key(&name)
-            ));
+            tried!(self, |caller| table::take(caller, table, &key(&name)));
             for end in [End::Last, End::First] {
                 let want = Want::Items;
-                tried!(self, |patience| table::first(
-                    space, me, patience, table, want, end
-                ));
+                tried!(self, |caller| table::first(caller, table, want, end));
                 let name = self::name(number + 3);
-                tried!(self, |patience| table::move_to_end(
-                    space,
-                    me,
-                    patience,
+                tried!(self, |caller| table::move_to_end(
+                    caller,
                     table,
                     &key(&name),
                     end
                 ));
-                tried!(self, |patience| table::pop_end(
-                    space, me, patience, table, end
-                ));
+                tried!(self, |caller| table::pop_end(caller, table, end));
             }
         }
         if self.is_stuck() {
             return;
         }
-        let many = tried!(self, |patience| batch(
-            space,
-            patience,
-            table,
-            &pairs(0..25)
-        ));
+        let many = tried!(self, |caller| batch(caller, table, &pairs(0..25)));
         if let Some(mut many) = many {
             many.remove(&key(&name(30)));
-            tried!(self, |patience| table::store_all(
-                patience, table, &mut many
-            ));
+            tried!(self, |caller| table::store_all(caller, table, &mut many));
         }
         if self
             .note(cell::enter(&space.segment, me, table, 0))
             .is_some()
         {
             let cell = table.cell;
-            tried!(self, |patience| table::quiesce(space, me, patience, cell));
+            tried!(self, |caller| table::quiesce(caller, cell));
             cell::exit(&space.segment, me, table);
         }
         if !self.first && !self.is_stuck() {
-            tried!(self, |patience| table::clear(space, me, patience, table));
+            tried!(self, |caller| table::clear(caller, table));
         }
     }
 
     /// A new table beside the old ones.
     pub fn make_table(&mut self) {
-        let (space, me) = (self.space, self.me);
-        let made = tried!(self, |patience| table::create(space, me, patience));
+        let (space, _me) = (self.space, self.me);
+        let made = tried!(self, |caller| table::create(caller));
         let Some((object, row)) = made else { return };
         if let Some((cell, ..)) = self.note(cell::open(&space.segment, object)) {
             self.use_table(cell, &[0]);
         }
-        tried!(self, |patience| courtyard_core::directory::leave(
-            space, me, patience, row
-        ));
+        tried!(self, |caller| courtyard_core::directory::leave(caller, row));
     }
 }
 

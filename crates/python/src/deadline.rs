@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// How long a call that does not wait stands at the engine's locks, and at the turn of a priority
+/// How long a call that does not wait waits for the engine's locks all the same, and at the turn of a priority
 /// queue: their holders need microseconds, but may be preempted, and what is there must be found.
 const GRACE: Duration = Duration::from_secs(1);
 /// The least for a call that may wait, however short its timeout.
@@ -59,7 +59,7 @@ impl Deadline {
     }
 }
 
-/// Until when a call stands at the engine's locks: as long as it may wait, and somewhat longer where
+/// Until when a call waits for the engine's locks: as long as it may wait, and somewhat longer where
 /// that is nothing or next to nothing.
 #[derive(Clone, Copy)]
 pub struct Limit {
@@ -122,7 +122,7 @@ impl Limit {
         Limit { end, least: None }
     }
 
-    /// How long the next slice of standing at a lock may be; None: no longer. The first is some
+    /// How long the next slice of waiting for a lock may be; None: no longer. The first is some
     /// time in any case. It has begun.
     pub fn slice(self, is_first: bool) -> Option<Duration> {
         let left = self.begun().end.left(PROBE);

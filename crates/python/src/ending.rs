@@ -18,12 +18,12 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long the end of the interpreter waits at most, and for how long after that calls stand aside.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the end of the interpreter waits at most, and for how long after that calls give way.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long a thread sleeps at once that sleeps for good.
 const A_WHILE: Duration = Duration::from_secs(3600);
 const TURN: Duration = Duration::from_micros(500);
-/// How long a call stands aside once the interpreter is about to end: it may still run other
+/// How long a call gives way once the interpreter is about to end: it may still run other
 /// functions of atexit, which may wait for that call.
 const ASIDE: Duration = Duration::from_millis(200);
 
@@ -65,7 +65,7 @@ fn now() -> u64 {
 #[inline(always)]
 pub fn enter(py: Python<'_>) {
     if ENDING.load(Ordering::Relaxed) {
-        stand_aside(py);
+        give_way(py);
     }
     add();
 }
@@ -95,12 +95,12 @@ fn keep_others(py: Python<'_>) -> PyResult<()> {
 }
 
 #[cold]
-fn stand_aside(py: Python<'_>) {
+fn give_way(py: Python<'_>) {
     if !ENDS.get() && !KEPT.replace(true) {
         os::before_thread_exit(sleep); // it may be new
     }
     let since = now().saturating_sub(ENDED.load(Ordering::Relaxed));
-    if !ENDS.get() && u128::from(since) < PATIENCE.as_millis() {
+    if !ENDS.get() && u128::from(since) < GRACE.as_millis() {
         py.detach(|| os::pause(ASIDE));
     }
 }
@@ -135,7 +135,7 @@ pub fn end(py: Python<'_>) -> PyResult<()> {
     ENDING.store(true, Ordering::Relaxed);
     keep_others(py)?;
     let begun = Instant::now();
-    while INSIDE.load(Ordering::Relaxed) > 0 && begun.elapsed() < PATIENCE {
+    while INSIDE.load(Ordering::Relaxed) > 0 && begun.elapsed() < GRACE {
         py.detach(|| os::pause(TURN));
     }
     ENDED.store(now(), Ordering::Relaxed);

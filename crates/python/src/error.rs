@@ -3,9 +3,10 @@
 use crate::deadline::{self, Limit, inside};
 use crate::ending;
 use courtyard_core::error::{Error, Result};
-use courtyard_core::space::{Patience, Slice, within};
+use courtyard_core::space::{Slice, WaitPolicy, within};
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyTimeoutError};
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// An instance of one of `courtyard._error`' classes.
@@ -64,14 +65,49 @@ pub fn changed_inside(what: &str) -> PyErr {
     ))
 }
 
+/// How long each slice of a call's waiting may be.
+struct Slices {
+    limit: Cell<Limit>,
+    is_first: Cell<bool>,
+}
+
+impl Slices {
+    fn new(limit: Limit) -> Slices {
+        let (limit, is_first) = (Cell::new(limit), Cell::new(true));
+        Slices { limit, is_first }
+    }
+
+    /// That of the next one; the limit begins with the first.
+    fn next(&self) -> Result<Duration> {
+        self.next_of(|limit| limit)
+    }
+
+    /// As `next`, and within the `wait_for` around the call.
+    fn next_inside(&self) -> Result<Duration> {
+        self.next_of(inside)
+    }
+
+    fn next_of(&self, within: impl FnOnce(Limit) -> Limit) -> Result<Duration> {
+        let mut limit = self.limit.get();
+        limit.begin();
+        self.limit.set(limit);
+        let most = within(limit).slice(self.is_first.replace(false));
+        most.ok_or(Error::TimedOut)
+    }
+
+    fn end_soon(&self) {
+        self.limit.set(self.limit.get().earlier(Limit::soon()));
+    }
+}
+
 /// Runs engine code that may wait: each slice of waiting without the GIL, signal handlers after.
 ///
 /// # Errors
 /// What a signal handler raised (Ctrl-C), or the engine's error.
 #[inline]
-pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> PyResult<T> {
-    let mut raised = None;
-    let result = work(&mut standing(py, Limit::NEVER, &mut raised));
+pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(WaitPolicy) -> Result<T>) -> PyResult<T> {
+    let raised = Cell::new(None);
+    let result = work(&policy(py, Limit::NEVER, &raised));
     result.map_err(|error| raised.take().unwrap_or_else(|| raise(py, error)))
 }
 
@@ -83,10 +119,10 @@ pub fn waiting<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> P
 pub fn waiting_until<T>(
     py: Python<'_>,
     limit: Limit,
-    work: impl FnOnce(Patience) -> Result<T>,
+    work: impl FnOnce(WaitPolicy) -> Result<T>,
 ) -> PyResult<Option<T>> {
-    let mut raised = None;
-    let result = work(&mut standing(py, limit, &mut raised));
+    let raised = Cell::new(None);
+    let result = work(&policy(py, limit, &raised));
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::TimedOut) => Ok(None),
@@ -94,20 +130,18 @@ pub fn waiting_until<T>(
     }
 }
 
-/// How a call stands at a lock.
-fn standing<'a>(
+/// The wait policy of a call with this limit; what a signal handler raises goes to `raised`.
+fn policy<'a>(
     py: Python<'a>,
-    mut limit: Limit,
-    raised: &'a mut Option<PyErr>,
-) -> impl FnMut(Slice) -> Result<()> + 'a {
-    let mut is_first = true;
+    limit: Limit,
+    raised: &'a Cell<Option<PyErr>>,
+) -> impl Fn(Slice) -> Result<()> + 'a {
+    let slices = Slices::new(limit);
     move |slice| {
-        limit.begin();
-        let most = inside(limit).slice(std::mem::replace(&mut is_first, false));
-        let most = most.ok_or(Error::TimedOut)?;
+        let most = slices.next_inside()?;
         ending::waiting(py, || slice(most))?;
         py.check_signals().map_err(|error| {
-            *raised = Some(error);
+            raised.set(Some(error));
             Error::Interrupted
         })
     }
@@ -119,33 +153,34 @@ fn standing<'a>(
 /// raised.
 pub fn surely_until<T>(
     py: Python<'_>,
-    mut limit: Limit,
-    work: impl FnOnce(Patience) -> Result<T>,
+    limit: Limit,
+    work: impl FnOnce(WaitPolicy) -> Result<T>,
 ) -> (Result<T>, PyResult<()>) {
-    let (mut raised, mut is_first) = (Ok(()), true);
-    let result = work(&mut |slice| {
-        limit.begin();
-        let most = limit.slice(std::mem::replace(&mut is_first, false));
-        let most = most.ok_or(Error::TimedOut)?;
+    let raised = Cell::new(Ok(()));
+    let slices = Slices::new(limit);
+    let result = work(&|slice| {
+        let most = slices.next()?;
         ending::waiting(py, || slice(most))?;
-        let (told, is_new) = (py.check_signals(), raised.is_ok());
-        if told.is_err() && is_new {
-            limit = limit.earlier(Limit::soon());
-            raised = told;
+        if let Err(error) = py.check_signals() {
+            let before = raised.replace(Ok(()));
+            if before.is_ok() {
+                slices.end_soon();
+            }
+            raised.set(before.and(Err(error)));
         }
         Ok(())
     });
-    (result, raised)
+    (result, raised.into_inner())
 }
 
-/// How long `quietly` may stand at locks in all.
+/// How long `quietly` may wait for locks in all.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Runs engine code that may be left undone and during which no signal handler may run; None: it failed,
 /// or a lock was held for too long.
-pub fn quietly<T>(py: Python<'_>, work: impl FnOnce(Patience) -> Result<T>) -> Option<T> {
-    let mut stand = within(QUIET);
-    work(&mut |slice| ending::waiting(py, || stand(slice))).ok()
+pub fn quietly<T>(py: Python<'_>, work: impl FnOnce(WaitPolicy) -> Result<T>) -> Option<T> {
+    let wait = within(QUIET);
+    work(&|slice| ending::waiting(py, || wait(slice))).ok()
 }
 
 /// Bytes from which a copy runs without the GIL.
@@ -159,7 +194,7 @@ pub const LONG: u64 = 1 << 20;
 pub fn copying<T: Send>(
     py: Python<'_>,
     bytes: u64,
-    work: impl FnOnce(Patience) -> Result<T> + Send,
+    work: impl FnOnce(WaitPolicy) -> Result<T> + Send,
 ) -> PyResult<T> {
     let copied = copying_until(py, bytes, Limit::NEVER, work)?;
     copied.ok_or_else(|| raise(py, Error::TimedOut))
@@ -173,7 +208,7 @@ pub fn copying_until<T: Send>(
     py: Python<'_>,
     bytes: u64,
     limit: Limit,
-    work: impl FnOnce(Patience) -> Result<T> + Send,
+    work: impl FnOnce(WaitPolicy) -> Result<T> + Send,
 ) -> PyResult<Option<T>> {
     if bytes < LONG {
         return waiting_until(py, limit, work);
@@ -181,18 +216,17 @@ pub fn copying_until<T: Send>(
     let mut limit = inside(limit);
     limit.begin();
     let (result, raised) = ending::waiting(py, || {
-        let (mut raised, mut is_first) = (None, true);
-        let result = work(&mut |slice| {
-            let most = limit.slice(std::mem::replace(&mut is_first, false));
-            slice(most.ok_or(Error::TimedOut)?)?;
+        let (raised, slices) = (Cell::new(None), Slices::new(limit));
+        let result = work(&|slice| {
+            slice(slices.next()?)?;
             // None: the interpreter ends, and runs no signal handlers any more.
             let signals = Python::try_attach(|py| py.check_signals());
             signals.unwrap_or(Ok(())).map_err(|error| {
-                raised = Some(error);
+                raised.set(Some(error));
                 Error::Interrupted
             })
         });
-        (result, raised)
+        (result, raised.into_inner())
     });
     match result {
         Ok(value) => Ok(Some(value)),

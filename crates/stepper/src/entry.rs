@@ -9,11 +9,12 @@
 //! - `judge` looks at the space after recovery: nothing of it happened, or all of it.
 
 use crate::image::Place;
+use crate::stage::caller;
 use crate::tracee::{Body, Mark};
 use courtyard_core::census::Census;
 use courtyard_core::check;
 use courtyard_core::layout::superblock;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::{HOOKS, directory, folder};
 use std::path::Path;
 use std::rc::Rc;
@@ -176,7 +177,7 @@ pub fn recover(
     judge: impl Fn(&Space) -> Result<Outcome, String>,
 ) -> Result<Judged, String> {
     let space = enter(place).map_err(|text| format!("attach: {text}"))?;
-    let census = check::check(space, &mut patient).map_err(|error| format!("check: {error}"))?;
+    let census = check::check(space, &unlimited).map_err(|error| format!("check: {error}"))?;
     is_settled(space)?;
     let outcome = judge(space)?;
     Ok(Judged {
@@ -187,7 +188,7 @@ pub fn recover(
 
 /// Whether no change is under way any more: every object's sequence is even.
 fn is_settled(space: &Space) -> Result<(), String> {
-    let objects = space.run(&mut patient, |operation| {
+    let objects = caller(space).run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         Ok(directory::list(operation)?)
     });

@@ -9,7 +9,7 @@ use crate::tracee::{self, Mark};
 use courtyard_core::layout::LIVENESS_BYTE;
 use courtyard_core::os::{self, Claim};
 use courtyard_core::segment::Segment;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::{HOOKS, check};
 use std::collections::HashMap;
 use std::fs::File;
@@ -396,7 +396,7 @@ fn recovering(place: &Place, mark: Mark, checks: bool) -> Result<(), String> {
     mark(Some(&space.segment));
     space.participant().or_text()?;
     match checks {
-        true => check::check(space, &mut patient).or_text().map(drop),
+        true => check::check(space, &unlimited).or_text().map(drop),
         false => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::UNIT;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Caller, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, folder, lock, wait};
@@ -25,22 +25,27 @@ pub fn me(space: &Space) -> &Participant {
     space.participant().expect("registered")
 }
 
+/// Who we are there, for a call that waits as long as it takes.
+pub fn caller(space: &Space) -> Caller<'_, '_> {
+    Caller::new(space, me(space), &unlimited)
+}
+
 pub fn make(space: &Space, kind: u64, length: u64) -> Made {
-    let made = cell::create(space, me(space), &mut patient, kind, length, |_| {});
+    let made = cell::create(caller(space), kind, length, |_| {});
     let (object, row) = made.expect("a cell");
     let (base, ..) = cell::open(&space.segment, object).expect("the cell");
     Made { object, row, base }
 }
 
 pub fn leave(space: &Space, row: u64) {
-    directory::leave(space, me(space), &mut patient, row).expect("to leave");
+    directory::leave(caller(space), row).expect("to leave");
 }
 
 /// Makes all the tables that an operation would otherwise add to first.
 pub fn warm(space: &Space) {
     let made = make(space, cell::SCALAR, 0);
-    let ticket = directory::send(space, me(space), &mut patient, made.object).expect("a ticket");
-    let row = directory::receive(space, me(space), &mut patient, made.object, ticket);
+    let ticket = directory::send(caller(space), made.object).expect("a ticket");
+    let row = directory::receive(caller(space), made.object, ticket);
     leave(space, row.expect("received"));
     leave(space, made.row);
 }
@@ -65,7 +70,7 @@ pub fn set(space: &Space, made: Made, value: u64) {
 
 pub fn add(space: &Space, writer: Writer, step: u64) {
     let word = space.segment.word(writer.cell + cell::DATA);
-    cell::change(space, me(space), &mut patient, writer, || {
+    cell::change(caller(space), writer, || {
         word.store(word.load(Ordering::Relaxed) + step, Ordering::Release);
     })
     .expect("to change");
@@ -80,31 +85,31 @@ pub fn add_alone(space: &Space, made: Made, guarded: bool) -> bool {
 }
 
 pub fn write(space: &Space, made: Made, offset: u64, bytes: &[u8], expected: Option<&[u8]>) {
-    let (me, writer) = (me(space), writer(made));
-    let done = cell::write_bytes(space, me, &mut patient, writer, offset, bytes, expected);
+    let (_me, writer) = (me(space), writer(made));
+    let done = cell::write_bytes(caller(space), writer, offset, bytes, expected);
     assert!(done.expect("to write"), "the bytes were not as expected");
 }
 
 pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    cell::read_bytes(space, me(space), &mut patient, writer(made), &mut bytes).expect("to read");
+    cell::read_bytes(caller(space), writer(made), &mut bytes).expect("to read");
     bytes
 }
 
 /// A short word if there are no bytes, else a block.
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
-    let me = me(space);
+    let _me = me(space);
     let fresh = match bytes {
         [] => Fresh::Word(1),
-        bytes => cell::prepare(space, me, &mut patient, 16, &[bytes]).expect("a block"),
+        bytes => cell::prepare(caller(space), 16, &[bytes]).expect("a block"),
     };
-    let stored = cell::store(space, me, &mut patient, writer(made), &fresh, None);
+    let stored = cell::store(caller(space), writer(made), &fresh, None);
     assert!(stored.expect("to store"));
 }
 
 /// What `put` stored.
 pub fn take(space: &Space, made: Made) -> Result<Vec<u8>, String> {
-    match cell::load(space, me(space), &mut patient, writer(made)) {
+    match cell::load(caller(space), writer(made)) {
         Ok((Stored::Word(1), _)) => Ok(Vec::new()),
         Ok((Stored::Bytes(16, bytes), _)) => Ok(bytes),
         Ok((Stored::Word(word), _)) => Err(format!("the word {word:#x}")),
@@ -115,22 +120,22 @@ pub fn take(space: &Space, made: Made) -> Result<Vec<u8>, String> {
 
 /// A block of our own that nothing links.
 pub fn block(space: &'static Space, length: u64) -> Unfinished<'static> {
-    Unfinished::allocate(space, me(space), &mut patient, length, 9).expect("a block")
+    Unfinished::allocate(caller(space), length, 9).expect("a block")
 }
 
 /// Takes all units that are left, but for the reserve.
 pub fn fill(space: &'static Space) -> Vec<Unfinished<'static>> {
-    let (segment, me) = (&space.segment, me(space));
+    let (segment, _me) = (&space.segment, me(space));
     folder::set_limit(space, segment.size() - segment.data());
     let (mut held, mut length) = (Vec::new(), 4 << 20);
     while length > 2 * UNIT {
-        match Unfinished::allocate(space, me, &mut patient, length, 0) {
+        match Unfinished::allocate(caller(space), length, 0) {
             Ok(block) => held.push(block),
             Err(_) => length /= 2,
         }
     }
     let purpose = Purpose::Store;
-    while let Ok(block) = Unfinished::allocate_unit(purpose, space, me, &mut patient, 0) {
+    while let Ok(block) = Unfinished::allocate_unit(purpose, caller(space), 0) {
         held.push(block);
     }
     held
@@ -201,7 +206,7 @@ pub fn with_wake(
 
 /// Whether the lock can be had at once; it is left free.
 pub fn is_free(space: &Space, lock: u64) -> Result<(), String> {
-    // Also one that is kept for either batch: others stand aside from it for a while only.
+    // Also one that is kept for either batch: others leave it alone for a while only.
     match lock::try_acquire(
         &space.segment,
         lock,

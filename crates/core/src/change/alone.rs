@@ -1,5 +1,5 @@
 //! The record set apart for the one thread at a time that nothing stands in the way of: the GIL's
-//! holder, who spins, waits and cures nothing, and leaves all that to an `Operation`. It moves no block and
+//! holder, who neither spins nor waits nor fetches blocks, and leaves all that to an `Operation`. It moves no block and
 //! no link, so nobody counts it (see `progress`).
 
 use crate::change::lock::{self, Tried};

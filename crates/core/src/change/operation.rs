@@ -2,7 +2,7 @@
 //!
 //! An operation is a closure that may be begun again: it takes locks, reads, writes its record,
 //! commits. Whatever stops it before the commit (a held lock, an empty magazine) undoes nothing,
-//! because nothing is done; the driver (`space`) cures the cause with nothing held.
+//! because nothing is done; `Caller::run` removes the cause with nothing held.
 
 use crate::change::journal::{Record, Transfer};
 use crate::change::lock::{self, Tried};
@@ -42,7 +42,7 @@ impl Purpose {
     }
 }
 
-/// PAUSEs spent on an internal lock before the operation stands aside. Its holder needs some
+/// PAUSEs spent on an internal lock before the operation is begun again. Its holder needs some
 /// tens of nanoseconds, unless it was preempted or died.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 

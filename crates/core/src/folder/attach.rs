@@ -11,7 +11,7 @@ use crate::memory::segment::Segment;
 use crate::memory::superblock::{DURABLE, NAMED, PRIVATE, Superblock};
 use crate::os::{self, Claim, File};
 use crate::report::check;
-use crate::space::{Hooks, Space, patient, until_signal};
+use crate::space::{Hooks, Space, unlimited, until_signal};
 use crate::sync::Ordering;
 use std::io;
 use std::path::Path;
@@ -167,7 +167,7 @@ fn enter(path: &Path, expected: &Expected, hooks: Hooks, looks: bool) -> Result<
         let space = Space::new(segment, hooks)?;
         space.looks.store(looks, Ordering::Relaxed);
         let entered = space
-            .participate(&mut until_signal)
+            .participate(&until_signal)
             .map(drop)
             .and_then(|()| if alone { reopen(&space, &gate) } else { Ok(()) });
         if let Err(error) = entered {
@@ -255,7 +255,7 @@ fn reopen(space: &Space, gate: &File) -> Result<()> {
     if here.iter().all(same) {
         return Ok(());
     }
-    check::check(space, &mut patient).map_err(|error| match error {
+    check::check(space, &unlimited).map_err(|error| match error {
         Error::Corrupt(what) => Error::Corrupt(format!(
             "{}: not as its last process left it, for the machine went down or the file was \
              copied while in use: {what}; go back to a copy made while nobody used it, or remove \

@@ -181,7 +181,7 @@ fn build(file: File, plan: &Plan, draft: Option<&Path>, uuid: u128, hooks: Hooks
 fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> Result<()> {
     space.extend_new()?;
     if !planted(Bug::LinkBeforeRegister) {
-        let participant = space.register(false, &mut at_once())?;
+        let participant = space.register(false, &at_once())?;
         space.install(Box::new(participant));
     }
     let linked = match draft {
@@ -202,7 +202,7 @@ fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> 
     }
     space.segment.set_path(path);
     if planted(Bug::LinkBeforeRegister) {
-        let participant = space.register(false, &mut at_once())?;
+        let participant = space.register(false, &at_once())?;
         space.install(Box::new(participant));
     }
     Ok(())

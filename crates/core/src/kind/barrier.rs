@@ -42,7 +42,7 @@ use crate::object::holding::{self, Row};
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
-use crate::space::{Job, Patience, Space};
+use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
 const PHASE: u64 = cell::DATA;
@@ -100,15 +100,8 @@ fn break_for(operation: &mut Operation, cell: u64, cause: Cause) {
 ///
 /// # Crash
 /// One record.
-pub fn mark_broken(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    cell: u64,
-    from: &[u64],
-    cause: Cause,
-) -> Result<bool> {
-    space.run_as(participant, patience, |operation| {
+pub fn mark_broken(caller: Caller, cell: u64, from: &[u64], cause: Cause) -> Result<bool> {
+    caller.run(|operation| {
         operation.lock(cell)?;
         if !from.contains(&operation.read(cell + PHASE)) {
             return Ok(false);
@@ -170,18 +163,13 @@ pub fn waiting(segment: &Segment, cell: u64) -> u64 {
 /// Joins the parties inside.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
+/// `Interrupted` as the wait policy says; `System`.
 ///
 /// # Crash
 /// One record; the drainer takes the dead out, and breaks the barrier.
-pub fn join(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    party: Party,
-) -> Result<Joined> {
+pub fn join(caller: Caller, party: Party) -> Result<Joined> {
     let Party { cell, object, row } = party;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         match operation.read(cell + PHASE) {
             FILLING => {}
@@ -226,15 +214,8 @@ pub fn join(
 ///
 /// # Errors
 /// As `join`.
-pub fn advance(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    cell: u64,
-    from: &[u64],
-    to: u64,
-) -> Result<bool> {
-    space.run_as(participant, patience, |operation| {
+pub fn advance(caller: Caller, cell: u64, from: &[u64], to: u64) -> Result<bool> {
+    caller.run(|operation| {
         operation.lock(cell)?;
         if !from.contains(&operation.read(cell + PHASE)) {
             return Ok(false);
@@ -250,13 +231,8 @@ pub fn advance(
 ///
 /// # Errors
 /// As `join`.
-pub fn reset(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    cell: u64,
-) -> Result<()> {
-    space.run_as(participant, patience, |operation| {
+pub fn reset(caller: Caller, cell: u64) -> Result<()> {
+    caller.run(|operation| {
         operation.lock(cell)?;
         let is_empty = operation.read(cell + INSIDE) == 0;
         let next = match operation.read(cell + PHASE) {
@@ -277,14 +253,9 @@ pub fn reset(
 ///
 /// # Errors
 /// As `join`.
-pub fn leave(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    party: Party,
-) -> Result<u64> {
+pub fn leave(caller: Caller, party: Party) -> Result<u64> {
     let Party { cell, row, .. } = party;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         let phase = operation.read(cell + PHASE);
         go(operation, cell, phase, 1);
@@ -305,9 +276,9 @@ pub fn let_go(space: &Space, participant: &Participant, party: Party) {
 
 /// The object is ours until this is done: memberships are given back behind it.
 static LET_GO: Job = Job {
-    run: |space, participant, patience, &[cell, number, at, ..]| {
+    run: |caller, &[cell, number, at, ..]| {
         let row = Row { number, at };
-        space.run_as(participant, patience, |operation| {
+        caller.run(|operation| {
             operation.lock(cell)?;
             let phase = operation.read(cell + PHASE);
             go(operation, cell, phase, 1);
@@ -330,14 +301,9 @@ static LET_GO: Job = Job {
 ///
 /// # Crash
 /// One record.
-pub fn depart(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    party: Party,
-) -> Result<()> {
+pub fn depart(caller: Caller, party: Party) -> Result<()> {
     let Party { cell, row, .. } = party;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         match amount(operation, row.at) & !PARTY {
             0 => row.clear(operation),
@@ -357,13 +323,13 @@ pub fn forget(space: &Space, participant: &Participant, object: ObjectId, row: R
 
 /// The object may be gone before: what a row says of it then means nothing.
 static FORGET: Job = Job {
-    run: |space, participant, patience, &[number, serial, row, at, ..]| {
+    run: |caller, &[number, serial, row, at, ..]| {
         let object = ObjectId {
             row: number,
             serial,
         };
         let row = Row { number: row, at };
-        space.run_as(participant, patience, |operation| {
+        caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             if let Some((kind, root)) = directory::find(operation, object)?
                 && kind == cell::KIND
@@ -375,7 +341,7 @@ static FORGET: Job = Job {
             operation.commit();
             Ok(())
         })?;
-        row.give(participant);
+        row.give(caller.participant);
         Ok(())
     },
     inherit: |_, _| {},

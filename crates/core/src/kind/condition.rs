@@ -19,7 +19,7 @@ use crate::object::holding::{self, Row};
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
-use crate::space::{Job, Patience, Space};
+use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
 const WAITERS: u64 = cell::DATA;
@@ -59,18 +59,13 @@ pub fn given(segment: &Segment, cell: u64) -> u64 {
 /// Joins the line, while the user's lock is held.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
+/// `Interrupted` as the wait policy says; `System`.
 ///
 /// # Crash
 /// One record; the drainer takes the dead out of the line.
-pub fn enter(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    waiter: Waiter,
-) -> Result<()> {
+pub fn enter(caller: Caller, waiter: Waiter) -> Result<()> {
     let Waiter { cell, object, row } = waiter;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         let number = operation.read(cell + NEXT);
         operation.write(cell + NEXT, number.wrapping_add(1));
@@ -86,17 +81,12 @@ pub fn enter(
 ///
 /// # Errors
 /// As `enter`.
-pub fn try_take(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    waiter: Waiter,
-) -> Result<bool> {
+pub fn try_take(caller: Caller, waiter: Waiter) -> Result<bool> {
     let cell = waiter.cell;
-    if given(&space.segment, cell) == 0 {
+    if given(&caller.space.segment, cell) == 0 {
         return Ok(false); // looked at after the event word, which tells of the next one
     }
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         Ok(take(operation, waiter))
     })
@@ -126,14 +116,9 @@ fn take(operation: &mut Operation, waiter: Waiter) -> bool {
 ///
 /// # Errors
 /// As `enter`.
-pub fn leave(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    waiter: Waiter,
-) -> Result<bool> {
+pub fn leave(caller: Caller, waiter: Waiter) -> Result<bool> {
     let Waiter { cell, row, .. } = waiter;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         let notified = row.amount(operation.segment) & NOTIFIED != 0 || take(operation, waiter);
         if !notified {
@@ -155,9 +140,9 @@ pub fn let_go(space: &Space, participant: &Participant, waiter: Waiter) {
 
 /// The object is ours until this is done: memberships are given back behind it.
 static LET_GO: Job = Job {
-    run: |space, participant, patience, &[cell, number, at, ..]| {
+    run: |caller, &[cell, number, at, ..]| {
         let row = Row { number, at };
-        space.run_as(participant, patience, |operation| {
+        caller.run(|operation| {
             operation.lock(cell)?;
             if row.amount(operation.segment) & NOTIFIED == 0 {
                 step_out(operation, cell);
@@ -166,7 +151,7 @@ static LET_GO: Job = Job {
             operation.commit();
             Ok(())
         })?;
-        row.give(participant);
+        row.give(caller.participant);
         Ok(())
     },
     inherit: |_, _| {},
@@ -191,14 +176,8 @@ fn step_out(operation: &mut Operation, cell: u64) {
 ///
 /// # Crash
 /// One record, which owes the wake.
-pub fn notify(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    cell: u64,
-    count: u64,
-) -> Result<()> {
-    space.run_as(participant, patience, |operation| {
+pub fn notify(caller: Caller, cell: u64, count: u64) -> Result<()> {
+    caller.run(|operation| {
         operation.lock(cell)?;
         if operation.read(cell + WAITERS) > 0 {
             let given = operation.read(cell + GIVEN).saturating_add(count);

@@ -5,8 +5,7 @@
 use crate::error::Result;
 use crate::memory::segment::Segment;
 use crate::object::cell;
-use crate::process::participant::Participant;
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::Ordering;
 
 const STEP: u64 = 2;
@@ -55,19 +54,13 @@ pub fn turn(segment: &Segment, cell: u64, on: bool) {
 ///
 /// # Crash
 /// The atomic operation commits; the wake owed is written before it.
-pub fn change(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    cell: u64,
-    on: bool,
-) -> Result<()> {
+pub fn change(caller: Caller, cell: u64, on: bool) -> Result<()> {
     let writer = cell::Writer {
         cell,
         guarded: false,
         thread: 0,
     };
-    cell::change(space, participant, patience, writer, || {
-        turn(&space.segment, cell, on);
+    cell::change(caller, writer, || {
+        turn(&caller.space.segment, cell, on);
     })
 }

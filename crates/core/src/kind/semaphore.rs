@@ -21,7 +21,7 @@ use crate::object::holding::{self, Row};
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
-use crate::space::{Job, Patience, Space};
+use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
 const VALUE: u64 = cell::DATA;
@@ -130,21 +130,16 @@ pub unsafe fn release_alone(segment: &Segment, participant: &Participant, user: 
 /// Takes a permit if one is free.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
+/// `Interrupted` as the wait policy says; `System`.
 ///
 /// # Crash
 /// One record takes the permit and writes our row: the drainer gives it back.
-pub fn try_acquire(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    user: User,
-) -> Result<bool> {
+pub fn try_acquire(caller: Caller, user: User) -> Result<bool> {
     let User { cell, object, row } = user;
-    if value(&space.segment, cell) == 0 {
+    if value(&caller.space.segment, cell) == 0 {
         return Ok(false);
     }
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         let value = operation.read(cell + VALUE);
         if value == 0 {
@@ -178,15 +173,9 @@ pub fn try_acquire(
 ///
 /// # Crash
 /// One record.
-pub fn release(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    user: User,
-    count: u64,
-) -> Result<bool> {
+pub fn release(caller: Caller, user: User, count: u64) -> Result<bool> {
     let User { cell, object, row } = user;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         let value = operation.read(cell + VALUE).saturating_add(count);
         let limit = operation.read(cell + LIMIT);
@@ -226,16 +215,9 @@ pub fn release_later(space: &Space, participant: &Participant, user: User, count
 
 /// The object is ours until this is done: memberships are given back behind it.
 static RELEASE: Job = Job {
-    run: |space, participant, patience, &[cell, row, serial, number, at, count]| {
+    run: |caller, &[cell, row, serial, number, at, count]| {
         let (object, row) = (ObjectId { row, serial }, Row { number, at });
-        release(
-            space,
-            participant,
-            patience,
-            User { cell, object, row },
-            count,
-        )
-        .map(drop)
+        release(caller, User { cell, object, row }, count).map(drop)
     },
     inherit: |_, _| {},
 };

@@ -12,7 +12,7 @@ use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
 use crate::process::participant::{DRAINING, Me, Participant, State};
 use crate::process::roster::ObjectId;
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::Ordering;
 
 pub const ROW: u64 = HELD_ROW;
@@ -42,16 +42,16 @@ impl Row {
     ///
     /// # Errors
     /// `Full`, with nothing changed.
-    pub fn reserve(space: &Space, participant: &Participant, patience: Patience) -> Result<Row> {
+    pub fn reserve(caller: Caller) -> Result<Row> {
+        let participant = caller.participant;
         participant.require()?;
         let head = table(participant.me);
         let number = participant.holdings.reserve();
         let found = loop {
-            match rows::place(&space.segment, head, number, ROW) {
+            match rows::place(&caller.space.segment, head, number, ROW) {
                 Ok(Place::At(at)) => return Ok(Row { number, at }),
                 Ok(Place::Missing(part)) => {
-                    if let Err(error) = rows::extend(space, participant, patience, head, part, ROW)
-                    {
+                    if let Err(error) = rows::extend(caller, head, part, ROW) {
                         break error;
                     }
                 }

@@ -18,11 +18,10 @@ use crate::heap;
 use crate::memory::layout::{LINE, WORD, align_up, block, kind, superblock};
 use crate::memory::segment::Segment;
 use crate::object::directory;
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
-use crate::space::{Blocks, Patience, Space, doom, pin};
+use crate::space::{Blocks, Caller, Space, doom, pin};
 use crate::sync::{Ordering, compiler_fence};
 
 const COUNTED: u64 = 0;
@@ -80,13 +79,11 @@ pub fn links(head: &[u8]) -> impl Iterator<Item = ObjectId> {
 /// # Crash
 /// The block is unfinished, and its contents are the references counted so far: they go with it.
 pub fn prepare<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     objects: &[ObjectId],
     parts: &[&[u8]],
 ) -> Result<Unfinished<'a>> {
-    fill(space, participant, patience, kind::LINKED, objects, parts)
+    fill(caller, kind::LINKED, objects, parts)
 }
 
 /// As `prepare`, the block of a queue's item; its head is the caller's to fill.
@@ -97,14 +94,12 @@ pub fn prepare<'a>(
 /// # Crash
 /// As `prepare`.
 pub fn prepare_item<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     objects: &[ObjectId],
     parts: &[&[u8]],
 ) -> Result<Unfinished<'a>> {
     let kind = kind::LINKED_ITEM;
-    fill(space, participant, patience, kind, objects, parts)
+    fill(caller, kind, objects, parts)
 }
 
 /// Where the links of a block of this kind begin, counted from the payload.
@@ -116,19 +111,17 @@ const fn start(kind: u64) -> u64 {
 }
 
 fn fill<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     kind: u64,
     objects: &[ObjectId],
     parts: &[&[u8]],
 ) -> Result<Unfinished<'a>> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let head = head(objects.len() as u64);
     let bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let length = start(kind) + head + bytes;
     let room = align_up(length, WORD);
-    let own = Unfinished::allocate(space, participant, &mut *patience, room, kind::PLAIN)?;
+    let own = Unfinished::allocate(caller, room, kind::PLAIN)?;
     let payload = own.payload() + start(kind);
     segment.zero(own.payload(), start(kind) + head);
     let put = |at: u64, word| segment.word(at).store(word, Ordering::Relaxed);
@@ -147,7 +140,7 @@ fn fill<'a>(
     let mut counted = 0;
     for piece in objects.chunks(PIECE) {
         counted += piece.len() as u64;
-        space.run_as(participant, &mut *patience, |operation| {
+        caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             for &object in piece {
                 directory::link(operation, object)?;
@@ -171,15 +164,10 @@ fn fill<'a>(
 ///
 /// # Crash
 /// As `prepare`.
-pub fn copy<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    payload: &[u8],
-) -> Result<Unfinished<'a>> {
+pub fn copy<'a>(caller: Caller<'a, '_>, payload: &[u8]) -> Result<Unfinished<'a>> {
     let (head, bytes) = payload.split_at(head(count(payload, payload.len() as u64)?) as usize);
     let objects: Vec<ObjectId> = links(head).collect();
-    prepare(space, participant, patience, &objects, &[bytes])
+    prepare(caller, &objects, &[bytes])
 }
 
 /// The payload of such a block and how many references it holds: data of a peer.

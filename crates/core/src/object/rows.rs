@@ -9,9 +9,8 @@ use crate::change::operation::Purpose;
 use crate::error::Result;
 use crate::memory::layout::{self, FIRST_ROWS, WORD, slot, superblock};
 use crate::memory::segment::Segment;
-use crate::process::participant::Participant;
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 pub const SEGMENTS: u64 = 24;
@@ -81,14 +80,8 @@ pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place>
 ///
 /// # Crash
 /// The block is unfinished until the record that links it.
-pub fn extend(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    head: u64,
-    part: u64,
-    size: u64,
-) -> Result<()> {
+pub fn extend(caller: Caller, head: u64, part: u64, size: u64) -> Result<()> {
+    let space = caller.space;
     if head < layout::SLOT_RECORDS {
         // The space's rows are dealt one after another. A number that was scribbled on must not
         // make a table larger than the file.
@@ -106,11 +99,10 @@ pub fn extend(
         superblock::TICKETS | layout::SLOT_RECORDS.. => Purpose::Release,
         _ => Purpose::Store,
     };
-    let block =
-        Unfinished::allocate_for(purpose, space, participant, &mut *patience, length, KIND)?;
+    let block = Unfinished::allocate_for(purpose, caller, length, KIND)?;
     let payload = block.payload();
     space.segment.zero(payload, length);
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         if operation.read(head + part * WORD) == 0 {
             operation.write(head + part * WORD, payload);

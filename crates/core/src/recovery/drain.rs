@@ -12,29 +12,29 @@ use crate::heap;
 use crate::memory::layout::{self, CLASSES, SLOTS, WORD, kind, record, slot, superblock};
 use crate::memory::segment::Segment;
 use crate::object::{directory, holding, rows};
-use crate::process::participant::{DRAINING, FREE, Participant, Right, State};
+use crate::process::participant::{DRAINING, FREE, Right, State};
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space, doom, pin};
+use crate::space::{Caller, Space, doom, pin};
 use crate::sync::{Ordering, fence};
 
 /// Recovers all the dead: phase (a) for those not reaped yet, then phase (b).
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`. Broken entries are dropped, not reported: a
+/// `Interrupted` as the wait policy says; `System`. Broken entries are dropped, not reported: a
 /// space must stay usable; `check` tells.
-pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
-    let segment = &space.segment;
+pub fn sweep(caller: Caller) -> Result<()> {
+    let segment = &caller.space.segment;
     if recover::reap_all(segment)? {
         for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state == DRAINING) {
-            drain(space, participant, patience, slot)?;
+            drain(caller, slot)?;
         }
     }
-    directory::expire(space, participant, patience)?;
-    doom::crumble(space, participant, patience)?;
+    directory::expire(caller)?;
+    doom::crumble(caller)?;
     if planted(Bug::RetiredNotSwept) {
         return Ok(());
     }
-    pin::sweep(space, participant, patience)
+    pin::sweep(caller)
 }
 
 /// Drains one slot, unless another does.
@@ -44,13 +44,8 @@ pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Re
 ///
 /// # Crash
 /// The slot stays DRAINING, its tables naming exactly what has not gone back yet.
-pub fn drain(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    slot: u64,
-) -> Result<()> {
-    let segment = &space.segment;
+pub fn drain(caller: Caller, slot: u64) -> Result<()> {
+    let segment = &caller.space.segment;
     let Some(_right) = Right::seize(segment, slot)? else {
         return Ok(());
     };
@@ -68,26 +63,26 @@ pub fn drain(
     }
     fence(Ordering::SeqCst); // unpin, then look at the list: `sweep` does so after us
     // The tables are read under the lock: whoever takes it has replayed a dead drainer first.
-    let holdings = space.run_as(participant, patience, |operation| {
+    let holdings = caller.run(|operation| {
         operation.lock(layout::drain_lock(slot))?;
         Ok(holdings(segment, slot))
     })?;
     for held in holdings {
         loop {
-            let done = space.run_as(participant, patience, |operation| {
+            let done = caller.run(|operation| {
                 operation.lock(layout::drain_lock(slot))?;
                 crate::memory::crash_point!("drain.locked");
-                give_back(space, operation, slot, held)
+                give_back(caller.space, operation, slot, held)
             });
             match done {
                 Ok(true) => break,
                 Ok(false) => {}
-                Err(Error::Corrupt(_)) => forget(space, participant, patience, slot, held)?,
+                Err(Error::Corrupt(_)) => forget(caller, slot, held)?,
                 Err(error) => return Err(error),
             }
         }
     }
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(layout::drain_lock(slot))?;
         operation.commit_with(|| State::write(segment, slot, FREE, state.generation));
         crate::memory::crash_point!("drain.freed");
@@ -213,18 +208,13 @@ fn at(operation: &Operation, block: u64) -> Result<u64> {
 }
 
 /// Drops an entry that makes no sense, and marks the space as damaged.
-fn forget(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    slot: u64,
-    held: Owned,
-) -> Result<()> {
-    space
+fn forget(caller: Caller, slot: u64, held: Owned) -> Result<()> {
+    caller
+        .space
         .segment
         .word(superblock::DAMAGED)
         .store(held.word(), Ordering::Relaxed);
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(layout::drain_lock(slot))?;
         let left = match held {
             Owned::Magazine(word) => operation

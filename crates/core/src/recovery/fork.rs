@@ -18,7 +18,7 @@ use crate::object::directory;
 use crate::os;
 use crate::process::keep::Kept;
 use crate::process::participant::{DRAINING, LIVE, Participant, State};
-use crate::space::{AT_ONCE, Job, Space, doom, pin, within};
+use crate::space::{AT_ONCE, Caller, Job, Space, doom, pin, within};
 use crate::sync::{Ordering, fence};
 use std::ptr::NonNull;
 
@@ -54,8 +54,8 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     let me = unsafe { &*parent };
     space.is_lending(me);
     tidy(space, me);
-    let patience = &mut within(AT_ONCE);
-    let participant = space.register(true, &mut *patience)?;
+    let wait = &within(AT_ONCE);
+    let participant = space.register(true, wait)?;
     let changes = space.roster.changes();
     let mut heir = Heir {
         space: NonNull::from(space),
@@ -65,7 +65,7 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
         owes: false,
     };
     lend(&space.segment, me, &heir.participant);
-    match directory::copy_members(space, &heir.participant, patience) {
+    match directory::copy_members(Caller::new(space, &heir.participant, wait)) {
         Ok(_) => {}
         Err(Error::Interrupted | Error::TimedOut) => {
             space.lend(me, &heir.participant);
@@ -82,7 +82,8 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
 /// Gives back some of what the dead held: who only starts processes would else fill the space with
 /// them. So many are looked at, however many there are; a fork takes no longer with others.
 fn tidy(space: &Space, participant: &Participant) {
-    let (segment, patience) = (&space.segment, &mut within(AT_ONCE));
+    let (segment, wait) = (&space.segment, &within(AT_ONCE));
+    let caller = Caller::new(space, participant, wait);
     let from = space.looked.load(Ordering::Relaxed);
     if let Ok(next) = recover::reap_some(segment, from, LOOKS) {
         space.looked.store(next, Ordering::Relaxed);
@@ -90,16 +91,15 @@ fn tidy(space: &Space, participant: &Participant) {
     let is_draining = |&slot: &u64| State::read(segment, slot).state == DRAINING;
     let mut drained = false;
     for slot in (0..SLOTS).filter(is_draining).take(LOOKS) {
-        drained |= (space.hooks.drain)(space, participant, &mut *patience, slot).is_ok();
+        drained |= (space.hooks.drain)(caller, slot).is_ok();
     }
     let now = os::boot_clock().as_secs();
     let is_time = space.tidied.swap(now, Ordering::Relaxed) != now;
     if drained || is_time {
-        let _ = doom::crumble(space, participant, &mut *patience)
-            .and_then(|()| pin::sweep(space, participant, &mut *patience));
+        let _ = doom::crumble(caller).and_then(|()| pin::sweep(caller));
     }
     if is_time {
-        let _ = directory::expire(space, participant, patience);
+        let _ = directory::expire(caller);
     }
 }
 
@@ -145,7 +145,7 @@ pub fn after_in_child(space: &Space, mut heir: Heir) -> Result<()> {
 /// Makes our table say what we hold: now, if that takes no waiting, else when an object is first used.
 fn settle(space: &Space, participant: &Participant) -> Result<()> {
     space.is_owing.store(true, Ordering::Relaxed);
-    let done = (SETTLE.run)(space, participant, &mut within(AT_ONCE), &[0; 6]);
+    let done = (SETTLE.run)(Caller::new(space, participant, &within(AT_ONCE)), &[0; 6]);
     if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
         space.defer(participant, &SETTLE, [0; 6]);
         return Ok(());
@@ -155,10 +155,10 @@ fn settle(space: &Space, participant: &Participant) -> Result<()> {
 
 /// Copies what the parent did not, or what changed before the fork.
 static SETTLE: Job = Job {
-    run: |space, participant, patience, _| {
-        let done = directory::settle_members(space, participant, patience);
+    run: |caller, _| {
+        let done = directory::settle_members(caller);
         if !matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
-            space.settled(participant);
+            caller.space.settled(caller.participant);
         }
         done
     },

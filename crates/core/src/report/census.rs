@@ -7,7 +7,7 @@ use crate::memory::layout::{self, CLASSES, SLOTS, WORD, block, kind, record, slo
 use crate::memory::segment::Segment;
 use crate::object::rows;
 use crate::process::participant::{FREE, State};
-use crate::space::{Patience, Space, doom, pin};
+use crate::space::{Space, WaitPolicy, doom, pin};
 use crate::sync::Ordering;
 
 /// What a space holds, in numbers.
@@ -40,18 +40,18 @@ pub struct Census {
 ///
 /// # Errors
 /// `Corrupt` if the superblock is not as it was, or what is counted makes no sense; `Interrupted`.
-pub fn count(space: &Space, patience: Patience) -> Result<Census> {
-    space.sweep(&mut *patience)?;
-    look(space, patience)
+pub fn count(space: &Space, wait: WaitPolicy) -> Result<Census> {
+    space.sweep(wait)?;
+    look(space, wait)
 }
 
 /// As `count`, and gives nothing back: what the dead hold counts as held.
 ///
 /// # Errors
 /// As `count`.
-pub fn look(space: &Space, patience: Patience) -> Result<Census> {
+pub fn look(space: &Space, wait: WaitPolicy) -> Result<Census> {
     see_superblock(&space.segment)?;
-    space.run(patience, |operation| {
+    space.caller(wait)?.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         operation.lock(superblock::RETIRED_LOCK)?;
         tally(space, operation)

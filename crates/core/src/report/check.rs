@@ -14,7 +14,7 @@ use crate::memory::segment::Segment;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{FREE, State};
 use crate::report::census::{self, Census};
-use crate::space::{Patience, Space, doom, pin};
+use crate::space::{Space, WaitPolicy, doom, pin};
 use crate::sync::Ordering;
 use crate::{heap, os};
 use std::collections::{HashMap, HashSet};
@@ -24,12 +24,13 @@ use std::collections::{HashMap, HashSet};
 ///
 /// # Errors
 /// `Corrupt` names the first contradiction.
-pub fn check(space: &Space, patience: Patience) -> Result<Census> {
-    space.sweep(patience)?;
+pub fn check(space: &Space, wait: WaitPolicy) -> Result<Census> {
+    space.sweep(wait)?;
+    let caller = space.caller(wait)?;
     let segment = &space.segment;
     census::see_superblock(segment)?;
     for _ in 0..ATTEMPTS {
-        let looked = space.run(&mut *patience, |operation| look(space, operation));
+        let looked = caller.run(|operation| look(space, operation));
         let (quiet, snapshot, walk) = looked?;
         if quiet {
             snapshot.judge(&walk)?;
@@ -37,7 +38,7 @@ pub fn check(space: &Space, patience: Patience) -> Result<Census> {
         }
         os::yield_now();
     }
-    let (_, snapshot, walk) = space.run(patience, |operation| look(space, operation))?;
+    let (_, snapshot, walk) = caller.run(|operation| look(space, operation))?;
     snapshot.census(space, &walk)
 }
 

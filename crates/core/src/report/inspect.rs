@@ -15,7 +15,7 @@ use crate::object::{directory, holding, rows};
 use crate::process::participant::{self, FREE, LIVE, State};
 use crate::process::roster::ObjectId;
 use crate::space::reading::Reading;
-use crate::space::{Patience, Space};
+use crate::space::{Caller, Space, WaitPolicy};
 use crate::sync::Ordering;
 use std::collections::HashMap;
 
@@ -95,18 +95,18 @@ pub struct View {
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
-pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result<View> {
-    let participant = space.participate(&mut *patience)?;
+pub fn view(space: &Space, wait: WaitPolicy, only: Option<ObjectId>) -> Result<View> {
+    let caller = space.caller(wait)?;
     let mut named: HashMap<ObjectId, directory::Entry> = HashMap::new();
     if let Some(object) = only {
-        let entry = directory::entry_of(space, participant, &mut *patience, object)?;
+        let entry = directory::entry_of(caller, object)?;
         named.extend(entry.map(|entry| (object, entry)));
     } else {
-        for entry in directory::names(space, participant, &mut *patience)? {
+        for entry in directory::names(caller)? {
             named.insert(entry.named.object, entry);
         }
     }
-    let (mut view, roots) = space.run(&mut *patience, |operation| {
+    let (mut view, roots) = caller.run(|operation| {
         operation.lock(layout::superblock::DIRECTORY_LOCK)?;
         operation.lock(layout::superblock::HEAP_LOCK)?;
         Ok(collect(operation, only)?)
@@ -119,7 +119,7 @@ pub fn view(space: &Space, patience: Patience, only: Option<ObjectId>) -> Result
             .map(|(_, each)| each)
             .sum::<f64>()
             .round() as u64;
-        object.bytes = bytes(space, &mut *patience, &sample)?;
+        object.bytes = bytes(caller, &sample)?;
         object.name = named.remove(&object.object);
     }
     Ok(view)
@@ -140,10 +140,10 @@ fn sample_of(space: &Space, root: u64) -> Sample {
 }
 
 /// How many bytes blocks take with those that they stand for; those that were freed meanwhile none.
-fn bytes(space: &Space, patience: Patience, sample: &Sample) -> Result<u64> {
+fn bytes(caller: Caller, sample: &Sample) -> Result<u64> {
     let mut bytes = 0.0;
     for blocks in sample.blocks.chunks(AT_ONCE) {
-        bytes += space.run(&mut *patience, |operation| {
+        bytes += caller.run(|operation| {
             operation.lock(layout::superblock::HEAP_LOCK)?;
             let size = |&(block, each): &(u64, f64)| match heap::size(operation, block) {
                 Ok(size) => size as f64 * each,

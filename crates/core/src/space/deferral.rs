@@ -6,7 +6,7 @@ use crate::change::recover;
 use crate::error::{Error, Result};
 use crate::memory::layout::{self, SLOTS, slot};
 use crate::process::participant::{LIVE, Me, Participant, State};
-use crate::space::{AT_ONCE, Deferred, Job, Patience, Space, patient, within};
+use crate::space::{AT_ONCE, Caller, Deferred, Job, Space, WaitPolicy, unlimited, within};
 use crate::sync::Ordering;
 use std::time::Duration;
 
@@ -14,9 +14,10 @@ const A_MOMENT: Duration = Duration::from_millis(1);
 
 /// Takes apart and frees what is only listed so far.
 static SWEEP: Job = Job {
-    run: |space, participant, patience, _| {
+    run: |caller, _| {
+        let space = caller.space;
         space.sweep_due.store(false, Ordering::Relaxed);
-        let swept = (space.hooks.sweep)(space, participant, patience);
+        let swept = (space.hooks.sweep)(caller);
         if swept.is_err() {
             space.sweep_due.store(true, Ordering::Relaxed);
         }
@@ -60,9 +61,9 @@ impl Space {
     /// Carries out what is on the backlog; what another thread is at is its own.
     ///
     /// # Errors
-    /// `Interrupted` and `TimedOut` as `patience` says: what is left stays on the backlog. Other
+    /// `Interrupted` and `TimedOut` as the wait policy says: what is left stays on the backlog. Other
     /// failures leave the work to this process's drainer.
-    pub fn catch_up(&self, patience: Patience) -> Result<()> {
+    pub fn catch_up(&self, wait: WaitPolicy) -> Result<()> {
         if self.backlog.is_empty() {
             return Ok(());
         }
@@ -77,7 +78,7 @@ impl Space {
         let turn = Turn(self, me);
         while let Some(work) = self.backlog.first(me) {
             if work.by == participant.me {
-                let done = (work.job.run)(self, participant, &mut *patience, &work.numbers);
+                let done = (work.job.run)(Caller::new(self, participant, wait), &work.numbers);
                 if let Err(error @ (Error::Interrupted | Error::TimedOut)) = done {
                     return Err(error);
                 }
@@ -94,7 +95,7 @@ impl Space {
     /// there.
     pub fn now_or_later(&self, participant: &Participant, job: &'static Job, numbers: [u64; 6]) {
         if cfg!(loom) {
-            let _ = (job.run)(self, participant, &mut patient, &numbers); // models put nothing off
+            let _ = (job.run)(Caller::new(self, participant, &unlimited), &numbers); // models put nothing off
             return;
         }
         let limit = if self.is_behind() {
@@ -102,10 +103,10 @@ impl Space {
         } else {
             AT_ONCE
         };
-        let patience = &mut within(limit);
-        let _ = self.catch_up(patience);
+        let wait = &within(limit);
+        let _ = self.catch_up(wait);
         if !self.is_behind() {
-            let done = (job.run)(self, participant, patience, &numbers);
+            let done = (job.run)(Caller::new(self, participant, wait), &numbers);
             if !matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
                 return; // where it failed, the drainer of this process does it
             }
@@ -172,24 +173,22 @@ impl Space {
     /// # Errors
     /// As `catch_up`.
     #[inline]
-    pub fn settle_up(&self, patience: Patience) -> Result<()> {
+    pub fn settle_up(&self, wait: WaitPolicy) -> Result<()> {
         match self.is_owing() {
-            true => self.settle_now(patience),
+            true => self.settle_now(wait),
             false => Ok(()),
         }
     }
 
     #[cold]
-    fn settle_now(&self, patience: Patience) -> Result<()> {
+    fn settle_now(&self, wait: WaitPolicy) -> Result<()> {
         while self.is_owing() {
-            self.catch_up(&mut *patience)?;
+            self.catch_up(wait)?;
             if self.is_owing() {
-                let me = self.participate(&mut *patience)?.me; // another thread is at it
+                let me = self.participate(wait)?.me; // another thread is at it
                 let word = layout::slot_record(me.slot) + slot::OWES;
                 let seen = self.segment.word(word).load(Ordering::Relaxed);
-                patience(&mut |limit| {
-                    Ok(self.segment.sleep(word, seen, limit.min(A_MOMENT)).into())
-                })?;
+                wait(&mut |limit| Ok(self.segment.sleep(word, seen, limit.min(A_MOMENT)).into()))?;
             }
         }
         Ok(())
@@ -212,7 +211,7 @@ impl Space {
     /// As `sweep`, of what takes no waiting: before a process goes on that cannot be held up.
     pub fn tidy(&self) {
         if self.may_reclaim().unwrap_or(false) {
-            let _ = self.sweep(&mut within(AT_ONCE));
+            let _ = self.sweep(&within(AT_ONCE));
         }
     }
 }

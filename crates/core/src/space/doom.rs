@@ -9,8 +9,7 @@ use crate::error::{Attempt, Error, Result};
 use crate::heap;
 use crate::memory::layout::{block, kind, superblock};
 use crate::memory::segment::Segment;
-use crate::process::participant::Participant;
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::Ordering;
 
 /// What a block is, by its head.
@@ -84,15 +83,16 @@ pub fn dispose(operation: &mut Operation, owner: u64) -> Attempt<bool> {
 /// Takes apart, a piece at a time, what nobody holds any more.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`. What makes no sense is left alone, and the space
+/// `Interrupted` as the wait policy says; `System`. What makes no sense is left alone, and the space
 /// marked as damaged.
 ///
 /// # Crash
 /// The next sweep goes on.
-pub fn crumble(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+pub fn crumble(caller: Caller) -> Result<()> {
+    let space = caller.space;
     let doomed = space.segment.word(superblock::DOOMED);
     while doomed.load(Ordering::Relaxed) != 0 {
-        let done = space.run_as(participant, &mut *patience, |operation| {
+        let done = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             match operation.read(superblock::DOOMED) {
                 0 => Ok(()),
@@ -103,7 +103,7 @@ pub fn crumble(space: &Space, participant: &Participant, patience: Patience) -> 
             }
         });
         if let Err(Error::Corrupt(_)) = done {
-            space.run_as(participant, &mut *patience, |operation| {
+            caller.run(|operation| {
                 operation.lock(superblock::DIRECTORY_LOCK)?;
                 let damaged = space.segment.word(superblock::DAMAGED);
                 damaged.store(superblock::DOOMED, Ordering::Relaxed);

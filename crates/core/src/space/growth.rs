@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::memory::layout::{self, PAGE, RESERVE, UNIT, superblock};
 use crate::process::participant::{Participant, full};
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space};
+use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 use crate::{heap, os};
 
@@ -13,7 +13,7 @@ use crate::{heap, os};
 const SMALLEST: u64 = 256 << 10;
 const LARGEST: u64 = 64 << 20;
 
-impl Space {
+impl Caller<'_, '_> {
     /// Makes the heap `all` units long, for a run of `units`.
     ///
     /// # Crash
@@ -21,16 +21,11 @@ impl Space {
     ///
     /// # Errors
     /// `Full`, with nothing changed.
-    pub(crate) fn grow(
-        &self,
-        participant: &Participant,
-        units: u64,
-        all: u64,
-        patience: Patience,
-    ) -> Result<()> {
-        let segment = &self.segment;
+    pub(crate) fn grow(self, units: u64, all: u64) -> Result<()> {
+        let Caller { space, .. } = self;
+        let segment = &space.segment;
         let before = segment.size();
-        self.run_as(participant, patience, |operation| {
+        self.run(|operation| {
             operation.lock(superblock::GROW_LOCK)?;
             let size = segment.size();
             if size != before {
@@ -42,14 +37,15 @@ impl Space {
                 .max(size);
             let step = ((size - segment.data()) / 4).clamp(SMALLEST, LARGEST);
             let wish = need.max(layout::align_up(size + step, UNIT));
-            let limit = self.limit();
+            let limit = space.limit();
             if need > limit {
-                return Err(self
+                return Err(space
                     .over_limit(units.max(1).saturating_mul(UNIT), limit)
                     .into());
             }
-            self.extend(size, wish.min(limit))
-                .or_else(|_| self.extend(size, need))?;
+            space
+                .extend(size, wish.min(limit))
+                .or_else(|_| space.extend(size, need))?;
             Ok(())
         })
     }
@@ -58,12 +54,14 @@ impl Space {
     /// room: the blocks in this process's magazines, and the chunks that are empty then.
     ///
     /// # Errors
-    /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
-    pub(crate) fn reclaim(&self, participant: &Participant, patience: Patience) -> Result<()> {
-        self.empty_magazines(participant);
-        self.run_as(participant, patience, heap::release_empty)
+    /// `Interrupted` and `TimedOut` as the wait policy says; `System`, `Corrupt`.
+    pub(crate) fn reclaim(self) -> Result<()> {
+        self.space.empty_magazines(self.participant);
+        self.run(heap::release_empty)
     }
+}
 
+impl Space {
     /// Says that no more memory can be had: all processes give back what they have at hand.
     pub(crate) fn say_scarce(&self) {
         if cfg!(loom) {

@@ -26,7 +26,9 @@ use crate::error::{Attempt, Error, Result};
 use crate::memory::layout::{RESERVE, UNIT, superblock};
 use crate::process::participant::{Participant, full};
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space, reading, within};
+#[cfg(not(loom))]
+use crate::space::WaitPolicy;
+use crate::space::{Caller, Space, reading, within};
 use crate::sync::Ordering;
 use crate::{heap, os};
 use std::io;
@@ -162,8 +164,8 @@ impl Space {
                 return;
             };
             let most = surplus.min(STEP).min(left);
-            let patience = &mut within(A_MOMENT);
-            match self.step(participant, end, most, patience) {
+            let wait = &within(A_MOMENT);
+            match Caller::new(self, participant, wait).step(end, most) {
                 Ok(Some(Step::Given(_))) => left -= most,
                 _ => return,
             }
@@ -174,15 +176,15 @@ impl Space {
     /// Returns how many bytes went back.
     ///
     /// # Errors
-    /// `Interrupted` and `TimedOut` as `patience` says: some may have gone back. `System`, `Corrupt`.
+    /// `Interrupted` and `TimedOut` as the wait policy says: some may have gone back. `System`, `Corrupt`.
     ///
     /// # Crash
     /// As each step.
     #[cfg(not(loom))]
-    pub fn trim(&self, patience: Patience) -> Result<u64> {
-        self.sweep(&mut *patience)?;
-        let participant = self.participant()?;
-        self.reclaim(participant, &mut *patience)?;
+    pub fn trim(&self, wait: WaitPolicy) -> Result<u64> {
+        self.sweep(wait)?;
+        let caller = self.caller(wait)?;
+        caller.reclaim()?;
         if !reading::is_enlisted() {
             return Ok(0);
         }
@@ -190,7 +192,7 @@ impl Space {
         loop {
             let end = self.segment.units();
             let most = self.idle().0.saturating_sub(RESERVE).min(STEP);
-            match self.step(participant, end, most, &mut *patience)? {
+            match caller.step(end, most)? {
                 None | Some(Step::Refused) => return Ok(given),
                 Some(Step::Given(bytes)) => given += bytes,
                 Some(Step::Pending) if turns == TURNS => return Ok(given),
@@ -200,88 +202,6 @@ impl Space {
                 }
             }
         }
-    }
-
-    /// Marks up to `most` free units below `end`, and punches them, or what is left of another step.
-    /// None: there are none.
-    fn step(
-        &self,
-        participant: &Participant,
-        end: u64,
-        most: u64,
-        patience: Patience,
-    ) -> Result<Option<Step>> {
-        if !self.mark(participant, end, most, &mut *patience)? {
-            return Ok(None);
-        }
-        crate::memory::crash_point!("hole.marked");
-        self.punch(participant, patience).map(Some)
-    }
-
-    /// Marks up to `most` free units below `end` as given back, unless others are under way. False:
-    /// there are none.
-    ///
-    /// # Errors
-    /// As `trim`.
-    ///
-    /// # Crash
-    /// One record marks units and writes them down.
-    pub fn mark(
-        &self,
-        participant: &Participant,
-        end: u64,
-        most: u64,
-        patience: Patience,
-    ) -> Result<bool> {
-        self.run_as(participant, patience, |operation| {
-            operation.lock(superblock::GROW_LOCK)?;
-            if self.giving().is_some() {
-                return Ok(true);
-            }
-            operation.lock(superblock::HEAP_LOCK)?;
-            let Some((unit, units)) = heap::mark(operation, end, most)? else {
-                return Ok(false);
-            };
-            if planted(Bug::PunchedFirst) {
-                let pieces = heap::given(operation, unit, units)?;
-                let _ = self.punch_all(&pieces);
-            }
-            operation.write(superblock::GIVING, unit | units << 32);
-            operation.commit();
-            Ok(true)
-        })
-    }
-
-    /// Gives back the pages of what is marked and written down, once nobody reads there.
-    ///
-    /// # Errors
-    /// As `trim`.
-    ///
-    /// # Crash
-    /// Until the last store the next one does it again.
-    pub fn punch(&self, participant: &Participant, patience: Patience) -> Result<Step> {
-        self.run_as(participant, patience, |operation| {
-            operation.lock(superblock::GROW_LOCK)?;
-            let Some((unit, units)) = self.giving() else {
-                return Ok(Step::Given(0)); // another did it
-            };
-            if !reading::has_passed(&self.segment)? {
-                return Ok(Step::Pending);
-            }
-            let pieces = heap::given(operation, unit, units)?;
-            match self.punch_all(&pieces) {
-                Ok(bytes) => {
-                    crate::memory::crash_point!("hole.punched");
-                    self.give(0);
-                    Ok(Step::Given(bytes))
-                }
-                Err(_) => {
-                    self.is_solid.store(true, Ordering::Relaxed);
-                    self.settle(operation, unit, units)?;
-                    Ok(Step::Refused)
-                }
-            }
-        })
     }
 
     fn punch_all(&self, pieces: &[(u64, u64)]) -> io::Result<u64> {
@@ -303,76 +223,6 @@ impl Space {
         self.segment
             .word(superblock::GIVING)
             .store(word, Ordering::Release);
-    }
-
-    /// Reserves the pages of those of `units` units from `unit` on that are given back, and of some
-    /// more where these are few.
-    ///
-    /// # Errors
-    /// `Full`: what could not be reserved is still given back. `Interrupted`, `TimedOut`, `System`.
-    ///
-    /// # Crash
-    /// As each piece.
-    pub(crate) fn reserve(
-        &self,
-        participant: &Participant,
-        unit: u64,
-        units: u64,
-        patience: Patience,
-    ) -> Result<()> {
-        let end = unit.saturating_add(units);
-        if units < AT_LEAST {
-            let more = self.reserve_piece(participant, unit, AT_LEAST, &mut *patience);
-            if !matches!(more, Err(Error::Full(_))) {
-                return more;
-            }
-        }
-        let mut at = unit;
-        while at < end {
-            let next = (at / PIECE + 1) * PIECE;
-            let piece = next.min(end) - at;
-            if let Err(error) = self.reserve_piece(participant, at, piece, &mut *patience) {
-                self.give_back(participant, at - unit); // the pieces before are of no use
-                return Err(error);
-            }
-            at = next;
-        }
-        Ok(())
-    }
-
-    /// Reserves one piece.
-    ///
-    /// # Errors
-    /// As `reserve`.
-    ///
-    /// # Crash
-    /// Before the record the units are marked, and written down in `GIVING`; after it they are as any
-    /// free units.
-    fn reserve_piece(
-        &self,
-        participant: &Participant,
-        unit: u64,
-        units: u64,
-        patience: Patience,
-    ) -> Result<()> {
-        self.run_as(participant, patience, |operation| {
-            operation.lock(superblock::GROW_LOCK)?;
-            if let Some((unit, units)) = self.giving() {
-                self.settle(operation, unit, units)?; // of another step
-            }
-            let pieces = heap::given(operation, unit, units)?;
-            if pieces.is_empty() {
-                return Ok(()); // another reserved them
-            }
-            if !planted(Bug::GivingForgotten) {
-                self.give(unit | units << 32);
-            }
-            crate::memory::crash_point!("hole.noted");
-            self.settle(operation, unit, units)?;
-            let bytes: u64 = pieces.iter().map(|(from, to)| to - from).sum();
-            self.miss(bytes / UNIT);
-            Ok(())
-        })
     }
 
     /// Allocates the pages of what is written down in `GIVING`, and clears its marks. Where there is
@@ -410,6 +260,136 @@ impl Space {
         let put = |word, value| self.segment.word(word).store(value, Ordering::Relaxed);
         put(superblock::MISSED, missed);
         put(superblock::MISSED_AT, millis());
+    }
+}
+
+impl Caller<'_, '_> {
+    /// Marks up to `most` free units below `end`, and punches them, or what is left of another step.
+    /// None: there are none.
+    fn step(self, end: u64, most: u64) -> Result<Option<Step>> {
+        if !self.mark(end, most)? {
+            return Ok(None);
+        }
+        crate::memory::crash_point!("hole.marked");
+        self.punch().map(Some)
+    }
+
+    /// Marks up to `most` free units below `end` as given back, unless others are under way. False:
+    /// there are none.
+    ///
+    /// # Errors
+    /// As `trim`.
+    ///
+    /// # Crash
+    /// One record marks units and writes them down.
+    pub fn mark(self, end: u64, most: u64) -> Result<bool> {
+        self.run(|operation| {
+            operation.lock(superblock::GROW_LOCK)?;
+            if self.space.giving().is_some() {
+                return Ok(true);
+            }
+            operation.lock(superblock::HEAP_LOCK)?;
+            let Some((unit, units)) = heap::mark(operation, end, most)? else {
+                return Ok(false);
+            };
+            if planted(Bug::PunchedFirst) {
+                let pieces = heap::given(operation, unit, units)?;
+                let _ = self.space.punch_all(&pieces);
+            }
+            operation.write(superblock::GIVING, unit | units << 32);
+            operation.commit();
+            Ok(true)
+        })
+    }
+
+    /// Gives back the pages of what is marked and written down, once nobody reads there.
+    ///
+    /// # Errors
+    /// As `trim`.
+    ///
+    /// # Crash
+    /// Until the last store the next one does it again.
+    pub fn punch(self) -> Result<Step> {
+        self.run(|operation| {
+            operation.lock(superblock::GROW_LOCK)?;
+            let Some((unit, units)) = self.space.giving() else {
+                return Ok(Step::Given(0)); // another did it
+            };
+            if !reading::has_passed(&self.space.segment)? {
+                return Ok(Step::Pending);
+            }
+            let pieces = heap::given(operation, unit, units)?;
+            match self.space.punch_all(&pieces) {
+                Ok(bytes) => {
+                    crate::memory::crash_point!("hole.punched");
+                    self.space.give(0);
+                    Ok(Step::Given(bytes))
+                }
+                Err(_) => {
+                    self.space.is_solid.store(true, Ordering::Relaxed);
+                    self.space.settle(operation, unit, units)?;
+                    Ok(Step::Refused)
+                }
+            }
+        })
+    }
+
+    /// Reserves the pages of those of `units` units from `unit` on that are given back, and of some
+    /// more where these are few.
+    ///
+    /// # Errors
+    /// `Full`: what could not be reserved is still given back. `Interrupted`, `TimedOut`, `System`.
+    ///
+    /// # Crash
+    /// As each piece.
+    pub(crate) fn reserve(self, unit: u64, units: u64) -> Result<()> {
+        let end = unit.saturating_add(units);
+        if units < AT_LEAST {
+            let more = self.reserve_piece(unit, AT_LEAST);
+            if !matches!(more, Err(Error::Full(_))) {
+                return more;
+            }
+        }
+        let mut at = unit;
+        while at < end {
+            let next = (at / PIECE + 1) * PIECE;
+            let piece = next.min(end) - at;
+            if let Err(error) = self.reserve_piece(at, piece) {
+                self.space.give_back(self.participant, at - unit); // the pieces before are of no use
+                return Err(error);
+            }
+            at = next;
+        }
+        Ok(())
+    }
+
+    /// Reserves one piece.
+    ///
+    /// # Errors
+    /// As `reserve`.
+    ///
+    /// # Crash
+    /// Before the record the units are marked, and written down in `GIVING`; after it they are as any
+    /// free units.
+    fn reserve_piece(self, unit: u64, units: u64) -> Result<()> {
+        self.run(|operation| {
+            operation.lock(superblock::GROW_LOCK)?;
+            if let Some((unit, units)) = self.space.giving() {
+                self.space.settle(operation, unit, units)?; // of another step
+            }
+            let pieces = heap::given(operation, unit, units)?;
+            if pieces.is_empty() {
+                return Ok(()); // another reserved them
+            }
+            if !planted(Bug::GivingForgotten) {
+                self.space.give(unit | units << 32);
+            }
+            crate::memory::crash_point!("hole.noted");
+            self.space.settle(operation, unit, units)?;
+            let bytes: u64 = pieces.iter().map(|(from, to)| to - from).sum();
+            self.space.miss(bytes / UNIT);
+            Ok(())
+        })
     }
 }
 

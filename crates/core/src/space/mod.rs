@@ -2,15 +2,15 @@
 
 mod deferral;
 pub mod doom;
+mod driver;
 mod growth;
 pub mod hole;
 pub mod lookout;
 mod open;
 pub mod pin;
+mod policy;
 pub mod reading;
 pub mod unfinished;
 
-pub use open::{
-    AT_ONCE, Blocks, Deferred, Hooks, Job, Patience, Slice, Space, at_once, patient, until_signal,
-    within,
-};
+pub use open::{Blocks, Caller, Deferred, Hooks, Job, Space};
+pub use policy::{AT_ONCE, Slice, WaitPolicy, at_once, unlimited, until_signal, within};

@@ -1,32 +1,26 @@
-//! A space as this process has it open: its segment, who we are in it, and the driver that
-//! carries an operation through whatever stops it.
+//! A space as this process has it open: its segment, and who we are in it.
 
-use crate::change::lock::{self, Stood, Waiter};
 use crate::change::operation::Operation;
 use crate::change::recover;
-use crate::change::waiting::Note;
-use crate::error::{Attempt, Error, Result, Stop, corrupt};
+use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{self, RESERVED_SLOT, superblock};
 use crate::memory::segment::Segment;
+use crate::os;
 use crate::process::backlog::Backlog;
 use crate::process::loan::Loan;
 use crate::process::participant::{DRAINING, LIVE, Me, Page, Participant, State};
 use crate::process::roster::Roster;
+use crate::space::policy::{AT_ONCE, WaitPolicy, within};
 #[cfg(not(loom))]
 use crate::space::reading;
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use crate::{heap, os};
 use std::ptr::{self, NonNull};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often a newcomer looks for a slot while the dead are drained, and how long it waits
 /// between two looks if others drain them.
 const PERSISTENCE: u32 = 200;
 const TURN: Duration = Duration::from_millis(5);
-
-/// How long what does not wait may stand at locks in all. Their holders need microseconds, unless they
-/// were preempted or stopped.
-pub const AT_ONCE: Duration = Duration::from_millis(10);
 
 /// What an object, or a block with contents, consists of.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,9 +37,9 @@ pub struct Blocks {
 #[derive(Clone, Copy)]
 pub struct Hooks {
     /// Recovers the dead and gives back what they held.
-    pub sweep: fn(&Space, &Participant, Patience) -> Result<()>,
+    pub sweep: fn(Caller) -> Result<()>,
     /// Gives back what one dead participant held, in a slot that is draining.
-    pub drain: fn(&Space, &Participant, Patience, slot: u64) -> Result<()>,
+    pub drain: fn(Caller, slot: u64) -> Result<()>,
     /// Writes the entries that take an object of this kind apart, its root block included.
     pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
     /// Writes and commits the record that frees the next piece of the first doomed block.
@@ -63,8 +57,8 @@ pub struct Hooks {
 impl Hooks {
     /// Those of a model, where nothing above the space is at work.
     pub const MODEL: Hooks = Hooks {
-        sweep: |_, _, _| Ok(()),
-        drain: |_, _, _, _| Ok(()),
+        sweep: |_| Ok(()),
+        drain: |_, _| Ok(()),
         dismantle: |_, _, _| Ok(()),
         crumble: |_, _, _| Ok(()),
         settle: |_, _, _, _, _| Ok(()),
@@ -73,58 +67,11 @@ impl Hooks {
     };
 }
 
-/// A piece of waiting: it takes at most so long.
-pub type Slice<'s> = &'s mut (dyn FnMut(Duration) -> Result<Stood> + Send);
-
-/// How to wait: the caller runs the slice it is given, for at most a tenth of a second (`PROBE`), in
-/// whatever way suits it (without the GIL), and fails if it was told to stop meanwhile, or if it may
-/// wait no longer.
-pub type Patience<'p> = &'p mut dyn FnMut(Slice) -> Result<()>;
-
-/// Waits as long as it takes.
-///
-/// # Errors
-/// Those of standing at a lock.
-pub fn patient(slice: Slice) -> Result<()> {
-    slice(lock::PROBE).map(drop)
-}
-
-/// Waits for at most so long in all, from the first wait on; then fails with `TimedOut`.
-pub fn within(limit: Duration) -> impl FnMut(Slice) -> Result<()> {
-    let mut end = None;
-    move |slice| {
-        let now = Instant::now();
-        let left = end
-            .get_or_insert(now + limit)
-            .saturating_duration_since(now);
-        if left.is_zero() {
-            return Err(Error::TimedOut);
-        }
-        slice(left.min(lock::PROBE)).map(drop)
-    }
-}
-
-/// Does not wait.
-pub fn at_once() -> impl FnMut(Slice) -> Result<()> {
-    within(Duration::ZERO)
-}
-
-/// Waits as long as it takes, or until a signal comes.
-///
-/// # Errors
-/// As `patient`; `Interrupted`.
-pub fn until_signal(slice: Slice) -> Result<()> {
-    match slice(lock::PROBE)? {
-        Stood::Interrupted => Err(Error::Interrupted),
-        _ => Ok(()),
-    }
-}
-
 /// What may be put on a backlog (`deferral.rs`).
 pub struct Job {
     /// Does it; what it gets is up to the job. It changes nothing where it fails with `TimedOut` or
     /// `Interrupted`: it is begun again then.
-    pub run: fn(&Space, &Participant, Patience, &[u64; 6]) -> Result<()>,
+    pub run: fn(Caller, &[u64; 6]) -> Result<()>,
     /// Puts private tables right in a child that inherited the backlog: the work is its parent's.
     pub inherit: fn(&Space, &[u64; 6]),
 }
@@ -135,6 +82,28 @@ pub struct Deferred {
     pub by: Me,
     pub job: &'static Job,
     pub numbers: [u64; 6],
+}
+
+/// Who calls: a process in a space, and how long this call of it may wait.
+#[derive(Clone, Copy)]
+pub struct Caller<'a, 'w> {
+    pub space: &'a Space,
+    pub participant: &'a Participant,
+    pub wait: WaitPolicy<'w>,
+}
+
+impl<'a, 'w> Caller<'a, 'w> {
+    pub fn new(
+        space: &'a Space,
+        participant: &'a Participant,
+        wait: WaitPolicy<'w>,
+    ) -> Caller<'a, 'w> {
+        Caller {
+            space,
+            participant,
+            wait,
+        }
+    }
 }
 
 pub struct Space {
@@ -269,14 +238,23 @@ impl Space {
     ///
     /// # Errors
     /// `Crowded` when every slot is held by the living; `Full`, `System`; `Interrupted` and `TimedOut`
-    /// as `patience` says.
+    /// as the wait policy says.
     #[inline]
-    pub fn participate(&self, patience: Patience) -> Result<&Participant> {
+    pub fn participate(&self, wait: WaitPolicy) -> Result<&Participant> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         match unsafe { self.registered().as_ref() } {
             Some(participant) => Ok(participant),
-            None => self.enter(patience),
+            None => self.enter(wait),
         }
+    }
+
+    /// As `participate`: who calls, and waits as this policy says.
+    ///
+    /// # Errors
+    /// As `participate`.
+    #[inline]
+    pub fn caller<'w>(&self, wait: WaitPolicy<'w>) -> Result<Caller<'_, 'w>> {
+        Ok(Caller::new(self, self.participate(wait)?, wait))
     }
 
     /// As `participate`, if that takes no waiting.
@@ -284,7 +262,7 @@ impl Space {
     /// # Errors
     /// As `participate`; `TimedOut`.
     pub fn participant(&self) -> Result<&Participant> {
-        self.participate(&mut within(AT_ONCE))
+        self.participate(&within(AT_ONCE))
     }
 
     /// In a child forked behind our back, until it has adopted what it inherited: its parent.
@@ -304,7 +282,7 @@ impl Space {
     }
 
     #[cold]
-    fn enter(&self, patience: Patience) -> Result<&Participant> {
+    fn enter(&self, wait: WaitPolicy) -> Result<&Participant> {
         if self.ended.load(Ordering::Relaxed) {
             return Err(Error::NotFound(format!(
                 "{}: this space was removed, and this process had nothing of it any more",
@@ -322,7 +300,7 @@ impl Space {
         if let Some(participant) = unsafe { self.registered().as_ref() } {
             return Ok(participant);
         }
-        let result = self.register(false, &mut *patience).map(|mut participant| {
+        let result = self.register(false, wait).map(|mut participant| {
             participant.move_in(self.me);
             let participant = Box::leak(Box::new(participant));
             // Where another thread came first, its slot or ours: both are of this process.
@@ -345,7 +323,7 @@ impl Space {
                 self.tidy();
             }
         }
-        self.participate(patience)
+        self.participate(wait)
     }
 
     /// Takes a slot, after reaping the dead. A child about to be forked (`inherited`), and a process that only
@@ -354,7 +332,7 @@ impl Space {
     ///
     /// # Errors
     /// As `participate`.
-    pub fn register(&self, inherited: bool, patience: Patience) -> Result<Participant> {
+    pub fn register(&self, inherited: bool, wait: WaitPolicy) -> Result<Participant> {
         let segment = &self.segment;
         for round in 0..PERSISTENCE {
             let looks = self.looks.load(Ordering::Relaxed);
@@ -380,20 +358,20 @@ impl Space {
             }
             // Some are held by the dead. From the reserved slot we may drain them.
             if let Some(guest) = Participant::claim(segment, RESERVED_SLOT, false)? {
-                self.drain_as(guest, &mut *patience)?;
+                self.drain_as(guest, wait)?;
             } else {
                 // Another newcomer does so, or another drainer has them.
                 let state = layout::slot_state(RESERVED_SLOT);
                 let seen = segment.word(state).load(Ordering::Relaxed);
-                patience(&mut |limit| Ok(segment.sleep(state, seen, limit.min(TURN)).into()))?;
+                wait(&mut |limit| Ok(segment.sleep(state, seen, limit.min(TURN)).into()))?;
             }
         }
         Err(Error::Crowded(RESERVED_SLOT))
     }
 
     /// Drains the dead in the name of the reserved slot, then leaves it: it owns nothing.
-    fn drain_as(&self, guest: Participant, patience: Patience) -> Result<()> {
-        let swept = (self.hooks.sweep)(self, &guest, patience);
+    fn drain_as(&self, guest: Participant, wait: WaitPolicy) -> Result<()> {
+        let swept = (self.hooks.sweep)(Caller::new(self, &guest, wait));
         let me = guest.me;
         guest.release_anchor();
         recover::reap(&self.segment, me)?; // phase (a) alone frees the reserved slot
@@ -404,120 +382,9 @@ impl Space {
     ///
     /// # Errors
     /// `Interrupted`, `System`, `Corrupt`.
-    pub fn sweep(&self, patience: Patience) -> Result<()> {
-        self.catch_up(&mut *patience)?;
-        let participant = self.participate(&mut *patience)?;
-        (self.hooks.sweep)(self, participant, patience)
-    }
-
-    /// Carries an operation through: attempts `body` until it returns, curing what stops it.
-    /// `body` commits before it returns, and changes nothing on any other path.
-    ///
-    /// # Errors
-    /// What `body` fails with; `Full` when growth fails; `Interrupted` and `TimedOut` as `patience`
-    /// says.
-    pub fn run<T>(
-        &self,
-        patience: Patience,
-        body: impl FnMut(&mut Operation) -> Attempt<T>,
-    ) -> Result<T> {
-        let participant = self.participate(&mut *patience)?;
-        self.run_as(participant, patience, body)
-    }
-
-    /// As `run`, in the name of a participant that is not installed.
-    ///
-    /// # Errors
-    /// As `run`.
-    pub fn run_as<T>(
-        &self,
-        participant: &Participant,
-        patience: Patience,
-        mut body: impl FnMut(&mut Operation) -> Attempt<T>,
-    ) -> Result<T> {
-        let mut waiter = Waiter::new(&self.segment, 0);
-        let (mut swept, mut reclaimed, mut is_scarce) = (false, false, false);
-        let mut note = None;
-        loop {
-            participant.require()?; // while we waited, a signal handler may have forked
-            let mut operation =
-                Operation::begin(&self.segment, participant, waiter.lock(), waiter.flags());
-            operation.make_do(is_scarce);
-            let stop = loop {
-                let stop = match body(&mut operation) {
-                    Ok(value) => {
-                        if !operation.passed_by() {
-                            waiter.acquired();
-                        }
-                        let freed = operation.has_freed();
-                        drop((operation, waiter));
-                        if freed > 0 {
-                            self.give_back(participant, freed);
-                        }
-                        self.share(participant);
-                        return Ok(value);
-                    }
-                    Err(stop) => stop,
-                };
-                operation.abandon();
-                let cure = match stop {
-                    Stop::Refill(class) => heap::refill(&mut operation, class),
-                    Stop::Flush(class) => heap::flush(&mut operation, class),
-                    stop => break stop,
-                };
-                operation.abandon();
-                if let Err(stop) = cure {
-                    break stop;
-                }
-            };
-            if !operation.passed_by() {
-                waiter.acquired();
-            }
-            drop(operation);
-            match stop {
-                Stop::Busy(lock) => {
-                    if waiter.lock() != lock {
-                        waiter = Waiter::new(&self.segment, lock);
-                    }
-                    if self.stand_as(&mut waiter, patience)? == Stood::TimedOut {
-                        let waited = lock::PROBE;
-                        note = note.or_else(|| Note::new(&self.segment, participant, lock, waited));
-                    }
-                }
-                // First what the dead held is given back: perhaps enough, the next attempt says.
-                Stop::Grow(..) if !swept && self.may_reclaim()? => {
-                    swept = true;
-                    (self.hooks.sweep)(self, participant, patience)?;
-                }
-                Stop::Grow(units, all) => match self.grow(participant, units, all, patience) {
-                    Err(Error::Full(_)) if !reclaimed => {
-                        reclaimed = true;
-                        self.say_scarce();
-                        self.reclaim(participant, patience)?;
-                    }
-                    // It gets what is there, even if that is less than it would take otherwise.
-                    Err(Error::Full(_)) if !is_scarce => is_scarce = true,
-                    grown => grown?,
-                },
-                Stop::Reserve(unit, units) => {
-                    match self.reserve(participant, unit, units, patience) {
-                        Err(Error::Full(_)) if !swept && self.may_reclaim()? => {
-                            swept = true;
-                            (self.hooks.sweep)(self, participant, patience)?;
-                        }
-                        Err(Error::Full(_)) if !reclaimed => {
-                            reclaimed = true;
-                            self.say_scarce();
-                            self.reclaim(participant, patience)?;
-                        }
-                        Err(Error::Full(_)) if !is_scarce => is_scarce = true,
-                        reserved => reserved?,
-                    }
-                }
-                Stop::Fail(error) => return Err(error),
-                Stop::Refill(_) | Stop::Flush(_) => {} // the cure's own: begin again
-            }
-        }
+    pub fn sweep(&self, wait: WaitPolicy) -> Result<()> {
+        self.catch_up(wait)?;
+        (self.hooks.sweep)(self.caller(wait)?)
     }
 
     /// Whether a sweep may free something: of the dead, tickets that may be theirs, blocks
@@ -528,36 +395,5 @@ impl Space {
             || is_set(superblock::OPEN_TICKETS)
             || is_set(superblock::RETIRED)
             || is_set(superblock::DOOMED))
-    }
-
-    /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.
-    ///
-    /// # Errors
-    /// `Interrupted` and `TimedOut` as `patience` says; `System`, `Corrupt`.
-    pub fn stand(&self, lock: u64, patience: Patience) -> Result<Stood> {
-        self.stand_as(&mut Waiter::new(&self.segment, lock), patience)
-    }
-
-    fn stand_as(&self, waiter: &mut Waiter, patience: Patience) -> Result<Stood> {
-        let mut stood = Stood::Changed;
-        patience(&mut |limit| {
-            stood = self.stand_slice(waiter, limit)?;
-            Ok(stood)
-        })?;
-        Ok(stood)
-    }
-
-    /// One slice of standing at a lock, at most `limit`.
-    ///
-    /// # Errors
-    /// `System`, `Corrupt`.
-    pub fn stand_slice(&self, waiter: &mut Waiter, limit: Duration) -> Result<Stood> {
-        Ok(match waiter.stand(limit)? {
-            Stood::Dead(owner) => {
-                recover::reap(&self.segment, owner)?;
-                Stood::Changed
-            }
-            stood => stood,
-        })
     }
 }

@@ -18,7 +18,7 @@ use crate::memory::segment::Segment;
 use crate::process::keep::Keeper;
 use crate::process::participant::{FREE, Participant, State};
 use crate::seed::{Bug, planted};
-use crate::space::{Job, Patience, Space};
+use crate::space::{Caller, Job, Space};
 use crate::sync::{Ordering, fence};
 
 /// A pinned block: nobody frees it before this is dropped.
@@ -132,7 +132,7 @@ pub fn moved(segment: &Segment) {
 
 /// What a pin may have been the last to keep.
 static SWEEP: Job = Job {
-    run: |space, participant, patience, _| sweep(space, participant, patience),
+    run: |caller, _| sweep(caller),
     inherit: |_, _| {},
 };
 
@@ -184,10 +184,10 @@ fn scan(segment: &Segment, block: u64) -> bool {
 ///
 /// # Crash
 /// A block leaves the list and becomes free by one record.
-pub fn sweep(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
-    let segment = &space.segment;
+pub fn sweep(caller: Caller) -> Result<()> {
+    let segment = &caller.space.segment;
     while segment.word(superblock::RETIRED).load(Ordering::Relaxed) != 0 {
-        let freed = space.run_as(participant, patience, |operation| {
+        let freed = caller.run(|operation| {
             operation.lock(superblock::RETIRED_LOCK)?;
             fence(Ordering::SeqCst); // unlink, then scan: pairs with the pin's fence
             let mut link = superblock::RETIRED;

@@ -7,7 +7,7 @@ use crate::memory::layout::{self, FIRST_ROWS, WORD, slot};
 use crate::process::keep::{Keeper, ROWS};
 use crate::process::participant::Participant;
 use crate::process::pending::{PARTS, Pending, SPARE};
-use crate::space::{Job, Patience, Space, doom, pin};
+use crate::space::{Caller, Job, Space, doom, pin};
 use crate::sync::Ordering;
 use std::time::Duration;
 
@@ -29,23 +29,20 @@ impl<'a> Unfinished<'a> {
     /// A free row, for a block that a record is about to give us.
     ///
     /// # Errors
-    /// `Full` when there is no room for more rows; `Interrupted` and `TimedOut` as `patience` says.
-    pub fn reserve(
-        space: &'a Space,
-        participant: &'a Participant,
-        patience: Patience,
-    ) -> Result<Unfinished<'a>> {
+    /// `Full` when there is no room for more rows; `Interrupted` and `TimedOut` as the wait policy says.
+    pub fn reserve(caller: Caller<'a, '_>) -> Result<Unfinished<'a>> {
+        let participant = caller.participant;
         loop {
             participant.require()?;
             if let Some(row) = participant.take_unfinished() {
                 return Ok(Unfinished {
-                    space,
+                    space: caller.space,
                     participant,
                     row,
                     block: 0,
                 });
             }
-            add_rows(space, participant, &mut *patience)?;
+            add_rows(caller)?;
         }
     }
 
@@ -56,14 +53,8 @@ impl<'a> Unfinished<'a> {
     ///
     /// # Crash
     /// The drainer of this participant's slot frees it.
-    pub fn allocate(
-        space: &'a Space,
-        participant: &'a Participant,
-        patience: Patience,
-        length: u64,
-        kind: u64,
-    ) -> Result<Unfinished<'a>> {
-        Unfinished::allocate_for(Purpose::Store, space, participant, patience, length, kind)
+    pub fn allocate(caller: Caller<'a, '_>, length: u64, kind: u64) -> Result<Unfinished<'a>> {
+        Unfinished::allocate_for(Purpose::Store, caller, length, kind)
     }
 
     /// As `allocate`, for something else than to store it.
@@ -72,19 +63,17 @@ impl<'a> Unfinished<'a> {
     /// As `allocate`.
     pub fn allocate_for(
         purpose: Purpose,
-        space: &'a Space,
-        participant: &'a Participant,
-        patience: Patience,
+        caller: Caller<'a, '_>,
         length: u64,
         kind: u64,
     ) -> Result<Unfinished<'a>> {
-        let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
+        let mut unfinished = Unfinished::reserve(caller)?;
         let owner = unfinished.word();
-        unfinished.block = space.run_as(participant, patience, |operation| {
+        unfinished.block = caller.run(|operation| {
             operation.takes_for(purpose);
             heap::allocate(operation, length, owner)
         })?;
-        heap::head(&space.segment, unfinished.block, length, kind);
+        heap::head(&caller.space.segment, unfinished.block, length, kind);
         Ok(unfinished)
     }
 
@@ -94,19 +83,17 @@ impl<'a> Unfinished<'a> {
     /// As `allocate`.
     pub fn allocate_unit(
         purpose: Purpose,
-        space: &'a Space,
-        participant: &'a Participant,
-        patience: Patience,
+        caller: Caller<'a, '_>,
         kind: u64,
     ) -> Result<Unfinished<'a>> {
-        let mut unfinished = Unfinished::reserve(space, participant, &mut *patience)?;
+        let mut unfinished = Unfinished::reserve(caller)?;
         let owner = unfinished.word();
-        unfinished.block = space.run_as(participant, patience, |operation| {
+        unfinished.block = caller.run(|operation| {
             operation.takes_for(purpose);
             heap::allocate_units(operation, 1, owner)
         })?;
         let length = layout::UNIT - layout::block::LARGE;
-        heap::head(&space.segment, unfinished.block, length, kind);
+        heap::head(&caller.space.segment, unfinished.block, length, kind);
         Ok(unfinished)
     }
 
@@ -216,7 +203,10 @@ impl Drop for Unfinished<'_> {
 ///
 /// # Crash
 /// The block is unfinished, in the spare row, until the record that links it.
-fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+fn add_rows(caller: Caller) -> Result<()> {
+    let Caller {
+        space, participant, ..
+    } = caller;
     struct Turn<'a>(&'a Pending);
     impl Drop for Turn<'_> {
         fn drop(&mut self) {
@@ -226,7 +216,7 @@ fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Res
     let owner = participant.unfinished(SPARE);
     let Some(part) = participant.pending.begin() else {
         let word = space.segment.word(owner);
-        return patience(&mut |limit| {
+        return (caller.wait)(&mut |limit| {
             let seen = word.load(Ordering::Relaxed);
             let woken = space.segment.sleep(owner, seen, limit.min(A_MOMENT));
             Ok(woken.into())
@@ -240,9 +230,9 @@ fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Res
     }
     // What an earlier attempt left there goes first: it could not be put off, as we are at it now.
     let dispose = |operation: &mut Operation| doom::dispose(operation, owner);
-    space.run_as(participant, &mut *patience, dispose)?;
+    caller.run(dispose)?;
     let length = (FIRST_ROWS << part) * WORD;
-    let block = space.run_as(participant, &mut *patience, |operation| {
+    let block = caller.run(|operation| {
         operation.takes_for(Purpose::Release);
         heap::allocate(operation, length, owner)
     })?;
@@ -251,7 +241,7 @@ fn add_rows(space: &Space, participant: &Participant, patience: Patience) -> Res
     space.segment.zero(payload, length);
     let head = layout::slot_record(participant.me.slot) + slot::MORE_UNFINISHED;
     // Nothing stands in its way: the words are our own.
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.write(head + part as u64 * WORD, payload);
         operation.write(owner, 0);
         operation.commit();
@@ -284,18 +274,17 @@ fn dispose_lent(operation: &mut Operation, owner: u64) -> Attempt<bool> {
 /// Frees the block of a row and gives the row back. If that fails the block stays ours until this
 /// process ends.
 static DISPOSE: Job = Job {
-    run: |space, participant, patience, &[row, lent, ..]| {
-        let owner = participant.unfinished(row);
-        let doomed = space.run_as(participant, &mut *patience, |operation| match lent {
+    run: |caller, &[row, lent, ..]| {
+        let owner = caller.participant.unfinished(row);
+        let doomed = caller.run(|operation| match lent {
             0 => doom::dispose(operation, owner),
             _ => dispose_lent(operation, owner),
         })?;
-        participant.give_unfinished(row);
+        caller.participant.give_unfinished(row);
         if doomed {
-            let swept = doom::crumble(space, participant, &mut *patience)
-                .and_then(|()| pin::sweep(space, participant, patience));
+            let swept = doom::crumble(caller).and_then(|()| pin::sweep(caller));
             if swept.is_err() {
-                space.sweep_later(participant);
+                caller.space.sweep_later(caller.participant);
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::memory::segment::Segment;
 use crate::object::cell::{self, Pinned, linked, pinned, shape_of};
 use crate::process::participant::Participant;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space, doom, pin};
+use crate::space::{Caller, Space, doom, pin};
 
 /// Bytes of the longest value that comes as it is; a longer one comes in a block of its own.
 pub const SHORT_MOST: u64 = 1024;
@@ -82,18 +82,12 @@ impl Fresh<'_> {
 ///
 /// # Errors
 /// `Full`.
-pub fn prepare<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    kind: u8,
-    parts: &'a [&'a [u8]],
-) -> Result<Fresh<'a>> {
+pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &'a [&'a [u8]]) -> Result<Fresh<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     if length <= SHORT_MOST {
         return Ok(Fresh::Bytes(kind, parts));
     }
-    match cell::prepare(space, participant, patience, kind, parts)? {
+    match cell::prepare(caller, kind, parts)? {
         cell::Fresh::Word(word) => Ok(Fresh::Word(word)),
         cell::Fresh::Block(block) => Ok(Fresh::Block(block)),
     }
@@ -262,8 +256,8 @@ pub fn discard(operation: &mut Operation, word: u64) -> Attempt<bool> {
 /// Frees what a change unlinked and could not free itself.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`, `Corrupt`.
-pub fn tidy(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
-    doom::crumble(space, participant, &mut *patience)?;
-    pin::sweep(space, participant, patience)
+/// `Interrupted` as the wait policy says; `System`, `Corrupt`.
+pub fn tidy(caller: Caller) -> Result<()> {
+    doom::crumble(caller)?;
+    pin::sweep(caller)
 }

@@ -7,9 +7,8 @@ use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::memory::layout::{WORD, block, kind};
 use crate::memory::segment::Segment;
-use crate::process::participant::Participant;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space, doom};
+use crate::space::{Caller, doom};
 use crate::sync::Ordering;
 
 /// A block of kind `WORDS` in our hands: how many words count, then the words. Dropping it frees
@@ -25,17 +24,10 @@ impl<'a> Words<'a> {
     ///
     /// # Errors
     /// `Full`.
-    pub fn new(
-        purpose: Purpose,
-        space: &'a Space,
-        participant: &'a Participant,
-        patience: Patience,
-        room: u64,
-    ) -> Result<Words<'a>> {
+    pub fn new(purpose: Purpose, caller: Caller<'a, '_>, room: u64) -> Result<Words<'a>> {
         let length = (1 + room) * WORD;
-        let own =
-            Unfinished::allocate_for(purpose, space, participant, patience, length, kind::PLAIN)?;
-        let segment = &space.segment;
+        let own = Unfinished::allocate_for(purpose, caller, length, kind::PLAIN)?;
+        let segment = &caller.space.segment;
         segment.zero(own.payload(), length);
         let shape = segment.word(own.block() + block::SHAPE);
         shape.store(length | kind::WORDS << 56, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use courtyard_core::check;
 use courtyard_core::inside::crash;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Caller, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, folder, os};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,13 +65,18 @@ pub fn me(space: &Space) -> &Participant {
     space.participant().unwrap()
 }
 
+/// Who we are there, for a call that waits as long as it takes.
+pub fn caller(space: &Space) -> Caller<'_, '_> {
+    Caller::new(space, me(space), &unlimited)
+}
+
 /// Sweeps, and proves that the space does not contradict itself, nor what is counted without a look at
 /// every block.
 pub fn census(space: &Space) -> Census {
     let mut tries = 0;
     loop {
         let checked = prove(space);
-        let counted = census::count(space, &mut patient).unwrap();
+        let counted = census::count(space, &unlimited).unwrap();
         let taken = checked.taken; // pages that a check itself touched may be more
         if (Census { taken, ..counted }) == checked {
             return checked;
@@ -85,7 +90,7 @@ pub fn census(space: &Space) -> Census {
 
 /// The same beside others at work.
 pub fn prove(space: &Space) -> Census {
-    check::check(space, &mut patient).unwrap()
+    check::check(space, &unlimited).unwrap()
 }
 
 /// What must come back to the same figures when all that was made is gone.
@@ -103,7 +108,7 @@ pub struct Made {
 }
 
 pub fn try_make(space: &Space, kind: u64, length: u64) -> courtyard_core::error::Result<Made> {
-    let (object, row) = cell::create(space, me(space), &mut patient, kind, length, |_| {})?;
+    let (object, row) = cell::create(caller(space), kind, length, |_| {})?;
     let (base, opened, there) = cell::open(&space.segment, object).unwrap();
     assert_eq!((opened, there), (kind, length));
     Ok(Made { object, row, base })
@@ -114,7 +119,7 @@ pub fn make(space: &Space, kind: u64, length: u64) -> Made {
 }
 
 pub fn leave(space: &Space, made: Made) {
-    courtyard_core::directory::leave(space, me(space), &mut patient, made.row).unwrap();
+    courtyard_core::directory::leave(caller(space), made.row).unwrap();
 }
 
 pub fn writer(made: Made) -> Writer {
@@ -135,7 +140,7 @@ pub fn get(space: &Space, made: Made) -> u64 {
 /// Adds to a scalar under its lock.
 pub fn add(space: &Space, made: Made, step: u64) -> u64 {
     let word = space.segment.word(made.base + cell::DATA);
-    cell::change(space, me(space), &mut patient, writer(made), || {
+    cell::change(caller(space), writer(made), || {
         let now = word.load(Ordering::Relaxed) + step;
         word.store(now, Ordering::Release);
         now
@@ -152,8 +157,8 @@ pub fn add_alone(space: &Space, made: Made, step: u64) -> bool {
 }
 
 pub fn try_write(space: &Space, made: Made, bytes: &[u8]) -> courtyard_core::error::Result<bool> {
-    let (me, writer) = (me(space), writer(made));
-    cell::write_bytes(space, me, &mut patient, writer, 0, bytes, None)
+    let (_me, writer) = (me(space), writer(made));
+    cell::write_bytes(caller(space), writer, 0, bytes, None)
 }
 
 pub fn write(space: &Space, made: Made, bytes: &[u8]) {
@@ -162,28 +167,25 @@ pub fn write(space: &Space, made: Made, bytes: &[u8]) {
 
 pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    cell::read_bytes(space, me(space), &mut patient, writer(made), &mut bytes).unwrap();
+    cell::read_bytes(caller(space), writer(made), &mut bytes).unwrap();
     bytes
 }
 
 /// Stores bytes in a stored cell; a short word (`tag 1`) if there are none.
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
-    let me = me(space);
+    let _me = me(space);
     let fresh = if bytes.is_empty() {
         Fresh::Word(1)
     } else {
-        cell::prepare(space, me, &mut patient, 16, &[bytes]).unwrap()
+        cell::prepare(caller(space), 16, &[bytes]).unwrap()
     };
-    let stored = cell::store(space, me, &mut patient, writer(made), &fresh, None).unwrap();
+    let stored = cell::store(caller(space), writer(made), &fresh, None).unwrap();
     assert!(stored);
 }
 
 /// What `put` stored.
 pub fn take(space: &Space, made: Made) -> Vec<u8> {
-    match cell::load(space, me(space), &mut patient, writer(made))
-        .unwrap()
-        .0
-    {
+    match cell::load(caller(space), writer(made)).unwrap().0 {
         Stored::Word(_) => Vec::new(),
         Stored::Bytes(kind, bytes) => {
             assert_eq!(kind, 16);

@@ -11,7 +11,7 @@ use courtyard_core::cell::{self, EVENT};
 use courtyard_core::error::Error;
 use courtyard_core::holding::{self, Row};
 use courtyard_core::lock::PROBE;
-use courtyard_core::space::Space;
+use courtyard_core::space::{Caller, Space};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -25,18 +25,8 @@ pub struct Barrier {
 
 impl Barrier {
     /// Our row; None: that took too long.
-    fn row(
-        &self,
-        py: Python<'_>,
-        base: &Object,
-        open: &Use<'_>,
-        limit: Limit,
-    ) -> PyResult<Option<Row>> {
-        let make = || {
-            base.handle.waiting_until(py, limit, |patience| {
-                Row::reserve(base.handle.space, open.participant, patience)
-            })
-        };
+    fn row(&self, py: Python<'_>, open: &Use<'_>, limit: Limit) -> PyResult<Option<Row>> {
+        let make = || open.waiting_until(py, limit, |caller| Row::reserve(caller));
         let unmake = |row: Row| {
             row.give(open.participant);
             Ok(())
@@ -90,20 +80,18 @@ struct Wait<'a, 'py> {
 impl Wait<'_, '_> {
     /// False also if it cannot be said in time.
     fn advance(&self, from: &[u64], to: u64) -> PyResult<bool> {
-        let (space, cell) = (self.base.handle.space, self.party.cell);
-        let handle = &self.base.handle;
-        let advanced = handle.waiting_until(self.py, self.limit, |patience| {
-            barrier::advance(space, self.open, patience, cell, from, to)
+        let cell = self.party.cell;
+        let advanced = self.open.waiting_until(self.py, self.limit, |caller| {
+            barrier::advance(caller, cell, from, to)
         });
         Ok(advanced?.unwrap_or(false))
     }
 
     /// As `advance`, to BROKEN.
     fn mark_broken(&self, from: &[u64], cause: Cause) -> PyResult<bool> {
-        let (space, cell) = (self.base.handle.space, self.party.cell);
-        let handle = &self.base.handle;
-        let broken = handle.waiting_until(self.py, self.limit, |patience| {
-            barrier::mark_broken(space, self.open, patience, cell, from, cause)
+        let cell = self.party.cell;
+        let broken = self.open.waiting_until(self.py, self.limit, |caller| {
+            barrier::mark_broken(caller, cell, from, cause)
         });
         Ok(broken?.unwrap_or(false))
     }
@@ -112,12 +100,12 @@ impl Wait<'_, '_> {
     /// its action still runs, the barrier breaks: it may be the action that waits here. It does so
     /// at once if it is this very thread's.
     fn join(&self) -> PyResult<Joined> {
-        let (space, event) = (self.base.handle.space, self.party.cell + EVENT);
+        let event = self.party.cell + EVENT;
         let is_inside = ACTIONS.with_borrow(|actions| actions.contains(&self.place()));
         let (handle, deadline) = (&self.base.handle, (!is_inside).then_some(self.deadline));
         let joined = waiter::attempt(self.py, handle, event, deadline, PROBE, || {
-            let joined = handle.waiting_until(self.py, self.limit, |patience| {
-                barrier::join(space, self.open, patience, self.party)
+            let joined = self.open.waiting_until(self.py, self.limit, |caller| {
+                barrier::join(caller, self.party)
             })?;
             Ok(joined.filter(|&joined| joined != Joined::NotYet))
         })?;
@@ -196,8 +184,8 @@ impl Wait<'_, '_> {
     /// The phase in which we left; None if that could not be done in time, and is done later.
     fn leave(&self) -> PyResult<Option<u64>> {
         let space = self.base.handle.space;
-        let (left, raised) = surely_until(self.py, self.limit, |patience| {
-            barrier::leave(space, self.open, patience, self.party)
+        let (left, raised) = surely_until(self.py, self.limit, |wait| {
+            barrier::leave(Caller::new(space, self.open, wait), self.party)
         });
         match left {
             Err(Error::TimedOut) => {
@@ -250,7 +238,7 @@ impl Barrier {
         let limit = Limit::of(Some(deadline));
         let open = base.handle.open_until(py, limit)?;
         let open = open.ok_or_else(|| broken(py, base, BROKEN))?;
-        let row = slf.get().row(py, base, &open, limit)?;
+        let row = slf.get().row(py, &open, limit)?;
         let row = row.ok_or_else(|| broken(py, base, BROKEN))?;
         let (cell, object) = (base.handle.cell, base.handle.object());
         let segment = &base.handle.space.segment;
@@ -297,9 +285,7 @@ impl Barrier {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
         waiter::look_after(py, handle.space, Limit::NEVER)?; // who has died by now is not missed after it
-        handle.waiting(py, |patience| {
-            barrier::reset(handle.space, &open, patience, handle.cell)
-        })
+        open.waiting(py, |caller| barrier::reset(caller, handle.cell))
     }
 
     /// Break the barrier: all calls of wait() raise BrokenBarrierError until reset().
@@ -307,18 +293,10 @@ impl Barrier {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
         let any = [FILLING, ACTING, DRAINING, RESETTING, BROKEN];
-        handle
-            .waiting(py, |patience| {
-                barrier::mark_broken(
-                    handle.space,
-                    &open,
-                    patience,
-                    handle.cell,
-                    &any,
-                    Cause::Aborted,
-                )
-            })
-            .map(drop)
+        open.waiting(py, |caller| {
+            barrier::mark_broken(caller, handle.cell, &any, Cause::Aborted)
+        })
+        .map(drop)
     }
 
     /// Stop being a party: the barrier no longer breaks if this process is killed.
@@ -336,14 +314,12 @@ impl Barrier {
         let (py, base) = (slf.py(), slf.as_super().get());
         let handle = &base.handle;
         let open = handle.open(py)?;
-        let Some(row) = slf.get().row(py, base, &open, Limit::NEVER)? else {
+        let Some(row) = slf.get().row(py, &open, Limit::NEVER)? else {
             return Ok(());
         };
         let (cell, object) = (handle.cell, handle.object());
         let party = Party { cell, object, row };
-        handle.waiting(py, |patience| {
-            barrier::depart(handle.space, &open, patience, party)
-        })
+        open.waiting(py, |caller| barrier::depart(caller, party))
     }
 
     /// The number of parties that wait for each other.

@@ -8,6 +8,7 @@ use courtyard_core::cell::{self, EVENT};
 use courtyard_core::condition::{self, LENGTH, Waiter};
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
+use courtyard_core::space::Caller;
 use courtyard_core::wait;
 use pyo3::prelude::*;
 
@@ -42,10 +43,10 @@ impl Condition {
         };
         let object = handle.object();
         // With the lock held: so no notification of others is missed.
-        let entered = handle.waiting_until(py, limit, |patience| {
-            let row = Row::reserve(space, &open, &mut *patience)?;
+        let entered = open.waiting_until(py, limit, |caller| {
+            let row = Row::reserve(caller)?;
             let waiter = Waiter { cell, object, row };
-            condition::enter(space, &open, patience, waiter).inspect_err(|_| row.give(&open))?;
+            condition::enter(caller, waiter).inspect_err(|_| row.give(&open))?;
             Ok(waiter)
         })?;
         let Some(waiter) = entered else {
@@ -55,17 +56,16 @@ impl Condition {
             let event = cell + EVENT;
             let look = wait::LOOK_AGAIN;
             let taken = waiter::attempt(py, handle, event, Some(deadline), look, || {
-                let taken = handle.waiting_until(py, limit, |patience| {
-                    condition::try_take(space, &open, patience, waiter)
-                })?;
+                let taken =
+                    open.waiting_until(py, limit, |caller| condition::try_take(caller, waiter))?;
                 Ok(taken.filter(|&taken| taken).map(drop))
             });
             restore.call1((saved,))?;
             taken
         });
         // Also after Ctrl-C: a notification that came with it is then lost to this thread alone.
-        let (left, raised) = surely_until(py, limit, |patience| {
-            let left = condition::leave(space, &open, patience, waiter)?;
+        let (left, raised) = surely_until(py, limit, |wait| {
+            let left = condition::leave(Caller::new(space, &open, wait), waiter)?;
             waiter.row.give(&open);
             Ok(left)
         });
@@ -86,9 +86,7 @@ impl Condition {
         };
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
-        handle.waiting(py, |patience| {
-            condition::notify(handle.space, &open, patience, handle.cell, count)
-        })
+        open.waiting(py, |caller| condition::notify(caller, handle.cell, count))
     }
 
     /// How many threads of all processes wait and are not notified yet.

@@ -23,9 +23,7 @@ fn turn(slf: &Bound<'_, Event>, on: bool) -> PyResult<()> {
     };
     match done {
         Some(()) => Ok(()),
-        None => handle.waiting(py, |patience| {
-            flag::change(handle.space, &open, patience, cell, on)
-        }),
+        None => open.waiting(py, |caller| flag::change(caller, cell, on)),
     }
 }
 

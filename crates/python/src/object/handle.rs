@@ -12,7 +12,7 @@ use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::Result;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Patience, Space, at_once};
+use courtyard_core::space::{Caller, Space, WaitPolicy, at_once};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
@@ -74,10 +74,8 @@ impl Handle {
         length: u64,
         fill: impl FnOnce(&Space, u64) + Send,
     ) -> PyResult<Handle> {
-        Handle::made(py, length, |space, participant, patience| {
-            cell::create(space, participant, patience, kind, length, |at| {
-                fill(space, at)
-            })
+        Handle::made(py, length, |caller| {
+            cell::create(caller, kind, length, |at| fill(caller.space, at))
         })
     }
 
@@ -88,13 +86,14 @@ impl Handle {
     pub fn made(
         py: Python<'_>,
         length: u64,
-        make: impl FnOnce(&'static Space, &'static Participant, Patience) -> Result<(ObjectId, u64)>
-        + Send,
+        make: impl FnOnce(Caller) -> Result<(ObjectId, u64)> + Send,
     ) -> PyResult<Handle> {
         let space = process::home(py)?;
         process::catch_up();
-        let participant = waiting(py, |patience| space.participate(patience))?;
-        let (object, row) = copying(py, length, |patience| make(space, participant, patience))?;
+        let participant = waiting(py, |wait| space.participate(wait))?;
+        let (object, row) = copying(py, length, |wait| {
+            make(Caller::new(space, participant, wait))
+        })?;
         Handle::new(py, space, participant, object, row)
     }
 
@@ -114,7 +113,7 @@ impl Handle {
         let space = process::attached(py, Path::new(path), *uuid)?;
         process::catch_up();
         let _way = process::Way::new(space);
-        let participant = waiting(py, |patience| space.participate(patience))?;
+        let participant = waiting(py, |wait| space.participate(wait))?;
         let object = ObjectId {
             row: *row,
             serial: *serial,
@@ -126,8 +125,8 @@ impl Handle {
                 id: *id,
             },
         };
-        let member = waiting(py, |patience| {
-            directory::receive(space, participant, patience, object, ticket)
+        let member = waiting(py, |wait| {
+            directory::receive(Caller::new(space, participant, wait), object, ticket)
         })?;
         Handle::new(py, space, participant, object, member)?.of_kind(py, kind)
     }
@@ -257,7 +256,7 @@ impl Handle {
         if !self.is_closed() || !self.is_made() {
             return self.open(py);
         }
-        let participant = waiting(py, |patience| self.space.participate(patience))?;
+        let participant = waiting(py, |wait| self.space.participate(wait))?;
         let me = std::ptr::from_ref(participant).cast_mut();
         if self.user.swap(me, Ordering::Relaxed) != me {
             self.uses.store(0, Ordering::Relaxed);
@@ -305,12 +304,12 @@ impl Handle {
                 "this handle is closed in this process; keep another one".into(),
             ));
         }
-        let participant = waiting(py, |patience| {
-            let participant = self.space.participate(&mut *patience)?;
-            self.space.settle_up(patience)?;
+        let participant = waiting(py, |wait| {
+            let participant = self.space.participate(wait)?;
+            self.space.settle_up(wait)?;
             Ok(participant)
         })?;
-        let _ = self.space.catch_up(&mut at_once());
+        let _ = self.space.catch_up(&at_once());
         if !directory::is_member(self.space, participant, self.row, self.object) {
             return Err(named(
                 py,
@@ -351,8 +350,8 @@ impl Handle {
     /// `Closed`, `CorruptError`.
     pub fn name(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let participant = self.open(py)?;
-        waiting(py, |patience| {
-            directory::name_of(self.space, &participant, patience, self.object)
+        waiting(py, |wait| {
+            directory::name_of(Caller::new(self.space, &participant, wait), self.object)
         })
     }
 
@@ -360,8 +359,8 @@ impl Handle {
     #[cold]
     pub fn shown_name(&self, py: Python<'_>) -> Option<String> {
         let participant = self.open_until(py, Limit::of(None)).ok()??;
-        let name = self.waiting_until(py, Limit::of(None), |patience| {
-            directory::name_of(self.space, &participant, patience, self.object)
+        let name = self.waiting_until(py, Limit::of(None), |wait| {
+            directory::name_of(Caller::new(self.space, &participant, wait), self.object)
         });
         name.ok()??.map(|name| format!("{name:?}"))
     }
@@ -372,8 +371,8 @@ impl Handle {
     /// `Closed`, `NotFound`, `SpaceFull`.
     pub fn address(&self, py: Python<'_>) -> PyResult<Address> {
         let participant = self.open(py)?;
-        let ticket = waiting(py, |patience| {
-            directory::send(self.space, &participant, patience, self.object)
+        let ticket = waiting(py, |wait| {
+            directory::send(Caller::new(self.space, &participant, wait), self.object)
         })?;
         Ok(address(self.space, self.object, ticket))
     }
@@ -388,19 +387,19 @@ impl Handle {
             )));
         }
         if !self.is_closed() {
-            waiting(py, |patience| self.leave(patience))?;
+            waiting(py, |wait| self.leave(wait))?;
         }
         Ok(())
     }
 
-    fn leave(&self, patience: Patience) -> Result<()> {
+    fn leave(&self, wait: WaitPolicy) -> Result<()> {
         let was_closed = self.closed.swap(true, Ordering::Relaxed);
         self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
         // Whoever still uses it gives it back.
         if was_closed || self.is_used() {
             Ok(())
         } else {
-            self.depart(patience)
+            self.depart(wait)
         }
     }
 
@@ -412,10 +411,10 @@ impl Handle {
 
     /// Gives our membership back, and with the last one the object's memory. Where it fails it is
     /// done later.
-    fn depart(&self, patience: Patience) -> Result<()> {
+    fn depart(&self, wait: WaitPolicy) -> Result<()> {
         let _way = self.take_way();
         if let Some(participant) = self.member() {
-            directory::leave(self.space, participant, patience, self.row)?;
+            directory::leave(Caller::new(self.space, participant, wait), self.row)?;
         }
         Ok(())
     }

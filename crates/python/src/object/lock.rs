@@ -41,7 +41,7 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
             }
             return Ok(false);
         };
-        wait.stand(py, limit, || space.stand_slice(&mut waiter, limit))?;
+        wait.wait(py, limit, || space.wait_slice(&mut waiter, limit))?;
         flags = lock::cpu_flags() | waiter.flags();
     }
 }

@@ -8,7 +8,7 @@ use crate::ending;
 use crate::error::{raise, waiting, waiting_until};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::layout::superblock;
-use courtyard_core::lock::{PROBE, Stood};
+use courtyard_core::lock::{PROBE, WaitOutcome};
 use courtyard_core::lookout::{self, Lookout};
 use courtyard_core::os;
 use courtyard_core::recover;
@@ -39,9 +39,15 @@ thread_local! {
 
 /// Sleeps until the event word differs from `flagged`: spins, unless nothing happened for a whole
 /// slice (`is_idle`), then the futex. Its result is a slice's: time passing is `TimedOut`.
-fn slice(space: &Space, event: u64, flagged: u64, limit: Duration, is_idle: bool) -> Result<Stood> {
+fn slice(
+    space: &Space,
+    event: u64,
+    flagged: u64,
+    limit: Duration,
+    is_idle: bool,
+) -> Result<WaitOutcome> {
     if !is_idle && spin(space, event, flagged) {
-        return Ok(Stood::Changed);
+        return Ok(WaitOutcome::Changed);
     }
     Ok(wait::sleep(&space.segment, event, flagged, limit).into())
 }
@@ -152,55 +158,55 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn counted(&mut self, stood: Stood) -> Stood {
+    fn counted(&mut self, outcome: WaitOutcome) -> WaitOutcome {
         let count = self.count.as_mut();
-        count.map_or(stood, |count| count.after(stood))
+        count.map_or(outcome, |count| count.after(outcome))
     }
 
     /// Runs a slice of at most `limit` without the GIL, signal handlers after.
     ///
     /// # Errors
     /// Those of the slice; what a signal handler raises.
-    pub fn stand(
+    pub fn wait(
         &mut self,
         py: Python<'_>,
         limit: Duration,
-        mut slice: impl FnMut() -> Result<Stood> + Send,
-    ) -> PyResult<Stood> {
-        let mut stood = Stood::Changed;
-        waiting(py, |patience| {
-            patience(&mut |_| {
-                stood = self.counted(slice()?);
-                Ok(stood)
+        mut slice: impl FnMut() -> Result<WaitOutcome> + Send,
+    ) -> PyResult<WaitOutcome> {
+        let mut outcome = WaitOutcome::Changed;
+        waiting(py, |policy| {
+            policy(&mut |_| {
+                outcome = self.counted(slice()?);
+                Ok(outcome)
             })
         })?;
-        self.look(stood, limit);
-        Ok(stood)
+        self.look(outcome, limit);
+        Ok(outcome)
     }
 
-    /// As `stand`, but what signal handlers raise is kept in `raised`, the first of it.
+    /// As `wait`, but what signal handlers raise is kept in `raised`, the first of it.
     ///
     /// # Errors
     /// Those of the slice.
-    pub fn stand_surely(
+    pub fn wait_surely(
         &mut self,
         py: Python<'_>,
         limit: Duration,
-        slice: impl FnOnce() -> Result<Stood> + Send,
+        slice: impl FnOnce() -> Result<WaitOutcome> + Send,
         raised: &mut Option<PyErr>,
-    ) -> PyResult<Stood> {
-        let stood = ending::waiting(py, slice).map_err(|error| raise(py, error))?;
+    ) -> PyResult<WaitOutcome> {
+        let outcome = ending::waiting(py, slice).map_err(|error| raise(py, error))?;
         if let Err(error) = py.check_signals() {
             raised.get_or_insert(error);
         }
-        let stood = self.counted(stood);
-        self.look(stood, limit);
-        Ok(stood)
+        let outcome = self.counted(outcome);
+        self.look(outcome, limit);
+        Ok(outcome)
     }
 
     /// Takes note of a first slice that passed in vain.
-    fn look(&mut self, stood: Stood, limit: Duration) {
-        if stood == Stood::TimedOut && self.note.is_none() {
+    fn look(&mut self, outcome: WaitOutcome, limit: Duration) {
+        if outcome == WaitOutcome::TimedOut && self.note.is_none() {
             // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
             let participant = unsafe { self.space.registered().as_ref() };
             self.note = participant.and_then(|participant| {
@@ -315,10 +321,10 @@ fn attempt_in<T>(
             }
         }
         let (event, observed) = events.last(observed);
-        let stood = wait.stand(py, left, || slice(space, event, observed, left, is_idle))?;
-        is_idle = stood == Stood::TimedOut;
+        let outcome = wait.wait(py, left, || slice(space, event, observed, left, is_idle))?;
+        is_idle = outcome == WaitOutcome::TimedOut;
         if is_idle {
-            let _ = space.catch_up(&mut at_once()); // perhaps what we wait for was put off here
+            let _ = space.catch_up(&at_once()); // perhaps what we wait for was put off here
             let found = lookout.look(&space.segment, os::boot_clock());
             recovered(py, space, found, Limit::of(deadline))?;
         } else {
@@ -349,7 +355,7 @@ pub fn look_if_due(py: Python<'_>, space: &Space) -> PyResult<bool> {
 fn recovered(py: Python<'_>, space: &Space, found: Result<bool>, limit: Limit) -> PyResult<()> {
     match found {
         Ok(false) | Err(Error::System { .. }) => Ok(()),
-        Ok(true) => waiting_until(py, limit, |patience| match space.sweep(patience) {
+        Ok(true) => waiting_until(py, limit, |wait| match space.sweep(wait) {
             Err(Error::System { .. }) => Ok(()),
             swept => swept,
         })

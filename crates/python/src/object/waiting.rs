@@ -1,14 +1,14 @@
 //! Engine code that may wait, for an object: each wait is counted in its statistics.
 
-use super::handle::Handle;
+use super::handle::{Handle, Use};
 use crate::deadline::Limit;
 use crate::error::{copying, copying_until, raise, surely_until, waiting, waiting_until};
 use crate::process;
 use courtyard_core::directory;
 use courtyard_core::error::{Error, Result};
-use courtyard_core::lock::Stood;
-use courtyard_core::space::Patience;
-use courtyard_core::sync::Ordering;
+use courtyard_core::lock::WaitOutcome;
+use courtyard_core::space::{Caller, WaitPolicy};
+use courtyard_core::sync::{AtomicBool, Ordering};
 use pyo3::prelude::*;
 
 impl Handle {
@@ -20,7 +20,7 @@ impl Handle {
     pub fn waiting<T>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(Patience) -> Result<T>,
+        work: impl FnOnce(WaitPolicy) -> Result<T>,
     ) -> PyResult<T> {
         waiting(py, self.counted(work))
     }
@@ -34,7 +34,7 @@ impl Handle {
         &self,
         py: Python<'_>,
         limit: Limit,
-        work: impl FnOnce(Patience) -> Result<T>,
+        work: impl FnOnce(WaitPolicy) -> Result<T>,
     ) -> PyResult<Option<T>> {
         waiting_until(py, limit, self.counted(work))
     }
@@ -50,18 +50,18 @@ impl Handle {
         &self,
         py: Python<'_>,
         limit: Limit,
-        work: impl FnOnce(Patience) -> Result<T>,
+        work: impl FnOnce(WaitPolicy) -> Result<T>,
         later: impl FnOnce(),
     ) -> PyResult<Option<T>> {
         let limit = match self.space.is_behind() {
             true => limit.earlier(Limit::soon()), // somebody has waited in vain before
             false => limit,
         };
-        let in_order = self.counted(|patience: Patience| {
-            self.space.catch_up(&mut *patience)?;
+        let in_order = self.counted(|wait: WaitPolicy| {
+            self.space.catch_up(wait)?;
             match self.space.is_behind() {
                 true => Err(Error::TimedOut), // another thread is at what comes before this
-                false => work(patience),
+                false => work(wait),
             }
         });
         let (result, raised) = surely_until(py, limit, in_order);
@@ -83,7 +83,7 @@ impl Handle {
         &self,
         py: Python<'_>,
         bytes: u64,
-        work: impl FnOnce(Patience) -> Result<T> + Send,
+        work: impl FnOnce(WaitPolicy) -> Result<T> + Send,
     ) -> PyResult<T> {
         copying(py, bytes, self.counted(work))
     }
@@ -97,40 +97,98 @@ impl Handle {
         py: Python<'_>,
         bytes: u64,
         limit: Limit,
-        work: impl FnOnce(Patience) -> Result<T> + Send,
+        work: impl FnOnce(WaitPolicy) -> Result<T> + Send,
     ) -> PyResult<Option<T>> {
         copying_until(py, bytes, limit, self.counted(work))
     }
 
     #[inline]
-    fn counted<T, W: FnOnce(Patience) -> Result<T>>(
+    fn counted<T, W: FnOnce(WaitPolicy) -> Result<T>>(
         &self,
         work: W,
-    ) -> impl FnOnce(Patience) -> Result<T> + use<'_, T, W> {
-        move |patience| {
-            let mut count = Count::of(self);
-            work(&mut |slice| patience(&mut |limit| Ok(count.after(slice(limit)?))))
+    ) -> impl FnOnce(WaitPolicy) -> Result<T> + use<'_, T, W> {
+        move |wait| {
+            let count = Count::of(self);
+            work(&|slice| wait(&mut |limit| Ok(count.after(slice(limit)?))))
         }
+    }
+}
+
+/// The same for whoever has the object open: the engine code gets to know who calls.
+impl Use<'_> {
+    /// # Errors
+    /// As `error::waiting`.
+    #[inline]
+    pub fn waiting<T>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(Caller<'static, '_>) -> Result<T>,
+    ) -> PyResult<T> {
+        self.handle.waiting(py, self.called(work))
+    }
+
+    /// # Errors
+    /// As `error::waiting`.
+    #[inline]
+    pub fn waiting_until<T>(
+        &self,
+        py: Python<'_>,
+        limit: Limit,
+        work: impl FnOnce(Caller<'static, '_>) -> Result<T>,
+    ) -> PyResult<Option<T>> {
+        self.handle.waiting_until(py, limit, self.called(work))
+    }
+
+    /// # Errors
+    /// As `error::waiting`.
+    pub fn surely<T>(
+        &self,
+        py: Python<'_>,
+        limit: Limit,
+        work: impl FnOnce(Caller<'static, '_>) -> Result<T>,
+        later: impl FnOnce(),
+    ) -> PyResult<Option<T>> {
+        self.handle.surely(py, limit, self.called(work), later)
+    }
+
+    /// # Errors
+    /// As `error::copying`.
+    pub fn copying<T: Send>(
+        &self,
+        py: Python<'_>,
+        bytes: u64,
+        work: impl FnOnce(Caller<'static, '_>) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        self.handle.copying(py, bytes, self.called(work))
+    }
+
+    #[inline]
+    fn called<T, W: FnOnce(Caller<'static, '_>) -> Result<T>>(
+        &self,
+        work: W,
+    ) -> impl FnOnce(WaitPolicy) -> Result<T> + use<T, W> {
+        let (space, participant) = (self.handle.space, self.participant);
+        move |wait| work(Caller::new(space, participant, wait))
     }
 }
 
 /// One wait for an object, counted when it first sleeps: `contention` in its statistics.
 pub struct Count<'a> {
     handle: &'a Handle,
-    slept: bool,
+    slept: AtomicBool,
 }
 
 impl<'a> Count<'a> {
     pub fn of(handle: &'a Handle) -> Count<'a> {
-        let slept = false;
+        let slept = AtomicBool::new(false);
         Count { handle, slept }
     }
 
     /// Takes note of what a slice came to, and returns it.
-    pub fn after(&mut self, stood: Stood) -> Stood {
-        if stood.slept() && !std::mem::replace(&mut self.slept, true) {
+    pub fn after(&self, outcome: WaitOutcome) -> WaitOutcome {
+        if outcome.slept() && !self.slept.swap(true, Ordering::Relaxed) {
             directory::count_wait(&self.handle.space.segment, self.handle.object);
         }
-        stood
+        outcome
     }
 }

@@ -193,7 +193,7 @@ fn catch_up_all() {
     let mut behind = open().spaces.clone();
     behind.retain(|space| space.is_behind());
     for space in behind {
-        if space.catch_up(&mut at_once()).is_ok() {
+        if space.catch_up(&at_once()).is_ok() {
             end_if_over(space);
         }
     }

@@ -13,6 +13,7 @@ use courtyard_core::layout::superblock;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space;
+use courtyard_core::space::Caller;
 use courtyard_core::sync::{AtomicBool, Ordering};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -109,7 +110,7 @@ impl Space {
             return Err(named(py, "Closed", what.into()));
         }
         let way = process::Way::new(self.space);
-        let participant = waiting(py, |patience| self.space.participate(patience))?;
+        let participant = waiting(py, |wait| self.space.participate(wait))?;
         Ok((participant, way))
     }
 
@@ -243,8 +244,8 @@ impl Space {
     /// that object's companion is; None if there is no such name.
     fn lookup<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Found<'py>>> {
         let (participant, _way) = self.inside(py)?;
-        let found = waiting(py, |patience| {
-            directory::lookup(self.space, participant, patience, name)
+        let found = waiting(py, |wait| {
+            directory::lookup(Caller::new(self.space, participant, wait), name)
         })?;
         found
             .map(|found| {
@@ -274,12 +275,10 @@ impl Space {
         let description = describe(description)?;
         let object = self.object_of(object)?;
         let companion = companion.map(|object| self.object_of(object)).transpose()?;
-        waiting(py, |patience| {
+        waiting(py, |wait| {
             let space = self.space;
             directory::bind(
-                space,
-                participant,
-                patience,
+                Caller::new(space, participant, wait),
                 name,
                 &description,
                 object,
@@ -291,8 +290,8 @@ impl Space {
     /// Takes a name away; False if there is none.
     fn unbind(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         let (participant, _way) = self.inside(py)?;
-        waiting(py, |patience| {
-            directory::unbind(self.space, participant, patience, name)
+        waiting(py, |wait| {
+            directory::unbind(Caller::new(self.space, participant, wait), name)
         })
     }
 
@@ -316,8 +315,8 @@ impl Space {
     /// All names, in no order.
     fn names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let (participant, _way) = self.inside(py)?;
-        let entries = waiting(py, |patience| {
-            directory::names(self.space, participant, patience)
+        let entries = waiting(py, |wait| {
+            directory::names(Caller::new(self.space, participant, wait))
         })?;
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
@@ -351,7 +350,7 @@ impl Space {
     /// Gives free memory back to the system; how many bytes went back.
     fn trim(&self, py: Python<'_>) -> PyResult<u64> {
         let _inside = self.inside(py)?;
-        waiting(py, |patience| self.space.trim(patience))
+        waiting(py, |wait| self.space.trim(wait))
     }
 
     /// Who uses what: all objects.

@@ -79,7 +79,7 @@ pub fn view<'py>(
     space: &'static Space,
     only: Option<ObjectId>,
 ) -> PyResult<View<'py>> {
-    let view = waiting(py, |patience| inspect::view(space, patience, only))?;
+    let view = waiting(py, |wait| inspect::view(space, wait, only))?;
     let processes = view.processes.iter().map(|process| {
         (
             process.slot,
@@ -130,7 +130,7 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
 /// # Errors
 /// `CorruptError` with the first contradiction.
 pub fn check_space(py: Python<'_>, space: &'static Space) -> PyResult<()> {
-    waiting(py, |patience| courtyard_core::check::check(space, patience)).map(drop)
+    waiting(py, |wait| courtyard_core::check::check(space, wait)).map(drop)
 }
 
 /// Counts what a space holds; `recover`: once what the dead held is given back.
@@ -139,7 +139,7 @@ pub fn check_space(py: Python<'_>, space: &'static Space) -> PyResult<()> {
 /// `CorruptError` where what is counted makes no sense.
 pub fn census(py: Python<'_>, space: &'static Space, recover: bool) -> PyResult<[u64; 10]> {
     let count = if recover { census::count } else { census::look };
-    let census = waiting(py, |patience| count(space, patience))?;
+    let census = waiting(py, |wait| count(space, wait))?;
     let Census {
         size,
         used,
@@ -185,8 +185,8 @@ pub fn check(object: &Bound<'_, PyAny>) -> PyResult<()> {
 pub fn references(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     let (py, handle) = (object.py(), require_handle(object)?);
     let _open = handle.open(py)?;
-    waiting(py, |patience| {
-        handle.space.run(patience, |operation| {
+    waiting(py, |wait| {
+        handle.space.caller(wait)?.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             let listed = directory::listed(operation, handle.object());
             Ok(listed.map_or(0, |object| object.references))

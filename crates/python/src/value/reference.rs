@@ -18,7 +18,7 @@ use courtyard_core::layout::{LINE, align_up};
 use courtyard_core::link;
 use courtyard_core::participant::Participant;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::Space;
+use courtyard_core::space::{Caller, Space};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -233,8 +233,8 @@ pub fn unpack<'py>(
         members: Vec::new(),
     };
     for object in link::links(&head) {
-        match waiting(py, |patience| {
-            directory::join(space, participant, patience, object)
+        match waiting(py, |wait| {
+            directory::join(Caller::new(space, participant, wait), object)
         })? {
             Some(row) => pending.members.push(Some((object, row))),
             None => return Ok(None),

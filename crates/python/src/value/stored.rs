@@ -9,7 +9,7 @@ use courtyard_core::cell::{self, Pinned};
 use courtyard_core::error::Result;
 use courtyard_core::link;
 use courtyard_core::participant::Participant;
-use courtyard_core::space::{Patience, Space};
+use courtyard_core::space::{Caller, Space};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Found, Fresh, Taken, prepare};
 use pyo3::ffi;
@@ -45,20 +45,18 @@ pub fn with_fresh<T: Send>(
     py: Python<'_>,
     open: &Use<'_>,
     encoded: Encoded<'_, '_>,
-    work: impl FnOnce(Patience, Fresh<'_>) -> Result<T> + Send,
+    work: impl FnOnce(Caller<'static, '_>, Fresh<'_>) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let (handle, space, participant) = (open.handle, open.handle.space, open.participant);
     match encoded {
-        Encoded::Word(word) => handle.waiting(py, |patience| work(patience, Fresh::Word(word))),
+        Encoded::Word(word) => open.waiting(py, |caller| work(caller, Fresh::Word(word))),
         Encoded::Block(block) if !block.links.is_empty() => {
             let own = keeping(py, open, &block)?;
-            handle.waiting(py, |patience| work(patience, Fresh::Block(own)))
+            open.waiting(py, |caller| work(caller, Fresh::Block(own)))
         }
         Encoded::Block(block) => block.with_parts(|parts, length| {
             let kind = block.kind;
-            handle.copying(py, length, |patience| {
-                let fresh = prepare(space, participant, &mut *patience, kind, parts)?;
-                work(patience, fresh)
+            open.copying(py, length, |caller| {
+                work(caller, prepare(caller, kind, parts)?)
             })
         }),
     }
@@ -73,13 +71,18 @@ pub fn keeping(
     open: &Use<'_>,
     block: &Block<'_, '_>,
 ) -> PyResult<Unfinished<'static>> {
-    let (handle, space, participant) = (open.handle, open.handle.space, open.participant);
-    let luggage = reference::pack(py, space, block.kind, &block.links, Foreign::Refused)?;
+    let luggage = reference::pack(
+        py,
+        open.handle.space,
+        block.kind,
+        &block.links,
+        Foreign::Refused,
+    )?;
     block.with_parts(|parts, length| {
         let mut all = vec![luggage.bytes.as_slice()];
         all.extend(parts);
-        handle.copying(py, length, |patience| {
-            link::prepare(space, participant, patience, &luggage.objects, &all)
+        open.copying(py, length, |caller| {
+            link::prepare(caller, &luggage.objects, &all)
         })
     })
 }

@@ -2,10 +2,10 @@
 
 use crate::entry::{Ends, Entry, play};
 use crate::stage::{
-    Made, announce, bytes_apart, is_free, make, me, read, warm, with_wake, write, writer,
+    Made, announce, bytes_apart, caller, is_free, make, me, read, warm, with_wake, write, writer,
 };
 use courtyard_core::cell::{self, BYTES, Pieces, Writer};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::{AtomicU16, Ordering};
 
 const ROOM: usize = 1200;
@@ -63,8 +63,8 @@ fn change(
 
 fn put(space: &Space, made: Made, pieces: Pieces) {
     let from = vec![2; (pieces.length * pieces.count) as usize];
-    let (me, writer) = (me(space), writer(made));
-    cell::write_pieces(space, me, &mut patient, writer, pieces, &from, None).expect("to write");
+    let (_me, writer) = (me(space), writer(made));
+    cell::write_pieces(caller(space), writer, pieces, &from, None).expect("to write");
 }
 
 fn element(space: &'static Space, made: Made, pieces: Pieces, guarded: bool) -> impl Fn() {
@@ -87,8 +87,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             watched,
             |space, made, at| {
                 let store = element(space, made, at, true);
-                cell::change(space, me(space), &mut patient, writer(made), store)
-                    .expect("to store");
+                cell::change(caller(space), writer(made), store).expect("to store");
             },
         ));
         entries.push(change(
@@ -115,7 +114,7 @@ pub fn add(entries: &mut Vec<Entry>) {
                     guarded,
                     ..writer(made)
                 };
-                cell::change(space, me(space), &mut patient, writer, store).expect("to store");
+                cell::change(caller(space), writer, store).expect("to store");
             },
         ));
         let apart = pieces_of(4, 4, 20, 12);

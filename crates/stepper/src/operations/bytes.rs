@@ -2,13 +2,13 @@
 
 use super::queue::{blocks, bytes_of, enroll, item, make};
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, announce_at, is_free, me, told_apart, warm, was_told_at};
+use crate::stage::{announce, announce_at, caller, is_free, me, told_apart, warm, was_told_at};
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
 use courtyard_core::queue::{
     self, Bounds, Fresh, Got, INLINE, Item, Look, Order, Put, Queue, ROOM, Run, Seen, Sift, When,
 };
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{cell, directory};
 use std::time::Duration;
@@ -65,7 +65,7 @@ fn bounds(items: usize, length: usize) -> Bounds {
 fn fresh<'a>(space: &'a Space, order: Order, parts: &'a [&'a [u8]]) -> Fresh<'a> {
     match order == Order::Fifo && parts[0].len() <= INLINE as usize {
         true => Fresh::Bytes(KIND, parts),
-        false => queue::prepare(space, me(space), &mut patient, KIND, parts).expect("a block"),
+        false => queue::prepare(caller(space), KIND, parts).expect("a block"),
     }
 }
 
@@ -78,9 +78,9 @@ fn put(space: &Space, queue: Queue, order: Order, number: usize, length: usize) 
         let place = queue::filled(&space.segment, queue.cell);
         let moves = Vec::new();
         let sift = Sift { moves, place };
-        queue::insert(space, me(space), &mut patient, queue, &fresh, &sift)
+        queue::insert(caller(space), queue, &fresh, &sift)
     } else {
-        queue::put(space, me(space), &mut patient, queue, &fresh)
+        queue::put(caller(space), queue, &fresh)
     };
     put.expect("to put")
 }
@@ -92,31 +92,23 @@ fn sift(order: Order) -> Option<Sift> {
 }
 
 fn get(space: &Space, queue: Queue, row: Row, order: Order) -> Option<u8> {
-    let (me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+    let (_me, mut buffer) = (me(space), vec![0; INLINE as usize]);
     let sift = sift(order);
-    let got = queue::get(
-        space,
-        me,
-        &mut patient,
-        queue,
-        row,
-        sift.as_ref(),
-        &mut buffer,
-    );
+    let got = queue::get(caller(space), queue, row, sift.as_ref(), &mut buffer);
     let got = got.expect("to get")?;
     Some(bytes_of(space, got, &buffer)[0])
 }
 
 fn lease(space: &Space, queue: Queue) -> queue::Lease {
-    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
-    let leased = queue::lease(space, me(space), &mut patient, queue, row, None);
+    let row = Row::reserve(caller(space)).expect("a row");
+    let leased = queue::lease(caller(space), queue, row, None);
     leased.expect("to lease").expect("an item")
 }
 
 /// Takes the first item in a block.
 fn get_block(space: &'static Space, queue: Queue, row: Row) -> Unfinished<'static> {
-    let (me, mut buffer, all) = (me(space), vec![0; INLINE as usize], |_| true);
-    let got = queue::get_but(space, me, &mut patient, queue, row, None, all, &mut buffer);
+    let (_me, mut buffer, all) = (me(space), vec![0; INLINE as usize], |_| true);
+    let got = queue::get_but(caller(space), queue, row, None, all, &mut buffer);
     match got.expect("to get").expect("an item") {
         Got::Block(block) => block,
         _ => panic!("an item in no block"),
@@ -128,7 +120,7 @@ fn state(space: &Space, queue: Queue) -> Result<(Vec<u8>, u64), String> {
     is_free(space, queue.cell)?;
     is_free(space, queue.cell + cell::PAYLOAD)?;
     let look = Look::at(usize::MAX);
-    let seen = queue::peek(space, me(space), &mut patient, queue.cell, look);
+    let seen = queue::peek(caller(space), queue.cell, look);
     let number = |seen| match seen {
         Seen::Bytes(_, bytes) => bytes[0],
         Seen::Word(word) => word as u8,
@@ -446,10 +438,10 @@ fn getting(entries: &mut Vec<Entry>) {
         0,
         enroll,
         |space, scene, row| {
-            let (me, queue, mut buffer) = (me(space), scene.queue, vec![0; INLINE as usize]);
-            let seen = queue::look_at(space, me, &mut patient, queue.cell, &mut buffer);
+            let (_me, queue, mut buffer) = (me(space), scene.queue, vec![0; INLINE as usize]);
+            let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
             let (_, place) = seen.expect("to look").expect("an item");
-            let taken = queue::take_at(space, me, &mut patient, queue, row, place);
+            let taken = queue::take_at(caller(space), queue, row, place);
             assert!(taken.expect("to take"));
         },
     ));
@@ -503,7 +495,7 @@ fn leasing(entries: &mut Vec<Entry>) {
             0,
             lease,
             |space, scene, lease| {
-                queue::finish(space, me(space), &mut patient, scene.queue, lease).expect("to end");
+                queue::finish(caller(space), scene.queue, lease).expect("to end");
             },
         ));
         entries.push(change(
@@ -514,7 +506,7 @@ fn leasing(entries: &mut Vec<Entry>) {
             lease,
             |space, scene, lease| {
                 let queue = scene.queue;
-                queue::give_back(space, me(space), &mut patient, queue, lease).expect("to end");
+                queue::give_back(caller(space), queue, lease).expect("to end");
             },
         ));
         entries.push(change(
@@ -525,8 +517,7 @@ fn leasing(entries: &mut Vec<Entry>) {
             lease,
             |space, scene, lease| {
                 let when = When::After(Duration::ZERO);
-                queue::requeue(space, me(space), &mut patient, scene.queue, lease, when)
-                    .expect("to requeue");
+                queue::requeue(caller(space), scene.queue, lease, when).expect("to requeue");
             },
         ));
     }
@@ -538,11 +529,11 @@ fn leasing(entries: &mut Vec<Entry>) {
         |space, queue| {
             let (me, when) = (me(space), When::After(Duration::ZERO));
             let lease = lease(space, queue);
-            queue::requeue(space, me, &mut patient, queue, lease, when).expect("to requeue");
+            queue::requeue(caller(space), queue, lease, when).expect("to requeue");
             lease.row.give(me);
         },
         |space, scene, ()| {
-            let dropped = queue::drop_requeued(space, me(space), &mut patient, scene.queue);
+            let dropped = queue::drop_requeued(caller(space), scene.queue);
             assert!(dropped.expect("to drop"));
         },
     ));
@@ -570,8 +561,7 @@ fn going_back(entries: &mut Vec<Entry>) {
                 (row, get_block(space, queue, row))
             },
             |space, scene, (row, block)| {
-                queue::put_back(space, me(space), &mut patient, scene.queue, row, &block)
-                    .expect("to put back");
+                queue::put_back(caller(space), scene.queue, row, &block).expect("to put back");
             },
         ));
     }
@@ -612,7 +602,7 @@ fn moving(entries: &mut Vec<Entry>) {
             lease,
             |space, scene, lease| {
                 let queues = (scene.queue, scene.other);
-                let put = queue::transfer(space, me(space), &mut patient, queues, lease, None);
+                let put = queue::transfer(caller(space), queues, lease, None);
                 assert_eq!(put.expect("to move"), Put::Done);
                 lease.row.give(me(space));
             },
@@ -629,22 +619,15 @@ fn moving(entries: &mut Vec<Entry>) {
         0,
         |space, scene| {
             assert_eq!(put(space, scene.other, Order::Least, 5, SMALL), Put::Done);
-            let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+            let row = Row::reserve(caller(space)).expect("a row");
             let sift = sift(Order::Least);
-            let leased = queue::lease(
-                space,
-                me(space),
-                &mut patient,
-                scene.queue,
-                row,
-                sift.as_ref(),
-            );
+            let leased = queue::lease(caller(space), scene.queue, row, sift.as_ref());
             leased.expect("to lease").expect("an item")
         },
         |space, scene, lease| {
             let (queues, moves) = ((scene.queue, scene.other), vec![(1, 0)]);
             let sift = Sift { moves, place: 0 };
-            let put = queue::transfer(space, me(space), &mut patient, queues, lease, Some(&sift));
+            let put = queue::transfer(caller(space), queues, lease, Some(&sift));
             assert_eq!(put.expect("to move"), Put::Done);
             lease.row.give(me(space));
         },
@@ -660,7 +643,7 @@ fn moving(entries: &mut Vec<Entry>) {
         },
         |space, scene, lease| {
             let queues = (scene.queue, scene.other);
-            let put = queue::transfer(space, me(space), &mut patient, queues, lease, None);
+            let put = queue::transfer(caller(space), queues, lease, None);
             assert_eq!(put.expect("to move"), Put::Full);
         },
     ));
@@ -709,7 +692,7 @@ fn clearing(entries: &mut Vec<Entry>) {
             kept,
             |_, _| (),
             |space, scene, ()| {
-                queue::clear(space, me(space), &mut patient, scene.queue).expect("to clear");
+                queue::clear(caller(space), scene.queue).expect("to clear");
                 queue::free_cleared(space, me(space));
             },
         ));
@@ -737,7 +720,7 @@ fn leaving(entries: &mut Vec<Entry>) {
                 scene
             },
             |space, (), scene| {
-                directory::leave(space, me(space), &mut patient, scene.row).expect("to leave");
+                directory::leave(caller(space), scene.row).expect("to leave");
             },
             |_, ()| Ok(Outcome::Before),
         ));

@@ -2,15 +2,15 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{
-    Made, add as add_to, add_alone, announce, bytes_apart, get, is_free, make, me, read, set,
-    told_apart, victim, warm, with_wake, write, writer,
+    Made, add as add_to, add_alone, announce, bytes_apart, caller, get, is_free, make, me, read,
+    set, told_apart, victim, warm, with_wake, write, writer,
 };
 use courtyard_core::cell::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
 use courtyard_core::layout::RESERVED_SLOT;
 use courtyard_core::lock::{self, Waiter};
 use courtyard_core::mutex;
 use courtyard_core::participant::Me;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 
 /// A cell of slot 0, and the event word that somebody sleeps on.
@@ -359,7 +359,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         },
         |space, made| {
             while !mutex::try_acquire(&space.segment, me(space), made.base, 0).expect("an answer") {
-                space.stand(made.base, &mut patient).expect("to stand");
+                caller(space).wait_for(made.base).expect("to wait");
             }
             assert!(mutex::is_recovered(&space.segment, made.base));
         },

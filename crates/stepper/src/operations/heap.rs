@@ -1,10 +1,10 @@
 //! Blocks of one's own: taken, given back, moved between magazine and chunk, from a grown heap.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{block, fill, warm};
+use crate::stage::{block, caller, fill, warm};
 use courtyard_core::layout::{self, UNIT, superblock};
 use courtyard_core::os::fault;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{folder, heap};
@@ -20,7 +20,7 @@ fn trimmed(space: &'static Space) -> Blocks {
     let mut held = fill(space);
     held.push(between);
     drop((reserve, run));
-    space.trim(&mut patient).expect("to trim");
+    space.trim(&unlimited).expect("to trim");
     held
 }
 
@@ -108,7 +108,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         "allocate large, chunks given back",
         |space| {
             drop(block(space, 30_000));
-            space.run(&mut patient, heap::flush_all).expect("to flush"); // an empty chunk is kept
+            caller(space).run(heap::flush_all).expect("to flush"); // an empty chunk is kept
             let (segment, word) = (&space.segment, superblock::FRONTIER);
             let size = segment.size() - segment.data();
             folder::set_limit(space, size);
@@ -152,7 +152,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         "allocate large, reserved in vain",
         |space| {
             drop(block(space, 1_500_000));
-            space.trim(&mut patient).expect("to trim");
+            space.trim(&unlimited).expect("to trim");
             fault::arm("fallocate", 0, libc::ENOSPC, false);
         },
         |space, ()| {
@@ -169,7 +169,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         "give all back",
         |space| drop(blocks(space, 3, 50_000)),
         |space, ()| {
-            assert!(space.trim(&mut patient).expect("to trim") > 0);
+            assert!(space.trim(&unlimited).expect("to trim") > 0);
         },
     ));
     // Its rows of unfinished blocks are all taken: it adds a segment first.

@@ -3,8 +3,8 @@
 use crate::entry::{Ends, Entry, OrText, Outcome, enter, play, raw, staged};
 use crate::image::Place;
 use crate::stage::{
-    Made, block, bytes_apart, get, is_free, make, me, put, read, set, told_apart, victim, warm,
-    write,
+    Made, block, bytes_apart, caller, get, is_free, make, me, put, read, set, told_apart, victim,
+    warm, write,
 };
 use crate::tracee::Mark;
 use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
@@ -15,7 +15,7 @@ use courtyard_core::layout::{self, RESERVED_SLOT, SLOTS, record, slot};
 use courtyard_core::lookout::Lookout;
 use courtyard_core::participant::{DRAINING, LIVE, Me, State};
 use courtyard_core::segment::Segment;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{HOOKS, check, fork, lock, os, recover};
@@ -140,7 +140,7 @@ pub fn add(entries: &mut Vec<Entry>) {
                 warm(space);
                 make(space, BYTES, 50_000);
             });
-            check::check(space, &mut patient).expect("sound");
+            check::check(space, &unlimited).expect("sound");
         },
         |place, (), mark| registering(place, mark),
         unchanged,
@@ -282,19 +282,19 @@ pub fn add(entries: &mut Vec<Entry>) {
         |space, _| reap(space),
         |space, _| {
             let slot = find(space, DRAINING).slot;
-            drain::drain(space, me(space), &mut patient, slot).expect("to drain");
+            drain::drain(caller(space), slot).expect("to drain");
         },
     ));
     entries.push(recovering(
         "sweep",
         |_, _| (),
-        |space, _| space.sweep(&mut patient).expect("to sweep"),
+        |space, _| space.sweep(&unlimited).expect("to sweep"),
     ));
     entries.push(recovering(
         "check",
         |_, _| (),
         |space, _| {
-            check::check(space, &mut patient).expect("sound");
+            check::check(space, &unlimited).expect("sound");
         },
     ));
     entries.push(recovering(

@@ -1,11 +1,11 @@
 //! Values that keep objects: stored, replaced, taken out, given up with what they keep.
 
 use crate::entry::{Ends, Entry, OrText, play};
-use crate::stage::{Made, is_free, leave, make, me, told_apart, warm, writer};
+use crate::stage::{Made, caller, is_free, leave, make, me, told_apart, warm, writer};
 use courtyard_core::cell::{self, SCALAR, STORED};
 use courtyard_core::layout::superblock;
 use courtyard_core::roster::ObjectId;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::table::{self, Batch, Item, Key, Want, When};
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Fresh, Taken};
@@ -26,14 +26,14 @@ struct Scene {
 type Content = (Vec<(String, usize)>, usize);
 
 fn create(space: &Space) -> Made {
-    let made = table::create(space, me(space), &mut patient);
+    let made = table::create(caller(space));
     let (object, row) = made.expect("a table");
     let (base, ..) = cell::open(&space.segment, object).expect("the table");
     Made { object, row, base }
 }
 
 fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> Unfinished<'a> {
-    link::prepare(space, me(space), &mut patient, objects, &[bytes]).expect("a block")
+    link::prepare(caller(space), objects, &[bytes]).expect("a block")
 }
 
 fn key(name: &str) -> Key<'_> {
@@ -51,8 +51,8 @@ fn item<'a>(name: &'a str, value: Fresh<'a>) -> Item<'a> {
 }
 
 fn put(space: &Space, holder: Made, name: &str, value: Fresh) {
-    let (me, item) = (me(space), item(name, value));
-    let stored = table::store(space, me, &mut patient, writer(holder), &item, When::Always);
+    let (_me, item) = (me(space), item(name, value));
+    let stored = table::store(caller(space), writer(holder), &item, When::Always);
     assert!(stored.expect("to store"));
 }
 
@@ -73,21 +73,14 @@ fn entrust(space: &Space, holder: Made, name: &str, bytes: &[u8]) {
 }
 
 fn remove(space: &Space, holder: Made, name: &str) {
-    let removed = table::remove(
-        space,
-        me(space),
-        &mut patient,
-        writer(holder),
-        &key(name),
-        When::Always,
-    );
+    let removed = table::remove(caller(space), writer(holder), &key(name), When::Always);
     assert!(removed.expect("to remove"));
 }
 
 fn content(space: &Space, holder: Made) -> Result<Content, String> {
-    let (me, table) = (me(space), writer(holder));
+    let (_me, table) = (me(space), writer(holder));
     let mut found = Vec::new();
-    let pairs = table::snapshot(space, me, &mut patient, table, Want::Items).or_text()?;
+    let pairs = table::snapshot(caller(space), table, Want::Items).or_text()?;
     for pair in pairs.iter() {
         let kept = match pair.value.ok_or("no value")? {
             Ok(_) => 0,
@@ -103,7 +96,7 @@ fn content(space: &Space, holder: Made) -> Result<Content, String> {
         found.push((String::from_utf8_lossy(pair.key).into_owned(), kept));
     }
     is_free(space, holder.base)?;
-    let objects = space.run(&mut patient, |operation| {
+    let objects = caller(space).run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         Ok(directory::list(operation)?.len())
     });
@@ -188,14 +181,14 @@ fn storing(entries: &mut Vec<Entry>) {
         content_of(&[("a", 1), ("b", 2)], 2),
         |space, scene| entrust(space, scene.holder, "a", BYTES),
         |space, scene| {
-            let mut batch = Batch::new(space, me(space), 2, false);
+            let mut batch = Batch::new(2, false);
             for (name, count) in [("a", 1), ("b", 2)] {
                 let own = linked(space, &vec![scene.held.object; count], BYTES);
                 let item = item(name, Fresh::Block(own));
-                let added = batch.add(&mut patient, writer(scene.holder), &item);
+                let added = batch.add(caller(space), writer(scene.holder), &item);
                 added.expect("to add");
             }
-            let stored = table::store_all(&mut patient, writer(scene.holder), &mut batch);
+            let stored = table::store_all(caller(space), writer(scene.holder), &mut batch);
             assert!(stored.expect("to store"));
         },
     ));
@@ -252,7 +245,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
         |space, scene| entrust(space, scene.holder, "a", BYTES),
         |space, scene| {
             let table = writer(scene.holder);
-            let taken = table::take(space, me(space), &mut patient, table, &key("a"));
+            let taken = table::take(caller(space), table, &key("a"));
             let Ok(Some(Taken::Block(block))) = taken else {
                 panic!("no block");
             };
@@ -269,7 +262,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
             entrust(space, scene.holder, "c", LARGE);
         },
         |space, scene| {
-            let cleared = table::clear(space, me(space), &mut patient, writer(scene.holder));
+            let cleared = table::clear(caller(space), writer(scene.holder));
             cleared.expect("to clear");
         },
     ));
@@ -310,13 +303,13 @@ fn giving_up(entries: &mut Vec<Entry>) {
         |space, scene| entrust(space, scene.holder, "a", BYTES),
         |space, scene| {
             let table = writer(scene.holder);
-            let pairs = table::snapshot(space, me(space), &mut patient, table, Want::Items);
+            let pairs = table::snapshot(caller(space), table, Want::Items);
             let pairs = pairs.expect("a snapshot");
             let value = pairs.iter().next().expect("a pair").value;
             let (_, bytes) = value.expect("a value").expect_err("a block");
             let object = link::links(&bytes[..link::head(1) as usize]).next();
             let object = object.expect("a link");
-            let joined = directory::join(space, me(space), &mut patient, object);
+            let joined = directory::join(caller(space), object);
             leave(space, joined.expect("an answer").expect("it lives"));
         },
     ));
@@ -325,7 +318,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
 /// A stored object keeps others as values of tables do.
 fn in_a_cell(entries: &mut Vec<Entry>) {
     fn store(space: &Space, made: Made, fresh: cell::Fresh) {
-        let done = cell::store(space, me(space), &mut patient, writer(made), &fresh, None);
+        let done = cell::store(caller(space), writer(made), &fresh, None);
         assert!(done.expect("to store"));
     }
     for (name, bytes, links) in [

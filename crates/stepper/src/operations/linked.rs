@@ -2,14 +2,14 @@
 
 use super::queue::{enroll, make};
 use crate::entry::{Ends, Entry, OrText, play};
-use crate::stage::{is_free, leave, make as make_object, me, told_apart, warm};
+use crate::stage::{caller, is_free, leave, make as make_object, me, told_apart, warm};
 use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::holding::Row;
 use courtyard_core::layout::superblock;
 use courtyard_core::queue::{
     self, Fresh, Got, INLINE, Look, Order, Put, Queue, Seen, Sift, length_linked,
 };
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::{directory, link};
 
 const KIND: u8 = 64;
@@ -23,7 +23,7 @@ type State = (usize, usize);
 fn entrust(space: &Space, queue: Queue, order: Order, count: usize, bytes: &[u8]) {
     let made: Vec<_> = (0..count).map(|_| make_object(space, SCALAR, 0)).collect();
     let objects: Vec<_> = made.iter().map(|made| made.object).collect();
-    let fresh = queue::prepare_linked(space, me(space), &mut patient, KIND, &objects, &[bytes]);
+    let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
     let fresh = fresh.expect("a block");
     for made in made {
         leave(space, made.row);
@@ -36,9 +36,9 @@ fn put(space: &Space, queue: Queue, order: Order, fresh: &Fresh) {
         let place = queue::filled(&space.segment, queue.cell);
         let moves = Vec::new();
         let sift = Sift { moves, place };
-        queue::insert(space, me(space), &mut patient, queue, fresh, &sift)
+        queue::insert(caller(space), queue, fresh, &sift)
     } else {
-        queue::put(space, me(space), &mut patient, queue, fresh)
+        queue::put(caller(space), queue, fresh)
     };
     assert_eq!(put.expect("to put"), Put::Done);
 }
@@ -49,9 +49,9 @@ fn first(order: Order) -> Option<Sift> {
 }
 
 fn lease(space: &Space, queue: Queue, order: Order) -> queue::Lease {
-    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+    let row = Row::reserve(caller(space)).expect("a row");
     let sift = first(order);
-    let leased = queue::lease(space, me(space), &mut patient, queue, row, sift.as_ref());
+    let leased = queue::lease(caller(space), queue, row, sift.as_ref());
     leased.expect("to lease").expect("an item")
 }
 
@@ -60,7 +60,7 @@ fn state(space: &Space, queue: Queue) -> Result<State, String> {
     is_free(space, queue.cell + cell::PAYLOAD)?;
     let mut look = Look::at(usize::MAX);
     look.longest = u64::MAX;
-    let seen = queue::peek(space, me(space), &mut patient, queue.cell, look).or_text()?;
+    let seen = queue::peek(caller(space), queue.cell, look).or_text()?;
     for item in &seen {
         let Seen::Bytes(KIND, bytes) = item else {
             return Err(format!("{item:?} was never put"));
@@ -71,7 +71,7 @@ fn state(space: &Space, queue: Queue) -> Result<State, String> {
             return Err("other bytes".into());
         }
     }
-    let objects = space.run(&mut patient, |operation| {
+    let objects = caller(space).run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         Ok(directory::list(operation)?.len())
     });
@@ -98,7 +98,7 @@ fn change<R: 'static>(
             let scene = make(space, 0, order);
             // A tree has its room.
             entrust(space, scene.queue, order, 1, SMALL);
-            queue::clear(space, me(space), &mut patient, scene.queue).expect("to clear");
+            queue::clear(caller(space), scene.queue).expect("to clear");
             queue::free_cleared(space, me(space));
             if before.0 > 0 {
                 entrust(space, scene.queue, order, count, bytes);
@@ -127,8 +127,7 @@ fn putting(entries: &mut Vec<Entry>) {
             |space, _| {
                 let made = make_object(space, SCALAR, 0);
                 let objects = [made.object];
-                let fresh =
-                    queue::prepare_linked(space, me(space), &mut patient, KIND, &objects, &[bytes]);
+                let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
                 leave(space, made.row);
                 fresh.expect("a block")
             },
@@ -143,8 +142,7 @@ fn putting(entries: &mut Vec<Entry>) {
         |space, _, ()| {
             let made = [0, 1].map(|_| make_object(space, SCALAR, 0));
             let objects = made.map(|made| made.object);
-            let fresh =
-                queue::prepare_linked(space, me(space), &mut patient, KIND, &objects, &[SMALL]);
+            let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[SMALL]);
             assert!(length_linked(&objects, &[SMALL]) < INLINE);
             drop(fresh.expect("a block"));
             for made in made {
@@ -179,8 +177,8 @@ fn taking(entries: &mut Vec<Entry>) {
             enroll,
             move |space, queue, row| {
                 let (sift, mut buffer) = (first(order), vec![0; INLINE as usize]);
-                let (me, sift) = (me(space), sift.as_ref());
-                let got = queue::get(space, me, &mut patient, queue, row, sift, &mut buffer);
+                let (_me, sift) = (me(space), sift.as_ref());
+                let got = queue::get(caller(space), queue, row, sift, &mut buffer);
                 let Ok(Some(Got::Block(block))) = got else {
                     panic!("no block");
                 };
@@ -193,7 +191,7 @@ fn taking(entries: &mut Vec<Entry>) {
             states,
             move |space, queue| lease(space, queue, order),
             |space, queue, lease| {
-                queue::finish(space, me(space), &mut patient, queue, lease).expect("to finish");
+                queue::finish(caller(space), queue, lease).expect("to finish");
                 lease.row.give(me(space));
             },
         ));
@@ -203,7 +201,7 @@ fn taking(entries: &mut Vec<Entry>) {
             states,
             |_, _| (),
             |space, queue, ()| {
-                let cleared = queue::clear(space, me(space), &mut patient, queue);
+                let cleared = queue::clear(caller(space), queue);
                 assert_eq!(cleared.expect("to clear"), 1);
                 queue::free_cleared(space, me(space));
             },
@@ -227,7 +225,7 @@ fn taking(entries: &mut Vec<Entry>) {
         |_, _| (),
         |space, queue, ()| {
             let lease = lease(space, queue, Order::Fifo);
-            queue::give_back(space, me(space), &mut patient, queue, lease).expect("to give back");
+            queue::give_back(caller(space), queue, lease).expect("to give back");
             lease.row.give(me(space));
         },
     ));

@@ -1,11 +1,13 @@
 //! Elements of lists: put and taken at both ends, replaced, and many of them exchanged at once.
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
-use crate::stage::{Made, announce, is_free, leave, me, told_apart, warm, with_wake, writer};
+use crate::stage::{
+    Made, announce, caller, is_free, leave, me, told_apart, warm, with_wake, writer,
+};
 use courtyard_core::cell;
 use courtyard_core::layout::LINE;
 use courtyard_core::list::{self, Batch, End, Piece, Places};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::value::{self, Found, Fresh, Taken};
 
@@ -23,7 +25,7 @@ const ROOM: usize = 4;
 type Content = (usize, u8);
 
 fn create(space: &Space, most: Option<u64>) -> Made {
-    let made = list::create(space, me(space), &mut patient, most);
+    let made = list::create(caller(space), most);
     let (object, row) = made.expect("a list");
     let (base, ..) = cell::open(&space.segment, object).expect("the list");
     Made { object, row, base }
@@ -36,12 +38,12 @@ fn fresh(space: &'static Space, (length, byte): Content) -> Fresh<'static> {
     }
     let bytes: &'static [u8] = vec![byte; length].leak();
     let parts: &'static [&'static [u8]] = vec![bytes].leak();
-    value::prepare(space, me(space), &mut patient, KIND, parts).expect("a block")
+    value::prepare(caller(space), KIND, parts).expect("a block")
 }
 
 fn push(space: &Space, made: Made, end: End, value: &Fresh) {
-    let (me, list) = (me(space), writer(made));
-    let pushed = list::push(space, me, &mut patient, list, end, value, None);
+    let (_me, list) = (me(space), writer(made));
+    let pushed = list::push(caller(space), list, end, value, None);
     assert!(pushed.expect("to push"));
 }
 
@@ -55,16 +57,16 @@ fn put(space: &Space, made: Made, end: End, (length, byte): Content) {
     let parts: &[&[u8]] = &[&bytes];
     let value = match length {
         WORD => Fresh::Word(u64::from(byte) << 3 | 1),
-        _ => value::prepare(space, me(space), &mut patient, KIND, parts).expect("a block"),
+        _ => value::prepare(caller(space), KIND, parts).expect("a block"),
     };
     push(space, made, end, &value);
 }
 
 fn batch(space: &'static Space, contents: &[Content]) -> Batch<'static> {
-    let mut batch = Batch::new(space, me(space), contents.len() as u64);
+    let mut batch = Batch::new(contents.len() as u64);
     for &content in contents {
         let value = fresh(space, content);
-        batch.add(&mut patient, &value).expect("to add");
+        batch.add(caller(space), &value).expect("to add");
     }
     batch
 }
@@ -85,9 +87,9 @@ fn all(count: u64) -> Places {
 
 /// All elements; each is found by its index, and the lock is free.
 fn look(space: &Space, made: Made) -> Result<Vec<Content>, String> {
-    let (me, list) = (me(space), writer(made));
+    let (_me, list) = (me(space), writer(made));
     let (mut found, mut buffer) = (Vec::new(), Vec::new());
-    let (elements, token) = list::snapshot(space, me, &mut patient, list, &all).or_text()?;
+    let (elements, token) = list::snapshot(caller(space), list, &all).or_text()?;
     for (index, element) in (0..).zip(elements) {
         let content = match element {
             Ok(word) if word & 7 == 1 => (WORD, (word >> 3) as u8),
@@ -96,7 +98,7 @@ fn look(space: &Space, made: Made) -> Result<Vec<Content>, String> {
             }
             other => return Err(format!("an element {other:?}")),
         };
-        let (there, _) = list::get(space, me, &mut patient, list, index, &mut buffer).or_text()?;
+        let (there, _) = list::get(caller(space), list, index, &mut buffer).or_text()?;
         let length = match there.ok_or("no element with that index")? {
             Found::Word(_) => WORD,
             Found::Bytes(_) => buffer.len(),
@@ -161,7 +163,7 @@ impl Start {
             put(space, made, End::First, content);
         }
         for _ in 0..self.turned {
-            let popped = list::pop(space, me(space), &mut patient, writer(made), End::First);
+            let popped = list::pop(caller(space), writer(made), End::First);
             assert!(popped.expect("to pop").is_some());
         }
         made
@@ -312,12 +314,12 @@ fn popping(entries: &mut Vec<Entry>) {
                 again,
                 after.clone(),
                 |space, made| {
-                    let token = list::look(space, me(space), &mut patient, writer(made));
+                    let token = list::look(caller(space), writer(made));
                     token.expect("to look")
                 },
                 move |space, made, token| {
-                    let (me, list) = (me(space), writer(made));
-                    let dropped = list::drop_end(space, me, &mut patient, list, end, token);
+                    let (_me, list) = (me(space), writer(made));
+                    let dropped = list::drop_end(caller(space), list, end, token);
                     assert!(dropped.expect("to drop"));
                 },
             ));
@@ -327,7 +329,7 @@ fn popping(entries: &mut Vec<Entry>) {
                 after,
                 |_, _| (),
                 move |space, made, ()| {
-                    let popped = list::pop(space, me(space), &mut patient, writer(made), end);
+                    let popped = list::pop(caller(space), writer(made), end);
                     is_taken(space, popped.expect("to pop").expect("one"), length);
                 },
             ));
@@ -345,7 +347,7 @@ fn popping(entries: &mut Vec<Entry>) {
         after,
         |_, _| (),
         |space, made, ()| {
-            let popped = list::pop(space, me(space), &mut patient, writer(made), End::First);
+            let popped = list::pop(caller(space), writer(made), End::First);
             assert!(popped.expect("to pop").is_some());
         },
     ));
@@ -363,8 +365,8 @@ fn setting(entries: &mut Vec<Entry>) {
                 after,
                 move |space, _| fresh(space, (to, 7)),
                 |space, made, value| {
-                    let (me, list) = (me(space), writer(made));
-                    let set = list::set(space, me, &mut patient, list, -2, &value);
+                    let (_me, list) = (me(space), writer(made));
+                    let set = list::set(caller(space), list, -2, &value);
                     assert!(set.expect("to set"));
                 },
             ));
@@ -455,8 +457,8 @@ fn extending(entries: &mut Vec<Entry>) {
                 start,
                 after,
                 move |space, _| batch(space, &new()),
-                move |_, made, batch| {
-                    let done = list::extend(&mut patient, writer(made), end, &batch, None);
+                move |space, made, batch| {
+                    let done = list::extend(caller(space), writer(made), end, &batch, None);
                     assert!(done.expect("to extend"));
                 },
             ));
@@ -485,8 +487,8 @@ fn extending(entries: &mut Vec<Entry>) {
             start,
             after,
             move |space, _| batch(space, &new()),
-            move |_, made, batch| {
-                let done = list::extend(&mut patient, writer(made), end, &batch, Some(4));
+            move |space, made, batch| {
+                let done = list::extend(caller(space), writer(made), end, &batch, Some(4));
                 assert!(done.expect("to extend"));
             },
         ));
@@ -546,7 +548,7 @@ fn bounding(entries: &mut Vec<Entry>) {
             },
             |space, _| warm(space),
             move |space, &(made, _), ()| {
-                let done = list::bound(space, me(space), &mut patient, writer(made), to);
+                let done = list::bound(caller(space), writer(made), to);
                 done.expect("to bound");
             },
             move |space, &(made, flagged)| {
@@ -570,7 +572,7 @@ fn bounding(entries: &mut Vec<Entry>) {
         after,
         |_, _| (),
         |space, made, ()| {
-            let done = list::bound(space, me(space), &mut patient, writer(made), Some(30));
+            let done = list::bound(caller(space), writer(made), Some(30));
             done.expect("to bound");
         },
     ));
@@ -590,9 +592,9 @@ fn rebuilt(
         after,
         move |space, _| batch(space, &new),
         move |space, made, batch| {
-            let (me, list) = (me(space), writer(made));
-            let token = list::look(space, me, &mut patient, list).expect("a look");
-            let done = list::rebuild(&mut patient, list, token, &batch, &pieces);
+            let (_me, list) = (me(space), writer(made));
+            let token = list::look(caller(space), list).expect("a look");
+            let done = list::rebuild(caller(space), list, token, &batch, &pieces);
             assert!(done.expect("to rebuild"));
         },
     )
@@ -616,12 +618,12 @@ fn spliced(
         after,
         move |space, _| batch(space, &new),
         move |space, made, batch| {
-            let (me, list) = (me(space), writer(made));
+            let (_me, list) = (me(space), writer(made));
             let mut done = false;
             while !done {
-                let token = list::look(space, me, &mut patient, list).expect("a look");
+                let token = list::look(caller(space), list).expect("a look");
                 let place = (first as u64, old as u64);
-                let spliced = list::splice(&mut patient, list, token, place, &batch);
+                let spliced = list::splice(caller(space), list, token, place, &batch);
                 done = spliced.expect("to splice");
             }
         },
@@ -667,14 +669,14 @@ fn splicing(entries: &mut Vec<Entry>) {
         after,
         move |space, _| batch(space, &values),
         move |space, made, batch| {
-            let (me, list) = (me(space), writer(made));
-            let token = list::look(space, me, &mut patient, list).expect("a look");
+            let (_me, list) = (me(space), writer(made));
+            let token = list::look(caller(space), list).expect("a look");
             let places = Places {
                 first: 7,
                 step: -3,
                 count: 3,
             };
-            let done = list::replace(&mut patient, list, token, places, &batch);
+            let done = list::replace(caller(space), list, token, places, &batch);
             assert!(done.expect("to replace"));
         },
     ));
@@ -756,8 +758,8 @@ fn rebuilding(entries: &mut Vec<Entry>) {
             after,
             |_, _| (),
             move |space, made, ()| {
-                let (me, list) = (me(space), writer(made));
-                list::rotate(space, me, &mut patient, list, steps).expect("to rotate");
+                let (_me, list) = (me(space), writer(made));
+                list::rotate(caller(space), list, steps).expect("to rotate");
             },
         ));
     }
@@ -771,7 +773,7 @@ fn living(entries: &mut Vec<Entry>) {
             Vec::new(),
             |_, _| (),
             |space, made, ()| {
-                list::clear(space, me(space), &mut patient, writer(made)).expect("to clear");
+                list::clear(caller(space), writer(made)).expect("to clear");
             },
         ));
     }

@@ -1,37 +1,28 @@
 //! Objects named, found by their names, and names deleted.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{Made, announce_at, get, leave, make, me, set, warm, was_told_at};
+use crate::stage::{Made, announce_at, caller, get, leave, make, me, set, warm, was_told_at};
 use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::check;
 use courtyard_core::directory;
 use courtyard_core::inside::rows;
 use courtyard_core::layout::{FIRST_ROWS, superblock};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 
 const DESCRIPTION: &[u8] = b"a scalar, as it was declared";
 
 fn bind(space: &Space, name: &str, made: Made, companion: Option<Made>) -> bool {
-    let (me, companion) = (me(space), companion.map(|made| made.object));
-    directory::bind(
-        space,
-        me,
-        &mut patient,
-        name,
-        DESCRIPTION,
-        made.object,
-        companion,
-    )
-    .expect("to name")
+    let (_me, companion) = (me(space), companion.map(|made| made.object));
+    directory::bind(caller(space), name, DESCRIPTION, made.object, companion).expect("to name")
 }
 
 fn unbind(space: &Space, name: &str) -> bool {
-    directory::unbind(space, me(space), &mut patient, name).expect("to delete")
+    directory::unbind(caller(space), name).expect("to delete")
 }
 
 fn lookup(space: &Space, name: &str) -> Option<directory::Named> {
-    directory::lookup(space, me(space), &mut patient, name).expect("to look")
+    directory::lookup(caller(space), name).expect("to look")
 }
 
 /// Makes what an operation on names would otherwise add to the tables first.
@@ -60,7 +51,7 @@ fn named(space: &Space) -> Made {
 
 /// Whether the name leads to the whole object.
 fn leads(space: &Space, made: Made) -> Result<bool, String> {
-    let names = check::check(space, &mut patient)
+    let names = check::check(space, &unlimited)
         .map_err(|error| error.to_string())?
         .names;
     let Some(found) = lookup(space, "x") else {
@@ -251,7 +242,7 @@ fn deleting(entries: &mut Vec<Entry>) {
         |space, _| warm_names(space),
         |space, _, ()| assert!(unbind(space, "x")),
         move |space, made| {
-            let names = directory::names(space, me(space), &mut patient);
+            let names = directory::names(caller(space));
             let names = names.map_err(|error| error.to_string())?;
             let others = names.iter().filter(|entry| entry.name != "x");
             match others
@@ -306,7 +297,7 @@ fn more_buckets(space: &Space) -> u64 {
 
 /// Whether all names but "x" are found, and how many buckets there are beyond the first.
 fn divided(space: &Space, made: &Made) -> Result<(bool, u64), String> {
-    let names = directory::names(space, me(space), &mut patient);
+    let names = directory::names(caller(space));
     for entry in names.map_err(|error| error.to_string())? {
         if lookup(space, &entry.name).is_none() {
             return Err(format!("{} is not found", entry.name));
@@ -322,7 +313,7 @@ fn dividing(entries: &mut Vec<Entry>) {
         |space| {
             let made = crowded(space, 0);
             let (names, size) = (superblock::NAMES, directory::NAME_ROW);
-            rows::extend(space, me(space), &mut patient, names, 1, size).expect("rows of names");
+            rows::extend(caller(space), names, 1, size).expect("rows of names");
             made
         },
         |space, _| warm(space),
@@ -344,7 +335,7 @@ fn dividing(entries: &mut Vec<Entry>) {
         |space| {
             let made = crowded(space, 0);
             assert!(bind(space, "first", made, None));
-            for entry in directory::names(space, me(space), &mut patient).expect("names") {
+            for entry in directory::names(caller(space)).expect("names") {
                 unbind(space, &entry.name);
             }
             leave(space, made.row);

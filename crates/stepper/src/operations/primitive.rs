@@ -1,13 +1,15 @@
 //! Semaphores, conditions, barriers, events and recursive locks.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{Made, announce, is_free, me, told_apart, victim, warm, with_wake, writer};
+use crate::stage::{
+    Made, announce, caller, is_free, me, told_apart, victim, warm, with_wake, writer,
+};
 use courtyard_core::barrier::{self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, Party};
 use courtyard_core::cell::{self, BARRIER, CONDITION, FLAG, RMUTEX, SEMAPHORE};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
 use courtyard_core::semaphore::{self, User};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::{flag, mutex};
 
 struct Scene {
@@ -16,7 +18,7 @@ struct Scene {
 }
 
 fn make(space: &Space, kind: u64, length: u64, fill: impl Fn(&Space, u64)) -> Scene {
-    let made = cell::create(space, me(space), &mut patient, kind, length, |cell| {
+    let made = cell::create(caller(space), kind, length, |cell| {
         fill(space, cell);
     });
     let (object, row) = made.expect("a cell");
@@ -27,7 +29,7 @@ fn make(space: &Space, kind: u64, length: u64, fill: impl Fn(&Space, u64)) -> Sc
 }
 
 fn reserve(space: &Space) -> Row {
-    Row::reserve(space, me(space), &mut patient).expect("a row")
+    Row::reserve(caller(space)).expect("a row")
 }
 
 /// An operation on a primitive; `found` says what it came to.
@@ -84,7 +86,7 @@ fn user(space: &Space, made: Made) -> User {
 }
 
 fn acquire(space: &Space, user: User) {
-    let acquired = semaphore::try_acquire(space, me(space), &mut patient, user);
+    let acquired = semaphore::try_acquire(caller(space), user);
     assert!(acquired.expect("to acquire"));
 }
 
@@ -121,7 +123,7 @@ fn semaphores(entries: &mut Vec<Entry>) {
         semaphore_of(2),
         holding,
         |space, _, user| {
-            let released = semaphore::release(space, me(space), &mut patient, user, 1);
+            let released = semaphore::release(caller(space), user, 1);
             assert!(released.expect("to release"));
         },
         value,
@@ -143,7 +145,7 @@ fn semaphores(entries: &mut Vec<Entry>) {
         semaphore_of(0),
         user,
         |space, _, user| {
-            let released = semaphore::release(space, me(space), &mut patient, user, 2);
+            let released = semaphore::release(caller(space), user, 2);
             assert!(released.expect("to release"));
         },
         value,
@@ -153,8 +155,7 @@ fn semaphores(entries: &mut Vec<Entry>) {
         "consume what another released",
         |space| {
             let scene = semaphore_of(0)(space);
-            let released =
-                semaphore::release(space, me(space), &mut patient, user(space, scene.made), 1);
+            let released = semaphore::release(caller(space), user(space, scene.made), 1);
             assert!(released.expect("to release"));
             let flagged = Some(announce(space, scene.made));
             Scene { flagged, ..scene }
@@ -176,12 +177,12 @@ fn waiter(space: &Space, made: Made) -> Waiter {
 
 fn wait(space: &Space, made: Made) -> Waiter {
     let waiter = waiter(space, made);
-    condition::enter(space, me(space), &mut patient, waiter).expect("to wait");
+    condition::enter(caller(space), waiter).expect("to wait");
     waiter
 }
 
 fn notify(space: &Space, made: Made) {
-    condition::notify(space, me(space), &mut patient, made.base, 1).expect("to notify");
+    condition::notify(caller(space), made.base, 1).expect("to notify");
 }
 
 fn conditions(entries: &mut Vec<Entry>) {
@@ -198,7 +199,7 @@ fn conditions(entries: &mut Vec<Entry>) {
         line,
         waiter,
         |space, _, waiter| {
-            condition::enter(space, me(space), &mut patient, waiter).expect("to wait");
+            condition::enter(caller(space), waiter).expect("to wait");
         },
         waiting,
         (1, 1),
@@ -221,7 +222,7 @@ fn conditions(entries: &mut Vec<Entry>) {
             waiter
         },
         |space, _, waiter| {
-            let taken = condition::try_take(space, me(space), &mut patient, waiter);
+            let taken = condition::try_take(caller(space), waiter);
             assert!(taken.expect("to take"));
         },
         move |space, made| {
@@ -241,12 +242,12 @@ fn conditions(entries: &mut Vec<Entry>) {
         |space, made| {
             let waiter = wait(space, made);
             notify(space, made);
-            let taken = condition::try_take(space, me(space), &mut patient, waiter);
+            let taken = condition::try_take(caller(space), waiter);
             assert!(taken.expect("to take"));
             waiter
         },
         |space, _, waiter| {
-            let left = condition::leave(space, me(space), &mut patient, waiter);
+            let left = condition::leave(caller(space), waiter);
             assert!(left.expect("to leave"));
         },
         |space, made| condition::given(&space.segment, made.base),
@@ -257,7 +258,7 @@ fn conditions(entries: &mut Vec<Entry>) {
         line,
         wait,
         |space, _, waiter| {
-            let left = condition::leave(space, me(space), &mut patient, waiter);
+            let left = condition::leave(caller(space), waiter);
             assert!(!left.expect("to leave"));
         },
         waiting,
@@ -274,7 +275,7 @@ fn party(space: &Space, made: Made) -> Party {
 }
 
 fn join(space: &Space, party: Party) -> Joined {
-    barrier::join(space, me(space), &mut patient, party).expect("to join")
+    barrier::join(caller(space), party).expect("to join")
 }
 
 fn barriers(entries: &mut Vec<Entry>) {
@@ -308,7 +309,7 @@ fn barriers(entries: &mut Vec<Entry>) {
     ));
     let advance = |space: &Space, made: Made, to| {
         let from = [ACTING];
-        let done = barrier::advance(space, me(space), &mut patient, made.base, &from, to);
+        let done = barrier::advance(caller(space), made.base, &from, to);
         assert!(done.expect("to advance"));
     };
     // Once it is open, all inside go on, whoever dies; the last to leave, or its drainer, fills.
@@ -330,7 +331,7 @@ fn barriers(entries: &mut Vec<Entry>) {
             party
         },
         |space, _, party| {
-            let left = barrier::leave(space, me(space), &mut patient, party);
+            let left = barrier::leave(caller(space), party);
             assert_eq!(left.expect("to leave"), DRAINING);
         },
         |space, made| (barrier::phase(&space.segment, made.base), 0),
@@ -341,7 +342,7 @@ fn barriers(entries: &mut Vec<Entry>) {
         let party = party(space, made);
         assert_eq!(join(space, party), Joined::Last(0));
         advance(space, made, DRAINING);
-        barrier::leave(space, me(space), &mut patient, party).expect("to leave");
+        barrier::leave(caller(space), party).expect("to leave");
         party
     };
     let unwatched = move |space: &Space| Scene {
@@ -365,7 +366,7 @@ fn barriers(entries: &mut Vec<Entry>) {
         unwatched,
         passed,
         |space, _, party| {
-            barrier::depart(space, me(space), &mut patient, party).expect("to depart");
+            barrier::depart(caller(space), party).expect("to depart");
         },
         missed,
         ((FILLING, true), (FILLING, false)),
@@ -397,7 +398,7 @@ fn barriers(entries: &mut Vec<Entry>) {
         |space, made, ()| {
             let (any, cause) = ([FILLING], Cause::Aborted);
             let cell = made.base;
-            let done = barrier::mark_broken(space, me(space), &mut patient, cell, &any, cause);
+            let done = barrier::mark_broken(caller(space), cell, &any, cause);
             assert!(done.expect("to break"));
             assert_eq!(barrier::cause(&space.segment, cell), Some(cause));
         },
@@ -411,14 +412,14 @@ fn barriers(entries: &mut Vec<Entry>) {
             let any = [FILLING];
             let cell = scene.made.base;
             let cause = Cause::Aborted;
-            let done = barrier::mark_broken(space, me(space), &mut patient, cell, &any, cause);
+            let done = barrier::mark_broken(caller(space), cell, &any, cause);
             assert!(done.expect("to break"));
             let flagged = Some(announce(space, scene.made));
             Scene { flagged, ..scene }
         },
         |_, _| (),
         |space, made, ()| {
-            barrier::reset(space, me(space), &mut patient, made.base).expect("to reset");
+            barrier::reset(caller(space), made.base).expect("to reset");
         },
         phase,
         (BROKEN, FILLING),
@@ -441,7 +442,7 @@ fn others(entries: &mut Vec<Entry>) {
             },
             |_, _| (),
             move |space, made, ()| {
-                flag::change(space, me(space), &mut patient, made.base, on).expect("to turn");
+                flag::change(caller(space), made.base, on).expect("to turn");
             },
             |space, made| flag::is_set(flag::word(&space.segment, made.base)),
             (!on, on),
@@ -459,7 +460,7 @@ fn others(entries: &mut Vec<Entry>) {
         |space, made, ()| {
             let writer = writer(made);
             while !mutex::enter(&space.segment, me(space), writer, 0).expect("an answer") {
-                space.stand(made.base, &mut patient).expect("to stand");
+                caller(space).wait_for(made.base).expect("to wait");
             }
             assert!(mutex::is_recovered(&space.segment, made.base));
         },

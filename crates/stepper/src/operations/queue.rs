@@ -1,14 +1,14 @@
 //! Items put, taken, leased and returned; pages that come and go.
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
-use crate::stage::{Made, announce, fill, is_free, me, told_apart, warm, with_wake};
+use crate::stage::{Made, announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
 use courtyard_core::queue::{
     self, Bounds, Fresh, Got, INLINE, Item, Items, Order, Put, Queue, Run,
 };
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, heap};
 
@@ -37,7 +37,7 @@ impl Scene {
 }
 
 pub fn make(space: &Space, bounds: impl Into<Bounds>, order: Order) -> Scene {
-    let made = queue::create(space, me(space), &mut patient, bounds, order);
+    let made = queue::create(caller(space), bounds, order);
     let (object, row) = made.expect("a queue");
     let (cell, ..) = cell::open(&space.segment, object).expect("the queue");
     let queue = Queue { cell, object };
@@ -65,21 +65,21 @@ pub fn item(number: usize, length: usize) -> Vec<u8> {
 fn put(space: &Space, queue: Queue, bytes: &[u8], stack: bool) -> Put {
     let parts = [bytes];
     let fresh = if stack || bytes.len() > INLINE as usize {
-        queue::prepare(space, me(space), &mut patient, KIND, &parts).expect("a block")
+        queue::prepare(caller(space), KIND, &parts).expect("a block")
     } else {
         Fresh::Bytes(KIND, &parts)
     };
-    queue::put(space, me(space), &mut patient, queue, &fresh).expect("to put")
+    queue::put(caller(space), queue, &fresh).expect("to put")
 }
 
 fn put_word(space: &Space, queue: Queue, word: u64) {
-    let put = queue::put(space, me(space), &mut patient, queue, &Fresh::Word(word));
+    let put = queue::put(caller(space), queue, &Fresh::Word(word));
     assert_eq!(put.expect("to put"), Put::Done);
 }
 
 pub fn enroll(space: &Space, queue: Queue) -> Row {
-    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
-    queue::enroll(space, me(space), &mut patient, queue, row).expect("to enroll");
+    let row = Row::reserve(caller(space)).expect("a row");
+    queue::enroll(caller(space), queue, row).expect("to enroll");
     row
 }
 
@@ -100,15 +100,7 @@ pub fn contents(space: &Space, payload: u64) -> Vec<u8> {
 
 fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
     let mut buffer = vec![0; INLINE as usize];
-    let got = queue::get(
-        space,
-        me(space),
-        &mut patient,
-        queue,
-        row,
-        None,
-        &mut buffer,
-    );
+    let got = queue::get(caller(space), queue, row, None, &mut buffer);
     got.expect("to get")
         .map(|got| bytes_of(space, got, &buffer))
 }
@@ -116,7 +108,7 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
 /// Whether the next item lies in the ring itself.
 fn is_ring_first(space: &Space, queue: Queue) -> bool {
     let mut buffer = vec![0; INLINE as usize];
-    let seen = queue::look_at(space, me(space), &mut patient, queue.cell, &mut buffer);
+    let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
     seen.expect("to look").is_some()
 }
 
@@ -443,7 +435,7 @@ fn getting(entries: &mut Vec<Entry>) {
             row
         },
         |space, queue, row| {
-            let done = queue::task_done(space, me(space), &mut patient, queue, row);
+            let done = queue::task_done(caller(space), queue, row);
             assert!(done.expect("to be done"));
         },
     ));
@@ -451,9 +443,9 @@ fn getting(entries: &mut Vec<Entry>) {
 
 /// Takes the first item in a block.
 fn get_block(space: &'static Space, queue: Queue, row: Row) -> Unfinished<'static> {
-    let (me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+    let (_me, mut buffer) = (me(space), vec![0; INLINE as usize]);
     let all = |_| true;
-    let got = queue::get_but(space, me, &mut patient, queue, row, None, all, &mut buffer);
+    let got = queue::get_but(caller(space), queue, row, None, all, &mut buffer);
     match got.expect("to get").expect("an item") {
         Got::Block(block) => block,
         _ => panic!("an item in no block"),
@@ -490,8 +482,7 @@ fn giving_back(entries: &mut Vec<Entry>) {
                 (row, get_block(space, queue, row))
             },
             |space, queue, (row, block)| {
-                queue::put_back(space, me(space), &mut patient, queue, row, &block)
-                    .expect("to put back");
+                queue::put_back(caller(space), queue, row, &block).expect("to put back");
             },
         ));
     }
@@ -515,13 +506,13 @@ fn giving_back(entries: &mut Vec<Entry>) {
         row(3, 100)[1..].to_vec(),
         enroll,
         |space, queue, row| {
-            let (me, mut buffer) = (me(space), vec![0; INLINE as usize]);
-            let seen = queue::look_at(space, me, &mut patient, queue.cell, &mut buffer);
+            let (_me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+            let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
             let (seen, place) = seen.expect("to look").expect("an item");
             assert_eq!(bytes_of(space, seen, &buffer), item(0, 100));
-            let taken = queue::take_at(space, me, &mut patient, queue, row, place);
+            let taken = queue::take_at(caller(space), queue, row, place);
             assert!(taken.expect("to take"));
-            let again = queue::take_at(space, me, &mut patient, queue, row, place);
+            let again = queue::take_at(caller(space), queue, row, place);
             assert!(!again.expect("to look"));
         },
     ));
@@ -543,7 +534,7 @@ fn clearing(entries: &mut Vec<Entry>) {
             |_, _| (),
             move |space, queue, ()| {
                 let me = me(space);
-                let gone = queue::clear(space, me, &mut patient, queue);
+                let gone = queue::clear(caller(space), queue);
                 assert_eq!(gone.expect("to clear"), count as u64);
                 queue::free_cleared(space, me);
             },
@@ -552,8 +543,8 @@ fn clearing(entries: &mut Vec<Entry>) {
 }
 
 fn lease(space: &Space, queue: Queue) -> queue::Lease {
-    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
-    let leased = queue::lease(space, me(space), &mut patient, queue, row, None);
+    let row = Row::reserve(caller(space)).expect("a row");
+    let leased = queue::lease(caller(space), queue, row, None);
     leased.expect("to lease").expect("an item")
 }
 
@@ -568,11 +559,11 @@ fn taking_from_a_full_space(entries: &mut Vec<Entry>) {
         before.clone(),
         before.clone(),
         |space, _| {
-            let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+            let row = Row::reserve(caller(space)).expect("a row");
             (row, fill(space))
         },
         |space, queue, (row, held)| {
-            let leased = queue::lease(space, me(space), &mut patient, queue, row, None);
+            let leased = queue::lease(caller(space), queue, row, None);
             assert!(leased.expect("to lease").is_some());
             std::mem::forget(held);
         },
@@ -584,7 +575,7 @@ fn taking_from_a_full_space(entries: &mut Vec<Entry>) {
         Vec::new(),
         |space, _| fill(space),
         |space, queue, held| {
-            let gone = queue::clear(space, me(space), &mut patient, queue);
+            let gone = queue::clear(caller(space), queue);
             assert_eq!(gone.expect("to clear"), PAGE as u64 + 1);
             std::mem::forget(held);
         },
@@ -612,7 +603,7 @@ fn taking_from_a_full_space(entries: &mut Vec<Entry>) {
             Vec::new(),
             |space, _| fill(space),
             |space, queue, held| {
-                let gone = queue::clear(space, me(space), &mut patient, queue);
+                let gone = queue::clear(caller(space), queue);
                 assert_eq!(gone.expect("to clear"), 3);
                 queue::free_cleared(space, me(space));
                 std::mem::forget(held);
@@ -667,7 +658,7 @@ fn leasing(entries: &mut Vec<Entry>) {
             after,
             lease,
             |space, queue, lease| {
-                queue::finish(space, me(space), &mut patient, queue, lease).expect("to finish");
+                queue::finish(caller(space), queue, lease).expect("to finish");
             },
         ));
         entries.push(change(
@@ -677,8 +668,7 @@ fn leasing(entries: &mut Vec<Entry>) {
             before.clone(),
             lease,
             |space, queue, lease| {
-                queue::give_back(space, me(space), &mut patient, queue, lease)
-                    .expect("to give back");
+                queue::give_back(caller(space), queue, lease).expect("to give back");
             },
         ));
         entries.push(change(
@@ -688,8 +678,7 @@ fn leasing(entries: &mut Vec<Entry>) {
             before[1..].to_vec(),
             |space, queue| {
                 let lease = lease(space, queue);
-                queue::give_back(space, me(space), &mut patient, queue, lease)
-                    .expect("to give back");
+                queue::give_back(caller(space), queue, lease).expect("to give back");
                 enroll(space, queue)
             },
             |space, queue, row| assert!(get(space, queue, row).is_some()),
@@ -727,7 +716,7 @@ fn living(entries: &mut Vec<Entry>) {
                 scene
             },
             |space, (), scene| {
-                directory::leave(space, me(space), &mut patient, scene.row).expect("to leave");
+                directory::leave(caller(space), scene.row).expect("to leave");
             },
             |_, ()| Ok(Outcome::Before),
         ));
@@ -738,12 +727,12 @@ fn living(entries: &mut Vec<Entry>) {
         |space| {
             warm(space);
             let scene = make(space, 0, Order::Fifo);
-            queue::shut_down(space, me(space), &mut patient, scene.queue).expect("to shut down");
+            queue::shut_down(caller(space), scene.queue).expect("to shut down");
             scene
         },
         |space, _| warm(space),
         |space, scene, ()| {
-            queue::reopen(space, me(space), &mut patient, scene.queue).expect("to reopen");
+            queue::reopen(caller(space), scene.queue).expect("to reopen");
         },
         |space, scene| {
             is_free(space, scene.queue.cell)?;
@@ -760,7 +749,7 @@ fn living(entries: &mut Vec<Entry>) {
         },
         |space, _| warm(space),
         |space, scene, ()| {
-            queue::shut_down(space, me(space), &mut patient, scene.queue).expect("to shut down");
+            queue::shut_down(caller(space), scene.queue).expect("to shut down");
         },
         |space, scene| {
             is_free(space, scene.queue.cell)?;

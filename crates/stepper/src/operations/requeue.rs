@@ -2,11 +2,11 @@
 
 use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, fill, is_free, me, told_apart, warm, with_wake};
+use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::queue::{self, Fresh, INLINE, Look, Order, Put, Queue, Seen, Sift, When};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{cell, directory, heap};
 use std::time::Duration;
@@ -24,27 +24,27 @@ fn put(space: &Space, queue: Queue, order: Order, number: usize, length: usize) 
     let fresh = if order == Order::Fifo && length <= INLINE as usize {
         Fresh::Bytes(KIND, &parts)
     } else {
-        queue::prepare(space, me(space), &mut patient, KIND, &parts).expect("a block")
+        queue::prepare(caller(space), KIND, &parts).expect("a block")
     };
     let put = if order == Order::Least {
         let place = queue::filled(&space.segment, queue.cell); // they come in order
         let moves = Vec::new();
         let sift = Sift { moves, place };
-        queue::insert(space, me(space), &mut patient, queue, &fresh, &sift)
+        queue::insert(caller(space), queue, &fresh, &sift)
     } else {
-        queue::put(space, me(space), &mut patient, queue, &fresh)
+        queue::put(caller(space), queue, &fresh)
     };
     assert_eq!(put.expect("to put"), Put::Done);
 }
 
 fn lease(space: &Space, queue: Queue, sift: Option<&Sift>) -> queue::Lease {
-    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
-    let leased = queue::lease(space, me(space), &mut patient, queue, row, sift);
+    let row = Row::reserve(caller(space)).expect("a row");
+    let leased = queue::lease(caller(space), queue, row, sift);
     leased.expect("to lease").expect("an item")
 }
 
 fn requeue(space: &Space, queue: Queue, lease: queue::Lease, when: When) {
-    let done = queue::requeue(space, me(space), &mut patient, queue, lease, when);
+    let done = queue::requeue(caller(space), queue, lease, when);
     done.expect("to requeue");
     lease.row.give(me(space));
 }
@@ -55,13 +55,7 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
     let segment = &space.segment;
     is_free(space, queue.cell)?;
     is_free(space, queue.cell + cell::PAYLOAD)?;
-    let seen = queue::peek(
-        space,
-        me(space),
-        &mut patient,
-        queue.cell,
-        Look::at(usize::MAX),
-    );
+    let seen = queue::peek(caller(space), queue.cell, Look::at(usize::MAX));
     let number = |seen| match seen {
         Seen::Bytes(_, bytes) => bytes[0],
         other => panic!("{other:?} was never put"),
@@ -234,8 +228,8 @@ fn serving(entries: &mut Vec<Entry>) {
         back,
         |space, scene, row| {
             let mut buffer = vec![0; INLINE as usize];
-            let me = me(space);
-            let got = queue::get(space, me, &mut patient, scene.queue, row, None, &mut buffer);
+            let _me = me(space);
+            let got = queue::get(caller(space), scene.queue, row, None, &mut buffer);
             let got = got.expect("to get").expect("an item");
             assert_eq!(bytes_of(space, got, &buffer)[0], 0);
         },
@@ -262,8 +256,8 @@ fn serving(entries: &mut Vec<Entry>) {
             let lease = first(space, queue);
             requeue(space, queue, lease, When::After(Duration::ZERO));
             let mut held = fill(space);
-            let (purpose, me) = (Purpose::Release, me(space)); // so that what is stored takes nothing
-            let unit = Unfinished::allocate_unit(purpose, space, me, &mut patient, 0);
+            let (purpose, _me) = (Purpose::Release, me(space)); // so that what is stored takes nothing
+            let unit = Unfinished::allocate_unit(purpose, caller(space), 0);
             held.push(unit.expect("a unit of the reserve"));
             held
         },
@@ -280,11 +274,11 @@ fn serving(entries: &mut Vec<Entry>) {
         (alone(&[5, 1, 3, 2, 0]), alone(&[5, 3, 2, 0])),
         |space, queue| {
             let lease = among_others(space, queue);
-            queue::finish(space, me(space), &mut patient, queue, lease).expect("to finish");
+            queue::finish(caller(space), queue, lease).expect("to finish");
             lease.row.give(me(space));
         },
         |space, scene, ()| {
-            let dropped = queue::drop_requeued(space, me(space), &mut patient, scene.queue);
+            let dropped = queue::drop_requeued(caller(space), scene.queue);
             assert!(dropped.expect("to drop"));
         },
     ));
@@ -309,13 +303,13 @@ fn promoting(entries: &mut Vec<Entry>) {
         },
         |space, scene, ()| {
             let queue = scene.queue;
-            let due = queue::until_due(space, me(space), &mut patient, queue);
+            let due = queue::until_due(caller(space), queue);
             let (_, block) = due.expect("an answer").expect("an item");
             let sift = Sift {
                 moves: vec![(2, 1), (1, 0)],
                 place: 0,
             };
-            let done = queue::promote(space, me(space), &mut patient, queue, block, &sift);
+            let done = queue::promote(caller(space), queue, block, &sift);
             assert!(done.expect("to promote"));
             queue::end_turn(&space.segment, queue.cell);
         },
@@ -335,7 +329,7 @@ fn moving(entries: &mut Vec<Entry>) {
             first,
             |space, scene, lease| {
                 let queues = (scene.queue, scene.other);
-                let put = queue::transfer(space, me(space), &mut patient, queues, lease, None);
+                let put = queue::transfer(caller(space), queues, lease, None);
                 assert_eq!(put.expect("to move"), Put::Done);
                 lease.row.give(me(space));
             },
@@ -359,7 +353,7 @@ fn leaving(entries: &mut Vec<Entry>) {
             scene
         },
         |space, (), scene| {
-            directory::leave(space, me(space), &mut patient, scene.row).expect("to leave");
+            directory::leave(caller(space), scene.row).expect("to leave");
         },
         |_, ()| Ok(Outcome::Before),
     ));

@@ -2,13 +2,13 @@
 
 use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
-use crate::stage::{announce, fill, is_free, me, told_apart, warm, with_wake};
+use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::cell::{BLOCK_TAG, PAYLOAD, TAG_MASK};
 use courtyard_core::directory;
 use courtyard_core::heap;
 use courtyard_core::holding::Row;
 use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, Queue, Sift};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 
 const KIND: u8 = 20;
 const SMALL: usize = 100;
@@ -82,11 +82,11 @@ fn put(space: &Space, queue: Queue, number: u8, length: usize) {
     let bytes = item(usize::from(number), length);
     let fresh = match length {
         0 => Fresh::Word(word_of(number)),
-        _ => queue::prepare(space, me(space), &mut patient, KIND, &[&bytes]).expect("a block"),
+        _ => queue::prepare(caller(space), KIND, &[&bytes]).expect("a block"),
     };
     take_turn(space, queue);
     let sift = rise(space, queue, number);
-    let put = queue::insert(space, me(space), &mut patient, queue, &fresh, &sift);
+    let put = queue::insert(caller(space), queue, &fresh, &sift);
     assert_eq!(put.expect("to put"), Put::Done);
     queue::end_turn(&space.segment, queue.cell);
 }
@@ -95,8 +95,8 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
     let mut buffer = vec![0; INLINE as usize];
     take_turn(space, queue);
     let sift = sink(space, queue);
-    let (me, sift) = (me(space), sift.as_ref());
-    let got = queue::get(space, me, &mut patient, queue, row, sift, &mut buffer);
+    let (_me, sift) = (me(space), sift.as_ref());
+    let got = queue::get(caller(space), queue, row, sift, &mut buffer);
     queue::end_turn(&space.segment, queue.cell);
     got.expect("to get").map(|got| match got {
         queue::Got::Word(word) => vec![word_number(word)],
@@ -105,10 +105,10 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
 }
 
 fn lease(space: &Space, queue: Queue) -> queue::Lease {
-    let row = Row::reserve(space, me(space), &mut patient).expect("a row");
+    let row = Row::reserve(caller(space)).expect("a row");
     take_turn(space, queue);
     let sift = sink(space, queue);
-    let leased = queue::lease(space, me(space), &mut patient, queue, row, sift.as_ref());
+    let leased = queue::lease(caller(space), queue, row, sift.as_ref());
     queue::end_turn(&space.segment, queue.cell);
     leased.expect("to lease").expect("an item")
 }
@@ -199,7 +199,7 @@ fn change<R: 'static>(
 }
 
 fn give_back(space: &Space, queue: Queue, lease: queue::Lease) {
-    let given = queue::give_back(space, me(space), &mut patient, queue, lease);
+    let given = queue::give_back(caller(space), queue, lease);
     given.expect("to give back");
 }
 
@@ -268,7 +268,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         vec![2, 3],
         lease,
         |space, queue, lease| {
-            queue::finish(space, me(space), &mut patient, queue, lease).expect("to finish");
+            queue::finish(caller(space), queue, lease).expect("to finish");
         },
     ));
     entries.push(play(
@@ -283,7 +283,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             scene
         },
         |space, (), scene| {
-            directory::leave(space, me(space), &mut patient, scene.row).expect("to leave");
+            directory::leave(caller(space), scene.row).expect("to leave");
         },
         |_, ()| Ok(Outcome::Before),
     ));

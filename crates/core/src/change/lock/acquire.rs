@@ -147,7 +147,7 @@ impl<'a> Waiter<'a> {
     ///
     /// # Errors
     /// `Corrupt` if the word names no slot; `System` if the owner's life cannot be asked after.
-    pub fn stand(&mut self, limit: Duration) -> Result<Stood> {
+    pub fn wait(&mut self, limit: Duration) -> Result<WaitOutcome> {
         let (segment, lock, flags) = (self.segment, self.lock, self.flags());
         let waited = &mut self.waited;
         let word = segment.word(lock);
@@ -168,14 +168,14 @@ impl<'a> Waiter<'a> {
         let mut most = limit;
         match owner(seen)? {
             None if seen == 0 || batch::after(segment, seen, flags).is_some() => {
-                return Ok(Stood::Changed);
+                return Ok(WaitOutcome::Changed);
             }
             None => most = most.min(batch::kept_for(segment, seen)),
-            Some(_) if is_past(segment, seen)? => return Ok(Stood::Changed),
+            Some(_) if is_past(segment, seen)? => return Ok(WaitOutcome::Changed),
             Some(holder) if waited.asking.is_due => {
                 let alive = participant::is_alive(segment, holder.slot);
                 if !alive.map_err(|e| participant::system("fcntl", segment, e))? {
-                    return Ok(Stood::Dead(holder));
+                    return Ok(WaitOutcome::Dead(holder));
                 }
             }
             Some(_) => {}
@@ -196,7 +196,7 @@ impl<'a> Waiter<'a> {
             if planted(Bug::JoinedAnyway) {
                 waited.joined = joined;
             }
-            return Ok(Stood::Changed);
+            return Ok(WaitOutcome::Changed);
         }
         (waited.joined, waited.slept) = (joined, true);
         let bit = waited.batch().map_or(ORDINARY, Batch::futex_bit);
@@ -208,8 +208,8 @@ impl<'a> Waiter<'a> {
             waited.asking.slept_in_vain(segment, lock);
         }
         Ok(match woken.into() {
-            Stood::TimedOut if most < limit => Stood::Woken,
-            stood => stood,
+            WaitOutcome::TimedOut if most < limit => WaitOutcome::Woken,
+            outcome => outcome,
         })
     }
 }
@@ -405,7 +405,7 @@ pub fn is_held(segment: &Segment, word: u64) -> Result<bool> {
 
 /// What a waiter saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stood {
+pub enum WaitOutcome {
     /// Worth another attempt; nobody slept.
     Changed,
     /// As that, after a sleep.
@@ -416,19 +416,22 @@ pub enum Stood {
     Interrupted,
 }
 
-impl Stood {
+impl WaitOutcome {
     /// Whether the waiter slept.
     pub fn slept(self) -> bool {
-        matches!(self, Stood::Woken | Stood::TimedOut | Stood::Interrupted)
+        matches!(
+            self,
+            WaitOutcome::Woken | WaitOutcome::TimedOut | WaitOutcome::Interrupted
+        )
     }
 }
 
-impl From<Woken> for Stood {
-    fn from(woken: Woken) -> Stood {
+impl From<Woken> for WaitOutcome {
+    fn from(woken: Woken) -> WaitOutcome {
         match woken {
-            Woken::Changed => Stood::Woken,
-            Woken::TimedOut => Stood::TimedOut,
-            Woken::Interrupted => Stood::Interrupted,
+            Woken::Changed => WaitOutcome::Woken,
+            Woken::TimedOut => WaitOutcome::TimedOut,
+            Woken::Interrupted => WaitOutcome::Interrupted,
         }
     }
 }

@@ -2,15 +2,12 @@
 
 use crate::change::operation::{Operation, Purpose};
 use crate::error::Result;
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::value::{Fresh, Words};
 
 /// Values about to be linked: their words; those that name blocks also stand in a block of ours.
 pub struct Batch<'a> {
-    pub(super) space: &'a Space,
-    pub(super) participant: &'a Participant,
     pub(super) values: Vec<u64>,
     owned: Option<Words<'a>>,
     /// How many of them stand there: known here, for memory there is anybody's to scribble on.
@@ -20,10 +17,8 @@ pub struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// For at most so many.
-    pub fn new(space: &'a Space, participant: &'a Participant, room: u64) -> Batch<'a> {
+    pub fn new(room: u64) -> Batch<'a> {
         Batch {
-            space,
-            participant,
             values: Vec::new(),
             owned: None,
             linked: 0,
@@ -43,23 +38,20 @@ impl<'a> Batch<'a> {
     ///
     /// # Crash
     /// One record takes a block from our hands into the batch, which is ours.
-    pub fn add(&mut self, patience: Patience, value: &Fresh) -> Result<()> {
+    pub fn add(&mut self, caller: Caller<'a, '_>, value: &Fresh) -> Result<()> {
         if let Fresh::Word(word) = value {
             self.values.push(*word);
             return Ok(());
         }
         let owned = match &self.owned {
             Some(owned) => owned,
-            None => {
-                let (space, participant) = (self.space, self.participant);
-                let patience = &mut *patience;
-                let words = Words::new(Purpose::Store, space, participant, patience, self.room)?;
-                self.owned.insert(words)
-            }
+            None => self
+                .owned
+                .insert(Words::new(Purpose::Store, caller, self.room)?),
         };
         let linked = self.linked;
         assert!(linked < owned.room, "a batch has room for {}", owned.room);
-        let word = self.space.run_as(self.participant, patience, |operation| {
+        let word = caller.run(|operation| {
             let word = value.word(operation)?;
             value.link(operation)?;
             operation.write(owned.word(linked), word);

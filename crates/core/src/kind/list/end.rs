@@ -12,10 +12,9 @@ use crate::error::Result;
 use crate::heap;
 use crate::memory::layout::WORD;
 use crate::object::cell::{EVENT, linked};
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space, pin};
+use crate::space::{Caller, pin};
 use crate::sync::Ordering;
 use crate::value::{self, Fresh, SHORT_MOST, Take, Taken, Words, tidy};
 
@@ -81,18 +80,16 @@ enum Done {
 /// # Crash
 /// The word is written where it means nothing; one record makes it count.
 pub fn push(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     list: List,
     end: End,
     value: &Fresh,
     when: Option<Token>,
 ) -> Result<bool> {
-    let (segment, cell) = (&space.segment, list.cell);
+    let (segment, cell) = (&caller.space.segment, list.cell);
     let early = planted(Bug::MostBeforeLock).then(|| most(segment, cell));
     loop {
-        let done = space.run_as(participant, &mut *patience, |operation| {
+        let done = caller.run(|operation| {
             let new = value.word(operation)?;
             lock(operation, list)?;
             if when.is_some_and(|when| operation.read(sequence(cell)) != when.sequence) {
@@ -134,13 +131,13 @@ pub fn push(
         match done {
             Done::Yes(left) => {
                 if left {
-                    tidy(space, participant, patience)?;
+                    tidy(caller)?;
                 }
                 return Ok(true);
             }
             Done::No => return Ok(false),
             // That is a change of the list, too.
-            Done::Grow | Done::Drop(_) => resize(space, participant, &mut *patience, list, 1)?,
+            Done::Grow | Done::Drop(_) => resize(caller, list, 1)?,
         }
     }
 }
@@ -152,14 +149,8 @@ pub fn push(
 ///
 /// # Crash
 /// One record unlinks the value and makes it ours.
-pub fn pop<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    list: List,
-    end: End,
-) -> Result<Option<Taken<'a>>> {
-    match pop_if(space, participant, patience, list, end, |_| true)? {
+pub fn pop<'a>(caller: Caller<'a, '_>, list: List, end: End) -> Result<Option<Taken<'a>>> {
+    match pop_if(caller, list, end, |_| true)? {
         Take::Taken(taken) => Ok(Some(taken)),
         _ => Ok(None),
     }
@@ -172,16 +163,9 @@ pub fn pop<'a>(
 ///
 /// # Crash
 /// One record unlinks the value and lets it go.
-pub fn drop_end(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    list: List,
-    end: End,
-    token: Token,
-) -> Result<bool> {
-    let (segment, cell) = (&space.segment, list.cell);
-    let dropped = space.run_as(participant, &mut *patience, |operation| {
+pub fn drop_end(caller: Caller, list: List, end: End, token: Token) -> Result<bool> {
+    let (segment, cell) = (&caller.space.segment, list.cell);
+    let dropped = caller.run(|operation| {
         lock(operation, list)?;
         let ring = Ring::read(segment, cell)?;
         if ring.count == 0 || operation.read(sequence(cell)) != token.sequence {
@@ -201,10 +185,10 @@ pub fn drop_end(
     };
     if is_too_large {
         // As in `pop`.
-        let _ = resize(space, participant, &mut *patience, list, 0);
+        let _ = resize(caller, list, 0);
     }
     if left {
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(true)
 }
@@ -217,18 +201,16 @@ pub fn drop_end(
 /// # Crash
 /// As `pop`.
 pub fn pop_if<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     list: List,
     end: End,
     may: impl Fn(Option<u8>) -> bool,
 ) -> Result<Take<Taken<'a>>> {
-    let (segment, cell) = (&space.segment, list.cell);
-    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
+    let (segment, cell) = (&caller.space.segment, list.cell);
+    let spare = Unfinished::reserve(caller)?;
     let mut room = Vec::with_capacity(SHORT_MOST as usize);
     let mut is_retired = false;
-    let taken = space.run_as(participant, &mut *patience, |operation| {
+    let taken = caller.run(|operation| {
         lock(operation, list)?;
         let ring = Ring::read(segment, cell)?;
         if ring.count == 0 {
@@ -243,7 +225,14 @@ pub fn pop_if<'a>(
         operation.sequence(sequence(cell));
         operation.owe_quietly(cell + EVENT);
         is_retired = linked(segment, word)?.is_some_and(|block| heap::is_large(segment, block));
-        let taken = value::take(space, participant, operation, word, &spare, &mut room)?;
+        let taken = value::take(
+            caller.space,
+            caller.participant,
+            operation,
+            word,
+            &spare,
+            &mut room,
+        )?;
         operation.commit();
         let is_too_large = is_too_large(ring.capacity, ring.count - 1);
         Ok(Take::Taken((taken, is_too_large)))
@@ -256,12 +245,12 @@ pub fn pop_if<'a>(
     let taken = taken.ours(spare);
     if is_too_large {
         // Where there is no room for a smaller ring, the large one stays.
-        let _ = resize(space, participant, &mut *patience, list, 0);
+        let _ = resize(caller, list, 0);
     }
     if let Taken::Bytes(..) = taken
         && is_retired
     {
-        pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
+        pin::sweep(caller)?; // no pin was left, whose end would do so
     }
     Ok(Take::Taken(taken))
 }
@@ -276,13 +265,13 @@ pub fn pop_if<'a>(
 /// # Crash
 /// As `push`; the same record takes them from the batch, and leaves us what goes at the other end.
 pub fn extend(
-    patience: Patience,
+    caller: Caller,
     list: List,
     end: End,
     batch: &Batch,
     bounded: Option<u64>,
 ) -> Result<bool> {
-    let (space, participant) = (batch.space, batch.participant);
+    let space = caller.space;
     let (segment, cell) = (&space.segment, list.cell);
     let new = batch.values.len() as u64;
     if new == 0 {
@@ -292,7 +281,7 @@ pub fn extend(
     let most = bounded.unwrap_or(u64::MAX);
     let mut gone: Option<Words> = None;
     loop {
-        let done = space.run_as(participant, &mut *patience, |operation| {
+        let done = caller.run(|operation| {
             lock(operation, list)?;
             if !is_bounded_so() {
                 return Ok(None);
@@ -354,23 +343,17 @@ pub fn extend(
             Some(Done::Yes(left)) => {
                 drop(gone); // what is dropped now goes
                 if left {
-                    tidy(space, participant, patience)?;
+                    tidy(caller)?;
                 }
                 return Ok(true);
             }
-            Some(Done::Grow) => resize(space, participant, &mut *patience, list, new)?,
+            Some(Done::Grow) => resize(caller, list, new)?,
             Some(Done::Drop(count)) => {
                 let purpose = Purpose::Release;
-                gone = Some(Words::new(
-                    purpose,
-                    space,
-                    participant,
-                    &mut *patience,
-                    count,
-                )?);
+                gone = Some(Words::new(purpose, caller, count)?);
             }
             Some(Done::No) => {
-                let token = look(space, participant, &mut *patience, list)?;
+                let token = look(caller, list)?;
                 if !is_bounded_so() {
                     return Ok(false); // if it changes from here on, so does the sequence
                 }
@@ -380,7 +363,7 @@ pub fn extend(
                     End::Last => [Piece::old(first, kept), Piece::new(0, new)],
                     End::First => [Piece::new(0, new).reversed(), Piece::old(0, kept)],
                 };
-                if rebuild(&mut *patience, list, token, batch, &pieces)? {
+                if rebuild(caller, list, token, batch, &pieces)? {
                     return Ok(true);
                 }
             }
@@ -396,16 +379,10 @@ pub fn extend(
 /// # Crash
 /// What goes round is first written beyond the end to which it goes, where it means nothing; one
 /// record moves the start. Or as `rebuild`.
-pub fn rotate(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    list: List,
-    steps: i64,
-) -> Result<()> {
-    let (segment, cell) = (&space.segment, list.cell);
+pub fn rotate(caller: Caller, list: List, steps: i64) -> Result<()> {
+    let (segment, cell) = (&caller.space.segment, list.cell);
     loop {
-        let done = space.run_as(participant, &mut *patience, |operation| {
+        let done = caller.run(|operation| {
             lock(operation, list)?;
             let ring = Ring::read(segment, cell)?;
             if ring.count < 2 {
@@ -450,15 +427,15 @@ pub fn rotate(
         if done {
             return Ok(());
         }
-        let token = look(space, participant, &mut *patience, list)?;
+        let token = look(caller, list)?;
         if token.count == 0 {
             return Ok(());
         }
         let right = steps.rem_euclid(token.count as i64) as u64;
         let left = token.count - right;
-        let batch = Batch::new(space, participant, 0);
+        let batch = Batch::new(0);
         let pieces = [Piece::old(left, right), Piece::old(0, left)];
-        if rebuild(&mut *patience, list, token, &batch, &pieces)? {
+        if rebuild(caller, list, token, &batch, &pieces)? {
             return Ok(());
         }
     }

@@ -6,10 +6,9 @@ use super::state::{
 use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::Result;
 use crate::memory::layout::{CLASSES, UNIT, WORD, align_up, block, kind};
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
+use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 
 /// A ring in our hands: no list's yet.
@@ -24,21 +23,14 @@ impl<'a> Aside<'a> {
     ///
     /// # Errors
     /// `Full`.
-    pub fn new(
-        purpose: Purpose,
-        space: &'a Space,
-        participant: &'a Participant,
-        patience: Patience,
-        count: u64,
-    ) -> Result<Aside<'a>> {
+    pub fn new(purpose: Purpose, caller: Caller<'a, '_>, count: u64) -> Result<Aside<'a>> {
         let wish = count.saturating_mul(WORD).saturating_add(HEAD);
         let length = match class_for(wish) {
             Some(class) => CLASSES[class] - block::SMALL,
             None => align_up(wish.saturating_add(block::LARGE).min(1 << 60), UNIT) - block::LARGE,
         };
-        let own =
-            Unfinished::allocate_for(purpose, space, participant, patience, length, kind::PLAIN)?;
-        let segment = &space.segment;
+        let own = Unfinished::allocate_for(purpose, caller, length, kind::PLAIN)?;
+        let segment = &caller.space.segment;
         segment.zero(own.payload(), HEAD);
         let capacity = (length - HEAD) / WORD;
         let words = words_of(segment, own.block(), capacity)?;
@@ -88,29 +80,18 @@ fn room(count: u64) -> u64 {
 ///
 /// # Crash
 /// The new ring is unfinished until one record exchanges it for the old one.
-pub(super) fn resize(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    list: List,
-    more: u64,
-) -> Result<()> {
+pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
+    let space = caller.space;
     let (segment, cell) = (&space.segment, list.cell);
     // A look without the lock; what it finds is looked at again.
     let seen = super::state::count(segment, cell).min(segment.size() / WORD);
-    let fresh = Aside::new(
-        purpose(more, 0),
-        space,
-        participant,
-        &mut *patience,
-        room(seen.saturating_add(more)),
-    )?;
+    let fresh = Aside::new(purpose(more, 0), caller, room(seen.saturating_add(more)))?;
     // Its pages are there before anything is locked.
     segment.zero(fresh.words, fresh.capacity * WORD);
     if planted(Bug::CopiedBeforeLock) {
         copy(space, list, &fresh)?;
     }
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         lock(operation, list)?;
         let ring = Ring::read(segment, cell)?;
         let serves = match more {

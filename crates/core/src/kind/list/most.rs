@@ -8,9 +8,8 @@ use super::state::{COUNT, List, MOST, Ring, START, is_too_large, lock, root, seq
 use crate::error::Result;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::Ordering;
 use crate::value::{self, tidy};
 
@@ -45,17 +44,11 @@ enum Done {
 ///
 /// # Crash
 /// One record says it and drops them.
-pub fn bound(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    list: List,
-    most: Option<u64>,
-) -> Result<()> {
-    let (segment, cell) = (&space.segment, list.cell);
+pub fn bound(caller: Caller, list: List, most: Option<u64>) -> Result<()> {
+    let (segment, cell) = (&caller.space.segment, list.cell);
     let at = root(cell) + MOST;
     loop {
-        let done = space.run_as(participant, &mut *patience, |operation| {
+        let done = caller.run(|operation| {
             lock(operation, list)?;
             if operation.read(at) == word(most) {
                 return Ok(Done::Yes(false, false));
@@ -96,27 +89,20 @@ pub fn bound(
         if let Done::Yes(left, is_too_large) = done {
             if is_too_large {
                 // Where there is no room for a smaller ring, the large one stays.
-                let _ = resize(space, participant, &mut *patience, list, 0);
+                let _ = resize(caller, list, 0);
             }
             if left {
-                tidy(space, participant, patience)?;
+                tidy(caller)?;
             }
             return Ok(());
         }
-        let token = look(space, participant, &mut *patience, list)?;
+        let token = look(caller, list)?;
         let kept = token.count.min(most.unwrap_or(u64::MAX));
         let pieces = [Piece::old(token.count - kept, kept)];
-        let nothing = Batch::new(space, participant, 0);
-        let done = rebuild_with(
-            &mut *patience,
-            list,
-            token,
-            &nothing,
-            &pieces,
-            |operation| {
-                operation.write(at, word(most));
-            },
-        )?;
+        let nothing = Batch::new(0);
+        let done = rebuild_with(caller, list, token, &nothing, &pieces, |operation| {
+            operation.write(at, word(most));
+        })?;
         if done {
             return Ok(());
         }

@@ -4,9 +4,8 @@ use super::state::{List, Ring, lock, sequence};
 use crate::error::{Result, Stop, corrupt};
 use crate::memory::segment::Segment;
 use crate::object::cell::sequence::{Read, read_under};
-use crate::process::participant::Participant;
+use crate::space::Caller;
 use crate::space::reading::Reading;
-use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
 use crate::value::{self, Found};
 
@@ -41,19 +40,15 @@ impl Places {
 
 /// Runs `read` on the ring under the list's sequence.
 fn under<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     list: List,
     mut read: impl FnMut(Ring, Token, &dyn Fn() -> bool) -> Result<Read<T>>,
 ) -> Result<T> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let word = segment.word(sequence(list.cell));
     let places = (list.cell, sequence(list.cell));
     read_under(
-        space,
-        participant,
-        patience,
+        caller,
         places,
         |operation| lock(operation, list),
         || {
@@ -73,15 +68,8 @@ fn under<T>(
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
-pub fn look(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    list: List,
-) -> Result<Token> {
-    under(space, participant, patience, list, |_, token, _| {
-        Ok(Read::Copied(token))
-    })
+pub fn look(caller: Caller, list: List) -> Result<Token> {
+    under(caller, list, |_, token, _| Ok(Read::Copied(token)))
 }
 
 /// The element with that index, which counts from the end if it is negative; None: there is none. A
@@ -90,21 +78,19 @@ pub fn look(
 /// # Errors
 /// As `look`.
 pub fn get<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     list: List,
     index: i64,
     buffer: &mut Vec<u8>,
 ) -> Result<(Option<Found<'a>>, Token)> {
-    let segment = &space.segment;
-    under(space, participant, patience, list, |ring, token, still| {
+    let segment = &caller.space.segment;
+    under(caller, list, |ring, token, still| {
         let Some(index) = ring.index(index) else {
             return Ok(Read::Copied((None, token)));
         };
         let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
         Ok(
-            match value::find(space, participant, word, still, buffer)? {
+            match value::find(caller.space, caller.participant, word, still, buffer)? {
                 Some(Found::Pinned(pinned)) => Read::Pinned((Some(Found::Pinned(pinned)), token)),
                 Some(found) => Read::Copied((Some(found), token)),
                 None => Read::Lost,
@@ -118,13 +104,11 @@ pub fn get<'a>(
 /// # Errors
 /// As `look`.
 pub fn snapshot(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     list: List,
     choose: &dyn Fn(u64) -> Places,
 ) -> Result<(Vec<Element>, Token)> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let word = segment.word(sequence(list.cell));
     for _ in 0..PERSISTENCE {
         let _reading = Reading::new(segment);
@@ -149,7 +133,7 @@ pub fn snapshot(
             _ => {}
         }
     }
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         lock(operation, list)?;
         let sequence = word.load(Ordering::Relaxed);
         let found = collect(segment, list, choose, &|| true)?;

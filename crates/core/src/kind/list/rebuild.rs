@@ -10,9 +10,8 @@ use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{WORD, superblock};
 use crate::object::cell::{BLOCK_TAG, EVENT, TAG_MASK};
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space, doom};
+use crate::space::{Caller, doom};
 use crate::sync::Ordering;
 use crate::value::{self, Fresh, Words, tidy};
 
@@ -24,17 +23,10 @@ use crate::value::{self, Fresh, Words, tidy};
 ///
 /// # Crash
 /// One record links the new value and lets the old one go.
-pub fn set(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    list: List,
-    index: i64,
-    value: &Fresh,
-) -> Result<bool> {
-    let (segment, cell) = (&space.segment, list.cell);
+pub fn set(caller: Caller, list: List, index: i64, value: &Fresh) -> Result<bool> {
+    let (segment, cell) = (&caller.space.segment, list.cell);
     let mut left = false;
-    let found = space.run_as(participant, &mut *patience, |operation| {
+    let found = caller.run(|operation| {
         let new = value.word(operation)?;
         lock(operation, list)?;
         let ring = Ring::read(segment, cell)?;
@@ -52,7 +44,7 @@ pub fn set(
         Ok(true)
     })?;
     if left {
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(found)
 }
@@ -110,13 +102,13 @@ impl Piece {
 /// One record exchanges the rings, takes the new values from the batch, and leaves us what is
 /// dropped.
 pub fn rebuild(
-    patience: Patience,
+    caller: Caller,
     list: List,
     token: Token,
     batch: &Batch,
     pieces: &[Piece],
 ) -> Result<bool> {
-    rebuild_with(patience, list, token, batch, pieces, |_| {})
+    rebuild_with(caller, list, token, batch, pieces, |_| {})
 }
 
 /// As `rebuild`; the record has the entries of `also`, too.
@@ -127,14 +119,14 @@ pub fn rebuild(
 /// # Crash
 /// As `rebuild`.
 pub(super) fn rebuild_with(
-    patience: Patience,
+    caller: Caller,
     list: List,
     token: Token,
     batch: &Batch,
     pieces: &[Piece],
     also: impl Fn(&mut Operation),
 ) -> Result<bool> {
-    let (space, participant) = (batch.space, batch.participant);
+    let space = caller.space;
     let (segment, cell) = (&space.segment, list.cell);
     let Some((seen, old)) = words(segment, list, token)? else {
         return Ok(false);
@@ -156,7 +148,7 @@ pub(super) fn rebuild_with(
     let keeps = !matters || kept.contains(&true);
     let gone = match dropped().count() as u64 {
         count if keeps && count > 1 => {
-            let gone = Words::new(Purpose::Release, space, participant, &mut *patience, count)?;
+            let gone = Words::new(Purpose::Release, caller, count)?;
             for (index, (word, _)) in (0..).zip(dropped()) {
                 segment
                     .word(gone.word(index))
@@ -174,7 +166,7 @@ pub(super) fn rebuild_with(
         0 => None,
         count => {
             let purpose = purpose(count, old.len() as u64);
-            let aside = Aside::new(purpose, space, participant, &mut *patience, count)?;
+            let aside = Aside::new(purpose, caller, count)?;
             Some(aside)
         }
     };
@@ -184,7 +176,7 @@ pub(super) fn rebuild_with(
             at.store(*word, Ordering::Relaxed);
         }
     }
-    let done = space.run_as(participant, &mut *patience, |operation| {
+    let done = caller.run(|operation| {
         lock(operation, list)?;
         if operation.read(sequence(cell)) != token.sequence {
             return Ok(false);
@@ -220,7 +212,7 @@ pub(super) fn rebuild_with(
     })?;
     drop((aside, gone)); // what is dropped now goes, and the old ring
     if done {
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(done)
 }
@@ -267,14 +259,9 @@ pub(super) fn unlink(operation: &mut Operation, cell: u64, ring: Ring) -> Attemp
 /// # Crash
 /// One record unlinks the ring and dooms it with what it names; the next sweep goes on taking it
 /// apart.
-pub fn clear(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    list: List,
-) -> Result<()> {
-    let (segment, cell) = (&space.segment, list.cell);
-    space.run_as(participant, &mut *patience, |operation| {
+pub fn clear(caller: Caller, list: List) -> Result<()> {
+    let (segment, cell) = (&caller.space.segment, list.cell);
+    caller.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         lock(operation, list)?;
         let ring = Ring::read(segment, cell)?;
@@ -290,5 +277,5 @@ pub fn clear(
         operation.commit();
         Ok(())
     })?;
-    tidy(space, participant, patience)
+    tidy(caller)
 }

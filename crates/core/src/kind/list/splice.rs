@@ -12,7 +12,7 @@ use crate::memory::layout::{WORD, kind, record};
 use crate::memory::segment::Segment;
 use crate::object::cell::{BLOCK_TAG, EVENT, TAG_MASK};
 use crate::seed::{Bug, planted};
-use crate::space::Patience;
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
 use crate::sync::{Ordering, fence};
 use crate::value::{self, Words, tidy};
@@ -104,15 +104,15 @@ impl Change {
 /// One record moves the words, by entries or by a copy of words that stand in a block of ours, takes
 /// the new values from the batch, and leaves us what is dropped.
 pub fn splice(
-    patience: Patience,
+    caller: Caller,
     list: List,
     token: Token,
     (first, old): (u64, u64),
     batch: &Batch,
 ) -> Result<bool> {
-    let (space, participant, new) = (batch.space, batch.participant, batch.count());
+    let (space, new) = (caller.space, batch.count());
     let segment = &space.segment;
-    let Some(ring) = ring_of(batch, list, token)? else {
+    let Some(ring) = ring_of(segment, list, token)? else {
         return Ok(false);
     };
     let after = ring.count.checked_sub(first + old);
@@ -124,10 +124,10 @@ pub fn splice(
             Piece::new(0, new),
             Piece::old(first + old, after),
         ];
-        return rebuild(patience, list, token, batch, &pieces);
+        return rebuild(caller, list, token, batch, &pieces);
     }
     if count > ring.capacity {
-        resize(space, participant, patience, list, new - old)?;
+        resize(caller, list, new - old)?;
         return Ok(false);
     }
     let read = |index| segment.word(ring.word(index)).load(Ordering::Relaxed);
@@ -161,7 +161,7 @@ pub fn splice(
         // Beyond the turn of the ring: what is on the other side stands in a run, if it is more.
         change = change_of(!is_nearer_first);
     }
-    if !is_still(batch, list, token) {
+    if !is_still(segment, list, token) {
         return Ok(false);
     }
     if change.is_scattered() {
@@ -170,15 +170,15 @@ pub fn splice(
             Piece::new(0, new),
             Piece::old(first + old, after),
         ];
-        return rebuild(patience, list, token, batch, &pieces);
+        return rebuild(caller, list, token, batch, &pieces);
     }
-    let done = make(&mut *patience, list, token, batch, &change)?;
+    let done = make(caller, list, token, batch, &change)?;
     if done && is_too_large(ring.capacity, count) {
         // Where there is no room for a smaller ring, the large one stays.
-        let _ = resize(space, participant, &mut *patience, list, 0);
+        let _ = resize(caller, list, 0);
     }
     if done && !change.gone.is_empty() {
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(done)
 }
@@ -192,18 +192,18 @@ pub fn splice(
 /// # Crash
 /// As `splice`.
 pub fn replace(
-    patience: Patience,
+    caller: Caller,
     list: List,
     token: Token,
     places: Places,
     batch: &Batch,
 ) -> Result<bool> {
-    let (space, participant) = (batch.space, batch.participant);
-    let Some(ring) = ring_of(batch, list, token)? else {
+    let segment = &caller.space.segment;
+    let Some(ring) = ring_of(segment, list, token)? else {
         return Ok(false);
     };
     let read = |index| {
-        let word = space.segment.word(ring.word(places.at(index)));
+        let word = segment.word(ring.word(places.at(index)));
         word.load(Ordering::Relaxed)
     };
     let ends = [0, places.count.saturating_sub(1)].map(|index| places.at(index));
@@ -219,12 +219,12 @@ pub fn replace(
         count: ring.count,
         gone: (0..places.count).map(read).filter(is_block).collect(),
     };
-    if !is_still(batch, list, token) {
+    if !is_still(segment, list, token) {
         return Ok(false);
     }
-    let done = make(&mut *patience, list, token, batch, &change)?;
+    let done = make(caller, list, token, batch, &change)?;
     if done && !change.gone.is_empty() {
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(done)
 }
@@ -233,16 +233,16 @@ fn is_block(word: &u64) -> bool {
     *word != 0 && word & TAG_MASK == BLOCK_TAG
 }
 
-fn is_still(batch: &Batch, list: List, token: Token) -> bool {
+fn is_still(segment: &Segment, list: List, token: Token) -> bool {
     fence(Ordering::Acquire); // pairs with apply's Release fence after odd
-    let sequence = batch.space.segment.word(sequence(list.cell));
+    let sequence = segment.word(sequence(list.cell));
     sequence.load(Ordering::Relaxed) == token.sequence
 }
 
 /// The ring of that state of the list; None: it is another by now.
-fn ring_of(batch: &Batch, list: List, token: Token) -> Result<Option<Ring>> {
-    let ring = Ring::read(&batch.space.segment, list.cell);
-    match is_still(batch, list, token) {
+fn ring_of(segment: &Segment, list: List, token: Token) -> Result<Option<Ring>> {
+    let ring = Ring::read(segment, list.cell);
+    match is_still(segment, list, token) {
         true => ring.map(Some),
         false => Ok(None),
     }
@@ -256,22 +256,13 @@ enum Through<'a> {
 }
 
 /// Makes a change by one record; false: the list is not as it was.
-fn make(
-    patience: Patience,
-    list: List,
-    token: Token,
-    batch: &Batch,
-    change: &Change,
-) -> Result<bool> {
-    let (space, participant) = (batch.space, batch.participant);
+fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change) -> Result<bool> {
+    let space = caller.space;
     let (segment, cell) = (&space.segment, list.cell);
     let count = change.places.count;
     let length = count * WORD;
     let purpose = purpose(change.count, change.ring.count);
-    let mut allocate = |bytes| {
-        let patience = &mut *patience;
-        Unfinished::allocate_for(purpose, space, participant, patience, bytes, kind::PLAIN)
-    };
+    let allocate = |bytes| Unfinished::allocate_for(purpose, caller, bytes, kind::PLAIN);
     let through = match change.run() {
         _ if count <= FEW => Through::Entries(change.words(segment, batch)),
         Some(to) => {
@@ -291,7 +282,7 @@ fn make(
     let gone = match change.gone.len() as u64 {
         0 | 1 => None,
         count => {
-            let gone = Words::new(Purpose::Release, space, participant, &mut *patience, count)?;
+            let gone = Words::new(Purpose::Release, caller, count)?;
             for (index, word) in (0..).zip(&change.gone) {
                 segment
                     .word(gone.word(index))
@@ -305,7 +296,7 @@ fn make(
             operation.write(change.ring().word(change.places.at(index)), *word);
         }
     };
-    let done = space.run_as(participant, patience, |operation| {
+    let done = caller.run(|operation| {
         if let Through::Chain(own, _) = &through {
             operation.chain(own.payload(), count, count);
         }

@@ -17,7 +17,7 @@ use crate::object::cell;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
-use crate::space::{AT_ONCE, Patience, Space, doom, within};
+use crate::space::{AT_ONCE, Caller, Space, doom, within};
 use crate::sync::Ordering;
 
 /// The words that go over to the other queue, and are 0 in this one then.
@@ -28,28 +28,23 @@ const GOING: [u64; 5] = [RETURNED, REQUEUED, TREE, TREE_ROOM, FILLED];
 ///
 /// # Errors
 /// `Full` when there is no room for the words of another queue and for a page, with nothing changed;
-/// `Interrupted` as `patience` says; `Corrupt`.
+/// `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// One record takes all of them, and has them freed by the next sweep.
-pub fn clear(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<u64> {
-    let (segment, cell) = (&space.segment, queue.cell);
+pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
+    let (segment, cell) = (&caller.space.segment, queue.cell);
     if counts(segment, cell).0 == 0 {
         return Ok(0);
     }
-    let husk = page::afford(space, participant, &mut *patience, queue, |patience| {
+    let husk = page::afford(caller, queue, || {
         let purpose = Purpose::Release;
-        cell::unlisted(purpose, space, participant, patience, cell::QUEUE, LENGTH)
+        cell::unlisted(purpose, caller, cell::QUEUE, LENGTH)
     })?;
     let own = husk.payload();
     let mut fresh: Option<Unfinished> = None;
     loop {
-        let cleared = space.run_as(participant, &mut *patience, |operation| {
+        let cleared = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             operation.lock(cell)?;
             operation.lock(cell + GET_LOCK)?;
@@ -104,11 +99,8 @@ pub fn clear(
         match cleared {
             Some(items) => return Ok(items),
             None => {
-                let allocate = |patience: Patience| {
-                    page::allocate(space, participant, patience, Purpose::Release)
-                };
-                let page = page::afford(space, participant, &mut *patience, queue, allocate)?;
-                fresh = Some(page);
+                let allocate = || page::allocate(caller, Purpose::Release);
+                fresh = Some(page::afford(caller, queue, allocate)?);
             }
         }
     }
@@ -116,7 +108,7 @@ pub fn clear(
 
 /// Frees what `clear` took, as far as no lock stands in the way; the rest later.
 pub fn free_cleared(space: &Space, participant: &Participant) {
-    if doom::crumble(space, participant, &mut within(AT_ONCE)).is_err() {
+    if doom::crumble(Caller::new(space, participant, &within(AT_ONCE))).is_err() {
         space.sweep_later(participant);
     }
 }

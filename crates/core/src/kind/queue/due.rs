@@ -17,9 +17,8 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{self, superblock};
 use crate::memory::segment::Segment;
 use crate::os;
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::Ordering;
 use std::time::Duration;
 
@@ -249,18 +248,13 @@ pub fn has_requeued(segment: &Segment, cell: u64) -> bool {
 /// After which time the first of the items that went back is due, and its block. None: there are none.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `Corrupt`.
-pub fn until_due(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<Option<(Duration, u64)>> {
+/// `Interrupted` as the wait policy says; `Corrupt`.
+pub fn until_due(caller: Caller, queue: Queue) -> Result<Option<(Duration, u64)>> {
     let cell = queue.cell;
-    if !has_requeued(&space.segment, cell) {
+    if !has_requeued(&caller.space.segment, cell) {
         return Ok(None);
     }
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         let first = first_due(operation, cell)?;
         Ok(first.map(|(_, block, node)| {

@@ -7,7 +7,7 @@ use super::state::Queue;
 use crate::error::Result;
 use crate::object::holding::Row;
 use crate::process::participant::Participant;
-use crate::space::{Job, Patience, Space};
+use crate::space::{Caller, Job, Space};
 use std::time::Duration;
 
 /// What becomes of the item.
@@ -44,24 +44,17 @@ impl End {
 /// Ends a lease; its row is free then.
 ///
 /// # Errors
-/// `Interrupted` and `TimedOut` as `patience` says, and nothing has changed.
+/// `Interrupted` and `TimedOut` as the wait policy says, and nothing has changed.
 ///
 /// # Crash
 /// One record, of `finish`, `give_back` or `requeue`.
-pub fn end(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    lease: Lease,
-    end: End,
-) -> Result<()> {
+pub fn end(caller: Caller, queue: Queue, lease: Lease, end: End) -> Result<()> {
     match end {
-        End::Done => finish(space, participant, patience, queue, lease),
-        End::Back => give_back(space, participant, patience, queue, lease),
-        End::Again(when) => requeue(space, participant, patience, queue, lease, when),
+        End::Done => finish(caller, queue, lease),
+        End::Back => give_back(caller, queue, lease),
+        End::Again(when) => requeue(caller, queue, lease, when),
     }?;
-    lease.row.give(participant);
+    lease.row.give(caller.participant);
     Ok(())
 }
 
@@ -75,17 +68,10 @@ pub fn end_later(space: &Space, participant: &Participant, queue: Queue, lease: 
 
 /// The queue is ours until this is done: memberships are given back behind it.
 static END: Job = Job {
-    run: |space, participant, patience, &[cell, number, at, block, kind, delay]| {
+    run: |caller, &[cell, number, at, block, kind, delay]| {
         let (queue, row) = (Queue::at(cell), Row { number, at });
         let how = End::of((kind, delay));
-        end(
-            space,
-            participant,
-            patience,
-            queue,
-            Lease { row, block },
-            how,
-        )
+        end(caller, queue, Lease { row, block }, how)
     },
     inherit: |_, _| {},
 };

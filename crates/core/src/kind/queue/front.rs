@@ -21,7 +21,7 @@ use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
-use crate::space::{Job, Patience, Space};
+use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
 /// What lies in the ring itself.
@@ -115,30 +115,19 @@ pub unsafe fn get_alone_but<'a>(
 /// turn's holder works it out. None: there is none.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `Corrupt`.
+/// `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// One record; a block is ours by it. An item taken is lost with us; `lease` is for who minds.
 pub fn get<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     queue: Queue,
     row: Row,
     sift: Option<&Sift>,
     buffer: &mut [u8],
 ) -> Result<Option<Got<'a>>> {
     let never = |_| false;
-    get_but(
-        space,
-        participant,
-        patience,
-        queue,
-        row,
-        sift,
-        never,
-        buffer,
-    )
+    get_but(caller, queue, row, sift, never, buffer)
 }
 
 /// The kind and length of the oldest item, if it lies in the ring itself; by the time it is taken
@@ -159,16 +148,14 @@ pub fn look(segment: &Segment, cell: u64) -> Option<(u8, u64)> {
 /// As `get`.
 #[allow(clippy::too_many_arguments)]
 pub fn get_but<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     queue: Queue,
     row: Row,
     sift: Option<&Sift>,
     keep: impl Fn(u8) -> bool,
     buffer: &mut [u8],
 ) -> Result<Option<Got<'a>>> {
-    let (segment, cell) = (&space.segment, queue.cell);
+    let (segment, cell) = (&caller.space.segment, queue.cell);
     let need = |front: &Front| {
         let kind = u8::try_from(front.kind()).ok()?;
         (kind >= WORD_KINDS && keep(kind)).then(|| front.length())
@@ -176,33 +163,25 @@ pub fn get_but<'a>(
     // Of what is seen there, which may be another item: then once more.
     let mut room = look(segment, cell).and_then(|(kind, length)| keep(kind).then_some(length));
     loop {
-        let spare = room.map(|length| reserve(space, participant, &mut *patience, length));
+        let spare = room.map(|length| reserve(caller, length));
         let (spare, full) = match spare.transpose() {
             Err(full @ Error::Full(_)) => (None, Some(full)), // the first may need none
             spare => (spare?, None),
         };
         let mut more = None;
-        let got = take(
-            space,
-            participant,
-            &mut *patience,
-            queue,
-            row,
-            sift,
-            |front| {
-                let Some(need) = need(front) else {
-                    return Ok(Some(Some(copy_out(segment, front, buffer)?)));
-                };
-                let Some(spare) = spare.as_ref().filter(|_| room >= Some(need)) else {
-                    more = Some(need);
-                    return Ok(None);
-                };
-                set_contents(segment, spare.payload(), front.kind(), front.length());
-                let length = align_up(need, WORD);
-                segment.copy_within(front.record + WORD, spare.payload() + BLOCK_HEAD, length);
-                Ok(Some(None))
-            },
-        )?;
+        let got = take(caller, queue, row, sift, |front| {
+            let Some(need) = need(front) else {
+                return Ok(Some(Some(copy_out(segment, front, buffer)?)));
+            };
+            let Some(spare) = spare.as_ref().filter(|_| room >= Some(need)) else {
+                more = Some(need);
+                return Ok(None);
+            };
+            set_contents(segment, spare.payload(), front.kind(), front.length());
+            let length = align_up(need, WORD);
+            segment.copy_within(front.record + WORD, spare.payload() + BLOCK_HEAD, length);
+            Ok(Some(None))
+        })?;
         match (got, more, full) {
             (None, Some(need), Some(full)) if Some(need) >= room => return Err(full),
             (None, Some(need), _) => room = Some(need),
@@ -215,18 +194,16 @@ pub fn get_but<'a>(
 /// Takes the first item; `copy` copies one that lies in the ring: `Some(None)` if that comes not in
 /// what it returns, None if it cannot, and then nothing is taken.
 fn take<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     queue: Queue,
     row: Row,
     sift: Option<&Sift>,
     mut copy: impl FnMut(&Front) -> Result<Option<Option<Got<'a>>>>,
 ) -> Result<Option<Option<Got<'a>>>> {
-    let (segment, cell) = (&space.segment, queue.cell);
-    let block = Unfinished::reserve(space, participant, &mut *patience)?;
+    let (segment, cell) = (&caller.space.segment, queue.cell);
+    let block = Unfinished::reserve(caller)?;
     let mut is_left = false;
-    let got = space.run_as(participant, patience, |operation| {
+    let got = caller.run(|operation| {
         if !planted(Bug::GetWithoutLock) {
             operation.lock(cell + GET_LOCK)?;
         }
@@ -259,7 +236,7 @@ fn take<'a>(
         Ok(Some(got))
     })?;
     if is_left {
-        page::drop_pages(space, participant, queue);
+        page::drop_pages(caller.space, caller.participant, queue);
     }
     Ok(got.map(|got| got.unwrap_or(Some(Got::Block(block)))))
 }
@@ -267,21 +244,17 @@ fn take<'a>(
 /// Gives an item back that we took, first in line: it is not done with.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says: then it is lost with its block; `Corrupt`.
+/// `Interrupted` as the wait policy says: then it is lost with its block; `Corrupt`.
 ///
 /// # Crash
 /// One record ends our ownership of its block.
-pub fn put_back(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    row: Row,
-    item: &Unfinished,
-) -> Result<()> {
+pub fn put_back(caller: Caller, queue: Queue, row: Row, item: &Unfinished) -> Result<()> {
     let cell = queue.cell;
-    space.segment.check_range(item.block(), block::SMALL)?;
-    space.run_as(participant, patience, |operation| {
+    caller
+        .space
+        .segment
+        .check_range(item.block(), block::SMALL)?;
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         stack(operation, cell, item.block());
         item.pass_on(operation, 0);
@@ -316,14 +289,14 @@ pub fn put_back_later(
 }
 
 static PUT_BACK: Job = Job {
-    run: |space, participant, patience, &[held, cell, object, serial, number, at]| {
+    run: |caller, &[held, cell, object, serial, number, at]| {
         let object = ObjectId {
             row: object,
             serial,
         };
         let (queue, row) = (Queue { cell, object }, Row { number, at });
-        let item = Unfinished::from_row(space, participant, held);
-        let done = put_back(space, participant, patience, queue, row, &item);
+        let item = Unfinished::from_row(caller.space, caller.participant, held);
+        let done = put_back(caller, queue, row, &item);
         if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
             item.into_row(); // it is begun again
         }
@@ -356,14 +329,12 @@ impl Place {
 /// # Errors
 /// As `get`.
 pub fn look_at<'a>(
-    space: &'a Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     cell: u64,
     buffer: &mut [u8],
 ) -> Result<Option<(Got<'a>, Place)>> {
-    let segment = &space.segment;
-    space.run_as(participant, patience, |operation| {
+    let segment = &caller.space.segment;
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         if !is_ring_first(operation, cell)? {
             return Ok(None);
@@ -383,16 +354,9 @@ pub fn look_at<'a>(
 ///
 /// # Crash
 /// One record moves the head on and counts the item as ours.
-pub fn take_at(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    row: Row,
-    place: Place,
-) -> Result<bool> {
+pub fn take_at(caller: Caller, queue: Queue, row: Row, place: Place) -> Result<bool> {
     let cell = queue.cell;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         if !planted(Bug::GetWithoutLock) {
             operation.lock(cell + GET_LOCK)?;
         }
@@ -427,15 +391,9 @@ fn is_ring_first(operation: &Operation, cell: u64) -> Attempt<bool> {
 ///
 /// # Crash
 /// One record.
-pub fn task_done(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    row: Row,
-) -> Result<bool> {
+pub fn task_done(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
     let cell = queue.cell;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         if super::state::unfinished(operation.segment, cell) == 0 {
             return Ok(false);
@@ -457,9 +415,9 @@ pub fn task_done_later(space: &Space, participant: &Participant, queue: Queue, r
 
 /// The queue is ours until this is done: memberships are given back behind it.
 static TASK_DONE: Job = Job {
-    run: |space, participant, patience, &[cell, number, at, ..]| {
+    run: |caller, &[cell, number, at, ..]| {
         let (queue, row) = (Queue::at(cell), Row { number, at });
-        task_done(space, participant, patience, queue, row).map(drop)
+        task_done(caller, queue, row).map(drop)
     },
     inherit: |_, _| {},
 };

@@ -5,10 +5,9 @@ use crate::error::Result;
 use crate::memory::layout::{WORD, align_up};
 use crate::memory::segment::Segment;
 use crate::object::link;
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 /// An item about to be put: a value word, bytes with the codec's kind, or a filled block.
@@ -40,14 +39,9 @@ pub enum Put {
 ///
 /// # Errors
 /// `Full`.
-pub fn reserve<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    length: u64,
-) -> Result<Unfinished<'a>> {
+pub fn reserve<'a>(caller: Caller<'a, '_>, length: u64) -> Result<Unfinished<'a>> {
     let room = BLOCK_HEAD + align_up(length, WORD);
-    Unfinished::allocate(space, participant, patience, room, 0)
+    Unfinished::allocate(caller, room, 0)
 }
 
 /// Puts an item's bytes into a block with room for them, which is ours.
@@ -66,17 +60,11 @@ pub fn fill(segment: &Segment, block: &Unfinished, kind: u8, parts: &[&[u8]]) {
 ///
 /// # Errors
 /// `Full`.
-pub fn prepare<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    kind: u8,
-    parts: &[&[u8]],
-) -> Result<Fresh<'a>> {
+pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<Fresh<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let room = BLOCK_HEAD + align_up(length, WORD);
-    let fresh = Unfinished::allocate(space, participant, patience, room, u64::from(kind))?;
-    fill(&space.segment, &fresh, kind, parts);
+    let fresh = Unfinished::allocate(caller, room, u64::from(kind))?;
+    fill(&caller.space.segment, &fresh, kind, parts);
     Ok(Fresh::Block(fresh))
 }
 
@@ -89,16 +77,19 @@ pub fn prepare<'a>(
 /// # Crash
 /// As `link::prepare`.
 pub fn prepare_linked<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     kind: u8,
     objects: &[ObjectId],
     parts: &[&[u8]],
 ) -> Result<Fresh<'a>> {
-    let block = link::prepare_item(space, participant, patience, objects, parts)?;
+    let block = link::prepare_item(caller, objects, parts)?;
     let length = length_linked(objects, parts);
-    set_contents(&space.segment, block.payload(), u64::from(kind), length);
+    set_contents(
+        &caller.space.segment,
+        block.payload(),
+        u64::from(kind),
+        length,
+    );
     Ok(Fresh::Block(block))
 }
 

@@ -22,22 +22,16 @@ use crate::object::holding::{self, Row};
 use crate::object::rows;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 /// Makes a row of ours count what this process takes.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
-pub fn enroll(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    row: Row,
-) -> Result<()> {
-    space.run_as(participant, patience, |operation| {
+/// `Interrupted` as the wait policy says; `System`.
+pub fn enroll(caller: Caller, queue: Queue, row: Row) -> Result<()> {
+    caller.run(|operation| {
         operation.lock(queue.cell + GET_LOCK)?;
         row.write(operation, queue.object, 0, 0);
         operation.commit();
@@ -49,14 +43,8 @@ pub fn enroll(
 ///
 /// # Errors
 /// As `enroll`.
-pub fn withdraw(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    row: Row,
-) -> Result<bool> {
-    space.run_as(participant, patience, |operation| {
+pub fn withdraw(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
+    caller.run(|operation| {
         operation.lock(queue.cell + GET_LOCK)?;
         if row.amount(operation.segment) != 0 {
             return Ok(false);
@@ -121,28 +109,19 @@ pub struct Lease {
 /// Takes the first item on a lease. None: there is none.
 ///
 /// # Errors
-/// `Full` when there is no room for its block; `Interrupted` as `patience` says; `Corrupt`.
+/// `Full` when there is no room for its block; `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// One record takes it out of the queue and writes our row; the drainer puts it back.
-pub fn lease(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    row: Row,
-    sift: Option<&Sift>,
-) -> Result<Option<Lease>> {
-    let (segment, cell) = (&space.segment, queue.cell);
+pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Result<Option<Lease>> {
+    let (segment, cell) = (&caller.space.segment, queue.cell);
     let (mut room, mut purpose) = (0, Purpose::Store);
     loop {
         let fresh = match room {
             0 => None,
             room => {
-                let allocate = |patience: Patience| {
-                    Unfinished::allocate_for(purpose, space, participant, patience, room, 0)
-                };
-                match page::afford(space, participant, &mut *patience, queue, allocate) {
+                let allocate = || Unfinished::allocate_for(purpose, caller, room, 0);
+                match page::afford(caller, queue, allocate) {
                     Err(Error::Full(_)) if purpose == Purpose::Store => {
                         purpose = Purpose::Lease;
                         None
@@ -152,7 +131,7 @@ pub fn lease(
             }
         };
         let mut is_left = false;
-        let leased = space.run_as(participant, &mut *patience, |operation| {
+        let leased = caller.run(|operation| {
             operation.lock(cell + GET_LOCK)?;
             let page = page_of(read(segment, cell + HEAD));
             // Where there is no room for a block, what has one comes first: it may make room.
@@ -209,7 +188,7 @@ pub fn lease(
             Ok(Some(Some(Lease { row, block })))
         })?;
         if is_left {
-            page::drop_pages(space, participant, queue);
+            page::drop_pages(caller.space, caller.participant, queue);
         }
         if let Some(leased) = leased {
             return Ok(leased);
@@ -225,20 +204,14 @@ fn turn(operation: &mut Operation, cell: u64) {
 /// Ends a lease: the item is done with.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says: the item then comes back when this process ends.
+/// `Interrupted` as the wait policy says: the item then comes back when this process ends.
 ///
 /// # Crash
 /// One record.
-pub fn finish(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    lease: Lease,
-) -> Result<()> {
+pub fn finish(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
     let cell = queue.cell;
-    let spent = Unfinished::reserve(space, participant, &mut *patience)?;
-    space.run_as(participant, patience, |operation| {
+    let spent = Unfinished::reserve(caller)?;
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         spent.pass_on(operation, lease.block);
         lease.row.clear(operation);
@@ -260,15 +233,9 @@ pub fn finish(
 ///
 /// # Crash
 /// One record.
-pub fn give_back(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    lease: Lease,
-) -> Result<()> {
+pub fn give_back(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
     let cell = queue.cell;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         lease.row.clear(operation);
         drop_lease(operation, cell, lease.block)?;

@@ -15,7 +15,7 @@ use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::space::reading::Reading;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space, at_once};
+use crate::space::{Caller, Space, at_once};
 use crate::sync::Ordering;
 
 /// Empty pages that a queue keeps, and how many more are dropped at a time.
@@ -42,21 +42,13 @@ impl From<u64> for Bounds {
 ///
 /// # Crash
 /// The record that lists the queue ends our ownership of its page.
-pub fn create(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    bounds: impl Into<Bounds>,
-    order: Order,
-) -> Result<(ObjectId, u64)> {
-    let segment = &space.segment;
-    let page = allocate(space, participant, &mut *patience, Purpose::Store)?;
+pub fn create(caller: Caller, bounds: impl Into<Bounds>, order: Order) -> Result<(ObjectId, u64)> {
+    let segment = &caller.space.segment;
+    let page = allocate(caller, Purpose::Store)?;
     let first = page.block() + FIRST_RECORD;
     let bounds = bounds.into();
     cell::create_with(
-        space,
-        participant,
-        patience,
+        caller,
         cell::QUEUE,
         LENGTH,
         |cell| lay_out(segment, cell, first, bounds, order),
@@ -85,13 +77,8 @@ pub fn lay_out(segment: &Segment, cell: u64, first: u64, bounds: impl Into<Bound
     }
 }
 
-pub(super) fn allocate<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    purpose: Purpose,
-) -> Result<Unfinished<'a>> {
-    Unfinished::allocate_unit(purpose, space, participant, patience, TABLE_KIND)
+pub(super) fn allocate<'a>(caller: Caller<'a, '_>, purpose: Purpose) -> Result<Unfinished<'a>> {
+    Unfinished::allocate_unit(purpose, caller, TABLE_KIND)
 }
 
 /// The page after the one in which `at` lies, as data of a peer.
@@ -126,16 +113,11 @@ pub(super) fn next_empty(segment: &Segment, cell: u64, tail: u64) -> Result<Opti
 ///
 /// # Crash
 /// One record links the page and ends our ownership.
-pub(super) fn add(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<()> {
-    let segment = &space.segment;
-    let page = allocate(space, participant, &mut *patience, Purpose::Store)?;
+pub(super) fn add(caller: Caller, queue: Queue) -> Result<()> {
+    let segment = &caller.space.segment;
+    let page = allocate(caller, Purpose::Store)?;
     let new = page.block();
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(queue.cell)?;
         let tail = operation.read(queue.cell + TAIL);
         if next_empty(segment, queue.cell, tail)?.is_some() {
@@ -155,18 +137,13 @@ pub(super) fn add(
 /// Drops some of the empty pages behind that of the tail, but for a few.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`, `Corrupt`.
+/// `Interrupted` as the wait policy says; `System`, `Corrupt`.
 ///
 /// # Crash
 /// Each leaves the circle and becomes free by one record.
-pub(super) fn trim(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<()> {
+pub(super) fn trim(caller: Caller, queue: Queue) -> Result<()> {
     for _ in 0..DROPPED {
-        if !drop_one(space, participant, &mut *patience, queue, SPARE)? {
+        if !drop_one(caller, queue, SPARE)? {
             break;
         }
     }
@@ -182,29 +159,21 @@ pub(super) fn trim(
 /// # Crash
 /// As `trim`, and as `allocate`.
 pub(super) fn afford<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     queue: Queue,
-    mut allocate: impl FnMut(Patience) -> Result<T>,
+    mut allocate: impl FnMut() -> Result<T>,
 ) -> Result<T> {
     loop {
-        match allocate(&mut *patience) {
-            Err(Error::Full(_)) if drop_one(space, participant, &mut *patience, queue, 0)? => {}
+        match allocate() {
+            Err(Error::Full(_)) if drop_one(caller, queue, 0)? => {}
             done => return done,
         }
     }
 }
 
 /// Drops the empty page that follows so many others; false: there is none.
-fn drop_one(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    kept: u64,
-) -> Result<bool> {
-    space.run_as(participant, patience, |operation| {
+fn drop_one(caller: Caller, queue: Queue, kept: u64) -> Result<bool> {
+    caller.run(|operation| {
         operation.lock(queue.cell)?;
         let Some(kept) = last_kept(operation.segment, queue.cell, kept)? else {
             return Ok(false);
@@ -228,7 +197,7 @@ fn drop_one(
 /// As each page, of which each leaves the circle and becomes free by one record.
 pub fn drop_pages(space: &Space, participant: &Participant, queue: Queue) {
     if has_extra(&space.segment, queue.cell) {
-        let _ = trim(space, participant, &mut at_once(), queue);
+        let _ = trim(Caller::new(space, participant, &at_once()), queue);
     }
 }
 

@@ -9,8 +9,7 @@ use super::{due, tree};
 use crate::error::{Result, corrupt};
 use crate::memory::layout::WORD;
 use crate::memory::segment::Segment;
-use crate::process::participant::Participant;
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::Ordering;
 
 /// Items of more bytes are not copied: those who get would wait for it.
@@ -50,11 +49,9 @@ impl Look {
 /// Getters wait meanwhile.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `Corrupt`.
+/// `Interrupted` as the wait policy says; `Corrupt`.
 pub fn peek(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     cell: u64,
     Look {
         most,
@@ -62,8 +59,8 @@ pub fn peek(
         is_all,
     }: Look,
 ) -> Result<Vec<Seen>> {
-    let segment = &space.segment;
-    space.run_as(participant, patience, |operation| {
+    let segment = &caller.space.segment;
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         let mut seen = Vec::new();
         let (mut due, mut later) = (Vec::new(), Vec::new());

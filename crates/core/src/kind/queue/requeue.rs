@@ -12,29 +12,21 @@ use super::tail::{room_for, stack};
 use super::tree::{self, Sift};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use std::time::Duration;
 
 /// Ends a lease: the item goes back, to be served as `when` says. How often it was leased stays with it.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says: the item then comes back when this process ends.
+/// `Interrupted` as the wait policy says: the item then comes back when this process ends.
 ///
 /// # Crash
 /// One record.
-pub fn requeue(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    lease: Lease,
-    when: When,
-) -> Result<()> {
+pub fn requeue(caller: Caller, queue: Queue, lease: Lease, when: When) -> Result<()> {
     let cell = queue.cell;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         lease.row.clear(operation);
         if planted(Bug::RequeueInTwo) {
@@ -71,20 +63,18 @@ fn enter(operation: &mut Operation, cell: u64, block: u64, when: When) -> Attemp
 /// # Crash
 /// One record.
 pub fn transfer(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     (from, to): (Queue, Queue),
     lease: Lease,
     sift: Option<&Sift>,
 ) -> Result<Put> {
-    let segment = &space.segment;
-    let sift = match sift.map(|_| tree::make_room(space, participant, &mut *patience, to)) {
+    let segment = &caller.space.segment;
+    let sift = match sift.map(|_| tree::make_room(caller, to)) {
         Some(Err(Error::Full(_))) => None,
         Some(made) => made.map(|()| sift)?,
         None => None,
     };
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(to.cell)?;
         let bytes = bytes::of_block(segment, to.cell, lease.block)?;
         if let Some(put) = room_for(segment, to.cell, bytes)? {
@@ -124,21 +114,14 @@ pub fn transfer(
 /// turn is ours. False: another is due before it by now.
 ///
 /// # Errors
-/// `Full` when the tree cannot grow; `Interrupted` as `patience` says; `Corrupt`.
+/// `Full` when the tree cannot grow; `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// One record.
-pub fn promote(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    block: u64,
-    sift: &Sift,
-) -> Result<bool> {
+pub fn promote(caller: Caller, queue: Queue, block: u64, sift: &Sift) -> Result<bool> {
     let cell = queue.cell;
-    tree::make_room(space, participant, &mut *patience, queue)?;
-    space.run_as(participant, patience, |operation| {
+    tree::make_room(caller, queue)?;
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         let Some((link, _, node)) =
             first_due(operation, cell)?.filter(|&(_, first, _)| first == block)
@@ -156,22 +139,17 @@ pub fn promote(
 /// Drops the first of the items that went back, due or not, and calls it done; false: there are none.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `Corrupt`.
+/// `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// One record.
-pub fn drop_requeued(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<bool> {
+pub fn drop_requeued(caller: Caller, queue: Queue) -> Result<bool> {
     let cell = queue.cell;
-    if !has_requeued(&space.segment, cell) {
+    if !has_requeued(&caller.space.segment, cell) {
         return Ok(false);
     }
-    let spent = Unfinished::reserve(space, participant, &mut *patience)?;
-    space.run_as(participant, patience, |operation| {
+    let spent = Unfinished::reserve(caller)?;
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         let Some((link, block, node)) = first_due(operation, cell)? else {
             return Ok(false);

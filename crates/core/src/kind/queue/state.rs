@@ -43,10 +43,9 @@ use crate::error::{Result, corrupt};
 use crate::memory::layout::{self, UNIT, WORD, block};
 use crate::memory::segment::Segment;
 use crate::object::{cell, link};
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
+use crate::space::Caller;
 use crate::space::reading::Reading;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 pub const ITEMS: u64 = cell::EVENT;
@@ -262,15 +261,9 @@ pub fn is_over(segment: &Segment, cell: u64, shutdowns: u64) -> bool {
 /// Sets how many items there may be.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
-pub fn set_maximum(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    maximum: u64,
-) -> Result<()> {
-    space.run_as(participant, patience, |operation| {
+/// `Interrupted` as the wait policy says; `System`.
+pub fn set_maximum(caller: Caller, queue: Queue, maximum: u64) -> Result<()> {
+    caller.run(|operation| {
         operation.lock(queue.cell)?;
         operation.write(queue.cell + MAXIMUM, maximum);
         operation.owe(queue.cell + ROOM);
@@ -283,13 +276,8 @@ pub fn set_maximum(
 ///
 /// # Errors
 /// As `set_maximum`.
-pub fn shut_down(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<()> {
-    space.run_as(participant, patience, |operation| {
+pub fn shut_down(caller: Caller, queue: Queue) -> Result<()> {
+    caller.run(|operation| {
         operation.lock(queue.cell)?;
         let closing = operation.read(queue.cell + CLOSING);
         operation.write(queue.cell + CLOSING, closing.wrapping_add(1) | 1);
@@ -305,13 +293,8 @@ pub fn shut_down(
 ///
 /// # Errors
 /// As `set_maximum`.
-pub fn reopen(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<()> {
-    space.run_as(participant, patience, |operation| {
+pub fn reopen(caller: Caller, queue: Queue) -> Result<()> {
+    caller.run(|operation| {
         operation.lock(queue.cell)?;
         let closing = operation.read(queue.cell + CLOSING);
         operation.write(queue.cell + CLOSING, closing.wrapping_add(1) & !1);

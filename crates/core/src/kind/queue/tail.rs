@@ -18,8 +18,8 @@ use crate::memory::layout::{UNIT, WORD, align_up};
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::{Ordering, compiler_fence};
 
 /// Where an item goes.
@@ -198,22 +198,16 @@ unsafe fn put_counted_alone(
 /// Puts an item, if there is room for it.
 ///
 /// # Errors
-/// `Full` when a page is needed and there is none; `Interrupted` as `patience` says; `Corrupt`.
+/// `Full` when a page is needed and there is none; `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// The store to the tail commits, or for a block the record that ends our ownership with it.
-pub fn put(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    item: &Fresh,
-) -> Result<Put> {
-    let (segment, cell) = (&space.segment, queue.cell);
+pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
+    let (segment, cell) = (&caller.space.segment, queue.cell);
     let (kind, length) = shape(item);
     let stack = order_of(segment, cell) == Order::Lifo as u64;
     if let (true, Fresh::Block(unfinished)) = (stack, item) {
-        return push(space, participant, patience, queue, unfinished);
+        return push(caller, queue, unfinished);
     }
     let size = WORD + align_up(length, WORD);
     if stack || length > INLINE {
@@ -222,7 +216,7 @@ pub fn put(
     let bytes = bytes::of_fresh(segment, cell, item)?;
     loop {
         let mut jumped = false;
-        let put = space.run_as(participant, &mut *patience, |operation| {
+        let put = caller.run(|operation| {
             operation.lock(cell)?;
             let (tail, record) = match room(segment, cell, size, bytes)? {
                 Room::At { tail, record } => (tail, record),
@@ -249,11 +243,11 @@ pub fn put(
             Ok(Some(Put::Done))
         })?;
         match put {
-            None => page::add(space, participant, &mut *patience, queue)?,
+            None => page::add(caller, queue)?,
             Some(done) => {
                 if jumped {
                     // The item is there: what fails now, a later put makes good.
-                    let _ = page::trim(space, participant, &mut *patience, queue);
+                    let _ = page::trim(caller, queue);
                 }
                 return Ok(done);
             }
@@ -262,16 +256,10 @@ pub fn put(
 }
 
 /// Puts a block on the stack.
-fn push(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    item: &Unfinished,
-) -> Result<Put> {
-    let (segment, cell) = (&space.segment, queue.cell);
+fn push(caller: Caller, queue: Queue, item: &Unfinished) -> Result<Put> {
+    let (segment, cell) = (&caller.space.segment, queue.cell);
     let bytes = bytes::of_block(segment, cell, item.block())?;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         if let Some(put) = room_for(segment, cell, bytes)? {
             return Ok(put);

@@ -18,8 +18,8 @@ use crate::memory::segment::Segment;
 use crate::object::cell::{BLOCK_TAG, TAG_MASK};
 use crate::object::rows::KIND as TABLE_KIND;
 use crate::process::participant::Participant;
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 const FIRST_ROOM: u64 = 64;
@@ -45,7 +45,7 @@ pub fn try_turn(
     Ok(!matches!(tried, Tried::Held(_)))
 }
 
-/// The lock word of the turn, to stand at.
+/// The lock word of the turn, to wait for.
 pub fn turn(cell: u64) -> u64 {
     cell + TURN
 }
@@ -108,22 +108,15 @@ fn shift(operation: &mut Operation, cell: u64, sift: &Sift) -> Result<()> {
 /// Puts an item where `sift` says. The turn is ours.
 ///
 /// # Errors
-/// `Full` when the tree cannot grow; `Interrupted` as `patience` says; `Corrupt`.
+/// `Full` when the tree cannot grow; `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// One record moves all words and ends our ownership of the item's block.
-pub fn insert(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-    item: &Fresh,
-    sift: &Sift,
-) -> Result<Put> {
-    let (segment, cell) = (&space.segment, queue.cell);
-    make_room(space, participant, &mut *patience, queue)?;
+pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result<Put> {
+    let (segment, cell) = (&caller.space.segment, queue.cell);
+    make_room(caller, queue)?;
     let bytes = bytes::of_fresh(segment, cell, item)?;
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell)?;
         if let Some(put) = room_for(segment, cell, bytes)? {
             return Ok(put);
@@ -159,15 +152,10 @@ pub(super) fn enter(operation: &mut Operation, cell: u64, word: u64, sift: &Sift
 }
 
 /// Makes sure that the tree has room for one more word. The turn is ours.
-pub(super) fn make_room(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    queue: Queue,
-) -> Result<()> {
-    let (segment, cell) = (&space.segment, queue.cell);
+pub(super) fn make_room(caller: Caller, queue: Queue) -> Result<()> {
+    let (segment, cell) = (&caller.space.segment, queue.cell);
     match filled(segment, cell) >= read(segment, cell + TREE_ROOM) {
-        true => grow(space, participant, patience, queue),
+        true => grow(caller, queue),
         false => Ok(()),
     }
 }
@@ -176,8 +164,8 @@ pub(super) fn make_room(
 ///
 /// # Crash
 /// One record exchanges the old words for the new, in our hands until it goes back.
-fn grow(space: &Space, participant: &Participant, patience: Patience, queue: Queue) -> Result<()> {
-    let (segment, cell) = (&space.segment, queue.cell);
+fn grow(caller: Caller, queue: Queue) -> Result<()> {
+    let (segment, cell) = (&caller.space.segment, queue.cell);
     let had = read(segment, cell + TREE_ROOM);
     if had != 0 {
         // A number that was scribbled on must not make the tree larger than the file.
@@ -187,9 +175,9 @@ fn grow(space: &Space, participant: &Participant, patience: Patience, queue: Que
     }
     let room = (had * 2).max(FIRST_ROOM);
     let bytes = room * WORD;
-    let fresh = Unfinished::allocate(space, participant, &mut *patience, bytes, TABLE_KIND)?;
+    let fresh = Unfinished::allocate(caller, bytes, TABLE_KIND)?;
     segment.zero(fresh.payload(), bytes);
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         let old = operation.read(cell + TREE);
         if old != 0 {

@@ -16,10 +16,9 @@ use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result};
 use crate::memory::layout::{LINE, WORD, kind, record};
 use crate::object::cell::{EVENT, linked};
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::value::{Fresh, SHORT_MOST, Words, tidy};
 use std::hint::black_box;
@@ -89,8 +88,6 @@ impl Step {
 /// What is about to be stored. Entries that were made for it are ours, in the words of a block with
 /// contents.
 pub struct Batch<'a> {
-    space: &'a Space,
-    participant: &'a Participant,
     words: Option<Words<'a>>,
     room: u64,
     /// How many entries there are: what the block says of it may be scribbled on.
@@ -110,15 +107,8 @@ pub struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// Room for so many entries, stored or taken out. `is_careful` after `store_all` said to make it
     /// again.
-    pub fn new(
-        space: &'a Space,
-        participant: &'a Participant,
-        room: u64,
-        is_careful: bool,
-    ) -> Batch<'a> {
+    pub fn new(room: u64, is_careful: bool) -> Batch<'a> {
         Batch {
-            space,
-            participant,
             words: None,
             room,
             count: 0,
@@ -147,11 +137,10 @@ impl<'a> Batch<'a> {
     }
 
     /// The words, made if there are none yet.
-    fn words(&mut self, purpose: Purpose, patience: Patience) -> Result<&Words<'a>> {
-        let (space, participant, room) = (self.space, self.participant, self.room);
+    fn words(&mut self, purpose: Purpose, caller: Caller<'a, '_>) -> Result<&Words<'a>> {
         let words = match self.words.take() {
             Some(words) => words,
-            None => Words::new(purpose, space, participant, patience, room)?,
+            None => Words::new(purpose, caller, self.room)?,
         };
         Ok(self.words.insert(words))
     }
@@ -168,11 +157,11 @@ impl<'a> Batch<'a> {
     ///
     /// # Crash
     /// One record takes an entry from our hands into the batch, which is ours.
-    pub fn add(&mut self, patience: Patience, table: Table, item: &Item) -> Result<()> {
+    pub fn add(&mut self, caller: Caller<'a, '_>, table: Table, item: &Item) -> Result<()> {
         if self.keep(item) {
             return Ok(());
         }
-        let entry = Some(self.make_entry(patience, table, item)?);
+        let entry = Some(self.make_entry(caller, table, item)?);
         self.steps.push(Step {
             hash: item.key.hash(),
             value: Kept::No,
@@ -227,20 +216,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Makes an entry of the batch; its number.
-    fn make_entry(&mut self, patience: Patience, table: Table, item: &Item) -> Result<u32> {
-        let (space, participant) = (self.space, self.participant);
+    fn make_entry(&mut self, caller: Caller<'a, '_>, table: Table, item: &Item) -> Result<u32> {
         let kept = match self.is_careful {
-            true => original_of(space, participant, &mut *patience, table, &item.key)?,
+            true => original_of(caller, table, &item.key)?,
             false => None,
         };
         let original = kept.as_ref().map_or(item.original, borrow);
         debug_assert!(item.value.short() <= SHORT_MOST);
         let (count, room) = (self.count, self.room);
         assert!(count < room, "a batch has room for {room}");
-        let words = self.words(Purpose::Store, &mut *patience)?;
+        let words = self.words(Purpose::Store, caller)?;
         let (place, count_word) = (words.word(count), words.count_word());
-        let room = Room::new(space, participant, &mut *patience, item, original)?;
-        space.run_as(participant, patience, |operation| {
+        let room = Room::new(caller, item, original)?;
+        caller.run(|operation| {
             let new = room.fill(operation, item, original)?;
             room.take(operation)?;
             operation.write(place, new.0);
@@ -256,7 +244,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Makes entries for these steps, whose values cannot come in the place of others.
-    fn make_entries(&mut self, patience: Patience, table: Table, steps: &[usize]) -> Result<()> {
+    fn make_entries(
+        &mut self,
+        caller: Caller<'a, '_>,
+        table: Table,
+        steps: &[usize],
+    ) -> Result<()> {
         let bytes = std::mem::take(&mut self.bytes);
         let made = steps.iter().try_for_each(|&index| {
             let step = &self.steps[index];
@@ -281,7 +274,7 @@ impl<'a> Batch<'a> {
                     Kept::No => return Ok(()),
                 },
             };
-            let entry = self.make_entry(&mut *patience, table, &item)?;
+            let entry = self.make_entry(caller, table, &item)?;
             self.steps[index].entry = Some(entry);
             Ok(())
         });
@@ -541,10 +534,9 @@ impl Pass<'_, '_, '_> {
 ///
 /// # Crash
 /// One record links all of them, and leaves to the batch the entries that they replaced.
-pub fn store_all(patience: Patience, table: Table, batch: &mut Batch) -> Result<bool> {
-    let (space, participant) = (batch.space, batch.participant);
+pub fn store_all<'a>(caller: Caller<'a, '_>, table: Table, batch: &mut Batch<'a>) -> Result<bool> {
     if !batch.removed.is_empty() {
-        batch.words(batch.purpose(), &mut *patience)?;
+        batch.words(batch.purpose(), caller)?;
     }
     let mut chain: Option<(Unfinished, u64)> = None;
     loop {
@@ -555,26 +547,19 @@ pub fn store_all(patience: Patience, table: Table, batch: &mut Batch) -> Result<
         if chain.is_none() && pairs > record::ENTRY_PAIRS {
             let bytes = pairs * 2 * WORD;
             let purpose = batch.purpose();
-            let own = Unfinished::allocate_for(
-                purpose,
-                space,
-                participant,
-                &mut *patience,
-                bytes,
-                kind::PLAIN,
-            )?;
+            let own = Unfinished::allocate_for(purpose, caller, bytes, kind::PLAIN)?;
             chain = Some((own, pairs));
         }
         let place = chain.as_ref().map(|(own, room)| (own.payload(), *room));
-        match attempt(&mut *patience, table, batch, place, read)? {
+        match attempt(caller, table, batch, place, read)? {
             Done::Yes => return Ok(true),
             Done::Differs => return Ok(false),
-            Done::Lacks(steps) => batch.make_entries(&mut *patience, table, &steps)?,
-            Done::Names => drop(batch.words(Purpose::Store, &mut *patience)?),
+            Done::Lacks(steps) => batch.make_entries(caller, table, &steps)?,
+            Done::Names => drop(batch.words(Purpose::Store, caller)?),
             Done::Grow(shards) => {
                 for (shard, more) in Shard::all(table.cell).zip(shards) {
                     if more != 0 {
-                        grow(space, participant, &mut *patience, table, shard, more)?;
+                        grow(caller, table, shard, more)?;
                     }
                 }
             }
@@ -585,13 +570,15 @@ pub fn store_all(patience: Patience, table: Table, batch: &mut Batch) -> Result<
 /// One attempt to store a batch by a record with room for more entries in a chain, at this place, of
 /// which so many are looked up again.
 fn attempt(
-    patience: Patience,
+    caller: Caller,
     table: Table,
     batch: &Batch,
     chain: Option<(u64, u64)>,
     read: u64,
 ) -> Result<Done> {
-    let (space, participant) = (batch.space, batch.participant);
+    let Caller {
+        space, participant, ..
+    } = caller;
     let segment = &space.segment;
     let removed = batch.removed.iter();
     let removed = removed.map(|(tag, bytes)| Key { tag: *tag, bytes }.hash());
@@ -604,7 +591,7 @@ fn attempt(
         let shards = Shard::all(table.cell).zip(is_concerned);
         shards.filter_map(|(shard, is_concerned)| is_concerned.then_some(shard))
     };
-    let done = space.run_as(participant, &mut *patience, |operation| {
+    let done = caller.run(|operation| {
         if let Some((place, pairs)) = chain {
             operation.chain(place, pairs, read);
         }
@@ -642,7 +629,7 @@ fn attempt(
         for hash in &removed {
             shrink(space, participant, table, Shard::of(table.cell, *hash));
         }
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(done)
 }

@@ -11,10 +11,9 @@ use crate::heap;
 use crate::memory::layout::{WORD, block, kind, superblock};
 use crate::memory::segment::Segment;
 use crate::object::cell::EVENT;
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 use crate::value::{self, Fresh, tidy};
 
@@ -52,23 +51,11 @@ pub(super) struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    pub fn new(
-        space: &'a Space,
-        participant: &'a Participant,
-        patience: Patience,
-        item: &Item,
-        original: Original,
-    ) -> Result<Room<'a>> {
+    pub fn new(caller: Caller<'a, '_>, item: &Item, original: Original) -> Result<Room<'a>> {
         let size = Entry::size(&item.key, original, item.value.short())?;
         let large = match class_for(size) {
             Some(_) => None,
-            None => Some(Unfinished::allocate(
-                space,
-                participant,
-                patience,
-                size,
-                kind::PLAIN,
-            )?),
+            None => Some(Unfinished::allocate(caller, size, kind::PLAIN)?),
         };
         Ok(Room { size, large })
     }
@@ -144,21 +131,14 @@ pub(super) fn place_of(operation: &Operation, storage: Storage, entry: Entry) ->
 ///
 /// # Crash
 /// One record links the new entry or value and lets the old one go.
-pub fn store(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    item: &Item,
-    when: When,
-) -> Result<bool> {
-    let (segment, hash) = (&space.segment, item.key.hash());
+pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bool> {
+    let (segment, hash) = (&caller.space.segment, item.key.hash());
     let shard = Shard::of(table.cell, hash);
     let mut kept: Option<OwnOriginal> = None;
     loop {
         let original = kept.as_ref().map_or(item.original, entry::borrow);
-        let room = Room::new(space, participant, &mut *patience, item, original)?;
-        let done = space.run_as(participant, &mut *patience, |operation| {
+        let room = Room::new(caller, item, original)?;
+        let done = caller.run(|operation| {
             // Another word or block for a key that is there needs no entry, and no memory for one.
             let filled = match item.value {
                 Fresh::Bytes(..) => Some(room.fill(operation, item, original)?),
@@ -207,13 +187,13 @@ pub fn store(
         match done {
             Done::Yes(left) => {
                 if left {
-                    tidy(space, participant, patience)?;
+                    tidy(caller)?;
                 }
                 return Ok(true);
             }
             Done::No => return Ok(false),
             Done::Kept(original) => kept = Some(original),
-            Done::Grow => grow(space, participant, &mut *patience, table, shard, 1)?,
+            Done::Grow => grow(caller, table, shard, 1)?,
         }
     }
 }

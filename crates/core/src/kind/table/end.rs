@@ -11,10 +11,9 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::segment::Segment;
 use crate::object::cell::EVENT;
-use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space, pin};
+use crate::space::{Caller, pin};
 use crate::sync::Ordering;
 use crate::value::{self, Taken, tidy};
 
@@ -152,14 +151,8 @@ fn find(operation: &mut Operation, table: Table, end: End) -> Attempt<Option<Fou
 ///
 /// # Crash
 /// As `take`.
-pub fn pop_end<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    table: Table,
-    end: End,
-) -> Result<Option<Pair<'a>>> {
-    match pop_end_if(space, participant, patience, table, end, |_| true)? {
+pub fn pop_end<'a>(caller: Caller<'a, '_>, table: Table, end: End) -> Result<Option<Pair<'a>>> {
+    match pop_end_if(caller, table, end, |_| true)? {
         Popped::Taken(pair) => Ok(Some(pair)),
         _ => Ok(None),
     }
@@ -173,15 +166,13 @@ pub fn pop_end<'a>(
 /// # Crash
 /// As `take`.
 pub fn pop_end_if<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     table: Table,
     end: End,
     may: impl Fn(&Seen) -> bool,
 ) -> Result<Popped<'a>> {
-    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
-    let popped = space.run_as(participant, &mut *patience, |operation| {
+    let spare = Unfinished::reserve(caller)?;
+    let popped = caller.run(|operation| {
         let Some(found) = find(operation, table, end)? else {
             return Ok(Err(Popped::Nothing));
         };
@@ -196,7 +187,13 @@ pub fn pop_end_if<'a>(
             found.entry,
         )?;
         heap::discard(operation, found.entry.0)?;
-        let taken = detach(space, participant, operation, found.entry, &spare)?;
+        let taken = detach(
+            caller.space,
+            caller.participant,
+            operation,
+            found.entry,
+            &spare,
+        )?;
         operation.sequence(found.shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
         operation.commit();
@@ -206,10 +203,10 @@ pub fn pop_end_if<'a>(
         Ok(popped) => popped,
         Err(other) => return Ok(other),
     };
-    shrink(space, participant, table, found.shard);
+    shrink(caller.space, caller.participant, table, found.shard);
     let taken = taken.ours(spare);
     if let Taken::Bytes(..) = taken {
-        pin::sweep(space, participant, patience)?; // as in `take`
+        pin::sweep(caller)?; // as in `take`
     }
     let Seen { key, original, .. } = found.seen;
     Ok(Popped::Taken((key, original, taken)))
@@ -223,16 +220,9 @@ pub fn pop_end_if<'a>(
 ///
 /// # Crash
 /// As `remove`.
-pub fn remove_end(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    end: End,
-    seen: &Seen,
-) -> Result<bool> {
-    let segment = &space.segment;
-    let removed = space.run_as(participant, &mut *patience, |operation| {
+pub fn remove_end(caller: Caller, table: Table, end: End, seen: &Seen) -> Result<bool> {
+    let segment = &caller.space.segment;
+    let removed = caller.run(|operation| {
         let is_it =
             |found: &Found| (found.seen.stamp, found.seen.token) == (seen.stamp, seen.token);
         let Some(found) = find(operation, table, end)?.filter(is_it) else {
@@ -255,9 +245,9 @@ pub fn remove_end(
     let Some((shard, left)) = removed else {
         return Ok(false);
     };
-    shrink(space, participant, table, shard);
+    shrink(caller.space, caller.participant, table, shard);
     if left {
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(true)
 }
@@ -278,18 +268,11 @@ enum Moved {
 ///
 /// # Crash
 /// One record gives the entry another place and another stamp.
-pub fn move_to_end(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    key: &Key,
-    end: End,
-) -> Result<bool> {
-    let (segment, hash) = (&space.segment, key.hash());
+pub fn move_to_end(caller: Caller, table: Table, key: &Key, end: End) -> Result<bool> {
+    let (segment, hash) = (&caller.space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
     loop {
-        let moved = space.run_as(participant, &mut *patience, |operation| {
+        let moved = caller.run(|operation| {
             match end {
                 End::First => lock_all(operation, table)?, // it comes before what is in all of them
                 End::Last => shard.lock(operation, table)?,
@@ -327,10 +310,10 @@ pub fn move_to_end(
             (Moved::Yes, _) => return Ok(true),
             (Moved::No, _) => return Ok(false),
             (Moved::Grow, End::Last) => {
-                grow(space, participant, &mut *patience, table, shard, 1)?;
+                grow(caller, table, shard, 1)?;
             }
             (Moved::Grow, End::First) => {
-                make_room_in_front(space, participant, &mut *patience, table, shard)?;
+                make_room_in_front(caller, table, shard)?;
             }
         }
     }

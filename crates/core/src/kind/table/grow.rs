@@ -8,7 +8,7 @@ use crate::memory::layout::{GRAIN, block, kind};
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
+use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 
 const FEWEST: u64 = 8;
@@ -37,15 +37,8 @@ fn is_sparse(storage: Storage, count: u64) -> bool {
 ///
 /// # Crash
 /// As `rebuild`.
-pub(super) fn grow(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    shard: Shard,
-    more: u64,
-) -> Result<()> {
-    let segment = &space.segment;
+pub(super) fn grow(caller: Caller, table: Table, shard: Shard, more: u64) -> Result<()> {
+    let segment = &caller.space.segment;
     // A look without the lock; what it finds is looked at again.
     let count = shard.store(segment)?.map_or(0, |storage| {
         let at = |place| segment.word(storage.place(place)).load(Ordering::Relaxed);
@@ -55,15 +48,7 @@ pub(super) fn grow(
     let used = || segment.word(shard.0 + USED).load(Ordering::Relaxed);
     let is_due =
         |old: Option<Storage>| old.is_none_or(|old| used().saturating_add(more) > old.room());
-    rebuild(
-        space,
-        participant,
-        patience,
-        table,
-        shard,
-        (slots, false),
-        is_due,
-    )
+    rebuild(caller, table, shard, (slots, false), is_due)
 }
 
 /// Gives a shard room in front of what is first, unless it has that by now: half of what is not
@@ -74,26 +59,12 @@ pub(super) fn grow(
 ///
 /// # Crash
 /// As `rebuild`.
-pub(super) fn make_room_in_front(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    shard: Shard,
-) -> Result<()> {
-    let segment = &space.segment;
+pub(super) fn make_room_in_front(caller: Caller, table: Table, shard: Shard) -> Result<()> {
+    let segment = &caller.space.segment;
     let read = |at: u64| segment.word(shard.0 + at).load(Ordering::Relaxed);
     let slots = slots_for(read(COUNT).min(segment.size() / GRAIN), 2);
     let is_due = |old: Option<Storage>| old.is_some() && read(FIRST) == 0;
-    rebuild(
-        space,
-        participant,
-        patience,
-        table,
-        shard,
-        (slots, true),
-        is_due,
-    )
+    rebuild(caller, table, shard, (slots, true), is_due)
 }
 
 /// Gives a shard whose index is sparse a smaller one: after taking keys out. That was done already,
@@ -109,16 +80,8 @@ pub(super) fn shrink(space: &Space, participant: &Participant, table: Table, sha
         return;
     }
     let slots = slots_for(count(), 0);
-    let hasty: Patience = &mut |_| Err(Error::Interrupted);
-    let _ = rebuild(
-        space,
-        participant,
-        hasty,
-        table,
-        shard,
-        (slots, false),
-        is_sparse,
-    );
+    let caller = Caller::new(space, participant, &|_| Err(Error::Interrupted));
+    let _ = rebuild(caller, table, shard, (slots, false), is_sparse);
 }
 
 /// Gives a shard index and order of so many slots, with room in front or not, if `is_due` still
@@ -131,17 +94,15 @@ pub(super) fn shrink(space: &Space, participant: &Participant, table: Table, sha
 /// The new block is unfinished until one record exchanges it for the old one; a death after that
 /// may leave entries that say their old place, which nobody believes unseen.
 fn rebuild(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     table: Table,
     shard: Shard,
     (slots, in_front): (u64, bool),
     is_due: impl Fn(Option<Storage>) -> bool,
 ) -> Result<()> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let length = bytes(slots);
-    let fresh = Unfinished::allocate(space, participant, &mut *patience, length, kind::PLAIN)?;
+    let fresh = Unfinished::allocate(caller, length, kind::PLAIN)?;
     segment.zero(fresh.payload(), length);
     // From here on it counts as what has contents: none, since nothing is left in it.
     let shape = segment.word(fresh.block() + block::SHAPE);
@@ -151,7 +112,7 @@ fn rebuild(
         return Ok(());
     };
     let (mut buffer, mut is_clean) = (Vec::with_capacity(256), true);
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         shard.lock(operation, table)?;
         let old = shard.store(segment)?;
         if !is_due(old) {

@@ -6,7 +6,7 @@ use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
 use crate::object::cell::sequence::{Read, read_under};
 use crate::process::participant::Participant;
-use crate::space::{Patience, Space};
+use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 use crate::value::{self, Found};
 
@@ -70,20 +70,18 @@ pub fn plainly(segment: &Segment) -> impl Fn(u64) -> u64 {
 
 /// Runs `read` on the key's entry, if there is one, under its shard's sequence.
 fn at_key<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     table: Table,
     key: &Key,
     mut read: impl FnMut(Option<Entry>, &dyn Fn() -> bool) -> Result<Read<T>>,
 ) -> Result<T> {
-    let (segment, hash) = (&space.segment, key.hash());
+    let (segment, hash) = (&caller.space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
     let sequence = segment.word(shard.sequence());
     let lock =
         |operation: &mut crate::change::operation::Operation| operation.lock(shard.0).map(drop);
     let places = (shard.0, shard.sequence());
-    read_under(space, participant, patience, places, lock, || {
+    read_under(caller, places, lock, || {
         let before = sequence.load(Ordering::Acquire);
         let still = || sequence.load(Ordering::SeqCst) == before;
         let entry = match shard.store(segment)? {
@@ -101,14 +99,8 @@ fn at_key<T>(
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
-pub fn contains(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    key: &Key,
-) -> Result<bool> {
-    at_key(space, participant, patience, table, key, |entry, _| {
+pub fn contains(caller: Caller, table: Table, key: &Key) -> Result<bool> {
+    at_key(caller, table, key, |entry, _| {
         Ok(Read::Copied(entry.is_some()))
     })
 }
@@ -117,15 +109,9 @@ pub fn contains(
 ///
 /// # Errors
 /// As `contains`.
-pub fn original_of(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    key: &Key,
-) -> Result<Option<OwnOriginal>> {
-    at_key(space, participant, patience, table, key, |entry, _| {
-        let original = entry.map(|entry| entry.original(&space.segment));
+pub fn original_of(caller: Caller, table: Table, key: &Key) -> Result<Option<OwnOriginal>> {
+    at_key(caller, table, key, |entry, _| {
+        let original = entry.map(|entry| entry.original(&caller.space.segment));
         Ok(Read::Copied(original.transpose()?))
     })
 }
@@ -136,23 +122,21 @@ pub fn original_of(
 /// # Errors
 /// As `contains`.
 pub fn find<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     table: Table,
     key: &Key,
     buffer: &mut Vec<u8>,
 ) -> Result<(Option<Found<'a>>, Token)> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let shard = Shard::of(table.cell, key.hash());
-    at_key(space, participant, patience, table, key, |entry, still| {
+    at_key(caller, table, key, |entry, still| {
         let token = Token(segment.word(shard.sequence()).load(Ordering::Acquire));
         let Some(entry) = entry else {
             return Ok(Read::Copied((None, token)));
         };
         let word = entry.value(segment);
         Ok(
-            match value(space, participant, entry, word, still, buffer)? {
+            match value(caller.space, caller.participant, entry, word, still, buffer)? {
                 Some(Found::Pinned(pinned)) => Read::Pinned((Some(Found::Pinned(pinned)), token)),
                 Some(found) => Read::Copied((Some(found), token)),
                 None => Read::Lost,

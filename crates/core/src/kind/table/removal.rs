@@ -14,7 +14,7 @@ use crate::memory::segment::Segment;
 use crate::object::cell::EVENT;
 use crate::process::participant::Participant;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space, pin};
+use crate::space::{Caller, Space, pin};
 use crate::value::{self, Take, Taken, tidy};
 
 /// Writes the entries that unlink an entry, but for what becomes of its blocks.
@@ -65,18 +65,11 @@ pub(super) fn leave(operation: &mut Operation, shard: Shard, storage: Storage, p
 ///
 /// # Crash
 /// One record unlinks the entry and frees it.
-pub fn remove(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    key: &Key,
-    when: When,
-) -> Result<bool> {
-    let (segment, hash) = (&space.segment, key.hash());
+pub fn remove(caller: Caller, table: Table, key: &Key, when: When) -> Result<bool> {
+    let (segment, hash) = (&caller.space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
     let mut left = false;
-    let removed = space.run_as(participant, &mut *patience, |operation| {
+    let removed = caller.run(|operation| {
         shard.lock(operation, table)?;
         if let When::Unchanged(Token(sequence)) = when
             && operation.read(shard.sequence()) != sequence
@@ -99,10 +92,10 @@ pub fn remove(
         Ok(true)
     })?;
     if removed {
-        shrink(space, participant, table, shard);
+        shrink(caller.space, caller.participant, table, shard);
     }
     if left {
-        tidy(space, participant, patience)?;
+        tidy(caller)?;
     }
     Ok(removed)
 }
@@ -132,14 +125,8 @@ pub(super) fn detach<'a>(
 ///
 /// # Crash
 /// One record unlinks the entry and makes the value ours.
-pub fn take<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    table: Table,
-    key: &Key,
-) -> Result<Option<Taken<'a>>> {
-    match take_if(space, participant, patience, table, key, |_| true)? {
+pub fn take<'a>(caller: Caller<'a, '_>, table: Table, key: &Key) -> Result<Option<Taken<'a>>> {
+    match take_if(caller, table, key, |_| true)? {
         Take::Taken(taken) => Ok(Some(taken)),
         _ => Ok(None),
     }
@@ -153,17 +140,16 @@ pub fn take<'a>(
 /// # Crash
 /// As `take`.
 pub fn take_if<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     table: Table,
     key: &Key,
     may: impl Fn(Option<u8>) -> bool,
 ) -> Result<Take<Taken<'a>>> {
+    let space = caller.space;
     let (segment, hash) = (&space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
-    let spare = Unfinished::reserve(space, participant, &mut *patience)?;
-    let taken = space.run_as(participant, &mut *patience, |operation| {
+    let spare = Unfinished::reserve(caller)?;
+    let taken = caller.run(|operation| {
         shard.lock(operation, table)?;
         let Some(storage) = shard.store(segment)? else {
             return Ok(Take::Nothing);
@@ -177,7 +163,7 @@ pub fn take_if<'a>(
         }
         unlink(operation, shard, storage, slot, entry)?;
         heap::discard(operation, entry.0)?;
-        let taken = detach(space, participant, operation, entry, &spare)?;
+        let taken = detach(space, caller.participant, operation, entry, &spare)?;
         operation.sequence(shard.sequence());
         operation.owe_quietly(table.cell + EVENT);
         operation.commit();
@@ -187,9 +173,9 @@ pub fn take_if<'a>(
         Take::Taken(taken) => taken.ours(spare),
         other => return Ok(other),
     };
-    shrink(space, participant, table, shard);
+    shrink(space, caller.participant, table, shard);
     if let Taken::Bytes(..) = taken {
-        pin::sweep(space, participant, patience)?; // no pin was left, whose end would do so
+        pin::sweep(caller)?; // no pin was left, whose end would do so
     }
     Ok(Take::Taken(taken))
 }
@@ -211,13 +197,8 @@ pub(super) fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
 /// # Crash
 /// One record unlinks index and order of every shard and dooms them with their entries; the next
 /// sweep goes on taking them apart.
-pub fn clear(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-) -> Result<()> {
-    space.run_as(participant, &mut *patience, |operation| {
+pub fn clear(caller: Caller, table: Table) -> Result<()> {
+    caller.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         for shard in Shard::all(table.cell) {
             shard.lock(operation, table)?;
@@ -234,5 +215,5 @@ pub fn clear(
         operation.commit();
         Ok(())
     })?;
-    tidy(space, participant, patience)
+    tidy(caller)
 }

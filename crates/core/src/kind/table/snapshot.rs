@@ -7,9 +7,8 @@ use super::state::{Shard, Table, USED, count, version};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{LINE, superblock};
 use crate::memory::segment::Segment;
-use crate::process::participant::Participant;
+use crate::space::Caller;
 use crate::space::reading::Reading;
-use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
 
 /// Failed attempts to read beside writers before all shards are locked.
@@ -147,15 +146,9 @@ impl Pairs {
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
-pub fn snapshot(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    want: Want,
-) -> Result<Pairs> {
-    let mut pairs = at_one_moment(space, participant, patience, table, |still| {
-        collect(&space.segment, table, want, still)
+pub fn snapshot(caller: Caller, table: Table, want: Want) -> Result<Pairs> {
+    let mut pairs = at_one_moment(caller, table, |still| {
+        collect(&caller.space.segment, table, want, still)
     })?;
     // Those of each shard are in order by now, which a stable sort makes use of.
     pairs.order.sort_by_key(|&(stamp, _)| stamp);
@@ -166,16 +159,9 @@ pub fn snapshot(
 ///
 /// # Errors
 /// As `snapshot`.
-pub fn first(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-    want: Want,
-    end: End,
-) -> Result<(Pairs, i64)> {
-    let segment = &space.segment;
-    at_one_moment(space, participant, patience, table, |still| {
+pub fn first(caller: Caller, table: Table, want: Want, end: End) -> Result<(Pairs, i64)> {
+    let segment = &caller.space.segment;
+    at_one_moment(caller, table, |still| {
         let serials = segment.word(superblock::NEXT_SERIAL);
         let newest = serials.load(Ordering::Acquire) as i64;
         let mut found: Option<(i64, Entry)> = None;
@@ -205,27 +191,20 @@ pub fn first(
 ///
 /// # Errors
 /// As `snapshot`.
-pub fn length(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    table: Table,
-) -> Result<u64> {
-    at_one_moment(space, participant, patience, table, |_| {
-        Ok(Some(count(&space.segment, table.cell)))
+pub fn length(caller: Caller, table: Table) -> Result<u64> {
+    at_one_moment(caller, table, |_| {
+        Ok(Some(count(&caller.space.segment, table.cell)))
     })
 }
 
 /// Runs `read` beside writers until nothing changed meanwhile, at last under the locks of all shards.
 /// None from it: `still` does not hold any more.
 fn at_one_moment<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     table: Table,
     read: impl Fn(&dyn Fn() -> bool) -> Result<Option<T>>,
 ) -> Result<T> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     for _ in 0..PERSISTENCE {
         let _reading = Reading::new(segment);
         let sequence = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
@@ -249,7 +228,7 @@ fn at_one_moment<T>(
             _ => {}
         }
     }
-    space.run_as(participant, patience, |operation| -> Attempt<T> {
+    caller.run(|operation| -> Attempt<T> {
         for shard in Shard::all(table.cell) {
             operation.lock(shard.0)?;
         }

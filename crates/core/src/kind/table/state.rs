@@ -39,9 +39,8 @@ use crate::heap;
 use crate::memory::layout::{GRAIN, LINE, WORD};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, Writer};
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::{Ordering, fence};
 
 pub const SHARDS: u64 = 8;
@@ -84,12 +83,8 @@ pub type Table = Writer;
 ///
 /// # Errors
 /// `Full`.
-pub fn create(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-) -> Result<(ObjectId, u64)> {
-    cell::create(space, participant, patience, cell::TABLE, LENGTH, |_| {})
+pub fn create(caller: Caller) -> Result<(ObjectId, u64)> {
+    cell::create(caller, cell::TABLE, LENGTH, |_| {})
 }
 
 /// A shard of a table.
@@ -220,19 +215,12 @@ pub fn version(segment: &Segment, cell: u64) -> u64 {
 /// Waits until no change that began before the user's lock was taken is under way: after taking it.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
-pub fn quiesce(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    cell: u64,
-) -> Result<()> {
+/// `Interrupted` as the wait policy says; `System`.
+pub fn quiesce(caller: Caller, cell: u64) -> Result<()> {
     fence(Ordering::SeqCst); // the user's lock, then the shards': pairs with `Shard::lock`
     for shard in Shard::all(cell) {
-        if space.segment.word(shard.0).load(Ordering::SeqCst) != 0 {
-            space.run_as(participant, &mut *patience, |operation| {
-                operation.lock(shard.0).map(drop)
-            })?;
+        if caller.space.segment.word(shard.0).load(Ordering::SeqCst) != 0 {
+            caller.run(|operation| operation.lock(shard.0).map(drop))?;
         }
     }
     Ok(())

@@ -6,9 +6,8 @@ use crate::change::journal::Transfer;
 use crate::error::Result;
 use crate::memory::layout::WORD;
 use crate::memory::segment::Segment;
-use crate::process::participant::Participant;
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 /// Whole words that one record's entries change in place; all else goes by a copy.
@@ -50,18 +49,11 @@ impl Pieces {
 /// Reads bytes in place, `to` from `offset` of the payload on, never torn.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
-pub fn read_range(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    writer: Writer,
-    offset: u64,
-    to: &mut [u8],
-) -> Result<()> {
+/// `Interrupted` as the wait policy says; `System`.
+pub fn read_range(caller: Caller, writer: Writer, offset: u64, to: &mut [u8]) -> Result<()> {
     let from = payload(writer.cell) + offset;
-    under_sequence(space, participant, patience, writer, || {
-        space.segment.copy_out(from, to);
+    under_sequence(caller, writer, || {
+        caller.space.segment.copy_out(from, to);
         Ok(Read::Copied(()))
     })
 }
@@ -70,20 +62,16 @@ pub fn read_range(
 ///
 /// # Errors
 /// As `read_range`.
-pub fn read_pieces(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    writer: Writer,
-    pieces: Pieces,
-    to: &mut [u8],
-) -> Result<()> {
+pub fn read_pieces(caller: Caller, writer: Writer, pieces: Pieces, to: &mut [u8]) -> Result<()> {
     let pieces = pieces.joined();
     let from = payload(writer.cell) + pieces.offset;
-    under_sequence(space, participant, patience, writer, || {
+    under_sequence(caller, writer, || {
         let parts = to.chunks_exact_mut(pieces.length.max(1) as usize);
         for (part, index) in parts.zip(0..pieces.count) {
-            space.segment.copy_out(from + index * pieces.stride, part);
+            caller
+                .space
+                .segment
+                .copy_out(from + index * pieces.stride, part);
         }
         Ok(Read::Copied(()))
     })
@@ -95,19 +83,18 @@ pub fn read_pieces(
 /// # Errors
 /// As `read_range`.
 pub fn read_to_zero(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     writer: Writer,
     (width, length): (usize, usize),
 ) -> Result<Vec<u8>> {
     let from = payload(writer.cell);
-    under_sequence(space, participant, patience, writer, || {
+    under_sequence(caller, writer, || {
         let mut bytes = Vec::new();
         while bytes.len() < length {
             let known = bytes.len();
             bytes.resize((2 * known).max(AT_FIRST).min(length), 0);
-            space
+            caller
+                .space
                 .segment
                 .copy_out(from + known as u64, &mut bytes[known..]);
             let mut elements = bytes[known..].chunks_exact(width);
@@ -144,15 +131,13 @@ pub fn touch(segment: &Segment, cell: u64) {
 /// # Crash
 /// One record: its entries, or a copy from a block that stays ours meanwhile.
 pub fn write_pieces(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     writer: Writer,
     pieces: Pieces,
     from: &[u8],
     expected: Option<&[u8]>,
 ) -> Result<bool> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let start = payload(writer.cell);
     let Pieces {
         offset,
@@ -171,7 +156,7 @@ pub fn write_pieces(
         // The same place in its word as there, so that whole words are copied.
         let lead = if count == 1 { offset % WORD } else { 0 };
         let room = (lead + from.len() as u64).max(WORD);
-        let block = Unfinished::allocate(space, participant, patience, room, KIND)?;
+        let block = Unfinished::allocate(caller, room, KIND)?;
         segment.copy_in(block.payload() + lead, from);
         Some((block, lead))
     };
@@ -179,7 +164,7 @@ pub fn write_pieces(
         guarded: true,
         ..writer
     };
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         guard(operation, exclusive)?;
         if expected.is_some_and(|expected| !segment.reads(start, expected)) {
             return Ok(false);

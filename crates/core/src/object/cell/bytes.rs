@@ -3,21 +3,14 @@
 use super::array::{Pieces, read_range, write_pieces};
 use super::head::Writer;
 use crate::error::Result;
-use crate::process::participant::Participant;
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 
 /// Reads bytes in place, never torn.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
-pub fn read_bytes(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    writer: Writer,
-    to: &mut [u8],
-) -> Result<()> {
-    read_range(space, participant, patience, writer, 0, to)
+/// `Interrupted` as the wait policy says; `System`.
+pub fn read_bytes(caller: Caller, writer: Writer, to: &mut [u8]) -> Result<()> {
+    read_range(caller, writer, 0, to)
 }
 
 /// Writes bytes in place, `from` the start of the payload plus `offset`: all of them or none,
@@ -29,14 +22,12 @@ pub fn read_bytes(
 /// # Crash
 /// As `write_pieces`.
 pub fn write_bytes(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     writer: Writer,
     offset: u64,
     from: &[u8],
     expected: Option<&[u8]>,
 ) -> Result<bool> {
     let pieces = Pieces::range(offset, from.len() as u64);
-    write_pieces(space, participant, patience, writer, pieces, from, expected)
+    write_pieces(caller, writer, pieces, from, expected)
 }

@@ -21,8 +21,8 @@ use crate::memory::segment::Segment;
 use crate::object::directory;
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 /// The kind of object that the directory lists for all cells.
@@ -112,14 +112,12 @@ pub const fn least(kind: u64) -> u64 {
 /// # Errors
 /// `Full`.
 pub fn create(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     kind: u64,
     length: u64,
     fill: impl FnOnce(u64),
 ) -> Result<(ObjectId, u64)> {
-    create_with(space, participant, patience, kind, length, fill, &[])
+    create_with(caller, kind, length, fill, &[])
 }
 
 /// As `create`; the same record ends our ownership of `parts`, blocks that `fill` linked.
@@ -127,24 +125,15 @@ pub fn create(
 /// # Errors
 /// `Full`.
 pub fn create_with(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     kind: u64,
     length: u64,
     fill: impl FnOnce(u64),
     parts: &[&Unfinished],
 ) -> Result<(ObjectId, u64)> {
-    let root = unlisted(
-        Purpose::Store,
-        space,
-        participant,
-        &mut *patience,
-        kind,
-        length,
-    )?;
+    let root = unlisted(Purpose::Store, caller, kind, length)?;
     fill(root.payload());
-    directory::create(space, participant, patience, &root, parts, KIND)
+    directory::create(caller, &root, parts, KIND)
 }
 
 /// The block of a cell of `kind` with `length` bytes in place, all zero, that no object names.
@@ -153,17 +142,15 @@ pub fn create_with(
 /// `Full`.
 pub fn unlisted<'a>(
     purpose: Purpose,
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
+    caller: Caller<'a, '_>,
     kind: u64,
     length: u64,
 ) -> Result<Unfinished<'a>> {
     let room = room(length)?;
-    let root = Unfinished::allocate_for(purpose, space, participant, patience, room, KIND)?;
+    let root = Unfinished::allocate_for(purpose, caller, room, KIND)?;
     let base = root.payload();
-    space.segment.zero(base, room);
-    let shape = space.segment.word(base + SHAPE);
+    caller.space.segment.zero(base, room);
+    let shape = caller.space.segment.word(base + SHAPE);
     shape.store(length << 8 | kind, Ordering::Relaxed);
     Ok(root)
 }

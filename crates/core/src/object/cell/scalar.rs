@@ -6,24 +6,18 @@ use crate::change::wait;
 use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::{Ordering, compiler_fence};
 
 /// Changes a cell by one store that `change` makes, and tells the waiters.
 ///
 /// # Errors
-/// `Interrupted` as `patience` says; `System`.
+/// `Interrupted` as the wait policy says; `System`.
 ///
 /// # Crash
 /// The store commits; the wake owed is written before it.
-pub fn change<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    writer: Writer,
-    mut change: impl FnMut() -> T,
-) -> Result<T> {
-    space.run_as(participant, patience, |operation| {
+pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) -> Result<T> {
+    caller.run(|operation| {
         guard(operation, writer)?;
         operation.owe(writer.cell + EVENT);
         let mut result = None;

@@ -4,15 +4,14 @@ use super::head::{SEQUENCE, Writer, guard};
 use crate::change::lock::Waiter;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
-use crate::process::participant::Participant;
+use crate::space::Caller;
 use crate::space::reading::Reading;
-use crate::space::{Patience, Space};
 use crate::sync::{Ordering, fence, relax};
 use std::time::Duration;
 
 /// Failed attempts to read under the sequence before the reader takes the lock.
 const PERSISTENCE: u32 = 1000;
-/// The same where the sequence stays odd: of these, each is a stand at the lock. Damage may leave
+/// The same where the sequence stays odd: of these, each is a wait for the lock. Damage may leave
 /// it odd with nobody at work, and then there is nothing to wait for.
 const STANDS: u32 = 20;
 const A_LOOK: Duration = Duration::from_millis(1);
@@ -30,9 +29,7 @@ pub enum Read<T> {
 /// Runs `read` until the cell's sequence did not change meanwhile; after many losses, under the
 /// cell's lock.
 pub(super) fn under_sequence<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     writer: Writer,
     read: impl FnMut() -> Result<Read<T>>,
 ) -> Result<T> {
@@ -42,20 +39,18 @@ pub(super) fn under_sequence<T>(
     };
     let places = (writer.cell, writer.cell + SEQUENCE);
     let lock = |operation: &mut Operation| guard(operation, exclusive);
-    read_under(space, participant, patience, places, lock, read)
+    read_under(caller, places, lock, read)
 }
 
 /// Runs `read` until the sequence did not change meanwhile; after many losses, under the lock that
-/// `take` takes. `places` are that lock's word, to stand at, and the sequence's.
+/// `take` takes. `places` are that lock's word, to wait for, and the sequence's.
 pub fn read_under<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     places: (u64, u64),
     take: impl Fn(&mut Operation) -> Attempt<()>,
     mut read: impl FnMut() -> Result<Read<T>>,
 ) -> Result<T> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let sequence = segment.word(places.1);
     let mut stands = 0;
     for turn in 0..PERSISTENCE {
@@ -75,10 +70,10 @@ pub fn read_under<T>(
         } else if turn > 100 {
             drop(reading); // whoever waits reads nothing
             // Odd for long: ask after the writer, who may be dead.
-            patience(&mut |limit: Duration| {
+            (caller.wait)(&mut |limit: Duration| {
                 // A new one each time: who only reads takes no lock that is kept for it.
                 let mut waiter = Waiter::new(segment, places.0);
-                space.stand_slice(&mut waiter, limit.min(A_LOOK))
+                caller.space.wait_slice(&mut waiter, limit.min(A_LOOK))
             })?;
             stands += 1;
             if stands == STANDS {
@@ -87,7 +82,7 @@ pub fn read_under<T>(
         }
         relax();
     }
-    space.run_as(participant, patience, |operation| {
+    caller.run(|operation| {
         take(operation)?;
         match read()? {
             Read::Copied(value) | Read::Pinned(value) => Ok(value),

@@ -11,7 +11,7 @@ use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
 use crate::space::pin::{self, Pin};
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space, doom};
+use crate::space::{Caller, Space, doom};
 use crate::sync::Ordering;
 
 /// A stored word's low bits; what the rest means is the codec's affair. 0: the offset of a block.
@@ -41,21 +41,15 @@ pub enum Fresh<'a> {
 ///
 /// # Errors
 /// `Full`.
-pub fn prepare<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    kind: u8,
-    parts: &[&[u8]],
-) -> Result<Fresh<'a>> {
+pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<Fresh<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let room = length.max(WORD);
-    let fresh = Unfinished::allocate(space, participant, patience, room, u64::from(kind))?;
-    let shape = space.segment.word(fresh.block() + block::SHAPE);
+    let fresh = Unfinished::allocate(caller, room, u64::from(kind))?;
+    let shape = caller.space.segment.word(fresh.block() + block::SHAPE);
     shape.store(length | u64::from(kind) << 56, Ordering::Relaxed);
     let mut at = fresh.payload();
     for part in parts {
-        space.segment.copy_in(at, part);
+        caller.space.segment.copy_in(at, part);
         at += part.len() as u64;
     }
     Ok(Fresh::Block(fresh))
@@ -102,18 +96,13 @@ pub enum Found<'a> {
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`, `System`.
-pub fn find<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    writer: Writer,
-) -> Result<(Found<'a>, Token)> {
-    let segment = &space.segment;
+pub fn find<'a>(caller: Caller<'a, '_>, writer: Writer) -> Result<(Found<'a>, Token)> {
+    let segment = &caller.space.segment;
     let (data, sequence) = (
         segment.word(writer.cell + DATA),
         segment.word(writer.cell + SEQUENCE),
     );
-    under_sequence(space, participant, patience, writer, || {
+    under_sequence(caller, writer, || {
         let before = sequence.load(Ordering::Acquire);
         let word = data.load(Ordering::Acquire);
         let token = Token {
@@ -125,7 +114,7 @@ pub fn find<'a>(
         }
         let still =
             || data.load(Ordering::SeqCst) == word && sequence.load(Ordering::SeqCst) == before;
-        if let Some(pinned) = pinned(space, participant, word, still)? {
+        if let Some(pinned) = pinned(caller.space, caller.participant, word, still)? {
             return Ok(Read::Pinned((Found::Pinned(pinned), token)));
         }
         let (kind, length, payload) = shape_of(segment, word)?;
@@ -181,13 +170,8 @@ pub fn pinned<'a>(
 ///
 /// # Errors
 /// As `find`.
-pub fn load(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    writer: Writer,
-) -> Result<(Stored, Token)> {
-    let (found, token) = find(space, participant, patience, writer)?;
+pub fn load(caller: Caller, writer: Writer) -> Result<(Stored, Token)> {
+    let (found, token) = find(caller, writer)?;
     let stored = match found {
         Found::Copied(stored) => stored,
         Found::Pinned(pinned) => {
@@ -208,21 +192,19 @@ pub fn load(
 /// # Crash
 /// One record links the new block and unlinks the old one; or, word for word, one store.
 pub fn store(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     writer: Writer,
     fresh: &Fresh,
     expected: Option<Token>,
 ) -> Result<bool> {
-    let segment = &space.segment;
+    let segment = &caller.space.segment;
     let data = writer.cell + DATA;
     let exclusive = Writer {
         guarded: true,
         ..writer
     };
     let mut left = false;
-    let stored = space.run_as(participant, &mut *patience, |operation| {
+    let stored = caller.run(|operation| {
         guard(operation, exclusive)?;
         let old = operation.read(data);
         let now = Token {
@@ -264,8 +246,8 @@ pub fn store(
         Ok(true)
     })?;
     if left {
-        doom::crumble(space, participant, &mut *patience)?;
-        pin::sweep(space, participant, patience)?;
+        doom::crumble(caller)?;
+        pin::sweep(caller)?;
     }
     Ok(stored)
 }

@@ -5,10 +5,9 @@ use super::row::{KIND, Missing, REFERENCES, ROOT, place, with_tables};
 use crate::error::Result;
 use crate::memory::layout::{self, OBJECT_ROW, superblock};
 use crate::object::rows::{self, Place};
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
+use crate::space::Caller;
 use crate::space::unfinished::Unfinished;
-use crate::space::{Patience, Space};
 use crate::sync::Ordering;
 
 /// Makes an object of a filled root block, and of `parts` that it links, held by this process. Returns the object and the
@@ -20,21 +19,20 @@ use crate::sync::Ordering;
 /// # Crash
 /// One record: the block is unfinished before it, and a member's after it.
 pub fn create(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     root: &Unfinished,
     parts: &[&Unfinished],
     kind: u64,
 ) -> Result<(ObjectId, u64)> {
+    let space = caller.space;
     let segment = &space.segment;
     let block = root.block();
     let serial = segment
         .word(block + layout::block::SERIAL)
         .load(Ordering::Relaxed);
-    space.settle_up(&mut *patience)?;
+    space.settle_up(caller.wait)?;
     let member_row = space.roster.reserve();
-    let made = with_tables(space, participant, patience, |operation| {
+    let made = with_tables(caller, |operation| {
         let free = operation.read(superblock::FREE_OBJECT);
         let row = if free == 0 {
             operation.read(superblock::NEXT_OBJECT)
@@ -42,7 +40,12 @@ pub fn create(
             free - 1
         };
         let at = place!(segment, superblock::OBJECTS, row, OBJECT_ROW);
-        let member = place!(segment, members(participant.me), member_row, MEMBER_ROW);
+        let member = place!(
+            segment,
+            members(caller.participant.me),
+            member_row,
+            MEMBER_ROW
+        );
         if free == 0 {
             operation.write(superblock::NEXT_OBJECT, row + 1);
         } else {

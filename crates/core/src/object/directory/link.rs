@@ -4,9 +4,8 @@ use super::member::add_member;
 use super::row::{REFERENCES, living, unreference};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
-use crate::space::{Patience, Space};
+use crate::space::{Caller, Space};
 
 /// Writes the entry that counts one more reference; the directory lock is held.
 ///
@@ -40,15 +39,11 @@ pub(crate) fn unlink(space: &Space, operation: &mut Operation, object: ObjectId)
 ///
 /// # Errors
 /// `Full`, with nothing changed; `Interrupted`, `System`.
-pub fn join(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    object: ObjectId,
-) -> Result<Option<u64>> {
-    space.settle_up(&mut *patience)?;
+pub fn join(caller: Caller, object: ObjectId) -> Result<Option<u64>> {
+    let space = caller.space;
+    space.settle_up(caller.wait)?;
     let row = space.roster.reserve();
-    match add_member(space, participant, patience, row, object) {
+    match add_member(caller, row, object) {
         Ok(true) => {
             space.roster.hold(row, object);
             Ok(Some(row))

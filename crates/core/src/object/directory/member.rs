@@ -7,7 +7,7 @@ use crate::memory::layout::{self, WORD, slot};
 use crate::object::rows::{self, Place};
 use crate::process::participant::{Me, Participant};
 use crate::process::roster::ObjectId;
-use crate::space::{Job, Patience, Space, doom, pin};
+use crate::space::{Caller, Job, Space, doom, pin};
 use crate::sync::Ordering;
 use std::collections::HashMap;
 
@@ -47,26 +47,24 @@ pub fn let_go(space: &Space, participant: &Participant, member_row: u64) {
 /// As `let_go`, by who can wait.
 ///
 /// # Errors
-/// `Interrupted` and `TimedOut` as `patience` says: it is done later.
-pub fn leave(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    member_row: u64,
-) -> Result<()> {
+/// `Interrupted` and `TimedOut` as the wait policy says: it is done later.
+pub fn leave(caller: Caller, member_row: u64) -> Result<()> {
+    let Caller {
+        space, participant, ..
+    } = caller;
     space.roster.retire(member_row);
     let numbers = [member_row, 0, 0, 0, 0, 0];
     if space.hold_back(participant, &LEAVE, numbers) {
         return Ok(());
     }
-    let mut done = space.catch_up(&mut *patience);
+    let mut done = space.catch_up(caller.wait);
     if done.is_ok() && space.is_behind() {
         // Another thread is at what comes before this.
         space.defer(participant, &LEAVE, numbers);
         return Ok(());
     }
     if done.is_ok() {
-        done = (LEAVE.run)(space, participant, patience, &numbers);
+        done = (LEAVE.run)(caller, &numbers);
     }
     if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
         space.defer(participant, &LEAVE, numbers);
@@ -76,23 +74,24 @@ pub fn leave(
 
 /// Of a retired row.
 static LEAVE: Job = Job {
-    run: |space, participant, patience, &[member_row, ..]| {
-        with_tables(space, participant, &mut *patience, |operation| {
+    run: |caller, &[member_row, ..]| {
+        with_tables(caller, |operation| {
             let member = place!(
-                &space.segment,
-                members(participant.me),
+                &caller.space.segment,
+                members(caller.participant.me),
                 member_row,
                 MEMBER_ROW
             );
-            drop_member(space, operation, member)?;
+            drop_member(caller.space, operation, member)?;
             operation.commit();
             Ok(Ok(()))
         })?;
-        space.roster.release(member_row);
-        let swept = doom::crumble(space, participant, &mut *patience)
-            .and_then(|()| pin::sweep(space, participant, patience));
+        caller.space.roster.release(member_row);
+        let swept = doom::crumble(caller).and_then(|()| pin::sweep(caller));
         match swept {
-            Err(Error::Interrupted | Error::TimedOut) => space.sweep_later(participant),
+            Err(Error::Interrupted | Error::TimedOut) => {
+                caller.space.sweep_later(caller.participant)
+            }
             swept => swept?,
         }
         Ok(())
@@ -119,14 +118,10 @@ pub(crate) fn drop_member(space: &Space, operation: &mut Operation, member: u64)
 ///
 /// # Crash
 /// The rows already written go back when `participant`'s slot is drained.
-pub fn copy_members(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-) -> Result<Vec<u64>> {
+pub fn copy_members(caller: Caller) -> Result<Vec<u64>> {
     let mut lost = Vec::new();
-    for (row, object) in space.roster.all() {
-        if !add_member(space, participant, patience, row, object)? {
+    for (row, object) in caller.space.roster.all() {
+        if !add_member(caller, row, object)? {
             lost.push(row);
         }
     }
@@ -134,18 +129,17 @@ pub fn copy_members(
 }
 
 /// Takes a membership in an empty row of ours; false if the object is gone.
-pub(super) fn add_member(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    row: u64,
-    object: ObjectId,
-) -> Result<bool> {
-    with_tables(space, participant, patience, |operation| {
+pub(super) fn add_member(caller: Caller, row: u64, object: ObjectId) -> Result<bool> {
+    with_tables(caller, |operation| {
         let Ok(at) = living(operation, object) else {
             return Ok(Ok(false));
         };
-        let member = place!(&space.segment, members(participant.me), row, MEMBER_ROW);
+        let member = place!(
+            &caller.space.segment,
+            members(caller.participant.me),
+            row,
+            MEMBER_ROW
+        );
         let references = operation.read(at + REFERENCES);
         operation.write(at + REFERENCES, references.wrapping_add(1));
         operation.write(member, object.row + 1);
@@ -162,13 +156,14 @@ pub(super) fn add_member(
 ///
 /// # Crash
 /// Each row is a record of its own.
-pub fn settle_members(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
+pub fn settle_members(caller: Caller) -> Result<()> {
+    let space = caller.space;
     let segment = &space.segment;
     let held: HashMap<u64, ObjectId> = space.roster.all().into_iter().collect();
-    for (row, at) in rows::each(segment, members(participant.me), MEMBER_ROW)? {
+    for (row, at) in rows::each(segment, members(caller.participant.me), MEMBER_ROW)? {
         let named = segment.word(at).load(Ordering::Relaxed);
         if named != 0 && held.get(&row).is_none_or(|object| object.row + 1 != named) {
-            with_tables(space, participant, patience, |operation| {
+            with_tables(caller, |operation| {
                 drop_member(space, operation, at)?;
                 operation.commit();
                 Ok(Ok(()))
@@ -176,9 +171,7 @@ pub fn settle_members(space: &Space, participant: &Participant, patience: Patien
         }
     }
     for (row, object) in held {
-        if !is_member(space, participant, row, object)
-            && !add_member(space, participant, patience, row, object)?
-        {
+        if !is_member(space, caller.participant, row, object) && !add_member(caller, row, object)? {
             space.roster.forget(row);
         }
     }

@@ -12,12 +12,11 @@ use super::row::{Missing, NAME, REFERENCES, living, object_at, place, unreferenc
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, OBJECT_ROW, WORD, block, kind, superblock};
-use crate::space::{Patience, Space, doom};
+use crate::space::{Caller, doom};
 
 use crate::change::operation::Operation;
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
 use crate::space::unfinished::Unfinished;
@@ -79,17 +78,11 @@ impl Text {
 }
 
 /// Puts a name and a description into a block, with nothing held.
-fn write<'a>(
-    space: &'a Space,
-    participant: &'a Participant,
-    patience: Patience,
-    name: &[u8],
-    description: &[u8],
-) -> Result<Unfinished<'a>> {
+fn write<'a>(caller: Caller<'a, '_>, name: &[u8], description: &[u8]) -> Result<Unfinished<'a>> {
     let (first, second) = (name.len() as u64, description.len() as u64);
     let length = TEXT + layout::align_up(first, WORD) + layout::align_up(second, WORD);
-    let block = Unfinished::allocate(space, participant, patience, length, kind::PLAIN)?;
-    let (segment, payload) = (&space.segment, block.payload());
+    let block = Unfinished::allocate(caller, length, kind::PLAIN)?;
+    let (segment, payload) = (&caller.space.segment, block.payload());
     let set = |offset, value| {
         let word = segment.word(payload + offset);
         word.store(value, Ordering::Relaxed);
@@ -159,13 +152,8 @@ fn leads_to(operation: &Operation, at: u64, text: Text) -> Result<Named> {
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`.
-pub fn lookup(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    name: &str,
-) -> Result<Option<Named>> {
-    with_tables(space, participant, patience, |operation| {
+pub fn lookup(caller: Caller, name: &str) -> Result<Option<Named>> {
+    with_tables(caller, |operation| {
         let found = search(operation, name.as_bytes())?;
         let found = found.map(|found| leads_to(operation, found.at, found.text));
         Ok(Ok(found.transpose()?))
@@ -190,9 +178,7 @@ fn take_reference(operation: &mut Operation, object: ObjectId) -> Attempt<u64> {
 /// maker's until then, and goes with it. The same record makes one bucket more, if one is due, and
 /// those who wait for names are told, by whoever recovers us if need be.
 pub fn bind(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     name: &str,
     description: &[u8],
     object: ObjectId,
@@ -206,17 +192,11 @@ pub fn bind(
             description.len()
         )));
     }
-    let block = write(
-        space,
-        participant,
-        &mut *patience,
-        name.as_bytes(),
-        description,
-    )?;
+    let block = write(caller, name.as_bytes(), description)?;
     let (name, mut is_crowded) = (name.as_bytes(), false);
     loop {
         let mut lacks_buckets = false;
-        let given = with_tables(space, participant, &mut *patience, |operation| {
+        let given = with_tables(caller, |operation| {
             if search(operation, name)?.is_some() {
                 return Ok(Ok(false));
             }
@@ -292,13 +272,8 @@ fn give(
 ///
 /// # Crash
 /// One record: the name is there with its object, or gone.
-pub fn unbind(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    name: &str,
-) -> Result<bool> {
-    let gone = with_tables(space, participant, &mut *patience, |operation| {
+pub fn unbind(caller: Caller, name: &str) -> Result<bool> {
+    let gone = with_tables(caller, |operation| {
         let Some(found) = search(operation, name.as_bytes())? else {
             return Ok(Ok(false));
         };
@@ -313,7 +288,7 @@ pub fn unbind(
         }
         for word in [at + OBJECT, at + COMPANION] {
             if let Some(row) = operation.read(word).checked_sub(1) {
-                unreference(space, operation, row)?;
+                unreference(caller.space, operation, row)?;
             }
             operation.write(word, 0);
         }
@@ -328,7 +303,7 @@ pub fn unbind(
         operation.commit();
         Ok(Ok(true))
     })?;
-    doom::crumble(space, participant, patience)?;
+    doom::crumble(caller)?;
     Ok(gone)
 }
 
@@ -353,8 +328,8 @@ fn spelled(name: Vec<u8>) -> Result<String> {
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`.
-pub fn names(space: &Space, participant: &Participant, patience: Patience) -> Result<Vec<Entry>> {
-    with_tables(space, participant, patience, |operation| {
+pub fn names(caller: Caller) -> Result<Vec<Entry>> {
+    with_tables(caller, |operation| {
         let mut entries = Vec::new();
         for (_, at) in rows::each(operation.segment, superblock::NAMES, NAME_ROW)? {
             if operation.read(at) != 0 {
@@ -372,13 +347,8 @@ pub fn names(space: &Space, participant: &Participant, patience: Patience) -> Re
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`.
-pub fn name_of(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    object: ObjectId,
-) -> Result<Option<String>> {
-    let entry = entry_of(space, participant, patience, object)?;
+pub fn name_of(caller: Caller, object: ObjectId) -> Result<Option<String>> {
+    let entry = entry_of(caller, object)?;
     Ok(entry.map(|entry| entry.name))
 }
 
@@ -386,13 +356,8 @@ pub fn name_of(
 ///
 /// # Errors
 /// As `name_of`.
-pub fn entry_of(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    object: ObjectId,
-) -> Result<Option<Entry>> {
-    with_tables(space, participant, patience, |operation| {
+pub fn entry_of(caller: Caller, object: ObjectId) -> Result<Option<Entry>> {
+    with_tables(caller, |operation| {
         let Ok(at) = living(operation, object) else {
             return Ok(Ok(None));
         };

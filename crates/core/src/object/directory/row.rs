@@ -30,9 +30,8 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
-use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
-use crate::space::{Patience, Space};
+use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 pub(super) use place;
 
@@ -63,30 +62,21 @@ pub(super) struct Missing {
 /// Carries out an operation on the tables, extending them as it asks, behind what this process has
 /// put off.
 pub(super) fn with_tables<T>(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
+    caller: Caller,
     mut body: impl FnMut(&mut Operation) -> Attempt<std::result::Result<T, Missing>>,
 ) -> Result<T> {
-    if space.is_behind() {
-        space.catch_up(&mut *patience)?;
+    if caller.space.is_behind() {
+        caller.space.catch_up(caller.wait)?;
     }
     loop {
-        let done = space.run_as(participant, patience, |operation| {
+        let done = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             body(operation)
         })?;
         match done {
             Ok(value) => return Ok(value),
             Err(missing) => {
-                rows::extend(
-                    space,
-                    participant,
-                    patience,
-                    missing.head,
-                    missing.part,
-                    missing.size,
-                )?;
+                rows::extend(caller, missing.head, missing.part, missing.size)?;
             }
         }
     }

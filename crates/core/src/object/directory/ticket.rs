@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::memory::layout::{self, superblock};
 use crate::object::rows::{self, Place};
 use crate::os;
-use crate::process::participant::{Participant, State};
+use crate::process::participant::State;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
-use crate::space::{Patience, Space};
+use crate::space::Caller;
 use crate::sync::Ordering;
 
 pub const TICKET_ROW: u64 = 32;
@@ -40,18 +40,13 @@ impl Ticket {
 ///
 /// # Errors
 /// `NotFound` if the object is gone; `Full`.
-pub fn send(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    object: ObjectId,
-) -> Result<Ticket> {
-    let segment = &space.segment;
+pub fn send(caller: Caller, object: ObjectId) -> Result<Ticket> {
+    let segment = &caller.space.segment;
     let id = segment
         .word(superblock::NEXT_TICKET_ID)
         .fetch_add(1, Ordering::Relaxed)
         .wrapping_add(1);
-    with_tables(space, participant, patience, |operation| {
+    with_tables(caller, |operation| {
         let at = living(operation, object)?;
         let free = operation.read(superblock::FREE_TICKET);
         let row = if free == 0 {
@@ -66,7 +61,7 @@ pub fn send(
             let next = operation.read(ticket + TICKET_OBJECT);
             operation.write(superblock::FREE_TICKET, next);
         }
-        let me = participant.me;
+        let me = caller.participant.me;
         operation.write(ticket, id);
         operation.write(ticket + TICKET_OBJECT, object.row + 1);
         operation.write(ticket + SENDER, u64::from(me.generation) << 32 | me.slot);
@@ -95,19 +90,19 @@ fn close(operation: &mut Operation, row: u64, ticket: u64) {
 ///
 /// # Errors
 /// `NotFound` if the object is gone; `Full`.
-pub fn receive(
-    space: &Space,
-    participant: &Participant,
-    patience: Patience,
-    object: ObjectId,
-    ticket: Ticket,
-) -> Result<u64> {
+pub fn receive(caller: Caller, object: ObjectId, ticket: Ticket) -> Result<u64> {
+    let space = caller.space;
     let segment = &space.segment;
-    space.settle_up(&mut *patience)?;
+    space.settle_up(caller.wait)?;
     let member_row = space.roster.reserve();
-    let made = with_tables(space, participant, patience, |operation| {
+    let made = with_tables(caller, |operation| {
         let at = living(operation, object)?;
-        let member = place!(segment, members(participant.me), member_row, MEMBER_ROW);
+        let member = place!(
+            segment,
+            members(caller.participant.me),
+            member_row,
+            MEMBER_ROW
+        );
         let open = match rows::place(segment, superblock::TICKETS, ticket.row, TICKET_ROW)? {
             Place::At(place) if ticket != Ticket::NONE && operation.read(place) == ticket.id => {
                 Some(place)
@@ -131,8 +126,8 @@ pub fn receive(
 ///
 /// # Errors
 /// `Interrupted`, `Corrupt`.
-pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> Result<()> {
-    let segment = &space.segment;
+pub fn expire(caller: Caller) -> Result<()> {
+    let segment = &caller.space.segment;
     if segment
         .word(superblock::OPEN_TICKETS)
         .load(Ordering::Relaxed)
@@ -150,7 +145,7 @@ pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> R
         if read(0) == 0 || lives(read(SENDER)) {
             continue; // a look without the lock; what it finds is looked at again
         }
-        with_tables(space, participant, patience, |operation| {
+        with_tables(caller, |operation| {
             let deadline = operation.read(ticket + DEADLINE);
             if operation.read(ticket) == 0 || lives(operation.read(ticket + SENDER)) {
                 return Ok(Ok(()));
@@ -163,7 +158,7 @@ pub fn expire(space: &Space, participant: &Participant, patience: Patience) -> R
                 if planted(Bug::TicketInTwo) {
                     operation.commit();
                 }
-                unreference(space, operation, object.wrapping_sub(1))?;
+                unreference(caller.space, operation, object.wrapping_sub(1))?;
             }
             operation.commit();
             Ok(Ok(()))

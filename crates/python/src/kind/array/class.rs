@@ -156,8 +156,8 @@ impl RawArray {
     fn _touch(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), This::of(slf));
         let (participant, space) = (this.handle.open(py)?, this.handle.space);
-        this.handle.waiting(py, |patience| {
-            cell::change(space, &participant, patience, this.writer(), || {
+        participant.waiting(py, |caller| {
+            cell::change(caller, this.writer(), || {
                 if this.guarded {
                     cell::touch(&space.segment, this.handle.cell);
                 }

@@ -145,8 +145,8 @@ fn encode(this: Elements<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
 fn store(this: Elements<'_>, py: Python<'_>, at: u64, bits: u64) -> PyResult<()> {
     let participant = this.handle.open(py)?;
     let space = this.handle.space;
-    this.handle.waiting(py, |patience| {
-        cell::change(space, &participant, patience, this.writer(), || {
+    participant.waiting(py, |caller| {
+        cell::change(caller, this.writer(), || {
             format::store(&space.segment, at, this.width, bits);
             if this.guarded {
                 cell::touch(&space.segment, this.handle.cell);
@@ -157,9 +157,8 @@ fn store(this: Elements<'_>, py: Python<'_>, at: u64, bits: u64) -> PyResult<()>
 
 fn read_range(this: Elements<'_>, py: Python<'_>, offset: u64, bytes: &mut [u8]) -> PyResult<()> {
     let participant = this.handle.open(py)?;
-    this.handle.copying(py, bytes.len() as u64, |patience| {
-        let space = this.handle.space;
-        cell::read_range(space, &participant, patience, this.writer(), offset, bytes)
+    participant.copying(py, bytes.len() as u64, |caller| {
+        cell::read_range(caller, this.writer(), offset, bytes)
     })
 }
 
@@ -170,9 +169,8 @@ fn read_pieces(
     bytes: &mut [u8],
 ) -> PyResult<()> {
     let participant = this.handle.open(py)?;
-    this.handle.copying(py, bytes.len() as u64, |patience| {
-        let space = this.handle.space;
-        cell::read_pieces(space, &participant, patience, this.writer(), pieces, bytes)
+    participant.copying(py, bytes.len() as u64, |caller| {
+        cell::read_pieces(caller, this.writer(), pieces, bytes)
     })
 }
 
@@ -182,11 +180,9 @@ fn read_pieces(
 /// Those of the handle.
 pub fn text<'py>(this: Elements<'_>, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
     let participant = this.handle.open(py)?;
-    let (space, writer) = (this.handle.space, this.writer());
+    let writer = this.writer();
     let size = (usize::from(this.width.max(1)), this.bytes() as usize);
-    let bytes = this.handle.waiting(py, |patience| {
-        cell::read_to_zero(space, &participant, patience, writer, size)
-    })?;
+    let bytes = participant.waiting(py, |caller| cell::read_to_zero(caller, writer, size))?;
     match this.format {
         Format::Wide => joined(this, py, bytes.chunks_exact(size.0)),
         _ => Ok(PyBytes::new(py, &bytes).into_any()),
@@ -257,10 +253,10 @@ pub fn write(
         count,
         stride,
     };
-    this.handle
-        .copying(py, data.len() as u64, |patience| {
-            let (space, writer) = (this.handle.space, this.writer());
-            cell::write_pieces(space, &participant, patience, writer, pieces, data, None)
+    participant
+        .copying(py, data.len() as u64, |caller| {
+            let writer = this.writer();
+            cell::write_pieces(caller, writer, pieces, data, None)
         })
         .map(drop)
 }

@@ -235,10 +235,10 @@ impl Dict {
     fn move_to_end(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>, last: Truth) -> PyResult<()> {
         let moved = opened(slf.as_super(), |this| {
             with_known_key(key, |identity| {
-                this.open.handle.waiting(slf.py(), |patience| {
-                    let (participant, key) = (this.open.participant, &identity.key);
+                this.open.waiting(slf.py(), |caller| {
+                    let key = &identity.key;
                     let end = end(last.0);
-                    table::move_to_end(this.space, participant, patience, this.table, key, end)
+                    table::move_to_end(caller, this.table, key, end)
                 })
             })
         })?;

@@ -13,11 +13,9 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
     if !object::acquire(py, handle, deadline)? {
         return Ok(false);
     }
-    let quiet = handle.open(py).and_then(|open| {
-        handle.waiting(py, |patience| {
-            table::quiesce(handle.space, &open, patience, handle.cell)
-        })
-    });
+    let quiet = handle
+        .open(py)
+        .and_then(|open| open.waiting(py, |caller| table::quiesce(caller, handle.cell)));
     if let Err(error) = quiet {
         let _ = release(py, handle);
         return Err(error);

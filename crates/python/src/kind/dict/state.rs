@@ -44,9 +44,9 @@ impl Opened<'_> {
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
         let participant = self.open.participant;
         let read = |buffer: &mut Vec<u8>| {
-            let (found, token) = self.open.handle.waiting(py, |patience| {
-                table::find(self.space, participant, patience, self.table, key, buffer)
-            })?;
+            let (found, token) = self
+                .open
+                .waiting(py, |caller| table::find(caller, self.table, key, buffer))?;
             let Some(found) = found else {
                 return Ok(Some((None, token)));
             };
@@ -91,27 +91,27 @@ impl Opened<'_> {
         if done {
             return Ok(true);
         }
-        with_fresh(py, self.open, encoded, |patience, value| {
+        with_fresh(py, self.open, encoded, |caller, value| {
             let item = Item {
                 key,
                 original,
                 value,
             };
-            table::store(space, participant, patience, table, &item, when)
+            table::store(caller, table, &item, when)
         })
     }
 
     pub fn contains(self, py: Python<'_>, identity: &Identity) -> PyResult<bool> {
-        self.open.handle.waiting(py, |patience| {
-            let (participant, key) = (self.open.participant, &identity.key);
-            table::contains(self.space, participant, patience, self.table, key)
+        self.open.waiting(py, |caller| {
+            let key = &identity.key;
+            table::contains(caller, self.table, key)
         })
     }
 
     pub fn remove(self, py: Python<'_>, identity: &Identity, when: When) -> PyResult<bool> {
-        self.open.handle.waiting(py, |patience| {
-            let (participant, key) = (self.open.participant, &identity.key);
-            table::remove(self.space, participant, patience, self.table, key, when)
+        self.open.waiting(py, |caller| {
+            let key = &identity.key;
+            table::remove(caller, self.table, key, when)
         })
     }
 
@@ -208,24 +208,16 @@ impl Opened<'_> {
 
     /// The entry at an end, and what `is_left` then takes.
     pub fn first(self, py: Python<'_>, want: Want, end: End) -> PyResult<(Pairs, (i64, i64))> {
-        let (pairs, newest) = self.open.handle.waiting(py, |patience| {
-            let participant = self.open.participant;
-            table::first(self.space, participant, patience, self.table, want, end)
-        })?;
+        let (pairs, newest) = self
+            .open
+            .waiting(py, |caller| table::first(caller, self.table, want, end))?;
         let stamp = pairs.iter().next().map_or(newest, |pair| pair.stamp);
         Ok((pairs, (newest, stamp)))
     }
 
     pub fn snapshot(self, py: Python<'_>, want: Want) -> PyResult<Pairs> {
-        self.open.handle.waiting(py, |patience| {
-            table::snapshot(
-                self.space,
-                self.open.participant,
-                patience,
-                self.table,
-                want,
-            )
-        })
+        self.open
+            .waiting(py, |caller| table::snapshot(caller, self.table, want))
     }
 }
 

@@ -29,9 +29,9 @@ impl Table {
 
     fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
         opened(slf, |this| {
-            let count = this.open.handle.waiting(slf.py(), |patience| {
-                table::length(this.space, this.open.participant, patience, this.table)
-            })?;
+            let count = this
+                .open
+                .waiting(slf.py(), |caller| table::length(caller, this.table))?;
             Ok(count as usize)
         })
     }
@@ -55,9 +55,8 @@ impl Table {
     /// 0
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         opened(slf, |this| {
-            this.open.handle.waiting(slf.py(), |patience| {
-                table::clear(this.space, this.open.participant, patience, this.table)
-            })
+            this.open
+                .waiting(slf.py(), |caller| table::clear(caller, this.table))
         })
     }
 

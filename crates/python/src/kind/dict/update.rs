@@ -78,15 +78,8 @@ pub fn take<'py>(
     let attempt = |this: Opened<'_>, identity: Identity| {
         let participant = this.open.participant;
         let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
-        let taken = this.open.handle.waiting(py, |patience| {
-            table::take_if(
-                this.space,
-                participant,
-                patience,
-                this.table,
-                &identity.key,
-                may,
-            )
+        let taken = this.open.waiting(py, |caller| {
+            table::take_if(caller, this.table, &identity.key, may)
         })?;
         Ok(match taken {
             Take::Nothing => Some(None),
@@ -134,9 +127,9 @@ pub fn pop_end<'py>(
             let original = seen.original.as_ref().map(|(kind, _)| *kind);
             is_plain(seen.kind) && is_plain(original) && !identity::may_fail(seen.key.0)
         };
-        let popped = this.open.handle.waiting(py, |patience| {
-            table::pop_end_if(this.space, participant, patience, this.table, end, may)
-        })?;
+        let popped = this
+            .open
+            .waiting(py, |caller| table::pop_end_if(caller, this.table, end, may))?;
         let seen = match popped {
             Popped::Nothing => return Ok(Some(None)),
             Popped::Taken((key, original, taken)) => {
@@ -151,8 +144,8 @@ pub fn pop_end<'py>(
             return Ok(None);
         };
         let key = key_of(&seen.key, &seen.original)?;
-        let is_taken = this.open.handle.waiting(py, |patience| {
-            table::remove_end(this.space, participant, patience, this.table, end, &seen)
+        let is_taken = this.open.waiting(py, |caller| {
+            table::remove_end(caller, this.table, end, &seen)
         })?;
         Ok(is_taken.then_some(Some((key, value))))
     };
@@ -180,17 +173,17 @@ pub fn change_all(
     pairs: &Bound<'_, PyDict>,
     gone: &Bound<'_, PyList>,
 ) -> PyResult<()> {
-    let (py, space, participant) = (pairs.py(), this.space, this.open.participant);
+    let py = pairs.py();
     let room = (pairs.len() + gone.len()) as u64;
     let mut items = None;
     for number in 0..MANY {
         let is_careful = number > 0;
-        let mut batch = Batch::new(space, participant, room, is_careful);
+        let mut batch = Batch::new(room, is_careful);
         let is_flat = !is_careful && keep_flat(&mut batch, pairs, encode_flat);
         if !is_flat {
             // Encoding may run code that changes the dict: so its items are taken before.
             let items = items.get_or_insert_with(|| pairs.items());
-            batch = Batch::new(space, participant, room, is_careful);
+            batch = Batch::new(room, is_careful);
             items
                 .iter()
                 .try_for_each(|pair| add(this, &mut batch, &pair))?;
@@ -201,8 +194,8 @@ pub fn change_all(
                 Ok(())
             })?;
         }
-        let stored = this.open.handle.waiting(py, |patience| {
-            table::store_all(patience, this.table, &mut batch)
+        let stored = this.open.waiting(py, |caller| {
+            table::store_all(caller, this.table, &mut batch)
         })?;
         if stored {
             return Ok(());
@@ -258,13 +251,13 @@ fn add(this: Opened<'_>, batch: &mut Batch, pair: &Bound<'_, PyAny>) -> PyResult
             .as_ref()
             .map(|(kind, bytes)| (*kind, bytes.as_slice()));
         let key = identity.key;
-        with_fresh(pair.py(), this.open, encoded, |patience, value| {
+        with_fresh(pair.py(), this.open, encoded, |caller, value| {
             let item = Item {
                 key,
                 original,
                 value,
             };
-            batch.add(patience, this.table, &item)
+            batch.add(caller, this.table, &item)
         })
     })
 }
@@ -325,15 +318,14 @@ pub fn find_all<'py>(
 /// What an addition raises; then nothing has changed.
 pub fn add_all(slf: &Bound<'_, Table>, pairs: &Bound<'_, PyDict>, negative: bool) -> PyResult<()> {
     let is_done = opened(slf, |this| {
-        let (space, participant) = (this.space, this.open.participant);
-        let batch = Batch::new(space, participant, pairs.len() as u64, false);
+        let batch = Batch::new(pairs.len() as u64, false);
         let mut batch = batch.merging(codec::sum_of_words);
         let flat = if negative { taken_off } else { added };
         if !keep_flat(&mut batch, pairs, flat) {
             return Ok(false);
         }
-        this.open.handle.waiting(pairs.py(), |patience| {
-            table::store_all(patience, this.table, &mut batch)
+        this.open.waiting(pairs.py(), |caller| {
+            table::store_all(caller, this.table, &mut batch)
         })
     })?;
     if is_done {

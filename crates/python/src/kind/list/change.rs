@@ -53,8 +53,8 @@ fn rebuild(
 ) -> PyResult<Option<()>> {
     // What is as long as to be copied for milliseconds is copied without the GIL.
     let bytes = (token.count + batch.count()) * 8;
-    let done = this.open.handle.copying(py, bytes, |patience| {
-        list::rebuild(patience, this.list, token, batch, pieces)
+    let done = this.open.copying(py, bytes, |caller| {
+        list::rebuild(caller, this.list, token, batch, pieces)
     });
     Ok(done?.then_some(()))
 }
@@ -69,16 +69,15 @@ fn splice(
 ) -> PyResult<Option<()>> {
     let moved = first.min(token.count.saturating_sub(first + old));
     let bytes = (moved + batch.count()) * 8;
-    let done = this.open.handle.copying(py, bytes, |patience| {
-        list::splice(patience, this.list, token, (first, old), batch)
+    let done = this.open.copying(py, bytes, |caller| {
+        list::splice(caller, this.list, token, (first, old), batch)
     });
     Ok(done?.then_some(()))
 }
 
 /// Encodes values, all that a change needs.
 fn batch<'a>(this: Opened<'a>, values: &Bound<'_, PyList>) -> PyResult<Batch<'a>> {
-    let (space, participant) = (this.space, this.open.participant);
-    let mut batch = Batch::new(space, participant, values.len() as u64);
+    let mut batch = Batch::new(values.len() as u64);
     for value in values {
         let encoded = codec::encode(&value, Links::Keep)?;
         add(this, values.py(), &mut batch, encoded)?;
@@ -92,8 +91,8 @@ fn add(
     batch: &mut Batch,
     encoded: Encoded<'_, '_>,
 ) -> PyResult<()> {
-    with_fresh(py, this.open, encoded, |patience, value| {
-        batch.add(patience, &value)
+    with_fresh(py, this.open, encoded, |caller, value| {
+        batch.add(caller, &value)
     })
 }
 
@@ -115,19 +114,18 @@ pub fn delete(slf: &Bound<'_, Sequence>, index: i64) -> PyResult<()> {
         _ => None,
     };
     insist(slf, |this| {
-        let participant = this.open.participant;
         let missing = || Err(this.out_of_range("assignment index"));
         if let Some(end) = end {
-            let taken = this.open.handle.waiting(py, |patience| {
-                list::pop(this.space, participant, patience, this.list, end)
-            })?;
+            let taken = this
+                .open
+                .waiting(py, |caller| list::pop(caller, this.list, end))?;
             return taken.map_or_else(missing, |_| Ok(Some(())));
         }
         let token = this.look(py)?;
         let Some(place) = place(index, token.count) else {
             return missing();
         };
-        let nothing = Batch::new(this.space, participant, 0);
+        let nothing = Batch::new(0);
         splice(py, this, token, (place, 1), &nothing)
     })
 }
@@ -148,7 +146,7 @@ pub fn pop<'py>(slf: &Bound<'py, Sequence>, index: i64) -> PyResult<Bound<'py, P
                 _ => PyIndexError::new_err("pop index out of range"),
             });
         };
-        let nothing = Batch::new(this.space, this.open.participant, 0);
+        let nothing = Batch::new(0);
         let done = splice(py, this, token, (place, 1), &nothing)?;
         Ok(done.map(|()| value))
     })
@@ -181,7 +179,7 @@ pub fn insert(slf: &Bound<'_, Sequence>, index: i64, value: &Bound<'_, PyAny>) -
         if let Some(end) = end {
             return Ok(this.push(py, end, encoded, Some(token))?.then_some(()));
         }
-        let mut batch = Batch::new(this.space, this.open.participant, 1);
+        let mut batch = Batch::new(1);
         add(this, py, &mut batch, encoded)?;
         splice(py, this, token, (place, 0), &batch)
     })
@@ -212,7 +210,7 @@ pub fn delete_slice(slf: &Bound<'_, Sequence>, slice: Slice) -> PyResult<()> {
         if places.count == 0 {
             return Ok(Some(()));
         }
-        let nothing = Batch::new(this.space, this.open.participant, 0);
+        let nothing = Batch::new(0);
         if places.step == 1 {
             return splice(py, this, token, (places.first, places.count), &nothing);
         }
@@ -244,8 +242,8 @@ pub fn assign(slf: &Bound<'_, Sequence>, slice: Slice, values: &Bound<'_, PyAny>
                 return splice(py, this, token, (places.first, places.count), &batch);
             }
             if new <= FEW {
-                let done = this.open.handle.waiting(py, |patience| {
-                    list::replace(patience, this.list, token, places, &batch)
+                let done = this.open.waiting(py, |caller| {
+                    list::replace(caller, this.list, token, places, &batch)
                 });
                 return Ok(done?.then_some(()));
             }
@@ -277,7 +275,7 @@ fn listed<'py>(values: &Bound<'py, PyAny>, contiguous: bool) -> PyResult<Bound<'
 
 /// Takes the element at a place of that moment out.
 pub fn drop_at(this: Opened<'_>, py: Python<'_>, token: Token, place: u64) -> PyResult<bool> {
-    let nothing = Batch::new(this.space, this.open.participant, 0);
+    let nothing = Batch::new(0);
     Ok(splice(py, this, token, (place, 1), &nothing)?.is_some())
 }
 
@@ -294,7 +292,7 @@ pub fn keep(this: Opened<'_>, py: Python<'_>, token: Token, places: &[u64]) -> P
         .into_iter()
         .map(|(first, count)| Piece::old(first, count))
         .collect();
-    let nothing = Batch::new(this.space, this.open.participant, 0);
+    let nothing = Batch::new(0);
     Ok(rebuild(py, this, token, &nothing, &pieces)?.is_some())
 }
 
@@ -305,7 +303,7 @@ pub fn reverse(slf: &Bound<'_, Sequence>) -> PyResult<()> {
         if token.count < 2 {
             return Ok(Some(()));
         }
-        let nothing = Batch::new(this.space, this.open.participant, 0);
+        let nothing = Batch::new(0);
         let pieces = [Piece::old(0, token.count).reversed()];
         rebuild(slf.py(), this, token, &nothing, &pieces)
     })
@@ -318,12 +316,9 @@ pub fn extend(slf: &Bound<'_, Sequence>, values: &Bound<'_, PyList>, end: End) -
         let bounded = this.most();
         let most = bounded.map_or(count, |most| count.min(most as usize));
         let batch = batch(this, &values.get_slice(count - most, count))?;
-        let done = this
-            .open
-            .handle
-            .copying(py, batch.count() * 8, |patience| {
-                list::extend(patience, this.list, end, &batch, bounded)
-            })?;
+        let done = this.open.copying(py, batch.count() * 8, |caller| {
+            list::extend(caller, this.list, end, &batch, bounded)
+        })?;
         Ok(done.then_some(()))
     })
 }
@@ -333,10 +328,9 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
     let py = slf.py();
     insist(slf, |this| {
         if times < 1 {
-            let participant = this.open.participant;
-            return this.open.handle.waiting(py, |patience| {
-                list::clear(this.space, participant, patience, this.list).map(Some)
-            });
+            return this
+                .open
+                .waiting(py, |caller| list::clear(caller, this.list).map(Some));
         }
         let (elements, token) = this.snapshot(py, &all)?;
         let (count, most) = (token.count, this.most().unwrap_or(u64::MAX));
@@ -352,7 +346,7 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
         // What is there stays, as long as nothing is to go.
         let kept = if total > most { 0 } else { count };
         let from = total - total.min(most) + kept;
-        let mut batch = Batch::new(this.space, this.open.participant, total - from);
+        let mut batch = Batch::new(total - from);
         for number in from..total {
             if !copy(this, py, &mut batch, &elements[(number % count) as usize])? {
                 return Ok(None);
@@ -365,32 +359,24 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
 
 /// Adds a copy of an element; false: what it links is gone by now, since it was replaced.
 fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Element) -> PyResult<bool> {
-    let (space, participant) = (this.space, this.open.participant);
     match element {
         Ok(word) => this
             .open
-            .handle
-            .waiting(py, |patience| batch.add(patience, &Fresh::Word(*word)))?,
+            .waiting(py, |caller| batch.add(caller, &Fresh::Word(*word)))?,
         Err((LINKED, bytes)) => {
-            return this
-                .open
-                .handle
-                .copying(py, bytes.len() as u64, |patience| {
-                    match link::copy(space, participant, &mut *patience, bytes) {
-                        Ok(own) => batch.add(patience, &Fresh::Block(own)).map(|()| true),
-                        Err(Error::NotFound(_)) => Ok(false),
-                        Err(error) => Err(error),
-                    }
-                });
+            return this.open.copying(py, bytes.len() as u64, |caller| {
+                match link::copy(caller, bytes) {
+                    Ok(own) => batch.add(caller, &Fresh::Block(own)).map(|()| true),
+                    Err(Error::NotFound(_)) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            });
         }
-        Err((kind, bytes)) => this
-            .open
-            .handle
-            .copying(py, bytes.len() as u64, |patience| {
-                let parts: &[&[u8]] = &[bytes];
-                let fresh = prepare(space, participant, &mut *patience, *kind, parts)?;
-                batch.add(patience, &fresh)
-            })?,
+        Err((kind, bytes)) => this.open.copying(py, bytes.len() as u64, |caller| {
+            let parts: &[&[u8]] = &[bytes];
+            let fresh = prepare(caller, *kind, parts)?;
+            batch.add(caller, &fresh)
+        })?,
     }
     Ok(true)
 }

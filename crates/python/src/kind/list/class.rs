@@ -91,9 +91,8 @@ impl Sequence {
     /// 0
     fn clear(slf: &Bound<'_, Self>) -> PyResult<()> {
         opened(slf, |this| {
-            this.open.handle.waiting(slf.py(), |patience| {
-                list::clear(this.space, this.open.participant, patience, this.list)
-            })
+            this.open
+                .waiting(slf.py(), |caller| list::clear(caller, this.list))
         })
     }
 
@@ -321,9 +320,8 @@ impl Deque {
     fn set_maxlen(slf: &Bound<'_, Self>, maxlen: Option<isize>) -> PyResult<()> {
         let most = most_of(maxlen)?;
         opened(slf.as_super(), |this| {
-            this.open.handle.waiting(slf.py(), |patience| {
-                list::bound(this.space, this.open.participant, patience, this.list, most)
-            })
+            this.open
+                .waiting(slf.py(), |caller| list::bound(caller, this.list, most))
         })
     }
 
@@ -375,10 +373,8 @@ impl Deque {
     #[pyo3(signature = (n=1, /))]
     fn rotate(slf: &Bound<'_, Self>, n: isize) -> PyResult<()> {
         opened(slf.as_super(), |this| {
-            this.open.handle.waiting(slf.py(), |patience| {
-                let participant = this.open.participant;
-                list::rotate(this.space, participant, patience, this.list, n as i64)
-            })
+            this.open
+                .waiting(slf.py(), |caller| list::rotate(caller, this.list, n as i64))
         })
     }
 }

@@ -30,9 +30,9 @@ pub fn set_item(
     let _open = slf.as_super().get().handle.open(slf.py())?;
     let encoded = codec::encode(value, Links::Keep)?;
     opened(slf, |this| {
-        let (space, participant, list) = (this.space, this.open.participant, this.list);
-        let set = with_fresh(slf.py(), this.open, encoded, |patience, value| {
-            list::set(space, participant, patience, list, index, &value)
+        let list = this.list;
+        let set = with_fresh(slf.py(), this.open, encoded, |caller, value| {
+            list::set(caller, list, index, &value)
         })?;
         match set {
             true => Ok(()),

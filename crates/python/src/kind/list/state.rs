@@ -48,9 +48,9 @@ impl Opened<'_> {
     ) -> PyResult<(Option<Bound<'py, PyAny>>, Token)> {
         let participant = self.open.participant;
         let read = |buffer: &mut Vec<u8>| {
-            let (found, token) = self.open.handle.waiting(py, |patience| {
-                list::get(self.space, participant, patience, self.list, index, buffer)
-            })?;
+            let (found, token) = self
+                .open
+                .waiting(py, |caller| list::get(caller, self.list, index, buffer))?;
             let Some(found) = found else {
                 return Ok(Some((None, token)));
             };
@@ -61,9 +61,8 @@ impl Opened<'_> {
     }
 
     pub fn look(self, py: Python<'_>) -> PyResult<Token> {
-        self.open.handle.waiting(py, |patience| {
-            list::look(self.space, self.open.participant, patience, self.list)
-        })
+        self.open
+            .waiting(py, |caller| list::look(caller, self.list))
     }
 
     pub fn snapshot(
@@ -71,10 +70,8 @@ impl Opened<'_> {
         py: Python<'_>,
         choose: &dyn Fn(u64) -> Places,
     ) -> PyResult<(Vec<Element>, Token)> {
-        self.open.handle.waiting(py, |patience| {
-            let participant = self.open.participant;
-            list::snapshot(self.space, participant, patience, self.list, choose)
-        })
+        self.open
+            .waiting(py, |caller| list::snapshot(caller, self.list, choose))
     }
 
     /// The elements that `choose` wants, as a plain list.
@@ -121,9 +118,9 @@ impl Opened<'_> {
         encoded: Encoded<'_, '_>,
         when: Option<Token>,
     ) -> PyResult<bool> {
-        let (space, participant, list) = (self.space, self.open.participant, self.list);
-        with_fresh(py, self.open, encoded, |patience, value| {
-            list::push(space, participant, patience, list, end, &value, when)
+        let list = self.list;
+        with_fresh(py, self.open, encoded, |caller, value| {
+            list::push(caller, list, end, &value, when)
         })
     }
 
@@ -137,9 +134,9 @@ impl Opened<'_> {
     pub fn pop<'py>(self, py: Python<'py>, end: End) -> PyResult<Option<Bound<'py, PyAny>>> {
         let participant = self.open.participant;
         let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
-        let taken = self.open.handle.waiting(py, |patience| {
-            list::pop_if(self.space, participant, patience, self.list, end, may)
-        })?;
+        let taken = self
+            .open
+            .waiting(py, |caller| list::pop_if(caller, self.list, end, may))?;
         match taken {
             Take::Taken(taken) => {
                 stored::decode_taken(py, self.space, participant, taken).map(Some)
@@ -147,9 +144,9 @@ impl Opened<'_> {
             Take::Left => {
                 let index = if end == End::First { 0 } else { -1 };
                 let (value, token) = self.get(py, index)?;
-                let is_taken = self.open.handle.waiting(py, |patience| {
-                    list::drop_end(self.space, participant, patience, self.list, end, token)
-                })?;
+                let is_taken = self
+                    .open
+                    .waiting(py, |caller| list::drop_end(caller, self.list, end, token))?;
                 Ok(value.filter(|_| is_taken))
             }
             Take::Nothing if self.is_deque => Err(PyIndexError::new_err("pop from an empty deque")),

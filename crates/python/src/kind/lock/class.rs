@@ -8,7 +8,7 @@ use crate::object::waiter::{Deadline, Wait, look_if_due};
 use crate::object::{Address, Object, acquire_deadline};
 use crate::thread::thread_writer;
 use courtyard_core::cell;
-use courtyard_core::lock::{self, Stood, Waiter};
+use courtyard_core::lock::{self, WaitOutcome, Waiter};
 use courtyard_core::mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -18,16 +18,16 @@ use std::time::Duration;
 fn acquire(py: Python<'_>, primitive: &Object, deadline: Option<Deadline>) -> PyResult<bool> {
     let space = primitive.handle.space;
     acquire_by(py, primitive, deadline, |wait, limit, waiter| {
-        wait.stand(py, limit, || space.stand_slice(waiter, limit))
+        wait.wait(py, limit, || space.wait_slice(waiter, limit))
     })
 }
 
-/// As `acquire`; `stand` waits for a slice of time.
+/// As `acquire`; `slice` waits for a slice of time.
 fn acquire_by<'a>(
     py: Python<'_>,
     primitive: &'a Object,
     deadline: Option<Deadline>,
-    mut stand: impl FnMut(&mut Wait<'a>, Duration, &mut Waiter) -> PyResult<Stood>,
+    mut slice: impl FnMut(&mut Wait<'a>, Duration, &mut Waiter) -> PyResult<WaitOutcome>,
 ) -> PyResult<bool> {
     let word = primitive.handle.cell;
     let mut flags = lock::cpu_flags();
@@ -52,7 +52,7 @@ fn acquire_by<'a>(
             }
             return Ok(false);
         };
-        stand(&mut wait, limit, &mut waiter)?;
+        slice(&mut wait, limit, &mut waiter)?;
         flags = lock::cpu_flags() | waiter.flags();
     }
 }
@@ -66,8 +66,8 @@ fn acquire_surely(py: Python<'_>, primitive: &Object, levels: u64) -> PyResult<(
             primitive,
             Some(Deadline::NEVER),
             |wait, limit, waiter| {
-                let slice = || primitive.handle.space.stand_slice(waiter, limit);
-                wait.stand_surely(py, limit, slice, &mut raised)
+                let slice = || primitive.handle.space.wait_slice(waiter, limit);
+                wait.wait_surely(py, limit, slice, &mut raised)
             },
         )?;
     }

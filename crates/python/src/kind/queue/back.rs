@@ -11,6 +11,7 @@ use crate::object::{Object, Use};
 use courtyard_core::holding::Row;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Fresh, VALUE_WORD};
+use courtyard_core::space::Caller;
 use courtyard_core::unfinished::Unfinished;
 use pyo3::prelude::*;
 use std::cell::Cell;
@@ -42,8 +43,8 @@ pub fn secure_bytes(
     parts: &[&[u8]],
 ) -> Option<Arc<Held>> {
     let space = base.handle.space;
-    let block = quietly(py, |patience| {
-        queue::prepare(space, participant, patience, kind, parts)
+    let block = quietly(py, |wait| {
+        queue::prepare(Caller::new(space, participant, wait), kind, parts)
     });
     match block? {
         Fresh::Block(block) => Some(Held::new(space, participant, block)),
@@ -105,9 +106,9 @@ fn give_back(
     let put = base.handle.surely(
         slf.py(),
         limit(raised),
-        |patience| {
+        |wait| {
             let item = block.take().expect("it is put back once");
-            let put = queue::put_back(space, participant, patience, queue, row, &item);
+            let put = queue::put_back(Caller::new(space, participant, wait), queue, row, &item);
             if put.is_err() {
                 block.set(Some(item));
             }
@@ -134,8 +135,8 @@ fn copy_of(
     let (kind, bytes) = held.bytes(slf.py()).ok()?;
     let space = slf.as_super().get().handle.space;
     // In no order: nobody sees the block yet.
-    let (block, told) = surely_until(slf.py(), limit(raised), |patience| {
-        queue::prepare(space, participant, patience, kind, &[&bytes])
+    let (block, told) = surely_until(slf.py(), limit(raised), |wait| {
+        queue::prepare(Caller::new(space, participant, wait), kind, &[&bytes])
     });
     if let Err(error) = told {
         raised.get_or_insert(error);

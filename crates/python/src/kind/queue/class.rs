@@ -40,9 +40,7 @@ impl Queue {
         let order = order.ok_or_else(|| PyValueError::new_err("unknown order"))?;
         let handle = match &address {
             Some(address) => Handle::load(py, address, cell::QUEUE)?,
-            None => Handle::made(py, LENGTH, |space, participant, patience| {
-                queue::create(space, participant, patience, bounds, order)
-            })?,
+            None => Handle::made(py, LENGTH, |caller| queue::create(caller, bounds, order))?,
         };
         let enrolment = Enrolment::new(handle.space, handle.object(), Last::Stays);
         if !handle.has_length(LENGTH) {
@@ -287,14 +285,8 @@ impl Queue {
         let (py, base) = (slf.py(), slf.as_super().get());
         let open = base.handle.open(py)?;
         let maximum = maxsize.cast_unsigned();
-        base.handle.waiting(py, |patience| {
-            queue::set_maximum(
-                base.handle.space,
-                &open,
-                patience,
-                Queue::queue(base),
-                maximum,
-            )
+        open.waiting(py, |caller| {
+            queue::set_maximum(caller, Queue::queue(base), maximum)
         })
     }
 
@@ -307,10 +299,10 @@ impl Queue {
         let open = base.handle.open(py)?;
         let row = this.known_row(py, base, &open)?;
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        let done = base.handle.surely(
+        let done = open.surely(
             py,
             Limit::NEVER,
-            |patience| queue::task_done(space, &open, patience, queue, row),
+            |caller| queue::task_done(caller, queue, row),
             || queue::task_done_later(space, &open, queue, row),
         )?;
         if done != Some(false) {
@@ -359,10 +351,8 @@ impl Queue {
     fn shutdown(slf: &Bound<'_, Self>, immediate: bool) -> PyResult<()> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let open = base.handle.open(py)?;
-        let (space, queue) = (base.handle.space, Queue::queue(base));
-        base.handle.waiting(py, |patience| {
-            queue::shut_down(space, &open, patience, queue)
-        })?;
+        let queue = Queue::queue(base);
+        open.waiting(py, |caller| queue::shut_down(caller, queue))?;
         if immediate {
             clear(slf)?;
         }
@@ -419,9 +409,7 @@ impl Queue {
     fn reopen(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let open = base.handle.open(py)?;
-        base.handle.waiting(py, |patience| {
-            queue::reopen(base.handle.space, &open, patience, Queue::queue(base))
-        })
+        open.waiting(py, |caller| queue::reopen(caller, Queue::queue(base)))
     }
 
     /// The first items, as far as they can be decoded without unpickling: none is taken.

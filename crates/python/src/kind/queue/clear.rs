@@ -25,11 +25,9 @@ pub fn clear(slf: &Bound<'_, Queue>) -> PyResult<u64> {
     let sorted = Sorted::take(slf, Limit::NEVER)?.ok_or_else(|| raise(py, Error::TimedOut))?;
     let mut gone = 0;
     loop {
-        let cleared = base.handle.waiting(py, |patience| {
-            match queue::clear(space, participant, patience, queue) {
-                Err(full @ Error::Full(_)) => Ok(Err(full)),
-                cleared => cleared.map(Ok),
-            }
+        let cleared = open.waiting(py, |caller| match queue::clear(caller, queue) {
+            Err(full @ Error::Full(_)) => Ok(Err(full)),
+            cleared => cleared.map(Ok),
         })?;
         let full = match cleared {
             Ok(items) => {
@@ -42,14 +40,12 @@ pub fn clear(slf: &Bound<'_, Queue>) -> PyResult<u64> {
         let sift = sorted.as_ref().and_then(Sorted::last);
         let sift = sift.as_ref();
         let taken = with_buffer(|buffer| {
-            base.handle.waiting(py, |patience| {
-                let got = queue::get(space, participant, &mut *patience, queue, row, sift, buffer)?;
+            open.waiting(py, |caller| {
+                let got = queue::get(caller, queue, row, sift, buffer)?;
                 if got.is_some() {
-                    queue::task_done(space, participant, &mut *patience, queue, row)?;
+                    queue::task_done(caller, queue, row)?;
                 }
-                let dropped =
-                    got.is_some() || { queue::drop_requeued(space, participant, patience, queue)? };
-                Ok(dropped)
+                Ok(got.is_some() || queue::drop_requeued(caller, queue)?)
             })
         })?;
         if !taken {

@@ -15,6 +15,7 @@ use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Got, INLINE, ITEMS, Look, Order, Seen};
+use courtyard_core::space::Caller;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -145,8 +146,8 @@ pub fn quick_get_kept(
     let open = base.handle.open(py).ok()?;
     let (space, participant) = (base.handle.space, open.participant);
     // What that raises, the general way raises again.
-    let spare = base.handle.waiting_until(py, limit, |patience| {
-        queue::reserve(space, participant, patience, room)
+    let spare = base.handle.waiting_until(py, limit, |wait| {
+        queue::reserve(Caller::new(space, participant, wait), room)
     });
     let spare = spare.ok()??;
     let keep = |kind, length| may_fail(kind) && length > room;
@@ -188,13 +189,8 @@ pub fn next_due(slf: &Bound<'_, Queue>, limit: Limit) -> PyResult<Option<Instant
         return Ok(None);
     }
     let open = handle.open(slf.py())?;
-    let due = handle.waiting_until(slf.py(), limit, |patience| {
-        queue::until_due(
-            handle.space,
-            &open,
-            patience,
-            Queue::queue(slf.as_super().get()),
-        )
+    let due = open.waiting_until(slf.py(), limit, |caller| {
+        queue::until_due(caller, Queue::queue(slf.as_super().get()))
     })?;
     let now = Instant::now(); // the time to wait may be up: then it is tried again
     Ok(due.map_or(Some(now), |due| due.map(|(wait, _)| now + wait)))
@@ -240,7 +236,7 @@ pub fn take(
         if space.is_behind() {
             // An item of ours may be on its way back.
             base.handle
-                .waiting_until(py, limit, |patience| space.catch_up(patience))?;
+                .waiting_until(py, limit, |wait| space.catch_up(wait))?;
         }
         if !more && let Some(Some(item)) = this.quick_get(py, base) {
             return Ok(Some(Ok(Taken::plain(item?))));
@@ -339,12 +335,10 @@ fn general(
     let sift = sorted.as_ref().map(|sorted| sorted.least(py));
     let sift = sift.transpose()?.flatten();
     with_buffer(|buffer| {
-        let got = base.handle.waiting_until(py, limit, |patience| {
+        let got = base.handle.waiting_until(py, limit, |wait| {
             let sift = sift.as_ref();
             match queue::get_but(
-                space,
-                participant,
-                patience,
+                Caller::new(space, participant, wait),
                 queue,
                 row,
                 sift,
@@ -405,8 +399,8 @@ fn load_and_take(
     let (space, participant) = (handle.space, open.participant);
     let queue = Queue::queue(slf.as_super().get());
     with_buffer(|buffer| {
-        let seen = handle.waiting_until(py, limit, |patience| {
-            queue::look_at(space, participant, patience, queue.cell, buffer)
+        let seen = handle.waiting_until(py, limit, |wait| {
+            queue::look_at(Caller::new(space, participant, wait), queue.cell, buffer)
         })?;
         let Some((got, place)) = seen.flatten() else {
             return Ok(None);
@@ -416,8 +410,8 @@ fn load_and_take(
             Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length], whose)?,
             Got::Block(_) => return Ok(None),
         };
-        let taken = handle.waiting_until(py, limit, |patience| {
-            queue::take_at(space, participant, patience, queue, row, place)
+        let taken = handle.waiting_until(py, limit, |wait| {
+            queue::take_at(Caller::new(space, participant, wait), queue, row, place)
         })?;
         Ok((taken == Some(true)).then_some(item))
     })
@@ -441,13 +435,13 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
         }
         // Before the look: another may put one in its place by priority after it.
         let has_later = queue::has_requeued(&handle.space.segment, handle.cell);
-        let seen = handle.waiting(py, |patience| {
+        let seen = open.waiting(py, |caller| {
             let look = Look {
                 most: 1,
                 longest: u64::MAX,
                 is_all: false,
             };
-            queue::peek(handle.space, &open, patience, handle.cell, look)
+            queue::peek(caller, handle.cell, look)
         })?;
         if seen.is_empty() && waiter::look_if_due(py, handle.space)? {
             return Ok(None); // again
@@ -472,8 +466,8 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
 pub fn peek<'py>(slf: &Bound<'py, Queue>, most: usize) -> PyResult<Bound<'py, PyList>> {
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
     let open = handle.open(py)?;
-    let seen = handle.waiting(py, |patience| {
-        queue::peek(handle.space, &open, patience, handle.cell, Look::at(most))
+    let seen = open.waiting(py, |caller| {
+        queue::peek(caller, handle.cell, Look::at(most))
     })?;
     let decode = |item: Seen| match item {
         Seen::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),

@@ -68,9 +68,7 @@ impl Lease {
             return Err(empty(py));
         };
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        let row = base
-            .handle
-            .waiting_until(py, limit, |patience| Row::reserve(space, &open, patience))?;
+        let row = open.waiting_until(py, limit, |caller| Row::reserve(caller))?;
         let Some(row) = row else {
             return Err(empty(py));
         };
@@ -90,7 +88,7 @@ impl Lease {
                 if space.is_behind() {
                     // An item of ours may be on its way back.
                     base.handle
-                        .waiting_until(py, limit, |patience| space.catch_up(patience))?;
+                        .waiting_until(py, limit, |wait| space.catch_up(wait))?;
                 }
                 let had_later = queue::has_requeued(&space.segment, queue.cell);
                 let Some(sorted) = Sorted::take(slf, limit)? else {
@@ -98,8 +96,8 @@ impl Lease {
                 };
                 let sift = sorted.as_ref().map(|sorted| sorted.least(py));
                 let sift = sift.transpose()?.flatten();
-                let leased = base.handle.waiting_until(py, limit, |patience| {
-                    queue::lease(space, &open, patience, queue, row, sift.as_ref())
+                let leased = open.waiting_until(py, limit, |caller| {
+                    queue::lease(caller, queue, row, sift.as_ref())
                 });
                 drop(sorted);
                 let leased = match leased {
@@ -288,10 +286,10 @@ impl Lease {
         };
         let mut put = Put::Full;
         let moved = sorted_at(queue, held.lease.block).and_then(|sorted| {
-            own.handle.waiting(py, |patience| {
+            open.waiting(py, |caller| {
                 let queues = (Queue::queue(own), Queue::queue(other));
-                let (space, sift) = (own.handle.space, sorted.as_ref().map(|(sift, _)| sift));
-                put = queue::transfer(space, &open, patience, queues, held.lease, sift)?;
+                let sift = sorted.as_ref().map(|(sift, _)| sift);
+                put = queue::transfer(caller, queues, held.lease, sift)?;
                 if put == Put::Done {
                     held.lease.row.give(&open);
                 }
@@ -394,10 +392,10 @@ impl Lease {
             End::Back if is_poison => End::Again(When::Last),
             end => end,
         };
-        let ended = base.handle.surely(
+        let ended = open.surely(
             py,
             Limit::NEVER,
-            |patience| queue::end(space, &open, patience, queue, lease, end),
+            |caller| queue::end(caller, queue, lease, end),
             || queue::end_later(space, &open, queue, lease, end),
         );
         base.handle.give_up();

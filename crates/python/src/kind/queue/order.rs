@@ -68,7 +68,7 @@ impl<'a> Sorted<'a> {
             let Some(most) = most else {
                 return Ok(None);
             };
-            wait.stand(py, most, || space.stand_slice(&mut waiter, most))?;
+            wait.wait(py, most, || space.wait_slice(&mut waiter, most))?;
         }
     }
 
@@ -223,9 +223,7 @@ impl Sorted<'_> {
         let (space, queue) = (handle.space, Queue::queue(self.base));
         while queue::has_requeued(&space.segment, queue.cell) {
             let open = handle.open(py)?;
-            let due = handle.waiting(py, |patience| {
-                queue::until_due(space, &open, patience, queue)
-            })?;
+            let due = open.waiting(py, |caller| queue::until_due(caller, queue))?;
             let Some((_, block)) = due.filter(|(wait, _)| wait.is_zero()) else {
                 break;
             };
@@ -233,8 +231,8 @@ impl Sorted<'_> {
                 return Ok(false);
             };
             let mut is_full = false;
-            handle.waiting(py, |patience| {
-                match queue::promote(space, &open, patience, queue, block, &sift) {
+            open.waiting(py, |caller| {
+                match queue::promote(caller, queue, block, &sift) {
                     Err(Error::Full(_)) => is_full = true,
                     promoted => drop(promoted?),
                 }

@@ -145,20 +145,20 @@ impl Queue {
         open: &Use<'_>,
         limit: Limit,
     ) -> PyResult<Option<Row>> {
-        let (space, participant) = (base.handle.space, open.participant);
+        let participant = open.participant;
         let make = || {
-            base.handle.waiting_until(py, limit, |patience| {
-                let row = Row::reserve(space, participant, &mut *patience)?;
+            open.waiting_until(py, limit, |caller| {
+                let row = Row::reserve(caller)?;
                 let queue = Queue::queue(base);
-                let enrolled = queue::enroll(space, participant, patience, queue, row);
+                let enrolled = queue::enroll(caller, queue, row);
                 enrolled.inspect_err(|_| row.give(participant))?;
                 Ok(row)
             })
         };
         let unmake = |row: Row| {
-            base.handle.waiting(py, |patience| {
+            open.waiting(py, |caller| {
                 let queue = Queue::queue(base);
-                if queue::withdraw(space, participant, patience, queue, row)? {
+                if queue::withdraw(caller, queue, row)? {
                     row.give(participant);
                 }
                 Ok(())

@@ -11,6 +11,7 @@ use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
 use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
 use courtyard_core::roster::ObjectId;
+use courtyard_core::space::Caller;
 use courtyard_core::sync::Ordering;
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::intern;
@@ -128,14 +129,13 @@ fn put_parts(
     let again = Cell::new(None);
     let fresh = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
         let is_over = queue::is_over(&space.segment, base.handle.cell, shutdowns);
-        let fresh = base
-            .handle
-            .copying_until(py, length, limit, |patience| match objects {
-                Some(objects) => {
-                    queue::prepare_linked(space, participant, patience, kind, objects, parts)
-                }
-                None => queue::prepare(space, participant, patience, kind, parts),
-            });
+        let fresh = base.handle.copying_until(py, length, limit, |wait| {
+            let caller = Caller::new(space, participant, wait);
+            match objects {
+                Some(objects) => queue::prepare_linked(caller, kind, objects, parts),
+                None => queue::prepare(caller, kind, parts),
+            }
+        });
         let fresh = full.unless_hopeless(py, fresh)?;
         again.set(full.again);
         match fresh {
@@ -150,7 +150,7 @@ fn put_parts(
 }
 
 /// How long a put goes on in a full space whose queue is empty, at least, and how long it pauses first.
-const PATIENCE: Duration = Duration::from_millis(100);
+const GRACE: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// What a put does in a full space: it waits for a `get`, or for the end of another process's lease. Even if
@@ -161,7 +161,7 @@ struct FullSpace<'a> {
     wait: Option<Deadline>,
     /// Since when the queue has been empty, how often something was taken by then, and what was raised.
     empty: Option<(Instant, u64, PyErr)>,
-    patience: Duration,
+    grace: Duration,
     /// When to try again although nobody took anything.
     again: Option<Instant>,
 }
@@ -173,7 +173,7 @@ impl<'a> FullSpace<'a> {
             base,
             wait,
             empty: None,
-            patience: PATIENCE + Duration::from_nanos(length.saturating_mul(4)), // 250 MB a second
+            grace: GRACE + Duration::from_nanos(length.saturating_mul(4)), // 250 MB a second
             again: None,
         }
     }
@@ -204,7 +204,7 @@ impl<'a> FullSpace<'a> {
         );
         let since = before.and_then(|(since, then, _)| (then == taken).then_some(since));
         let since = since.unwrap_or(now);
-        if now - since > self.patience {
+        if now - since > self.grace {
             return Err(error);
         }
         self.empty = Some((since, taken, error));
@@ -243,12 +243,10 @@ pub fn put_fresh(
         };
         let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
         let sift = sift.transpose()?;
-        let done = base
-            .handle
-            .waiting_until(py, limit, |patience| match &sift {
-                Some((sift, _)) => queue::insert(space, &open, patience, queue, fresh, sift),
-                None => queue::put(space, &open, patience, queue, fresh),
-            });
+        let done = open.waiting_until(py, limit, |caller| match &sift {
+            Some((sift, _)) => queue::insert(caller, queue, fresh, sift),
+            None => queue::put(caller, queue, fresh),
+        });
         let done = done.map(|put| put.filter(|&put| put != Put::Full));
         let done = full.unless_hopeless(py, done)?;
         again.set(full.again);

@@ -38,11 +38,7 @@ impl Semaphore {
         open: &Use<'_>,
         limit: Limit,
     ) -> PyResult<Option<User>> {
-        let make = || {
-            base.handle.waiting_until(py, limit, |patience| {
-                Row::reserve(base.handle.space, open.participant, patience)
-            })
-        };
+        let make = || open.waiting_until(py, limit, |caller| Row::reserve(caller));
         let unmake = |row: Row| {
             row.give(open.participant);
             Ok(())
@@ -82,7 +78,7 @@ impl Semaphore {
 
 fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<bool> {
     let (py, base) = (slf.py(), slf.as_super().get());
-    let (space, event) = (base.handle.space, base.handle.cell + EVENT);
+    let event = base.handle.cell + EVENT;
     let limit = Limit::of(deadline);
     let Some(_open) = base.handle.open_until(py, limit)? else {
         return Ok(false);
@@ -95,9 +91,7 @@ fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<b
         let Some(user) = slf.get().user(py, base, &open, limit)? else {
             return Ok(None);
         };
-        let taken = base.handle.waiting_until(py, limit, |patience| {
-            semaphore::try_acquire(space, &open, patience, user)
-        })?;
+        let taken = open.waiting_until(py, limit, |caller| semaphore::try_acquire(caller, user))?;
         Ok(taken.filter(|&taken| taken).map(drop))
     })?;
     Ok(taken.is_some())
@@ -108,10 +102,10 @@ fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
     let open = base.handle.open(py)?;
     let user = slf.get().known_user(py, base, &open)?;
     let space = base.handle.space;
-    let done = base.handle.surely(
+    let done = open.surely(
         py,
         Limit::NEVER,
-        |patience| semaphore::release(space, &open, patience, user, count),
+        |caller| semaphore::release(caller, user, count),
         || semaphore::release_later(space, &open, user, count),
     )?;
     if done != Some(false) {

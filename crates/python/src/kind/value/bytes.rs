@@ -10,6 +10,7 @@ use crate::object::{self, This};
 use crate::value::{reference, stored};
 use courtyard_core::cell::{self, Found, Fresh, Pinned, Stored, Token};
 use courtyard_core::participant::Participant;
+use courtyard_core::space::Caller;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
@@ -31,9 +32,13 @@ fn is_text(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 impl This<'_, RawValue> {
     pub fn read_bytes(self, py: Python<'_>, participant: &Participant) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; self.handle.length as usize];
-        self.handle.copying(py, self.handle.length, |patience| {
+        self.handle.copying(py, self.handle.length, |wait| {
             let space = self.handle.space;
-            cell::read_bytes(space, participant, patience, self.writer(), &mut bytes)
+            cell::read_bytes(
+                Caller::new(space, participant, wait),
+                self.writer(),
+                &mut bytes,
+            )
         })?;
         Ok(bytes)
     }
@@ -49,17 +54,9 @@ impl This<'_, RawValue> {
         if offset.saturating_add(bytes.len() as u64) > self.handle.length {
             return Err(PyValueError::new_err("the bytes reach beyond the value"));
         }
-        self.handle.copying(py, bytes.len() as u64, |patience| {
-            let (space, writer) = (self.handle.space, self.writer());
-            cell::write_bytes(
-                space,
-                &participant,
-                patience,
-                writer,
-                offset,
-                bytes,
-                expected,
-            )
+        participant.copying(py, bytes.len() as u64, |caller| {
+            let writer = self.writer();
+            cell::write_bytes(caller, writer, offset, bytes, expected)
         })
     }
 
@@ -131,8 +128,8 @@ impl This<'_, RawValue> {
         participant: &'static Participant,
     ) -> PyResult<Option<(Py<PyAny>, Token)>> {
         let space = self.handle.space;
-        let (found, token) = self.handle.waiting(py, |patience| {
-            cell::find(space, participant, patience, self.writer())
+        let (found, token) = self.handle.waiting(py, |wait| {
+            cell::find(Caller::new(space, participant, wait), self.writer())
         })?;
         let value = match found {
             Found::Copied(Stored::Word(word)) => Some(codec::decode_word(py, word)?),
@@ -167,14 +164,14 @@ impl This<'_, RawValue> {
                 Fresh::Block(stored::keeping(py, &participant, &block)?)
             }
             Encoded::Block(block) => block.with_parts(|parts, length| {
-                self.handle.copying(py, length, |patience| {
-                    cell::prepare(space, me, patience, block.kind, parts)
+                self.handle.copying(py, length, |wait| {
+                    cell::prepare(Caller::new(space, me, wait), block.kind, parts)
                 })
             })?,
         };
-        self.handle.waiting(py, |patience| {
-            let (space, writer) = (self.handle.space, self.writer());
-            cell::store(space, &participant, patience, writer, &fresh, expected)
+        participant.waiting(py, |caller| {
+            let writer = self.writer();
+            cell::store(caller, writer, &fresh, expected)
         })
     }
 

@@ -86,15 +86,7 @@ impl This<'_, RawValue> {
     #[inline]
     pub fn change<T>(self, py: Python<'_>, change: impl FnMut() -> T) -> PyResult<T> {
         let participant = self.handle.open(py)?;
-        self.handle.waiting(py, |patience| {
-            cell::change(
-                self.handle.space,
-                &participant,
-                patience,
-                self.writer(),
-                change,
-            )
-        })
+        participant.waiting(py, |caller| cell::change(caller, self.writer(), change))
     }
 
     pub fn is_scalar(self) -> bool {

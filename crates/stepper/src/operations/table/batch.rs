@@ -5,17 +5,17 @@ use super::{
     spread, store, value, with, without,
 };
 use crate::entry::Entry;
-use crate::stage::{Made, me, writer};
-use courtyard_core::space::{Space, patient};
+use crate::stage::{Made, caller, writer};
+use courtyard_core::space::Space;
 use courtyard_core::table::{self, Batch};
 
 fn batch(space: &'static Space, made: Made, pairs: &[Pair]) -> Batch<'static> {
     let room = 1 + pairs.len() as u64;
-    let mut batch = Batch::new(space, me(space), room, false);
+    let mut batch = Batch::new(room, false);
     for (name, content) in pairs {
         let item = item(name, value(space, *content));
         batch
-            .add(&mut patient, writer(made), &item)
+            .add(caller(space), writer(made), &item)
             .expect("to add");
     }
     batch
@@ -58,9 +58,9 @@ pub fn add(entries: &mut Vec<Entry>) {
                 made
             },
             move |space, made| batch(space, made, &new),
-            |_, made, mut batch| {
+            |space, made, mut batch| {
                 assert!(
-                    table::store_all(&mut patient, writer(made), &mut batch).expect("to store")
+                    table::store_all(caller(space), writer(made), &mut batch).expect("to store")
                 );
             },
         ));
@@ -98,8 +98,8 @@ pub fn add(entries: &mut Vec<Entry>) {
             before,
             after,
             move |space, made| batch(space, made, &new),
-            |_, made, mut batch| {
-                let stored = table::store_all(&mut patient, writer(made), &mut batch);
+            |space, made, mut batch| {
+                let stored = table::store_all(caller(space), writer(made), &mut batch);
                 assert!(stored.expect("to store"));
             },
         ));
@@ -115,8 +115,8 @@ pub fn add(entries: &mut Vec<Entry>) {
         before,
         after,
         move |space, made| batch(space, made, &new),
-        |_, made, mut batch| {
-            assert!(table::store_all(&mut patient, writer(made), &mut batch).expect("to store"));
+        |space, made, mut batch| {
+            assert!(table::store_all(caller(space), writer(made), &mut batch).expect("to store"));
         },
     ));
     let twice = pairs(1, SMALL);
@@ -126,8 +126,8 @@ pub fn add(entries: &mut Vec<Entry>) {
         pairs(1, SHORT),
         vec![again[1].clone()],
         move |space, made| batch(space, made, &again),
-        |_, made, mut batch| {
-            assert!(table::store_all(&mut patient, writer(made), &mut batch).expect("to store"));
+        |space, made, mut batch| {
+            assert!(table::store_all(caller(space), writer(made), &mut batch).expect("to store"));
         },
     ));
     let new = |count: u32| -> Vec<Pair> {
@@ -159,8 +159,8 @@ pub fn add(entries: &mut Vec<Entry>) {
                 made
             },
             move |space, made| batch(space, made, &added).merging(sum_of_words),
-            |_, made, mut batch| {
-                let stored = table::store_all(&mut patient, writer(made), &mut batch);
+            |space, made, mut batch| {
+                let stored = table::store_all(caller(space), writer(made), &mut batch);
                 assert!(stored.expect("to store"));
             },
         ));
@@ -198,8 +198,8 @@ pub fn add(entries: &mut Vec<Entry>) {
             batch.remove(&key(&gone));
             batch
         },
-        |_, made, mut batch| {
-            assert!(table::store_all(&mut patient, writer(made), &mut batch).expect("to store"));
+        |space, made, mut batch| {
+            assert!(table::store_all(caller(space), writer(made), &mut batch).expect("to store"));
         },
     ));
 }

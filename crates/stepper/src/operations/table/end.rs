@@ -6,8 +6,8 @@ use super::{
     without,
 };
 use crate::entry::Entry;
-use crate::stage::{Made, me, writer};
-use courtyard_core::space::{Space, patient};
+use crate::stage::{Made, caller, me, writer};
+use courtyard_core::space::Space;
 use courtyard_core::table::{self, End, Popped};
 
 /// What is there without the one at an end.
@@ -30,8 +30,8 @@ fn moved(before: &[Pair], at: usize, end: End) -> Vec<Pair> {
 }
 
 fn move_to_end(space: &Space, made: Made, name: &[u8], end: End) {
-    let (me, table) = (me(space), writer(made));
-    let moved = table::move_to_end(space, me, &mut patient, table, &key(name), end);
+    let (_me, table) = (me(space), writer(made));
+    let moved = table::move_to_end(caller(space), table, &key(name), end);
     assert!(moved.expect("to move"));
 }
 
@@ -42,16 +42,16 @@ fn taking(entries: &mut Vec<Entry>, length: usize, what: &str, end: End) {
         before.clone(),
         popped(&before, end),
         move |space, made| {
-            let (me, table) = (me(space), writer(made));
-            let seen = table::pop_end_if(space, me, &mut patient, table, end, |_| false);
+            let (_me, table) = (me(space), writer(made));
+            let seen = table::pop_end_if(caller(space), table, end, |_| false);
             match seen.expect("to look") {
                 Popped::Left(seen) => seen,
                 _ => panic!("it was not to be taken"),
             }
         },
         move |space, made, seen| {
-            let (me, table) = (me(space), writer(made));
-            let removed = table::remove_end(space, me, &mut patient, table, end, &seen);
+            let (_me, table) = (me(space), writer(made));
+            let removed = table::remove_end(caller(space), table, end, &seen);
             assert!(removed.expect("to remove"));
         },
     ));
@@ -61,7 +61,7 @@ fn taking(entries: &mut Vec<Entry>, length: usize, what: &str, end: End) {
         popped(&before, end),
         |_, _| (),
         move |space, made, ()| {
-            let popped = table::pop_end(space, me(space), &mut patient, writer(made), end);
+            let popped = table::pop_end(caller(space), writer(made), end);
             let (.., taken) = popped.expect("to pop").expect("a key");
             is_taken(space, taken, length);
         },

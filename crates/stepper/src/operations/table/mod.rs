@@ -7,10 +7,10 @@ mod removal;
 mod value;
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
-use crate::stage::{Made, announce, is_free, me, told_apart, warm, with_wake, writer};
+use crate::stage::{Made, announce, caller, is_free, me, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
 use courtyard_core::layout::{GRAIN, LINE};
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, End, Item, Key, SHARDS, Want, When};
 use courtyard_core::value::{self as core_value, Found, Fresh};
@@ -57,7 +57,7 @@ fn spread(count: u32, lengths: &[usize]) -> Vec<Pair> {
 }
 
 fn create(space: &Space) -> Made {
-    let made = table::create(space, me(space), &mut patient);
+    let made = table::create(caller(space));
     let (object, row) = made.expect("a table");
     let (base, ..) = cell::open(&space.segment, object).expect("the table");
     Made { object, row, base }
@@ -70,7 +70,7 @@ fn value(space: &'static Space, (length, byte): (usize, u8)) -> Fresh<'static> {
     }
     let bytes: &'static [u8] = vec![byte; length].leak();
     let parts: &'static [&'static [u8]] = vec![bytes].leak();
-    core_value::prepare(space, me(space), &mut patient, KIND, parts).expect("a block")
+    core_value::prepare(caller(space), KIND, parts).expect("a block")
 }
 
 fn item<'a>(name: &'a [u8], value: Fresh<'a>) -> Item<'a> {
@@ -83,8 +83,8 @@ fn item<'a>(name: &'a [u8], value: Fresh<'a>) -> Item<'a> {
 }
 
 fn put(space: &Space, made: Made, name: &[u8], value: Fresh) {
-    let (me, table, item) = (me(space), writer(made), item(name, value));
-    let stored = table::store(space, me, &mut patient, table, &item, When::Always);
+    let (_me, table, item) = (me(space), writer(made), item(name, value));
+    let stored = table::store(caller(space), table, &item, When::Always);
     assert!(stored.expect("to store"));
 }
 
@@ -93,22 +93,22 @@ fn store(space: &Space, made: Made, (name, (length, byte)): &Pair) {
     let parts: &[&[u8]] = &[&bytes];
     let value = match *length {
         WORD => Fresh::Word(u64::from(*byte) << 3 | 1),
-        _ => core_value::prepare(space, me(space), &mut patient, KIND, parts).expect("a block"),
+        _ => core_value::prepare(caller(space), KIND, parts).expect("a block"),
     };
     put(space, made, name, value);
 }
 
 fn remove(space: &Space, made: Made, name: &[u8]) {
-    let (me, table) = (me(space), writer(made));
-    let removed = table::remove(space, me, &mut patient, table, &key(name), When::Always);
+    let (_me, table) = (me(space), writer(made));
+    let removed = table::remove(caller(space), table, &key(name), When::Always);
     assert!(removed.expect("to remove"));
 }
 
 /// All pairs in their order; each is found by its key, and all locks are free.
 fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
-    let (me, table) = (me(space), writer(made));
+    let (_me, table) = (me(space), writer(made));
     let (mut found, mut buffer) = (Vec::new(), Vec::new());
-    let all = table::snapshot(space, me, &mut patient, table, Want::Items).or_text()?;
+    let all = table::snapshot(caller(space), table, Want::Items).or_text()?;
     for pair in all.iter() {
         let value = match pair.value.ok_or("no value")? {
             Ok(word) => (WORD, (word >> 3) as u8),
@@ -122,7 +122,7 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
             return Err(format!("a key {:?}, {:?}", pair.tag, pair.original));
         }
         let (there, _) =
-            table::find(space, me, &mut patient, table, &key(pair.key), &mut buffer).or_text()?;
+            table::find(caller(space), table, &key(pair.key), &mut buffer).or_text()?;
         let length = match there.ok_or("a key that is in the order is not in the index")? {
             Found::Word(_) => WORD,
             Found::Bytes(_) => buffer.len(),
@@ -136,12 +136,12 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
         }
         found.push((pair.key.to_vec(), value));
     }
-    let count = table::length(space, me, &mut patient, table).or_text()?;
+    let count = table::length(caller(space), table).or_text()?;
     if count != found.len() as u64 {
         return Err(format!("{} entries, counted {count}", found.len()));
     }
     for (end, expected) in [(End::First, found.first()), (End::Last, found.last())] {
-        let (pairs, _) = table::first(space, me, &mut patient, table, Want::Keys, end).or_text()?;
+        let (pairs, _) = table::first(caller(space), table, Want::Keys, end).or_text()?;
         let key = pairs.iter().next().map(|pair| pair.key.to_vec());
         if key.as_ref() != expected.map(|(key, _)| key) {
             return Err(format!("{end:?} is {key:?}, of {found:?}"));

@@ -5,9 +5,9 @@ use super::{
     spread, store, without,
 };
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, fill, me, told_apart, warm, with_wake, writer};
+use crate::stage::{announce, caller, fill, me, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::table;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::Taken;
@@ -87,8 +87,8 @@ pub fn add(entries: &mut Vec<Entry>) {
             without(&before, 1),
             |_, _| (),
             move |space, made, ()| {
-                let (me, table) = (me(space), writer(made));
-                let taken = table::take(space, me, &mut patient, table, &key(&name));
+                let (_me, table) = (me(space), writer(made));
+                let taken = table::take(caller(space), table, &key(&name));
                 is_taken(space, taken.expect("to take").expect("the key"), length);
             },
         ));
@@ -102,13 +102,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             without(&before, 1),
             |space, _| {
                 let held = fill(space);
-                drop(Unfinished::allocate(
-                    space,
-                    me(space),
-                    &mut patient,
-                    40_000,
-                    0,
-                )); // in vain
+                drop(Unfinished::allocate(caller(space), 40_000, 0)); // in vain
                 held
             },
             move |space, made, held| {
@@ -127,7 +121,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             Vec::new(),
             |_, _| (),
             |space, made, ()| {
-                table::clear(space, me(space), &mut patient, writer(made)).expect("to clear");
+                table::clear(caller(space), writer(made)).expect("to clear");
             },
         ));
     }

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::entry::Outcome;
 use crate::entry::{Ends, Entry, play};
-use crate::stage::{Made, me, told_apart, warm, writer};
+use crate::stage::{Made, caller, me, told_apart, warm, writer};
 use courtyard_core::cell;
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
-use courtyard_core::space::{Space, patient};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, When};
 use courtyard_core::value::{Found, Fresh};
@@ -100,7 +100,7 @@ fn pinned_by_another() -> Entry {
             store(space, made, &old[0]);
             let (me, table) = (me(space), writer(made));
             let name = key(&old[0].0);
-            let found = table::find(space, me, &mut patient, table, &name, &mut Vec::new());
+            let found = table::find(caller(space), table, &name, &mut Vec::new());
             let Ok((Some(Found::Pinned(pinned)), _)) = found else {
                 panic!("not found");
             };
@@ -179,8 +179,8 @@ pub fn add(entries: &mut Vec<Entry>) {
         before,
         |space, _| value(space, (SMALL, 2)),
         move |space, made, value| {
-            let (me, table, item) = (me(space), writer(made), item(&known, value));
-            let stored = table::store(space, me, &mut patient, table, &item, When::Absent);
+            let (_me, table, item) = (me(space), writer(made), item(&known, value));
+            let stored = table::store(caller(space), table, &item, When::Absent);
             assert!(!stored.expect("an answer"));
         },
     ));
@@ -208,7 +208,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             let (me, table) = (me(space), writer(made));
             let entered = cell::enter(&space.segment, me, table, 0).expect("an answer");
             assert_eq!(entered, cell::Entered::Yes);
-            table::quiesce(space, me, &mut patient, made.base).expect("to be quiet");
+            table::quiesce(caller(space), made.base).expect("to be quiet");
             store(space, made, &pair);
             assert!(cell::exit(&space.segment, me, table));
         },
