@@ -79,7 +79,7 @@ pub use space::{lookout, unfinished};
 /// What the tests of the engine reach beyond that. Nothing here is promised.
 #[doc(hidden)]
 pub mod inside {
-    pub use crate::change::{alone, journal, operation, progress};
+    pub use crate::change::{fast, journal, operation, progress};
     #[cfg(not(loom))]
     pub use crate::memory::copy;
     pub use crate::memory::{crash, superblock};

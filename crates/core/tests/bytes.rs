@@ -55,7 +55,7 @@ fn put(space: &Space, queue: Queue, order: Order, length: u64) -> Put {
 
 fn get(space: &Space, queue: Queue, row: Row, order: Order) -> bool {
     let mut buffer = vec![0; INLINE as usize];
-    let (_me, sift) = (me(space), last(space, queue, order, 0));
+    let sift = last(space, queue, order, 0);
     let sift = sift.as_ref();
     let got = queue::get(caller(space), queue, row, sift, &mut buffer);
     got.unwrap().is_some()
@@ -171,8 +171,8 @@ fn alone_and_at_once() {
     let (cell, row) = (queue.cell, row(&space, queue));
     let bytes = || queue::bytes(segment, cell);
     // SAFETY: this test has one thread.
-    let put_alone = |fresh: &Fresh| unsafe { queue::put_alone(segment, me, cell, fresh) };
-    assert_eq!(put_alone(&Fresh::Word(9)), Some(Put::Done));
+    let put_fast = |fresh: &Fresh| unsafe { queue::put_fast(segment, me, cell, fresh) };
+    assert_eq!(put_fast(&Fresh::Word(9)), Some(Put::Done));
     let mut records = Vec::new();
     for word in 0..9 {
         assert!(queue::add_record(&mut records, Item::Word(word << 3 | 1)));
@@ -186,10 +186,10 @@ fn alone_and_at_once() {
         "three of a record of 16 bytes fit"
     );
     assert_eq!(put_run(), 0);
-    assert_eq!(put_alone(&Fresh::Word(9)), Some(Put::Full));
+    assert_eq!(put_fast(&Fresh::Word(9)), Some(Put::Full));
     let large = [[0_u8; 100].as_slice()];
     let large = Fresh::Bytes(BYTES, &large);
-    assert_eq!(put_alone(&large), Some(Put::TooLarge));
+    assert_eq!(put_fast(&large), Some(Put::TooLarge));
     assert_eq!(queue::never_fits(segment, cell, 100), Some(Put::TooLarge));
     assert_eq!(queue::never_fits(segment, cell, 64), None);
     census(&space);
@@ -203,12 +203,12 @@ fn alone_and_at_once() {
     assert_eq!((run, bytes()), (Run::Taken(32), 16));
     let mut buffer = [0; INLINE as usize];
     // SAFETY: as above.
-    let got = unsafe { queue::get_alone(segment, me, cell, row, &mut buffer) };
+    let got = unsafe { queue::get_fast(segment, me, cell, row, &mut buffer) };
     assert!(got.is_some());
     assert_eq!(bytes(), 0);
     queue::shut_down(caller(&space), queue).unwrap();
     assert_eq!(queue::never_fits(segment, cell, 100), Some(Put::ShutDown));
-    assert_eq!(put_alone(&large), Some(Put::ShutDown));
+    assert_eq!(put_fast(&large), Some(Put::ShutDown));
     assert_eq!(put_run(), 0);
     census(&space);
 }

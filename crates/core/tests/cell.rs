@@ -6,8 +6,7 @@ use courtyard_core::cell::{self, BYTES, Entered, Pieces, SCALAR, Writer};
 use courtyard_core::error::Error;
 use courtyard_core::sync::{AtomicBool, AtomicU8, Ordering};
 use stage::{
-    End, Folder, add, add_alone, alone, attach, caller, census, leave, make, me, read, spawn,
-    writer,
+    End, Folder, add, add_fast, alone, attach, caller, census, leave, make, me, read, spawn, writer,
 };
 
 #[test]
@@ -23,7 +22,7 @@ fn holding_the_lock_of_a_value() {
     assert_eq!(enter(other), Entered::No);
     assert!(!cell::exit(segment, me(&space), other));
     assert!(
-        !add_alone(&space, made, 1),
+        !add_fast(&space, made, 1),
         "the fast path may not pass a held lock"
     );
     assert_eq!(add(&space, made, 1), 1); // by the thread that holds it
@@ -55,7 +54,7 @@ fn writing_bytes_anywhere() {
     let made = make(&space, BYTES, 2000);
     let mut model = vec![0u8; 2000];
     let put = |offset: u64, bytes: &[u8], expected: Option<&[u8]>| {
-        let (_me, writer) = (me(&space), writer(made));
+        let writer = writer(made);
         cell::write_bytes(caller(&space), writer, offset, bytes, expected).unwrap()
     };
     for (turn, (offset, length)) in [
@@ -114,7 +113,7 @@ fn writing_pieces_beside_others() {
             count,
             stride,
         };
-        let (_me, writer) = (me(&space), writer(made));
+        let writer = writer(made);
         cell::write_pieces(caller(&space), writer, pieces, &from, None).unwrap();
         for index in 0..count {
             let (to, at) = (
@@ -179,7 +178,6 @@ fn neighbours_written_without_the_lock() {
                 };
                 for pieces in [Pieces::range(4, 9), Pieces::range(0, 3), one] {
                     let from = vec![1; (pieces.length * pieces.count) as usize];
-                    let _me = me(&other);
                     cell::write_pieces(caller(&other), writer, pieces, &from, None).unwrap();
                 }
             }

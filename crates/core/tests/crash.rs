@@ -17,8 +17,8 @@ use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, fork, lock, wait};
 use stage::{
-    End, Folder, Made, add, add_alone, alone, attach, caller, census, crashes, get, leave, make,
-    me, put, read, spawn, take, write, writer,
+    End, Folder, Made, add, add_fast, alone, attach, caller, census, crashes, get, leave, make, me,
+    put, read, spawn, take, write, writer,
 };
 
 /// Figures that must be the same before and after.
@@ -143,7 +143,7 @@ fn changing_a_scalar() {
 fn changing_a_scalar_by_the_fast_path() {
     scalar_change_dies(|space, made| {
         // The word of a dead holder may stand in the way until somebody reaps it.
-        if !add_alone(space, made, 1) {
+        if !add_fast(space, made, 1) {
             add(space, made, 1);
         }
     });

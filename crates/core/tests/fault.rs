@@ -345,7 +345,6 @@ fn cleaning() {
             let (dead, waiting) = (folder.space(), folder.space());
             let made = make(&waiting, SCALAR, 0);
             add(&waiting, made, 5);
-            let _me = stage::me(&waiting);
             let ticket = directory::send(caller(&waiting), made.object).unwrap();
             let (path, uuid) = (waiting.segment.path(), waiting.uuid);
             dead.discard();
@@ -359,7 +358,6 @@ fn cleaning() {
         |at, (path, uuid, made, ticket), _| {
             // A pickle may be under way: what cannot be looked at stays.
             let space = folder::attach(&path, uuid, HOOKS).expect(at);
-            let _me = stage::me(&space);
             let row = directory::receive(caller(&space), made.object, ticket).expect(at);
             assert_eq!(stage::get(&space, made), 5, "{at}");
             leave(&space, stage::Made { row, ..made });

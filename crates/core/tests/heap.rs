@@ -9,7 +9,7 @@ use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use stage::{Folder, alone, caller, census, me};
+use stage::{Folder, alone, caller, census};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -54,7 +54,6 @@ proptest! {
         let _alone = alone();
         let folder = Folder::new();
         let space = folder.space();
-        let _me = me(&space);
         let empty = census(&space);
         let mut held: Vec<Held> = Vec::new();
         for (turn, step) in steps.into_iter().enumerate() {
@@ -107,7 +106,6 @@ fn what_is_freed_twice_is_corrupt() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let _me = me(&space);
     for length in [100, 50_000] {
         let made = Unfinished::allocate(caller(&space), length, 16).unwrap();
         let (word, block) = (made.word(), made.block());

@@ -129,11 +129,11 @@ fn agrees(space: &Space, list: List, model: &VecDeque<u64>) {
 #[derive(Clone, Debug)]
 enum Step {
     Push(bool, u64),
-    PushAlone(bool, u64),
+    PushFast(bool, u64),
     Pop(bool),
-    PopAlone(bool),
+    PopFast(bool),
     Set(i64, u64),
-    SetAlone(i64, u64),
+    SetFast(i64, u64),
     Extend(bool, Vec<u64>),
     /// What stands between is replaced.
     Splice(usize, usize, Vec<u64>),
@@ -149,11 +149,11 @@ fn step() -> impl Strategy<Value = Step> {
     let values = || prop::collection::vec(0..100u64, 0..20);
     prop_oneof![
         4 => (any::<bool>(), 0..100u64).prop_map(|(front, value)| Step::Push(front, value)),
-        4 => (any::<bool>(), 0..100u64).prop_map(|(front, value)| Step::PushAlone(front, value)),
+        4 => (any::<bool>(), 0..100u64).prop_map(|(front, value)| Step::PushFast(front, value)),
         4 => any::<bool>().prop_map(Step::Pop),
-        4 => any::<bool>().prop_map(Step::PopAlone),
+        4 => any::<bool>().prop_map(Step::PopFast),
         2 => (-30..30i64, 0..100u64).prop_map(|(index, value)| Step::Set(index, value)),
-        2 => (-30..30i64, 0..100u64).prop_map(|(index, value)| Step::SetAlone(index, value)),
+        2 => (-30..30i64, 0..100u64).prop_map(|(index, value)| Step::SetFast(index, value)),
         2 => (any::<bool>(), values()).prop_map(|(front, values)| Step::Extend(front, values)),
         3 => (0..40usize, 0..20usize, values()).prop_map(|(at, gone, new)| Step::Splice(at, gone, new)),
         1 => Just(Step::Reverse),
@@ -214,10 +214,10 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
             push(space, list, end(*front), *value);
             put(model, most, *front, *value);
         }
-        Step::PushAlone(front, value) => {
+        Step::PushFast(front, value) => {
             // SAFETY: one thread of this process changes lists.
             let done =
-                unsafe { list::append_alone(segment, me(space), list, end(*front), word(*value)) };
+                unsafe { list::append_fast(segment, me(space), list, end(*front), word(*value)) };
             if done {
                 put(model, most, *front, *value - *value % 5);
                 let made = *value - *value % 5;
@@ -241,9 +241,9 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
                 (popped, expected) => panic!("{}, {expected:?}", popped.is_some()),
             }
         }
-        Step::PopAlone(front) => {
+        Step::PopFast(front) => {
             // SAFETY: as above.
-            if let Some(found) = unsafe { list::pop_alone(segment, me(space), list, end(*front)) } {
+            if let Some(found) = unsafe { list::pop_fast(segment, me(space), list, end(*front)) } {
                 let expected = match front {
                     true => model.pop_front(),
                     false => model.pop_back(),
@@ -260,10 +260,10 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
                 model[place] = *value;
             }
         }
-        Step::SetAlone(index, value) => {
+        Step::SetFast(index, value) => {
             let value = *value - *value % 5;
             // SAFETY: as above.
-            if unsafe { list::set_alone(segment, me(space), list, *index, word(value)) } {
+            if unsafe { list::set_fast(segment, me(space), list, *index, word(value)) } {
                 model[place(*index).expect("an element")] = value;
             }
         }
@@ -372,8 +372,8 @@ fn nothing_is_put_where_no_element_may_be() {
     for step in [
         Step::Push(false, 5),
         Step::Bound(Some(0)),
-        Step::PushAlone(false, 5),
-        Step::PushAlone(true, 5),
+        Step::PushFast(false, 5),
+        Step::PushFast(true, 5),
         Step::Push(true, 5),
     ] {
         apply(&space, list, &mut model, &step);

@@ -1,6 +1,6 @@
 //! The ring: every item comes out once and in order, whoever dies while he puts or takes.
 //!
-//! Producers and consumers run `queue::put_alone`, `put`, `get_alone` and `get` as they are, on a
+//! Producers and consumers run `queue::put_fast`, `put`, `get_fast` and `get` as they are, on a
 //! queue of three pages, of which putters leave one empty: inside a page, and where an item goes from
 //! one page to the next. The mortal one dies before each of its stores; the other reaps it and takes
 //! what is left.
@@ -49,12 +49,12 @@ fn row(slot: u64) -> Row {
 
 fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let own = (0..2).flat_map(|slot| {
-        let alone = layout::thread_record(slot, 0) + record::ENTRIES;
-        let alone = (0..6).map(move |word| alone + word * WORD);
+        let fast = layout::thread_record(slot, 0) + record::ENTRIES;
+        let fast = (0..6).map(move |word| fast + word * WORD);
         let row = (0..4).map(move |word| row(slot).at + word * WORD);
         let unfinished = layout::slot_record(slot) + slot::UNFINISHED;
         Segment::slot(slot, 3)
-            .chain(alone)
+            .chain(fast)
             .chain(row)
             .chain([unfinished])
     });
@@ -98,7 +98,7 @@ fn join(space: &Space, slot: u64) -> Participant {
 /// or always as an operation.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
-    Alone,
+    Fast,
     Batch,
     Operation,
 }
@@ -120,8 +120,8 @@ fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told:
     for item in done + 1..=items {
         let fresh = Fresh::Word(item);
         // SAFETY: a participant of a model has one thread.
-        let alone = || unsafe { queue::put_alone(&space.segment, participant, CELL, &fresh) };
-        let put = (way == Way::Alone).then(alone).flatten();
+        let fast = || unsafe { queue::put_fast(&space.segment, participant, CELL, &fresh) };
+        let put = (way == Way::Fast).then(fast).flatten();
         let put =
             put.unwrap_or_else(|| queue::put(caller(space, participant), QUEUE, &fresh).unwrap());
         assert_eq!(put, Put::Done);
@@ -132,8 +132,8 @@ fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told:
 fn take(space: &Space, participant: &Participant, row: Row, way: Way) -> Option<u64> {
     let mut buffer = [];
     // SAFETY: as above.
-    let alone = || unsafe { queue::get_alone(&space.segment, participant, CELL, row, &mut buffer) };
-    let got = (way == Way::Alone).then(alone).flatten();
+    let fast = || unsafe { queue::get_fast(&space.segment, participant, CELL, row, &mut buffer) };
+    let got = (way == Way::Fast).then(fast).flatten();
     let got = got.unwrap_or_else(|| {
         queue::get(caller(space, participant), QUEUE, row, None, &mut []).unwrap()
     });
@@ -263,7 +263,7 @@ fn share(stores: u64) {
 #[test]
 fn producer_and_consumer() {
     for (first, name) in [(INSIDE, "inside a page"), (AT_THE_END, "at its end")] {
-        for way in [Way::Alone, Way::Batch, Way::Operation] {
+        for way in [Way::Fast, Way::Batch, Way::Operation] {
             mortal::explore(name, 3, move || meet(first, [IMMORTAL; 2], way));
         }
     }
@@ -272,7 +272,7 @@ fn producer_and_consumer() {
 #[test]
 fn the_producer_dies() {
     for first in [INSIDE, AT_THE_END] {
-        for way in [Way::Alone, Way::Batch, Way::Operation] {
+        for way in [Way::Fast, Way::Batch, Way::Operation] {
             let places = mortal::every_death(|stores| {
                 let name = format!("the producer dies after {stores} stores");
                 mortal::explore(&name, 3, move || meet(first, [stores, IMMORTAL], way));
@@ -285,7 +285,7 @@ fn the_producer_dies() {
 #[test]
 fn the_consumer_dies() {
     for first in [INSIDE, AT_THE_END] {
-        for way in [Way::Alone, Way::Batch, Way::Operation] {
+        for way in [Way::Fast, Way::Batch, Way::Operation] {
             let places = mortal::every_death(|stores| {
                 let name = format!("the consumer dies after {stores} stores");
                 mortal::explore(&name, 3, move || meet(first, [IMMORTAL, stores], way));
@@ -299,7 +299,7 @@ fn the_consumer_dies() {
 #[test]
 fn a_queue_that_counts() {
     for first in [INSIDE, AT_THE_END] {
-        for way in [Way::Alone, Way::Batch, Way::Operation] {
+        for way in [Way::Fast, Way::Batch, Way::Operation] {
             let bytes = 2 * RECORD;
             mortal::explore("counted", 3, move || {
                 meet_in(first, bytes, [IMMORTAL; 2], way)
@@ -342,7 +342,7 @@ fn two_consumers() {
 #[should_panic(expected = "a queue holds a record of kind 0")]
 fn catches_a_tail_before_its_record() {
     let _planted = seed::plant(seed::Bug::TailBeforeRecord);
-    mortal::explore("seed", 2, || meet(INSIDE, [IMMORTAL; 2], Way::Alone));
+    mortal::explore("seed", 2, || meet(INSIDE, [IMMORTAL; 2], Way::Fast));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn make(segment: &Segment, participant: &Participant, index: u64, bug: Bug) {
         return;
     }
     let mut operation = Operation::begin(segment, participant, 0, 0);
-    operation.owe(EVENT);
+    operation.queue_wake(EVENT);
     operation.commit_with(|| set(segment, index));
 }
 

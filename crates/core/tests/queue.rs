@@ -326,7 +326,6 @@ fn a_tree_in_circles_is_an_error() {
             space.segment.word(at).store(blocks[0], Ordering::Relaxed);
         }
     }
-    let _me = me(&space);
     assert!(queue::until_due(caller(&space), queue).is_err());
     assert!(queue::drop_requeued(caller(&space), queue).is_err());
     assert!(queue::peek(caller(&space), queue.cell, Look::at(usize::MAX)).is_err());

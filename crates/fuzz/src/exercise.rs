@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
 
     /// Receives an object, uses it and leaves it; a new pickle keeps it for the next session.
     fn use_object(&mut self, known: &mut Known, keep: bool) {
-        let (space, _me) = (self.space, self.me);
+        let space = self.space;
         let got = tried!(self, |caller| directory::receive(
             caller,
             known.object,
@@ -190,11 +190,11 @@ impl<'a> Session<'a> {
             .fetch_add(1, Ordering::AcqRel)));
         let add = || word.fetch_add(1, Ordering::AcqRel);
         // SAFETY: this process has one thread.
-        unsafe { cell::change_alone(&space.segment, me, writer.cell, true, add) };
+        unsafe { cell::change_fast(&space.segment, me, writer.cell, true, add) };
     }
 
     fn use_bytes(&mut self, writer: Writer, length: u64, holds: &[u8]) {
-        let (space, _me) = (self.space, self.me);
+        let space = self.space;
         let mut bytes = vec![0; length.min(100_000) as usize];
         let read = tried!(self, |caller| cell::read_bytes(caller, writer, &mut bytes));
         if read.is_some() {
@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
     }
 
     fn use_stored(&mut self, writer: Writer, holds: &[u8]) {
-        let (_space, _me) = (self.space, self.me);
+        let _ = ();
         let loaded = tried!(self, |caller| cell::load(caller, writer));
         if let Some((stored, _)) = &loaded {
             let same = match stored {
@@ -276,7 +276,7 @@ impl<'a> Session<'a> {
 
     /// New objects beside the old ones, sent and received.
     fn make(&mut self) {
-        let (_space, _me) = (self.space, self.me);
+        let _ = ();
         let sorts = [
             (SCALAR, 0),
             (BYTES, 500),

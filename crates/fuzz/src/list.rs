@@ -168,7 +168,7 @@ pub fn doomed(space: &Space) -> Vec<Known> {
 impl Session<'_> {
     /// Everything that is done with elements.
     pub fn use_list(&mut self, cell: u64, holds: &[u8]) {
-        let (space, _me, list) = (self.space, self.me, writer(cell));
+        let (space, list) = (self.space, writer(cell));
         let all = |count| Places {
             first: 0,
             step: 1,
@@ -203,9 +203,9 @@ impl Session<'_> {
             };
             tried!(self, |caller| push(caller, list, end, number));
             // SAFETY: this process has one thread.
-            unsafe { list::append_alone(&space.segment, me, list, end, 9) };
+            unsafe { list::append_fast(&space.segment, me, list, end, 9) };
             // SAFETY: as above.
-            unsafe { list::set_alone(&space.segment, me, list, number as i64, 17) };
+            unsafe { list::set_fast(&space.segment, me, list, number as i64, 17) };
             tried!(self, |caller| with_value(caller, number + 1, |fresh| {
                 list::set(caller, list, -2, fresh)
             }));
@@ -220,7 +220,7 @@ impl Session<'_> {
                 End::Last
             };
             // SAFETY: as above.
-            unsafe { list::pop_alone(&space.segment, me, list, end) };
+            unsafe { list::pop_fast(&space.segment, me, list, end) };
             tried!(self, |caller| list::pop(caller, list, end).map(drop));
             let steps = [1, -2, 1000][number as usize % 3];
             tried!(self, |caller| list::rotate(caller, list, steps));
@@ -247,7 +247,7 @@ impl Session<'_> {
 
     /// A new list beside the old ones.
     pub fn make_list(&mut self) {
-        let (space, _me) = (self.space, self.me);
+        let space = self.space;
         let made = tried!(self, |caller| list::create(caller, Some(MOST)));
         let Some((object, row)) = made else { return };
         if let Some((cell, ..)) = self.note(cell::open(&space.segment, object)) {

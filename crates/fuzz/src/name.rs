@@ -153,7 +153,7 @@ pub fn spoil(draft: &mut Draft) {
 impl Session<'_> {
     /// Finds, lists, gives and deletes names.
     pub fn use_names(&mut self, number: u64) {
-        let (_space, _me) = (self.space, self.me);
+        let _ = ();
         tried!(self, |caller| directory::names(caller));
         let name = name(number);
         let found = tried!(self, |caller| directory::lookup(caller, &name));

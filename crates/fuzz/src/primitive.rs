@@ -37,7 +37,7 @@ impl Session<'_> {
             RMUTEX => self.use_recursive(cell),
             FLAG => self.use_flag(cell),
             SEMAPHORE | CONDITION | BARRIER | QUEUE => {
-                let (_space, me) = (self.space, self.me);
+                let me = self.me;
                 let row = tried!(self, |caller| Row::reserve(caller));
                 let Some(row) = row else { return };
                 match kind {
@@ -79,7 +79,7 @@ impl Session<'_> {
     }
 
     fn use_flag(&mut self, cell: u64) {
-        let (space, _me) = (self.space, self.me);
+        let space = self.space;
         let before = flag::word(&space.segment, cell);
         for on in [true, false, true] {
             tried!(self, |caller| flag::change(caller, cell, on));
@@ -95,16 +95,16 @@ impl Session<'_> {
             tried!(self, |caller| semaphore::try_acquire(caller, user));
         }
         // SAFETY: this process has one thread.
-        let alone = unsafe { semaphore::acquire_alone(&space.segment, me, user) };
+        let alone = unsafe { semaphore::acquire_fast(&space.segment, me, user) };
         // SAFETY: as above.
-        let released = alone && unsafe { semaphore::release_alone(&space.segment, me, user) };
+        let released = alone && unsafe { semaphore::release_fast(&space.segment, me, user) };
         for count in [1, 1, u64::from(alone && !released)] {
             tried!(self, |caller| semaphore::release(caller, user, count));
         }
     }
 
     fn use_condition(&mut self, waiter: Waiter) {
-        let (space, _me) = (self.space, self.me);
+        let space = self.space;
         condition::waiting(&space.segment, waiter.cell);
         tried!(self, |caller| condition::enter(caller, waiter));
         for count in [0, 1, u64::MAX] {
@@ -116,7 +116,7 @@ impl Session<'_> {
     }
 
     fn use_barrier(&mut self, party: Party) {
-        let (space, _me, cell) = (self.space, self.me, party.cell);
+        let (space, cell) = (self.space, party.cell);
         barrier::waiting(&space.segment, cell);
         barrier::parties(&space.segment, cell);
         tried!(self, |caller| barrier::join(caller, party));
@@ -132,7 +132,7 @@ impl Session<'_> {
     }
 
     fn use_queue(&mut self, queue: Queue, order: Order, row: Row) {
-        let (space, _me, cell) = (self.space, self.me, queue.cell);
+        let (space, cell) = (self.space, queue.cell);
         let segment = &space.segment;
         queue::counts(segment, cell);
         queue::unfinished(segment, cell);
@@ -173,7 +173,7 @@ impl Session<'_> {
         let Some(fresh) = fresh else { return };
         if order != Order::Least {
             // SAFETY: this process has one thread.
-            let put = unsafe { queue::put_alone(&space.segment, me, queue.cell, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me, queue.cell, &fresh) };
             if put != Some(Put::Done) {
                 tried!(self, |caller| queue::put(caller, queue, &fresh));
             }
@@ -206,7 +206,7 @@ impl Session<'_> {
         let mut got = None;
         if sift.is_none() {
             // SAFETY: this process has one thread.
-            got = unsafe { queue::get_alone(&space.segment, me, queue.cell, row, &mut buffer) };
+            got = unsafe { queue::get_fast(&space.segment, me, queue.cell, row, &mut buffer) };
         }
         let got = match got {
             Some(got) => got,

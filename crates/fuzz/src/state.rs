@@ -137,7 +137,7 @@ fn scalar(space: &Space, value: u64) -> Known {
 fn bytes(space: &Space, length: usize) -> Known {
     let made = make(space, BYTES, length as u64);
     let holds = vec![7; length];
-    let (_me, writer) = (me(space), made.writer);
+    let writer = made.writer;
     cell::write_bytes(caller(space), writer, 0, &holds, None).expect("written");
     known(space, &made, BYTES, holds)
 }
@@ -350,7 +350,7 @@ fn write_again(space: &Space, value: &Known) {
         guarded: true,
         thread: 1,
     };
-    let (_me, holds) = (me(space), &value.holds);
+    let holds = &value.holds;
     if kind == STORED {
         put(space, writer, holds);
     } else {

@@ -211,7 +211,7 @@ pub fn doomed(space: &Space) -> Vec<Known> {
 impl Session<'_> {
     /// Everything that is done with keys.
     pub fn use_table(&mut self, cell: u64, holds: &[u8]) {
-        let (space, _me, table) = (self.space, self.me, writer(cell));
+        let (space, table) = (self.space, writer(cell));
         for want in [Want::Keys, Want::Items] {
             let all = tried!(self, |caller| table::snapshot(caller, table, want));
             if let (Some(all), Some(&count)) = (all, holds.first()) {
@@ -257,9 +257,9 @@ impl Session<'_> {
             for value in [Fresh::Word(9), Fresh::Bytes(KIND, parts)] {
                 let (segment, cell, name) = (&space.segment, table.cell, name(number));
                 // SAFETY: this process has one thread.
-                unsafe { table::store_alone(segment, me, cell, &key(&name), &value) };
+                unsafe { table::store_fast(segment, me, cell, &key(&name), &value) };
                 // SAFETY: as above.
-                unsafe { table::change_alone(segment, me, cell, &key(&name), |old| Some(old ^ 8)) };
+                unsafe { table::change_fast(segment, me, cell, &key(&name), |old| Some(old ^ 8)) };
             }
         }
         for number in [1, 2, LONG, 99] {
@@ -305,7 +305,7 @@ impl Session<'_> {
 
     /// A new table beside the old ones.
     pub fn make_table(&mut self) {
-        let (space, _me) = (self.space, self.me);
+        let space = self.space;
         let made = tried!(self, |caller| table::create(caller));
         let Some((object, row)) = made else { return };
         if let Some((cell, ..)) = self.note(cell::open(&space.segment, object)) {

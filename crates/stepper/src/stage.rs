@@ -77,15 +77,15 @@ pub fn add(space: &Space, writer: Writer, step: u64) {
 }
 
 /// As `add`, by the fast path.
-pub fn add_alone(space: &Space, made: Made, guarded: bool) -> bool {
+pub fn add_fast(space: &Space, made: Made, guarded: bool) -> bool {
     let word = space.segment.word(made.base + cell::DATA);
     let add = || word.fetch_add(1, Ordering::AcqRel);
     // SAFETY: the processes here have one thread.
-    unsafe { cell::change_alone(&space.segment, me(space), made.base, guarded, add) }.is_some()
+    unsafe { cell::change_fast(&space.segment, me(space), made.base, guarded, add) }.is_some()
 }
 
 pub fn write(space: &Space, made: Made, offset: u64, bytes: &[u8], expected: Option<&[u8]>) {
-    let (_me, writer) = (me(space), writer(made));
+    let writer = writer(made);
     let done = cell::write_bytes(caller(space), writer, offset, bytes, expected);
     assert!(done.expect("to write"), "the bytes were not as expected");
 }
@@ -98,7 +98,6 @@ pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
 
 /// A short word if there are no bytes, else a block.
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
-    let _me = me(space);
     let fresh = match bytes {
         [] => Fresh::Word(1),
         bytes => cell::prepare(caller(space), 16, &[bytes]).expect("a block"),
@@ -125,7 +124,7 @@ pub fn block(space: &'static Space, length: u64) -> Unfinished<'static> {
 
 /// Takes all units that are left, but for the reserve.
 pub fn fill(space: &'static Space) -> Vec<Unfinished<'static>> {
-    let (segment, _me) = (&space.segment, me(space));
+    let segment = &space.segment;
     folder::set_limit(space, segment.size() - segment.data());
     let (mut held, mut length) = (Vec::new(), 4 << 20);
     while length > 2 * UNIT {

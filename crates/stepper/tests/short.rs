@@ -18,7 +18,7 @@ fn a_few_operations() {
         "allocate small, refill",
         "free large",
         "change a scalar",
-        "change a scalar alone, watched",
+        "change a scalar by the fast path, watched",
         "write bytes, short",
         "store small over large",
         "leave a stored object, its last holder",

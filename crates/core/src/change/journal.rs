@@ -414,19 +414,34 @@ fn cleared(commit: u64) -> u64 {
     (commit & !record::TO_REPLAY).wrapping_add(record::CARRIED)
 }
 
-/// Commits, applies and clears a record that has only entries, written at `base`. Words that were
-/// scribbled on since they were written are passed over. It is not counted, as it moves no block (see `progress`).
+/// Commits, applies and clears a record that has only entries, written at `base`, and perhaps a sequence
+/// that readers watch: it is odd meanwhile. Words that were scribbled on since they were written are
+/// passed over. The record is not counted, as it moves no block (see `progress`).
 ///
 /// # Crash
 /// As `Record::commit`.
 #[inline(always)]
-pub fn commit(segment: &Segment, base: u64, entries: u64) {
+pub fn commit(segment: &Segment, base: u64, entries: u64, sequence: Option<u64>) {
+    let sequence = sequence.map(|sequence| {
+        let word = segment.word(sequence);
+        let even = word.load(Ordering::Relaxed) & !1;
+        let pair = base + Record::pair(0);
+        segment.word(pair).store(sequence, Ordering::Relaxed);
+        segment.word(pair + WORD).store(even, Ordering::Relaxed);
+        (word, even)
+    });
     let commit = segment.word(base + record::COMMIT);
     compiler_fence(Ordering::SeqCst); // entries before commit
     crate::memory::crash_point!("journal.written");
-    commit.store(entries, Ordering::Release);
+    let sequences = u64::from(sequence.is_some());
+    let committed = record::committed(entries, sequences, 0, 0);
+    commit.store(committed, Ordering::Release);
     compiler_fence(Ordering::SeqCst); // commit before apply
     crate::memory::crash_point!("journal.committed");
+    if let Some((word, even)) = sequence {
+        word.store(even | 1, Ordering::Relaxed);
+        fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
+    }
     for index in 0..entries {
         let entry = base + record::ENTRIES + index * 2 * WORD;
         let word = segment.word(entry).load(Ordering::Relaxed);
@@ -436,42 +451,9 @@ pub fn commit(segment: &Segment, base: u64, entries: u64) {
         }
         crate::memory::crash_point!("journal.applying");
     }
-    compiler_fence(Ordering::SeqCst); // apply before clear
-    commit.store(0, Ordering::Release);
-    compiler_fence(Ordering::SeqCst); // clear before the next record's entries
-    crate::memory::crash_point!("journal.cleared");
-}
-
-/// As `commit`, of a change that readers watch by a sequence: it is odd meanwhile.
-///
-/// # Crash
-/// As `Record::commit`.
-#[inline(always)]
-pub fn commit_under(segment: &Segment, base: u64, entries: u64, sequence: u64) {
-    let sequence_word = segment.word(sequence);
-    let even = sequence_word.load(Ordering::Relaxed) & !1;
-    let pair = base + Record::pair(0);
-    segment.word(pair).store(sequence, Ordering::Relaxed);
-    segment.word(pair + WORD).store(even, Ordering::Relaxed);
-    let commit = segment.word(base + record::COMMIT);
-    compiler_fence(Ordering::SeqCst); // entries before commit
-    crate::memory::crash_point!("journal.written");
-    commit.store(record::committed(entries, 1, 0, 0), Ordering::Release);
-    compiler_fence(Ordering::SeqCst); // commit before apply
-    crate::memory::crash_point!("journal.committed");
-    sequence_word.store(even | 1, Ordering::Relaxed);
-    fence(Ordering::Release); // odd before data: pairs with the readers' Acquire fence
-    for index in 0..entries {
-        let entry = base + record::ENTRIES + index * 2 * WORD;
-        let word = segment.word(entry).load(Ordering::Relaxed);
-        let value = segment.word(entry + WORD).load(Ordering::Relaxed);
-        if let Some(word) = segment.find(word) {
-            word.store(value, Ordering::Relaxed);
-        }
-        crate::memory::crash_point!("journal.applying");
+    if let Some((word, even)) = sequence {
+        word.store(even.wrapping_add(2), Ordering::Release); // pairs with the readers' Acquire load
     }
-    let next = even.wrapping_add(2);
-    sequence_word.store(next, Ordering::Release); // pairs with the readers' Acquire load
     compiler_fence(Ordering::SeqCst); // apply before clear
     commit.store(0, Ordering::Release);
     compiler_fence(Ordering::SeqCst); // clear before the next record's entries

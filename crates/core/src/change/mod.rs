@@ -1,7 +1,7 @@
 //! Changing shared memory: locks, the journal, the operation and its fast form, waking, and phase (a)
 //! of recovery.
 
-pub mod alone;
+pub mod fast;
 pub mod journal;
 pub mod lock;
 pub mod operation;

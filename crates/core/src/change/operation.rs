@@ -1,4 +1,4 @@
-//! One attempt at an operation: the locks it holds, the record it writes, the wakes it owes.
+//! One attempt at an operation: the locks it holds, the record it writes, the wakes it queues.
 //!
 //! An operation is a closure that may be begun again: it takes locks, reads, writes its record,
 //! commits. Whatever stops it before the commit (a held lock, an empty magazine) undoes nothing,
@@ -54,9 +54,9 @@ pub struct Operation<'a> {
     base: u64,
     locks: [u64; LOCKS],
     held: usize,
-    owed: [u64; record::OWED_WORDS as usize],
-    owing: usize,
-    /// Whether waiters are told only if there are any.
+    wakes: [u64; record::OWED_WORDS as usize],
+    queued: usize,
+    /// Whether events change only if somebody waits.
     quiet: bool,
     /// The lock that the last attempt waited for, until it is taken.
     contended: u64,
@@ -99,8 +99,8 @@ impl<'a> Operation<'a> {
             base,
             locks: [0; LOCKS],
             held: 0,
-            owed: [0; record::OWED_WORDS as usize],
-            owing: 0,
+            wakes: [0; record::OWED_WORDS as usize],
+            queued: 0,
             quiet: false,
             contended: 0,
             flags: 0,
@@ -140,7 +140,7 @@ impl<'a> Operation<'a> {
     }
 
     /// Whether it did without the lock that the last attempt waited for.
-    pub fn passed_by(&self) -> bool {
+    pub fn is_without_lock(&self) -> bool {
         self.contended != 0
     }
 
@@ -209,26 +209,17 @@ impl<'a> Operation<'a> {
         self.record.copy(transfer);
     }
 
-    /// Whoever waits on `event` is told after the commit, by us or by who recovers us.
-    pub fn owe(&mut self, event: u64) {
-        self.owed[self.owing] = event;
-        self.owing += 1;
+    /// Whoever waits on `event` is woken after the commit, by us or by who recovers us.
+    pub fn queue_wake(&mut self, event: u64) {
+        self.wakes[self.queued] = event;
+        self.queued += 1;
     }
 
-    /// As `owe`, of an event that nobody counts: its word changes only if somebody waits. For
+    /// As `queue_wake`, of an event that nobody counts: its word changes only if somebody waits. For
     /// objects whose writers would else share a line for nothing.
-    pub fn owe_quietly(&mut self, event: u64) {
+    pub fn queue_quiet_wake(&mut self, event: u64) {
         self.quiet = true;
-        self.owe(event);
-    }
-
-    /// Stores the wakes owed, before the change that they tell of.
-    fn store_owed(&self) {
-        for (index, &event) in self.owed[..self.owing].iter().enumerate() {
-            let word = self.base + record::OWED + index as u64 * WORD;
-            self.segment.word(word).store(event, Ordering::Relaxed);
-        }
-        compiler_fence(Ordering::SeqCst); // owed before commit
+        self.queue_wake(event);
     }
 
     /// Commits the record. The locks stay held until the operation ends, so that several
@@ -237,39 +228,50 @@ impl<'a> Operation<'a> {
     /// # Crash
     /// Before the commit: nothing happened. After it: everything did, the wakes included.
     pub fn commit(&mut self) {
-        if !planted(Bug::OwedAfterCommit) {
-            self.store_owed();
-        }
-        if planted(Bug::UnlockBeforeClear) {
-            self.unlock();
-        }
-        if !self.record.is_empty() {
-            self.record.commit();
-        }
-        if planted(Bug::OwedAfterCommit) {
-            self.store_owed();
-        }
+        self.commit_by(|operation| {
+            if planted(Bug::UnlockBeforeClear) {
+                operation.unlock();
+            }
+            if !operation.record.is_empty() {
+                operation.record.commit();
+            }
+        });
     }
 
     /// A one-word change, which needs no record: the store itself commits.
     pub fn commit_with(&mut self, change: impl FnOnce()) {
+        self.commit_by(|operation| {
+            if planted(Bug::WakeBeforeStore) {
+                operation.wake();
+            }
+            change();
+            compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+        });
+    }
+
+    /// Stores the queued wakes, then commits by `change`; `finish` unlocks and wakes.
+    fn commit_by(&mut self, change: impl FnOnce(&mut Self)) {
         if !planted(Bug::OwedAfterCommit) {
-            self.store_owed();
+            self.store_wakes();
         }
-        if planted(Bug::WakeBeforeStore) {
-            self.tell();
-        }
-        change();
-        compiler_fence(Ordering::SeqCst); // the change before unlock and wake
+        change(self);
         if planted(Bug::OwedAfterCommit) {
-            self.store_owed();
+            self.store_wakes();
         }
+    }
+
+    fn store_wakes(&self) {
+        for (index, &event) in self.wakes[..self.queued].iter().enumerate() {
+            let word = self.base + record::OWED + index as u64 * WORD;
+            self.segment.word(word).store(event, Ordering::Relaxed);
+        }
+        compiler_fence(Ordering::SeqCst); // wakes before commit
     }
 
     /// Forgets what was written and releases what is held: before another attempt.
     pub fn abandon(&mut self) {
         self.record.forget();
-        self.owing = 0;
+        self.queued = 0;
         self.unlock();
     }
 
@@ -280,22 +282,22 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// Releases the locks, then tells the waiters.
+    /// Releases the locks, then wakes the waiters.
     fn finish(&mut self) {
         self.unlock();
-        if self.owing == 0 {
+        if self.queued == 0 {
             return;
         }
         crate::memory::crash_point!("operation.unlocked");
-        self.tell();
+        self.wake();
     }
 
     #[inline(always)]
-    fn tell(&mut self) {
+    fn wake(&mut self) {
         if planted(Bug::OwedClearedBeforeWake) {
-            self.clear_owed();
+            self.clear_wakes();
         }
-        for &event in &self.owed[..self.owing] {
+        for &event in &self.wakes[..self.queued] {
             if self.quiet {
                 wait::notify_waiters(self.segment, event);
             } else {
@@ -303,13 +305,13 @@ impl<'a> Operation<'a> {
             }
         }
         crate::memory::crash_point!("operation.notified");
-        self.clear_owed();
-        self.owing = 0;
+        self.clear_wakes();
+        self.queued = 0;
     }
 
     #[inline(always)]
-    fn clear_owed(&self) {
-        for index in 0..self.owing as u64 {
+    fn clear_wakes(&self) {
+        for index in 0..self.queued as u64 {
             let word = self.base + record::OWED + index * WORD;
             self.segment.word(word).store(0, Ordering::Release);
         }

@@ -14,7 +14,7 @@
 //! A record is counted by the store that clears it, so between two equal words that say that nothing is
 //! to be replayed there was none. A slot's state tells one process from the next. What is not counted:
 //! a change of one word without a record, and those of the record set apart for the GIL's holder
-//! (`alone`). Neither moves a block or a link, and a change of an object's words by them moves its
+//! (`fast`). Neither moves a block or a link, and a change of an object's words by them moves its
 //! sequence on, or changes the words that are compared themselves.
 
 use crate::memory::layout::{self, SLOTS, record, slot};

@@ -107,7 +107,7 @@ pub fn mark_broken(caller: Caller, cell: u64, from: &[u64], cause: Cause) -> Res
             return Ok(false);
         }
         break_for(operation, cell, cause);
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(true)
     })
@@ -179,7 +179,7 @@ pub fn join(caller: Caller, party: Party) -> Result<Joined> {
         let amount = amount(operation, row.at);
         if amount & PARTY != 0 && operation.read(cell + MISSED) != 0 {
             break_for(operation, cell, Cause::PartyDied);
-            operation.owe(cell + EVENT);
+            operation.queue_wake(cell + EVENT);
             operation.commit();
             return Ok(Joined::Broken);
         }
@@ -200,7 +200,7 @@ pub fn join(caller: Caller, party: Party) -> Result<Joined> {
             }
             operation.write(cell + PHASE, ACTING);
         }
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(if is_last {
             Joined::Last(index)
@@ -221,7 +221,7 @@ pub fn advance(caller: Caller, cell: u64, from: &[u64], to: u64) -> Result<bool>
             return Ok(false);
         }
         operation.write(cell + PHASE, to);
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(true)
     })
@@ -242,7 +242,7 @@ pub fn reset(caller: Caller, cell: u64) -> Result<()> {
         };
         operation.write(cell + PHASE, next);
         operation.write(cell + MISSED, 0);
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(())
     })
@@ -260,7 +260,7 @@ pub fn leave(caller: Caller, party: Party) -> Result<u64> {
         let phase = operation.read(cell + PHASE);
         go(operation, cell, phase, 1);
         one_less(operation, row);
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(phase)
     })
@@ -286,7 +286,7 @@ static LET_GO: Job = Job {
                 break_for(operation, cell, Cause::PartyDied);
             }
             one_less(operation, row);
-            operation.owe(cell + EVENT);
+            operation.queue_wake(cell + EVENT);
             operation.commit();
             Ok(())
         })
@@ -393,6 +393,6 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64, ended: bool) -> At
         FILLING | DRAINING | RESETTING if was_party => operation.write(cell + MISSED, 1),
         _ => {}
     }
-    operation.owe(cell + EVENT);
+    operation.queue_wake(cell + EVENT);
     Ok(())
 }

@@ -165,7 +165,7 @@ fn step_out(operation: &mut Operation, cell: u64) {
     let given = operation.read(cell + GIVEN);
     if given > 0 {
         give(operation, cell, given);
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
     }
 }
 
@@ -175,7 +175,7 @@ fn step_out(operation: &mut Operation, cell: u64) {
 /// As `enter`.
 ///
 /// # Crash
-/// One record, which owes the wake.
+/// One record, which queues the wake.
 pub fn notify(caller: Caller, cell: u64, count: u64) -> Result<()> {
     caller.run(|operation| {
         operation.lock(cell)?;
@@ -184,7 +184,7 @@ pub fn notify(caller: Caller, cell: u64, count: u64) -> Result<()> {
             give(operation, cell, given);
         }
         // Who waits with `wait_for` on the condition itself is told in any case.
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(())
     })
@@ -215,7 +215,7 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
     }
     if given > 0 {
         give(operation, cell, given);
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
     }
     Ok(())
 }

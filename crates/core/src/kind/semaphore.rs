@@ -12,7 +12,7 @@
 //! permits the surplus is set off before the rest comes back. So a semaphore that is released by
 //! one process and acquired by another, as a signal, returns nothing when either dies.
 
-use crate::change::alone::Alone;
+use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::memory::segment::Segment;
@@ -63,18 +63,18 @@ pub struct User {
 /// Takes a permit if one is free and nothing stands in the way; false: `try_acquire` is due.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 ///
 /// # Crash
 /// As `try_acquire`.
 #[inline(always)]
-pub unsafe fn acquire_alone(segment: &Segment, participant: &Participant, user: User) -> bool {
+pub unsafe fn acquire_fast(segment: &Segment, participant: &Participant, user: User) -> bool {
     let User { cell, object, row } = user;
     if value(segment, cell) == 0 {
         return false;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { Alone::begin(segment, participant, cell) }) else {
+    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell) }) else {
         return false;
     };
     let value = record.read(cell + VALUE);
@@ -98,19 +98,19 @@ pub unsafe fn acquire_alone(segment: &Segment, participant: &Participant, user: 
 /// Gives one of our own permits if nothing stands in the way; false: `release` is due.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 ///
 /// # Crash
 /// One record.
 #[inline(always)]
-pub unsafe fn release_alone(segment: &Segment, participant: &Participant, user: User) -> bool {
+pub unsafe fn release_fast(segment: &Segment, participant: &Participant, user: User) -> bool {
     let User { cell, row, .. } = user;
     let held = row.amount(segment);
     if held & !RECOVERED == 0 {
         return false;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { Alone::begin(segment, participant, cell) }) else {
+    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell) }) else {
         return false;
     };
     let value = record.read(cell + VALUE).wrapping_add(1);
@@ -160,7 +160,7 @@ pub fn try_acquire(caller: Caller, user: User) -> Result<bool> {
         } else {
             row.write(operation, object, held.wrapping_add(1), 0);
         }
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(true)
     })
@@ -199,7 +199,7 @@ pub fn release(caller: Caller, user: User, count: u64) -> Result<bool> {
             let surplus = operation.read(cell + SURPLUS);
             operation.write(cell + SURPLUS, surplus.saturating_add(count - own));
         }
-        operation.owe(cell + EVENT);
+        operation.queue_wake(cell + EVENT);
         operation.commit();
         Ok(true)
     })
@@ -241,6 +241,6 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
     operation.write(cell + VALUE, value.saturating_add(back));
     let returned = operation.read(cell + RETURNED);
     operation.write(cell + RETURNED, returned.saturating_add(back));
-    operation.owe(cell + EVENT);
+    operation.queue_wake(cell + EVENT);
     Ok(())
 }

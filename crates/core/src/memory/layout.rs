@@ -193,7 +193,7 @@ pub mod slot {
     pub const END_OF_HOLDINGS: u64 = FIRST_HOLDINGS + super::FIRST_ROWS * super::HELD_ROW;
 }
 
-/// The record of one thread inside an operation: its journal, the wakes it owes, its magazines.
+/// The record of one thread inside an operation: its journal, the wakes it queues, its magazines.
 pub mod record {
     use super::{PAGE, many};
 

@@ -31,7 +31,7 @@ impl Caller<'_, '_> {
             let stop = loop {
                 let stop = match body(&mut operation) {
                     Ok(value) => {
-                        if !operation.passed_by() {
+                        if !operation.is_without_lock() {
                             waiter.acquired();
                         }
                         let freed = operation.has_freed();
@@ -55,7 +55,7 @@ impl Caller<'_, '_> {
                     break stop;
                 }
             };
-            if !operation.passed_by() {
+            if !operation.is_without_lock() {
                 waiter.acquired();
             }
             drop(operation);

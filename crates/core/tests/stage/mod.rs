@@ -149,15 +149,15 @@ pub fn add(space: &Space, made: Made, step: u64) -> u64 {
 }
 
 /// As `add`, by the fast path; false if the lock is held.
-pub fn add_alone(space: &Space, made: Made, step: u64) -> bool {
+pub fn add_fast(space: &Space, made: Made, step: u64) -> bool {
     let word = space.segment.word(made.base + cell::DATA);
     let add = || word.store(word.load(Ordering::Relaxed) + step, Ordering::Release);
     // SAFETY: the tests' processes have one thread that changes cells.
-    unsafe { cell::change_alone(&space.segment, me(space), made.base, true, add) }.is_some()
+    unsafe { cell::change_fast(&space.segment, me(space), made.base, true, add) }.is_some()
 }
 
 pub fn try_write(space: &Space, made: Made, bytes: &[u8]) -> courtyard_core::error::Result<bool> {
-    let (_me, writer) = (me(space), writer(made));
+    let writer = writer(made);
     cell::write_bytes(caller(space), writer, 0, bytes, None)
 }
 
@@ -173,7 +173,6 @@ pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
 
 /// Stores bytes in a stored cell; a short word (`tag 1`) if there are none.
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
-    let _me = me(space);
     let fresh = if bytes.is_empty() {
         Fresh::Word(1)
     } else {

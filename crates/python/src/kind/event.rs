@@ -3,7 +3,7 @@
 use crate::deadline::Limit;
 use crate::object::waiter::{self, Deadline};
 use crate::object::{Address, Object};
-use courtyard_core::cell::{self, EVENT, change_alone};
+use courtyard_core::cell::{self, EVENT, change_fast};
 use courtyard_core::{flag, wait};
 use pyo3::prelude::*;
 
@@ -17,7 +17,7 @@ fn turn(slf: &Bound<'_, Event>, on: bool) -> PyResult<()> {
     let (segment, cell) = (&handle.space.segment, handle.cell);
     // SAFETY: the GIL is held from before this call until after it.
     let done = unsafe {
-        change_alone(segment, &open, cell, false, || {
+        change_fast(segment, &open, cell, false, || {
             flag::turn(segment, cell, on)
         })
     };

@@ -220,7 +220,7 @@ impl<'a> Wait<'a> {
 /// None.
 ///
 /// The event word is read before each attempt and slept on after it, so a change between the two
-/// ends the sleep at once. Whoever owes the wake may die: its reaper gives it. Sleepers look after
+/// ends the sleep at once. Whoever queued the wake may die: its reaper gives it. Sleepers look after
 /// the dead, after a tenth of a second at first and then every `look`, one of them for all
 /// (`Lookout`), and give back what they held.
 ///

@@ -63,7 +63,7 @@ fn change(
 
 fn put(space: &Space, made: Made, pieces: Pieces) {
     let from = vec![2; (pieces.length * pieces.count) as usize];
-    let (_me, writer) = (me(space), writer(made));
+    let writer = writer(made);
     cell::write_pieces(caller(space), writer, pieces, &from, None).expect("to write");
 }
 
@@ -91,15 +91,14 @@ pub fn add(entries: &mut Vec<Entry>) {
             },
         ));
         entries.push(change(
-            "store an element alone",
+            "store an element by the fast path",
             one,
             watched,
             |space, made, at| {
                 let store = element(space, made, at, true);
                 // SAFETY: the processes here have one thread.
-                let done = unsafe {
-                    cell::change_alone(&space.segment, me(space), made.base, true, store)
-                };
+                let done =
+                    unsafe { cell::change_fast(&space.segment, me(space), made.base, true, store) };
                 assert!(done.is_some());
             },
         ));

@@ -92,7 +92,7 @@ fn sift(order: Order) -> Option<Sift> {
 }
 
 fn get(space: &Space, queue: Queue, row: Row, order: Order) -> Option<u8> {
-    let (_me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+    let mut buffer = vec![0; INLINE as usize];
     let sift = sift(order);
     let got = queue::get(caller(space), queue, row, sift.as_ref(), &mut buffer);
     let got = got.expect("to get")?;
@@ -107,7 +107,7 @@ fn lease(space: &Space, queue: Queue) -> queue::Lease {
 
 /// Takes the first item in a block.
 fn get_block(space: &'static Space, queue: Queue, row: Row) -> Unfinished<'static> {
-    let (_me, mut buffer, all) = (me(space), vec![0; INLINE as usize], |_| true);
+    let (mut buffer, all) = (vec![0; INLINE as usize], |_| true);
     let got = queue::get_but(caller(space), queue, row, None, all, &mut buffer);
     match got.expect("to get").expect("an item") {
         Got::Block(block) => block,
@@ -274,7 +274,7 @@ fn putting(entries: &mut Vec<Entry>) {
         },
     ));
     entries.push(change(
-        "count an item put alone",
+        "count an item put by the fast path",
         START,
         (two, three),
         0,
@@ -284,7 +284,7 @@ fn putting(entries: &mut Vec<Entry>) {
             let parts = [item.as_slice()];
             let (cell, fresh) = (scene.queue.cell, Fresh::Bytes(KIND, &parts));
             // SAFETY: the processes here have one thread.
-            let put = unsafe { queue::put_alone(&space.segment, me(space), cell, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me(space), cell, &fresh) };
             assert_eq!(put, Some(Put::Done));
         },
     ));
@@ -398,7 +398,7 @@ fn getting(entries: &mut Vec<Entry>) {
         ));
     }
     entries.push(change(
-        "count an item got alone",
+        "count an item got by the fast path",
         START,
         ([&[0, 1], &[]], [&[1], &[]]),
         0,
@@ -407,7 +407,7 @@ fn getting(entries: &mut Vec<Entry>) {
             let (segment, me, cell) = (&space.segment, me(space), scene.queue.cell);
             let mut buffer = [0; INLINE as usize];
             // SAFETY: as above.
-            let got = unsafe { queue::get_alone(segment, me, cell, row, &mut buffer) };
+            let got = unsafe { queue::get_fast(segment, me, cell, row, &mut buffer) };
             assert!(matches!(got, Some(Some(Got::Bytes(KIND, SMALL)))));
         },
     ));
@@ -438,7 +438,7 @@ fn getting(entries: &mut Vec<Entry>) {
         0,
         enroll,
         |space, scene, row| {
-            let (_me, queue, mut buffer) = (me(space), scene.queue, vec![0; INLINE as usize]);
+            let (queue, mut buffer) = (scene.queue, vec![0; INLINE as usize]);
             let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
             let (_, place) = seen.expect("to look").expect("an item");
             let taken = queue::take_at(caller(space), queue, row, place);
@@ -446,7 +446,7 @@ fn getting(entries: &mut Vec<Entry>) {
         },
     ));
     entries.push(change(
-        "count a word got alone",
+        "count a word got by the fast path",
         Start {
             count: 0,
             length: 8,
@@ -457,7 +457,7 @@ fn getting(entries: &mut Vec<Entry>) {
         |space, queue| {
             // SAFETY: as above.
             let put =
-                unsafe { queue::put_alone(&space.segment, me(space), queue.cell, &Fresh::Word(7)) };
+                unsafe { queue::put_fast(&space.segment, me(space), queue.cell, &Fresh::Word(7)) };
             assert_eq!(put, Some(Put::Done));
             enroll(space, queue)
         },

@@ -2,7 +2,7 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{
-    Made, add as add_to, add_alone, announce, bytes_apart, caller, get, is_free, make, me, read,
+    Made, add as add_to, add_fast, announce, bytes_apart, caller, get, is_free, make, me, read,
     set, told_apart, victim, warm, with_wake, write, writer,
 };
 use courtyard_core::cell::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
@@ -60,9 +60,13 @@ fn changes(entries: &mut Vec<Entry>) {
         entries.push(change("change a scalar", watched, |space, made| {
             add_to(space, writer(made), 1);
         }));
-        entries.push(change("change a scalar alone", watched, |space, made| {
-            assert!(add_alone(space, made, true));
-        }));
+        entries.push(change(
+            "change a scalar by the fast path",
+            watched,
+            |space, made| {
+                assert!(add_fast(space, made, true));
+            },
+        ));
         entries.push(change(
             "change a scalar unguarded",
             watched,
@@ -73,13 +77,13 @@ fn changes(entries: &mut Vec<Entry>) {
             },
         ));
         entries.push(change(
-            "change a scalar alone unguarded",
+            "change a scalar by the fast path, unguarded",
             watched,
-            |space, made| assert!(add_alone(space, made, false)),
+            |space, made| assert!(add_fast(space, made, false)),
         ));
     }
-    for alone in [false, true] {
-        let how = if alone { " alone" } else { "" };
+    for is_fast in [false, true] {
+        let how = if is_fast { " by the fast path" } else { "" };
         entries.push(play(
             format!("change a scalar{how}, taking its lock over"),
             Ends::Changed,
@@ -89,8 +93,8 @@ fn changes(entries: &mut Vec<Entry>) {
                 scene
             },
             |space, _| warm(space),
-            move |space, scene, ()| match alone {
-                true => assert!(add_alone(space, scene.made, true)),
+            move |space, scene, ()| match is_fast {
+                true => assert!(add_fast(space, scene.made, true)),
                 false => add_to(space, writer(scene.made), 1),
             },
             judge_scalar,

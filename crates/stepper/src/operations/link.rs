@@ -1,7 +1,7 @@
 //! Values that keep objects: stored, replaced, taken out, given up with what they keep.
 
 use crate::entry::{Ends, Entry, OrText, play};
-use crate::stage::{Made, caller, is_free, leave, make, me, told_apart, warm, writer};
+use crate::stage::{Made, caller, is_free, leave, make, told_apart, warm, writer};
 use courtyard_core::cell::{self, SCALAR, STORED};
 use courtyard_core::layout::superblock;
 use courtyard_core::roster::ObjectId;
@@ -51,7 +51,7 @@ fn item<'a>(name: &'a str, value: Fresh<'a>) -> Item<'a> {
 }
 
 fn put(space: &Space, holder: Made, name: &str, value: Fresh) {
-    let (_me, item) = (me(space), item(name, value));
+    let item = item(name, value);
     let stored = table::store(caller(space), writer(holder), &item, When::Always);
     assert!(stored.expect("to store"));
 }
@@ -78,7 +78,7 @@ fn remove(space: &Space, holder: Made, name: &str) {
 }
 
 fn content(space: &Space, holder: Made) -> Result<Content, String> {
-    let (_me, table) = (me(space), writer(holder));
+    let table = writer(holder);
     let mut found = Vec::new();
     let pairs = table::snapshot(caller(space), table, Want::Items).or_text()?;
     for pair in pairs.iter() {

@@ -177,7 +177,7 @@ fn taking(entries: &mut Vec<Entry>) {
             enroll,
             move |space, queue, row| {
                 let (sift, mut buffer) = (first(order), vec![0; INLINE as usize]);
-                let (_me, sift) = (me(space), sift.as_ref());
+                let sift = sift.as_ref();
                 let got = queue::get(caller(space), queue, row, sift, &mut buffer);
                 let Ok(Some(Got::Block(block))) = got else {
                     panic!("no block");

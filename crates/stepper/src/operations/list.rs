@@ -42,7 +42,7 @@ fn fresh(space: &'static Space, (length, byte): Content) -> Fresh<'static> {
 }
 
 fn push(space: &Space, made: Made, end: End, value: &Fresh) {
-    let (_me, list) = (me(space), writer(made));
+    let list = writer(made);
     let pushed = list::push(caller(space), list, end, value, None);
     assert!(pushed.expect("to push"));
 }
@@ -87,7 +87,7 @@ fn all(count: u64) -> Places {
 
 /// All elements; each is found by its index, and the lock is free.
 fn look(space: &Space, made: Made) -> Result<Vec<Content>, String> {
-    let (_me, list) = (me(space), writer(made));
+    let list = writer(made);
     let (mut found, mut buffer) = (Vec::new(), Vec::new());
     let (elements, token) = list::snapshot(caller(space), list, &all).or_text()?;
     for (index, element) in (0..).zip(elements) {
@@ -318,7 +318,7 @@ fn popping(entries: &mut Vec<Entry>) {
                     token.expect("to look")
                 },
                 move |space, made, token| {
-                    let (_me, list) = (me(space), writer(made));
+                    let list = writer(made);
                     let dropped = list::drop_end(caller(space), list, end, token);
                     assert!(dropped.expect("to drop"));
                 },
@@ -365,7 +365,7 @@ fn setting(entries: &mut Vec<Entry>) {
                 after,
                 move |space, _| fresh(space, (to, 7)),
                 |space, made, value| {
-                    let (_me, list) = (me(space), writer(made));
+                    let list = writer(made);
                     let set = list::set(caller(space), list, -2, &value);
                     assert!(set.expect("to set"));
                 },
@@ -375,19 +375,19 @@ fn setting(entries: &mut Vec<Entry>) {
 }
 
 /// The shortest changes, and one under `get_lock()`.
-fn alone(entries: &mut Vec<Entry>) {
+fn fast(entries: &mut Vec<Entry>) {
     let start = || Start::new(contents(3, &[WORD]));
     for (end, place) in ENDS {
         let after = with(&start().holds, end, (WORD, 7));
         entries.push(change(
-            format!("push a word alone, {place}"),
+            format!("push a word by the fast path, {place}"),
             start(),
             after,
             |_, _| (),
             move |space, made, ()| {
                 let (segment, me, list) = (&space.segment, me(space), writer(made));
                 // SAFETY: the processes here have one thread.
-                let done = unsafe { list::append_alone(segment, me, list, end, 7 << 3 | 1) };
+                let done = unsafe { list::append_fast(segment, me, list, end, 7 << 3 | 1) };
                 assert!(done);
             },
         ));
@@ -395,14 +395,14 @@ fn alone(entries: &mut Vec<Entry>) {
         let gone = if end == End::First { 0 } else { 2 };
         let word = u64::from(after.remove(gone).1) << 3 | 1;
         entries.push(change(
-            format!("pop a word alone, {place}"),
+            format!("pop a word by the fast path, {place}"),
             start(),
             after,
             |_, _| (),
             move |space, made, ()| {
                 let (segment, me, list) = (&space.segment, me(space), writer(made));
                 // SAFETY: as above.
-                let popped = unsafe { list::pop_alone(segment, me, list, end) };
+                let popped = unsafe { list::pop_fast(segment, me, list, end) };
                 assert_eq!(popped, Some(word));
             },
         ));
@@ -410,14 +410,14 @@ fn alone(entries: &mut Vec<Entry>) {
     let mut after = start().holds;
     after[1] = (WORD, 7);
     entries.push(change(
-        "set a word alone",
+        "set a word by the fast path",
         start(),
         after,
         |_, _| (),
         |space, made, ()| {
             let (segment, me, list) = (&space.segment, me(space), writer(made));
             // SAFETY: as above.
-            assert!(unsafe { list::set_alone(segment, me, list, 1, 7 << 3 | 1) });
+            assert!(unsafe { list::set_fast(segment, me, list, 1, 7 << 3 | 1) });
         },
     ));
     let after = with(&start().holds, End::Last, (SHORT, 7));
@@ -592,7 +592,7 @@ fn rebuilt(
         after,
         move |space, _| batch(space, &new),
         move |space, made, batch| {
-            let (_me, list) = (me(space), writer(made));
+            let list = writer(made);
             let token = list::look(caller(space), list).expect("a look");
             let done = list::rebuild(caller(space), list, token, &batch, &pieces);
             assert!(done.expect("to rebuild"));
@@ -618,7 +618,7 @@ fn spliced(
         after,
         move |space, _| batch(space, &new),
         move |space, made, batch| {
-            let (_me, list) = (me(space), writer(made));
+            let list = writer(made);
             let mut done = false;
             while !done {
                 let token = list::look(caller(space), list).expect("a look");
@@ -669,7 +669,7 @@ fn splicing(entries: &mut Vec<Entry>) {
         after,
         move |space, _| batch(space, &values),
         move |space, made, batch| {
-            let (_me, list) = (me(space), writer(made));
+            let list = writer(made);
             let token = list::look(caller(space), list).expect("a look");
             let places = Places {
                 first: 7,
@@ -758,7 +758,7 @@ fn rebuilding(entries: &mut Vec<Entry>) {
             after,
             |_, _| (),
             move |space, made, ()| {
-                let (_me, list) = (me(space), writer(made));
+                let list = writer(made);
                 list::rotate(caller(space), list, steps).expect("to rotate");
             },
         ));
@@ -806,7 +806,7 @@ pub fn add(entries: &mut Vec<Entry>) {
     pushing(entries);
     popping(entries);
     setting(entries);
-    alone(entries);
+    fast(entries);
     extending(entries);
     bounding(entries);
     rebuilding(entries);

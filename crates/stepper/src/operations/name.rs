@@ -1,7 +1,7 @@
 //! Objects named, found by their names, and names deleted.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{Made, announce_at, caller, get, leave, make, me, set, warm, was_told_at};
+use crate::stage::{Made, announce_at, caller, get, leave, make, set, warm, was_told_at};
 use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::check;
 use courtyard_core::directory;
@@ -13,7 +13,7 @@ use courtyard_core::sync::Ordering;
 const DESCRIPTION: &[u8] = b"a scalar, as it was declared";
 
 fn bind(space: &Space, name: &str, made: Made, companion: Option<Made>) -> bool {
-    let (_me, companion) = (me(space), companion.map(|made| made.object));
+    let companion = companion.map(|made| made.object);
     directory::bind(caller(space), name, DESCRIPTION, made.object, companion).expect("to name")
 }
 

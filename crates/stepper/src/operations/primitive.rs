@@ -102,12 +102,12 @@ fn semaphores(entries: &mut Vec<Entry>) {
         (2, 2),
     ));
     entries.push(change(
-        "acquire a semaphore alone",
+        "acquire a semaphore by the fast path",
         semaphore_of(2),
         user,
         |space, _, user| {
             // SAFETY: the processes here have one thread.
-            let acquired = unsafe { semaphore::acquire_alone(&space.segment, me(space), user) };
+            let acquired = unsafe { semaphore::acquire_fast(&space.segment, me(space), user) };
             assert!(acquired);
         },
         value,
@@ -130,12 +130,12 @@ fn semaphores(entries: &mut Vec<Entry>) {
         (2, 2),
     ));
     entries.push(change(
-        "release a semaphore alone",
+        "release a semaphore by the fast path",
         semaphore_of(2),
         holding,
         |space, _, user| {
             // SAFETY: the processes here have one thread.
-            assert!(unsafe { semaphore::release_alone(&space.segment, me(space), user) });
+            assert!(unsafe { semaphore::release_fast(&space.segment, me(space), user) });
         },
         value,
         (2, 2),

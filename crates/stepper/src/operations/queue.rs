@@ -253,7 +253,7 @@ fn putting(entries: &mut Vec<Entry>) {
         ));
     }
     entries.push(change(
-        "put an item alone",
+        "put an item by the fast path",
         (0, false),
         row(1, 100),
         row(2, 100),
@@ -263,7 +263,7 @@ fn putting(entries: &mut Vec<Entry>) {
             let parts = [item.as_slice()];
             let fresh = Fresh::Bytes(KIND, &parts);
             // SAFETY: the processes here have one thread.
-            let put = unsafe { queue::put_alone(&space.segment, me(space), queue.cell, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me(space), queue.cell, &fresh) };
             assert_eq!(put, Some(Put::Done));
         },
     ));
@@ -370,7 +370,7 @@ fn getting(entries: &mut Vec<Entry>) {
         ));
     }
     entries.push(change(
-        "get an item alone",
+        "get an item by the fast path",
         (0, false),
         row(2, 100),
         row(2, 100)[1..].to_vec(),
@@ -379,12 +379,12 @@ fn getting(entries: &mut Vec<Entry>) {
             let mut buffer = [0; INLINE as usize];
             let (segment, me) = (&space.segment, me(space));
             // SAFETY: the processes here have one thread.
-            let got = unsafe { queue::get_alone(segment, me, queue.cell, row, &mut buffer) };
+            let got = unsafe { queue::get_fast(segment, me, queue.cell, row, &mut buffer) };
             assert!(matches!(got, Some(Some(Got::Bytes(KIND, 100)))));
         },
     ));
     entries.push(change(
-        "get a word alone",
+        "get a word by the fast path",
         (0, false),
         words(4),
         words(4)[1..].to_vec(),
@@ -443,7 +443,7 @@ fn getting(entries: &mut Vec<Entry>) {
 
 /// Takes the first item in a block.
 fn get_block(space: &'static Space, queue: Queue, row: Row) -> Unfinished<'static> {
-    let (_me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+    let mut buffer = vec![0; INLINE as usize];
     let all = |_| true;
     let got = queue::get_but(caller(space), queue, row, None, all, &mut buffer);
     match got.expect("to get").expect("an item") {
@@ -506,7 +506,7 @@ fn giving_back(entries: &mut Vec<Entry>) {
         row(3, 100)[1..].to_vec(),
         enroll,
         |space, queue, row| {
-            let (_me, mut buffer) = (me(space), vec![0; INLINE as usize]);
+            let mut buffer = vec![0; INLINE as usize];
             let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
             let (seen, place) = seen.expect("to look").expect("an item");
             assert_eq!(bytes_of(space, seen, &buffer), item(0, 100));

@@ -228,7 +228,6 @@ fn serving(entries: &mut Vec<Entry>) {
         back,
         |space, scene, row| {
             let mut buffer = vec![0; INLINE as usize];
-            let _me = me(space);
             let got = queue::get(caller(space), scene.queue, row, None, &mut buffer);
             let got = got.expect("to get").expect("an item");
             assert_eq!(bytes_of(space, got, &buffer)[0], 0);
@@ -256,7 +255,7 @@ fn serving(entries: &mut Vec<Entry>) {
             let lease = first(space, queue);
             requeue(space, queue, lease, When::After(Duration::ZERO));
             let mut held = fill(space);
-            let (purpose, _me) = (Purpose::Release, me(space)); // so that what is stored takes nothing
+            let purpose = Purpose::Release; // so that what is stored takes nothing
             let unit = Unfinished::allocate_unit(purpose, caller(space), 0);
             held.push(unit.expect("a unit of the reserve"));
             held

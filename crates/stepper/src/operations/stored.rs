@@ -156,7 +156,6 @@ pub fn add(entries: &mut Vec<Entry>) {
                 loaded.expect("the value").1
             },
             move |space, made, token| {
-                let _me = me(space);
                 let fresh = match to {
                     0 => cell::Fresh::Word(1),
                     _ => cell::prepare(caller(space), 16, &[&vec![2; to]]).expect("a block"),

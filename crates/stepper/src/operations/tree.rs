@@ -95,7 +95,7 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
     let mut buffer = vec![0; INLINE as usize];
     take_turn(space, queue);
     let sift = sink(space, queue);
-    let (_me, sift) = (me(space), sift.as_ref());
+    let sift = sift.as_ref();
     let got = queue::get(caller(space), queue, row, sift, &mut buffer);
     queue::end_turn(&space.segment, queue.cell);
     got.expect("to get").map(|got| match got {

@@ -120,7 +120,7 @@ pub fn push(
             }
             operation.write(root(cell) + START, start);
             operation.sequence(sequence(cell));
-            operation.owe_quietly(cell + EVENT);
+            operation.queue_quiet_wake(cell + EVENT);
             operation.commit();
             if planted(Bug::CountedFirst) {
                 segment.word(at).store(new, Ordering::Relaxed);
@@ -176,7 +176,7 @@ pub fn drop_end(caller: Caller, list: List, end: End, token: Token) -> Result<bo
         operation.write(root(cell) + COUNT, ring.count - 1);
         let left = value::discard(operation, word)?;
         operation.sequence(sequence(cell));
-        operation.owe_quietly(cell + EVENT);
+        operation.queue_quiet_wake(cell + EVENT);
         operation.commit();
         Ok(Some((left, is_too_large(ring.capacity, ring.count - 1))))
     })?;
@@ -223,7 +223,7 @@ pub fn pop_if<'a>(
         operation.write(root(cell) + START, end.without(ring));
         operation.write(root(cell) + COUNT, ring.count - 1);
         operation.sequence(sequence(cell));
-        operation.owe_quietly(cell + EVENT);
+        operation.queue_quiet_wake(cell + EVENT);
         is_retired = linked(segment, word)?.is_some_and(|block| heap::is_large(segment, block));
         let taken = value::take(
             caller.space,
@@ -334,7 +334,7 @@ pub fn extend(
             }
             batch.pass_on(operation);
             operation.sequence(sequence(cell));
-            operation.owe_quietly(cell + EVENT);
+            operation.queue_quiet_wake(cell + EVENT);
             operation.commit();
             Ok(Some(Done::Yes(blocks != 0)))
         })?;
@@ -419,7 +419,7 @@ pub fn rotate(caller: Caller, list: List, steps: i64) -> Result<()> {
             if by != 0 {
                 operation.write(root(cell) + START, start);
                 operation.sequence(sequence(cell));
-                operation.owe_quietly(cell + EVENT);
+                operation.queue_quiet_wake(cell + EVENT);
                 operation.commit();
             }
             Ok(true)

@@ -21,11 +21,11 @@
 //!
 //! Readers take no lock: they copy out under the cell's sequence.
 
-mod alone;
 mod batch;
 mod create;
 mod doom;
 mod end;
+mod fast;
 mod grow;
 mod most;
 mod read;
@@ -33,11 +33,11 @@ mod rebuild;
 mod splice;
 mod state;
 
-pub use alone::{append_alone, peek, pop_alone, set_alone};
 pub use batch::Batch;
 pub use create::create;
 pub use doom::{blocks, condemn, crumble_cell, crumble_ring, sample};
 pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
+pub use fast::{append_fast, peek, pop_fast, set_fast};
 pub use most::{bound, most, set_most};
 pub use read::{Element, Places, Token, get, look, snapshot};
 pub use rebuild::{Piece, clear, rebuild, set};

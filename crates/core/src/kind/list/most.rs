@@ -80,7 +80,7 @@ pub fn bound(caller: Caller, list: List, most: Option<u64>) -> Result<()> {
                 operation.write(root(cell) + COUNT, ring.count - drops);
             }
             operation.sequence(sequence(cell));
-            operation.owe_quietly(cell + EVENT);
+            operation.queue_quiet_wake(cell + EVENT);
             operation.commit();
             crate::memory::crash_point!("list.bounded");
             let is_too_large = drops > 0 && is_too_large(ring.capacity, ring.count - drops);

@@ -39,7 +39,7 @@ pub fn set(caller: Caller, list: List, index: i64, value: &Fresh) -> Result<bool
         value.link(operation)?;
         left = value::discard(operation, old)?;
         operation.sequence(sequence(cell));
-        operation.owe_quietly(cell + EVENT);
+        operation.queue_quiet_wake(cell + EVENT);
         operation.commit();
         Ok(true)
     })?;
@@ -205,7 +205,7 @@ pub(super) fn rebuild_with(
         also(operation);
         batch.pass_on(operation);
         operation.sequence(sequence(cell));
-        operation.owe_quietly(cell + EVENT);
+        operation.queue_quiet_wake(cell + EVENT);
         operation.commit();
         crate::memory::crash_point!("list.rebuilt");
         Ok(true)
@@ -273,7 +273,7 @@ pub fn clear(caller: Caller, list: List) -> Result<()> {
         operation.write(root(cell) + START, 0);
         operation.write(root(cell) + COUNT, 0);
         operation.sequence(sequence(cell));
-        operation.owe_quietly(cell + EVENT);
+        operation.queue_quiet_wake(cell + EVENT);
         operation.commit();
         Ok(())
     })?;

@@ -332,7 +332,7 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
         }
         batch.pass_on(operation);
         operation.sequence(sequence(cell));
-        operation.owe_quietly(cell + EVENT);
+        operation.queue_quiet_wake(cell + EVENT);
         operation.commit();
         crate::memory::crash_point!("list.spliced");
         Ok(true)

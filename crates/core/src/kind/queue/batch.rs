@@ -8,7 +8,7 @@ use super::state::{
     ORDER, Order, PUT_BYTES, REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of,
     page_of, read,
 };
-use crate::change::alone::Alone;
+use crate::change::fast::FastOperation;
 use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::Result;
@@ -43,7 +43,7 @@ pub fn add_record(records: &mut Vec<u8>, item: Item) -> bool {
 /// them.
 ///
 /// # Safety
-/// As `put_alone`.
+/// As `put_fast`.
 ///
 /// # Crash
 /// The store to the tail commits all; the wake owed is written before it. In a queue that counts bytes
@@ -92,7 +92,7 @@ unsafe fn put_counted_run(
     records: &[u8],
 ) -> Option<usize> {
     // SAFETY: as the caller promised.
-    let mut record = unsafe { Alone::begin(segment, participant, cell) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, cell) }?;
     let room = bytes::room(segment, cell);
     let (put, end) = fill(segment, cell, records, room).ok()?;
     if put == 0 {
@@ -172,7 +172,7 @@ pub fn starts_with_word(segment: &Segment, cell: u64) -> bool {
 /// takes.
 ///
 /// # Safety
-/// As `put_alone`.
+/// As `put_fast`.
 ///
 /// # Crash
 /// One record moves the head on and counts the item as ours.
@@ -184,7 +184,7 @@ pub unsafe fn get_word(
     row: Row,
 ) -> Option<u64> {
     // SAFETY: as the caller promised.
-    let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, cell + GET_LOCK) }?;
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     let order = at(ORDER);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
@@ -224,7 +224,7 @@ pub enum Run {
 /// this process takes. Then `drop_pages` is due.
 ///
 /// # Safety
-/// As `put_alone`.
+/// As `put_fast`.
 ///
 /// # Crash
 /// One record moves the head on and counts the items as ours.
@@ -243,7 +243,8 @@ pub unsafe fn get_run(
         return Run::Empty;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }) else {
+    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell + GET_LOCK) })
+    else {
         return match participant.is_ours() {
             true => Run::Busy,
             false => Run::Other, // a child forked meanwhile

@@ -90,7 +90,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
             count_cleared(operation, cell);
             operation.sequence(cell + SEQUENCE);
             for event in EVENTS {
-                operation.owe(cell + event);
+                operation.queue_wake(cell + event);
             }
             operation.commit();
             crate::memory::crash_point!("queue.cleared");

@@ -11,7 +11,7 @@ use super::state::{
 use super::tail::stack;
 use super::tree::Sift;
 use super::{due, lease, page};
-use crate::change::alone::Alone;
+use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{WORD, align_up, block};
@@ -45,12 +45,12 @@ fn copy_out<'a>(segment: &Segment, front: &Front, buffer: &mut [u8]) -> Result<G
 /// if there is none, None if `get` is due. `row` counts what this process takes.
 ///
 /// # Safety
-/// As `put_alone`.
+/// As `put_fast`.
 ///
 /// # Crash
 /// One record moves the head on and counts the item as ours.
 #[inline]
-pub unsafe fn get_alone<'a>(
+pub unsafe fn get_fast<'a>(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
@@ -58,18 +58,18 @@ pub unsafe fn get_alone<'a>(
     buffer: &mut [u8],
 ) -> Option<Option<Got<'a>>> {
     // SAFETY: as the caller promised.
-    unsafe { get_alone_but(segment, participant, cell, row, |_, _| false, buffer) }
+    unsafe { get_fast_but(segment, participant, cell, row, |_, _| false, buffer) }
 }
 
-/// As `get_alone`, but of an item whose kind and length `keep` names `get_but` is due.
+/// As `get_fast`, but of an item whose kind and length `keep` names `get_but` is due.
 ///
 /// # Safety
-/// As `put_alone`.
+/// As `put_fast`.
 ///
 /// # Crash
-/// As `get_alone`.
+/// As `get_fast`.
 #[inline(always)]
-pub unsafe fn get_alone_but<'a>(
+pub unsafe fn get_fast_but<'a>(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
@@ -84,7 +84,7 @@ pub unsafe fn get_alone_but<'a>(
         return (at(CLOSING) & 1 == 0).then_some(None);
     }
     // SAFETY: as the caller promised.
-    let mut record = unsafe { Alone::begin(segment, participant, cell + GET_LOCK) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, cell + GET_LOCK) }?;
     let order = at(ORDER);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
         return None;
@@ -230,7 +230,7 @@ fn take<'a>(
         }
         lease::count(operation, cell, row);
         bytes::count(operation, cell, Count::Got, bytes);
-        operation.owe(cell + ROOM);
+        operation.queue_wake(cell + ROOM);
         operation.commit();
         crate::memory::crash_point!("queue.got");
         Ok(Some(got))
@@ -263,7 +263,7 @@ pub fn put_back(caller: Caller, queue: Queue, row: Row, item: &Unfinished) -> Re
         }
         lease::uncount(operation, cell, row);
         bytes::count_block(operation, cell, Count::Back, item.block())?;
-        operation.owe(cell + ITEMS);
+        operation.queue_wake(cell + ITEMS);
         operation.commit();
         crate::memory::crash_point!("queue.back");
         Ok(())
@@ -372,7 +372,7 @@ pub fn take_at(caller: Caller, queue: Queue, row: Row, place: Place) -> Result<b
         operation.write(cell + HEAD, place.end);
         lease::count(operation, cell, row);
         bytes::count(operation, cell, Count::Got, bytes);
-        operation.owe(cell + ROOM);
+        operation.queue_wake(cell + ROOM);
         operation.commit();
         crate::memory::crash_point!("queue.got");
         Ok(true)
@@ -401,7 +401,7 @@ pub fn task_done(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
         let done = operation.read(cell + DONE);
         operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
         lease::uncount(operation, cell, row);
-        operation.owe(cell + super::state::FINISHED);
+        operation.queue_wake(cell + super::state::FINISHED);
         operation.commit();
         Ok(true)
     })

@@ -182,7 +182,7 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
             bytes::count_block(operation, cell, Count::Leased, block)?;
             turn(operation, cell);
             is_left = page_of(operation.read(cell + HEAD)) != page;
-            operation.owe(cell + FINISHED); // for `wait_for`: fewest sleep there for something else
+            operation.queue_wake(cell + FINISHED); // for `wait_for`: fewest sleep there for something else
             operation.commit();
             crate::memory::crash_point!("queue.leased");
             Ok(Some(Some(Lease { row, block })))
@@ -219,8 +219,8 @@ pub fn finish(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
         bytes::count_block(operation, cell, Count::Got, lease.block)?;
         finish_one(operation, cell);
         operation.sequence(cell + SEQUENCE);
-        operation.owe(cell + ROOM);
-        operation.owe(cell + FINISHED);
+        operation.queue_wake(cell + ROOM);
+        operation.queue_wake(cell + FINISHED);
         operation.commit();
         Ok(())
     })
@@ -240,7 +240,7 @@ pub fn give_back(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
         lease.row.clear(operation);
         drop_lease(operation, cell, lease.block)?;
         stack(operation, cell, lease.block);
-        operation.owe(cell + ITEMS);
+        operation.queue_wake(cell + ITEMS);
         operation.commit();
         Ok(())
     })
@@ -273,7 +273,7 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
         drop_lease(operation, cell, block)?;
         stack(operation, cell, block);
         operation.write(row + holding::BLOCK, 0);
-        operation.owe(cell + ITEMS);
+        operation.queue_wake(cell + ITEMS);
         return Ok(());
     }
     let taken = operation.read(row + holding::AMOUNT);
@@ -287,6 +287,6 @@ pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
     );
     let back = (taken - set_off).min(open);
     operation.write(cell + DONE, (done + back) & 0xFFFF_FFFF);
-    operation.owe(cell + FINISHED);
+    operation.queue_wake(cell + FINISHED);
     Ok(())
 }

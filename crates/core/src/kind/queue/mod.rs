@@ -65,8 +65,8 @@ pub use doom::{blocks, crumble, dismantle};
 pub use due::{When, has_requeued, until_due};
 pub use end::{End, end, end_later};
 pub use front::{
-    Place, get, get_alone, get_alone_but, get_but, look, look_at, put_back, put_back_later,
-    take_at, task_done, task_done_later,
+    Place, get, get_but, get_fast, get_fast_but, look, look_at, put_back, put_back_later, take_at,
+    task_done, task_done_later,
 };
 pub use item::{
     Fresh, Got, Put, attempts, contents, fill, length_linked, prepare, prepare_linked, reserve,
@@ -83,5 +83,5 @@ pub use state::{
     VALUE_WORD, WORD_KINDS, counts, is_closing, is_over, maximum, reopen, set_maximum, shut_down,
     shutdowns, unfinished,
 };
-pub use tail::{put, put_alone};
+pub use tail::{put, put_fast};
 pub use tree::{Sift, block_of, end_turn, filled, insert, try_turn, turn, word};

@@ -34,7 +34,7 @@ pub fn requeue(caller: Caller, queue: Queue, lease: Lease, when: When) -> Result
         }
         drop_lease(operation, cell, lease.block)?;
         enter(operation, cell, lease.block, when)?;
-        operation.owe(ITEMS + cell);
+        operation.queue_wake(ITEMS + cell);
         operation.commit();
         crate::memory::crash_point!("queue.requeued");
         Ok(())
@@ -101,9 +101,9 @@ pub fn transfer(
         let done = operation.read(to.cell + DONE);
         operation.write(to.cell + DONE, done.wrapping_sub(1) & 0xFFFF_FFFF);
         bytes::count(operation, to.cell, Count::Put, bytes);
-        operation.owe(from.cell + ROOM);
-        operation.owe(from.cell + FINISHED);
-        operation.owe(to.cell + ITEMS);
+        operation.queue_wake(from.cell + ROOM);
+        operation.queue_wake(from.cell + FINISHED);
+        operation.queue_wake(to.cell + ITEMS);
         operation.commit();
         crate::memory::crash_point!("queue.moved");
         Ok(Put::Done)
@@ -158,8 +158,8 @@ pub fn drop_requeued(caller: Caller, queue: Queue) -> Result<bool> {
         spent.pass_on(operation, block);
         bytes::count_block(operation, cell, Count::Got, block)?;
         finish_one(operation, cell);
-        operation.owe(cell + ROOM);
-        operation.owe(cell + FINISHED);
+        operation.queue_wake(cell + ROOM);
+        operation.queue_wake(cell + FINISHED);
         operation.commit();
         Ok(true)
     })

@@ -266,7 +266,7 @@ pub fn set_maximum(caller: Caller, queue: Queue, maximum: u64) -> Result<()> {
     caller.run(|operation| {
         operation.lock(queue.cell)?;
         operation.write(queue.cell + MAXIMUM, maximum);
-        operation.owe(queue.cell + ROOM);
+        operation.queue_wake(queue.cell + ROOM);
         operation.commit();
         Ok(())
     })
@@ -282,7 +282,7 @@ pub fn shut_down(caller: Caller, queue: Queue) -> Result<()> {
         let closing = operation.read(queue.cell + CLOSING);
         operation.write(queue.cell + CLOSING, closing.wrapping_add(1) | 1);
         for event in EVENTS {
-            operation.owe(queue.cell + event);
+            operation.queue_wake(queue.cell + event);
         }
         operation.commit();
         Ok(())
@@ -298,8 +298,8 @@ pub fn reopen(caller: Caller, queue: Queue) -> Result<()> {
         operation.lock(queue.cell)?;
         let closing = operation.read(queue.cell + CLOSING);
         operation.write(queue.cell + CLOSING, closing.wrapping_add(1) & !1);
-        operation.owe(queue.cell + ITEMS);
-        operation.owe(queue.cell + ROOM);
+        operation.queue_wake(queue.cell + ITEMS);
+        operation.queue_wake(queue.cell + ROOM);
         operation.commit();
         Ok(())
     })

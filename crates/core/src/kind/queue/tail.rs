@@ -8,7 +8,7 @@ use super::state::{
     JUMP_ROOM, MAXIMUM, ORDER, Order, PUT_BYTES, Queue, RETURNED, STACKED, TAIL, counts, head_of,
     order_of, page_of, read,
 };
-use crate::change::alone::Alone;
+use crate::change::fast::FastOperation;
 use crate::change::lock::{self, Tried};
 use crate::change::operation::Operation;
 use crate::change::wait;
@@ -108,7 +108,7 @@ fn fill(
 /// # Crash
 /// The store to the tail commits; the wake owed is written before it.
 #[inline]
-pub unsafe fn put_alone(
+pub unsafe fn put_fast(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
@@ -121,7 +121,7 @@ pub unsafe fn put_alone(
     }
     if order & COUNTED != 0 {
         // SAFETY: as the caller promised.
-        return unsafe { put_counted_alone(segment, participant, cell, item) };
+        return unsafe { put_counted_fast(segment, participant, cell, item) };
     }
     if !participant.is_ours() {
         return None; // encoding the item forked
@@ -160,14 +160,14 @@ pub unsafe fn put_alone(
     put
 }
 
-/// As `put_alone`, into a queue that counts bytes.
+/// As `put_fast`, into a queue that counts bytes.
 ///
 /// # Safety
-/// As `put_alone`.
+/// As `put_fast`.
 ///
 /// # Crash
 /// One record moves the tail on and counts the item's bytes.
-unsafe fn put_counted_alone(
+unsafe fn put_counted_fast(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
@@ -176,7 +176,7 @@ unsafe fn put_counted_alone(
     let (kind, length) = shape(item);
     let bytes = bytes::bytes_of(length);
     // SAFETY: as the caller promised.
-    let mut record = unsafe { Alone::begin(segment, participant, cell) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, cell) }?;
     let size = WORD + align_up(length, WORD);
     match room(segment, cell, size, bytes).ok()? {
         Room::At { tail, record: at } if tail == at => {
@@ -227,7 +227,7 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
             let end = fill(segment, (tail, record), (kind, length), |at| {
                 copy(segment, item, at);
             });
-            operation.owe(cell + ITEMS);
+            operation.queue_wake(cell + ITEMS);
             if let Fresh::Block(unfinished) = item {
                 unfinished.pass_on(operation, 0);
             }
@@ -269,7 +269,7 @@ fn push(caller: Caller, queue: Queue, item: &Unfinished) -> Result<Put> {
         count_put(operation, cell)?;
         item.pass_on(operation, 0);
         bytes::count(operation, cell, Count::Put, bytes);
-        operation.owe(cell + ITEMS);
+        operation.queue_wake(cell + ITEMS);
         operation.commit();
         Ok(Put::Done)
     })

@@ -136,7 +136,7 @@ pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result
         count_put(operation, cell)?;
         bytes::count(operation, cell, Count::Put, bytes);
         operation.sequence(cell + SEQUENCE);
-        operation.owe(cell + ITEMS);
+        operation.queue_wake(cell + ITEMS);
         operation.commit();
         Ok(Put::Done)
     })

@@ -621,7 +621,7 @@ fn attempt(
         for shard in concerned() {
             operation.sequence(shard.sequence());
         }
-        operation.owe_quietly(table.cell + EVENT);
+        operation.queue_quiet_wake(table.cell + EVENT);
         operation.commit();
         Ok(done)
     })?;

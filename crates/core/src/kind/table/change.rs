@@ -179,7 +179,7 @@ pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bo
                 }
             }
             operation.sequence(shard.sequence());
-            operation.owe_quietly(table.cell + EVENT);
+            operation.queue_quiet_wake(table.cell + EVENT);
             operation.commit();
             crate::memory::crash_point!("table.stored");
             Ok(Done::Yes(left))

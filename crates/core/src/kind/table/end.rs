@@ -195,7 +195,7 @@ pub fn pop_end_if<'a>(
             &spare,
         )?;
         operation.sequence(found.shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
+        operation.queue_quiet_wake(table.cell + EVENT);
         operation.commit();
         Ok(Ok((found, taken)))
     })?;
@@ -238,7 +238,7 @@ pub fn remove_end(caller: Caller, table: Table, end: End, seen: &Seen) -> Result
         let left = value::discard(operation, found.entry.value(segment))?;
         heap::discard(operation, found.entry.0)?;
         operation.sequence(found.shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
+        operation.queue_quiet_wake(table.cell + EVENT);
         operation.commit();
         Ok(Some((found.shard, left)))
     })?;
@@ -301,7 +301,7 @@ pub fn move_to_end(caller: Caller, table: Table, key: &Key, end: End) -> Result<
             }
             operation.write(entry.0 + entry::STAMP, stamp as u64);
             operation.sequence(shard.sequence());
-            operation.owe_quietly(table.cell + EVENT);
+            operation.queue_quiet_wake(table.cell + EVENT);
             operation.commit();
             crate::memory::crash_point!("table.moved");
             Ok(Moved::Yes)

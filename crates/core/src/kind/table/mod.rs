@@ -32,24 +32,24 @@
 //! Readers take no lock: they copy out under the sequence. Freed blocks stay mapped, so what they
 //! follow meanwhile may be nonsense but is memory.
 
-mod alone;
 mod batch;
 mod change;
 mod doom;
 mod end;
 mod entry;
+mod fast;
 mod grow;
 mod read;
 mod removal;
 mod snapshot;
 mod state;
 
-pub use alone::{Glimpse, Seen, change_alone, is_known, peek, store_alone};
 pub use batch::{Batch, Merge, store_all};
 pub use change::{Item, When, store};
 pub use doom::{blocks, condemn, crumble_cell, crumble_entry, crumble_table, sample};
 pub use end::{End, Popped, Seen as EndSeen, move_to_end, pop_end, pop_end_if, remove_end};
 pub use entry::Inline;
+pub use fast::{Glimpse, Seen, change_fast, is_known, peek, store_fast};
 pub use read::{Token, contains, find};
 pub use removal::{clear, remove, take, take_if};
 pub use snapshot::{Pair, Pairs, Want, first, length, snapshot};

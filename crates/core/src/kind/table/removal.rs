@@ -87,7 +87,7 @@ pub fn remove(caller: Caller, table: Table, key: &Key, when: When) -> Result<boo
         left = value::discard(operation, entry.value(segment))?;
         heap::discard(operation, entry.0)?;
         operation.sequence(shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
+        operation.queue_quiet_wake(table.cell + EVENT);
         operation.commit();
         Ok(true)
     })?;
@@ -165,7 +165,7 @@ pub fn take_if<'a>(
         heap::discard(operation, entry.0)?;
         let taken = detach(space, caller.participant, operation, entry, &spare)?;
         operation.sequence(shard.sequence());
-        operation.owe_quietly(table.cell + EVENT);
+        operation.queue_quiet_wake(table.cell + EVENT);
         operation.commit();
         Ok(Take::Taken(taken))
     })?;
@@ -211,7 +211,7 @@ pub fn clear(caller: Caller, table: Table) -> Result<()> {
             operation.write(shard.0 + FIRST, 0);
             operation.sequence(shard.sequence());
         }
-        operation.owe_quietly(table.cell + EVENT);
+        operation.queue_quiet_wake(table.cell + EVENT);
         operation.commit();
         Ok(())
     })?;

@@ -187,7 +187,7 @@ pub fn write_pieces(
             }
         }
         operation.sequence(writer.cell + SEQUENCE);
-        operation.owe(writer.cell + EVENT);
+        operation.queue_wake(writer.cell + EVENT);
         operation.commit();
         Ok(true)
     })

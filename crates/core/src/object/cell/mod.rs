@@ -30,7 +30,7 @@ pub use head::{
 };
 pub use owner::{Entered, count, enter, exit, is_recovered, levels};
 pub use removal::{blocks, dismantle};
-pub use scalar::{change, change_alone};
+pub use scalar::{change, change_fast};
 pub use stored::{
     BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, linked, load, pinned, prepare,
     shape_of, store,

@@ -19,7 +19,7 @@ use crate::sync::{Ordering, compiler_fence};
 pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) -> Result<T> {
     caller.run(|operation| {
         guard(operation, writer)?;
-        operation.owe(writer.cell + EVENT);
+        operation.queue_wake(writer.cell + EVENT);
         let mut result = None;
         operation.commit_with(|| result = Some(change()));
         crate::memory::crash_point!("cell.stored");
@@ -37,7 +37,7 @@ pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) 
 /// # Crash
 /// As `change`: owed, store, unlock, wake, owed cleared, in this order.
 #[inline(always)]
-pub unsafe fn change_alone<T>(
+pub unsafe fn change_fast<T>(
     segment: &Segment,
     participant: &Participant,
     cell: u64,

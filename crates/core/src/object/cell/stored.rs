@@ -214,7 +214,7 @@ pub fn store(
         if expected.is_some_and(|expected| expected != now) {
             return Ok(false);
         }
-        operation.owe(writer.cell + EVENT);
+        operation.queue_wake(writer.cell + EVENT);
         let old_block = linked(segment, old)?;
         if let (Fresh::Word(word), None) = (fresh, old_block) {
             operation.commit_with(|| segment.word(data).store(*word, Ordering::Release));

@@ -260,7 +260,7 @@ fn give(
         operation.commit();
     }
     block.pass_on(operation, 0);
-    operation.owe_quietly(superblock::NAMED);
+    operation.queue_quiet_wake(superblock::NAMED);
     operation.commit();
     Ok(Ok(true))
 }

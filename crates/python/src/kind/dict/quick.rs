@@ -65,7 +65,7 @@ pub fn replace(base: &Object, key: Pointer, value: Pointer) -> bool {
     let store = |value: &Fresh| {
         let stored = with_plain_key(&key, |key| {
             // SAFETY: the GIL is held from before this call until after it.
-            Some(unsafe { table::store_alone(segment, participant, cell, key, value) })
+            Some(unsafe { table::store_fast(segment, participant, cell, key, value) })
         });
         stored.unwrap_or(false)
     };
@@ -84,7 +84,7 @@ pub fn add(base: &Object, key: Pointer, n: Option<Pointer>) -> Option<Pointer> {
     let sum = with_plain_key(&bound(py, key), |key| {
         let next = |word| codec::add_word(word, step);
         // SAFETY: the GIL is held from before this call until after it.
-        unsafe { table::change_alone(segment, participant, cell, key, next) }
+        unsafe { table::change_fast(segment, participant, cell, key, next) }
     })?;
     // A word of ours, and an int: there is no reason but memory why it should not be made.
     match codec::decode_word(py, sum) {

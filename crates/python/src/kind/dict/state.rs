@@ -78,7 +78,7 @@ impl Opened<'_> {
         let encoded = codec::encode(value, Links::Keep)?;
         let alone = |value: &Fresh| {
             // SAFETY: the GIL is held from before this call until after it.
-            unsafe { table::store_alone(&space.segment, participant, table.cell, &key, value) }
+            unsafe { table::store_fast(&space.segment, participant, table.cell, &key, value) }
         };
         let done = match &encoded {
             _ if when != When::Always => false,

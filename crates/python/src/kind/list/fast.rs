@@ -27,7 +27,7 @@ fn push(slf: Pointer, value: Pointer, end: End) -> bool {
     };
     let (segment, list) = (&base.handle.space.segment, thread_writer(base.handle.cell));
     // SAFETY: the GIL is held from before this call until after it.
-    unsafe { list::append_alone(segment, participant, list, end, word) }
+    unsafe { list::append_fast(segment, participant, list, end, word) }
 }
 
 unsafe extern "C" fn append(slf: Pointer, value: Pointer) -> Pointer {
@@ -62,7 +62,7 @@ fn take(slf: Pointer, end: End) -> Option<Pointer> {
     let participant = base.handle.held()?;
     let (segment, list) = (&base.handle.space.segment, thread_writer(base.handle.cell));
     // SAFETY: the GIL is held from before this call until after it.
-    let word = unsafe { list::pop_alone(segment, participant, list, end) }?;
+    let word = unsafe { list::pop_fast(segment, participant, list, end) }?;
     Some(match codec::decode_word(held(), word) {
         Ok(value) => value.into_ptr(),
         Err(error) => general(|_| Err(error)),

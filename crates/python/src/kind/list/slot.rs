@@ -47,7 +47,7 @@ fn replace(base: &Object, key: Pointer, value: Pointer) -> bool {
     };
     let (segment, list) = (&base.handle.space.segment, thread_writer(base.handle.cell));
     // SAFETY: the GIL is held from before this call until after it.
-    unsafe { list::set_alone(segment, participant, list, index, word) }
+    unsafe { list::set_fast(segment, participant, list, index, word) }
 }
 
 unsafe extern "C" fn assign_subscript(slf: Pointer, key: Pointer, value: Pointer) -> c_int {

@@ -96,7 +96,7 @@ impl Queue {
         with_buffer(|buffer| {
             // SAFETY: the GIL is held from before this call until after it.
             let got =
-                unsafe { queue::get_alone_but(segment, participant, cell, row, keep, buffer) }?;
+                unsafe { queue::get_fast_but(segment, participant, cell, row, keep, buffer) }?;
             Some(got.map(|got| match got {
                 Got::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
                 Got::Bytes(kind, length) => {
@@ -153,7 +153,7 @@ pub fn quick_get_kept(
     let keep = |kind, length| may_fail(kind) && length > room;
     with_buffer(|buffer| {
         // SAFETY: the GIL is held from before this call until after it.
-        let got = unsafe { queue::get_alone_but(segment, participant, cell, row, keep, buffer) }??;
+        let got = unsafe { queue::get_fast_but(segment, participant, cell, row, keep, buffer) }??;
         let (kind, bytes) = match got {
             Got::Bytes(kind, length) => (kind, &buffer[..length]),
             Got::Word(word) => {

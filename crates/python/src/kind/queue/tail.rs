@@ -30,7 +30,7 @@ impl Queue {
         let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
         let put = |fresh: &Fresh| {
             // SAFETY: the GIL is held from before this call until after it.
-            unsafe { queue::put_alone(segment, participant, cell, fresh) }
+            unsafe { queue::put_fast(segment, participant, cell, fresh) }
         };
         // What encoding raises, the general way raises again.
         match codec::encode(item, Links::Keep).ok()? {

@@ -59,7 +59,7 @@ impl Semaphore {
         base.handle.held().is_some_and(|participant| {
             self.known(base, participant).is_some_and(|user| {
                 // SAFETY: the GIL is held from before this call until after it.
-                unsafe { semaphore::acquire_alone(segment, participant, user) }
+                unsafe { semaphore::acquire_fast(segment, participant, user) }
             })
         })
     }
@@ -70,7 +70,7 @@ impl Semaphore {
         base.handle.held().is_some_and(|participant| {
             self.known(base, participant).is_some_and(|user| {
                 // SAFETY: as above.
-                unsafe { semaphore::release_alone(segment, participant, user) }
+                unsafe { semaphore::release_fast(segment, participant, user) }
             })
         })
     }

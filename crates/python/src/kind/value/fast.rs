@@ -6,7 +6,7 @@ use crate::abi::{
 };
 use crate::format::{self, Format, quick_decode, quick_encode};
 use crate::object::This;
-use courtyard_core::cell::{DATA, change_alone};
+use courtyard_core::cell::{DATA, change_fast};
 use courtyard_core::participant::Participant;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -22,7 +22,7 @@ impl This<'_, RawValue> {
         let segment = &self.handle.space.segment;
         let (cell, guarded) = (self.handle.cell, self.guarded);
         // SAFETY: the GIL is held from before this call until after it.
-        unsafe { change_alone(segment, participant, cell, guarded, || change(cell + DATA)) }
+        unsafe { change_fast(segment, participant, cell, guarded, || change(cell + DATA)) }
     }
 }
 

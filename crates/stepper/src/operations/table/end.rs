@@ -6,7 +6,7 @@ use super::{
     without,
 };
 use crate::entry::Entry;
-use crate::stage::{Made, caller, me, writer};
+use crate::stage::{Made, caller, writer};
 use courtyard_core::space::Space;
 use courtyard_core::table::{self, End, Popped};
 
@@ -30,7 +30,7 @@ fn moved(before: &[Pair], at: usize, end: End) -> Vec<Pair> {
 }
 
 fn move_to_end(space: &Space, made: Made, name: &[u8], end: End) {
-    let (_me, table) = (me(space), writer(made));
+    let table = writer(made);
     let moved = table::move_to_end(caller(space), table, &key(name), end);
     assert!(moved.expect("to move"));
 }
@@ -42,7 +42,7 @@ fn taking(entries: &mut Vec<Entry>, length: usize, what: &str, end: End) {
         before.clone(),
         popped(&before, end),
         move |space, made| {
-            let (_me, table) = (me(space), writer(made));
+            let table = writer(made);
             let seen = table::pop_end_if(caller(space), table, end, |_| false);
             match seen.expect("to look") {
                 Popped::Left(seen) => seen,
@@ -50,7 +50,7 @@ fn taking(entries: &mut Vec<Entry>, length: usize, what: &str, end: End) {
             }
         },
         move |space, made, seen| {
-            let (_me, table) = (me(space), writer(made));
+            let table = writer(made);
             let removed = table::remove_end(caller(space), table, end, &seen);
             assert!(removed.expect("to remove"));
         },

@@ -7,7 +7,7 @@ mod removal;
 mod value;
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
-use crate::stage::{Made, announce, caller, is_free, me, told_apart, warm, with_wake, writer};
+use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
 use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::space::Space;
@@ -83,7 +83,7 @@ fn item<'a>(name: &'a [u8], value: Fresh<'a>) -> Item<'a> {
 }
 
 fn put(space: &Space, made: Made, name: &[u8], value: Fresh) {
-    let (_me, table, item) = (me(space), writer(made), item(name, value));
+    let (table, item) = (writer(made), item(name, value));
     let stored = table::store(caller(space), table, &item, When::Always);
     assert!(stored.expect("to store"));
 }
@@ -99,14 +99,14 @@ fn store(space: &Space, made: Made, (name, (length, byte)): &Pair) {
 }
 
 fn remove(space: &Space, made: Made, name: &[u8]) {
-    let (_me, table) = (me(space), writer(made));
+    let table = writer(made);
     let removed = table::remove(caller(space), table, &key(name), When::Always);
     assert!(removed.expect("to remove"));
 }
 
 /// All pairs in their order; each is found by its key, and all locks are free.
 fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
-    let (_me, table) = (me(space), writer(made));
+    let table = writer(made);
     let (mut found, mut buffer) = (Vec::new(), Vec::new());
     let all = table::snapshot(caller(space), table, Want::Items).or_text()?;
     for pair in all.iter() {

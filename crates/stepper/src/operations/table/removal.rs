@@ -5,7 +5,7 @@ use super::{
     spread, store, without,
 };
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, caller, fill, me, told_apart, warm, with_wake, writer};
+use crate::stage::{announce, caller, fill, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
 use courtyard_core::space::Space;
 use courtyard_core::table;
@@ -87,7 +87,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             without(&before, 1),
             |_, _| (),
             move |space, made, ()| {
-                let (_me, table) = (me(space), writer(made));
+                let table = writer(made);
                 let taken = table::take(caller(space), table, &key(&name));
                 is_taken(space, taken.expect("to take").expect("the key"), length);
             },

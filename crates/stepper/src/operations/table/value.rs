@@ -37,13 +37,13 @@ fn stored(
 
 /// A value in place of another in the same entry, by the GIL's holder: what stood there first has made
 /// room.
-fn alone(first: usize, old: usize, new: usize) -> Entry {
+fn fast(first: usize, old: usize, new: usize) -> Entry {
     let (room, before) = (pairs(2, first), pairs(2, old));
     let name = before[0].0.clone();
     let after = with(&before, (name.clone(), (new, 2)));
     let pairs = before.clone();
     changed(
-        format!("replace {old} bytes by {new}, alone, in an entry of {first}"),
+        format!("replace {old} bytes by {new} by the fast path in an entry of {first}"),
         before,
         after,
         move |space| {
@@ -56,19 +56,19 @@ fn alone(first: usize, old: usize, new: usize) -> Entry {
         move |space, made, value| {
             let (segment, me, cell) = (&space.segment, me(space), made.base);
             // SAFETY: the processes here have one thread.
-            let done = unsafe { table::store_alone(segment, me, cell, &key(&name), &value) };
+            let done = unsafe { table::store_fast(segment, me, cell, &key(&name), &value) };
             assert!(done);
         },
     )
 }
 
 /// A word made of another, by the GIL's holder.
-fn changed_alone() -> Entry {
+fn changed_fast() -> Entry {
     let before = pairs(3, WORD);
     let pair = (before[1].0.clone(), (WORD, 2));
     let (after, name) = (with(&before, pair.clone()), pair.0.clone());
     changed(
-        "change a word, alone",
+        "change a word by the fast path",
         before.clone(),
         after,
         filled(before),
@@ -80,7 +80,7 @@ fn changed_alone() -> Entry {
             let (segment, me, cell) = (&space.segment, me(space), made.base);
             let next = |old: u64| (old != word).then_some(word);
             // SAFETY: the processes here have one thread.
-            let done = unsafe { table::change_alone(segment, me, cell, &key(&name), next) };
+            let done = unsafe { table::change_fast(segment, me, cell, &key(&name), next) };
             assert_eq!(done, Some(word));
         },
     )
@@ -179,7 +179,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         before,
         |space, _| value(space, (SMALL, 2)),
         move |space, made, value| {
-            let (_me, table, item) = (me(space), writer(made), item(&known, value));
+            let (table, item) = (writer(made), item(&known, value));
             let stored = table::store(caller(space), table, &item, When::Absent);
             assert!(!stored.expect("an answer"));
         },
@@ -192,9 +192,9 @@ pub fn add(entries: &mut Vec<Entry>) {
         (SHORT, SHORT, WORD),
         (SHORT, WORD, SHORT),
     ] {
-        entries.push(alone(first, old, new));
+        entries.push(fast(first, old, new));
     }
-    entries.push(changed_alone());
+    entries.push(changed_fast());
     entries.push(pinned_by_another());
     let before = pairs(2, SHORT);
     let pair = (before[0].0.clone(), (SMALL, 2));

@@ -4,7 +4,7 @@
 use super::end::End;
 use super::most;
 use super::state::{COUNT, List, Ring, START, is_too_large, root, sequence};
-use crate::change::alone::Alone;
+use crate::change::fast::FastOperation;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
 use crate::process::participant::Participant;
@@ -33,33 +33,33 @@ pub fn peek(segment: &Segment, cell: u64, index: i64) -> Option<u64> {
 /// Begins a record under the list's lock.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 #[inline(always)]
 unsafe fn begin<'a>(
     segment: &'a Segment,
     participant: &Participant,
     cell: u64,
-) -> Option<(Alone<'a>, Ring)> {
+) -> Option<(FastOperation<'a>, Ring)> {
     // SAFETY: as the caller promised.
-    let alone = unsafe { Alone::begin(segment, participant, cell) }?;
-    if alone.recovered {
+    let fast = unsafe { FastOperation::begin(segment, participant, cell) }?;
+    if fast.recovered {
         let owner = segment.word(cell + crate::object::cell::OWNER);
         owner.store(crate::object::cell::RECOVERED, Ordering::Relaxed);
     }
     fence(Ordering::Release); // as in `lock`
     let ring = Ring::read(segment, cell).ok()?;
-    Some((alone, ring))
+    Some((fast, ring))
 }
 
 /// Appends a word, at either end; false says that `push` is due, and nothing has changed.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 ///
 /// # Crash
 /// As `push`.
 #[inline]
-pub unsafe fn append_alone(
+pub unsafe fn append_fast(
     segment: &Segment,
     participant: &Participant,
     list: List,
@@ -68,7 +68,7 @@ pub unsafe fn append_alone(
 ) -> bool {
     let cell = list.cell;
     // SAFETY: as the caller promised.
-    let Some((mut alone, ring)) = (unsafe { begin(segment, participant, cell) }) else {
+    let Some((mut fast, ring)) = (unsafe { begin(segment, participant, cell) }) else {
         return false;
     };
     let most = most(segment, cell).unwrap_or(u64::MAX);
@@ -90,24 +90,24 @@ pub unsafe fn append_alone(
     }
     segment.word(at).store(word, Ordering::Relaxed);
     if start != ring.start {
-        alone.write(root(cell) + START, start);
+        fast.write(root(cell) + START, start);
     }
     if count != ring.count {
-        alone.write(root(cell) + COUNT, count);
+        fast.write(root(cell) + COUNT, count);
     }
-    alone.commit_under(sequence(cell), cell + EVENT);
+    fast.commit_under(sequence(cell), cell + EVENT);
     true
 }
 
 /// Takes the word at either end; None says that `pop` is due, and nothing has changed.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 ///
 /// # Crash
 /// As `pop`.
 #[inline]
-pub unsafe fn pop_alone(
+pub unsafe fn pop_fast(
     segment: &Segment,
     participant: &Participant,
     list: List,
@@ -115,7 +115,7 @@ pub unsafe fn pop_alone(
 ) -> Option<u64> {
     let cell = list.cell;
     // SAFETY: as the caller promised.
-    let (mut alone, ring) = unsafe { begin(segment, participant, cell) }?;
+    let (mut fast, ring) = unsafe { begin(segment, participant, cell) }?;
     if ring.count == 0 || is_too_large(ring.capacity, ring.count - 1) {
         return None;
     }
@@ -125,22 +125,22 @@ pub unsafe fn pop_alone(
     }
     let start = end.without(ring);
     if start != ring.start {
-        alone.write(root(cell) + START, start);
+        fast.write(root(cell) + START, start);
     }
-    alone.write(root(cell) + COUNT, ring.count - 1);
-    alone.commit_under(sequence(cell), cell + EVENT);
+    fast.write(root(cell) + COUNT, ring.count - 1);
+    fast.commit_under(sequence(cell), cell + EVENT);
     Some(word)
 }
 
 /// Stores a word in place of another; false says that `set` is due, and nothing has changed.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 ///
 /// # Crash
 /// As `set`.
 #[inline]
-pub unsafe fn set_alone(
+pub unsafe fn set_fast(
     segment: &Segment,
     participant: &Participant,
     list: List,
@@ -149,7 +149,7 @@ pub unsafe fn set_alone(
 ) -> bool {
     let cell = list.cell;
     // SAFETY: as the caller promised.
-    let Some((mut alone, ring)) = (unsafe { begin(segment, participant, cell) }) else {
+    let Some((mut fast, ring)) = (unsafe { begin(segment, participant, cell) }) else {
         return false;
     };
     let Some(index) = ring.index(index) else {
@@ -160,7 +160,7 @@ pub unsafe fn set_alone(
     if !matches!(linked(segment, old), Ok(None)) {
         return false;
     }
-    alone.write(at, word);
-    alone.commit_under(sequence(cell), cell + EVENT);
+    fast.write(at, word);
+    fast.commit_under(sequence(cell), cell + EVENT);
     true
 }

@@ -3,7 +3,7 @@
 use super::entry::{self, Entry, Inline};
 use super::read::{Probe, plainly, probe};
 use super::state::{Key, Shard};
-use crate::change::alone::Alone;
+use crate::change::fast::FastOperation;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
 use crate::process::participant::Participant;
@@ -98,64 +98,64 @@ pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Glimpse<'a
 /// and nothing stands in the way: false says that `store` is due, and nothing has changed.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 ///
 /// # Crash
 /// As `store`.
 #[inline]
-pub unsafe fn store_alone(
+pub unsafe fn store_fast(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
     key: &Key,
     value: &Fresh,
 ) -> bool {
-    let next = |alone: &mut Alone, entry, _| match value {
+    let next = |fast: &mut FastOperation, entry, _| match value {
         Fresh::Word(word) => Some(*word),
-        Fresh::Bytes(kind, parts) => write_inline(segment, alone, entry, *kind, parts),
+        Fresh::Bytes(kind, parts) => write_inline(segment, fast, entry, *kind, parts),
         Fresh::Block(_) => None,
     };
     // SAFETY: as the caller promised.
-    unsafe { replace_alone(segment, participant, cell, key, next) }.is_some()
+    unsafe { replace_fast(segment, participant, cell, key, next) }.is_some()
 }
 
 /// Stores what `next` makes of the value of a key, both of them a word and no block, under the same
 /// conditions; that word. None, of `next` as well: nothing has changed.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 ///
 /// # Crash
 /// As `store`.
 #[inline]
-pub unsafe fn change_alone(
+pub unsafe fn change_fast(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
     key: &Key,
     next: impl FnOnce(u64) -> Option<u64>,
 ) -> Option<u64> {
-    let next = |_: &mut Alone, _, old| (!entry::is_inline(old)).then(|| next(old))?;
+    let next = |_: &mut FastOperation, _, old| (!entry::is_inline(old)).then(|| next(old))?;
     // SAFETY: as the caller promised.
-    unsafe { replace_alone(segment, participant, cell, key, next) }
+    unsafe { replace_fast(segment, participant, cell, key, next) }
 }
 
 /// Lets `next` say which value word comes in the place of a key's, or None.
 ///
 /// # Safety
-/// As `Alone::begin`.
+/// As `FastOperation::begin`.
 #[inline(always)]
-unsafe fn replace_alone(
+unsafe fn replace_fast(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
     key: &Key,
-    next: impl FnOnce(&mut Alone, Entry, u64) -> Option<u64>,
+    next: impl FnOnce(&mut FastOperation, Entry, u64) -> Option<u64>,
 ) -> Option<u64> {
     let hash = key.hash();
     let shard = Shard::of(cell, hash);
     // SAFETY: as the caller promised.
-    let mut alone = unsafe { Alone::begin(segment, participant, shard.0) }?;
+    let mut fast = unsafe { FastOperation::begin(segment, participant, shard.0) }?;
     if cfg!(not(target_arch = "x86_64")) {
         // Lock, then look: pairs with `quiesce`. On x86 taking the lock is that fence.
         fence(Ordering::SeqCst);
@@ -171,9 +171,9 @@ unsafe fn replace_alone(
     if !entry::is_inline(old) && linked(segment, old).ok()?.is_some() {
         return None;
     }
-    let word = next(&mut alone, entry, old)?;
-    alone.write(entry.0 + entry::VALUE, word);
-    alone.commit_under(shard.sequence(), cell + EVENT);
+    let word = next(&mut fast, entry, old)?;
+    fast.write(entry.0 + entry::VALUE, word);
+    fast.commit_under(shard.sequence(), cell + EVENT);
     Some(word)
 }
 
@@ -182,18 +182,18 @@ unsafe fn replace_alone(
 #[inline]
 fn write_inline(
     segment: &Segment,
-    alone: &mut Alone,
+    fast: &mut FastOperation,
     entry: Entry,
     kind: u8,
     parts: &[&[u8]],
 ) -> Option<u64> {
     let length = parts.iter().map(|part| part.len() as u64).sum();
-    if !alone.has_room(length) {
+    if !fast.has_room(length) {
         return None;
     }
     let mut at = entry.room_for(segment, length)?;
     for part in parts {
-        alone.write_bytes(at, part);
+        fast.write_bytes(at, part);
         at += part.len() as u64;
     }
     Some(entry::inline_word(kind, length))

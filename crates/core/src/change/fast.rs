@@ -1,6 +1,8 @@
-//! The record set apart for the one thread at a time that nothing stands in the way of: the GIL's
-//! holder, who neither spins nor waits nor fetches blocks, and leaves all that to an `Operation`. It moves no block and
-//! no link, so nobody counts it (see `progress`).
+//! The fast path of a change: taken when the object is open, its lock is free, the value small. Anything
+//! else falls through to an `Operation`.
+//!
+//! Its record is set apart for one thread at a time, the GIL's holder, who neither spins nor waits nor
+//! fetches blocks. It moves no block and no link, so it is not counted (see `progress`).
 
 use crate::change::lock::{self, Tried};
 use crate::change::{journal, wait};
@@ -12,7 +14,7 @@ use layout::{WORD, record};
 
 /// A record being written under one lock. Dropped uncommitted, it releases the lock and nothing
 /// has happened.
-pub struct Alone<'a> {
+pub struct FastOperation<'a> {
     segment: &'a Segment,
     base: u64,
     lock: u64,
@@ -21,7 +23,7 @@ pub struct Alone<'a> {
     pub recovered: bool,
 }
 
-impl<'a> Alone<'a> {
+impl<'a> FastOperation<'a> {
     /// Takes the lock; None if it is held, or we were forked inside the call: then an `Operation` is due.
     ///
     /// # Safety
@@ -31,7 +33,7 @@ impl<'a> Alone<'a> {
         segment: &'a Segment,
         participant: &Participant,
         lock: u64,
-    ) -> Option<Alone<'a>> {
+    ) -> Option<FastOperation<'a>> {
         if !participant.is_ours() {
             return None; // code of the user's ran since we were asked who we are, and forked
         }
@@ -41,7 +43,7 @@ impl<'a> Alone<'a> {
             Ok(Tried::Recovered) => true,
             _ => return None,
         };
-        Some(Alone {
+        Some(FastOperation {
             segment,
             base: participant.record(0),
             lock,
@@ -91,44 +93,39 @@ impl<'a> Alone<'a> {
         }
     }
 
-    /// Commits, applies, unlocks, and tells those who wait on `event`.
+    /// Commits, applies, unlocks, and wakes those who wait on `event`.
     ///
     /// # Crash
     /// As `Operation::commit`: before it nothing happened, after it everything, the wake included.
     #[inline(always)]
     pub fn commit(self, event: u64) {
-        let (segment, lock) = (self.segment, self.lock);
-        let owed = segment.word(self.base + record::OWED);
-        owed.store(event, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst); // owed before commit
-        journal::commit(segment, self.base, self.entries);
-        std::mem::forget(self);
-        lock::release(segment, lock);
-        wait::notify(segment, event);
-        owed.store(0, Ordering::Release);
+        self.end(None, event, wait::notify);
     }
-}
 
-impl Alone<'_> {
-    /// As `commit`, under a sequence that readers watch; `event` is told of only if somebody waits.
+    /// As `commit`, under a sequence that readers watch; `event` changes only if somebody waits.
     ///
     /// # Crash
     /// As `commit`.
     #[inline(always)]
     pub fn commit_under(self, sequence: u64, event: u64) {
+        self.end(Some(sequence), event, wait::notify_waiters);
+    }
+
+    #[inline(always)]
+    fn end(self, sequence: Option<u64>, event: u64, wake: impl FnOnce(&Segment, u64)) {
         let (segment, lock) = (self.segment, self.lock);
-        let owed = segment.word(self.base + record::OWED);
-        owed.store(event, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst); // owed before commit
-        journal::commit_under(segment, self.base, self.entries, sequence);
+        let queued = segment.word(self.base + record::OWED);
+        queued.store(event, Ordering::Relaxed);
+        compiler_fence(Ordering::SeqCst); // the wake before the commit
+        journal::commit(segment, self.base, self.entries, sequence);
         std::mem::forget(self);
         lock::release(segment, lock);
-        wait::notify_waiters(segment, event);
-        owed.store(0, Ordering::Release);
+        wake(segment, event);
+        queued.store(0, Ordering::Release);
     }
 }
 
-impl Drop for Alone<'_> {
+impl Drop for FastOperation<'_> {
     fn drop(&mut self) {
         #[cfg(loom)]
         if crate::mortal::is_dying() {
