@@ -75,7 +75,7 @@ _K = TypeVar("_K", default=Any)
 _V = TypeVar("_V", default=Any)
 _Other = TypeVar("_Other")
 _Listed = tuple[Path, int, str, bool, bool, int, int, int, int]
-_Process = tuple[int, int, int, bool, int]
+_Process = tuple[int, int, int, bool, int, bool]
 _View = tuple[list[_Process], list[dict[str, Any]], list[tuple[int, int]]]
 _Address = tuple[str, int, int, int, int, int]
 

@@ -488,3 +488,66 @@ def test_ls_says_no_maximum_where_there_is_none(folder: Path) -> None:
     run_script(script, env={"COURTYARD_DIR": str(folder)})
     (line,) = [line for line in command("ls", folder=folder).stdout.splitlines() if "jobs" in line]
     assert line.split()[:2] == ["jobs", "Queue"]
+
+
+MAKER = """
+import courtyard as cy
+with cy.Space("shop") as space:
+    cy.Dict.named("stock", {"apples": 3}, space=space)
+"""
+USER = """
+import multiprocessing, signal, sys
+import courtyard as cy
+space = cy.Space("shop")
+stock = space["stock"]
+def work():
+    stock["pears"] = 1
+work()
+if "child" in sys.argv:
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+print("ready", flush=True)
+if "stays" in sys.argv:
+    signal.pause()
+"""
+
+
+def slot_states(path: Path) -> list[int]:
+    """Return the states of the first slots, as they are in the file: 1 is a process's."""
+    with path.open("rb") as file:
+        file.seek(STATES)
+        return [byte & 3 for byte in file.read(128)[::8]]
+
+
+def test_looking_takes_no_memory_for_good(folder: Path) -> None:
+    env, path = {"COURTYARD_DIR": str(folder)}, folder / "shop.cy1"
+    run_script(MAKER, env=env)
+    command("ls", folder=folder)
+    taken, states = path.stat().st_blocks, slot_states(path)
+    assert not any(states)
+    for args in (
+        ["ls"],
+        ["ps"],
+        ["inspect", "stock", "--space", "shop", "--peek", "3"],
+        ["ls", "--all"],
+    ):
+        command(*args, folder=folder)
+        assert (path.stat().st_blocks, slot_states(path)) == (taken, states), args
+
+
+def test_who_ended_normally_is_not_dead(folder: Path) -> None:
+    env, path = {"COURTYARD_DIR": str(folder)}, folder / "shop.cy1"
+    run_script(MAKER, env=env)
+    assert not any(slot_states(path))
+    with program(
+        USER.replace('"child" in sys.argv', "True").replace('"stays" in sys.argv', "True"), folder
+    ):
+        run_script(USER, env=env)
+        said = command("ps", "--space", "shop", folder=folder).stdout
+        assert not re.search("dead|ended", said), said
+        assert sum(slot_states(path)) <= 2, (
+            "this program, and its child, which ran no functions at exit"
+        )
+    said = command("ps", "--space", "shop", folder=folder).stdout
+    assert len(re.findall("dead", said)) == 1, said

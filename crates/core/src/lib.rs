@@ -71,7 +71,7 @@ pub use kind::{barrier, condition, flag, list, mutex, queue, semaphore, table};
 pub use memory::{layout, segment};
 pub use object::{cell, directory, holding, link};
 pub use process::{keep, participant, roster};
-pub use recovery::{HOOKS, fork};
+pub use recovery::{HOOKS, fork, leave};
 #[cfg(not(loom))]
 pub use report::{census, check, inspect};
 pub use space::{lookout, unfinished};

@@ -11,7 +11,7 @@ use courtyard_core::inside::crash::{self, POINTS};
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
-use courtyard_core::participant::Participant;
+use courtyard_core::participant::{FREE, Participant, State};
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
@@ -112,6 +112,43 @@ fn creating_and_leaving() {
             |_| {},
         );
     }
+}
+
+/// A process that ends by itself gives all back and is no participant; one that dies on the way is drained.
+#[test]
+fn giving_the_slot_back() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = warm_space(&folder);
+    let mutex = make(&space, MUTEX, 0);
+    let is_done = std::cell::Cell::new(false);
+    operation_dies(
+        &space,
+        || {},
+        |space| {
+            as_newcomer(space, |space| {
+                make(space, BYTES, 50_000);
+                let stored = make(space, STORED, 0);
+                put(space, stored, &[1; 100]);
+                lock::try_acquire(&space.segment, mutex.base, me(space).me, 0).unwrap();
+                let slot = me(space).me.slot;
+                assert!(courtyard_core::leave(space, &unlimited).unwrap());
+                assert!(space.registered().is_null());
+                assert_eq!(State::read(&space.segment, slot).state, FREE);
+            });
+        },
+        |at| {
+            take_and_give(&space, mutex.base, at);
+            is_done.set(true);
+        },
+    );
+    assert!(is_done.get());
+}
+
+fn take_and_give(space: &Space, mutex: u64, at: &str) {
+    let tried = lock::try_acquire(&space.segment, mutex, me(space).me, 0);
+    assert!(!matches!(tried, Ok(lock::Tried::Held(_)) | Err(_)), "{at}");
+    lock::release(&space.segment, mutex);
 }
 
 /// Announces a waiter; afterwards it must have been told if the value changed.

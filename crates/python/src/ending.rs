@@ -35,6 +35,9 @@ static BASE: OnceLock<Instant> = OnceLock::new();
 /// load and a store.
 static INSIDE: AtomicU32 = AtomicU32::new(0);
 
+/// Calls that are in code without the GIL.
+static AWAY: AtomicU32 = AtomicU32::new(0);
+
 thread_local! {
     /// Whether this thread ends the interpreter.
     static ENDS: Cell<bool> = const { Cell::new(false) };
@@ -115,15 +118,23 @@ pub fn leave() {
 /// around it, whose code made this call, does.
 pub fn waiting<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
     subtract();
+    AWAY.fetch_add(1, Ordering::Relaxed);
     let result = py.detach(work);
+    AWAY.fetch_add(u32::MAX, Ordering::Relaxed);
     add();
     result
+}
+
+/// Whether a thread is in a call without the GIL, or was when the interpreter ended.
+pub fn is_any_away() -> bool {
+    AWAY.load(Ordering::Relaxed) > 0
 }
 
 /// In a forked child: the other threads' calls are not here.
 pub fn after_fork() {
     ENDING.store(false, Ordering::Relaxed);
     INSIDE.store(0, Ordering::Relaxed);
+    AWAY.store(0, Ordering::Relaxed);
 }
 
 /// Waits until no other thread is in a call that may run code of the user's: before the interpreter

@@ -62,6 +62,7 @@ class ProcessInfo:
     Attributes:
         pid: its number in its own PID namespace.
         alive: False: it died, and what it held goes back when the next one looks.
+        ended: whether it is not alive because it ended normally.
         started: when it registered, in seconds since the epoch.
         handles: how many handles on objects it has.
         is_self: whether it is the one that asks.
@@ -72,6 +73,7 @@ class ProcessInfo:
 
     pid: int
     alive: bool
+    ended: bool
     started: float
     handles: int
     is_self: bool
@@ -126,13 +128,14 @@ def survey(space: Space, glob: str | None = None) -> Survey:
         ProcessInfo(
             pid,
             alive,
+            ended and not alive,
             time.time() - (now - started) / 1e9,
             handles,
             slot == own,
             tuple(holds.get(slot, ())),
             tuple(awaits.get(slot, ())),
         )
-        for slot, pid, started, alive, handles in processes
+        for slot, pid, started, alive, handles, ended in processes
     )
     if glob is not None:
         infos = tuple(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from courtyard import _native
 from courtyard._object.object import Object, seconds
 
@@ -75,7 +72,9 @@ class Barrier(Object, _native.Barrier):
         return cls._load((address, None, None))
 
     @classmethod
-    def _asked(cls, parties: int, action: Any = None, timeout: Any = None) -> tuple[Any, ...]:
+    def _asked(
+        cls, parties: int | None = None, action: Any = None, timeout: Any = None
+    ) -> tuple[Any, ...]:
         return (parties,)
 
     def _details(self) -> tuple[Any, ...]:
@@ -102,32 +101,8 @@ class Barrier(Object, _native.Barrier):
         when a party is killed, in ``wait`` or outside; and what the action raises. An action that
         waits at its own barrier breaks it.
         """
-        if not _arranged:
-            _arrange()
         return self._wait(self._action, self._timeout if timeout is None else timeout)
 
 
 def _arguments(parties: int = 0, action: Any = None, timeout: float | None = None) -> Any:
     return parties, action, timeout
-
-
-_arranged = False  # whether this process has seen to it that its end is told
-
-
-def _arrange() -> None:
-    """Have a child of multiprocessing's tell its end: it runs no functions at exit."""
-    global _arranged
-    processes = sys.modules.get("multiprocessing.process")
-    if processes is not None and processes.parent_process() is not None:
-        from multiprocessing.util import Finalize
-
-        Finalize(None, _native.end_by_itself, exitpriority=-1000)
-    _arranged = True
-
-
-def _begin_anew() -> None:
-    global _arranged
-    _arranged = False
-
-
-os.register_at_fork(after_in_child=_begin_anew)

@@ -33,7 +33,7 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
     """
     with refusals():
         found = [
-            (info, [process for process in _report.survey(place).processes if not process.is_self])
+            (info, [process for process in _report.survey(place).processes if _is_shown(process)])
             for info, place in places(space, private=True)
         ]
     if as_json:
@@ -49,7 +49,7 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
                 listing,
                 process.pid,
                 title(info),
-                f"{since(time.time() - process.started)}" if process.alive else "dead",
+                _state(process),
                 process.handles,
                 ", ".join(_held(held) for held in process.holds) or None,
                 ", ".join(f"{w.object} ({since(w.seconds)})" for w in process.awaits) or None,
@@ -59,6 +59,17 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
         out.print(listing)
     else:
         out.print("No process shares anything.")
+
+
+def _is_shown(process: _report.ProcessInfo) -> bool:
+    """Whether it is another one, and did not end normally with nothing in its name."""
+    return not process.is_self and (not process.ended or bool(process.holds))
+
+
+def _state(process: _report.ProcessInfo) -> str:
+    if process.alive:
+        return since(time.time() - process.started)
+    return "ended" if process.ended else "dead"
 
 
 def _held(held: Held) -> str:

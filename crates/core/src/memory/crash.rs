@@ -71,5 +71,7 @@ pub const POINTS: &[&str] = &[
     "hole.reserved",
     "drain.locked",
     "drain.freed",
+    "leave.emptied",
+    "leave.freed",
     "cell.stored",
 ];

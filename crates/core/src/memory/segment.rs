@@ -360,6 +360,11 @@ impl Segment {
             .store(layout::slot_record(slot), Ordering::Relaxed);
     }
 
+    /// This process has no slot any more.
+    pub fn stop_reading(&self) {
+        self.reading.store(0, Ordering::Relaxed);
+    }
+
     /// The record of the slot in which this process tells that it reads; None: it has none.
     #[inline(always)]
     pub fn reading(&self) -> Option<u64> {

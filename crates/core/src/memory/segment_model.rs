@@ -130,6 +130,8 @@ impl Segment {
 
     pub fn set_reading(&self, _: u64) {}
 
+    pub fn stop_reading(&self) {}
+
     /// Models name who reads.
     pub fn reading(&self) -> Option<u64> {
         None

@@ -53,6 +53,25 @@ pub fn drain(caller: Caller, slot: u64) -> Result<()> {
     if state.state != DRAINING {
         return Ok(());
     }
+    empty(caller, slot)?;
+    caller.run(|operation| {
+        operation.lock(layout::drain_lock(slot))?;
+        operation.commit_with(|| State::write(segment, slot, FREE, state.generation));
+        crate::memory::crash_point!("drain.freed");
+        Ok(())
+    })
+}
+
+/// Gives back all that a slot's tables own: a dead one's, or, at its end, the participant's own. True: there
+/// was something.
+///
+/// # Errors
+/// As `sweep`.
+///
+/// # Crash
+/// As `drain`.
+pub(super) fn empty(caller: Caller, slot: u64) -> Result<bool> {
+    let segment = &caller.space.segment;
     for row in 0..slot::PIN_ROWS {
         let pin = layout::slot_record(slot) + slot::PINS + row * WORD;
         segment.word(pin).store(0, Ordering::Release);
@@ -67,6 +86,7 @@ pub fn drain(caller: Caller, slot: u64) -> Result<()> {
         operation.lock(layout::drain_lock(slot))?;
         Ok(holdings(segment, slot))
     })?;
+    let is_any = !holdings.is_empty();
     for held in holdings {
         loop {
             let done = caller.run(|operation| {
@@ -82,12 +102,7 @@ pub fn drain(caller: Caller, slot: u64) -> Result<()> {
             }
         }
     }
-    caller.run(|operation| {
-        operation.lock(layout::drain_lock(slot))?;
-        operation.commit_with(|| State::write(segment, slot, FREE, state.generation));
-        crate::memory::crash_point!("drain.freed");
-        Ok(())
-    })
+    Ok(is_any)
 }
 
 /// A word of a dead one's tables that may own something.

@@ -1,7 +1,9 @@
-//! Phase (b) of recovery, and forks.
+//! Phase (b) of recovery, forks, and a process's own end.
 
 pub mod drain;
 pub mod fork;
 mod hooks;
+mod leave;
 
 pub use hooks::HOOKS;
+pub use leave::leave;

@@ -33,6 +33,8 @@ pub struct Process {
     /// The boot clock when it registered, in nanoseconds.
     pub started: u64,
     pub alive: bool,
+    /// Whether it said that it comes to its end by itself.
+    pub ended: bool,
     /// How many handles it holds.
     pub handles: u64,
 }
@@ -244,6 +246,7 @@ fn process(
         process_id: read(base + slot::PROCESS_ID),
         started: read(base + slot::STARTED),
         alive,
+        ended: read(base + slot::ENDED) != 0,
         handles,
     })
 }

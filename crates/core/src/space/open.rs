@@ -281,6 +281,13 @@ impl Space {
         participant
     }
 
+    /// Makes this process nobody here: its slot is about to be free.
+    pub fn uninstall(&self) {
+        self.me().me.store(ptr::null_mut(), Ordering::Release);
+        self.last.store(ptr::null_mut(), Ordering::Release);
+        self.segment.stop_reading();
+    }
+
     #[cold]
     fn enter(&self, wait: WaitPolicy) -> Result<&Participant> {
         if self.ended.load(Ordering::Relaxed) {

@@ -13,8 +13,8 @@ use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
 use pyo3::prelude::*;
 
-/// Slot, PID, boot clock at its start, whether it lives, handles.
-type Process = (u64, u64, u64, bool, u64);
+/// Slot, PID, boot clock at its start, whether it lives, handles, whether it ended by itself.
+type Process = (u64, u64, u64, bool, u64, bool);
 
 /// An object, as a dict.
 #[derive(IntoPyObject)]
@@ -87,6 +87,7 @@ pub fn view<'py>(
             process.started,
             process.alive,
             process.handles,
+            process.ended,
         )
     });
     let objects: PyResult<Vec<_>> = view.objects.into_iter().map(|o| object(py, o)).collect();

@@ -18,7 +18,7 @@ use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::unfinished::Unfinished;
-use courtyard_core::{HOOKS, check, fork, lock, os, recover};
+use courtyard_core::{HOOKS, check, fork, leave, lock, os, recover};
 use std::rc::Rc;
 
 /// A lock that the victim holds, and bytes that it has committed to change.
@@ -262,6 +262,25 @@ pub fn add(entries: &mut Vec<Entry>) {
             drop(block);
         },
         unchanged,
+    ));
+    entries.push(play(
+        "give the slot back",
+        Ends::AsBefore,
+        |space| {
+            warm(space);
+            make(space, MUTEX, 0)
+        },
+        |space, mutex| {
+            warm(space);
+            for length in [0, 100, 50_000] {
+                make(space, BYTES, length);
+            }
+            let stored = make(space, STORED, 0);
+            put(space, stored, &[1; 50_000]);
+            lock::try_acquire(&space.segment, mutex.base, me(space).me, 0).expect("the lock");
+        },
+        |space, _, ()| assert!(leave(space, &unlimited).expect("to leave")),
+        |space, mutex| is_free(space, mutex.base).map(|()| Outcome::Before),
     ));
     entries.push(recovering(
         "reap, phase (a)",
