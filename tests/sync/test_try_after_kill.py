@@ -64,10 +64,14 @@ def test_a_dead_holders_lock_is_free(kind: str) -> None:
     assert comes(lambda: not lock.locked())
 
 
-def test_permits_of_the_dead_are_counted() -> None:
-    permits = cy.Semaphore(1)
+@pytest.mark.parametrize("others", [0, 3])
+@pytest.mark.parametrize("kind", [cy.Semaphore, cy.BoundedSemaphore])
+def test_permits_of_the_dead_are_counted(kind: Any, others: int) -> None:
+    permits = kind(1 + others)
     taken_by_the_dead(permits.acquire)
-    assert comes(permits.get_value)
+    assert comes(lambda: permits.get_value() == 1 + others)
+    taken_by_the_dead(permits.acquire)
+    assert comes(lambda: f"value={1 + others}" in repr(permits))
 
 
 def test_a_barrier_is_seen_to_break() -> None:

@@ -196,11 +196,8 @@ impl Semaphore {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
         let (space, cell) = (base.handle.space, base.handle.cell);
-        let value = || semaphore::value(&space.segment, cell);
-        if value() == 0 {
-            waiter::look_if_due(slf.py(), space)?;
-        }
-        Ok(value())
+        waiter::look_if_due(slf.py(), space)?; // some may be a dead process's
+        Ok(semaphore::value(&space.segment, cell))
     }
 
     /// Whether a permit that this process holds came back from a dead one.
