@@ -284,7 +284,7 @@ def test_what_a_queue_has_filled_its_own_leases_empty() -> None:
     chance = random.Random(5)
     with cy.Space(size_limit=4 << 20) as space:
         queue, done = space.Queue(), space.Counter()
-        with suppress(cy.SpaceFull):
+        with suppress(Full):
             for number in itertools.count():
                 queue.put_nowait((number, "x" * chance.choice([0, 100, 700, 1500, 4000])))
         items = queue.qsize()
@@ -738,6 +738,52 @@ def test_priority_queue_with_poison() -> None:
     assert q.qsize() == 2
     broken.clear()
     assert sorted(job.number for job in drained(q)) == [1, 3]
+
+
+@pytest.mark.parametrize("cls", ALL)
+@pytest.mark.parametrize("get", [lambda q: q.get(), lambda q: q.lease().__enter__()])
+def test_who_cannot_load_it_is_told_the_way_on(cls: Any, get: Callable[[Any], Any]) -> None:
+    with cy.Space() as space:
+        q = space.named("jobs", cls)
+        q.put(Job(0))
+        broken.add(0)
+        said = f'first item of {cls.__name__} "jobs": .*load cannot .*; a lease can still drop'
+        with pytest.raises(cy.LoadError, match=said):
+            get(q)
+
+
+PROGRAM = """
+import functools, courtyard as cy
+@functools.total_ordering
+class Urgent:
+    def __lt__(self, other):
+        return True
+q = cy.Space(@URL@)["jobs"]
+q.put_many([5, 3, Urgent()])
+"""
+
+
+def test_priority_queue_with_what_only_another_program_can_load(tmp_path: Path) -> None:
+    """It is first by its own program's order, and blocks nobody who leases."""
+    with cy.Space((tmp_path / "space").as_uri()) as space:
+        q = space.named("jobs", cy.PriorityQueue)
+        run_script(PROGRAM.replace("@URL@", repr((tmp_path / "space").as_uri())))
+        for _ in range(2):
+            with pytest.raises(cy.LoadError):
+                q.get()
+        lease = q.lease()
+        with pytest.raises(cy.LoadError), lease:
+            pass
+        assert lease.attempts == 1
+        lease.give_back()
+        assert [q.get(), q.get()] == [3, 5]
+        lease = q.lease()
+        with pytest.raises(cy.LoadError), lease:
+            pass
+        assert lease.attempts == 2
+        lease.drop()
+        assert state(q) == (0, 2)
+        space.destroy()
 
 
 @pytest.mark.parametrize("cls", ALL)

@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -107,6 +108,8 @@ PUTS: list[Callable[[Any, Any], Any]] = [
     lambda jobs, payload: jobs.put(payload),
     lambda jobs, payload: jobs.put(payload, timeout=30),
     lambda jobs, payload: jobs.put(payload, timeout=0.01),
+    lambda jobs, payload: jobs.put(payload, timeout=0),
+    lambda jobs, payload: jobs.put(payload, block=False),
     lambda jobs, payload: jobs.put_nowait(payload),
     lambda jobs, payload: jobs.put_many([payload]),
 ]
@@ -127,4 +130,26 @@ def test_what_no_get_makes_room_for_is_refused(
     put(jobs, bytes(2_000_000))
     with pytest.raises(queue.Full):
         jobs.put(bytes(3_000_000), timeout=0.1)  # there is one that could be taken
+    space.check()
+
+
+@pytest.mark.parametrize("size", [2_000_000, 300])
+@pytest.mark.parametrize(
+    "put", [*PUTS[2:6], lambda jobs, payload: jobs.put_many([payload], timeout=0)]
+)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_what_a_get_would_make_room_for_is_told_to_come_later(
+    space: cy.Space, cls: Any, put: Callable[[Any, Any], Any], size: int
+) -> None:
+    """Whether it waits for no time, or does not wait: there is an item, so the queue is full."""
+    jobs = space.named("jobs", cls)
+    for each in (500_000, 10_000, 300, size, size):
+        with suppress(queue.Full):
+            while True:
+                put(jobs, bytes(each))
+    count = jobs.qsize()
+    assert count > 0
+    with pytest.raises(queue.Full):
+        put(jobs, bytes(size))
+    assert jobs.qsize() == count
     space.check()

@@ -599,17 +599,17 @@ def test_clear_gives_memory_back() -> None:
 def test_clear_in_a_full_space() -> None:
     with cy.Space(size_limit=3 << 20) as space:
         q: Any = cy.Queue.named("q", space=space)
-        with pytest.raises(cy.SpaceFull):
+        with pytest.raises(queue.Full):
             while True:
                 q.put(b"x" * 10_000, block=False)
-        with pytest.raises(cy.SpaceFull):
+        with pytest.raises(queue.Full):
             while True:
                 q.put(b"x" * 100, block=False)
         count = q.qsize()
         assert q.clear() == count
         q.put(b"x" * 50_000)
         assert q.clear() == 1
-        with pytest.raises(cy.SpaceFull):
+        with pytest.raises(queue.Full):
             while True:
                 q.put(1, block=False)
         count = q.qsize()

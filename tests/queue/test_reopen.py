@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import Empty
+from queue import Empty, Full
 from typing import Any
 
 import pytest
@@ -62,10 +62,10 @@ def full_space(cls: Any) -> Iterator[Any]:
         q = cls.named("q", space=space)
         q.put("a")
         filler = cy.Queue.named("filler", space=space)
-        with pytest.raises(cy.SpaceFull):
+        with pytest.raises(Full):
             while True:
                 filler.put_nowait(LARGE)
-        with pytest.raises(cy.SpaceFull):
+        with pytest.raises(Full):
             while True:
                 filler.put_nowait("x" * 200)
         yield q

@@ -125,7 +125,7 @@ fn put_parts(
     let event = base.handle.cell + ROOM;
     let limit = Limit::of(wait);
     let shutdowns = queue::shutdowns(&space.segment, base.handle.cell);
-    let mut full = FullSpace::new(base, wait, length);
+    let mut full = FullSpace::new(base, length);
     let again = Cell::new(None);
     let fresh = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
         let is_over = queue::is_over(&space.segment, base.handle.cell, shutdowns);
@@ -155,10 +155,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// What a put does in a full space: it waits for a `get`, or for the end of another process's lease. Even if
 /// the queue has no item and nobody has a lease, memory may be about to become free: a process that has just
-/// taken an item has not freed it yet. So the put tries again for a while after the last change.
+/// taken an item has not freed it yet. So the put tries again for a while after the last change. One that
+/// does not wait raises what one whose time is up does.
 struct FullSpace<'a> {
     base: &'a Object,
-    wait: Option<Deadline>,
     /// Since when the queue has been empty, how often something was taken by then, and what was raised.
     empty: Option<(Instant, u64, PyErr)>,
     grace: Duration,
@@ -168,10 +168,9 @@ struct FullSpace<'a> {
 
 impl<'a> FullSpace<'a> {
     /// For an item of so many bytes.
-    fn new(base: &'a Object, wait: Option<Deadline>, length: u64) -> FullSpace<'a> {
+    fn new(base: &'a Object, length: u64) -> FullSpace<'a> {
         FullSpace {
             base,
-            wait,
             empty: None,
             grace: GRACE + Duration::from_nanos(length.saturating_mul(4)), // 250 MB a second
             again: None,
@@ -188,7 +187,7 @@ impl<'a> FullSpace<'a> {
         let before = self.empty.take();
         self.again = None;
         let error = match done {
-            Err(error) if self.wait.is_some() && error.is_instance_of::<PyMemoryError>(py) => error,
+            Err(error) if error.is_instance_of::<PyMemoryError>(py) => error,
             done => return done,
         };
         let leased = |participant| {
@@ -234,7 +233,7 @@ pub fn put_fresh(
     let event = base.handle.cell + ROOM;
     let limit = Limit::of(wait);
     let shutdowns = queue::shutdowns(&space.segment, queue.cell);
-    let mut full = FullSpace::new(base, wait, 0);
+    let mut full = FullSpace::new(base, 0);
     let again = Cell::new(None);
     let done = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
         let is_over = queue::is_over(&space.segment, queue.cell, shutdowns);
