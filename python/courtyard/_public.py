@@ -48,6 +48,11 @@ def title_of(cls: type) -> str:
     raise TypeError(f"expected an object of one of courtyard's types, found {cls.__name__}")
 
 
+def with_article(title: str) -> str:
+    """Return the name of a type as a sentence has it: ``a Queue``, ``an Array``."""
+    return f"{'an' if title[0] in 'AEIOU' or title == 'RLock' else 'a'} {title}"
+
+
 def publish(classes: Iterable[type]) -> None:
     """Give public classes what they inherit from private ones under their own names."""
     public = set(classes)

@@ -393,3 +393,93 @@ def test_import_stays_light() -> None:
     code = "import sys, courtyard; print('_pickle' in sys.modules, 'pickletools' in sys.modules)"
     done = run_script(code)
     assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize("cls", [cy.List, cy.Deque])
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("far", [0, 200])
+def test_who_finds_a_value_needs_not_load_what_comes_behind(
+    cls: Any, nested: bool, far: int, _gone: Any
+) -> None:
+    moved: Any = [1, CLASS()] if nested else CLASS()
+    x = cls([*range(far), "a", moved, "b"])
+    _gone()
+    assert "a" in x
+    assert x.index("a") == far
+    assert x.index("b", far + 2) == far + 2
+    assert x.index("b", -1) == far + 2
+    place = rf"the value at index {far + 1} of {cls.__name__}: .*Moved cannot be found"
+    wanted = [1, 2] if nested else "b"  # what differs in its length is not compared
+    for call in (
+        lambda: wanted in x,
+        lambda: x.index(wanted),
+        lambda: x.remove(wanted),
+        lambda: x.count("a"),
+    ):
+        with pytest.raises(cy.LoadError, match=place):
+            call()
+    x.remove("a")
+    assert len(x) == far + 2
+    with pytest.raises(cy.LoadError, match=rf"index {far} of"):
+        x.remove(wanted)
+    assert len(x) == far + 2
+
+
+def test_a_view_finds_a_value_before_it(_gone: Any) -> None:
+    d = cy.Dict(a=1, b=CLASS())
+    _gone()
+    assert 1 in d.values()
+    assert ("a", 1) in d.items()
+    with pytest.raises(cy.LoadError):
+        2 in d.values()  # noqa: B015
+    s = cy.Set([1, (2, CLASS.__name__)])
+    assert 1 in s
+
+
+DECLARED = """
+import ctypes, sys
+import courtyard as cy
+sys.path.insert(0, sys.argv[1])
+import shop
+with cy.Space(sys.argv[2]) as space:
+    cy.Value.named("order", shop.Order, shop.Order(), space=space)
+    cy.Value.named("point", shop.Point, space=space)
+    cy.Array.named("points", shop.Point, 3, space=space)
+    cy.Value.named("n", "i", 5, space=space)
+"""
+SHOP = """
+import ctypes
+class Order:
+    pass
+class Point(ctypes.Structure):
+    _fields_ = [("x", ctypes.c_int)]
+"""
+
+
+def test_what_was_declared_as_a_class_that_is_not_here(tmp_path: Path) -> None:
+    """It fails alone, and says of which object."""
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "shop.py").write_text(SHOP)
+    url = (tmp_path / "space").as_uri()
+    run_script(DECLARED, str(tmp_path / "m"), url)
+    with cy.Space(url) as space:
+        why = r"shop\.{} cannot be found in this process: ModuleNotFoundError"
+        for name, title, place in (
+            ("point", "Value", "the value"),
+            ("points", "Array", "the elements"),
+        ):
+            said = rf'cannot load {place} of {title} "{name}": ' + why.format("Point")
+            with pytest.raises(cy.LoadError, match=said) as raised:
+                space[name]
+            assert raised.value.class_name == "shop.Point"
+            with pytest.raises(cy.LoadError, match=said):
+                getattr(cy, title).named(name, space=space)
+        for order in (space["order"], cy.Value.named("order", space=space)):
+            assert "<cannot load: Order>" in repr(order)
+            with pytest.raises(cy.LoadError, match=f'of Value "order": {why.format("Order")}'):
+                order.get()
+        found = dict(space.items())
+        assert [*found] == ["n", "order", "point", "points"]
+        assert found["n"].value == 5
+        assert repr([*space.values()][2:]) == "[<cannot load: Point>, <cannot load: Point>]"
+        space.destroy()

@@ -2,6 +2,7 @@
 
 import collections
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_a_named_queue_is_compared_by_the_maxsize_it_has() -> None:
         wrong = r"'q' is a Queue\(500\) in .*, not a Queue\(100\)"
         with pytest.raises(cy.WrongType, match=wrong):
             cy.Queue.named("q", maxsize=100, space=space)
-        with pytest.raises(cy.WrongType, match=r"'q' is a Queue\(500\) in .*, not a Queue:"):
+        with pytest.raises(cy.WrongType, match=r"not a Queue\(maxsize=0\):"):
             cy.Queue.named("q", maxsize=0, space=space)
         assert cy.Queue.named("q", space=space).maxsize == space["q"].maxsize == 500
         for unbounded in (0, -5):
@@ -144,7 +145,7 @@ def test_another_maxbytes_is_told_of(kind: type[cy.Queue[object]]) -> None:
         for maxsize, maxbytes, said in (
             (8, 1000, r"\(8, maxbytes=1000\)"),
             (7, 2000, r"\(7, maxbytes=2000\)"),
-            (7, 0, r"\(7\)"),
+            (7, 0, r"\(7, maxbytes=0\)"),
         ):
             match = (
                 rf"'q' is a {kind.__name__}\(7, maxbytes=1000\) in .*, not a {kind.__name__}{said}"
@@ -161,3 +162,75 @@ def test_none_takes_what_there_is() -> None:
         cy.Queue.named("q", maxsize=5, maxbytes=100, space=space)
         found = space.named("q", cy.Queue, None, maxbytes=None)
         assert (found.maxsize, found.maxbytes) == (5, 100)
+
+
+MADE_ALREADY = {
+    "Barrier": (2,),
+    "Value": ("d", 1.5),
+    "RawValue": ("d", 1.5),
+    "Array": ("i", [1, 2]),
+    "RawArray": ("i", [1, 2]),
+    "Queue": (5,),
+    "BoundedSemaphore": (3,),
+    "Deque": ("ab", 2),
+}
+
+
+@pytest.mark.parametrize(("title", "arguments"), MADE_ALREADY.items())
+def test_what_exists_is_found_without_arguments(title: str, arguments: Any) -> None:
+    kind = getattr(cy, title)
+    with cy.Space() as space:
+        made = space.named("x", kind, *arguments)
+        for found in (space.named("x", kind), kind.named("x", space=space)):
+            assert found._details() == made._details()
+            assert str(found).split(" at 0x")[0] == str(made).split(" at 0x")[0]
+
+
+@pytest.mark.parametrize("title", ["Barrier", "Value", "RawValue", "Array", "RawArray"])
+def test_what_is_missing_to_make_one_is_said(title: str) -> None:
+    kind = getattr(cy, title)
+    with cy.Space() as space:
+        missing = rf"^{title}.named\(\) missing 1 required positional argument: "
+        with pytest.raises(TypeError, match=missing):
+            kind.named("x", space=space)
+        space.named("x", cy.Lock)
+        with pytest.raises(cy.WrongType, match=rf"'x' is a Lock in .*, not an? {title}:"):
+            kind.named("x", space=space)
+
+
+def test_none_leaves_an_option_open_for_who_makes_it_too() -> None:
+    with cy.Space() as space:
+        q = cy.Queue.named("q", maxsize=None, maxbytes=None, space=space)
+        assert (q.maxsize, q.maxbytes) == (0, None)
+        assert cy.LifoQueue.named("l", None, space=space).maxsize == 0
+        gate = cy.BoundedSemaphore.named("b", None, space=space)
+        assert gate.get_value() == 1 and gate._limit == 1
+        assert cy.Deque.named("d", (), None, space=space).maxlen is None
+
+
+def test_the_defaults_of_a_subclass_are_for_who_makes_it() -> None:
+    class Jobs(cy.Queue[Any]):
+        def __init__(self, maxsize: int = 7) -> None:
+            super().__init__(maxsize)
+
+    class Last(cy.Deque[Any]):
+        def __init__(self, values: Any = (), maxlen: int = 3) -> None:
+            super().__init__(values, maxlen)
+
+    class Gate(cy.BoundedSemaphore):
+        def __init__(self, value: int = 4) -> None:
+            super().__init__(value)
+
+    with cy.Space() as space:
+        assert Jobs.named("made", space=space).maxsize == 7
+        cy.Queue.named("q", 100, space=space)
+        assert Jobs.named("q", space=space).maxsize == 100
+        with pytest.raises(
+            cy.WrongType, match=r"is a Queue\(100\) in .*, not a Queue\(maxsize=0\):"
+        ):
+            Jobs.named("q", 0, space=space)
+        cy.Deque.named("d", "abcd", 5, space=space)
+        assert list(Last.named("d", space=space)) == list("abcd")
+        cy.BoundedSemaphore.named("g", 2, space=space)
+        with pytest.raises(cy.WrongType, match=r"a BoundedSemaphore\(2\) in .*, not a .*\(4\):"):
+            Gate.named("g", space=space)

@@ -14,15 +14,27 @@ if TYPE_CHECKING:
 # Of a pickle with more operations only the first are looked at; of a long key only the start.
 _MOST_OPERATIONS = 100_000
 _MOST_LETTERS = 80
+# What a program can do about a value that it cannot load.
+_ADVICE = {"the first item": "; a lease can still drop(), move() or requeue() it"}
 
 
 class Unloadable:
-    """Stands in a repr for a value or key that cannot be loaded."""
+    """Stands in a repr for a value or key that cannot be loaded.
 
-    __slots__ = ("_name",)
+    To compare it raises, for who looks for a value among those that can be loaded.
+    """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    __slots__ = ("_failed", "_name")
+
+    def __init__(self, name: str, failed: tuple[BaseException, bytes] | None = None) -> None:
+        self._name, self._failed = name, failed
+
+    def __eq__(self, other: object) -> bool:
+        if self is other or self._failed is None:
+            return self is other
+        raise load_error(*self._failed) from self._failed[0]
+
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<cannot load: {self._name}>"
@@ -45,7 +57,7 @@ class Opaque:
 def unloadable(error: BaseException, pickled: bytes) -> Unloadable:
     """Return what a repr shows of a value whose loading raised an error."""
     found = getattr(error, "class_name", "") or _culprit(error, pickled)[0]
-    return Unloadable(found.rpartition(".")[2] or type(error).__name__)
+    return Unloadable(found.rpartition(".")[2] or type(error).__name__, (error, pickled))
 
 
 def is_of_a_handler(error: BaseException) -> bool:
@@ -71,12 +83,23 @@ def load_error(error: BaseException, pickled: bytes) -> Any:
     name, is_missing = _culprit(error, pickled)
     why = f"{type(error).__name__}: {error}"
     if is_missing:
-        why = (
-            f"{name} cannot be found in this process: {why}; a class must be importable under that "
-            "name by each process that loads its objects"
-        )
-    elif name:
+        return missing(error, *name.rpartition(".")[::2])
+    if name:
         why = f"{name} cannot be built: {why}"
+    return _made(name, why)
+
+
+def missing(error: BaseException, module: str, name: str) -> Any:
+    """Return the LoadError for a class that cannot be found, which raised an error."""
+    name = f"{module}.{name}"
+    why = (
+        f"{name} cannot be found in this process: {type(error).__name__}: {error}; a class must be "
+        "importable under that name by each process that loads its objects"
+    )
+    return _made(name, why)
+
+
+def _made(name: str, why: str) -> Any:
     made = _error.LoadError(f"cannot load a stored value: {why}")
     made._class_name, made._why = name, why
     return made
@@ -102,7 +125,8 @@ def belong(error: Any, title: str) -> None:
 
 def _say(error: Any) -> None:
     of = f" of {error._object}" if error._object else ""
-    error.args = (f"cannot load {error._place or 'a stored value'}{of}: {error._why}",)
+    advice = _ADVICE.get(error._place, "")
+    error.args = (f"cannot load {error._place or 'a stored value'}{of}: {error._why}{advice}",)
 
 
 def _culprit(error: BaseException, pickled: bytes) -> tuple[str, bool]:

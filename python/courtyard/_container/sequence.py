@@ -7,10 +7,11 @@ import sys
 from itertools import chain
 from sys import _getframe
 
+from courtyard import _error
 from courtyard._container.container import Container
 from courtyard._container.copy import deep
 from courtyard._container.iteration import iterate
-from courtyard._container.store import SequenceStore
+from courtyard._container.store import SequenceStore, showing
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -102,25 +103,35 @@ class Sequence(Container, SequenceStore["_T"]):
         """Return the first place of an equal value between two indexes, and of which moment it is.
 
         Reads a piece after the other, each longer than the one before; if it is changed meanwhile,
-        all of it once more.
+        all of it once more. What comes behind the place need not be loadable.
         """
         asked = slice(operator.index(start), operator.index(stop))
         _, moment = self._piece(0, 0)
         first, end, _ = asked.indices(moment[1])
         size = _FIRST_PIECE
         while first < end:
-            values, seen = self._piece(first, min(first + size, end))
+            values, seen, failed = self._loaded(first, min(first + size, end))
             if seen != moment:
-                values, moment = self._look()
-                first, end, _ = asked.indices(len(values))
-                values, size = values[first:end], len(values)
+                values, moment, failed = self._loaded(asked.start, asked.stop)
+                first, end, _ = asked.indices(moment[1])
+                size = len(values)
             count = len(values)
             values.append(value)  # found in any case: index() raises what a comparison raises alone
-            place = values.index(value)
+            try:
+                place = values.index(value)
+            except _error.LoadError as error:
+                raise (failed or error) from None
             if place < count:
                 return first + place, moment
             first, size = first + size, size * 8
         return None, moment
+
+    def _loaded(self, start: int, stop: int) -> tuple[list[Any], Any, Exception | None]:
+        """Return a piece and its moment; and what is raised if one of its values is compared."""
+        try:
+            return (*self._piece(start, stop), None)
+        except _error.LoadError as error:
+            return (*showing(lambda: self._piece(start, stop)), error)
 
     def count(self, value: _T, /) -> int:
         """Return how many values are equal, at one moment; O(length).

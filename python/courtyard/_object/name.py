@@ -11,7 +11,7 @@ from courtyard import _native
 from courtyard._error import NotFound, SpaceFull, WrongType
 from courtyard._object.subclass import Subclassable, by_name, is_made_later, own_class
 from courtyard._pickle import is_ours
-from courtyard._public import find, title_of
+from courtyard._public import find, title_of, with_article
 from courtyard._space import Space, default
 from courtyard._space.factory import factory_of
 from courtyard._space.name import check_name, load
@@ -35,8 +35,9 @@ class Named(Subclassable):
     - ``_details``: what an object of it is: the same tuple, with nothing left open;
     - ``_agrees``: whether both are the same;
     - ``_changes``: whether that may change: then no name says it, and the object is asked;
+    - ``_filled``: the arguments that make one, without the options that are left open;
     - ``_gathered``: its arguments, what can be read but once as a list;
-    - ``_shown``: how a person would write either;
+    - ``_shown``, ``_wanted``: how a person would write what an object is, and is asked to be;
     - ``_arrive``: the object behind an address, for the details that its name has and the
       arguments of ``named``.
     """
@@ -46,14 +47,15 @@ class Named(Subclassable):
     _changes = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Have the constructors that take no such keyword say what ``space=`` is written as."""
+        """Have the constructors say what ``space=`` is written as."""
         super().__init_subclass__(**keywords)
         for name in ("__new__", "__init__"):
             made = cls.__dict__.get(name)
             made = getattr(made, "__func__", made)  # __new__ is a static method
             code = getattr(made, "__code__", None)
-            if is_ours(cls) and code is not None and not code.co_flags & _ANY_KEYWORDS:
-                setattr(cls, name, _telling_of_spaces(made))
+            if is_ours(cls) and code is not None:
+                takes_any = bool(code.co_flags & _ANY_KEYWORDS)
+                setattr(cls, name, _telling_of_spaces(made, takes_any))
 
     @classmethod
     def named(cls, name: str, /, *initial: Any, space: Space | None = None, **options: Any) -> Self:
@@ -69,11 +71,13 @@ class Named(Subclassable):
         ``Space("default")``, which all programs of this user share. The object stays, even when
         no process uses it, until its name is deleted (``del space[name]``).
 
-        An option that is omitted, or None, matches anything. One that is given must be what the
-        object has: the type of a value, the element type and shape of an array, the ``maxsize`` and
-        ``maxbytes`` of a queue, the ``maxlen`` of a deque, the parties of a barrier, the bound of a
-        BoundedSemaphore, the lock of a condition. ``maxsize`` and ``maxlen`` may be set
-        later: what they are now counts.
+        A program that knows the object exists needs no arguments. An option that is omitted, or
+        None, matches anything; to make the object it means the default. One that is given must be
+        what the object has: the type of a value, the element type and shape of an array, the
+        ``maxsize`` and ``maxbytes`` of a queue, the ``maxlen`` of a deque, the parties of a
+        barrier, the bound of a BoundedSemaphore, the lock of a condition. ``maxsize`` and
+        ``maxlen`` may be set later: what they are now counts. What the ``__init__`` of a subclass
+        asks for by itself, if ``named`` got no arguments, is for these used only to make it.
 
         Some tens of microseconds. Raises WrongType, which says both, if the name is that of
         another type, or if an option differs from the object's; ValueError for what cannot be
@@ -113,6 +117,10 @@ class Named(Subclassable):
         return initial
 
     @classmethod
+    def _filled(cls, initial: Any, options: Any) -> tuple[Any, Any]:
+        return initial, options
+
+    @classmethod
     def _agrees(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
         same = [want is None or want == have for want, have in zip(asked, found, strict=False)]
         return len(asked) == len(found) and all(same)
@@ -120,6 +128,10 @@ class Named(Subclassable):
     @classmethod
     def _shown(cls, details: tuple[Any, ...]) -> str:
         return ", ".join(str(detail) for detail in details if detail is not None)
+
+    @classmethod
+    def _wanted(cls, asked: tuple[Any, ...]) -> str:
+        return cls._shown(asked)
 
     @classmethod
     def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
@@ -131,11 +143,20 @@ class Named(Subclassable):
         return None
 
 
-def _telling_of_spaces(make: Any) -> Any:
-    """Return a constructor whose error says what ``space=`` is written as."""
+def without_none(initial: Any, options: Any) -> tuple[Any, Any]:
+    """Return the arguments of a constructor that takes options only, without those left open."""
+    given = {name: option for name, option in options.items() if option is not None}
+    return tuple(option for option in initial if option is not None), given
+
+
+def _telling_of_spaces(make: Any, takes_any: bool) -> Any:
+    """Return a constructor whose error says what ``space=`` is written as.
+
+    One that takes any keywords as data refuses only a space itself.
+    """
 
     def told(cls: Any, /, *args: Any, **keywords: Any) -> Any:
-        if "space" in keywords:
+        if "space" in keywords and (not takes_any or isinstance(keywords["space"], Space)):
             raise unexpected(cls if isinstance(cls, type) else type(cls), keywords)
         return make(cls, *args, **keywords)
 
@@ -166,26 +187,35 @@ def quoted(obj: Any) -> str:
 
 
 def obtain(
-    cls: Any, name: str, initial: tuple[Any, ...], options: dict[str, Any], space: Space | None
+    cls: Any,
+    name: str,
+    initial: tuple[Any, ...],
+    options: dict[str, Any],
+    space: Space | None,
+    by_default: bool = False,
 ) -> Any:
-    """Return the object of that name, made if need be."""
+    """Return the object of that name, made if need be.
+
+    ``by_default``: the arguments are what a subclass asks for by itself.
+    """
     check_name(name)
     if space is not None and not isinstance(space, Space):
         raise TypeError(f"space: expected a courtyard.Space, found {space!r}")
     if is_made_later(cls):
 
         def find_it(base: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-            return obtain(base, name, arguments, keywords, space)
+            return obtain(base, name, arguments, keywords, space, not initial and not options)
 
         return by_name(cls, find_it, initial, options)
     make, (cls, asked) = cls, _declaration(cls, initial, options)  # before anything is made
+    if by_default and cls._changes:
+        asked = (asked[0], *(None for _ in asked[1:]))
     if space is None:
         try:
             space = default(create=False)
         except NotFound:
-            if initial or options:
-                initial = cls._gathered(*initial)
-                _rehearse(make, cls, name, initial, options)
+            initial = cls._gathered(*initial)
+            _rehearse(make, cls, name, initial, options)
             space = default()
     native = space._opened()
     while True:
@@ -197,16 +227,17 @@ def obtain(
             continue  # another made it meanwhile; ours goes
         declared = found[0]
         if declared[0] == asked[0] and (cls._changes or cls._agrees(asked[1:], declared[1:])):
-            arrived = load(cls, native, found, initial, options)
+            arrived = load(cls, native, name, found, initial, options)
             if arrived is None:
                 continue
             if cls._changes:
                 declared = (declared[0], *arrived._details())
             if cls._agrees(asked[1:], declared[1:]):
                 return arrived
+        found_as, wanted = _article(declared, "_shown"), _article(asked, "_wanted")
         raise WrongType(
-            f"{name!r} is {_article(declared)} in {space!r}, not {_article(asked)}: use "
-            "another name, or delete this one first (del space[name])"
+            f"{name!r} is {found_as} in {space!r}, not {wanted}: use another name, or delete this "
+            "one first (del space[name])"
         )
 
 
@@ -227,7 +258,7 @@ def _rehearse(make: Any, cls: Any, name: str, initial: Any, options: Any) -> Non
 
 def _made(native: _native.Space, make: Any, initial: Any, options: Any) -> Any:
     try:
-        return native.call(make, initial, options)
+        return native.call(make, *make._filled(initial, options))
     except TypeError as error:
         message, changes = _by_name(make, error, "__new__|__init__")
         if not changes:
@@ -255,9 +286,8 @@ def _declaration(cls: Any, initial: tuple[Any, ...], options: dict[str, Any]) ->
         raise TypeError(_by_name(cls, error, "_asked|_named_as")[0]) from None
 
 
-def _article(declared: tuple[Any, ...]) -> str:
+def _article(declared: tuple[Any, ...], how: str) -> str:
     """Return what a description says, as a person would write it."""
     title, *details = declared
-    shown = (find(title) or Named)._shown(tuple(details))
-    article = "an" if title[0] in "AEIOU" else "a"
-    return f"{article} {title}" + (f"({shown})" if shown else "")
+    shown = getattr(find(title) or Named, how)(tuple(details))
+    return with_article(title) + (f"({shown})" if shown else "")

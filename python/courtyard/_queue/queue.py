@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import index
 
 from courtyard import _native
+from courtyard._object.name import without_none
 from courtyard._object.object import Object
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -109,6 +110,16 @@ class Queue(Object, _native.Queue["_T"]):
         maxsize, maxbytes = details or (None, None)  # no name says it
         shown = [str(maxsize)] if maxsize else []
         return ", ".join([*shown, f"maxbytes={maxbytes}"] if maxbytes else shown)
+
+    @classmethod
+    def _wanted(cls, asked: tuple[Any, ...]) -> str:
+        names = zip(("maxsize", "maxbytes"), asked, strict=True)
+        zeros = [f"{name}=0" for name, most in names if most == 0]
+        return ", ".join([*filter(None, [cls._shown(asked)]), *zeros])
+
+    @classmethod
+    def _filled(cls, initial: Any, options: Any) -> tuple[Any, Any]:
+        return without_none(initial, options)
 
     def _state(self) -> str:
         maxsize, maxbytes = self.maxsize, self.maxbytes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from courtyard._public import with_article
+
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -119,12 +121,13 @@ class Factories:
 
 def factory_of(title: str) -> str:
     """Return what makes an object of the type with this name in a space."""
+    made = with_article(title)
     for name in (title, title.lower()):
         if hasattr(Factories, name):
-            return f"space.{name}() makes a {title}"
+            return f"space.{name}() makes {made}"
     if title.startswith("Raw"):
-        return f"space.{title.removeprefix('Raw')}(..., lock=False) makes a {title}"
+        return f"space.{title.removeprefix('Raw')}(..., lock=False) makes {made}"
     return (
-        f"space.named(name, courtyard.{title}) makes a {title} with a name; after del space[name] "
+        f"space.named(name, courtyard.{title}) makes {made} with a name; after del space[name] "
         "it has none, and lives as long as it is stored or anybody has it"
     )

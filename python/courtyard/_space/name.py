@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from courtyard import _error
+from courtyard._codec.loading import belong, locate
 from courtyard._error import NotFound, NotTrusted, WrongType
 from courtyard._public import find
 
@@ -48,12 +50,12 @@ def open_named(native: _native.Space, name: str, where: str) -> Any:
             raise WrongType(
                 f"{name!r} is of the type {title}, which this version of courtyard does not know"
             )
-        arrived = load(cls, native, found, (), {})
+        arrived = load(cls, native, name, found, (), {})
         if arrived is not None:
             return arrived
 
 
-def load(cls: Any, native: _native.Space, found: Any, initial: Any, options: Any) -> Any:
+def load(cls: Any, native: _native.Space, name: str, found: Any, initial: Any, options: Any) -> Any:
     """Return a handle on what a name leads to; None if it is gone by now."""
     declared, address, companion = found
     if native.distrusted and not initial and _needs_a_class(declared):
@@ -65,6 +67,10 @@ def load(cls: Any, native: _native.Space, found: Any, initial: Any, options: Any
         return cls._arrive(declared[1:], address, companion, initial, options)
     except NotFound:  # its name was deleted meanwhile, and nobody else had it
         return None
+    except _error.LoadError as error:  # the class that it was declared as
+        locate(error, "the value" if declared[0].endswith("Value") else "the elements")
+        belong(error, f'{declared[0]} "{name}"')
+        raise
 
 
 def _needs_a_class(declared: Any) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping, ValuesView
 
-from courtyard import _native, _public
+from courtyard import _error, _native, _public
+from courtyard._codec.loading import Unloadable
 from courtyard._error import Closed, CourtyardError, NotFound, NotMade
 from courtyard._pickle import Stateful, carried, rebuild
 from courtyard._space.factory import Factories, factory_of
@@ -21,6 +22,29 @@ if TYPE_CHECKING:
     _T = TypeVar("_T")
 
 _PRIVATE, _NAMED, _DURABLE = 1, 2, 3
+
+
+class _Items(ItemsView):  # type: ignore[type-arg]
+    _mapping: Space
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        space = self._mapping
+        for name in space:
+            try:
+                found = space[name]
+            except NotFound:  # deleted meanwhile
+                continue
+            except _error.LoadError as error:
+                found = Unloadable(error.class_name.rpartition(".")[2])
+            yield name, found
+
+
+class _Values(ValuesView):  # type: ignore[type-arg]
+    _mapping: Space
+
+    def __iter__(self) -> Iterator[Any]:
+        for _, obj in self._mapping.items():
+            yield obj
 
 
 class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
@@ -225,6 +249,17 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     def __len__(self) -> int:
         """Return how many names there are."""
         return self._opened().count()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return a view of names and objects, as a dict does.
+
+        In place of an object whose class cannot be found here it shows ``<cannot load: Class>``.
+        """
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """Return a view of the objects that have a name, as ``items()`` shows them."""
+        return _Values(self)
 
     def __setitem__(self, name: str, value: object, /) -> NoReturn:
         """Refuse to give an object a name: ``named()`` makes an object that has one."""

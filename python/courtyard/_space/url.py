@@ -65,14 +65,28 @@ def _durable(
     try:
         return _native.Space.durable(path, create, limit, pickle, looks)
     except OSError as error:
-        from errno import ELOOP
-        from pathlib import Path
-
-        if error.errno != ELOOP or not Path(path).is_symlink():
+        what = _explained(error.errno, path)
+        if what is None:
             raise
-        file = Path(path).resolve().as_uri()
-        what = f"a space is not opened through a symbolic link to its file: use Space({file!r})"
-        raise OSError(ELOOP, what, path) from None
+        raise OSError(error.errno, what, path) from None
+
+
+def _explained(number: int | None, path: str) -> str | None:
+    """Return what a program can do about an error of the system; None where that says it all."""
+    from errno import EISDIR, ELOOP, ENOENT, ENOTDIR
+    from pathlib import Path
+
+    file = Path(path)
+    if number == EISDIR:
+        return (
+            f"this is a folder, and a space is a file: use Space({(file / 'name.cy').as_uri()!r})"
+        )
+    if number in (ENOENT, ENOTDIR) and not file.parent.is_dir():
+        return f"there is no folder {str(file.parent)!r} for the file of this space: make it first"
+    if number == ELOOP and file.is_symlink():
+        used = file.resolve().as_uri()
+        return f"a space is not opened through a symbolic link to its file: use Space({used!r})"
+    return None
 
 
 def _wrong_name(name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from courtyard import _native
+from courtyard._object.name import without_none
 from courtyard._object.object import Object
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -76,6 +77,10 @@ class BoundedSemaphore(Semaphore):
     @classmethod
     def _asked(cls, value: int | None = None) -> tuple[Any, ...]:
         return (value,)
+
+    @classmethod
+    def _filled(cls, initial: Any, options: Any) -> tuple[Any, Any]:
+        return without_none(initial, options)
 
     def _details(self) -> tuple[Any, ...]:
         return (self._limit,)

@@ -187,10 +187,12 @@ class _AnyArray(Object):
 
     @classmethod
     def _asked(
-        cls, type_: Any, size_or_init: Any = None, /, *, lock: Any = True, shape: Any = None
+        cls, type_: Any = None, size_or_init: Any = None, /, *, lock: Any = True, shape: Any = None
     ) -> tuple[Any, ...]:
         from courtyard._value import description, index
 
+        if type_ is None and size_or_init is None and shape is None:
+            return None, None, None
         element = element_of(type_)
         asked = index.shape_asked(element, size_or_init, shape)
         return description.describe_element(type_, element.dtype), asked, element.code
@@ -207,6 +209,8 @@ class _AnyArray(Object):
     def _agrees(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
         from courtyard._value import description
 
+        if asked[0] is None:
+            return True
         one_word = asked[2] == found[2] != "raw"
         same = one_word or description.agree(asked[0], found[0])
         return same and (asked[1] is None or asked[1] == found[1])
@@ -216,7 +220,7 @@ class _AnyArray(Object):
         from courtyard._value import description
 
         element, shape, _ = details
-        parts = [description.shown(element)]
+        parts = [] if element is None else [description.shown(element)]
         if shape is not None:
             parts.append(str(shape[0] if len(shape) == 1 else shape))
         return ", ".join(parts)
@@ -225,7 +229,8 @@ class _AnyArray(Object):
     def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
         from courtyard._value import description
 
-        declared = initial[0] if initial else description.restore(details[0])
+        given = initial[0] if initial else None
+        declared = description.restore(details[0]) if given is None else given
         return _open(cls, declared, element_of(declared), details[1], address, None)
 
     if TYPE_CHECKING:  # of arrays of characters

@@ -11,7 +11,7 @@ A typecode or the name of a ctypes scalar is a text, and so are ``int``, ``float
 
 from __future__ import annotations
 
-from courtyard._error import WrongType
+from courtyard._codec.loading import missing
 from courtyard._value.declaration import TYPECODES, portable, resolve
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -76,7 +76,10 @@ def _normal(description: Any) -> Any:
 
 
 def restore(description: Any) -> Any:
-    """Return the declared type. Raises WrongType if its class is not to be had here."""
+    """Return the declared type. Raises LoadError if its class is not to be had here.
+
+    A value that is stored as a pickle is then opened as one of any class: to read it raises.
+    """
     if isinstance(description, str):
         if description in _BUILTIN:
             return _BUILTIN[description]
@@ -100,22 +103,21 @@ def restore(description: Any) -> Any:
         return restore(rest[0]) * rest[1]
     if kind == "order":
         return getattr(restore(rest[0]), rest[1])
-    module, name, _ = rest
-    return _import(module, name)
+    module, name, layout = rest
+    try:
+        return _import(module, name)
+    except Exception as error:  # whatever the module raises
+        if not layout:
+            return object
+        raise missing(error, module, name) from error
 
 
 def _import(module: str, name: str) -> Any:
     from importlib import import_module
 
-    try:
-        found: Any = import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError):
-        raise WrongType(
-            f"this was declared as {module}.{name}, which cannot be imported here: open it by "
-            f"Value.named(name, {name.rpartition('.')[2]})"
-        ) from None
+    found: Any = import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
     return found
 
 

@@ -96,9 +96,11 @@ class _AnyValue(Object):
         return cls
 
     @classmethod
-    def _asked(cls, type_: Any, /, *_initial: Any, lock: Any = True) -> tuple[Any, ...]:
+    def _asked(cls, type_: Any = None, /, *_initial: Any, lock: Any = True) -> tuple[Any, ...]:
         from courtyard._value import description
 
+        if type_ is None:
+            return (None,)
         resolve(type_)
         return (description.describe(type_),)
 
@@ -111,19 +113,21 @@ class _AnyValue(Object):
     def _agrees(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> bool:
         from courtyard._value import description
 
-        return description.agree(asked[0], found[0])
+        return asked[0] is None or description.agree(asked[0], found[0])
 
     @classmethod
     def _shown(cls, details: tuple[Any, ...]) -> str:
         from courtyard._value import description
 
-        return description.shown(details[0])
+        return "" if details[0] is None else description.shown(details[0])
 
     @classmethod
     def _arrive(cls, details: Any, address: Any, companion: Any, initial: Any, options: Any) -> Any:
         from courtyard._value import description
 
-        return _make(cls, initial[0] if initial else description.restore(details[0]), (), address)
+        given = initial[0] if initial else None
+        declared = description.restore(details[0]) if given is None else given
+        return _make(cls, declared, (), address)
 
     if TYPE_CHECKING:  # the fields of structures and the elements of arrays
 
