@@ -11,6 +11,7 @@ import ipaddress
 import multiprocessing
 import os
 import pathlib
+import pickle
 import random
 import re
 import signal
@@ -280,12 +281,6 @@ def test_edits_inside_one_another() -> None:
     with d.edit("a") as a, d.edit("b") as b:
         a.append(b.pop())
     assert d == {"a": [1, 2], "b": []}
-    with d.edit("a") as outer:
-        with d.edit("a") as inner:
-            inner.append("inner")
-        assert d["a"] == [1, 2, "inner"]
-        outer.append("outer")
-    assert d["a"] == [1, 2, "outer"], "the block's end stores what the block had"
     assert Place(d, "a").is_free()
 
 
@@ -453,3 +448,43 @@ def test_ctrl_c_at_any_moment_leaves_no_lock_held(seed: int) -> None:
     assert raised > 20
     child = fork(lambda: add(d, ("k",), 1))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_one_thread_edits_a_value_once_at_a_time(name: str) -> None:
+    """The outer block would store its copy over what the inner one stored."""
+    place = PLACES[name]({"a": {1}})
+    if name == "NestedDict":  # no copies: both blocks change the shared dict
+        with place.edit() as outer, place.edit() as inner:
+            inner["b"], outer["c"] = 1, 2
+        assert place.get() == {"a": {1}, "b": 1, "c": 2}
+        return
+    with place.edit() as outer:
+        with pytest.raises(RuntimeError, match="in a block of edit"), place.edit():
+            pytest.fail("it was entered")
+        outer["b"] = 2
+    assert place.get() == {"a": {1}, "b": 2}
+    with suppress(ZeroDivisionError), place.edit():
+        raise ZeroDivisionError
+    with place.edit() as again:
+        again["c"] = 3
+    assert place.get() == {"a": {1}, "b": 2, "c": 3}
+    assert place.is_free()
+
+
+def test_other_values_of_the_object_may_be_edited_in_the_block() -> None:
+    d = cy.Dict(a=[1], b=[2])
+    again = pickle.loads(pickle.dumps(d))
+    with d.edit("a") as a, d.edit("b") as b:
+        a.append(b[0])
+        with pytest.raises(RuntimeError, match="in a block of edit"):
+            again.edit("a").__enter__()
+    assert d.copy() == {"a": [1, 2], "b": [2]}
+    x = cy.List([[0], [1]])
+    with x.edit(0) as first, x.edit(-1) as last:
+        first.append(last[0])
+        for index in (0, -2, 1, -1):
+            with pytest.raises(RuntimeError, match="in a block of edit"):
+                x.edit(index).__enter__()
+    assert x.copy() == [[0, 1], [1]]
+    assert d.copy() == {"a": [1, 2], "b": [2]}

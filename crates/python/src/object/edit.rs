@@ -1,17 +1,46 @@
 //! `with x.edit(...) as value:`: a value taken out, changed in place and stored again, while all other
 //! writers wait.
 
+use super::class::Object;
+use super::handle::Handle;
+use courtyard_core::space::Space;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyDict, PyList, PySet, PyType};
+use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Which value of which object: its key's bytes, its index.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Spot(*const Space, u64, Vec<u8>);
+
+impl Spot {
+    pub fn new(handle: &Handle, within: &[u8]) -> Spot {
+        Spot(
+            std::ptr::from_ref(handle.space),
+            handle.cell,
+            within.to_vec(),
+        )
+    }
+}
+
+thread_local! {
+    /// What this thread edits, and by which `Edit`: the lock keeps others out, but not it.
+    static EDITED: RefCell<Vec<(*const Edit, Spot)>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Where an edited value is.
 pub trait Place: Send + Sync {
     /// # Errors
     /// What reading raises; what is raised where there is none.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+
+    /// Where it is, once it was read.
+    ///
+    /// # Errors
+    /// `Closed`; what making the key's bytes raises.
+    fn spot(&self, py: Python<'_>) -> PyResult<Spot>;
 
     /// # Errors
     /// What storing raises; then nothing has changed.
@@ -60,8 +89,32 @@ impl Edit {
             let message = "this edit() is under way: call edit() again for another";
             return Err(PyRuntimeError::new_err(message));
         }
+        // A shared object is no copy: no change of it is lost.
+        if !value.is_instance_of::<Object>() {
+            self.begin(self.place.spot(py)?)?;
+        }
         *held = Some(value.clone().unbind());
         Ok(value)
+    }
+
+    /// Refuses to edit twice at once what each would have a copy of.
+    fn begin(&self, spot: Spot) -> PyResult<()> {
+        EDITED.with_borrow_mut(|edited| {
+            if edited.iter().any(|(_, other)| *other == spot) {
+                return Err(PyRuntimeError::new_err(
+                    "this thread is in a block of edit() for this value already, and what one block \
+                     stores would replace what the other stored: change the value of the outer block",
+                ));
+            }
+            edited.push((self, spot));
+            Ok(())
+        })
+    }
+
+    /// What was edited, if the block was entered.
+    fn end(&self) -> Option<Py<PyAny>> {
+        EDITED.with_borrow_mut(|edited| edited.retain(|(edit, _)| !std::ptr::eq(*edit, self)));
+        self.value().take()
     }
 }
 
@@ -84,7 +137,7 @@ impl Edit {
         _value: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let Some(value) = self.value().take() else {
+        let Some(value) = self.end() else {
             return Ok(());
         };
         let stored = match kind.is_none() {
@@ -105,7 +158,7 @@ impl Drop for Edit {
             return;
         }
         Python::try_attach(|py| {
-            self.value().take();
+            self.end();
             let pending = PyErr::take(py);
             if let Err(error) = self.release(py) {
                 // Another thread, or a forked child, has nothing to release.

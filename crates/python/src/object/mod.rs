@@ -18,7 +18,7 @@ mod waiting;
 pub use acquire::{acquire_deadline, follows_multiprocessing, semaphore_deadline};
 pub use address::{Address, address};
 pub use class::{Object, handle_of, require_handle, test, wait_for};
-pub use edit::{Edit, Place, is_container, none_returned};
+pub use edit::{Edit, Place, Spot, is_container, none_returned};
 pub use enrolment::{Enrolment, Last};
 pub use equal::equal;
 pub use handle::{Handle, Use, keeping_tickets};

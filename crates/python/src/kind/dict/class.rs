@@ -5,7 +5,7 @@ use super::update;
 use crate::argument::{Given, Truth};
 use crate::codec::identity::{with_key, with_known_key};
 use crate::codec::{self, Buffers, Links};
-use crate::object::{self, Address, Edit, Place};
+use crate::object::{self, Address, Edit, Place, Spot};
 use crate::value::reference::again;
 use courtyard_core::table::{self, Want, When};
 use pyo3::exceptions::{PyKeyError, PyTypeError};
@@ -27,6 +27,13 @@ impl Place for UnderKey {
         })?;
         let default = || self.default.as_ref().map(|value| value.bind(py).clone());
         found.flatten().or_else(default).ok_or_else(|| absent(key))
+    }
+
+    fn spot(&self, py: Python<'_>) -> PyResult<Spot> {
+        let map = self.map.bind(py).as_super().as_super().get();
+        with_key(self.key.bind(py), |identity| {
+            Ok(Spot::new(&map.handle, identity.key.bytes))
+        })
     }
 
     fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -378,7 +385,8 @@ impl Dict {
     ///
     /// Atomic. Nothing is locked while fn runs, and **fn may be called again** if another writer
     /// changed the dict in between, so it should have no other effects. After 30 such calls,
-    /// get_lock() is held for the next. fn gets a copy of the value and must **return the new
+    /// get_lock() is held for the next. So fn must not wait for what another process or thread does, which
+    /// may wait for that lock. fn gets a copy of the value and must **return the new
     /// value**: changing the copy alone has no effect. `with d.edit(key) as value:` is for changes in
     /// place. Waits while another holds get_lock().
     ///
@@ -425,7 +433,8 @@ impl Dict {
     ///
     /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
     /// all other writers, which wait for it. If the block raises, nothing is stored. A missing key
-    /// has the default, which is stored with the change. Several edits may be inside one another.
+    /// has the default, which is stored with the change. Edits of several keys may be inside
+    /// one another.
     ///
     /// It is for values that can be changed in place: a list, a dict, an array, an object. To assign
     /// to the name in the block has no effect, and what the block itself stores under this key is
@@ -434,8 +443,8 @@ impl Dict {
     ///
     /// Raises KeyError if there is neither value nor default; TypeError, before the block, for a value
     /// that cannot be changed in place, nor anything in it: a number, a text, None, a datetime, a tuple
-    /// of these. mutate() replaces such a value. Raises what reading and storing raise, which leaves
-    /// the old value. A process killed in the block has stored nothing, and the lock is free again.
+    /// of these. mutate() replaces such a value. Raises RuntimeError in a block of edit() for the same key
+    /// in the same thread, and what reading and storing raise, which leaves the old value. A process killed in the block has stored nothing, and the lock is free again.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(cart=["a"])

@@ -189,7 +189,7 @@ impl Sequence {
     /// Raises IndexError if there is no such value; TypeError, before the block, for a value that
     /// cannot be changed in place, nor anything in it: a number, a text, None, a datetime, a tuple of
     /// these (assign such a value, with get_lock() held); RuntimeError if the block changed how many
-    /// values there are; what reading and storing raise, which leaves the old value. A process killed
+    /// values there are, and in a block of edit() for the same value in the same thread; what reading and storing raise, which leaves the old value. A process killed
     /// in the block has stored nothing, and the lock is free again.
     ///
     /// >>> import courtyard as cy

@@ -3,7 +3,7 @@
 use super::place::index_of;
 use super::state::{Sequence, length, opened};
 use crate::codec::{self, Links};
-use crate::object::Place;
+use crate::object::{Place, Spot};
 use crate::value::stored::with_fresh;
 use courtyard_core::list;
 use courtyard_core::sync::{AtomicU64, Ordering};
@@ -77,6 +77,14 @@ impl Place for AtIndex {
         self.found.store(found as u64, Ordering::Relaxed);
         self.count.store(count, Ordering::Relaxed);
         get_item(list, self.index.bind(py))
+    }
+
+    fn spot(&self, py: Python<'_>) -> PyResult<Spot> {
+        let found = self.found.load(Ordering::Relaxed).to_ne_bytes();
+        Ok(Spot::new(
+            &self.list.bind(py).as_super().get().handle,
+            &found,
+        ))
     }
 
     fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {

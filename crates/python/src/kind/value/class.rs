@@ -124,7 +124,8 @@ impl RawValue {
     /// Nothing is locked while fn runs, and **fn may be called again** if another writer changed the
     /// value in between, so it should have no other effects. After 30 such calls, get_lock() is held
     /// for the next (with lock=False there is none: then fn is called up to 100,000 times; a lock that
-    /// was given is held from the first call on). fn gets a copy of the value and must **return the
+    /// was given is held from the first call on). So fn must not wait for what another process or thread
+    /// does, which may wait for that lock. fn gets a copy of the value and must **return the
     /// new value**: changing the copy alone has no effect. `with v.edit() as value:`
     /// is for changes in place. What fn returns is converted as set() does it: "i" wraps, a Structure
     /// may be a tuple of its fields. Waits while another holds get_lock(). Half a microsecond for a

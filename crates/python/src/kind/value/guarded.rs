@@ -4,7 +4,7 @@ use super::state::RawValue;
 use crate::argument::Truth;
 use crate::deadline::Deadline;
 use crate::object::{
-    Address, Edit, Handle, ObjectLock, PLAIN, Place, This, acquire, acquire_deadline, release,
+    Address, Edit, Handle, ObjectLock, PLAIN, Place, Spot, This, acquire, acquire_deadline, release,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -101,7 +101,7 @@ impl Value {
     ///
     /// Raises TypeError, before the block, for a value that cannot be changed in place, nor anything in
     /// it: a number, a text, None, a datetime, a tuple of these. mutate() replaces such a value. Raises
-    /// what reading and storing raise, which leaves the old value. A process killed in the block has
+    /// RuntimeError in another block of it in the same thread, and what reading and storing raise, which leaves the old value. A process killed in the block has
     /// stored nothing, and the lock is free again.
     ///
     /// >>> import courtyard as cy
@@ -127,6 +127,11 @@ impl Place for Whole {
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let value = This::of(self.0.bind(py)).get(py)?;
         Ok(value.into_bound(py))
+    }
+
+    fn spot(&self, py: Python<'_>) -> PyResult<Spot> {
+        let base = self.0.bind(py).as_super().get();
+        Ok(Spot::new(&base.handle, &[]))
     }
 
     fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
