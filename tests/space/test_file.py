@@ -122,3 +122,27 @@ def test_a_symbolic_link_is_named_with_what_it_leads_to(url: str, tmp_path: Path
     assert f"use Space({url!r})" in str(raised.value) and str(link) in str(raised.value)
     assert cy.Space(url) == space
     space.destroy()
+
+
+def test_a_path_that_can_be_no_file_is_named_as_it_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    wrong: list[tuple[Path, type[OSError], str]] = [
+        (tmp_path, IsADirectoryError, "this is a folder, and a space is a file: use Space..file:"),
+        (tmp_path / "no" / "such" / "x.cy", FileNotFoundError, "there is no folder '.*/no/such'"),
+        (file / "x.cy", NotADirectoryError, "there is no folder '.*/file'"),
+    ]
+    for path, error, said in wrong:
+        with pytest.raises(error, match=said) as raised:
+            cy.Space(path.as_uri())
+        assert raised.value.filename == str(path)
+    assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_others_may_read_says_what_to_do(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "space.cy"
+    path.touch(0o640)
+    path.chmod(0o640)
+    said = rf"{path}: this file has mode 0640, so other users .* run chmod 600 {path}$"
+    with pytest.raises(cy.CourtyardError, match=said):
+        cy.Space(url)

@@ -102,13 +102,14 @@ pub(super) fn draft_of(kind: u64, path: &Path, uuid: u128) -> PathBuf {
 fn create_draft(plan: &Plan, uuid: u128, hooks: Hooks) -> Result<Space> {
     let draft = draft_of(plan.kind, plan.path, uuid);
     loop {
-        let file = os::open_new(&draft).map_err(|e| system("open", &draft, e))?;
+        // What cannot be made is named as the user named it.
+        let file = os::open_new(&draft).map_err(|e| system("open", plan.path, e))?;
         let gate = match Gate::open(&draft) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // a cleaner came first
-            gate => gate.map_err(|e| system("open", &draft, e))?,
+            gate => gate.map_err(|e| system("open", plan.path, e))?,
         };
         let locked = os::claim(&gate, Claim::Read, GATE_BYTE, 1);
-        if !locked.map_err(|e| system("fcntl", &draft, e))?
+        if !locked.map_err(|e| system("fcntl", plan.path, e))?
             || !is_linked(&gate, &draft)
             || !is_linked(&file, &draft)
         {

@@ -46,10 +46,12 @@ pub(super) fn open_ours(path: &Path) -> Result<Option<Gate>> {
     };
     if status.mode & 0o077 != 0 {
         return Err(Error::Refused(format!(
-            "{}: mode {:04o}; expected 0600, as courtyard makes it: run chmod 600 if nobody else \
-             should have it, and wrote to it",
+            "{}: this file has mode {:04o}, so other users can read it or write to it, and \
+             courtyard opens only files of mode 0600, as it makes them: if no other user has \
+             changed it, run chmod 600 {}",
             path.display(),
-            status.mode
+            status.mode,
+            path.display()
         )));
     }
     require_local(&file, path)?;
