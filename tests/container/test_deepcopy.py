@@ -213,3 +213,31 @@ def test_a_copy_is_in_the_space_of_what_was_copied() -> None:
         assert copied(value).space == copied(space.Array("i", 3)).space == space
     assert copy.copy(value).value[0] == [1]
     assert copy.deepcopy(value).value == [[1]]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+@pytest.mark.parametrize(
+    "make",
+    [cy.Lock, cy.RLock, cy.Semaphore, cy.BoundedSemaphore, cy.Condition],
+)
+def test_a_copy_of_a_lock_is_another_handle_on_it(make: Any, copied: Any) -> None:
+    lock = make()
+    found = copied(lock)
+    assert type(found) is type(lock) and found is not lock
+    with lock:
+        assert found.locked()
+    lock.close()
+    with found:
+        assert found.locked(), "a handle of its own"
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_a_copy_of_a_queue_an_event_or_a_barrier_is_another_handle_on_it(copied: Any) -> None:
+    for q in (cy.Queue(), cy.LifoQueue(), cy.PriorityQueue(), cy.SimpleQueue()):
+        copied(q).put(1)
+        assert q.get() == 1
+    event, barrier = cy.Event(), cy.Barrier(2)
+    copied(event).set()
+    assert event.is_set()
+    copied(barrier).abort()
+    assert barrier.broken
