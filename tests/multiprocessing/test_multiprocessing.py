@@ -5,6 +5,7 @@ import multiprocessing as standard
 import pickle
 import pkgutil
 import queue
+import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -442,3 +443,40 @@ def test_what_is_not_shared_is_the_standard_one(context: Any) -> None:
     join(child)
     assert type(ours) is standard.connection.Connection
     assert multiprocessing.managers.SyncManager is standard.managers.SyncManager
+
+
+@pytest.mark.parametrize("kind", ["Queue", "JoinableQueue"])
+def test_an_item_that_cannot_be_pickled_is_told_of_at_once(
+    kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As multiprocessing's feeder thread does; courtyard's own queues raise it."""
+    q = getattr(multiprocessing, kind)()
+    q.put(lambda: 0)
+    told = capsys.readouterr().err
+    assert "PicklingError" in told or "AttributeError" in told
+    assert f"nothing was put into a {kind}: the item could not be stored" in told
+    assert q.empty()
+    with cy.Space() as space:
+        named = cy.Queue.named("jobs", space=space)
+        for put in (named.put, named.put_nowait, lambda item: named.put_many([item])):
+            with pytest.raises((pickle.PicklingError, AttributeError)) as raised:
+                put(lambda: 0)
+            said = 'nothing was put into Queue "jobs": the item could not be stored'
+            assert raised.value.__notes__ == [said]
+
+
+def test_what_a_signal_handler_raises_in_a_put_is_no_matter_of_the_item() -> None:
+    q = multiprocessing.Queue(1)
+    q.put(1)
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            q.put(2)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert q.get() == 1 and q.empty()

@@ -13,7 +13,7 @@ use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Caller;
 use courtyard_core::sync::Ordering;
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::{PyException, PyMemoryError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use std::cell::Cell;
@@ -270,8 +270,26 @@ pub fn spare(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, error: PyErr) -> P
         let module = value.get_type().getattr("__module__")?.to_string();
         module == "_queue" || module == "queue" || module.starts_with("courtyard")
     };
-    if is_ours || !slf.get_type().hasattr(hook)? {
+    if is_ours || !error.is_instance_of::<PyException>(slf.py()) {
+        return Err(error); // what a signal handler raises is nothing about the item
+    }
+    note(slf, &error);
+    if !slf.get_type().hasattr(hook)? {
         return Err(error);
     }
     slf.call_method1(hook, (error, item)).map(drop)
+}
+
+/// Notes at what pickling an item raised which queue it was for.
+#[cold]
+fn note(slf: &Bound<'_, Queue>, error: &PyErr) {
+    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
+    let class = slf.get_type().name();
+    let class = class.map_or_else(|_| "queue".into(), |class| class.to_string());
+    let title = match handle.shown_name(py) {
+        Some(name) => format!("{class} {name}"),
+        None => format!("a {class}"),
+    };
+    let said = format!("nothing was put into {title}: the item could not be stored");
+    let _ = error.value(py).call_method1("add_note", (said,)); // an exception of any kind
 }
