@@ -220,7 +220,7 @@ while time.monotonic() < end:
                 numbers[2000]
             except IndexError:
                 pass
-    except (cy.SpaceFull, standard.Empty):
+    except (cy.SpaceFull, standard.Empty, standard.Full):
         pass
 print("fine")
 """
