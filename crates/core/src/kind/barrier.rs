@@ -39,6 +39,7 @@ use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::directory;
 use crate::object::holding::{self, Row};
+use crate::object::kind::Kind;
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
@@ -56,6 +57,13 @@ const PARTY: u64 = 1 << 63;
 
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::BARRIER);
+
+pub const KIND: Kind = Kind {
+    class: "Barrier",
+    length: Some(LENGTH),
+    settle,
+    ..Kind::PLAIN
+};
 
 pub const FILLING: u64 = 0;
 pub const ACTING: u64 = 1;
@@ -331,9 +339,7 @@ static FORGET: Job = Job {
         let row = Row { number: row, at };
         caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
-            if let Some((kind, root)) = directory::find(operation, object)?
-                && kind == cell::KIND
-            {
+            if let Some(root) = directory::find(operation, object)? {
                 let (cell, ..) = cell::at(operation.segment, root)?;
                 operation.lock(cell)?;
             }
@@ -380,7 +386,7 @@ fn go(operation: &mut Operation, cell: u64, phase: u64, number: u64) -> u64 {
 ///
 /// # Errors
 /// `Stop::Busy` on the barrier.
-pub fn settle(operation: &mut Operation, cell: u64, row: u64, ended: bool) -> Attempt<()> {
+fn settle(operation: &mut Operation, cell: u64, row: u64, ended: bool) -> Attempt<()> {
     operation.lock(cell)?;
     let (phase, amount) = (operation.read(cell + PHASE), amount(operation, row));
     let gone = amount & !PARTY;

@@ -16,6 +16,7 @@ use crate::error::{Attempt, Result};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::holding::{self, Row};
+use crate::object::kind::Kind;
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
@@ -28,6 +29,13 @@ const NEXT: u64 = cell::PAYLOAD + 8;
 const HORIZON: u64 = cell::PAYLOAD + 16;
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::CONDITION);
+
+pub const KIND: Kind = Kind {
+    class: "Condition",
+    length: Some(LENGTH),
+    settle,
+    ..Kind::PLAIN
+};
 
 /// A row's amount: in line, with a number below it; or taken out of it by a notification.
 const WAITING: u64 = 1 << 62;
@@ -202,7 +210,7 @@ fn give(operation: &mut Operation, cell: u64, given: u64) {
 ///
 /// # Errors
 /// `Stop::Busy` on the condition.
-pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
+fn settle(operation: &mut Operation, cell: u64, row: u64, _: bool) -> Attempt<()> {
     operation.lock(cell)?;
     let mut given = operation.read(cell + GIVEN);
     if operation.read(row + holding::AMOUNT) & NOTIFIED != 0 {

@@ -5,11 +5,18 @@
 use crate::error::Result;
 use crate::memory::segment::Segment;
 use crate::object::cell;
+use crate::object::kind::Kind;
 use crate::space::Caller;
 use crate::sync::Ordering;
 
 const STEP: u64 = 2;
 const SET: u64 = 1;
+
+pub const KIND: Kind = Kind {
+    class: "Event",
+    count: |segment, cell| Some(u64::from(is_set(word(segment, cell)))),
+    ..Kind::PLAIN
+};
 
 /// The word: set if its lowest bit is, and changed if it was set since.
 #[inline]

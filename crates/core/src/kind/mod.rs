@@ -10,4 +10,4 @@ pub mod queue;
 pub mod semaphore;
 pub mod table;
 
-pub use choice::{blocks, crumble, dismantle, sample, settle};
+pub use choice::{blocks, destroy, free_step, of, sample, settle};

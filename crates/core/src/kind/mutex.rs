@@ -9,11 +9,25 @@ use crate::change::wait;
 use crate::error::Result;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, Entered, Writer};
+use crate::object::kind::Kind;
 use crate::process::participant::Participant;
 use crate::sync::{Ordering, fence};
 
 /// Counts releases: half of the version.
 const RELEASES: u64 = cell::DATA;
+
+/// The `Lock`.
+pub const LOCK: Kind = Kind {
+    class: "Lock",
+    version,
+    ..Kind::PLAIN
+};
+
+/// The `RLock`.
+pub const RLOCK: Kind = Kind {
+    class: "RLock",
+    ..LOCK
+};
 
 #[inline]
 fn tell(segment: &Segment, mutex: u64) {

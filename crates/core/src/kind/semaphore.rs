@@ -18,6 +18,7 @@ use crate::error::{Attempt, Result};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::holding::{self, Row};
+use crate::object::kind::Kind;
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
 use crate::seed::{Bug, planted};
@@ -30,6 +31,14 @@ const LIMIT: u64 = cell::PAYLOAD + 8;
 const RETURNED: u64 = cell::PAYLOAD + 16;
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::SEMAPHORE);
+
+pub const KIND: Kind = Kind {
+    class: "Semaphore",
+    length: Some(LENGTH),
+    settle,
+    count: |segment, cell| Some(value(segment, cell)),
+    ..Kind::PLAIN
+};
 
 /// In a row's amount: one of the permits held came from a dead holder.
 const RECOVERED: u64 = 1 << 63;
@@ -231,7 +240,7 @@ pub fn is_recovered(segment: &Segment, row: Row) -> bool {
 ///
 /// # Errors
 /// `Stop::Busy` on the semaphore.
-pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
+fn settle(operation: &mut Operation, cell: u64, row: u64, _: bool) -> Attempt<()> {
     operation.lock(cell)?;
     let held = operation.read(row + holding::AMOUNT) & !RECOVERED;
     let surplus = operation.read(cell + SURPLUS);

@@ -191,7 +191,7 @@ fn counted(segment: &Segment, block: u64, read: impl Fn(u64) -> u64) -> Result<(
 ///
 /// # Crash
 /// Each record gives back one reference, and dooms what goes with it.
-pub fn crumble(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
+pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
     let (payload, counted) = counted(operation.segment, block, |word| operation.read(word))?;
     match counted.checked_sub(1) {
         None if heap::is_large(operation.segment, block) => {

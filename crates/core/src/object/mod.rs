@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod directory;
 pub mod holding;
+pub mod kind;
 pub mod link;
 pub mod rows;
 pub mod sample;

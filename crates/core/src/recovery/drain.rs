@@ -9,7 +9,8 @@ use crate::change::operation::{self, Operation};
 use crate::change::recover;
 use crate::error::{Attempt, Error, Result};
 use crate::heap;
-use crate::memory::layout::{self, CLASSES, SLOTS, WORD, kind, record, slot, superblock};
+use crate::kind;
+use crate::memory::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
 use crate::memory::segment::Segment;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{DRAINING, FREE, Right, State};
@@ -175,7 +176,7 @@ fn give_back(space: &Space, operation: &mut Operation, slot: u64, held: Owned) -
             operation.write(word, count - 1);
         }
         Owned::Unfinished(_) => {
-            if kind::has_contents(doom::kind_of(operation.segment, at(operation, value)?)) {
+            if layout::kind::has_contents(doom::kind_of(operation.segment, at(operation, value)?)) {
                 doom::condemn(operation, value)?;
             } else if heap::is_large(operation.segment, value) {
                 pin::retire(operation, value)?; // a child of its may read it
@@ -194,10 +195,10 @@ fn give_back(space: &Space, operation: &mut Operation, slot: u64, held: Owned) -
         }
         Owned::Held(_) => {
             if let Some(object) = holding::object(operation, word)
-                && let Some((kind, root)) = directory::find(operation, object)?
+                && let Some(root) = directory::find(operation, object)?
             {
                 let ended = operation.read(layout::slot_record(slot) + slot::ENDED) != 0;
-                (space.hooks.settle)(operation, kind, root, word, ended)?;
+                kind::settle(operation, root, word, ended)?;
             }
             let block = operation.read(word + holding::BLOCK);
             if block != 0 {

@@ -9,8 +9,7 @@ pub const HOOKS: Hooks = Hooks {
     sweep: drain::sweep,
     drain: drain::drain,
     adopt: fork::adopt,
-    dismantle: kind::dismantle,
-    crumble: kind::crumble,
-    settle: kind::settle,
+    destroy: kind::destroy,
+    free_step: kind::free_step,
     blocks: kind::blocks,
 };

@@ -1,15 +1,16 @@
 //! What a space holds, as people ask: which objects, who uses, holds and awaits them.
 
+use crate::change::lock;
 use crate::change::operation::Operation;
 use crate::change::waiting::{self, Wait};
-use crate::change::{lock, wait};
 use crate::error::Result;
 use crate::heap;
-use crate::kind::{self, flag, list, mutex, queue, semaphore, table};
+use crate::kind;
 use crate::memory::layout::superblock::NAMED;
 use crate::memory::layout::{self, SLOTS, slot};
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, EVENT, OWNER};
+use crate::object::cell::{self, OWNER};
+use crate::object::kind::Kind;
 use crate::object::sample::Sample;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{self, FREE, LIVE, State};
@@ -57,8 +58,8 @@ pub struct Holding {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
     pub object: ObjectId,
-    /// The kind of its cell, and its bytes in place.
-    pub kind: u64,
+    /// The class that its cell shows, and its bytes in place.
+    pub class: &'static str,
     pub length: u64,
     /// Bytes of all its blocks, and how many these are; of a large object estimated from some of them.
     pub bytes: u64,
@@ -184,18 +185,19 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
         let Ok((cell, kind, length)) = cell::at(segment, listed.root) else {
             continue; // check tells of it
         };
+        let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
         let end = listed.root + heap::size(operation, listed.root).unwrap_or(0);
         roots.push(listed.root);
         view.objects.push(Object {
             object,
-            kind,
+            class: kind.class,
             length,
             bytes: 0,
             blocks: 0,
-            count: count(segment, cell, kind),
-            most: most(segment, cell, kind),
-            counted: counted(segment, cell, kind),
-            version: version(segment, cell, kind),
+            count: (kind.count)(segment, cell),
+            most: (kind.most)(segment, cell),
+            counted: (kind.counted)(segment, cell),
+            version: (kind.version)(segment, cell),
             references: listed.references,
             contention: directory::waits(segment, listed.row),
             users: users.remove(&listed.row).unwrap_or_default(),
@@ -266,43 +268,6 @@ fn holder(segment: &Segment, cell: u64) -> Result<Option<Holder>> {
 
 /// A number that changes with every change of an object.
 pub fn version(segment: &Segment, cell: u64, kind: u64) -> u64 {
-    let changes = |event| wait::version(wait::observe(segment, cell + event));
-    match kind {
-        cell::MUTEX | cell::RMUTEX => mutex::version(segment, cell),
-        cell::QUEUE => queue::EVENTS
-            .into_iter()
-            .map(changes)
-            .fold(0, u64::wrapping_add),
-        cell::TABLE => table::version(segment, cell) / 2,
-        cell::LIST => list::version(segment, cell) / 2,
-        _ => changes(EVENT),
-    }
-}
-
-fn most(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {
-    match kind {
-        cell::LIST => list::most(segment, cell),
-        cell::QUEUE => {
-            let most = queue::maximum(segment, cell).cast_signed();
-            u64::try_from(most).ok().filter(|&most| most != 0)
-        }
-        _ => None,
-    }
-}
-
-fn counted(segment: &Segment, cell: u64, kind: u64) -> Option<(u64, u64)> {
-    let most = (kind == cell::QUEUE).then(|| queue::maximum_bytes(segment, cell));
-    let most = most.filter(|&most| most != 0)?;
-    Some((queue::bytes(segment, cell), most))
-}
-
-fn count(segment: &Segment, cell: u64, kind: u64) -> Option<u64> {
-    match kind {
-        cell::TABLE => Some(table::count(segment, cell)),
-        cell::LIST => Some(list::count(segment, cell)),
-        cell::QUEUE => Some(queue::counts(segment, cell).0),
-        cell::SEMAPHORE => Some(semaphore::value(segment, cell)),
-        cell::FLAG => Some(u64::from(flag::is_set(flag::word(segment, cell)))),
-        _ => None,
-    }
+    let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
+    (kind.version)(segment, cell)
 }

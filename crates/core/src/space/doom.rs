@@ -2,7 +2,7 @@
 //!
 //! What names many blocks does not go in one record. So its last holder's record only lists it as
 //! *doomed*: from `superblock::DOOMED` on, through the serial words of the blocks' heads. Records
-//! that each detach and free a piece follow, by whoever comes: `Hooks::crumble` says how.
+//! that each detach and free a piece follow, by whoever comes: `Hooks::free_step` says how.
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
@@ -98,7 +98,7 @@ pub fn crumble(caller: Caller) -> Result<()> {
                 0 => Ok(()),
                 block => {
                     operation.segment.check_range(block, block::SMALL)?;
-                    (space.hooks.crumble)(space, operation, block)
+                    (space.hooks.free_step)(space, operation, block)
                 }
             }
         });

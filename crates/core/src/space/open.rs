@@ -40,13 +40,10 @@ pub struct Hooks {
     pub sweep: fn(Caller) -> Result<()>,
     /// Gives back what one dead participant held, in a slot that is draining.
     pub drain: fn(Caller, slot: u64) -> Result<()>,
-    /// Writes the entries that take an object of this kind apart, its root block included.
-    pub dismantle: fn(&mut Operation, kind: u64, root: u64) -> Attempt<()>,
+    /// Writes the entries that free an object with its last reference, its root block included.
+    pub destroy: fn(&mut Operation, root: u64) -> Attempt<()>,
     /// Writes and commits the record that frees the next piece of the first doomed block.
-    pub crumble: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
-    /// Writes the entries that give an object of this kind back what a dead participant's row
-    /// of holdings names, but for the row itself; whether it came to its end by itself.
-    pub settle: fn(&mut Operation, kind: u64, root: u64, row: u64, ended: bool) -> Attempt<()>,
+    pub free_step: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
     /// What a block with contents, or an object's root, consists of.
     pub blocks: fn(&Segment, block: u64) -> Result<Blocks>,
     /// Takes a membership of every object held, in a child forked behind our back.
@@ -59,9 +56,8 @@ impl Hooks {
     pub const MODEL: Hooks = Hooks {
         sweep: |_| Ok(()),
         drain: |_, _| Ok(()),
-        dismantle: |_, _, _| Ok(()),
-        crumble: |_, _, _| Ok(()),
-        settle: |_, _, _, _, _| Ok(()),
+        destroy: |_, _| Ok(()),
+        free_step: |_, _, _| Ok(()),
         blocks: |_, _| Ok(Blocks::default()),
         adopt: |_, _| Ok(()),
     };

@@ -53,7 +53,7 @@ impl<'a> Words<'a> {
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub fn crumble_words(operation: &mut Operation, block: u64) -> Attempt<()> {
+pub fn free_words_step(operation: &mut Operation, block: u64) -> Attempt<()> {
     let segment = operation.segment;
     let count = heap::payload(segment, block);
     segment.check_range(count, WORD)?;

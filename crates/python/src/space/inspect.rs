@@ -4,7 +4,6 @@ use super::description::described;
 use crate::deadline::{self, Limit};
 use crate::error::{named, waiting};
 use crate::object::require_handle;
-use courtyard_core::cell;
 use courtyard_core::census::{self, Census};
 use courtyard_core::directory;
 use courtyard_core::inspect;
@@ -52,24 +51,6 @@ pub struct Object<'py> {
 /// Processes, objects, and who waits until a name is given, as an object's `waits`.
 pub type View<'py> = (Vec<Process>, Vec<Object<'py>>, Vec<(u64, u64)>);
 
-/// The class of an object, as far as its cell says.
-fn base_of(kind: u64) -> &'static str {
-    match kind {
-        cell::SCALAR | cell::STORED => "Value",
-        cell::BYTES => "Array",
-        cell::MUTEX => "Lock",
-        cell::RMUTEX => "RLock",
-        cell::FLAG => "Event",
-        cell::SEMAPHORE => "Semaphore",
-        cell::CONDITION => "Condition",
-        cell::BARRIER => "Barrier",
-        cell::QUEUE => "Queue",
-        cell::TABLE => "Dict",
-        cell::LIST => "List",
-        _ => "unknown",
-    }
-}
-
 /// Looks at all objects of a space, or at one, and at its processes.
 ///
 /// # Errors
@@ -109,7 +90,7 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
         key: (seen.object.row, seen.object.serial),
         name,
         described,
-        base: base_of(seen.kind),
+        base: seen.class,
         length: seen.length,
         nbytes: seen.bytes,
         blocks: seen.blocks,

@@ -2,6 +2,7 @@
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, fill, is_free, me, told_apart, warm, with_wake};
+use courtyard_core::HOOKS;
 use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
@@ -52,9 +53,7 @@ pub fn make(space: &Space, bounds: impl Into<Bounds>, order: Order) -> Scene {
 /// How many blocks it consists of.
 pub fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
     let root = directory::root(&space.segment, queue.object).or_text()?;
-    let blocks = queue::blocks(&space.segment, root, queue.cell)
-        .or_text()?
-        .blocks;
+    let blocks = (HOOKS.blocks)(&space.segment, root).or_text()?.blocks;
     Ok(blocks.len())
 }
 

@@ -3,6 +3,7 @@
 use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
+use courtyard_core::HOOKS;
 use courtyard_core::cell::{BLOCK_TAG, PAYLOAD, TAG_MASK};
 use courtyard_core::directory;
 use courtyard_core::heap;
@@ -132,9 +133,7 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
 
 fn blocks(space: &Space, queue: Queue) -> Result<Vec<u64>, String> {
     let root = directory::root(&space.segment, queue.object).or_text()?;
-    Ok(queue::blocks(&space.segment, root, queue.cell)
-        .or_text()?
-        .blocks)
+    Ok((HOOKS.blocks)(&space.segment, root).or_text()?.blocks)
 }
 
 /// An item as it comes out.

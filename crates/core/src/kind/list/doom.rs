@@ -16,11 +16,11 @@ use crate::{heap, value};
 /// Words of a ring that one record looks at.
 const LOOKED_AT: u64 = 1024;
 
-/// Writes the entries that take a list apart whose last reference goes: wholly if it has no ring.
+/// Writes the entries that free a list with its last reference: wholly if it has no ring.
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub fn condemn(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     if Ring::read(operation.segment, cell)?.block == 0 {
         return heap::discard(operation, root);
     }
@@ -31,7 +31,7 @@ pub fn condemn(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub fn crumble_cell(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     let ring = Ring::read(operation.segment, cell)?;
     if ring.block == 0 {
         doomed::bury(operation, root)?;
@@ -59,11 +59,11 @@ fn ring_in(segment: &Segment, block: u64) -> Result<Ring> {
     })
 }
 
-/// As `crumble_cell`, of a doomed ring with its elements.
+/// As `free_step`, of a doomed ring with its elements.
 ///
 /// # Errors
-/// As `crumble_cell`.
-pub fn crumble_ring(operation: &mut Operation, block: u64) -> Attempt<()> {
+/// As `free_step`.
+pub(super) fn free_ring_step(operation: &mut Operation, block: u64) -> Attempt<()> {
     let segment = operation.segment;
     let ring = ring_in(segment, block)?;
     let mut left = ring.count;
@@ -85,40 +85,55 @@ pub fn crumble_ring(operation: &mut Operation, block: u64) -> Attempt<()> {
     Ok(())
 }
 
-/// What a list consists of, or, without its cell, a ring that is no list's.
+/// What a list consists of.
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn blocks(segment: &Segment, root: u64, cell: Option<u64>) -> Result<Blocks> {
-    let ring = match cell {
-        Some(cell) => Ring::read(segment, cell)?,
-        None => ring_in(segment, root)?,
-    };
+pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
+    let ring = Ring::read(segment, cell)?;
     let mut found = Blocks {
-        version: cell.map_or(0, |cell| version(segment, cell)),
+        version: version(segment, cell),
         blocks: vec![root],
         links: Vec::new(),
     };
-    if cell.is_some() && ring.block != 0 {
+    if ring.block != 0 {
         found.blocks.push(ring.block);
     }
+    add_elements(segment, &mut found, ring)?;
+    Ok(found)
+}
+
+/// What a ring that is no list's consists of.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn ring_blocks(segment: &Segment, block: u64) -> Result<Blocks> {
+    let mut found = Blocks {
+        blocks: vec![block],
+        ..Blocks::default()
+    };
+    add_elements(segment, &mut found, ring_in(segment, block)?)?;
+    Ok(found)
+}
+
+fn add_elements(segment: &Segment, found: &mut Blocks, ring: Ring) -> Result<()> {
     for index in 0..ring.count {
         let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
         if let Some(block) = linked(segment, word)? {
-            link::add(segment, &mut found, block)?;
+            link::add(segment, found, block)?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Blocks of a list that stand for all of them: of the elements' a part.
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
     let ring = Ring::read(segment, cell)?;
     if ring.count <= MOST {
-        return blocks(segment, root, Some(cell)).map(Sample::from);
+        return blocks(segment, root, cell).map(Sample::from);
     }
     let (mut sample, mut found) = (Sample::default(), Blocks::default());
     sample.add(root);

@@ -27,6 +27,7 @@ mod doom;
 mod end;
 mod fast;
 mod grow;
+mod kind;
 mod most;
 mod read;
 mod rebuild;
@@ -35,9 +36,9 @@ mod state;
 
 pub use batch::Batch;
 pub use create::create;
-pub use doom::{blocks, condemn, crumble_cell, crumble_ring, sample};
 pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
 pub use fast::{append_fast, peek, pop_fast, set_fast};
+pub use kind::{KIND, RING};
 pub use most::{bound, most, set_most};
 pub use read::{Element, Places, Token, get, look, snapshot};
 pub use rebuild::{Piece, clear, rebuild, set};

@@ -23,7 +23,7 @@ use crate::space::{Blocks, doom};
 ///
 /// # Crash
 /// Each record detaches one block and frees it, or dooms it before the queue if it names objects.
-pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     let segment = operation.segment;
     stop_counting(operation, cell);
     let returned = operation.read(cell + RETURNED);
@@ -103,7 +103,7 @@ pub fn crumble(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     let at = |offset| read(segment, cell + offset);
     let version = || {
         at(TAIL)
@@ -190,25 +190,31 @@ pub fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     Ok(all)
 }
 
-/// Writes the entries that free a queue's root and page, if that is all it consists of; false:
-/// it must be taken apart.
+/// Writes the entries that free a queue with its last reference: wholly if its root and a page are all
+/// that it consists of.
 ///
 /// # Errors
-/// `Stop` as the heap has it.
-pub fn dismantle(operation: &mut Operation, root: u64, cell: u64) -> Attempt<bool> {
+/// `Stop` as the heap and the directory have it; `Corrupt`.
+pub(super) fn destroy(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+    match only_page(operation, cell)? {
+        None => doom::condemn(operation, root),
+        Some(page) => {
+            heap::discard(operation, page)?;
+            heap::discard(operation, root)
+        }
+    }
+}
+
+/// The page of a queue that has no other and no items.
+fn only_page(operation: &Operation, cell: u64) -> Result<Option<u64>> {
     let read = |offset| operation.read(cell + offset);
     let page = read(PAGES);
     let is_empty = [RETURNED, REQUEUED, TREE]
         .iter()
         .all(|&word| read(word) == 0);
     if read(HEAD) != read(TAIL) || !is_empty || page == 0 {
-        return Ok(false);
+        return Ok(None);
     }
     operation.segment.check_range(page, block::LARGE + WORD)?;
-    if operation.read(page + block::LARGE) != page {
-        return Ok(false);
-    }
-    crate::heap::discard(operation, page)?;
-    crate::heap::discard(operation, root)?;
-    Ok(true)
+    Ok((operation.read(page + block::LARGE) == page).then_some(page))
 }

@@ -265,7 +265,7 @@ pub(super) fn drop_lease(operation: &mut Operation, cell: u64, block: u64) -> Re
 ///
 /// # Errors
 /// `Stop::Busy` on the get lock; `Corrupt`.
-pub fn settle(operation: &mut Operation, cell: u64, row: u64) -> Attempt<()> {
+pub(super) fn settle(operation: &mut Operation, cell: u64, row: u64, _: bool) -> Attempt<()> {
     operation.lock(cell + GET_LOCK)?;
     let block = operation.read(row + holding::BLOCK);
     if block != 0 {

@@ -48,6 +48,7 @@ mod end;
 mod first;
 mod front;
 mod item;
+mod kind;
 mod lease;
 mod page;
 mod peek;
@@ -61,7 +62,6 @@ mod tree;
 pub use batch::{Item, Items, Run, add_record, get_run, get_word, put_run, starts_with_word};
 pub use bytes::{LEAST_BYTES, bytes, bytes_of, maximum_bytes, never_fits, of_block, of_fresh};
 pub use clear::{clear, free_cleared};
-pub use doom::{blocks, crumble, dismantle};
 pub use due::{When, has_requeued, until_due};
 pub use end::{End, end, end_later};
 pub use front::{
@@ -71,13 +71,11 @@ pub use front::{
 pub use item::{
     Fresh, Got, Put, attempts, contents, fill, length_linked, prepare, prepare_linked, reserve,
 };
-pub use lease::{
-    Lease, enroll, finish, give_back, lease, leased_by_others, settle, taken, withdraw,
-};
+pub use kind::KIND;
+pub use lease::{Lease, enroll, finish, give_back, lease, leased_by_others, taken, withdraw};
 pub use page::{Bounds, create, drop_pages, lay_out};
 pub use peek::{LONGEST_SEEN, Look, Seen, peek};
 pub use requeue::{drop_requeued, promote, requeue, transfer};
-pub use sample::sample;
 pub use state::{
     EVENTS, FINISHED, FIRST_RECORD, INLINE, ITEMS, JUMP_ROOM, LENGTH, Order, Queue, ROOM,
     VALUE_WORD, WORD_KINDS, counts, is_closing, is_over, maximum, reopen, set_maximum, shut_down,

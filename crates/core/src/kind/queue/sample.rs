@@ -24,7 +24,7 @@ const RUNS: u64 = 32;
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
     if counts(segment, cell).0 <= MOST {
         return blocks(segment, root, cell).map(Sample::from);
     }

@@ -31,11 +31,11 @@ pub(super) fn condemn_storage(operation: &mut Operation, link: u64, used: u64) -
     Ok(())
 }
 
-/// Writes the entries that take a table apart whose last reference goes: wholly if it is empty.
+/// Writes the entries that free a table with its last reference: wholly if it is empty.
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub fn condemn(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     if Shard::all(cell).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
         return heap::discard(operation, root);
     }
@@ -46,7 +46,7 @@ pub fn condemn(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub fn crumble_cell(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
     let full = Shard::all(cell).find(|shard| operation.read(shard.0 + BLOCK) != 0);
     match full {
         Some(shard) => condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
@@ -67,11 +67,11 @@ fn storage_in(segment: &Segment, block: u64) -> Result<Storage> {
     storage.ok_or_else(|| corrupt(format!("no index of a table has {length} bytes")))
 }
 
-/// As `crumble_cell`, of a doomed index with its entries.
+/// As `free_step`, of a doomed index with its entries.
 ///
 /// # Errors
-/// As `crumble_cell`.
-pub fn crumble_table(operation: &mut Operation, block: u64) -> Attempt<()> {
+/// As `free_step`.
+pub(super) fn free_index_step(operation: &mut Operation, block: u64) -> Attempt<()> {
     let segment = operation.segment;
     let storage = storage_in(segment, block)?;
     let mut left = operation.read(storage.left()).min(storage.room());
@@ -95,11 +95,11 @@ pub fn crumble_table(operation: &mut Operation, block: u64) -> Attempt<()> {
     Ok(())
 }
 
-/// As `crumble_cell`, of an entry that was never linked or is not any more.
+/// As `free_step`, of an entry that was never linked or is not any more.
 ///
 /// # Errors
-/// As `crumble_cell`.
-pub fn crumble_entry(operation: &mut Operation, block: u64) -> Attempt<()> {
+/// As `free_step`.
+pub(super) fn free_entry_step(operation: &mut Operation, block: u64) -> Attempt<()> {
     let entry = Entry::at(operation.segment, block)?;
     let value = entry.value(operation.segment);
     // Off the list before its value may come onto it.
@@ -109,59 +109,80 @@ pub fn crumble_entry(operation: &mut Operation, block: u64) -> Attempt<()> {
     Ok(())
 }
 
-/// What a table, or a piece of one, consists of.
+/// What a table consists of.
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn blocks(segment: &Segment, root: u64, cell: Option<u64>) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
     let mut found = Blocks {
-        version: cell.map_or(0, |cell| version(segment, cell)),
+        version: version(segment, cell),
         blocks: vec![root],
         links: Vec::new(),
     };
-    let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
-    if let Some(cell) = cell {
-        for shard in Shard::all(cell) {
-            if let Some(storage) = shard.store(segment)? {
-                found.blocks.push(storage.block);
-                let used = read(shard.0 + USED).min(storage.room());
-                add_entries(segment, &mut found, storage, used)?;
-            }
+    for shard in Shard::all(cell) {
+        if let Some(storage) = shard.store(segment)? {
+            found.blocks.push(storage.block);
+            let used = segment.word(shard.0 + USED).load(Ordering::Relaxed);
+            add_entries(segment, &mut found, storage, used.min(storage.room()))?;
         }
-        return Ok(found);
-    }
-    match doomed::kind_of(segment, root) {
-        kind::TABLE => {
-            let storage = storage_in(segment, root)?;
-            let left = read(storage.left()).min(storage.room());
-            add_entries(segment, &mut found, storage, left)?;
-        }
-        kind::ENTRY => add_value(
-            segment,
-            &mut found,
-            Entry::at(segment, root)?.value(segment),
-        )?,
-        kind::WORDS => {
-            let count = heap::payload(segment, root);
-            segment.check_range(count, WORD)?;
-            for index in 0..read(count).min(segment.size() / LINE) {
-                let word = count + WORD + index * WORD;
-                segment.check_range(word, WORD)?;
-                add_block(segment, &mut found, read(word))?;
-            }
-        }
-        kind => return Err(corrupt(format!("a block of kind {kind} is no table's"))),
     }
     Ok(found)
+}
+
+/// What an index that is no table's consists of.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn index_blocks(segment: &Segment, block: u64) -> Result<Blocks> {
+    let mut found = only(block);
+    let storage = storage_in(segment, block)?;
+    let left = segment.word(storage.left()).load(Ordering::Relaxed);
+    add_entries(segment, &mut found, storage, left.min(storage.room()))?;
+    Ok(found)
+}
+
+/// What an entry consists of.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn entry_blocks(segment: &Segment, block: u64) -> Result<Blocks> {
+    let mut found = only(block);
+    let value = Entry::at(segment, block)?.value(segment);
+    add_value(segment, &mut found, value)?;
+    Ok(found)
+}
+
+/// What a block of words consists of: values, and entries.
+///
+/// # Errors
+/// `Corrupt`.
+pub(super) fn words_blocks(segment: &Segment, block: u64) -> Result<Blocks> {
+    let mut found = only(block);
+    let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
+    let count = heap::payload(segment, block);
+    segment.check_range(count, WORD)?;
+    for index in 0..read(count).min(segment.size() / LINE) {
+        let word = count + WORD + index * WORD;
+        segment.check_range(word, WORD)?;
+        add_block(segment, &mut found, read(word))?;
+    }
+    Ok(found)
+}
+
+fn only(block: u64) -> Blocks {
+    Blocks {
+        blocks: vec![block],
+        ..Blocks::default()
+    }
 }
 
 /// Blocks of a table that stand for all of them: of the entries a part of each shard.
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
     if count(segment, cell) <= MOST {
-        return blocks(segment, root, Some(cell)).map(Sample::from);
+        return blocks(segment, root, cell).map(Sample::from);
     }
     let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
     let mut sample = Sample::default();

@@ -29,7 +29,7 @@ pub use head::{
     create_with, guard, is_mine, least, open, payload, unlisted,
 };
 pub use owner::{Entered, count, enter, exit, is_recovered, levels};
-pub use removal::{blocks, dismantle};
+pub use removal::{blocks, destroy};
 pub use scalar::{change, change_fast};
 pub use stored::{
     BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, linked, load, pinned, prepare,

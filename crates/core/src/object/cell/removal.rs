@@ -11,11 +11,11 @@ use crate::object::link;
 use crate::space::{Blocks, doom};
 use crate::sync::Ordering;
 
-/// Writes the entries that take a cell apart, its root block included.
+/// Writes the entries that free a cell, its root block included.
 ///
 /// # Errors
 /// `Stop` as the heap has it.
-pub fn dismantle(operation: &mut Operation, root: u64) -> Attempt<()> {
+pub fn destroy(operation: &mut Operation, root: u64) -> Attempt<()> {
     for block in blocks(operation.segment, root)?.blocks {
         if kind::has_contents(doom::kind_of(operation.segment, block)) {
             doom::condemn(operation, block)?;

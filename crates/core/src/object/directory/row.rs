@@ -106,18 +106,24 @@ pub(super) fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
     }
 }
 
-/// The kind and root block of an object; None if it is gone.
+/// The root block of an object; None if it is gone.
 ///
 /// # Errors
-/// `Stop::Busy` on the directory: the object stays while its lock is held.
-pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Option<(u64, u64)>> {
+/// `Stop::Busy` on the directory: the object stays while its lock is held. `Corrupt` if it has no cell.
+pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Option<u64>> {
     operation.lock(superblock::DIRECTORY_LOCK)?;
-    Ok(living(operation, object).ok().map(|at| {
-        (
-            kind_in(operation.read(at + KIND)),
-            operation.read(at + ROOT),
-        )
-    }))
+    match living(operation, object) {
+        Ok(at) => Ok(Some(root_at(operation, at)?)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The root block that a row names: of a cell, since all objects are.
+fn root_at(operation: &Operation, at: u64) -> Result<u64> {
+    match kind_in(operation.read(at + KIND)) {
+        layout::kind::CELL => Ok(operation.read(at + ROOT)),
+        kind => Err(corrupt(format!("an object of unknown kind {kind}"))),
+    }
 }
 
 /// Counts that somebody who holds the object has had to sleep for it: for people, nothing depends
@@ -148,11 +154,8 @@ pub(super) fn unreference(space: &Space, operation: &mut Operation, row: u64) ->
     if references > 1 {
         return Ok(());
     }
-    let (kind, root) = (
-        kind_in(operation.read(at + KIND)),
-        operation.read(at + ROOT),
-    );
-    (space.hooks.dismantle)(operation, kind, root)?;
+    let root = root_at(operation, at)?;
+    (space.hooks.destroy)(operation, root)?;
     let free = operation.read(superblock::FREE_OBJECT);
     operation.write(at, 0);
     operation.write(at + ROOT, 0);

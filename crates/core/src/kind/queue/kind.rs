@@ -1,0 +1,32 @@
+//! What a queue provides as a kind of object.
+
+use super::bytes::{bytes, maximum_bytes};
+use super::doom::{blocks, destroy, free_step};
+use super::lease::settle;
+use super::sample::sample;
+use super::state::{EVENTS, LENGTH, counts, maximum};
+use crate::change::wait;
+use crate::object::kind::Kind;
+
+pub const KIND: Kind = Kind {
+    class: "Queue",
+    length: Some(LENGTH),
+    destroy,
+    free_step,
+    settle,
+    blocks,
+    sample,
+    version: |segment, cell| {
+        let changes = |event| wait::version(wait::observe(segment, cell + event));
+        EVENTS.into_iter().map(changes).fold(0, u64::wrapping_add)
+    },
+    count: |segment, cell| Some(counts(segment, cell).0),
+    most: |segment, cell| {
+        let most = maximum(segment, cell).cast_signed();
+        u64::try_from(most).ok().filter(|&most| most != 0)
+    },
+    counted: |segment, cell| match maximum_bytes(segment, cell) {
+        0 => None,
+        most => Some((bytes(segment, cell), most)),
+    },
+};

@@ -1,0 +1,84 @@
+//! What a kind provides: one constant for each kind of object, and one for each kind of block that names
+//! others. `kind/choice.rs` lists them.
+
+use super::cell::{self, EVENT};
+use super::link;
+use super::sample::Sample;
+use crate::change::operation::Operation;
+use crate::change::wait;
+use crate::error::{Attempt, Result, corrupt};
+use crate::memory::segment::Segment;
+use crate::space::{Blocks, Space};
+
+/// A kind of object. Where nothing else is said, it is as `PLAIN`.
+pub struct Kind {
+    /// The class that users see.
+    pub class: &'static str,
+    /// Bytes of payload; None: each object has its own length.
+    pub length: Option<u64>,
+    /// Writes the entries that free an object whose last reference goes, or put it on the list of
+    /// deferred frees.
+    pub destroy: fn(&mut Operation, root: u64, cell: u64) -> Attempt<()>,
+    /// Writes and commits the record that frees the next piece of an object on that list.
+    pub free_step: fn(&mut Operation, root: u64, cell: u64) -> Attempt<()>,
+    /// Writes the entries that give back to an object what a dead participant's row of holdings
+    /// names, but for the row itself; whether that participant came to its end by itself.
+    pub settle: fn(&mut Operation, cell: u64, row: u64, ended: bool) -> Attempt<()>,
+    /// All blocks that an object consists of.
+    pub blocks: fn(&Segment, root: u64, cell: u64) -> Result<Blocks>,
+    /// Some of them, if there are many.
+    pub sample: fn(&Segment, root: u64, cell: u64) -> Result<Sample>,
+    /// A number that changes with every change.
+    pub version: fn(&Segment, cell: u64) -> u64,
+    /// Entries, items, permits: where it counts something.
+    pub count: fn(&Segment, cell: u64) -> Option<u64>,
+    /// How many of these there may be; None: any number.
+    pub most: fn(&Segment, cell: u64) -> Option<u64>,
+    /// Of what is bounded in bytes, how many there are and may be.
+    pub counted: fn(&Segment, cell: u64) -> Option<(u64, u64)>,
+}
+
+impl Kind {
+    /// A value: it has a block for what is stored in it at most, and no process holds anything of it.
+    pub const PLAIN: Kind = Kind {
+        class: "Value",
+        length: None,
+        destroy: |operation, root, _| cell::destroy(operation, root),
+        free_step: |_, root, _| {
+            let what = format!("the object at {root:#x} is freed piece by piece, but has none");
+            Err(corrupt(what).into())
+        },
+        settle: |_, cell, _, _| {
+            let what = format!("nothing can be held of the object at {cell:#x}");
+            Err(corrupt(what).into())
+        },
+        blocks: |segment, root, _| cell::blocks(segment, root),
+        sample: |segment, root, _| cell::blocks(segment, root).map(Sample::from),
+        version: |segment, cell| wait::version(wait::observe(segment, cell + EVENT)),
+        count: |_, _| None,
+        most: |_, _| None,
+        counted: |_, _| None,
+    };
+
+    /// Bytes in place.
+    pub const ARRAY: Kind = Kind {
+        class: "Array",
+        ..Kind::PLAIN
+    };
+}
+
+/// A kind of block that names others.
+pub struct Part {
+    /// Writes and commits the record that frees the next piece of one on the list of deferred frees.
+    pub free_step: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
+    /// All blocks that it consists of.
+    pub blocks: fn(&Segment, block: u64) -> Result<Blocks>,
+}
+
+impl Part {
+    /// A value with links.
+    pub const LINKED: Part = Part {
+        free_step: link::free_step,
+        blocks: link::blocks,
+    };
+}
