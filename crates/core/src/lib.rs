@@ -68,7 +68,7 @@ pub mod folder;
 
 pub use change::{lock, recover, wait, waiting};
 pub use kind::{barrier, condition, flag, list, mutex, queue, semaphore, table};
-pub use memory::{layout, segment};
+pub use memory::{layout, offset, segment};
 pub use object::{cell, directory, holding, link};
 pub use process::{keep, participant, roster};
 pub use recovery::{HOOKS, fork, leave};

@@ -193,7 +193,7 @@ fn is_settled(space: &Space) -> Result<(), String> {
         Ok(directory::list(operation)?)
     });
     for object in objects.or_text()? {
-        let found = (HOOKS.blocks)(&space.segment, object.root).or_text()?;
+        let found = (HOOKS.blocks)(&space.segment, object.root.0).or_text()?;
         if found.version & 1 != 0 {
             return Err(format!("object {}: the sequence is odd", object.row));
         }

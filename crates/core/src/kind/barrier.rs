@@ -38,7 +38,7 @@ use crate::memory::layout::superblock;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::directory;
-use crate::object::holding::{self, Row};
+use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::kind::Kind;
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
@@ -184,7 +184,7 @@ pub fn join(caller: Caller, party: Party) -> Result<Joined> {
             BROKEN => return Ok(Joined::Broken),
             _ => return Ok(Joined::NotYet),
         }
-        let amount = amount(operation, row.at);
+        let amount = amount(operation, HoldingRow(row.at));
         if amount & PARTY != 0 && operation.read(cell + MISSED) != 0 {
             break_for(operation, cell, Cause::PartyDied);
             operation.queue_wake(cell + EVENT);
@@ -313,7 +313,7 @@ pub fn depart(caller: Caller, party: Party) -> Result<()> {
     let Party { cell, row, .. } = party;
     caller.run(|operation| {
         operation.lock(cell)?;
-        match amount(operation, row.at) & !PARTY {
+        match amount(operation, HoldingRow(row.at)) & !PARTY {
             0 => row.clear(operation),
             inside => operation.write(row.at + holding::AMOUNT, inside),
         }
@@ -354,16 +354,13 @@ static FORGET: Job = Job {
 };
 
 /// What a row says: how many threads are inside, and whether the process is a party.
-fn amount(operation: &Operation, row: u64) -> u64 {
-    match operation.read(row) {
-        0 => 0,
-        _ => operation.read(row + holding::AMOUNT),
-    }
+fn amount(operation: &Operation, row: HoldingRow) -> u64 {
+    row.object(operation).map_or(0, |_| row.amount(operation))
 }
 
 /// Writes the entries that count one thread less inside.
 fn one_less(operation: &mut Operation, row: Row) {
-    let amount = amount(operation, row.at);
+    let amount = amount(operation, HoldingRow(row.at));
     match amount & !PARTY {
         0 => {}
         1 if amount & PARTY == 0 => row.clear(operation),
@@ -386,7 +383,7 @@ fn go(operation: &mut Operation, cell: u64, phase: u64, number: u64) -> u64 {
 ///
 /// # Errors
 /// `Stop::Busy` on the barrier.
-fn settle(operation: &mut Operation, cell: u64, row: u64, ended: bool) -> Attempt<()> {
+fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, ended: bool) -> Attempt<()> {
     operation.lock(cell)?;
     let (phase, amount) = (operation.read(cell + PHASE), amount(operation, row));
     let gone = amount & !PARTY;

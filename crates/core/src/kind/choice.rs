@@ -4,8 +4,10 @@ use super::{barrier, condition, flag, list, mutex, queue, semaphore, table};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::kind;
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::cell;
+use crate::object::holding::HoldingRow;
 use crate::object::kind::{Kind, Part};
 use crate::object::sample::Sample;
 use crate::space::{Blocks, Space, doom};
@@ -42,7 +44,7 @@ fn part(number: u64) -> Option<&'static Part> {
 }
 
 /// The kind of the object in a root block, and the object's first word.
-fn at(segment: &Segment, root: u64) -> Result<(&'static Kind, u64)> {
+fn at(segment: &Segment, root: Root) -> Result<(&'static Kind, u64)> {
     let (cell, number, length) = cell::at(segment, root)?;
     match of(number).filter(|kind| kind.length.is_none_or(|own| own == length)) {
         Some(kind) => Ok((kind, cell)),
@@ -54,7 +56,7 @@ fn at(segment: &Segment, root: u64) -> Result<(&'static Kind, u64)> {
 }
 
 /// Writes the entries that free an object of any kind with its last reference.
-pub fn destroy(operation: &mut Operation, root: u64) -> Attempt<()> {
+pub fn destroy(operation: &mut Operation, root: Root) -> Attempt<()> {
     let (kind, cell) = at(operation.segment, root)?;
     (kind.destroy)(operation, root, cell)
 }
@@ -63,15 +65,16 @@ pub fn destroy(operation: &mut Operation, root: u64) -> Attempt<()> {
 pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
     let number = doom::kind_of(operation.segment, block);
     if number == cell::KIND {
-        let (kind, cell) = at(operation.segment, block)?;
-        return (kind.free_step)(operation, block, cell);
+        let root = Root(block);
+        let (kind, cell) = at(operation.segment, root)?;
+        return (kind.free_step)(operation, root, cell);
     }
     let part = part(number).ok_or_else(|| no_part(number))?;
     (part.free_step)(space, operation, block)
 }
 
 /// Writes the entries that give back to an object what a dead participant held of it.
-pub fn settle(operation: &mut Operation, root: u64, row: u64, ended: bool) -> Attempt<()> {
+pub fn settle(operation: &mut Operation, root: Root, row: HoldingRow, ended: bool) -> Attempt<()> {
     let (kind, cell) = at(operation.segment, root)?;
     (kind.settle)(operation, cell, row, ended)
 }
@@ -83,8 +86,9 @@ pub fn settle(operation: &mut Operation, root: u64, row: u64, ended: bool) -> At
 pub fn blocks(segment: &Segment, block: u64) -> Result<Blocks> {
     let number = doom::kind_of(segment, block);
     if number == cell::KIND {
-        let (kind, cell) = at(segment, block)?;
-        return (kind.blocks)(segment, block, cell);
+        let root = Root(block);
+        let (kind, cell) = at(segment, root)?;
+        return (kind.blocks)(segment, root, cell);
     }
     let part = part(number).ok_or_else(|| no_part(number))?;
     (part.blocks)(segment, block)
@@ -94,7 +98,7 @@ pub fn blocks(segment: &Segment, block: u64) -> Result<Blocks> {
 ///
 /// # Errors
 /// `Corrupt` for what is no root.
-pub fn sample(segment: &Segment, root: u64) -> Result<Sample> {
+pub fn sample(segment: &Segment, root: Root) -> Result<Sample> {
     let (kind, cell) = at(segment, root)?;
     (kind.sample)(segment, root, cell)
 }

@@ -15,7 +15,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
-use crate::object::holding::{self, Row};
+use crate::object::holding::{HoldingRow, Row};
 use crate::object::kind::Kind;
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
@@ -210,10 +210,10 @@ fn give(operation: &mut Operation, cell: u64, given: u64) {
 ///
 /// # Errors
 /// `Stop::Busy` on the condition.
-fn settle(operation: &mut Operation, cell: u64, row: u64, _: bool) -> Attempt<()> {
+fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, _: bool) -> Attempt<()> {
     operation.lock(cell)?;
     let mut given = operation.read(cell + GIVEN);
-    if operation.read(row + holding::AMOUNT) & NOTIFIED != 0 {
+    if row.amount(operation) & NOTIFIED != 0 {
         if !planted(Bug::NotificationForgotten) {
             given = given.saturating_add(1);
         }

@@ -17,7 +17,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
-use crate::object::holding::{self, Row};
+use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::kind::Kind;
 use crate::process::participant::Participant;
 use crate::process::roster::ObjectId;
@@ -240,9 +240,9 @@ pub fn is_recovered(segment: &Segment, row: Row) -> bool {
 ///
 /// # Errors
 /// `Stop::Busy` on the semaphore.
-fn settle(operation: &mut Operation, cell: u64, row: u64, _: bool) -> Attempt<()> {
+fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, _: bool) -> Attempt<()> {
     operation.lock(cell)?;
-    let held = operation.read(row + holding::AMOUNT) & !RECOVERED;
+    let held = row.amount(operation) & !RECOVERED;
     let surplus = operation.read(cell + SURPLUS);
     let (set_off, value) = (held.min(surplus), operation.read(cell + VALUE));
     let back = held - set_off;

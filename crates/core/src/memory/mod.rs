@@ -5,6 +5,7 @@
 pub mod copy;
 pub mod crash;
 pub mod layout;
+pub mod offset;
 #[cfg(not(loom))]
 pub mod segment;
 #[cfg(loom)]

@@ -129,11 +129,33 @@ pub fn is_owed(segment: &Segment, object: ObjectId) -> bool {
         .any(|rows| rows.into_iter().any(|(_, at)| named(at)))
 }
 
-/// The object that a row names, as its drainer reads it; None in a free row.
-pub fn object(operation: &Operation, row: u64) -> Option<ObjectId> {
-    let named = operation.read(row).checked_sub(1)?;
-    Some(ObjectId {
-        row: named,
-        serial: operation.read(row + SERIAL),
-    })
+/// Where a row of a participant's table is: our own, or a dead one's as its drainer finds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct HoldingRow(pub u64);
+
+impl HoldingRow {
+    /// The object that it names; None in a free row.
+    pub fn object(self, operation: &Operation) -> Option<ObjectId> {
+        let named = operation.read(self.0).checked_sub(1)?;
+        Some(ObjectId {
+            row: named,
+            serial: operation.read(self.0 + SERIAL),
+        })
+    }
+
+    /// What is held; in a free row it means nothing.
+    pub fn amount(self, operation: &Operation) -> u64 {
+        operation.read(self.0 + AMOUNT)
+    }
+
+    /// The block that belongs to it, or 0.
+    pub fn block(self, operation: &Operation) -> u64 {
+        operation.read(self.0 + BLOCK)
+    }
+
+    /// Writes the entry by which no block belongs to it any more.
+    pub fn give_block(self, operation: &mut Operation) {
+        operation.write(self.0 + BLOCK, 0);
+    }
 }

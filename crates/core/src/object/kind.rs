@@ -2,11 +2,13 @@
 //! others. `kind/choice.rs` lists them.
 
 use super::cell::{self, EVENT};
+use super::holding::HoldingRow;
 use super::link;
 use super::sample::Sample;
 use crate::change::operation::Operation;
 use crate::change::wait;
 use crate::error::{Attempt, Result, corrupt};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::space::{Blocks, Space};
 
@@ -18,16 +20,16 @@ pub struct Kind {
     pub length: Option<u64>,
     /// Writes the entries that free an object whose last reference goes, or put it on the list of
     /// deferred frees.
-    pub destroy: fn(&mut Operation, root: u64, cell: u64) -> Attempt<()>,
+    pub destroy: fn(&mut Operation, root: Root, cell: u64) -> Attempt<()>,
     /// Writes and commits the record that frees the next piece of an object on that list.
-    pub free_step: fn(&mut Operation, root: u64, cell: u64) -> Attempt<()>,
+    pub free_step: fn(&mut Operation, root: Root, cell: u64) -> Attempt<()>,
     /// Writes the entries that give back to an object what a dead participant's row of holdings
     /// names, but for the row itself; whether that participant came to its end by itself.
-    pub settle: fn(&mut Operation, cell: u64, row: u64, ended: bool) -> Attempt<()>,
+    pub settle: fn(&mut Operation, cell: u64, row: HoldingRow, ended: bool) -> Attempt<()>,
     /// All blocks that an object consists of.
-    pub blocks: fn(&Segment, root: u64, cell: u64) -> Result<Blocks>,
+    pub blocks: fn(&Segment, root: Root, cell: u64) -> Result<Blocks>,
     /// Some of them, if there are many.
-    pub sample: fn(&Segment, root: u64, cell: u64) -> Result<Sample>,
+    pub sample: fn(&Segment, root: Root, cell: u64) -> Result<Sample>,
     /// A number that changes with every change.
     pub version: fn(&Segment, cell: u64) -> u64,
     /// Entries, items, permits: where it counts something.
@@ -45,7 +47,10 @@ impl Kind {
         length: None,
         destroy: |operation, root, _| cell::destroy(operation, root),
         free_step: |_, root, _| {
-            let what = format!("the object at {root:#x} is freed piece by piece, but has none");
+            let what = format!(
+                "the object at {:#x} is freed piece by piece, but has none",
+                root.0
+            );
             Err(corrupt(what).into())
         },
         settle: |_, cell, _, _| {

@@ -12,6 +12,7 @@ use crate::heap;
 use crate::kind;
 use crate::memory::layout::{self, CLASSES, SLOTS, WORD, record, slot, superblock};
 use crate::memory::segment::Segment;
+use crate::object::holding::HoldingRow;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{DRAINING, FREE, Right, State};
 use crate::seed::{Bug, planted};
@@ -194,13 +195,14 @@ fn give_back(space: &Space, operation: &mut Operation, slot: u64, held: Owned) -
             directory::drop_member(space, operation, word)?;
         }
         Owned::Held(_) => {
-            if let Some(object) = holding::object(operation, word)
+            let row = HoldingRow(word);
+            if let Some(object) = row.object(operation)
                 && let Some(root) = directory::find(operation, object)?
             {
                 let ended = operation.read(layout::slot_record(slot) + slot::ENDED) != 0;
-                kind::settle(operation, root, word, ended)?;
+                kind::settle(operation, root, row, ended)?;
             }
-            let block = operation.read(word + holding::BLOCK);
+            let block = row.block(operation);
             if block != 0 {
                 doom::discard(operation, block)?; // its object is gone
             }

@@ -120,7 +120,7 @@ impl Snapshot {
         }
         for index in 0..snapshot.objects.len() {
             let object = &snapshot.objects[index];
-            snapshot.add(space, object.root, OBJECT)?;
+            snapshot.add(space, object.root.0, OBJECT)?;
         }
         let (mut doomed, mut steps) = (read(superblock::DOOMED), 0);
         while doomed != 0 && steps < segment.size() / layout::LINE {

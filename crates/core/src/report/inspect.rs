@@ -8,6 +8,7 @@ use crate::heap;
 use crate::kind;
 use crate::memory::layout::superblock::NAMED;
 use crate::memory::layout::{self, SLOTS, slot};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, OWNER};
 use crate::object::kind::Kind;
@@ -130,14 +131,14 @@ pub fn view(space: &Space, wait: WaitPolicy, only: Option<ObjectId>) -> Result<V
 
 /// Blocks of an object, read with no lock held, so that nobody has to wait meanwhile. What fails because
 /// others change the object is tried again. If all tries fail, only its first block counts.
-fn sample_of(space: &Space, root: u64) -> Sample {
+fn sample_of(space: &Space, root: Root) -> Sample {
     let found = (0..TRIES).find_map(|_| {
         let _reading = Reading::new(&space.segment);
         kind::sample(&space.segment, root).ok()
     });
     found.unwrap_or_else(|| {
         let mut sample = Sample::default();
-        sample.add(root);
+        sample.add(root.0);
         sample
     })
 }
@@ -160,7 +161,7 @@ fn bytes(caller: Caller, sample: &Sample) -> Result<u64> {
 
 /// All but what is in the objects' blocks, and the root of each. The locks of the directory and of
 /// the heap are held.
-fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, Vec<u64>)> {
+fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, Vec<Root>)> {
     let segment = operation.segment;
     let mut roots = Vec::new();
     let mut view = View::default();
@@ -186,7 +187,8 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
             continue; // check tells of it
         };
         let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
-        let end = listed.root + heap::size(operation, listed.root).unwrap_or(0);
+        let start = listed.root.0;
+        let end = start + heap::size(operation, start).unwrap_or(0);
         roots.push(listed.root);
         view.objects.push(Object {
             object,
@@ -205,7 +207,7 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
             holdings: holdings.remove(&object).unwrap_or_default(),
             waits: waits
                 .iter()
-                .filter(|wait| (listed.root..end).contains(&wait.word))
+                .filter(|wait| (start..end).contains(&wait.word))
                 .copied()
                 .collect(),
             name: None,

@@ -4,6 +4,7 @@ use crate::change::operation::Operation;
 use crate::change::recover;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{self, RESERVED_SLOT, superblock};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::os;
 use crate::process::backlog::Backlog;
@@ -41,7 +42,7 @@ pub struct Hooks {
     /// Gives back what one dead participant held, in a slot that is draining.
     pub drain: fn(Caller, slot: u64) -> Result<()>,
     /// Writes the entries that free an object with its last reference, its root block included.
-    pub destroy: fn(&mut Operation, root: u64) -> Attempt<()>,
+    pub destroy: fn(&mut Operation, root: Root) -> Attempt<()>,
     /// Writes and commits the record that frees the next piece of the first doomed block.
     pub free_step: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
     /// What a block with contents, or an object's root, consists of.

@@ -359,7 +359,7 @@ fn in_a_cell(entries: &mut Vec<Entry>) {
 }
 
 fn root(space: &Space, made: Made) -> Result<u64, String> {
-    directory::root(&space.segment, made.object).or_text()
+    Ok(directory::root(&space.segment, made.object).or_text()?.0)
 }
 
 pub fn add(entries: &mut Vec<Entry>) {

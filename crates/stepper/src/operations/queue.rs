@@ -53,7 +53,7 @@ pub fn make(space: &Space, bounds: impl Into<Bounds>, order: Order) -> Scene {
 /// How many blocks it consists of.
 pub fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
     let root = directory::root(&space.segment, queue.object).or_text()?;
-    let blocks = (HOOKS.blocks)(&space.segment, root).or_text()?.blocks;
+    let blocks = (HOOKS.blocks)(&space.segment, root.0).or_text()?.blocks;
     Ok(blocks.len())
 }
 

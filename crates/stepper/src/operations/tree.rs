@@ -133,7 +133,7 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
 
 fn blocks(space: &Space, queue: Queue) -> Result<Vec<u64>, String> {
     let root = directory::root(&space.segment, queue.object).or_text()?;
-    Ok((HOOKS.blocks)(&space.segment, root).or_text()?.blocks)
+    Ok((HOOKS.blocks)(&space.segment, root.0).or_text()?.blocks)
 }
 
 /// An item as it comes out.

@@ -5,6 +5,7 @@ use super::state::{FIRST, HEAD, LEFT, Ring, version};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::memory::layout::{WORD, block};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::cell::{linked, shape_of};
 use crate::object::link;
@@ -20,21 +21,21 @@ const LOOKED_AT: u64 = 1024;
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub(super) fn destroy(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     if Ring::read(operation.segment, cell)?.block == 0 {
-        return heap::discard(operation, root);
+        return heap::discard(operation, root.0);
     }
-    doomed::condemn(operation, root)
+    doomed::condemn(operation, root.0)
 }
 
 /// Writes and commits the record that frees the next piece of a doomed list: its ring is doomed.
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     let ring = Ring::read(operation.segment, cell)?;
     if ring.block == 0 {
-        doomed::bury(operation, root)?;
+        doomed::bury(operation, root.0)?;
     } else {
         leave(operation, ring);
         unlink(operation, cell, ring)?;
@@ -89,11 +90,11 @@ pub(super) fn free_ring_step(operation: &mut Operation, block: u64) -> Attempt<(
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks> {
     let ring = Ring::read(segment, cell)?;
     let mut found = Blocks {
         version: version(segment, cell),
-        blocks: vec![root],
+        blocks: vec![root.0],
         links: Vec::new(),
     };
     if ring.block != 0 {
@@ -130,13 +131,13 @@ fn add_elements(segment: &Segment, found: &mut Blocks, ring: Ring) -> Result<()>
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
     let ring = Ring::read(segment, cell)?;
     if ring.count <= MOST {
         return blocks(segment, root, cell).map(Sample::from);
     }
     let (mut sample, mut found) = (Sample::default(), Blocks::default());
-    sample.add(root);
+    sample.add(root.0);
     sample.add(ring.block);
     for index in places(ring.count, MOST) {
         let word = segment.word(ring.word(index)).load(Ordering::Relaxed);

@@ -11,6 +11,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, UNIT, WORD, block};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::link;
 use crate::space::{Blocks, doom};
@@ -23,7 +24,7 @@ use crate::space::{Blocks, doom};
 ///
 /// # Crash
 /// Each record detaches one block and frees it, or dooms it before the queue if it names objects.
-pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     let segment = operation.segment;
     stop_counting(operation, cell);
     let returned = operation.read(cell + RETURNED);
@@ -80,7 +81,7 @@ pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Atte
     operation.write(cell + HEAD, tail);
     let page = operation.read(cell + PAGES);
     if page == 0 {
-        doom::bury(operation, root)?;
+        doom::bury(operation, root.0)?;
         operation.commit();
         return Ok(());
     }
@@ -103,7 +104,7 @@ pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Atte
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks> {
     let at = |offset| read(segment, cell + offset);
     let version = || {
         at(TAIL)
@@ -117,7 +118,7 @@ pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> 
     let first_version = version();
     let mut found = bytes::Found::new(segment, cell);
     let mut all = Blocks {
-        blocks: vec![root],
+        blocks: vec![root.0],
         ..Blocks::default()
     };
     let most = segment.size() / UNIT;
@@ -195,12 +196,12 @@ pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> 
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it; `Corrupt`.
-pub(super) fn destroy(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     match only_page(operation, cell)? {
-        None => doom::condemn(operation, root),
+        None => doom::condemn(operation, root.0),
         Some(page) => {
             heap::discard(operation, page)?;
-            heap::discard(operation, root)
+            heap::discard(operation, root.0)
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Error, Result};
 use crate::memory::layout::{WORD, align_up};
 use crate::memory::segment::Segment;
-use crate::object::holding::{self, Row};
+use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::rows;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, planted};
@@ -265,18 +265,23 @@ pub(super) fn drop_lease(operation: &mut Operation, cell: u64, block: u64) -> Re
 ///
 /// # Errors
 /// `Stop::Busy` on the get lock; `Corrupt`.
-pub(super) fn settle(operation: &mut Operation, cell: u64, row: u64, _: bool) -> Attempt<()> {
+pub(super) fn settle(
+    operation: &mut Operation,
+    cell: u64,
+    row: HoldingRow,
+    _: bool,
+) -> Attempt<()> {
     operation.lock(cell + GET_LOCK)?;
-    let block = operation.read(row + holding::BLOCK);
+    let block = row.block(operation);
     if block != 0 {
         payload_of(operation.segment, block)?;
         drop_lease(operation, cell, block)?;
         stack(operation, cell, block);
-        operation.write(row + holding::BLOCK, 0);
+        row.give_block(operation);
         operation.queue_wake(cell + ITEMS);
         return Ok(());
     }
-    let taken = operation.read(row + holding::AMOUNT);
+    let taken = row.amount(operation);
     let surplus = operation.read(cell + SURPLUS);
     let set_off = taken.min(surplus);
     operation.write(cell + SURPLUS, surplus - set_off);

@@ -11,6 +11,7 @@ use super::state::{
 use super::tree;
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{UNIT, WORD};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::sample::{MOST, Sample, places};
 use std::collections::BinaryHeap;
@@ -24,12 +25,12 @@ const RUNS: u64 = 32;
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
     if counts(segment, cell).0 <= MOST {
         return blocks(segment, root, cell).map(Sample::from);
     }
     let mut sample = Sample::default();
-    sample.add(root);
+    sample.add(root.0);
     add_ring(segment, cell, &mut sample)?;
     add_stack(segment, cell, &mut sample)?;
     add_requeued(segment, cell, &mut sample)?;

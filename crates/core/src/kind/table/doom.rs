@@ -6,6 +6,7 @@ use super::state::{BLOCK, COUNT, FIRST, SHARDS, Shard, Storage, USED, count, ver
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{GRAIN, LINE, WORD, kind};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::cell::linked;
 use crate::object::link;
@@ -35,22 +36,22 @@ pub(super) fn condemn_storage(operation: &mut Operation, link: u64, used: u64) -
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub(super) fn destroy(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     if Shard::all(cell).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
-        return heap::discard(operation, root);
+        return heap::discard(operation, root.0);
     }
-    doomed::condemn(operation, root)
+    doomed::condemn(operation, root.0)
 }
 
 /// Writes and commits the record that frees the next piece of a doomed table.
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub(super) fn free_step(operation: &mut Operation, root: u64, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     let full = Shard::all(cell).find(|shard| operation.read(shard.0 + BLOCK) != 0);
     match full {
         Some(shard) => condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
-        None => doomed::bury(operation, root)?,
+        None => doomed::bury(operation, root.0)?,
     }
     operation.commit();
     Ok(())
@@ -113,10 +114,10 @@ pub(super) fn free_entry_step(operation: &mut Operation, block: u64) -> Attempt<
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: u64, cell: u64) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks> {
     let mut found = Blocks {
         version: version(segment, cell),
-        blocks: vec![root],
+        blocks: vec![root.0],
         links: Vec::new(),
     };
     for shard in Shard::all(cell) {
@@ -180,13 +181,13 @@ fn only(block: u64) -> Blocks {
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: u64, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
     if count(segment, cell) <= MOST {
         return blocks(segment, root, cell).map(Sample::from);
     }
     let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
     let mut sample = Sample::default();
-    sample.add(root);
+    sample.add(root.0);
     for shard in Shard::all(cell) {
         let Some(storage) = shard.store(segment)? else {
             continue;

@@ -17,6 +17,7 @@ use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, WORD, block};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::directory;
 use crate::process::participant::Participant;
@@ -167,9 +168,9 @@ pub fn open(segment: &Segment, object: ObjectId) -> Result<(u64, u64, u64)> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn at(segment: &Segment, root: u64) -> Result<(u64, u64, u64)> {
-    segment.check_range(root, block::SMALL)?;
-    let base = heap::payload(segment, root);
+pub fn at(segment: &Segment, root: Root) -> Result<(u64, u64, u64)> {
+    segment.check_range(root.0, block::SMALL)?;
+    let base = heap::payload(segment, root.0);
     segment.check_range(base, PAYLOAD)?;
     let shape = segment.word(base + SHAPE).load(Ordering::Relaxed);
     let (kind, length) = (shape & 0xFF, shape >> 8);

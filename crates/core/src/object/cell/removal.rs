@@ -6,6 +6,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::memory::layout::{block, kind};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::link;
 use crate::space::{Blocks, doom};
@@ -15,7 +16,7 @@ use crate::sync::Ordering;
 ///
 /// # Errors
 /// `Stop` as the heap has it.
-pub fn destroy(operation: &mut Operation, root: u64) -> Attempt<()> {
+pub fn destroy(operation: &mut Operation, root: Root) -> Attempt<()> {
     for block in blocks(operation.segment, root)?.blocks {
         if kind::has_contents(doom::kind_of(operation.segment, block)) {
             doom::condemn(operation, block)?;
@@ -30,14 +31,14 @@ pub fn destroy(operation: &mut Operation, root: u64) -> Attempt<()> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn blocks(segment: &Segment, root: u64) -> Result<Blocks> {
-    segment.check_range(root, block::SMALL)?;
-    let base = heap::payload(segment, root);
+pub fn blocks(segment: &Segment, root: Root) -> Result<Blocks> {
+    segment.check_range(root.0, block::SMALL)?;
+    let base = heap::payload(segment, root.0);
     segment.check_range(base, PAYLOAD)?;
     let read = |offset| segment.word(base + offset).load(Ordering::Relaxed);
     let mut found = Blocks {
         version: read(SEQUENCE),
-        blocks: vec![root],
+        blocks: vec![root.0],
         links: Vec::new(),
     };
     if read(SHAPE) & 0xFF == STORED

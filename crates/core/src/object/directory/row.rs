@@ -28,6 +28,7 @@ macro_rules! place {
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
+use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
 use crate::process::roster::ObjectId;
@@ -110,7 +111,7 @@ pub(super) fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
 ///
 /// # Errors
 /// `Stop::Busy` on the directory: the object stays while its lock is held. `Corrupt` if it has no cell.
-pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Option<u64>> {
+pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Option<Root>> {
     operation.lock(superblock::DIRECTORY_LOCK)?;
     match living(operation, object) {
         Ok(at) => Ok(Some(root_at(operation, at)?)),
@@ -119,9 +120,9 @@ pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Optio
 }
 
 /// The root block that a row names: of a cell, since all objects are.
-fn root_at(operation: &Operation, at: u64) -> Result<u64> {
+fn root_at(operation: &Operation, at: u64) -> Result<Root> {
     match kind_in(operation.read(at + KIND)) {
-        layout::kind::CELL => Ok(operation.read(at + ROOT)),
+        layout::kind::CELL => Ok(Root(operation.read(at + ROOT))),
         kind => Err(corrupt(format!("an object of unknown kind {kind}"))),
     }
 }
@@ -170,11 +171,11 @@ pub(super) fn unreference(space: &Space, operation: &mut Operation, row: u64) ->
 ///
 /// # Errors
 /// `NotFound`, `Corrupt`.
-pub fn root(segment: &Segment, object: ObjectId) -> Result<u64> {
+pub fn root(segment: &Segment, object: ObjectId) -> Result<Root> {
     let at = object_at(segment, object.row)?;
     let root = segment.word(at + ROOT).load(Ordering::Relaxed);
     segment.check_range(root, layout::block::LARGE)?;
-    Ok(root)
+    Ok(Root(root))
 }
 
 /// A live object, as `check` sees it.
@@ -183,7 +184,7 @@ pub struct Listed {
     pub row: u64,
     pub serial: u64,
     pub kind: u64,
-    pub root: u64,
+    pub root: Root,
     pub references: u64,
 }
 
@@ -193,7 +194,7 @@ impl Listed {
             row,
             serial: operation.read(at),
             kind: kind_in(operation.read(at + KIND)),
-            root: operation.read(at + ROOT),
+            root: Root(operation.read(at + ROOT)),
             references: operation.read(at + REFERENCES),
         }
     }
