@@ -2,7 +2,7 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, SCALAR, STORED, Writer};
+use courtyard_core::cell::{self, SCALAR, STORED, Stored, Writer};
 use courtyard_core::error::Error;
 use courtyard_core::layout::{block, kind, superblock};
 use courtyard_core::roster::ObjectId;
@@ -102,7 +102,9 @@ fn what_is_read_names_them() {
     let pairs = table::snapshot(caller(&space), holder, Want::Items);
     let pairs = pairs.expect("a snapshot");
     let value = pairs.iter().next().expect("a pair").value;
-    let (found, bytes) = value.expect("a value").expect_err("a block");
+    let Some(Stored::Bytes(found, bytes)) = value else {
+        panic!("a block");
+    };
     assert_eq!(u64::from(found), kind::LINKED);
     let length = bytes.len() as u64;
     let start = link::head(link::count(bytes, length).expect("a head")) as usize;

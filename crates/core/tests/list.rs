@@ -2,7 +2,7 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, Writer};
+use courtyard_core::cell::{self, Stored, Writer};
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
@@ -98,8 +98,8 @@ fn agrees(space: &Space, list: List, model: &VecDeque<u64>) {
     assert_eq!(elements.len(), model.len());
     for (element, &value) in elements.iter().zip(model) {
         match element {
-            Ok(word) => assert_eq!((*word, bytes(value).len()), (value << 3 | 1, 0)),
-            Err((kind, bytes)) => assert!(is(*kind, bytes, value)),
+            Stored::Word(word) => assert_eq!((*word, bytes(value).len()), (value << 3 | 1, 0)),
+            Stored::Bytes(kind, bytes) => assert!(is(*kind, bytes, value)),
         }
     }
     let mut buffer = Vec::new();
@@ -465,7 +465,9 @@ fn processes_push_and_pop_and_one_is_killed() {
             };
             let found = list::snapshot(caller(&space), list, &all);
             for element in found.expect("a snapshot").0 {
-                let (kind, content) = element.expect_err("no word");
+                let Stored::Bytes(kind, content) = element else {
+                    panic!("a word");
+                };
                 assert!(content.iter().all(|&byte| byte | 128 == kind), "torn");
             }
         }

@@ -2,7 +2,7 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, Writer};
+use courtyard_core::cell::{self, Stored, Writer};
 use courtyard_core::directory;
 use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::roster::ObjectId;
@@ -142,8 +142,8 @@ fn agrees(space: &Space, table: Table, model: &Model) {
         let original = number.is_multiple_of(3).then_some((9, &b"original"[..]));
         assert_eq!(pair.original, original);
         match pair.value.expect("a value") {
-            Ok(word) => assert!(is(Found::Word(word), &[], value)),
-            Err((kind, bytes)) => assert!(is(Found::Bytes(kind), bytes, value)),
+            Stored::Word(word) => assert!(is(Found::Word(word), &[], value)),
+            Stored::Bytes(kind, bytes) => assert!(is(Found::Bytes(kind), bytes, value)),
         }
     }
 }

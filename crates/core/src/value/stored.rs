@@ -5,7 +5,7 @@ use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::heap;
 use crate::memory::layout::{CLASSES, WORD, kind};
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, Pinned, linked, pinned, shape_of};
+use crate::object::cell::{self, Pinned, Stored, linked, pinned, shape_of};
 use crate::process::participant::Participant;
 use crate::space::unfinished::Unfinished;
 use crate::space::{Caller, Space, doom, pin};
@@ -138,7 +138,10 @@ pub fn find<'a>(
     }
     buffer.clear();
     let copied = copy(segment, word, still, buffer)?;
-    Ok(copied.map(|copied| copied.map_or_else(Found::Bytes, Found::Word)))
+    Ok(copied.map(|copied| match copied {
+        Stored::Word(word) => Found::Word(word),
+        Stored::Bytes(kind, ()) => Found::Bytes(kind),
+    }))
 }
 
 /// Copies what a value word means: the word, or its block's kind and, to the end of `buffer`, its
@@ -151,9 +154,9 @@ pub fn copy(
     word: u64,
     still: &dyn Fn() -> bool,
     buffer: &mut Vec<u8>,
-) -> Result<Option<std::result::Result<u64, u8>>> {
+) -> Result<Option<Stored<()>>> {
     let Some(block) = linked(segment, word)? else {
-        return Ok(Some(Ok(word)));
+        return Ok(Some(Stored::Word(word)));
     };
     let (kind, length, payload) = shape_of(segment, block)?;
     if !still() {
@@ -162,7 +165,7 @@ pub fn copy(
     let at = buffer.len();
     buffer.resize(at + length as usize, 0);
     segment.copy_out(payload, &mut buffer[at..]);
-    Ok(Some(Err(kind)))
+    Ok(Some(Stored::Bytes(kind, ())))
 }
 
 /// A value taken out: ours.

@@ -5,7 +5,7 @@ use crate::error::{LONG, raise};
 use crate::object::Use;
 use crate::process;
 use crate::value::reference::{self, Foreign, gone};
-use courtyard_core::cell::{self, Pinned};
+use courtyard_core::cell::{self, Pinned, Stored};
 use courtyard_core::error::Result;
 use courtyard_core::link;
 use courtyard_core::participant::Participant;
@@ -128,11 +128,13 @@ pub fn decode_copied<'py>(
     py: Python<'py>,
     space: &'static Space,
     participant: &'static Participant,
-    copied: std::result::Result<u64, (u8, &[u8])>,
+    copied: Stored<&[u8]>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     match copied {
-        Ok(word) => codec::decode_word(py, word).map(Some),
-        Err((kind, bytes)) => decode_bytes(py, space, participant, kind, bytes, Buffers::Own),
+        Stored::Word(word) => codec::decode_word(py, word).map(Some),
+        Stored::Bytes(kind, bytes) => {
+            decode_bytes(py, space, participant, kind, bytes, Buffers::Own)
+        }
     }
 }
 

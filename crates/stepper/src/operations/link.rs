@@ -2,7 +2,7 @@
 
 use crate::entry::{Ends, Entry, OrText, play};
 use crate::stage::{Made, caller, is_free, leave, make, told_apart, warm, writer};
-use courtyard_core::cell::{self, SCALAR, STORED};
+use courtyard_core::cell::{self, SCALAR, STORED, Stored};
 use courtyard_core::layout::superblock;
 use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
@@ -83,8 +83,8 @@ fn content(space: &Space, holder: Made) -> Result<Content, String> {
     let pairs = table::snapshot(caller(space), table, Want::Items).or_text()?;
     for pair in pairs.iter() {
         let kept = match pair.value.ok_or("no value")? {
-            Ok(_) => 0,
-            Err((_, bytes)) => {
+            Stored::Word(_) => 0,
+            Stored::Bytes(_, bytes) => {
                 let links = link::count(bytes, bytes.len() as u64).or_text()?;
                 let head = link::head(links) as usize;
                 if bytes[head..] != *BYTES && bytes[head..] != *LARGE {
@@ -306,7 +306,9 @@ fn giving_up(entries: &mut Vec<Entry>) {
             let pairs = table::snapshot(caller(space), table, Want::Items);
             let pairs = pairs.expect("a snapshot");
             let value = pairs.iter().next().expect("a pair").value;
-            let (_, bytes) = value.expect("a value").expect_err("a block");
+            let Some(Stored::Bytes(_, bytes)) = value else {
+                panic!("a block");
+            };
             let object = link::links(&bytes[..link::head(1) as usize]).next();
             let object = object.expect("a link");
             let joined = directory::join(caller(space), object);

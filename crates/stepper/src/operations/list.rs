@@ -4,7 +4,7 @@ use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{
     Made, announce, caller, is_free, leave, me, told_apart, warm, with_wake, writer,
 };
-use courtyard_core::cell;
+use courtyard_core::cell::{self, Stored};
 use courtyard_core::layout::LINE;
 use courtyard_core::list::{self, Batch, End, Piece, Places};
 use courtyard_core::space::Space;
@@ -92,8 +92,8 @@ fn look(space: &Space, made: Made) -> Result<Vec<Content>, String> {
     let (elements, token) = list::snapshot(caller(space), list, &all).or_text()?;
     for (index, element) in (0..).zip(elements) {
         let content = match element {
-            Ok(word) if word & 7 == 1 => (WORD, (word >> 3) as u8),
-            Err((KIND, bytes)) if bytes.iter().all(|byte| *byte == bytes[0]) => {
+            Stored::Word(word) if word & 7 == 1 => (WORD, (word >> 3) as u8),
+            Stored::Bytes(KIND, bytes) if bytes.iter().all(|byte| *byte == bytes[0]) => {
                 (bytes.len(), bytes[0])
             }
             other => return Err(format!("an element {other:?}")),

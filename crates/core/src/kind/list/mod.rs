@@ -40,7 +40,7 @@ pub use end::{End, drop_end, extend, pop, pop_if, push, rotate};
 pub use fast::{append_fast, peek, pop_fast, set_fast};
 pub use kind::{KIND, RING};
 pub use most::{bound, most, set_most};
-pub use read::{Element, Places, Token, get, look, snapshot};
+pub use read::{Places, Token, get, look, snapshot};
 pub use rebuild::{Piece, clear, rebuild, set};
 pub use splice::{replace, splice};
 pub use state::{LENGTH, List, count, version};

@@ -3,6 +3,7 @@
 use super::state::{List, Ring, lock, sequence};
 use crate::error::{Result, Stop, corrupt};
 use crate::memory::segment::Segment;
+use crate::object::cell::Stored;
 use crate::object::cell::sequence::{Read, read_under};
 use crate::space::Caller;
 use crate::space::reading::Reading;
@@ -18,9 +19,6 @@ pub struct Token {
     pub sequence: u64,
     pub count: u64,
 }
-
-/// An element, copied: a value word, or the codec's kind and bytes.
-pub type Element = std::result::Result<u64, (u8, Vec<u8>)>;
 
 /// Which elements: of a list that is long enough.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,7 +105,7 @@ pub fn snapshot(
     caller: Caller,
     list: List,
     choose: &dyn Fn(u64) -> Places,
-) -> Result<(Vec<Element>, Token)> {
+) -> Result<(Vec<Stored>, Token)> {
     let segment = &caller.space.segment;
     let word = segment.word(sequence(list.cell));
     for _ in 0..PERSISTENCE {
@@ -149,7 +147,7 @@ fn collect(
     list: List,
     choose: &dyn Fn(u64) -> Places,
     still: &dyn Fn() -> bool,
-) -> Result<Option<(Vec<Element>, u64)>> {
+) -> Result<Option<(Vec<Stored>, u64)>> {
     let ring = Ring::read(segment, list.cell)?;
     if !still() {
         return Ok(None); // before a number that means nothing is made room for
@@ -168,7 +166,7 @@ fn collect(
             return Ok(None);
         };
         copied += bytes.len() as u64;
-        elements.push(value.map_err(|kind| (kind, bytes)));
+        elements.push(value.map(|()| bytes));
         // What is torn may claim any length.
         if copied > segment.size() {
             return match still() {

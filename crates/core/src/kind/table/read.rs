@@ -4,6 +4,7 @@ use super::entry::{self, Entry, OwnOriginal};
 use super::state::{DELETED, EMPTY, Key, Shard, Storage, Table};
 use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
+use crate::object::cell::Stored;
 use crate::object::cell::sequence::{Read, read_under};
 use crate::process::participant::Participant;
 use crate::space::{Caller, Space};
@@ -175,9 +176,9 @@ pub fn copy(
     word: u64,
     still: &dyn Fn() -> bool,
     buffer: &mut Vec<u8>,
-) -> Result<Option<std::result::Result<u64, u8>>> {
+) -> Result<Option<Stored<()>>> {
     match copy_inline(segment, entry, word, buffer)? {
-        Some(kind) => Ok(Some(Err(kind))),
+        Some(kind) => Ok(Some(Stored::Bytes(kind, ()))),
         None => value::copy(segment, word, still, buffer),
     }
 }

@@ -7,6 +7,7 @@ use super::state::{Shard, Table, USED, count, version};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{LINE, superblock};
 use crate::memory::segment::Segment;
+use crate::object::cell::Stored;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
@@ -27,8 +28,8 @@ pub struct Pair<'a> {
     pub tag: u8,
     pub key: &'a [u8],
     pub original: Option<(u8, &'a [u8])>,
-    /// A value word, or the codec's kind and bytes.
-    pub value: Option<std::result::Result<u64, (u8, &'a [u8])>>,
+    /// None if only keys are wanted.
+    pub value: Option<Stored<&'a [u8]>>,
 }
 
 /// Entries, copied; their bytes stand one after another.
@@ -49,14 +50,7 @@ struct Place {
     tag: u8,
     /// The kind of the original, if there is one.
     kind: Option<u8>,
-    value: Value,
-}
-
-#[derive(Clone, Copy)]
-enum Value {
-    Unwanted,
-    Word(u64),
-    Bytes(u8),
+    value: Option<Stored<()>>,
 }
 
 impl Pairs {
@@ -91,11 +85,7 @@ impl Pairs {
                 tag: place.tag,
                 key,
                 original: place.kind.map(|kind| (kind, original)),
-                value: match place.value {
-                    Value::Unwanted => None,
-                    Value::Word(word) => Some(Ok(word)),
-                    Value::Bytes(kind) => Some(Err((kind, value))),
-                },
+                value: place.value.map(|stored| stored.map(|()| value)),
             }
         })
     }
@@ -113,14 +103,14 @@ impl Pairs {
         let key = self.bytes.len() - at;
         let kind = entry.append_original(segment, &mut self.bytes)?;
         let original = self.bytes.len() - at - key;
-        let mut value = Value::Unwanted;
+        let mut value = None;
         if want == Want::Items {
             // Not pinned: all of it is looked at again in the end.
             let word = entry.value(segment);
-            value = match copy(segment, entry, word, still, &mut self.bytes)? {
-                Some(copied) => copied.map_or_else(Value::Bytes, Value::Word),
-                None => return Ok(false),
-            };
+            value = copy(segment, entry, word, still, &mut self.bytes)?;
+            if value.is_none() {
+                return Ok(false);
+            }
         }
         self.order.push((entry.stamp(segment), self.places.len()));
         self.places.push(Place {

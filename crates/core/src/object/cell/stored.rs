@@ -18,10 +18,23 @@ use crate::sync::Ordering;
 pub const BLOCK_TAG: u64 = 0;
 pub const TAG_MASK: u64 = 7;
 
-/// A stored object, read: its word if the value is in it, else its block's bytes and their kind.
-pub enum Stored {
+/// A stored value, copied: its word if that says it all, else the codec's kind and the bytes; with `()`
+/// for these where they went to a buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stored<Bytes = Vec<u8>> {
     Word(u64),
-    Bytes(u8, Vec<u8>),
+    Bytes(u8, Bytes),
+}
+
+impl<Bytes> Stored<Bytes> {
+    /// The same value with its bytes in another form.
+    #[inline]
+    pub fn map<Other>(self, form: impl FnOnce(Bytes) -> Other) -> Stored<Other> {
+        match self {
+            Stored::Word(word) => Stored::Word(word),
+            Stored::Bytes(kind, bytes) => Stored::Bytes(kind, form(bytes)),
+        }
+    }
 }
 
 /// Which state of a stored object was read, for `replace`.

@@ -6,7 +6,7 @@ use crate::object::{Address, Object, Use};
 use crate::thread::thread_writer;
 use crate::value::reference::again;
 use crate::value::stored::{self, with_buffer, with_fresh};
-use courtyard_core::cell;
+use courtyard_core::cell::{self, Stored};
 use courtyard_core::space::Space;
 use courtyard_core::table::{self, End, Item, LENGTH, Pair, Pairs, Token, Want, When};
 use courtyard_core::value::{Fresh, SHORT_MOST};
@@ -193,7 +193,7 @@ impl Opened<'_> {
         mut take: impl FnMut(&Pair, Bound<'py, PyAny>) -> PyResult<()>,
     ) -> PyResult<bool> {
         for pair in pairs.iter().filter(|pair| is_left(pair, begun)) {
-            let copied = pair.value.unwrap_or(Ok(codec::NONE));
+            let copied = pair.value.unwrap_or(Stored::Word(codec::NONE));
             let participant = self.open.participant;
             let value = stored::decode_copied(py, self.space, participant, copied);
             let value = value

@@ -8,9 +8,10 @@ use crate::error::{changed_inside, raise};
 use crate::object;
 use crate::object::waiter::Deadline;
 use crate::value::stored::with_fresh;
+use courtyard_core::cell::Stored;
 use courtyard_core::error::Error;
 use courtyard_core::link;
-use courtyard_core::list::{self, Batch, Element, End, Piece, Places, Token};
+use courtyard_core::list::{self, Batch, End, Piece, Places, Token};
 use courtyard_core::value::{Fresh, prepare};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -358,12 +359,12 @@ pub fn repeat(slf: &Bound<'_, Sequence>, times: isize) -> PyResult<()> {
 }
 
 /// Adds a copy of an element; false: what it links is gone by now, since it was replaced.
-fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Element) -> PyResult<bool> {
+fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Stored) -> PyResult<bool> {
     match element {
-        Ok(word) => this
+        Stored::Word(word) => this
             .open
             .waiting(py, |caller| batch.add(caller, &Fresh::Word(*word)))?,
-        Err((LINKED, bytes)) => {
+        Stored::Bytes(LINKED, bytes) => {
             return this.open.copying(py, bytes.len() as u64, |caller| {
                 match link::copy(caller, bytes) {
                     Ok(own) => batch.add(caller, &Fresh::Block(own)).map(|()| true),
@@ -372,7 +373,7 @@ fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Element) 
                 }
             });
         }
-        Err((kind, bytes)) => this.open.copying(py, bytes.len() as u64, |caller| {
+        Stored::Bytes(kind, bytes) => this.open.copying(py, bytes.len() as u64, |caller| {
             let parts: &[&[u8]] = &[bytes];
             let fresh = prepare(caller, *kind, parts)?;
             batch.add(caller, &fresh)

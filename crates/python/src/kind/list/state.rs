@@ -5,7 +5,8 @@ use crate::object::{Object, Use};
 use crate::thread::thread_writer;
 use crate::value::reference::again;
 use crate::value::stored::{self, with_buffer, with_fresh};
-use courtyard_core::list::{self, Element, End, Places, Token};
+use courtyard_core::cell::Stored;
+use courtyard_core::list::{self, End, Places, Token};
 use courtyard_core::space::Space;
 use courtyard_core::value::Take;
 use pyo3::IntoPyObjectExt;
@@ -69,7 +70,7 @@ impl Opened<'_> {
         self,
         py: Python<'_>,
         choose: &dyn Fn(u64) -> Places,
-    ) -> PyResult<(Vec<Element>, Token)> {
+    ) -> PyResult<(Vec<Stored>, Token)> {
         self.open
             .waiting(py, |caller| list::snapshot(caller, self.list, choose))
     }
@@ -88,10 +89,10 @@ impl Opened<'_> {
         let read = || {
             let (elements, token) = self.snapshot(py, &noted)?;
             let (space, participant) = (self.space, self.open.participant);
-            let decode = |each: &Element| {
+            let decode = |each: &Stored| {
                 let copied = match each {
-                    Ok(word) => Ok(*word),
-                    Err((kind, bytes)) => Err((*kind, bytes.as_slice())),
+                    Stored::Word(word) => Stored::Word(*word),
+                    Stored::Bytes(kind, bytes) => Stored::Bytes(*kind, bytes.as_slice()),
                 };
                 stored::decode_copied(py, space, participant, copied)
             };

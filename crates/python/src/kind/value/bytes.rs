@@ -134,14 +134,14 @@ impl This<'_, RawValue> {
         let value = match found {
             Found::Copied(Stored::Word(word)) => Some(codec::decode_word(py, word)?),
             Found::Copied(Stored::Bytes(kind, bytes)) => {
-                stored::decode_copied(py, space, participant, Err((kind, &bytes)))?
+                stored::decode_copied(py, space, participant, Stored::Bytes(kind, &bytes))?
             }
             Found::Pinned(pinned) if pinned.kind == LINKED => {
                 // Not in place: loading its objects runs code, perhaps a fork.
                 let mut bytes = vec![0; pinned.length as usize];
                 pinned.copy_out(0, &mut bytes);
                 drop(pinned);
-                stored::decode_copied(py, space, participant, Err((LINKED, &bytes)))?
+                stored::decode_copied(py, space, participant, Stored::Bytes(LINKED, &bytes))?
             }
             Found::Pinned(pinned) => Some(codec::decode(
                 py,

@@ -8,7 +8,7 @@ mod value;
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake, writer};
-use courtyard_core::cell;
+use courtyard_core::cell::{self, Stored};
 use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
@@ -111,11 +111,11 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
     let all = table::snapshot(caller(space), table, Want::Items).or_text()?;
     for pair in all.iter() {
         let value = match pair.value.ok_or("no value")? {
-            Ok(word) => (WORD, (word >> 3) as u8),
-            Err((KIND, bytes)) if bytes.iter().all(|byte| *byte == bytes[0]) => {
+            Stored::Word(word) => (WORD, (word >> 3) as u8),
+            Stored::Bytes(KIND, bytes) if bytes.iter().all(|byte| *byte == bytes[0]) => {
                 (bytes.len(), bytes[0])
             }
-            Err((kind, bytes)) => return Err(format!("kind {kind}: {bytes:?}")),
+            Stored::Bytes(kind, bytes) => return Err(format!("kind {kind}: {bytes:?}")),
         };
         let original = Some((KIND, &b"original"[..])).filter(|_| pair.key.len() > 1);
         if pair.tag != TAG || pair.original != original {
