@@ -84,7 +84,7 @@ def test_small_objects_are_counted(space: cy.Space, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_large_objects_are_estimated(space: cy.Space, kind: str) -> None:
     # Four times the standard error, of the sizes here and of so many that are looked at.
-    for texts, most in ((mixed(MANY), 0.08), (alternating(20_000), 0.06), (equal(20_000), 1e-6)):
+    for texts, most in ((mixed(MANY), 0.12), (alternating(20_000), 0.09), (equal(20_000), 1e-6)):
         obj, nbytes, blocks = takes(space, *KINDS[kind], texts)
         found = obj.statistics()
         assert found.entries == len(texts)
@@ -103,8 +103,8 @@ def test_the_parts_of_a_queue_are_estimated_each(space: cy.Space) -> None:
     queue, nbytes, blocks = takes(space, cy.Queue, fill, mixed(10_000))
     found = queue.statistics()
     assert found.entries == 30_000
-    assert found.nbytes == pytest.approx(nbytes, rel=0.08)
-    assert found.blocks == pytest.approx(blocks, rel=0.08)
+    assert found.nbytes == pytest.approx(nbytes, rel=0.12)
+    assert found.blocks == pytest.approx(blocks, rel=0.12)
 
 
 def test_of_what_is_left_after_removals(space: cy.Space) -> None:
@@ -117,13 +117,16 @@ def test_of_what_is_left_after_removals(space: cy.Space) -> None:
     d, nbytes, blocks = takes(space, cy.Dict, fill, mixed(30_000))
     found = d.statistics()
     assert found.entries == 10_000
-    assert found.nbytes == pytest.approx(nbytes, rel=0.1)
-    assert found.blocks == pytest.approx(blocks, rel=0.1)
+    assert found.nbytes == pytest.approx(nbytes, rel=0.12)
+    assert found.blocks == pytest.approx(blocks, rel=0.12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_cost_does_not_grow_with_the_object(kind: str) -> None:
-    """A hundred times as many entries: far less than half of that, wherever the memory is."""
+    """A hundred times as many entries: far less than half of that, wherever the memory is.
+
+    Time of the CPU is compared, since others use the machine too.
+    """
     make, fill = KINDS[kind]
     spaces = [cy.Space(), cy.Space()]
     objects: list[Any] = [space.named("object", make) for space in spaces]
@@ -133,9 +136,9 @@ def test_the_cost_does_not_grow_with_the_object(kind: str) -> None:
     def least(obj: Any) -> float:
         times = []
         for _ in range(10):
-            begin = time.perf_counter()
+            begin = time.process_time()
             obj.statistics()
-            times.append(time.perf_counter() - begin)
+            times.append(time.process_time() - begin)
         return min(times)
 
     ratios: list[float] = []

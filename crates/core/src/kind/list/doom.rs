@@ -9,7 +9,7 @@ use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::cell::{linked, shape_of};
 use crate::object::link;
-use crate::object::sample::{MOST, Sample, places};
+use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
 use crate::space::{Blocks, doom as doomed};
 use crate::sync::Ordering;
 use crate::{heap, value};
@@ -133,18 +133,18 @@ fn add_elements(segment: &Segment, found: &mut Blocks, ring: Ring) -> Result<()>
 /// `Corrupt`.
 pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
     let ring = Ring::read(segment, cell)?;
-    if ring.count <= MOST {
+    if ring.count <= COUNTED {
         return blocks(segment, root, cell).map(Sample::from);
     }
     let (mut sample, mut found) = (Sample::default(), Blocks::default());
     sample.add(root.0);
     sample.add(ring.block);
-    for index in places(ring.count, MOST) {
+    for index in places(ring.count, SAMPLED) {
         let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
         if let Some(block) = linked(segment, word)? {
             link::add(segment, &mut found, block)?;
         }
     }
-    sample.extend(found.blocks, (MOST, ring.count));
+    sample.extend(found.blocks, (SAMPLED, ring.count));
     Ok(sample)
 }

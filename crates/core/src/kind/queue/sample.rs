@@ -13,7 +13,7 @@ use crate::error::{Result, corrupt};
 use crate::memory::layout::{UNIT, WORD};
 use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
-use crate::object::sample::{MOST, Sample, places};
+use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
 use std::collections::BinaryHeap;
 
 /// Pages that are counted. Of a queue with more, these stand for the rest: pages lead one way only.
@@ -26,7 +26,7 @@ const RUNS: u64 = 32;
 /// # Errors
 /// `Corrupt`.
 pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
-    if counts(segment, cell).0 <= MOST {
+    if counts(segment, cell).0 <= COUNTED {
         return blocks(segment, root, cell).map(Sample::from);
     }
     let mut sample = Sample::default();
@@ -93,7 +93,7 @@ fn run(
     skipped: u64,
     found: &mut Vec<u64>,
 ) -> Result<u64> {
-    let end = skipped + MOST / RUNS;
+    let end = skipped + SAMPLED / RUNS;
     let (mut index, mut steps) = (0, 0);
     while at != tail && index < end && steps < 2 * end {
         let header = head_of(segment, at)?;
@@ -116,7 +116,7 @@ fn run(
 /// Items on the stack, the last ones put: it leads one way only.
 fn add_stack(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()> {
     let (mut found, mut block) = (Vec::new(), read(segment, cell + RETURNED));
-    while block != 0 && found.len() < MOST as usize {
+    while block != 0 && found.len() < SAMPLED as usize {
         found.push(block);
         block = read(segment, payload_of(segment, block)? + LEFT);
     }
@@ -139,7 +139,7 @@ fn add_requeued(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()>
         (block != 0).then_some((weight(block), block))
     };
     below.extend(child(cell + REQUEUED));
-    while found.len() < MOST as usize
+    while found.len() < SAMPLED as usize
         && let Some((_, block)) = below.pop()
     {
         found.push(block);
@@ -167,9 +167,9 @@ fn add_tree(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()> {
     }
     sample.add(block);
     let (mut found, filled) = (Vec::new(), read(segment, cell + FILLED));
-    for index in places(filled, MOST) {
+    for index in places(filled, SAMPLED) {
         found.extend(tree::block_of(segment, tree::word(segment, cell, index)?)?);
     }
-    sample.extend(found, (filled.min(MOST), filled));
+    sample.extend(found, (filled.min(SAMPLED), filled));
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::cell::linked;
 use crate::object::link;
-use crate::object::sample::{MOST, Sample, places};
+use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
 use crate::seed::{Bug, planted};
 use crate::space::{Blocks, doom as doomed};
 use crate::sync::Ordering;
@@ -182,7 +182,7 @@ fn only(block: u64) -> Blocks {
 /// # Errors
 /// `Corrupt`.
 pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
-    if count(segment, cell) <= MOST {
+    if count(segment, cell) <= COUNTED {
         return blocks(segment, root, cell).map(Sample::from);
     }
     let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
@@ -196,7 +196,7 @@ pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample>
         let used = read(shard.0 + USED).min(storage.room());
         let first = read(shard.0 + FIRST).min(used);
         let (mut found, mut looked) = (Blocks::default(), 0);
-        for place in places(used - first, MOST / SHARDS) {
+        for place in places(used - first, SAMPLED / SHARDS) {
             let word = read(storage.place(first + place));
             if word != 0 {
                 add_block(segment, &mut found, word)?;
