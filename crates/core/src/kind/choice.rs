@@ -98,6 +98,7 @@ pub fn blocks(segment: &Segment, block: u64) -> Result<Blocks> {
 ///
 /// # Errors
 /// `Corrupt` for what is no root.
+#[cfg_attr(loom, allow(dead_code))]
 pub fn sample(segment: &Segment, root: Root) -> Result<Sample> {
     let (kind, cell) = at(segment, root)?;
     (kind.sample)(segment, root, cell)
