@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import courtyard as cy
+from courtyard import _report
 from tests.cli.command import COMMAND, command, program
 from tests.support.children import run_command, run_script
 from tests.support.stopped import STATES
@@ -551,3 +553,35 @@ def test_who_ended_normally_is_not_dead(folder: Path) -> None:
         )
     said = command("ps", "--space", "shop", folder=folder).stdout
     assert len(re.findall("dead", said)) == 1, said
+
+
+NESTED = """
+import collections
+import courtyard as cy
+class Own(cy.NestedDict):
+    pass
+with cy.Space("shop") as space:
+    tree = cy.NestedDict.named("tree", space=space)
+    tree["limits"] = {"jobs": 9, "hosts": [{"up": True}, 2]}
+    tree["me"] = tree
+    tree["pair"] = (tree["limits"], 1)
+    tree["count"] = collections.Counter("a")
+    tree["queue"] = space.Queue()
+"""
+
+
+def test_peek_shows_what_is_in_a_nested_dict(folder: Path) -> None:
+    """Dicts and lists as such; what has to be unpickled as the pickle that it is."""
+    run_script(NESTED, env={"COURTYARD_DIR": str(folder)})
+    said = command("inspect", "tree", "--peek", "9", folder=folder).stdout
+    assert "  'limits': {'jobs': 9, 'hosts': [{'up': True}, 2]}\n" in said
+    assert "  'pair': ({'jobs': 9, 'hosts': [{'up': True}, 2]}, 1)\n" in said
+    assert re.search(r"'me': \{'limits': .* 'me': Ellipsis", said)
+    assert re.search(r"'count': <pickle, \d+ bytes>", said)
+    assert re.search(r"'queue': <pickle, \d+ bytes>", said)
+    with cy.Space() as space:
+        made = space.named("tree", cy.NestedDict, a={"b": [1]})
+        assert _report.peek(space, "tree") == [("a", {"b": [1]})]
+        references = cy._native.references(made["a"])
+        _report.peek(space, "tree")
+        assert cy._native.references(made["a"]) == references

@@ -7,7 +7,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from courtyard import _native
-from courtyard._container import Deque, List, Set
+from courtyard._container import Deque, List, NestedDict, Set
+from courtyard._container.nested import NestedList
 from courtyard._error import NotFound
 from courtyard._value import RawValue
 
@@ -22,10 +23,26 @@ def peek(space: Space, name: str, count: int = 10) -> list[Any]:
     itself; of a lock or the like nothing. Of a queue the first items, in the order in which they
     would be taken; of a PriorityQueue the first is the next, and the others follow as they stand in
     its heap. Calls of ``get`` on a queue wait for it. A pickle, as value or key, comes as an
-    ``Opaque``, and so does an item of more than 1 MiB. A class of the program's own (a
-    ``Value(Point)``) is not imported: its bytes come instead.
+    ``Opaque``, and so does an item of more than 1 MiB. What is in a NestedDict comes as plain dicts
+    and lists, of up to ``count`` entries each; an inner one that contains itself as ``...``. A
+    class of the program's own (a ``Value(Point)``) is not imported: its bytes come instead.
     """
-    return _native.peek(lambda: _entries(space, name, count))
+    return _native.peek(lambda: [_plain(e, count, ()) for e in _entries(space, name, count)])
+
+
+def _plain(value: Any, count: int, outer: tuple[Any, ...]) -> Any:
+    """Return a value with what is shared in it as plain data: its repr must load nothing."""
+    if type(value) is tuple:  # a key and its value
+        return tuple(_plain(each, count, outer) for each in value)
+    if not isinstance(value, NestedDict | NestedList):
+        return value
+    if any(_native.same_object(value, other) for other in outer):
+        return ...
+    inside = (*outer, value)
+    if isinstance(value, NestedList):
+        return [_plain(each, count, inside) for each in value._values()[:count]]
+    items = value._items()[:count]
+    return {key: _plain(each, count, inside) for key, each in items}
 
 
 def _entries(space: Space, name: str, count: int) -> list[Any]:
