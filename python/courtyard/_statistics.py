@@ -157,8 +157,8 @@ class ObjectStatistics(ObjectFigures):
     The figures of the space are taken first, then those of the object, each at one moment. All are
     exact but two: ``nbytes`` and ``blocks`` of an object with more than 4096 entries are estimated
     from about 2048 of them. They are right if the entries take the same number of bytes. Where
-    sizes from 3 to 9000 bytes are mixed, the typical error is 3%, and it is more if a few large
-    entries have most of the bytes. Of a ``LifoQueue``, the last items put stand for all.
+    sizes from 3 to 9000 bytes are mixed, the typical error is 3 to 4%, and it is more if a few
+    large entries have most of the bytes. Of a ``LifoQueue``, the last items put stand for all.
 
     """
 
