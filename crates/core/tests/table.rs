@@ -70,6 +70,22 @@ fn store(space: &Space, table: Table, number: u64, value: u64, when: When) -> bo
     })
 }
 
+fn store_fast(space: &Space, table: Table, number: u64, value: u64) -> bool {
+    let (segment, me) = (&space.segment, stage::me(space));
+    // SAFETY: no other thread of this process uses the fast path.
+    with_item(space, number, value, |item| unsafe {
+        table::store_fast(segment, me, table.cell, item)
+    })
+}
+
+fn remove_fast(space: &Space, table: Table, number: u64) -> bool {
+    let bytes = key(number);
+    let tag = (number % 2) as u8;
+    let key = Key { tag, bytes: &bytes };
+    // SAFETY: as above.
+    unsafe { table::remove_fast(&space.segment, stage::me(space), table.cell, &key) }
+}
+
 fn is(found: Found, bytes_found: &[u8], value: u64) -> bool {
     let (kind, content) = match found {
         Found::Word(word) => return word == value << 3 | 1 && bytes(value).is_empty(),
@@ -152,6 +168,8 @@ fn agrees(space: &Space, table: Table, model: &Model) {
 enum Step {
     Store(u64, u64),
     Absent(u64, u64),
+    StoreFast(u64, u64),
+    RemoveFast(u64),
     Remove(u64),
     Take(u64),
     Pop(Side),
@@ -169,6 +187,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => pair.clone().prop_map(|(key, value)| Step::Store(key, value)),
         2 => pair.clone().prop_map(|(key, value)| Step::Absent(key, value)),
+        6 => pair.clone().prop_map(|(key, value)| Step::StoreFast(key, value)),
+        3 => (0..60u64).prop_map(Step::RemoveFast),
         3 => (0..60u64).prop_map(Step::Remove),
         2 => (0..60u64).prop_map(Step::Take),
         2 => side().prop_map(Step::Pop),
@@ -190,6 +210,17 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
             assert_eq!(store(space, table, *number, *value, When::Absent), !known);
             if !known {
                 put(model, *number, *value);
+            }
+        }
+        Step::StoreFast(number, value) => {
+            if store_fast(space, table, *number, *value) {
+                put(model, *number, *value);
+            }
+        }
+        Step::RemoveFast(number) => {
+            let known = model.iter().position(|pair| pair.0 == *number);
+            if remove_fast(space, table, *number) {
+                model.remove(known.expect("a key that was there"));
             }
         }
         Step::Remove(number) => {
@@ -282,6 +313,51 @@ proptest! {
         // What is left of it stands ready in the magazines.
         prop_assert_eq!(after.live_blocks, before.live_blocks + 1); // rows of objects
     }
+}
+
+#[test]
+fn new_keys_by_the_fast_path() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, row, table) = make(&space);
+    let mut model = Model::new();
+    let word = (0..100).find(|&value| bytes(value).is_empty());
+    let word = word.expect("a value that is a word");
+    let (mut stored, mut removed) = (0, 0);
+    for number in 0..60 {
+        let is_fast = store_fast(&space, table, number, word);
+        stored += u32::from(is_fast);
+        if !is_fast {
+            assert!(store(&space, table, number, word, When::Absent));
+        }
+        put(&mut model, number, word);
+    }
+    let long = [&[7; 5000][..]];
+    let item = Item {
+        key: Key {
+            tag: 0,
+            bytes: b"new",
+        },
+        original: None,
+        value: Fresh::Bytes(130, &long),
+    };
+    // SAFETY: as above.
+    let is_fast =
+        unsafe { table::store_fast(&space.segment, stage::me(&space), table.cell, &item) };
+    assert!(!is_fast, "a value so long has a block of its own");
+    agrees(&space, table, &model);
+    assert!(!remove_fast(&space, table, 99), "there is no such key");
+    for number in 0..30 {
+        if remove_fast(&space, table, number) {
+            removed += 1;
+            model.retain(|pair| pair.0 != number);
+        }
+    }
+    agrees(&space, table, &model);
+    assert!(stored > 30 && removed > 5, "{stored} {removed}");
+    directory::leave(caller(&space), row).expect("to leave");
+    census(&space);
 }
 
 #[test]

@@ -256,10 +256,20 @@ impl Session<'_> {
             let parts: &[&[u8]] = &[&bytes];
             for value in [Fresh::Word(9), Fresh::Bytes(KIND, parts)] {
                 let (segment, cell, name) = (&space.segment, table.cell, name(number));
+                let (key, original) = (key(&name), None);
+                let item = Item {
+                    key,
+                    original,
+                    value,
+                };
                 // SAFETY: this process has one thread.
-                unsafe { table::store_fast(segment, me, cell, &key(&name), &value) };
+                unsafe { table::store_fast(segment, me, cell, &item) };
                 // SAFETY: as above.
-                unsafe { table::change_fast(segment, me, cell, &key(&name), |old| Some(old ^ 8)) };
+                unsafe { table::change_fast(segment, me, cell, &key, |old| Some(old ^ 8)) };
+                if number % 2 == 0 {
+                    // SAFETY: as above.
+                    unsafe { table::remove_fast(segment, me, cell, &key) };
+                }
             }
         }
         for number in [1, 2, LONG, 99] {

@@ -2,9 +2,11 @@
 //! else falls through to an `Operation`.
 //!
 //! Its record is set apart for one thread at a time, the GIL's holder, who neither spins nor waits nor
-//! fetches blocks. It moves no block and no link, so it is not counted (see `progress`).
+//! fetches blocks. It moves no block and no link, so it is not counted (see `progress`): a change that takes
+//! or gives a small block goes on, under the same lock, as an operation with a record of its own.
 
 use crate::change::lock::{self, Tried};
+use crate::change::operation::Operation;
 use crate::change::{journal, wait};
 use crate::memory::layout;
 use crate::memory::segment::Segment;
@@ -109,6 +111,16 @@ impl<'a> FastOperation<'a> {
     #[inline(always)]
     pub fn commit_under(self, sequence: u64, event: u64) {
         self.end(Some(sequence), event, wait::notify_waiters);
+    }
+
+    /// Goes on as an operation that moves blocks, under the lock that this holds and with nothing written;
+    /// None: no thread record is free just now.
+    #[inline]
+    pub fn with_blocks(self, participant: &'a Participant) -> Option<Operation<'a>> {
+        debug_assert_eq!(self.entries, 0, "entries of record 0 would be left out");
+        let operation = Operation::try_begin_under(self.segment, participant, self.lock)?;
+        std::mem::forget(self); // it holds the lock now
+        Some(operation)
     }
 
     #[inline(always)]

@@ -67,6 +67,8 @@ pub struct Record<'a> {
     sequences: u64,
     copies: u64,
     chain: Chain,
+    /// Which of 64 groups of words have entries: a bit each.
+    groups: u64,
 }
 
 /// Where entries beyond `ENTRY_PAIRS` stand, and what has an entry: found by hashing, since they
@@ -109,6 +111,7 @@ impl<'a> Record<'a> {
             sequences: 0,
             copies: 0,
             chain: Chain::default(),
+            groups: 0,
         }
     }
 
@@ -160,6 +163,9 @@ impl<'a> Record<'a> {
         if self.chain.payload != 0 {
             return self.chain.places.get(&word).copied();
         }
+        if self.groups & group(word) == 0 {
+            return None;
+        }
         (0..self.entries).find(|&index| self.load(self.entry(index)) == word)
     }
 
@@ -201,6 +207,7 @@ impl<'a> Record<'a> {
         let entry = self.entry(self.entries);
         self.store(entry, word);
         self.store(entry + WORD, value);
+        self.groups |= group(word);
         self.entries += 1;
     }
 
@@ -241,7 +248,7 @@ impl<'a> Record<'a> {
 
     /// Forgets what was written since the last commit.
     pub fn forget(&mut self) {
-        (self.entries, self.sequences, self.copies) = (0, 0, 0);
+        (self.entries, self.sequences, self.copies, self.groups) = (0, 0, 0, 0);
         self.chain.places.clear();
     }
 
@@ -360,6 +367,7 @@ impl<'a> Record<'a> {
             sequences: number(record::SEQUENCES_AT, record::COPIES_AT),
             copies: number(record::COPIES_AT, record::CHAINED_AT),
             chain: Chain::default(),
+            groups: 0,
         };
         if chained != 0 {
             dead.chain.payload = dead.get(record::CHAIN);
@@ -404,6 +412,11 @@ impl<'a> Record<'a> {
             && (0..self.sequences).all(|index| data(self.get(Self::pair(index)), WORD))
             && (self.copies == 0 || self.copied().is_sound(self.segment))
     }
+}
+
+/// The bit of a word's group: neighbours are in different ones.
+fn group(word: u64) -> u64 {
+    1 << (word / WORD % 64)
 }
 
 /// The commit word after that of a committed record: it is carried through, and nothing is to be replayed.

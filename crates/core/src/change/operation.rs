@@ -89,6 +89,18 @@ impl<'a> Operation<'a> {
         Some(Operation::on(segment, participant, index))
     }
 
+    /// As `try_begin`, under a lock that the caller has taken: it is released with the others.
+    pub fn try_begin_under(
+        segment: &'a Segment,
+        participant: &'a Participant,
+        lock: u64,
+    ) -> Option<Self> {
+        let mut operation = Operation::try_begin(segment, participant)?;
+        operation.locks[0] = lock;
+        operation.held = 1;
+        Some(operation)
+    }
+
     fn on(segment: &'a Segment, participant: &'a Participant, index: u64) -> Operation<'a> {
         let base = participant.record(index);
         Operation {

@@ -60,6 +60,12 @@ impl<'a> Room<'a> {
         Ok(Room { size, large })
     }
 
+    /// That of an entry for which the magazine has blocks; None: it takes a large one.
+    pub(super) fn small(item: &Item) -> Result<Option<Room<'static>>> {
+        let size = Entry::size(&item.key, item.original, item.value.short())?;
+        Ok(class_for(size).map(|_| Room { size, large: None }))
+    }
+
     /// Fills the entry, in memory that is nobody else's; `take` then makes it part of the record.
     pub(super) fn fill(
         &self,

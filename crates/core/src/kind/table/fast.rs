@@ -1,15 +1,20 @@
-//! The shortest looks and changes, by the one thread that nothing stands in the way of.
+//! Looks and changes by the fast path.
 
+use super::change::{Item, Room, insert};
 use super::entry::{self, Entry, Inline};
+use super::grow::is_sparse;
 use super::read::{Probe, plainly, probe};
-use super::state::{Key, Shard};
+use super::removal::unlink;
+use super::state::{COUNT, Key, Shard, Storage};
 use crate::change::fast::FastOperation;
+use crate::error::Attempt;
+use crate::heap;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
 use crate::process::participant::Participant;
 use crate::space::reading::Reading;
 use crate::sync::{AtomicU64, Ordering, fence};
-use crate::value::Fresh;
+use crate::value::{Fresh, SHORT_MOST};
 
 /// What one look at a shard without a lock found.
 struct Look<'a> {
@@ -94,8 +99,8 @@ pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Glimpse<'a
     Some(Glimpse { value, look })
 }
 
-/// Stores a value that is no block under a key whose value is none, where it is, if there is room
-/// and nothing stands in the way: false says that `store` is due, and nothing has changed.
+/// Stores a value that is no block: where the value of its key is, if that is none either and there is
+/// room, or in a new entry. False: `store` is due, and nothing has changed.
 ///
 /// # Safety
 /// As `FastOperation::begin`.
@@ -107,16 +112,38 @@ pub unsafe fn store_fast(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
+    item: &Item,
+) -> bool {
+    // SAFETY: as the caller promised.
+    match unsafe { Place::find(segment, participant, cell, &item.key) } {
+        Some((place, Probe::There(_, entry))) => place.store(entry, &item.value),
+        Some((place, Probe::Vacant(slot))) => {
+            place.insert(participant, slot, item).unwrap_or(false)
+        }
+        None => false,
+    }
+}
+
+/// As `store_fast`, in place of another value only.
+///
+/// # Safety
+/// As `FastOperation::begin`.
+///
+/// # Crash
+/// As `store`.
+#[inline]
+pub unsafe fn replace_fast(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
     key: &Key,
     value: &Fresh,
 ) -> bool {
-    let next = |fast: &mut FastOperation, entry, _| match value {
-        Fresh::Word(word) => Some(*word),
-        Fresh::Bytes(kind, parts) => write_inline(segment, fast, entry, *kind, parts),
-        Fresh::Block(_) => None,
-    };
     // SAFETY: as the caller promised.
-    unsafe { replace_fast(segment, participant, cell, key, next) }.is_some()
+    match unsafe { Place::find(segment, participant, cell, key) } {
+        Some((place, Probe::There(_, entry))) => place.store(entry, value),
+        _ => false,
+    }
 }
 
 /// Stores what `next` makes of the value of a key, both of them a word and no block, under the same
@@ -135,46 +162,165 @@ pub unsafe fn change_fast(
     key: &Key,
     next: impl FnOnce(u64) -> Option<u64>,
 ) -> Option<u64> {
-    let next = |_: &mut FastOperation, _, old| (!entry::is_inline(old)).then(|| next(old))?;
     // SAFETY: as the caller promised.
-    unsafe { replace_fast(segment, participant, cell, key, next) }
+    match unsafe { Place::find(segment, participant, cell, key) }? {
+        (place, Probe::There(_, entry)) => place.replace(entry, |_, old| {
+            (!entry::is_inline(old)).then(|| next(old))?
+        }),
+        _ => None,
+    }
 }
 
-/// Lets `next` say which value word comes in the place of a key's, or None.
+/// Takes out a key whose value is no block, where neither the heap nor a smaller index has to be seen to.
+/// False: `remove` is due, and nothing has changed.
 ///
 /// # Safety
 /// As `FastOperation::begin`.
-#[inline(always)]
-unsafe fn replace_fast(
+///
+/// # Crash
+/// As `remove`.
+#[inline]
+pub unsafe fn remove_fast(
     segment: &Segment,
     participant: &Participant,
     cell: u64,
     key: &Key,
-    next: impl FnOnce(&mut FastOperation, Entry, u64) -> Option<u64>,
-) -> Option<u64> {
-    let hash = key.hash();
-    let shard = Shard::of(cell, hash);
+) -> bool {
     // SAFETY: as the caller promised.
-    let mut fast = unsafe { FastOperation::begin(segment, participant, shard.0) }?;
-    if cfg!(not(target_arch = "x86_64")) {
-        // Lock, then look: pairs with `quiesce`. On x86 taking the lock is that fence.
-        fence(Ordering::SeqCst);
+    match unsafe { Place::find(segment, participant, cell, key) } {
+        Some((place, Probe::There(slot, entry))) => {
+            place.remove(participant, slot, entry).unwrap_or(false)
+        }
+        _ => false,
     }
-    if segment.word(cell).load(Ordering::Acquire) != 0 {
-        return None;
+}
+
+/// Where a key is, or would go, under its shard's lock.
+struct Place<'a> {
+    fast: FastOperation<'a>,
+    segment: &'a Segment,
+    cell: u64,
+    hash: u64,
+    shard: Shard,
+    storage: Storage,
+}
+
+impl<'a> Place<'a> {
+    /// None: the lock is held, or the table's, or the shard has no index.
+    ///
+    /// # Safety
+    /// As `FastOperation::begin`.
+    #[inline(always)]
+    unsafe fn find(
+        segment: &'a Segment,
+        participant: &Participant,
+        cell: u64,
+        key: &Key,
+    ) -> Option<(Place<'a>, Probe)> {
+        let hash = key.hash();
+        let shard = Shard::of(cell, hash);
+        // SAFETY: as the caller promised.
+        let fast = unsafe { FastOperation::begin(segment, participant, shard.0) }?;
+        if cfg!(not(target_arch = "x86_64")) {
+            // Lock, then look: pairs with `quiesce`. On x86 taking the lock is that fence.
+            fence(Ordering::SeqCst);
+        }
+        if segment.word(cell).load(Ordering::Acquire) != 0 {
+            return None;
+        }
+        let storage = shard.store(segment).ok()??;
+        let probe = probe(segment, plainly(segment), storage, key, hash).ok()?;
+        let place = Place {
+            fast,
+            segment,
+            cell,
+            hash,
+            shard,
+            storage,
+        };
+        Some((place, probe))
     }
-    let storage = shard.store(segment).ok()??;
-    let Probe::There(_, entry) = probe(segment, plainly(segment), storage, key, hash).ok()? else {
-        return None;
-    };
-    let old = entry.value(segment);
-    if !entry::is_inline(old) && linked(segment, old).ok()?.is_some() {
-        return None;
+
+    #[inline(always)]
+    fn store(self, entry: Entry, value: &Fresh) -> bool {
+        let segment = self.segment;
+        let next = |fast: &mut FastOperation, _| match value {
+            Fresh::Word(word) => Some(*word),
+            Fresh::Bytes(kind, parts) => write_inline(segment, fast, entry, *kind, parts),
+            Fresh::Block(_) => None,
+        };
+        self.replace(entry, next).is_some()
     }
-    let word = next(&mut fast, entry, old)?;
-    fast.write(entry.0 + entry::VALUE, word);
-    fast.commit_under(shard.sequence(), cell + EVENT);
-    Some(word)
+
+    /// Lets `next` say which value word comes in the place of an entry's, or None.
+    #[inline(always)]
+    fn replace(
+        mut self,
+        entry: Entry,
+        next: impl FnOnce(&mut FastOperation, u64) -> Option<u64>,
+    ) -> Option<u64> {
+        let old = self.plain_value(entry)?;
+        let word = next(&mut self.fast, old)?;
+        self.fast.write(entry.0 + entry::VALUE, word);
+        self.fast
+            .commit_under(self.shard.sequence(), self.cell + EVENT);
+        Some(word)
+    }
+
+    /// The value word of an entry, if it names no block.
+    #[inline(always)]
+    fn plain_value(&self, entry: Entry) -> Option<u64> {
+        let word = entry.value(self.segment);
+        let is_plain = entry::is_inline(word) || linked(self.segment, word).ok()?.is_none();
+        is_plain.then_some(word)
+    }
+
+    /// Links a new entry: false, or a `Stop`, where the general path is due.
+    #[inline(never)] // so that replacing a value stays short
+    fn insert(self, participant: &Participant, slot: u64, item: &Item) -> Attempt<bool> {
+        let (shard, storage, hash) = (self.shard, self.storage, self.hash);
+        if matches!(item.value, Fresh::Block(_)) || item.value.short() > SHORT_MOST {
+            return Ok(false); // the value has a block of its own
+        }
+        let Some(room) = Room::small(item)? else {
+            return Ok(false);
+        };
+        let Some(mut operation) = self.fast.with_blocks(participant) else {
+            return Ok(false);
+        };
+        let new = room.fill(&operation, item, item.original)?;
+        if !insert(&mut operation, shard, storage, slot, hash, new)? {
+            return Ok(false); // the index grows first
+        }
+        room.take(&mut operation)?;
+        operation.sequence(shard.sequence());
+        operation.queue_quiet_wake(self.cell + EVENT);
+        operation.commit();
+        crate::memory::crash_point!("table.stored");
+        Ok(true)
+    }
+
+    /// Unlinks an entry and frees it: false, or a `Stop`, where the general path is due.
+    #[inline(never)]
+    fn remove(self, participant: &Participant, slot: u64, entry: Entry) -> Attempt<bool> {
+        let (shard, storage) = (self.shard, self.storage);
+        let count = self.fast.read(shard.0 + COUNT);
+        if self.plain_value(entry).is_none() || is_sparse(storage, count.saturating_sub(1)) {
+            return Ok(false);
+        }
+        let Some(mut operation) = self.fast.with_blocks(participant) else {
+            return Ok(false);
+        };
+        unlink(&mut operation, shard, storage, slot, entry)?;
+        heap::discard(&mut operation, entry.0)?;
+        if operation.has_freed() > 0 {
+            return Ok(false); // perhaps so much that some goes back to the system
+        }
+        operation.sequence(shard.sequence());
+        operation.queue_quiet_wake(self.cell + EVENT);
+        operation.commit();
+        Ok(true)
+    }
 }
 
 /// Writes a value's bytes over those in an entry, as entries of the record; the value word that says

@@ -26,7 +26,7 @@ fn slots_for(entries: u64, more: u64) -> u64 {
 
 /// Whether so few entries are left in so large an index that a smaller one is due: one that in turn
 /// is far from full and from sparse, so that many changes pay for each that is built.
-fn is_sparse(storage: Storage, count: u64) -> bool {
+pub(super) fn is_sparse(storage: Storage, count: u64) -> bool {
     storage.slots > FEWEST && count <= storage.slots / 4
 }
 

@@ -2,7 +2,7 @@
 //! Each tries the one fast path and leaves everything else to the methods.
 
 use super::merge;
-use super::quick::{add, find, is_known, replace};
+use super::quick::{add, find, is_known, remove, store};
 use super::state::{Dict, Table};
 use crate::abi::{
     Fast, Pointer, base_call, bound, general, guarded, held, install_items, install_methods,
@@ -112,7 +112,11 @@ unsafe extern "C" fn assign_subscript(slf: Pointer, key: Pointer, value: Pointer
     guarded(|| {
         // SAFETY: as in `subscript`.
         let base: &Object = unsafe { native(slf) };
-        if !value.is_null() && replace(base, key, value) {
+        let done = match value.is_null() {
+            true => remove(base, key),
+            false => store(base, key, value),
+        };
+        if done {
             return 0;
         }
         let done = general(|py| {

@@ -4,16 +4,22 @@ use crate::abi::{Pointer, bound, held, index};
 use crate::codec::identity::{text_key, with_key};
 use crate::codec::{self, Flat};
 use crate::object::Object;
-use courtyard_core::table::{self, Key, Seen};
+use courtyard_core::table::{self, Item, Key, Seen};
 use courtyard_core::value::Fresh;
 use pyo3::prelude::*;
 
 /// Runs `work` on a key; None: what the key raises, the general way raises again.
 #[inline(always)]
 fn with_plain_key<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key) -> Option<T>) -> Option<T> {
+    with_known_form(key, |key, _| work(key))
+}
+
+/// The same; `work` learns whether the key's bytes give back this very object.
+#[inline(always)]
+fn with_known_form<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key, bool) -> Option<T>) -> Option<T> {
     match text_key(key) {
-        Some(text) => work(&text),
-        None => with_key(key, |identity| Ok(work(&identity.key))).ok()?,
+        Some(text) => work(&text, true),
+        None => with_key(key, |identity| Ok(work(&identity.key, identity.is_exact))).ok()?,
     }
 }
 
@@ -51,9 +57,9 @@ pub fn is_known(base: &Object, key: Pointer) -> Option<bool> {
     })
 }
 
-/// Stores a value that takes no encoding in place of another, if nothing stands in the way.
+/// Stores a value that takes no encoding, by the fast path: under a new key if its bytes say all of it.
 #[inline(always)]
-pub fn replace(base: &Object, key: Pointer, value: Pointer) -> bool {
+pub fn store(base: &Object, key: Pointer, value: Pointer) -> bool {
     let (Some(participant), py) = (base.handle.held(), held()) else {
         return false;
     };
@@ -62,17 +68,43 @@ pub fn replace(base: &Object, key: Pointer, value: Pointer) -> bool {
         return false;
     };
     let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-    let store = |value: &Fresh| {
-        let stored = with_plain_key(&key, |key| {
+    let stored = with_known_form(&key, |&key, is_exact| {
+        let parts;
+        let value = match flat {
+            Flat::Word(word) => Fresh::Word(word),
+            Flat::Content(kind, bytes) => {
+                parts = [bytes];
+                Fresh::Bytes(kind, &parts)
+            }
+        };
+        let original = None;
+        let item = Item {
+            key,
+            original,
+            value,
+        };
+        Some(match is_exact {
             // SAFETY: the GIL is held from before this call until after it.
-            Some(unsafe { table::store_fast(segment, participant, cell, key, value) })
-        });
-        stored.unwrap_or(false)
+            true => unsafe { table::store_fast(segment, participant, cell, &item) },
+            // SAFETY: as above.
+            false => unsafe { table::replace_fast(segment, participant, cell, &key, &item.value) },
+        })
+    });
+    stored.unwrap_or(false)
+}
+
+/// Takes a key out by the fast path, if there is one.
+#[inline(always)]
+pub fn remove(base: &Object, key: Pointer) -> bool {
+    let Some(participant) = base.handle.held() else {
+        return false;
     };
-    match flat {
-        Flat::Word(word) => store(&Fresh::Word(word)),
-        Flat::Content(kind, bytes) => store(&Fresh::Bytes(kind, &[bytes])),
-    }
+    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let removed = with_plain_key(&bound(held(), key), |key| {
+        // SAFETY: the GIL is held from before this call until after it.
+        Some(unsafe { table::remove_fast(segment, participant, cell, key) })
+    });
+    removed.unwrap_or(false)
 }
 
 /// Adds an int to one that is a word, if nothing stands in the way; the sum.

@@ -76,16 +76,21 @@ impl Opened<'_> {
         let (space, participant, table) = (self.space, self.open.participant, self.table);
         let key = identity.key;
         let encoded = codec::encode(value, Links::Keep)?;
-        let alone = |value: &Fresh| {
+        let fast = |value: Fresh| {
+            let item = Item {
+                key,
+                original,
+                value,
+            };
             // SAFETY: the GIL is held from before this call until after it.
-            unsafe { table::store_fast(&space.segment, participant, table.cell, &key, value) }
+            unsafe { table::store_fast(&space.segment, participant, table.cell, &item) }
         };
         let done = match &encoded {
             _ if when != When::Always => false,
-            Encoded::Word(word) => alone(&Fresh::Word(*word)),
+            Encoded::Word(word) => fast(Fresh::Word(*word)),
             Encoded::Block(block) if !block.links.is_empty() => false,
             Encoded::Block(block) => block.with_parts(|parts, length| {
-                length <= SHORT_MOST && alone(&Fresh::Bytes(block.kind, parts))
+                length <= SHORT_MOST && fast(Fresh::Bytes(block.kind, parts))
             }),
         };
         if done {

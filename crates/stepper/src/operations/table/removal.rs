@@ -1,11 +1,12 @@
 //! Keys taken out, one or all.
 
+use super::value::ready_blocks;
 use super::{
     LARGE, ROOM, SHORT, SMALL, Scene, WORD, change, contents, create, key, pairs, remove, slots,
     spread, store, without,
 };
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, caller, fill, told_apart, warm, with_wake, writer};
+use crate::stage::{announce, caller, fill, me, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
 use courtyard_core::space::Space;
 use courtyard_core::table;
@@ -77,6 +78,21 @@ pub fn add(entries: &mut Vec<Entry>) {
                 without(&before, at),
                 |_, _| (),
                 move |space, made, ()| remove(space, made, &name),
+            ));
+        }
+        if length <= SHORT {
+            let before = pairs(3, length);
+            let (pair, name) = (before[1].clone(), before[1].0.clone());
+            entries.push(change(
+                format!("remove {what} from a table by the fast path"),
+                before.clone(),
+                without(&before, 1),
+                move |space, _| ready_blocks(space, &pair),
+                move |space, made, ()| {
+                    let (segment, me, cell) = (&space.segment, me(space), made.base);
+                    // SAFETY: the processes here have one thread.
+                    assert!(unsafe { table::remove_fast(segment, me, cell, &key(&name)) });
+                },
             ));
         }
         let before = pairs(3, length);

@@ -13,7 +13,7 @@ use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, When};
+use courtyard_core::table::{self, SHARDS, When};
 use courtyard_core::value::{Found, Fresh};
 
 /// A value is stored that was made ready before.
@@ -56,10 +56,64 @@ fn fast(first: usize, old: usize, new: usize) -> Entry {
         move |space, made, value| {
             let (segment, me, cell) = (&space.segment, me(space), made.base);
             // SAFETY: the processes here have one thread.
-            let done = unsafe { table::store_fast(segment, me, cell, &key(&name), &value) };
+            let done = unsafe { table::replace_fast(segment, me, cell, &key(&name), &value) };
             assert!(done);
         },
     )
+}
+
+/// A value under a new key by the fast path, of an int's length or a text's; `gap`: in a place in the index
+/// that another key left.
+fn inserted_fast(name: &'static str, content: usize, gap: bool) -> Entry {
+    let all = pairs(5, SHORT);
+    let before = all[..4].to_vec();
+    let pair = match name.len() {
+        0 => (all[4].0.clone(), (content, 2)),
+        _ => (long_key(name), (content, 2)),
+    };
+    let (after, first) = (with(&before, pair.clone()), before.clone());
+    changed(
+        format!("store {content} bytes under a new key {name:?} by the fast path, gap: {gap}"),
+        before,
+        after,
+        move |space| {
+            let made = create(space);
+            if gap {
+                store(space, made, &(all[4].0.clone(), (SHORT, 1)));
+            }
+            first.iter().for_each(|pair| store(space, made, pair));
+            if gap {
+                remove(space, made, &all[4].0);
+            }
+            made
+        },
+        {
+            let pair = pair.clone();
+            move |space, _| {
+                ready_blocks(space, &pair);
+                value(space, pair.1)
+            }
+        },
+        move |space, made, value| {
+            let item = item(&pair.0, value);
+            // SAFETY: the processes here have one thread.
+            assert!(unsafe { table::store_fast(&space.segment, me(space), made.base, &item) });
+        },
+    )
+}
+
+/// A key of the first shard that begins so.
+fn long_key(start: &str) -> Vec<u8> {
+    let names = (0..).map(|number: u32| format!("{start}{number}").into_bytes());
+    let mut first = names.filter(|name| key(name).hash().is_multiple_of(SHARDS));
+    first.next().expect("a key")
+}
+
+/// Has blocks for such an entry, and room for some, in the magazine.
+pub(super) fn ready_blocks(space: &Space, pair: &Pair) {
+    let other = create(space);
+    store(space, other, pair);
+    courtyard_core::directory::leave(caller(space), other.row).expect("to leave");
 }
 
 /// A word made of another, by the GIL's holder.
@@ -195,6 +249,11 @@ pub fn add(entries: &mut Vec<Entry>) {
         entries.push(fast(first, old, new));
     }
     entries.push(changed_fast());
+    for (name, gap) in [("", false), ("", true), ("a text ", false)] {
+        for content in [WORD, SHORT] {
+            entries.push(inserted_fast(name, content, gap));
+        }
+    }
     entries.push(pinned_by_another());
     let before = pairs(2, SHORT);
     let pair = (before[0].0.clone(), (SMALL, 2));
