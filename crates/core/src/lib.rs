@@ -70,11 +70,11 @@ pub use change::{lock, recover, wait, waiting};
 pub use kind::{barrier, condition, flag, list, mutex, queue, semaphore, table};
 pub use memory::{layout, offset, segment};
 pub use object::{cell, directory, holding, link};
-pub use process::{keep, participant, roster};
+pub use process::{keep, membership_cache, participant};
 pub use recovery::{HOOKS, fork, leave};
 #[cfg(not(loom))]
 pub use report::{census, check, inspect};
-pub use space::{lookout, unfinished};
+pub use space::{lookout, pending_block};
 
 /// What the tests of the engine reach beyond that. Nothing here is promised.
 #[doc(hidden)]
@@ -86,5 +86,5 @@ pub mod inside {
     pub use crate::object::rows;
     pub use crate::process::{backlog, enrolled, loan, pending};
     pub use crate::recovery::drain;
-    pub use crate::space::{doom, hole, pin, reading};
+    pub use crate::space::{deferred_free, hole, pin, reading};
 }

@@ -1,12 +1,12 @@
-//! Bugs that tests plant in the protocols, to see that the harnesses catch them.
+//! Bugs that tests seed in the protocols, to see that the harnesses catch them.
 //!
 //! Which harness catches which, and how, is the table of `crates/stepper/tests/seed.rs`; it has a
 //! row for each, or does not compile. Without the feature `seeded-bugs` (or loom) nothing of this
-//! is left: `planted` is the constant `false`.
+//! is left: `seeded` is the constant `false`.
 
 macro_rules! bugs {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// What is planted, after the module where it is.
+        /// What is seeded, after the module where it is.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Bug { $($(#[$doc])* $name,)* }
 
@@ -60,7 +60,7 @@ bugs! {
     StampedLater,
     /// table: what is added to a key that came meanwhile is stored in its place.
     SumReplaced,
-    /// table: a doomed index does not say how many entries it still names.
+    /// table: an index that is being freed does not say how many entries it still names.
     LeftNotCounted,
     /// list: an element counts before its word is written.
     CountedFirst,
@@ -128,11 +128,11 @@ bugs! {
     DrainInTwo,
     /// directory: a ticket is closed by one record, its reference taken away by the next.
     TicketInTwo,
-    /// directory: a name is given by one record, its block passed on by the next.
+    /// directory: a name is given by one record, its block transferred by the next.
     NameInTwo,
     /// directory: a bucket of names is added by one record, its names moved by the next.
     BucketInTwo,
-    /// cell: the new block is linked by one record, its unfinished row exchanged by the next.
+    /// cell: the new block is linked by one record, its pending row exchanged by the next.
     ExchangeInTwo,
     /// cell: thread and count are cleared after the unlock.
     OwnerAfterUnlock,
@@ -200,22 +200,22 @@ mod planting {
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    /// While it lives the bug is planted: in this thread, and in children forked from it.
-    pub struct Planted(PhantomData<*const ()>);
+    /// While it lives the bug is seeded: in this thread, and in children forked from it.
+    pub struct Seeded(PhantomData<*const ()>);
 
-    impl Drop for Planted {
+    impl Drop for Seeded {
         fn drop(&mut self) {
             PLANTED.set(None);
         }
     }
 
-    pub fn plant(bug: Bug) -> Option<Planted> {
+    pub fn seed(bug: Bug) -> Option<Seeded> {
         PLANTED.set(Some(bug));
-        Some(Planted(PhantomData))
+        Some(Seeded(PhantomData))
     }
 
     #[inline]
-    pub fn planted(bug: Bug) -> bool {
+    pub fn seeded(bug: Bug) -> bool {
         PLANTED.get() == Some(bug)
     }
 }
@@ -224,17 +224,17 @@ mod planting {
 mod planting {
     use super::Bug;
 
-    pub enum Planted {}
+    pub enum Seeded {}
 
-    /// None: this build can plant nothing.
-    pub fn plant(_: Bug) -> Option<Planted> {
+    /// None: this build can seed nothing.
+    pub fn seed(_: Bug) -> Option<Seeded> {
         None
     }
 
     #[inline(always)]
-    pub const fn planted(_: Bug) -> bool {
+    pub const fn seeded(_: Bug) -> bool {
         false
     }
 }
 
-pub use planting::{Planted, plant, planted};
+pub use planting::{Seeded, seed, seeded};

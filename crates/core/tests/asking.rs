@@ -16,7 +16,7 @@ use std::time::Duration;
 const SHORT: Duration = Duration::from_millis(1);
 
 /// Makes slots those of dead participants, who count as a crowd as long as nobody asks after them.
-fn bury(space: &Space, slots: std::ops::Range<u64>) {
+fn free_head(space: &Space, slots: std::ops::Range<u64>) {
     for slot in slots {
         State::write(&space.segment, slot, LIVE, 1);
     }
@@ -24,7 +24,7 @@ fn bury(space: &Space, slots: std::ops::Range<u64>) {
 
 /// A lock that this process holds, in a crowd.
 fn held(space: &Space) -> u64 {
-    bury(space, 100..900);
+    free_head(space, 100..900);
     let lock = make(space, SCALAR, 0).base;
     lock::try_acquire(&space.segment, lock, me(space).me, 0).unwrap();
     lock
@@ -105,7 +105,7 @@ fn another_asks_when_the_one_who_did_is_dead() {
 #[test]
 #[should_panic(expected = "nobody asks")]
 fn catches_a_turn_to_ask_that_is_never_over() {
-    let _planted = seed::plant(seed::Bug::AskedForGood);
+    let _seeded = seed::seed(seed::Bug::AskedForGood);
     the_one_who_asks_dies();
 }
 

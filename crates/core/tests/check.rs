@@ -4,7 +4,7 @@ mod stage;
 
 use courtyard_core::error::Result;
 use courtyard_core::holding::Row;
-use courtyard_core::inside::doom;
+use courtyard_core::inside::deferred_free;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::kind;
 use courtyard_core::queue::{self, Got, INLINE, Order, Put, Queue};
@@ -68,7 +68,7 @@ fn an_item_is_taken_and_freed_meanwhile() {
     put();
     let (mut taken, mut is_over, segment) = (None, false, &other.segment);
     OTHER.set(Some(Box::new(move |block| {
-        match doom::kind_of(segment, block) {
+        match deferred_free::kind_of(segment, block) {
             cell::KIND if taken.is_none() && !is_over => taken = Some(get()),
             kind::WORDS if taken.is_some() => {
                 taken = None;

@@ -12,9 +12,9 @@ use courtyard_core::inside::pin::Pin;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
 use courtyard_core::participant::{FREE, Participant, State};
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, fork, lock, wait};
 use stage::{
     End, Folder, Made, add, add_fast, alone, attach, caller, census, crashes, get, leave, make, me,
@@ -435,7 +435,7 @@ fn victim(space: &Space, made: [Made; 2]) {
         put(&space, stored, &[1; 300]);
         put(&space, stored, &[1; 50_000]);
         for length in [10, 70_000] {
-            std::mem::forget(Unfinished::allocate(caller(&space), length, 9));
+            std::mem::forget(PendingBlock::allocate(caller(&space), length, 9));
         }
         let block = get(&space, stored);
         std::mem::forget(Pin::new(&space, me, block, || true));
@@ -508,8 +508,8 @@ fn registering_and_leaving_an_heir() {
             as_newcomer(space, |space| {
                 make(space, SCALAR, 0);
                 make(space, BYTES, 50_000);
-                let heir = fork::before(space).unwrap().unwrap();
-                fork::after_in_parent(heir);
+                let reservation = fork::before(space).unwrap().unwrap();
+                fork::after_in_parent(reservation);
             });
         },
         |_| {},

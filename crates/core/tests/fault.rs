@@ -288,18 +288,18 @@ fn without_anchors() {
     fault::arm("anchor", 0, libc::ENOSYS, true);
     let space = folder.space();
     let made = make(&space, SCALAR, 0);
-    let heir = courtyard_core::fork::before(&space).unwrap().unwrap();
+    let reservation = courtyard_core::fork::before(&space).unwrap().unwrap();
     // SAFETY: the child works in the space and ends; no other test runs meanwhile.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid == 0 {
         stage::live();
-        courtyard_core::fork::after_in_child(&space, heir).unwrap();
+        courtyard_core::fork::after_in_child(&space, reservation).unwrap();
         add(&space, made, 1);
         // The parent is as dead as its own descriptor says; ours of its lock is closed.
         stage::leave_now(i32::from(add(&space, made, 1) != 2));
     }
-    courtyard_core::fork::after_in_parent(heir);
+    courtyard_core::fork::after_in_parent(reservation);
     assert_eq!(stage::Child(pid).wait(), stage::End::Done);
     assert_eq!(held(&space), (1, 0, 1), "the child's place was given back");
     let second = stage::attach(&space);
@@ -549,8 +549,9 @@ fn forking_and_sweeping() {
         FORKING,
         || {},
         |()| {
-            let heir = courtyard_core::fork::before(&space)?;
-            heir.into_iter()
+            let reservation = courtyard_core::fork::before(&space)?;
+            reservation
+                .into_iter()
                 .for_each(courtyard_core::fork::after_in_parent);
             space.sweep(&unlimited)
         },

@@ -41,16 +41,16 @@ fn drop_it(space: &Space, made: Made) {
 /// Forks as Python does, and says how long that took.
 fn fork_timed(space: &Space, body: impl FnOnce()) -> (Child, Duration) {
     let start = Instant::now();
-    let heir = fork::before(space).unwrap().unwrap();
+    let reservation = fork::before(space).unwrap().unwrap();
     // SAFETY: the child runs `body` and ends; the tests that fork run one at a time.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid != 0 {
-        fork::after_in_parent(heir);
+        fork::after_in_parent(reservation);
         return (Child(pid), start.elapsed());
     }
     live();
-    fork::after_in_child(space, heir).unwrap();
+    fork::after_in_child(space, reservation).unwrap();
     assert!(start.elapsed() < Duration::from_secs(2), "the child waited");
     body();
     leave_now(0)
@@ -137,8 +137,8 @@ fn a_fork_costs_no_more_with_a_thousand_others() {
         .collect();
     let least = (0..30).map(|_| {
         let start = Instant::now();
-        let heir = fork::before(&space).unwrap().unwrap();
-        fork::after_in_parent(heir);
+        let reservation = fork::before(&space).unwrap().unwrap();
+        fork::after_in_parent(reservation);
         start.elapsed()
     });
     let least = least.min().unwrap();

@@ -5,8 +5,8 @@ mod stage;
 use courtyard_core::error::Error;
 use courtyard_core::heap;
 use courtyard_core::layout::{CLASSES, UNIT, block, superblock};
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::sync::Ordering;
-use courtyard_core::unfinished::Unfinished;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use stage::{Folder, alone, caller, census};
@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A block of the model: where its payload is, how many words, and what they all are.
 struct Held<'a> {
-    unfinished: Unfinished<'a>,
+    pending: PendingBlock<'a>,
     at: u64,
     words: u64,
     mark: u64,
@@ -59,15 +59,15 @@ proptest! {
         for (turn, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Allocate(length) if held.len() < 60 => {
-                    let unfinished = Unfinished::allocate(caller(&space), length, 16);
-                    let unfinished = unfinished.unwrap();
-                    let (at, words) = (unfinished.payload(), length / 8);
-                    prop_assert_eq!(heap::block_of(&space.segment, at).unwrap(), unfinished.block());
+                    let pending = PendingBlock::allocate(caller(&space), length, 16);
+                    let pending = pending.unwrap();
+                    let (at, words) = (pending.payload(), length / 8);
+                    prop_assert_eq!(heap::block_of(&space.segment, at).unwrap(), pending.block());
                     let mark = turn as u64 + 1;
                     for word in 0..words {
                         space.segment.word(at + word * 8).store(mark, Ordering::Relaxed);
                     }
-                    held.push(Held { unfinished, at, words, mark });
+                    held.push(Held { pending, at, words, mark });
                 }
                 Step::Free(which) if !held.is_empty() => {
                     let gone = held.swap_remove(which % held.len());
@@ -75,7 +75,7 @@ proptest! {
                         let now = space.segment.word(gone.at + word * 8).load(Ordering::Relaxed);
                         prop_assert_eq!(now, gone.mark);
                     }
-                    drop(gone.unfinished);
+                    drop(gone.pending);
                 }
                 Step::Sweep => {
                     let now = census(&space);
@@ -107,7 +107,7 @@ fn what_is_freed_twice_is_corrupt() {
     let folder = Folder::new();
     let space = folder.space();
     for length in [100, 50_000] {
-        let made = Unfinished::allocate(caller(&space), length, 16).unwrap();
+        let made = PendingBlock::allocate(caller(&space), length, 16).unwrap();
         let (word, block) = (made.word(), made.block());
         drop(made);
         let release = |block: u64| {

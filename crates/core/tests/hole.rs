@@ -347,7 +347,7 @@ fn who_gives_back_dies() {
 #[should_panic(expected = "pages are missing")]
 fn catches_pages_given_back_before_the_marks() {
     let _alone = alone();
-    let _planted = seed::plant(seed::Bug::PunchedFirst);
+    let _seeded = seed::seed(seed::Bug::PunchedFirst);
     dies_over_giving_back();
 }
 
@@ -356,7 +356,7 @@ fn catches_pages_given_back_before_the_marks() {
 #[should_panic(expected = "pages are missing")]
 fn catches_marks_cleared_before_the_pages_are_there() {
     let _alone = alone();
-    let _planted = seed::plant(seed::Bug::UnmarkedFirst);
+    let _seeded = seed::seed(seed::Bug::UnmarkedFirst);
     dies_over_giving_back();
 }
 
@@ -365,6 +365,6 @@ fn catches_marks_cleared_before_the_pages_are_there() {
 #[should_panic(expected = "pages are there that were given back")]
 fn catches_a_step_that_is_not_written_down() {
     let _alone = alone();
-    let _planted = seed::plant(seed::Bug::GivingForgotten);
+    let _seeded = seed::seed(seed::Bug::GivingForgotten);
     dies_over_giving_back();
 }

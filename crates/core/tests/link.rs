@@ -5,11 +5,11 @@ mod stage;
 use courtyard_core::cell::{self, SCALAR, STORED, Stored, Writer};
 use courtyard_core::error::Error;
 use courtyard_core::layout::{block, kind, superblock};
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Fresh, Taken};
 use courtyard_core::{directory, link};
 use stage::{Folder, Made, alone, caller, census, crashes, leave, make, writer};
@@ -17,7 +17,7 @@ use stage::{Folder, Made, alone, caller, census, crashes, leave, make, writer};
 const BYTES: &[u8] = b"what the codec wrote";
 const LARGE: &[u8] = &[7; 50_000];
 
-fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> Unfinished<'a> {
+fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> PendingBlock<'a> {
     link::prepare(caller(space), objects, &[bytes]).expect("to prepare")
 }
 
@@ -279,26 +279,26 @@ fn who_dies_before_storing_keeps_nothing() {
 }
 
 #[test]
-fn doomed_blocks_in_a_circle_come_to_an_end() {
+fn deferred_blocks_in_a_circle_come_to_an_end() {
     let _alone = alone();
     let folder = Folder::new();
     for circle in 1..4 {
         let space = folder.space();
-        let own: Vec<Unfinished> = (0..circle).map(|_| linked(&space, &[], LARGE)).collect();
+        let own: Vec<PendingBlock> = (0..circle).map(|_| linked(&space, &[], LARGE)).collect();
         let word = |at: u64, value| space.segment.word(at).store(value, Ordering::Relaxed);
         for (at, block) in own.iter().enumerate() {
             let next = &own[(at + 1) % own.len()];
             word(block.block() + block::SERIAL, next.block());
         }
-        word(superblock::DOOMED, own[0].block());
+        word(superblock::DEFERRED_FREE, own[0].block());
         std::mem::forget(own);
         let swept = space.sweep(&unlimited);
         assert!(
             matches!(swept, Ok(()) | Err(Error::Corrupt(_))),
             "{swept:?}"
         );
-        let doomed = space.segment.word(superblock::DOOMED);
-        assert_eq!(doomed.load(Ordering::Relaxed), 0);
+        let deferred = space.segment.word(superblock::DEFERRED_FREE);
+        assert_eq!(deferred.load(Ordering::Relaxed), 0);
         space.discard();
     }
 }

@@ -6,7 +6,7 @@ use courtyard_core::cell::{self, Stored, Writer};
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::space::Space;
 use courtyard_core::value::{self, Found, Fresh, Taken};
 use proptest::prelude::*;

@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const NOON: Duration = Duration::from_secs(1000);
 
 /// Makes slots those of dead participants: nobody locks their bytes.
-fn bury(space: &Space, slots: std::ops::Range<u64>) {
+fn free_head(space: &Space, slots: std::ops::Range<u64>) {
     let here = me(space).me.slot;
     for slot in slots.filter(|&slot| slot != here) {
         State::write(&space.segment, slot, LIVE, 1);
@@ -37,7 +37,7 @@ fn one_looks_and_the_others_sleep_longer() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    bury(&space, 100..900);
+    free_head(&space, 100..900);
     let mut waiters: Vec<Lookout> = (0..50).map(|_| Lookout::new(PROBE)).collect();
     let found = waiters.iter_mut().map(|one| looks(one, &space, NOON));
     assert_eq!(found.filter(|&found| found).count(), 1);
@@ -45,7 +45,7 @@ fn one_looks_and_the_others_sleep_longer() {
     assert_eq!(waiters[0].limit(), PROBE);
     let mut now = NOON;
     for _ in 0..100 {
-        bury(&space, 100..900); // a crowd that lives, as far as the others see
+        free_head(&space, 100..900); // a crowd that lives, as far as the others see
         now += PROBE;
         looks(&mut waiters[0], &space, now);
         assert_eq!(waiters[0].limit(), PROBE);
@@ -79,7 +79,7 @@ fn who_waits_for_seldom_deaths_looks_seldom() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    bury(&space, 5..6);
+    free_head(&space, 5..6);
     let mut one = Lookout::new(SECOND);
     assert_eq!(one.limit(), PROBE);
     assert!(looks(&mut one, &space, NOON));
@@ -93,7 +93,7 @@ fn rounds_reach_all_the_dead() {
     let space = folder.space();
     let mut one = Lookout::new(PROBE);
     assert!(!looks(&mut one, &space, NOON)); // all that there are: nobody looked before
-    bury(&space, 10..1000);
+    free_head(&space, 10..1000);
     let mut before = 0;
     for turn in 1..40 {
         assert!(looks(&mut one, &space, NOON + PROBE * turn));
@@ -112,7 +112,7 @@ fn who_looks_again_after_long_looks_at_as_many_as_it_missed() {
     let space = folder.space();
     let mut one = Lookout::new(PROBE);
     looks(&mut one, &space, NOON);
-    bury(&space, 10..1000);
+    free_head(&space, 10..1000);
     assert!(looks(&mut one, &space, NOON + 4 * SECOND));
     assert_eq!(count(&space, DRAINING), 990);
 }
@@ -124,7 +124,7 @@ fn the_death_of_who_looks_delays_a_turn() {
     let space = folder.space();
     assert!(crashes("lookout.taken", 0, || {
         let space = attach(&space);
-        bury(&space, 10..40);
+        free_head(&space, 10..40);
         looks(&mut Lookout::new(PROBE), &space, NOON);
     }));
     assert_eq!((count(&space, DRAINING), count(&space, LIVE)), (0, 32));
@@ -143,7 +143,7 @@ fn nonsense_keeps_nobody_from_looking() {
     for (turn, slot) in [u64::MAX, 1 << 63, 0xFFFF, SLOTS, 0].into_iter().zip(10..) {
         let word = space.segment.word(superblock::TURN);
         word.store(turn, Ordering::Relaxed);
-        bury(&space, slot..slot + 1);
+        free_head(&space, slot..slot + 1);
         let mut one = Lookout::new(PROBE);
         assert!(looks(&mut one, &space, NOON), "{turn:x}");
         assert_eq!(State::read(&space.segment, slot).state, DRAINING);

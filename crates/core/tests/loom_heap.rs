@@ -23,7 +23,7 @@ const STARTS: u64 = 0b1001_1001;
 const FREE: u64 = 0b0001_0001;
 
 fn owner(slot: u64) -> u64 {
-    layout::slot_record(slot) + slot::UNFINISHED
+    layout::slot_record(slot) + slot::PENDING
 }
 
 fn space() -> Arc<Space> {
@@ -64,7 +64,7 @@ fn join(space: &Space, slot: u64) -> Participant {
 }
 
 fn allocate(space: &Space, participant: &Participant) {
-    let owner = participant.unfinished(0);
+    let owner = participant.pending_word(0);
     let allocated = Caller::new(&space, participant, &unlimited)
         .run(|operation| heap::allocate(operation, UNITS * UNIT - block::LARGE, owner));
     allocated.unwrap();
@@ -122,6 +122,6 @@ fn one_of_two_dies() {
 #[test]
 #[should_panic(expected = "a run with two owners")]
 fn catches_a_bitmap_without_its_lock() {
-    let _planted = seed::plant(seed::Bug::BitmapWithoutLock);
+    let _seeded = seed::seed(seed::Bug::BitmapWithoutLock);
     mortal::explore("seed", 2, || take(IMMORTAL));
 }

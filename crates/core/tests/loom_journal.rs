@@ -134,7 +134,7 @@ fn join(segment: &Segment, slot: u64) -> Participant {
 fn settled(segment: &Segment, bug: Bug) -> u64 {
     let [first, second] = read(segment);
     assert_eq!(first, second, "half a change");
-    if bug == Bug::None && !seed::planted(seed::Bug::SequenceLeftOut) {
+    if bug == Bug::None && !seed::seeded(seed::Bug::SequenceLeftOut) {
         let sequence = segment.word(SEQUENCE).load(Ordering::Relaxed);
         assert_eq!(sequence, 2 * first, "the sequence is out of step");
     }
@@ -262,7 +262,7 @@ fn a_block_changes_hands_of_one_who_dies() {
 #[test]
 #[should_panic(expected = "a block with another number of owners")]
 fn catches_records_that_are_not_counted() {
-    let _planted = seed::plant(seed::Bug::RecordsUncounted);
+    let _seeded = seed::seed(seed::Bug::RecordsUncounted);
     mortal::explore("seed", 4, || change_hands(IMMORTAL, Bug::None));
 }
 
@@ -322,7 +322,7 @@ fn catches_a_change_without_a_record() {
 #[test]
 #[should_panic(expected = "torn for a reader")]
 fn catches_a_record_without_a_sequence() {
-    let _planted = seed::plant(seed::Bug::SequenceLeftOut);
+    let _seeded = seed::seed(seed::Bug::SequenceLeftOut);
     mortal::explore("seed", 2, || write_and_read(true, IMMORTAL, Bug::None));
 }
 
@@ -335,14 +335,14 @@ fn catches_a_reader_without_a_fence() {
 #[test]
 #[should_panic(expected = "out of step")]
 fn catches_an_unlock_before_the_record_is_clear() {
-    let _planted = seed::plant(seed::Bug::UnlockBeforeClear);
+    let _seeded = seed::seed(seed::Bug::UnlockBeforeClear);
     with_death("seed", false, 2, Bug::None);
 }
 
 #[test]
 #[should_panic(expected = "out of step")]
 fn catches_locks_freed_before_the_replay() {
-    let _planted = seed::plant(seed::Bug::GenerationBeforeReplay);
+    let _seeded = seed::seed(seed::Bug::GenerationBeforeReplay);
     mortal::every_death(|stores| {
         mortal::explore("seed", 2, move || reap_twice(stores, IMMORTAL));
     });

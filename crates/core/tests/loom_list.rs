@@ -50,7 +50,7 @@ fn space(count: u64) -> Arc<Space> {
             let magazine = operation::magazine(layout::thread_record(slot, index), 0);
             [magazine, magazine + WORD]
         });
-        let row = layout::slot_record(slot) + slot::UNFINISHED;
+        let row = layout::slot_record(slot) + slot::PENDING;
         Segment::slot(slot, 8).chain(magazines).chain([row])
     });
     let words = own
@@ -268,7 +268,7 @@ fn a_ring_grows_beside_a_writer() {
 #[test]
 #[should_panic(expected = "a value is lost")]
 fn catches_elements_copied_without_the_lock() {
-    let _planted = seed::plant(seed::Bug::CopiedBeforeLock);
+    let _seeded = seed::seed(seed::Bug::CopiedBeforeLock);
     mortal::explore("elements copied without the lock", 2, grow);
 }
 
@@ -280,14 +280,14 @@ fn a_list_is_bounded_beside_a_writer() {
 #[test]
 #[should_panic(expected = "more than there may be")]
 fn catches_a_bound_read_before_the_lock() {
-    let _planted = seed::plant(seed::Bug::MostBeforeLock);
+    let _seeded = seed::seed(seed::Bug::MostBeforeLock);
     mortal::explore("a bound read before the lock", 2, bound);
 }
 
 #[test]
 #[should_panic(expected = "a value that nobody stored")]
 fn catches_a_record_without_a_sequence() {
-    let _planted = seed::plant(seed::Bug::SequenceLeftOut);
+    let _seeded = seed::seed(seed::Bug::SequenceLeftOut);
     mortal::explore("a record without a sequence", 3, || {
         meet(Change::Turn, IMMORTAL);
     });

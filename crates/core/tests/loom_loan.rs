@@ -105,13 +105,13 @@ fn what_a_child_needs_stays() {
 #[test]
 #[should_panic(expected = "held back for nobody")]
 fn catches_what_is_held_for_nobody() {
-    let _planted = seed::plant(seed::Bug::HeldForNobody);
+    let _seeded = seed::seed(seed::Bug::HeldForNobody);
     mortal::explore("seed", 3, nothing_stays);
 }
 
 #[test]
 #[should_panic(expected = "has yet to copy it")]
 fn catches_a_loan_repaid_unasked() {
-    let _planted = seed::plant(seed::Bug::RepaidUnasked);
+    let _seeded = seed::seed(seed::Bug::RepaidUnasked);
     mortal::explore("seed", 3, nothing_goes_early);
 }

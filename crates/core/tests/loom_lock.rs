@@ -219,14 +219,14 @@ fn one_of_two_newcomers_dies() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_flag_set_between_look_and_store() {
-    let _planted = seed::plant(seed::Bug::ReleaseInTwo);
+    let _seeded = seed::seed(seed::Bug::ReleaseInTwo);
     mortal::explore("seed", 3, || contend(2, IMMORTAL, Bug::None));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_lock_kept_for_who_is_not_woken() {
-    let _planted = seed::plant(seed::Bug::KeptWithoutWake);
+    let _seeded = seed::seed(seed::Bug::KeptWithoutWake);
     mortal::explore("seed", 3, || contend(2, IMMORTAL, Bug::None));
 }
 
@@ -282,14 +282,14 @@ fn each_of_two_who_starve_is_overtaken_twice_at_most() {
 #[test]
 #[should_panic(expected = "overtake")]
 fn catches_a_kept_lock_that_anybody_takes() {
-    let _planted = seed::plant(seed::Bug::KeptForAnybody);
+    let _seeded = seed::seed(seed::Bug::KeptForAnybody);
     mortal::explore("seed", 3, || assert!(overtake(1, 4) <= 2));
 }
 
 #[test]
 #[should_panic(expected = "a member that is not counted")]
 fn catches_a_batch_that_is_forgotten() {
-    let _planted = seed::plant(seed::Bug::BatchForgotten);
+    let _seeded = seed::seed(seed::Bug::BatchForgotten);
     mortal::explore("seed", 2, || assert!(overtake(2, 6) <= 4));
 }
 
@@ -400,7 +400,7 @@ fn a_batch_is_not_joined_while_it_is_served() {
 #[test]
 #[should_panic(expected = "it joined the batch that waits")]
 fn catches_a_batch_that_is_joined_while_it_is_served() {
-    let _planted = seed::plant(seed::Bug::TurnedLate);
+    let _seeded = seed::seed(seed::Bug::TurnedLate);
     mortal::explore("seed", 2, join_while_served);
 }
 
@@ -461,14 +461,14 @@ fn one_dies_when_it_gives_up() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_waiter_that_gives_up_and_wakes_nobody() {
-    let _planted = seed::plant(seed::Bug::LeftAsleep);
+    let _seeded = seed::seed(seed::Bug::LeftAsleep);
     mortal::explore("seed", 3, || give_up(PROBE, IMMORTAL));
 }
 
 #[test]
 #[should_panic(expected = "a member that is not counted")]
 fn catches_a_member_that_is_not_counted() {
-    let _planted = seed::plant(seed::Bug::JoinedAnyway);
+    let _seeded = seed::seed(seed::Bug::JoinedAnyway);
     mortal::explore("seed", 2, || drop(overtake_in_batches(2, 1)));
 }
 

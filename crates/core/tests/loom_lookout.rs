@@ -26,7 +26,7 @@ fn wait(stores: u64) {
     let segment = Arc::new(Segment::new(words));
     let entered = segment.live(7, IMMORTAL, || Participant::claim(&segment, SLOT, false));
     std::mem::forget(entered.unwrap().unwrap().expect("a free slot"));
-    segment.bury(7);
+    segment.free_head(7);
     let mortal = {
         let segment = segment.clone();
         thread::spawn(move || {
@@ -57,7 +57,7 @@ fn the_one_who_looks_dies() {
 #[test]
 #[should_panic(expected = "nobody looked after the dead")]
 fn catches_a_turn_that_is_never_over() {
-    let _planted = seed::plant(seed::Bug::TurnKept);
+    let _seeded = seed::seed(seed::Bug::TurnKept);
     mortal::every_death(|stores| {
         mortal::explore("seed", 3, move || wait(stores));
     });

@@ -80,7 +80,7 @@ fn crowd(reaper_stores: u64, stores: u64, bug: Bug) {
     let segment = segment();
     let first = segment.live(7, IMMORTAL, || enter(&segment, Bug::None));
     let (dead, _) = first.unwrap().unwrap();
-    segment.bury(7);
+    segment.free_head(7);
     let reaper = segment.clone();
     let reaper = thread::spawn(move || {
         reaper.live(8, reaper_stores, || recover::reap(&reaper, dead).unwrap());
@@ -147,7 +147,7 @@ fn the_reaper_dies() {
 }
 
 fn catch(bug: seed::Bug) {
-    let _planted = seed::plant(bug);
+    let _seeded = seed::seed(bug);
     mortal::every_death(|stores| {
         mortal::explore("seed", 2, move || crowd(IMMORTAL, stores, Bug::None));
     });

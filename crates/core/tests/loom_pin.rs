@@ -136,14 +136,14 @@ fn sweep(space: &Space, participant: &Participant) {
 }
 
 /// What the recovery of a dead one does about its slot, as far as pins are concerned.
-fn recover(space: &Space, slot: u64, heir: &Participant) {
+fn recover(space: &Space, slot: u64, reservation: &Participant) {
     let segment = &space.segment;
     recover::reap_all(segment).unwrap();
     assert_eq!(State::read(segment, slot).state, DRAINING);
     let pin = layout::slot_record(slot) + slot::PINS;
     segment.word(pin).store(0, Ordering::Relaxed);
     fence(Ordering::SeqCst);
-    sweep(space, heir);
+    sweep(space, reservation);
 }
 
 /// A reader and a writer, of whom one may die; the other recovers it.
@@ -211,7 +211,7 @@ fn a_reader_forks() {
 #[test]
 #[should_panic(expected = "pin")]
 fn catches_a_move_that_is_not_counted() {
-    let _planted = seed::plant(seed::Bug::MoveUncounted);
+    let _seeded = seed::seed(seed::Bug::MoveUncounted);
     mortal::explore("seed", 3, reader_forks);
 }
 
@@ -246,13 +246,13 @@ fn catches_a_pin_without_a_second_look() {
 #[test]
 #[should_panic(expected = "pin")]
 fn catches_a_pin_without_a_fence() {
-    let _planted = seed::plant(seed::Bug::PinWithoutFence);
+    let _seeded = seed::seed(seed::Bug::PinWithoutFence);
     mortal::explore("seed", 3, || meet(IMMORTAL, IMMORTAL, Bug::None));
 }
 
 #[test]
 #[should_panic(expected = "not freed in the end")]
 fn catches_an_unpin_that_does_not_look() {
-    let _planted = seed::plant(seed::Bug::UnpinWithoutLook);
+    let _seeded = seed::seed(seed::Bug::UnpinWithoutLook);
     mortal::explore("seed", 3, || meet(IMMORTAL, IMMORTAL, Bug::None));
 }

@@ -9,13 +9,13 @@
 use courtyard_core::cell;
 use courtyard_core::holding::{self, Row};
 use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::mortal::{self, IMMORTAL};
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{
     self, Bounds, FIRST_RECORD, Fresh, Got, Item, Items, JUMP_ROOM, Order, Put, Queue, Run,
 };
 use courtyard_core::recover;
-use courtyard_core::roster::ObjectId;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::space::{Caller, Hooks, Space, unlimited};
@@ -52,11 +52,11 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
         let fast = layout::thread_record(slot, 0) + record::ENTRIES;
         let fast = (0..6).map(move |word| fast + word * WORD);
         let row = (0..4).map(move |word| row(slot).at + word * WORD);
-        let unfinished = layout::slot_record(slot) + slot::UNFINISHED;
+        let pending = layout::slot_record(slot) + slot::PENDING;
         Segment::slot(slot, 3)
             .chain(fast)
             .chain(row)
-            .chain([unfinished])
+            .chain([pending])
     });
     let cell = (0..(cell::PAYLOAD + queue::LENGTH) / WORD).map(|word| CELL + word * WORD);
     let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
@@ -192,7 +192,7 @@ fn meet_in(first: u64, bytes: u64, [putting, taking]: [u64; 2], way: Way) {
     if !(producer_lives && consumer_lives) {
         recover::reap_all(segment).unwrap();
     }
-    let (heir, slot) = if consumer_lives {
+    let (reservation, slot) = if consumer_lives {
         (&consumer, 1)
     } else {
         (&producer, 0)
@@ -207,7 +207,7 @@ fn meet_in(first: u64, bytes: u64, [putting, taking]: [u64; 2], way: Way) {
     let rest: Vec<u64> = std::iter::from_fn(|| {
         segment
             .live(slot, IMMORTAL, || {
-                take(&space, heir, row(slot), Way::Operation)
+                take(&space, reservation, row(slot), Way::Operation)
             })
             .flatten()
     })
@@ -320,7 +320,7 @@ fn a_queue_that_counts() {
 #[test]
 #[should_panic(expected = "items and their bytes")]
 fn catches_bytes_counted_by_another_record() {
-    let _planted = seed::plant(seed::Bug::BytesOutOfStep);
+    let _seeded = seed::seed(seed::Bug::BytesOutOfStep);
     mortal::every_death(|stores| {
         let deaths = [stores, IMMORTAL];
         mortal::explore("seed", 1, move || {
@@ -341,13 +341,13 @@ fn two_consumers() {
 #[test]
 #[should_panic(expected = "a queue holds a record of kind 0")]
 fn catches_a_tail_before_its_record() {
-    let _planted = seed::plant(seed::Bug::TailBeforeRecord);
+    let _seeded = seed::seed(seed::Bug::TailBeforeRecord);
     mortal::explore("seed", 2, || meet(INSIDE, [IMMORTAL; 2], Way::Fast));
 }
 
 #[test]
 #[should_panic(expected = "taken twice")]
 fn catches_an_item_taken_without_the_lock() {
-    let _planted = seed::plant(seed::Bug::GetWithoutLock);
+    let _seeded = seed::seed(seed::Bug::GetWithoutLock);
     mortal::explore("seed", 2, || share(IMMORTAL));
 }

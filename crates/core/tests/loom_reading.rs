@@ -134,13 +134,13 @@ fn a_reader_and_who_gives_back() {
 #[test]
 #[should_panic(expected = "read in a hole")]
 fn catches_readers_that_nobody_asks_after() {
-    let _planted = seed::plant(seed::Bug::ReadersIgnored);
+    let _seeded = seed::seed(seed::Bug::ReadersIgnored);
     mortal::explore("seed", 3, meet);
 }
 
 #[test]
 #[should_panic(expected = "read in a hole")]
 fn catches_a_reader_without_a_fence() {
-    let _planted = seed::plant(seed::Bug::ReadWithoutFence);
+    let _seeded = seed::seed(seed::Bug::ReadWithoutFence);
     mortal::explore("seed", 3, meet);
 }

@@ -90,10 +90,10 @@ fn space(act: Act) -> Arc<Space> {
     let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
     let own = (0..2).flat_map(|slot| {
         let records = (0..slot::RECORD_COUNT).map(move |index| layout::thread_record(slot, index));
-        let unfinished = layout::slot_record(slot) + slot::UNFINISHED;
+        let pending = layout::slot_record(slot) + slot::PENDING;
         Segment::slot(slot, 7)
             .chain(records.flat_map(magazines))
-            .chain((0..slot::UNFINISHED_ROWS).map(move |row| unfinished + row * WORD))
+            .chain((0..slot::PENDING_ROWS).map(move |row| pending + row * WORD))
     });
     let words = own
         .chain(at(CELL, (cell::PAYLOAD + table::LENGTH) / WORD))
@@ -363,7 +363,7 @@ fn a_reader_of_the_order_and_a_writer() {
 #[test]
 #[should_panic(expected = "an order in two")]
 fn catches_a_stamp_that_comes_later() {
-    let _planted = seed::plant(seed::Bug::StampedLater);
+    let _seeded = seed::seed(seed::Bug::StampedLater);
     mortal::every_death(|stores| {
         mortal::explore("a stamp that comes later", 0, move || {
             meet_order(End::Last, End::Last, stores);
@@ -424,7 +424,7 @@ fn a_writer_of_many_stores_dies() {
 #[test]
 #[should_panic(expected = "a value that nobody stored")]
 fn catches_a_record_without_a_sequence() {
-    let _planted = seed::plant(seed::Bug::SequenceLeftOut);
+    let _seeded = seed::seed(seed::Bug::SequenceLeftOut);
     mortal::explore("a record without a sequence", 3, || {
         meet(Act::Insert, 1, IMMORTAL);
     });
@@ -433,7 +433,7 @@ fn catches_a_record_without_a_sequence() {
 #[test]
 #[should_panic(expected = "a value that nobody stored")]
 fn catches_an_entry_used_again_without_a_sequence() {
-    let _planted = seed::plant(seed::Bug::SequenceLeftOut);
+    let _seeded = seed::seed(seed::Bug::SequenceLeftOut);
     mortal::explore("an entry used again without a sequence", 3, || {
         meet(Act::Reuse, 0, IMMORTAL);
     });

@@ -233,7 +233,7 @@ fn waker_and_reaper_die_owing_the_bell() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_bump_before_the_change() {
-    let _planted = seed::plant(seed::Bug::WakeBeforeStore);
+    let _seeded = seed::seed(seed::Bug::WakeBeforeStore);
     mortal::explore("seed", 2, || undisturbed(&[Way::Event], Bug::None));
 }
 
@@ -246,7 +246,7 @@ fn catches_a_test_before_the_look() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_flags_cleared_after_the_wake() {
-    let _planted = seed::plant(seed::Bug::ClearAfterWake);
+    let _seeded = seed::seed(seed::Bug::ClearAfterWake);
     mortal::explore("seed", 3, || undisturbed(&[Way::Event], Bug::None));
 }
 
@@ -267,13 +267,13 @@ fn catches_a_bell_read_late() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_wake_owed_late() {
-    let _planted = seed::plant(seed::Bug::OwedAfterCommit);
+    let _seeded = seed::seed(seed::Bug::OwedAfterCommit);
     with_death("seed", Way::Event, false, Bug::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_wake_forgotten_early() {
-    let _planted = seed::plant(seed::Bug::OwedClearedBeforeWake);
+    let _seeded = seed::seed(seed::Bug::OwedClearedBeforeWake);
     with_death("seed", Way::Event, false, Bug::None);
 }

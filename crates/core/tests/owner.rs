@@ -165,7 +165,7 @@ fn deadline(space: &Space, ticket: directory::Ticket) -> u64 {
     }
 }
 
-/// Holders, heirs, senders and drainers of the last generations of a slot, and of the first.
+/// Holders, reservations, senders and drainers of the last generations of a slot, and of the first.
 #[test]
 fn generations_wrap() {
     let _alone = alone();
@@ -194,13 +194,13 @@ fn generations_wrap() {
         assert_eq!(held(&space), before, "round {round}");
         assert_eq!(read(&space, bytes, 100), [9; 100]);
         write(&space, bytes, &[1; 100]);
-        // An heir that lives, holds, and is not taken for a dead one.
-        let heir = fork::before(&space).unwrap().unwrap();
+        // A child reservation that lives, holds, and is not taken for a dead one.
+        let reservation = fork::before(&space).unwrap().unwrap();
         // SAFETY: the child takes its place and waits; the tests that fork run one at a time.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             live();
-            fork::after_in_child(&space, heir).unwrap();
+            fork::after_in_child(&space, reservation).unwrap();
             assert_eq!(
                 (me(&space).me.slot, me(&space).me.generation),
                 (slot, expected)
@@ -212,9 +212,9 @@ fn generations_wrap() {
             }
             leave_now(1);
         }
-        fork::after_in_parent(heir);
+        fork::after_in_parent(reservation);
         let child = Child(pid);
-        until("the heir holds a lock", || {
+        until("the reservation holds a lock", || {
             mutex::is_locked(segment, untouched.base).unwrap()
         });
         assert!(

@@ -27,18 +27,18 @@ fn pause() -> ! {
 }
 
 /// Forks as Python does; `late` runs in the child before it takes its slot.
-fn fork_with_heir(space: &Space, late: impl FnOnce(), body: impl FnOnce()) -> Child {
-    let heir = fork::before(space).unwrap().unwrap();
+fn fork_with_reservation(space: &Space, late: impl FnOnce(), body: impl FnOnce()) -> Child {
+    let reservation = fork::before(space).unwrap().unwrap();
     // SAFETY: the child runs `body` and ends; the tests that fork run one at a time.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid != 0 {
-        fork::after_in_parent(heir);
+        fork::after_in_parent(reservation);
         return Child(pid);
     }
     live();
     late();
-    fork::after_in_child(space, heir).unwrap();
+    fork::after_in_child(space, reservation).unwrap();
     body();
     leave_now(0)
 }
@@ -71,12 +71,12 @@ fn locks_of_the_dead() {
     let before = held(&space);
     for parent_recovers in [true, false] {
         let from = get(&space, turn);
-        let parent = fork_with_heir(
+        let parent = fork_with_reservation(
             &space,
             || {},
             || {
                 give_up();
-                let holder = fork_with_heir(
+                let holder = fork_with_reservation(
                     &space,
                     || {},
                     || {
@@ -130,11 +130,11 @@ fn a_child_that_comes_late() {
         let guest = spawn(|| {
             let space = &space;
             give_up();
-            let heir = fork::before(space);
+            let reservation = fork::before(space);
             // Not registered yet, as any child forked behind our back.
-            assert!(heir.unwrap().is_none());
+            assert!(reservation.unwrap().is_none());
             add(space, turn, 1);
-            let heir = fork::before(space).unwrap().unwrap();
+            let reservation = fork::before(space).unwrap().unwrap();
             let parent = std::process::id();
             // SAFETY: as above.
             if unsafe { libc::fork() } != 0 {
@@ -148,7 +148,7 @@ fn a_child_that_comes_late() {
             });
             // Somebody finds the slot, which nobody keeps.
             recover::reap_all(&space.segment).unwrap();
-            fork::after_in_child(space, heir).unwrap();
+            fork::after_in_child(space, reservation).unwrap();
             add(space, done, 1);
             leave_now(0);
         });
@@ -172,7 +172,7 @@ fn a_child_that_never_comes() {
     let before = held(&space);
     give_up();
     let began = Instant::now();
-    let child = fork_with_heir(&space, || leave_now(7), || {});
+    let child = fork_with_reservation(&space, || leave_now(7), || {});
     assert_eq!(child.wait(), End::Failed);
     assert!(began.elapsed().as_secs() < 10);
     space.sweep(&unlimited).unwrap();
@@ -188,24 +188,24 @@ fn one_owner() {
     let folder = Folder::new();
     let space = folder.space();
     let turn = make(&space, SCALAR, 0);
-    let child = fork_with_heir(
+    let child = fork_with_reservation(
         &space,
         || {},
         || {
             give_up();
-            let right = Right::seize(&space.segment, 900).unwrap().unwrap();
-            assert!(Right::seize(&space.segment, 900).unwrap().is_none());
+            let right = Right::try_acquire(&space.segment, 900).unwrap().unwrap();
+            assert!(Right::try_acquire(&space.segment, 900).unwrap().is_none());
             fault::disarm();
-            assert!(Right::seize(&space.segment, 900).unwrap().is_none());
+            assert!(Right::try_acquire(&space.segment, 900).unwrap().is_none());
             drop(attach(&space)); // opens and closes descriptors of the file
             folder::read(&space.segment.path()).unwrap();
             assert_eq!(folder::clean(&folder.0), 0);
             attach(&space).discard();
-            let grandchild = fork_with_heir(
+            let grandchild = fork_with_reservation(
                 &space,
                 || {},
                 || {
-                    assert!(Right::seize(&space.segment, 900).unwrap().is_none());
+                    assert!(Right::try_acquire(&space.segment, 900).unwrap().is_none());
                 },
             );
             assert_eq!(grandchild.wait(), End::Done);
@@ -213,12 +213,12 @@ fn one_owner() {
             until("it was tried", || get(&space, turn) == 2);
             drop(right);
             assert!(!is_alive(&space.segment, 900).unwrap());
-            assert!(Right::seize(&space.segment, 900).unwrap().is_some());
+            assert!(Right::try_acquire(&space.segment, 900).unwrap().is_some());
         },
     );
-    until("it is seized", || get(&space, turn) == 1);
+    until("it is acquired", || get(&space, turn) == 1);
     assert!(is_alive(&space.segment, 900).unwrap());
-    assert!(Right::seize(&space.segment, 900).unwrap().is_none());
+    assert!(Right::try_acquire(&space.segment, 900).unwrap().is_none());
     assert_ne!(State::read(&space.segment, 900).state, LIVE);
     add(&space, turn, 1);
     assert_eq!(child.wait(), End::Done);

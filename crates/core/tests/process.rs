@@ -18,23 +18,23 @@ use stage::{
 use std::time::{Duration, Instant};
 
 /// Forks as Python does: with a slot and memberships for the child.
-fn fork_with_heir(space: &Space, body: impl FnOnce()) -> Child {
+fn fork_with_reservation(space: &Space, body: impl FnOnce()) -> Child {
     fork_late(space, || {}, body)
 }
 
 /// As `fork_with_heir`; `meanwhile` is what other threads do between the copy and the fork.
 fn fork_late(space: &Space, meanwhile: impl FnOnce(), body: impl FnOnce()) -> Child {
-    let heir = fork::before(space).unwrap().unwrap();
+    let reservation = fork::before(space).unwrap().unwrap();
     meanwhile();
     // SAFETY: the child runs `body` and ends; the tests that fork run one at a time.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid != 0 {
-        fork::after_in_parent(heir);
+        fork::after_in_parent(reservation);
         return Child(pid);
     }
     live();
-    fork::after_in_child(space, heir).unwrap();
+    fork::after_in_child(space, reservation).unwrap();
     body();
     leave_now(0)
 }
@@ -156,8 +156,8 @@ fn beside(other: impl Fn() + Sync, work: impl FnOnce()) {
     });
 }
 
-/// Forks while other threads take rows of the roster and give them back as fast as they can; then
-/// while they make objects, and behind our back.
+/// Forks while other threads take rows of the membership cache and give them back as fast as they can;
+/// then while they make objects, and behind our back.
 #[test]
 fn forks_beside_threads_that_are_anywhere_in_the_roster() {
     let _alone = alone();
@@ -173,21 +173,21 @@ fn forks_beside_threads_that_are_anywhere_in_the_roster() {
     };
     let object = kept[0].object;
     let rows = || {
-        let rows: Vec<u64> = (0..100).map(|_| space.roster.reserve()).collect();
+        let rows: Vec<u64> = (0..100).map(|_| space.membership_cache.reserve()).collect();
         for row in rows {
-            space.roster.hold(row, object);
-            space.roster.forget(row);
+            space.membership_cache.hold(row, object);
+            space.membership_cache.forget(row);
         }
     };
     beside(rows, || {
         for _ in 0..150 {
-            assert_eq!(fork_with_heir(&space, inherits).wait(), End::Done);
+            assert_eq!(fork_with_reservation(&space, inherits).wait(), End::Done);
         }
     });
     let objects = || leave(&space, make(&space, BYTES, 5000));
     beside(objects, || {
         for _ in 0..50 {
-            assert_eq!(fork_with_heir(&space, inherits).wait(), End::Done);
+            assert_eq!(fork_with_reservation(&space, inherits).wait(), End::Done);
             assert_eq!(spawn(inherits).wait(), End::Done);
         }
     });
@@ -205,7 +205,7 @@ fn an_heir_keeps_what_its_parent_drops() {
     let space = folder.space();
     let made: Vec<_> = (0..100).map(|_| make(&space, SCALAR, 0)).collect();
     let slot = me(&space).me.slot;
-    let child = fork_with_heir(&space, || {
+    let child = fork_with_reservation(&space, || {
         assert_ne!(me(&space).me.slot, slot);
         until("the parent left", || {
             made.iter().all(|made| get(&space, *made) == 1)
@@ -220,7 +220,7 @@ fn an_heir_keeps_what_its_parent_drops() {
     for made in &made {
         leave(&space, *made);
     }
-    // Nobody but the heir holds them now, so nothing of ours says that we may write.
+    // Nobody but the child holds them now, so nothing of ours says that we may write.
     for made in &made {
         space
             .segment
@@ -237,14 +237,14 @@ fn an_heir_that_dies_unseen_is_drained() {
     let folder = Folder::new();
     let space = folder.space();
     let made = make(&space, SCALAR, 0);
-    let child = fork_with_heir(&space, pause);
+    let child = fork_with_reservation(&space, pause);
     assert_eq!(held(&space), (1, 0, 2));
     child.kill();
     assert_eq!(child.wait(), End::Killed);
     assert_eq!(held(&space), (1, 0, 1));
-    // The fork failed: the heir was never born.
-    let heir = fork::before(&space).unwrap().unwrap();
-    fork::after_in_parent(heir);
+    // The fork failed: the child was never born.
+    let reservation = fork::before(&space).unwrap().unwrap();
+    fork::after_in_parent(reservation);
     assert_eq!(held(&space), (1, 0, 1));
     leave(&space, made);
     assert_eq!(held(&space), (0, 0, 1));
@@ -458,7 +458,7 @@ fn every_slot_taken() {
     let (base, ..) = courtyard_core::cell::open(segment, object).unwrap();
     let made = stage::Made { object, row, base };
     put(&space, made, &[3; 500]);
-    space.roster.forget(row);
+    space.membership_cache.forget(row);
     dead.release_anchor();
     let newcomer = attach(&space);
     assert_eq!(me(&newcomer).me.slot, slot);
@@ -480,7 +480,7 @@ fn readers_never_see_a_torn_value() {
     let go = make(&space, SCALAR, 0);
     let writers: Vec<Child> = (0..2u8)
         .map(|name| {
-            fork_with_heir(&space, || {
+            fork_with_reservation(&space, || {
                 let mut turn = name;
                 while get(&space, go) == 0 {
                     let length = [100, 2000, 20_000, 50_000][usize::from(turn % 4)];

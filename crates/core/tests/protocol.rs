@@ -8,10 +8,10 @@ use courtyard_core::inside::journal::Record;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{self, record, superblock};
 use courtyard_core::lock::{self, Tried, WaitOutcome, Waiter};
+use courtyard_core::membership_cache::{MembershipCache, ObjectId};
 use courtyard_core::os::{self, Woken};
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
-use courtyard_core::roster::{ObjectId, Roster};
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
@@ -507,29 +507,31 @@ fn rows_of_a_table() {
 
 #[test]
 fn the_roster() {
-    let roster = Roster::default();
+    let membership_cache = MembershipCache::default();
     let object = |row| ObjectId {
         row,
         serial: row + 100,
     };
-    let rows: Vec<u64> = (0..3).map(|_| roster.reserve()).collect();
+    let rows: Vec<u64> = (0..3).map(|_| membership_cache.reserve()).collect();
     assert_eq!(rows, [0, 1, 2]);
-    roster.hold(0, object(5));
-    roster.hold(2, object(6));
-    roster.forget(1);
-    assert_eq!(roster.all(), [(0, object(5)), (2, object(6))]);
-    assert!(roster.holds(0, object(5)) && !roster.holds(0, object(6)));
-    assert!(!roster.holds(1, object(5)) && !roster.holds(99, object(5)));
-    assert_eq!(roster.reserve(), 1);
-    let changes = roster.changes();
-    roster.hold(1, object(7));
-    assert_ne!(roster.changes(), changes);
+    membership_cache.hold(0, object(5));
+    membership_cache.hold(2, object(6));
+    membership_cache.forget(1);
+    assert_eq!(membership_cache.all(), [(0, object(5)), (2, object(6))]);
+    assert!(membership_cache.holds(0, object(5)) && !membership_cache.holds(0, object(6)));
+    assert!(!membership_cache.holds(1, object(5)) && !membership_cache.holds(99, object(5)));
+    assert_eq!(membership_cache.reserve(), 1);
+    let changes = membership_cache.changes();
+    membership_cache.hold(1, object(7));
+    assert_ne!(membership_cache.changes(), changes);
     // Many rows, and those given back come again before more are used.
-    let many: Vec<u64> = (0..1000).map(|_| roster.reserve()).collect();
+    let many: Vec<u64> = (0..1000).map(|_| membership_cache.reserve()).collect();
     assert_eq!(many, (3..1003).collect::<Vec<u64>>());
     for row in many.iter().copied().filter(|row| row % 7 == 0) {
-        roster.forget(row);
+        membership_cache.forget(row);
     }
-    let again = (0..many.len() / 7 + 2).map(|_| roster.reserve()).max();
+    let again = (0..many.len() / 7 + 2)
+        .map(|_| membership_cache.reserve())
+        .max();
     assert_eq!(again, Some(1003));
 }

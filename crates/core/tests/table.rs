@@ -5,7 +5,7 @@ mod stage;
 use courtyard_core::cell::{self, Stored, Writer};
 use courtyard_core::directory;
 use courtyard_core::layout::{GRAIN, LINE};
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, End as Side, Item, Key, Table, Want, When};

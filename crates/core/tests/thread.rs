@@ -103,8 +103,8 @@ fn objects_come_and_go() {
             leave(space, Made { row, ..kept });
             if thread == 0 && turn % 20 == 0 {
                 prove(space);
-                let heir = fork::before(space).unwrap();
-                heir.into_iter().for_each(fork::after_in_parent);
+                let reservation = fork::before(space).unwrap();
+                reservation.into_iter().for_each(fork::after_in_parent);
             }
         }
     });

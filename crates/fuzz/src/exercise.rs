@@ -10,8 +10,8 @@ use courtyard_core::cell::{
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::{self, Waiter};
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::participant::Participant;
-use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, check, folder, fork, inspect, wait};
@@ -322,8 +322,8 @@ impl<'a> Session<'a> {
 
     /// A child that is never born.
     fn fork(&mut self) {
-        if let Some(heir) = self.note(fork::before(self.space)).flatten() {
-            fork::after_in_parent(heir);
+        if let Some(reservation) = self.note(fork::before(self.space)).flatten() {
+            fork::after_in_parent(reservation);
         }
     }
 

@@ -7,16 +7,20 @@ use crate::table::{self, die};
 use courtyard_core::cell::{self, SCALAR, TABLE};
 use courtyard_core::error::Result;
 use courtyard_core::layout::{WORD, block, kind, superblock};
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
 use courtyard_core::table::Table;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, link, table as keys};
 
 /// Bytes of the values: in a block small or large.
 const LENGTHS: [usize; 3] = [10, 3000, 40_000];
 
-fn linked<'a>(caller: Caller<'a, '_>, objects: &[ObjectId], number: u64) -> Result<Unfinished<'a>> {
+fn linked<'a>(
+    caller: Caller<'a, '_>,
+    objects: &[ObjectId],
+    number: u64,
+) -> Result<PendingBlock<'a>> {
     let bytes = vec![5; LENGTHS[number as usize % LENGTHS.len()]];
     link::prepare(caller, objects, &[&bytes])
 }
@@ -57,7 +61,7 @@ pub fn kept(space: &Space) -> Vec<Known> {
 }
 
 /// A table that was emptied: what its values kept is being given back, and partly is by now.
-pub fn doomed(space: &Space) -> Vec<Known> {
+pub fn deferred(space: &Space) -> Vec<Known> {
     let all = [filled(space, 3), filled(space, 0)];
     let kept = all[0].object;
     die(
@@ -75,7 +79,7 @@ pub fn doomed(space: &Space) -> Vec<Known> {
     all.into()
 }
 
-/// Counts, links, and what is doomed.
+/// Counts, links, and what is yet to be freed.
 pub fn spoil(draft: &mut Draft) {
     for _ in 0..1 + draft.random.below(4) {
         let place = draft.random.pick(&draft.image.places);
@@ -94,7 +98,7 @@ pub fn spoil(draft: &mut Draft) {
                 let length = draft.random.below(5000);
                 draft.set(place + block::SHAPE, length | kind::LINKED << 56);
                 if draft.random.one_in(2) {
-                    draft.set(superblock::DOOMED, place);
+                    draft.set(superblock::DEFERRED_FREE, place);
                 }
             }
             _ => {

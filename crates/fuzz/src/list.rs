@@ -143,7 +143,7 @@ pub fn exchanged(space: &Space) -> Vec<Known> {
 }
 
 /// A long list is being taken apart.
-pub fn doomed(space: &Space) -> Vec<Known> {
+pub fn deferred(space: &Space) -> Vec<Known> {
     let all = [filled(space, 16, None), filled(space, 60, None)];
     let kept = all[0].clone();
     die(
@@ -257,7 +257,7 @@ impl Session<'_> {
     }
 }
 
-/// Roots, rings, and what is doomed.
+/// Roots, rings, and what is yet to be freed.
 pub fn spoil(draft: &mut Draft) {
     let objects = draft.image.word(superblock::OBJECTS);
     for _ in 0..1 + draft.random.below(4) {
@@ -294,7 +294,7 @@ pub fn spoil(draft: &mut Draft) {
                 let (kind, length) = (draft.random.pick(&kinds), draft.random.below(5000));
                 draft.set(place + block::SHAPE, length | kind << 56);
                 if draft.random.one_in(2) {
-                    draft.set(superblock::DOOMED, place);
+                    draft.set(superblock::DEFERRED_FREE, place);
                 }
             }
             _ => {

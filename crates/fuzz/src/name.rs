@@ -7,7 +7,7 @@ use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::directory::{self, NAME_ROW, OBJECT_ROW, Ticket};
 use courtyard_core::inside::rows;
 use courtyard_core::layout::{FIRST_ROWS, WORD, block, superblock};
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use std::cell::Cell;

@@ -5,8 +5,8 @@ use courtyard_core::barrier::{self, ACTING, BROKEN, DRAINING, FILLING, Party};
 use courtyard_core::cell::{BARRIER, CONDITION, FLAG, MUTEX, QUEUE, RMUTEX, SEMAPHORE, Writer};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue, Sift};
-use courtyard_core::roster::ObjectId;
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::{flag, lock, mutex};
 

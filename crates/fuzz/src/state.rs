@@ -19,13 +19,13 @@ use courtyard_core::holding::Row;
 use courtyard_core::inside::crash;
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::participant::Participant;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::queue::{self, Order, Queue};
-use courtyard_core::roster::ObjectId;
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::{Caller, Space, unlimited, within};
 use courtyard_core::sync::Ordering;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{HOOKS, folder, lock, mutex, recover};
 use std::path::Path;
 use std::time::Duration;
@@ -57,12 +57,12 @@ const STATES: [(&str, Fill); 22] = [
     ("keys", table::keys),
     ("keys, a record that chains", table::chained),
     ("keys, a new index", table::grown),
-    ("keys, doomed", table::doomed),
+    ("keys, deferred", table::deferred),
     ("elements", list::elements),
     ("elements, exchanged", list::exchanged),
-    ("elements, doomed", list::doomed),
+    ("elements, deferred", list::deferred),
     ("kept", link::kept),
-    ("kept, doomed", link::doomed),
+    ("kept, deferred", link::deferred),
     ("names", name::names),
     ("names, half given", name::halves),
 ];
@@ -293,12 +293,12 @@ fn retired(space: &Space) -> Vec<Known> {
     values.into()
 }
 
-/// The dead were reaped and still own blocks, in magazines, unfinished and pinned, and objects.
+/// The dead were reaped and still own blocks, in magazines, pending and pinned, and objects.
 fn draining(space: &Space) -> Vec<Known> {
     let owner = |space: &Space| {
         values(space);
         for length in [50, 5000, 100_000] {
-            let block = Unfinished::allocate(caller(space), length, 9);
+            let block = PendingBlock::allocate(caller(space), length, 9);
             let block = block.expect("a block");
             let pin = Pin::new(space, me(space), block.block(), || true);
             std::mem::forget(pin);

@@ -137,14 +137,14 @@ pub fn journals(draft: &mut Draft) {
     }
 }
 
-/// What a slot's tables own: pins, unfinished blocks, magazines, memberships.
+/// What a slot's tables own: pins, pending blocks, magazines, memberships.
 pub fn belongings(draft: &mut Draft) {
     for _ in 0..1 + draft.random.below(6) {
         let owner = draft.some_slot();
         let base = layout::slot_record(owner);
         let at = match draft.random.below(5) {
             0 => base + slot::PINS + draft.random.below(slot::PIN_ROWS) * WORD,
-            1 => base + slot::UNFINISHED + draft.random.below(slot::UNFINISHED_ROWS) * WORD,
+            1 => base + slot::PENDING + draft.random.below(slot::PENDING_ROWS) * WORD,
             2 => base + slot::MEMBERS + draft.random.below(48) * WORD, // and the holdings
             3 => draft.word_in(base, slot::STRIDE),
             _ => {

@@ -8,9 +8,9 @@ use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::error::Result;
 use courtyard_core::inside::crash;
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
 use courtyard_core::table::{self, Batch, End, Item, Key, SHARDS, Table, Token, Want, When};
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{self, Fresh};
 use std::cell::Cell;
 
@@ -56,7 +56,7 @@ fn store(caller: Caller, table: Table, pair: (u64, usize), when: When) -> Result
 }
 
 /// Stores a filled block under the key of that number.
-pub fn put(space: &Space, table: Table, number: u64, own: Unfinished) {
+pub fn put(space: &Space, table: Table, number: u64, own: PendingBlock) {
     let name = name(number);
     let item = Item {
         key: key(&name),
@@ -186,7 +186,7 @@ pub fn grown(space: &Space) -> Vec<Known> {
 }
 
 /// A full table is being taken apart, the index and the entries of some of its shards by now.
-pub fn doomed(space: &Space) -> Vec<Known> {
+pub fn deferred(space: &Space) -> Vec<Known> {
     let all = [filled(space, 16), filled(space, 60)];
     let kept = all[0].clone();
     die(
@@ -325,7 +325,7 @@ impl Session<'_> {
     }
 }
 
-/// Shards, indexes, orders, entries, and what is doomed.
+/// Shards, indexes, orders, entries, and what is yet to be freed.
 pub fn spoil(draft: &mut Draft) {
     let objects = draft.image.word(superblock::OBJECTS);
     for _ in 0..1 + draft.random.below(4) {
@@ -365,7 +365,7 @@ pub fn spoil(draft: &mut Draft) {
                 let (kind, length) = (draft.random.pick(&kinds), draft.random.below(5000));
                 draft.set(place + block::SHAPE, length | kind << 56);
                 if draft.random.one_in(2) {
-                    draft.set(superblock::DOOMED, place);
+                    draft.set(superblock::DEFERRED_FREE, place);
                 }
             }
             _ => {

@@ -151,7 +151,7 @@ fn policy<'a>(
 /// waits for no more than the engine's own locks; where a stopped process is inside one of those, it
 /// fails with `TimedOut` a tenth of a second after a signal handler raised. What it came to, and what was
 /// raised.
-pub fn surely_until<T>(
+pub fn uninterruptible_until<T>(
     py: Python<'_>,
     limit: Limit,
     work: impl FnOnce(WaitPolicy) -> Result<T>,

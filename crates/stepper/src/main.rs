@@ -25,7 +25,7 @@ use std::process::ExitCode;
 const USAGE: &str =
     "stepper [--seconds N | --full] [--operation NAME] [--bug NAME] [--list] [--keep]";
 const SECONDS: u64 = 60;
-/// Violations that an operation may have; a planted bug is caught by the first.
+/// Violations that an operation may have; a seeded bug is caught by the first.
 const TOLD: usize = 10;
 
 #[derive(Default)]
@@ -79,9 +79,9 @@ fn main() -> ExitCode {
         eprintln!("no such operation; see --list");
         return ExitCode::from(2);
     }
-    let planted = wish.bug.map(seed::plant);
-    if matches!(planted, Some(None)) {
-        eprintln!("no bug can be planted in this build: add --features courtyard-core/seeded-bugs");
+    let seeded = wish.bug.map(seed::seed);
+    if matches!(seeded, Some(None)) {
+        eprintln!("no bug can be seeded in this build: add --features courtyard-core/seeded-bugs");
         return ExitCode::from(2);
     }
     system::pin(system::core());

@@ -6,11 +6,11 @@ use courtyard_core::cell::{self, Fresh, Stored, Writer};
 use courtyard_core::inside::crash;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::UNIT;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::participant::Participant;
-use courtyard_core::roster::ObjectId;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space, unlimited};
 use courtyard_core::sync::Ordering;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{directory, folder, lock, wait};
 
 /// A cell and the membership row of who made it.
@@ -118,23 +118,23 @@ pub fn take(space: &Space, made: Made) -> Result<Vec<u8>, String> {
 }
 
 /// A block of our own that nothing links.
-pub fn block(space: &'static Space, length: u64) -> Unfinished<'static> {
-    Unfinished::allocate(caller(space), length, 9).expect("a block")
+pub fn block(space: &'static Space, length: u64) -> PendingBlock<'static> {
+    PendingBlock::allocate(caller(space), length, 9).expect("a block")
 }
 
 /// Takes all units that are left, but for the reserve.
-pub fn fill(space: &'static Space) -> Vec<Unfinished<'static>> {
+pub fn fill(space: &'static Space) -> Vec<PendingBlock<'static>> {
     let segment = &space.segment;
     folder::set_limit(space, segment.size() - segment.data());
     let (mut held, mut length) = (Vec::new(), 4 << 20);
     while length > 2 * UNIT {
-        match Unfinished::allocate(caller(space), length, 0) {
+        match PendingBlock::allocate(caller(space), length, 0) {
             Ok(block) => held.push(block),
             Err(_) => length /= 2,
         }
     }
     let purpose = Purpose::Store;
-    while let Ok(block) = Unfinished::allocate_unit(purpose, caller(space), 0) {
+    while let Ok(block) = PendingBlock::allocate_unit(purpose, caller(space), 0) {
         held.push(block);
     }
     held

@@ -8,7 +8,8 @@ use std::process::Command;
 enum Caught {
     /// The kills at every instruction of an operation, or of what recovers it, with this violation.
     Stepped(&'static str, &'static str),
-    /// A model's test, or one that kills at named points, which plants the bug and expects the model to fail: its file, its name.
+    /// A model's test, or one that kills at named points, which seeds the bug and expects the model to
+    /// fail: its file, its name.
     Modelled(&'static str, &'static str),
 }
 
@@ -198,7 +199,7 @@ fn nothing_is_caught_without() {
 }
 
 #[test]
-fn each_other_is_planted_in_a_model() {
+fn each_other_is_seeded_in_a_model() {
     for &bug in Bug::ALL {
         let Caught::Modelled(file, test) = caught(bug) else {
             continue;

@@ -17,7 +17,7 @@
 
 use crate::memory::layout::{self, WORD, record, superblock};
 use crate::memory::segment::Segment;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::{Ordering, compiler_fence, fence};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -201,7 +201,7 @@ impl<'a> Record<'a> {
             "a record has {} entries",
             self.entries
         );
-        if planted(Bug::CommitBeforeEntries) {
+        if seeded(Bug::CommitBeforeEntries) {
             self.put(record::COMMIT, self.entries + 1);
         }
         let entry = self.entry(self.entries);
@@ -213,7 +213,7 @@ impl<'a> Record<'a> {
 
     /// Turns a sequence word odd and even again around the change.
     pub fn sequence(&mut self, word: u64) {
-        if planted(Bug::SequenceLeftOut) {
+        if seeded(Bug::SequenceLeftOut) {
             return;
         }
         assert!(self.sequences < record::SEQUENCE_PAIRS);
@@ -267,20 +267,20 @@ impl<'a> Record<'a> {
     pub fn commit(&mut self) {
         let here = self.entries.min(record::ENTRY_PAIRS);
         let chained = self.entries - here;
-        if chained != 0 && !planted(Bug::ChainAfterCommit) {
+        if chained != 0 && !seeded(Bug::ChainAfterCommit) {
             self.put(record::CHAIN, self.chain.payload);
         }
         let commit = self.segment.word(self.base + record::COMMIT);
         let carried = commit.load(Ordering::Relaxed) & !record::TO_REPLAY;
         let word = carried | record::committed(here, self.sequences, self.copies, chained);
-        if planted(Bug::OddBeforeCommit) {
+        if seeded(Bug::OddBeforeCommit) {
             self.turn_odd();
         }
         compiler_fence(Ordering::SeqCst); // entries before commit
         crate::memory::crash_point!("journal.written");
         commit.store(word, Ordering::Release);
         compiler_fence(Ordering::SeqCst); // commit before apply
-        if planted(Bug::ChainAfterCommit) {
+        if seeded(Bug::ChainAfterCommit) {
             self.put(record::CHAIN, self.chain.payload);
         }
         crate::memory::crash_point!("journal.committed");
@@ -306,7 +306,7 @@ impl<'a> Record<'a> {
     /// scribbled on since they were written, or looked at, are passed over.
     fn apply(&mut self, cleared: u64) {
         let segment = self.segment;
-        if planted(Bug::ClearBeforeApply) {
+        if seeded(Bug::ClearBeforeApply) {
             self.put(record::COMMIT, cleared);
         }
         self.turn_odd();
@@ -348,7 +348,7 @@ impl<'a> Record<'a> {
     /// The next reaper does it again from the start; applying is idempotent.
     pub fn replay(segment: &Segment, base: u64) -> bool {
         let mut commit = segment.word(base + record::COMMIT).load(Ordering::Acquire);
-        if planted(Bug::UncommittedReplayed) {
+        if seeded(Bug::UncommittedReplayed) {
             let named = |index: &u64| {
                 let word = segment.word(base + record::ENTRIES + index * 2 * WORD);
                 word.load(Ordering::Relaxed) != 0
@@ -373,7 +373,7 @@ impl<'a> Record<'a> {
             dead.chain.payload = dead.get(record::CHAIN);
             dead.chain.pairs = chained;
         }
-        if planted(Bug::SequenceNotReplayed) {
+        if seeded(Bug::SequenceNotReplayed) {
             dead.sequences = 0;
         }
         if dead.is_sound() {
@@ -421,7 +421,7 @@ fn group(word: u64) -> u64 {
 
 /// The commit word after that of a committed record: it is carried through, and nothing is to be replayed.
 fn cleared(commit: u64) -> u64 {
-    if planted(Bug::RecordsUncounted) {
+    if seeded(Bug::RecordsUncounted) {
         return commit & !record::TO_REPLAY;
     }
     (commit & !record::TO_REPLAY).wrapping_add(record::CARRIED)
@@ -495,9 +495,9 @@ fn is_table(word: u64) -> bool {
     }
     match at.checked_sub(slot::RECORDS) {
         None => {
-            (slot::UNFINISHED..slot::WAITS).contains(&at)
+            (slot::PENDING..slot::WAITS).contains(&at)
                 || (slot::FIRST_MEMBERS..slot::END_OF_MEMBERS).contains(&at)
-                || (slot::MORE_UNFINISHED..slot::END_OF_UNFINISHED).contains(&at)
+                || (slot::MORE_PENDING..slot::END_OF_PENDING).contains(&at)
         }
         Some(at) => at % record::STRIDE >= record::MAGAZINES,
     }

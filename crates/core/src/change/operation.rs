@@ -11,7 +11,7 @@ use crate::error::{Attempt, Stop};
 use crate::memory::layout::{CLASSES, RESERVE, WORD, record};
 use crate::memory::segment::Segment;
 use crate::process::participant::{Me, Participant};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::{Ordering, compiler_fence, relax};
 
 const LOCKS: usize = 12;
@@ -241,7 +241,7 @@ impl<'a> Operation<'a> {
     /// Before the commit: nothing happened. After it: everything did, the wakes included.
     pub fn commit(&mut self) {
         self.commit_by(|operation| {
-            if planted(Bug::UnlockBeforeClear) {
+            if seeded(Bug::UnlockBeforeClear) {
                 operation.unlock();
             }
             if !operation.record.is_empty() {
@@ -253,7 +253,7 @@ impl<'a> Operation<'a> {
     /// A one-word change, which needs no record: the store itself commits.
     pub fn commit_with(&mut self, change: impl FnOnce()) {
         self.commit_by(|operation| {
-            if planted(Bug::WakeBeforeStore) {
+            if seeded(Bug::WakeBeforeStore) {
                 operation.wake();
             }
             change();
@@ -263,11 +263,11 @@ impl<'a> Operation<'a> {
 
     /// Stores the queued wakes, then commits by `change`; `finish` unlocks and wakes.
     fn commit_by(&mut self, change: impl FnOnce(&mut Self)) {
-        if !planted(Bug::OwedAfterCommit) {
+        if !seeded(Bug::OwedAfterCommit) {
             self.store_wakes();
         }
         change(self);
-        if planted(Bug::OwedAfterCommit) {
+        if seeded(Bug::OwedAfterCommit) {
             self.store_wakes();
         }
     }
@@ -306,7 +306,7 @@ impl<'a> Operation<'a> {
 
     #[inline(always)]
     fn wake(&mut self) {
-        if planted(Bug::OwedClearedBeforeWake) {
+        if seeded(Bug::OwedClearedBeforeWake) {
             self.clear_wakes();
         }
         for &event in &self.wakes[..self.queued] {
@@ -343,7 +343,7 @@ impl<'a> Operation<'a> {
         if count == 0 {
             return Err(Stop::Refill(class));
         }
-        if planted(Bug::MagazineLeftOut) {
+        if seeded(Bug::MagazineLeftOut) {
             let word = self.segment.word(magazine);
             word.store(count - 1, Ordering::Relaxed);
         } else {

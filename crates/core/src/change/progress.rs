@@ -3,7 +3,7 @@
 //!
 //! That all words read twice were the same does not say so. A consumer takes a block from a queue
 //! after its tables were read, and frees it while they are read once more, after its magazine and
-//! before its unfinished rows: the block was in none of these words, neither time.
+//! before its pending rows: the block was in none of these words, neither time.
 //!
 //! ```text
 //! a = Progress::read      each record's count and what is to be replayed, each slot's state

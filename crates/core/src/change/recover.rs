@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::memory::layout::{self, RESERVED_SLOT, WORD, record, slot};
 use crate::memory::segment::Segment;
 use crate::process::participant::{DRAINING, FREE, LIVE, Me, Right, State, is_alive, system};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 
 /// Reaps the participant if it is dead. True: its locks are free now.
@@ -21,11 +21,11 @@ use crate::sync::Ordering;
 /// # Crash
 /// The kernel drops our right; the slot is LIVE until the last store, so the next one repeats.
 pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
-    let Some(_right) = Right::seize(segment, dead.slot)? else {
+    let Some(_right) = Right::try_acquire(segment, dead.slot)? else {
         return Ok(false);
     };
     // Under the right, again: it may have been reaped, and the slot taken by another.
-    if !planted(Bug::ReapBlindly)
+    if !seeded(Bug::ReapBlindly)
         && State::read(segment, dead.slot)
             != (State {
                 state: LIVE,
@@ -34,7 +34,7 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
     {
         return Ok(false);
     }
-    if planted(Bug::GenerationBeforeReplay) {
+    if seeded(Bug::GenerationBeforeReplay) {
         advance(segment, dead);
     }
     for index in 0..slot::RECORD_COUNT {
@@ -45,7 +45,7 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
         let owed = layout::thread_record(dead.slot, index) + record::OWED;
         for word in (0..record::OWED_WORDS).map(|word| segment.word(owed + word * WORD)) {
             let event = word.load(Ordering::Relaxed);
-            if segment.check_range(event, WORD).is_ok() && !planted(Bug::OwedNotRepeated) {
+            if segment.check_range(event, WORD).is_ok() && !seeded(Bug::OwedNotRepeated) {
                 wait::repeat(segment, event);
             }
             word.store(0, Ordering::Relaxed);

@@ -14,7 +14,7 @@
 use crate::memory::layout::superblock;
 use crate::memory::segment::Segment;
 use crate::os::Woken;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::{Ordering, fence};
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub fn notify_waiters(segment: &Segment, event: u64) {
 fn wake(segment: &Segment, event: u64, flags: u64) {
     crate::memory::crash_point!("wait.bumped");
     let clear = || segment.word(event).fetch_and(!flags, Ordering::SeqCst);
-    if !planted(Bug::ClearAfterWake) {
+    if !seeded(Bug::ClearAfterWake) {
         clear();
     }
     crate::memory::crash_point!("wait.cleared");
@@ -73,7 +73,7 @@ fn wake(segment: &Segment, event: u64, flags: u64) {
     if flags & BELL != 0 {
         notify(segment, superblock::BELL);
     }
-    if planted(Bug::ClearAfterWake) {
+    if seeded(Bug::ClearAfterWake) {
         clear();
     }
 }

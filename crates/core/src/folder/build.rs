@@ -7,7 +7,7 @@ use crate::memory::layout::{self, GATE_BYTE, SLOTS, WORD, superblock};
 use crate::memory::segment::Segment;
 use crate::memory::superblock::{NAMED, PRIVATE};
 use crate::os::{self, Claim};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::{Hooks, Space, at_once};
 use std::fs::File;
 use std::io;
@@ -181,7 +181,7 @@ fn build(file: File, plan: &Plan, draft: Option<&Path>, uuid: u128, hooks: Hooks
 /// Makes a mapped space usable, registers in it, and only then lets others find it.
 fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> Result<()> {
     space.extend_new()?;
-    if !planted(Bug::LinkBeforeRegister) {
+    if !seeded(Bug::LinkBeforeRegister) {
         let participant = space.register(false, &at_once())?;
         space.install(Box::new(participant));
     }
@@ -202,7 +202,7 @@ fn open_house(space: &Space, file: &File, path: &Path, draft: Option<&Path>) -> 
         )));
     }
     space.segment.set_path(path);
-    if planted(Bug::LinkBeforeRegister) {
+    if seeded(Bug::LinkBeforeRegister) {
         let participant = space.register(false, &at_once())?;
         space.install(Box::new(participant));
     }

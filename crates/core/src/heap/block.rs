@@ -9,7 +9,7 @@
 //! | --------------- | ---------------------------------------- | ---------------------------- |
 //! | its bitmap      | the chunk's bitmap, or the run's free bit | the heap lock                |
 //! | a magazine      | the thread's record                      | its thread's record alone    |
-//! | unfinished      | the participant's unfinished table       | that participant's records   |
+//! | pending         | the participant's table of pending blocks | that participant's records   |
 //! | live            | one word that links it                   | that word's lock             |
 //! | retired         | the list of retired blocks               | the retired lock             |
 //!
@@ -21,7 +21,7 @@ use crate::change::operation::{Operation, class_for};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{self, CLASSES, UNIT, WORD, block, superblock};
 use crate::memory::segment::Segment;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 
 /// Where the payload of a block starts.
@@ -120,7 +120,7 @@ pub(super) fn is_plain(segment: &Segment, block: u64) {
 
 /// Writes the entries that take a run of units.
 pub(super) fn run(operation: &mut Operation, units: u64) -> Attempt<u64> {
-    if !planted(Bug::BitmapWithoutLock) {
+    if !seeded(Bug::BitmapWithoutLock) {
         operation.lock(superblock::HEAP_LOCK)?;
     }
     let unit = Units::new(operation)?.take(units)?;

@@ -5,7 +5,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::memory::layout::{self, CLASSES, UNIT, WORD, block, chunk, record, superblock};
 use crate::memory::segment::Segment;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 
 /// Blocks moved by one refill or flush.
@@ -88,7 +88,7 @@ pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
     if count == stock {
         return Err(corrupt(format!("chunk {at:#x} is listed but has no free block")).into());
     }
-    if planted(Bug::RefillInTwo) {
+    if seeded(Bug::RefillInTwo) {
         operation.commit();
     }
     operation.write(magazine, count);
@@ -239,7 +239,7 @@ pub fn release_empty(operation: &mut Operation) -> Attempt<()> {
         let shape = shape_of(segment, at, class)?; // before anything is read there
         if operation.read(at + chunk::FREE) == shape.blocks {
             unlink_chunk(operation, class, at)?;
-            if planted(Bug::ChunkInTwo) {
+            if seeded(Bug::ChunkInTwo) {
                 operation.commit();
             }
             Units::new(operation)?.give(unit_at(segment, at))?;

@@ -9,7 +9,7 @@
 //! | --------------- | ---------------------------------------- | ---------------------------- |
 //! | its bitmap      | the chunk's bitmap, or the run's free bit | the heap lock                |
 //! | a magazine      | the thread's record                      | its thread's record alone    |
-//! | unfinished      | the participant's unfinished table       | that participant's records   |
+//! | pending         | the participant's table of pending blocks | that participant's records   |
 //! | live            | one word that links it                   | that word's lock             |
 //! | retired         | the list of retired blocks               | the retired lock             |
 //!

@@ -4,7 +4,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::memory::layout::{UNIT, bitmaps, bits, superblock};
 use crate::memory::segment::Segment;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 
 pub(super) fn unit_offset(segment: &Segment, unit: u64) -> u64 {
@@ -261,7 +261,7 @@ impl<'o, 'a> Units<'o, 'a> {
             .saturating_add(units)
             .saturating_add(self.operation.leaves());
         let all = self.operation.segment.units();
-        let is_ignored = planted(Bug::ReserveIgnored) || planted(Bug::TakenUnreserved);
+        let is_ignored = seeded(Bug::ReserveIgnored) || seeded(Bug::TakenUnreserved);
         if need <= all || is_ignored {
             return Ok(());
         }
@@ -290,7 +290,7 @@ impl<'o, 'a> Units<'o, 'a> {
             None if has_room => new,
             None => return Err(Stop::Grow(units, end)),
         };
-        if self.has_given(unit, units) && !planted(Bug::TakenUnreserved) {
+        if self.has_given(unit, units) && !seeded(Bug::TakenUnreserved) {
             return Err(Stop::Reserve(unit, units));
         }
         self.spare(units)?;

@@ -40,9 +40,9 @@ use crate::object::cell::{self, EVENT};
 use crate::object::directory;
 use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::kind::Kind;
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
-use crate::process::roster::ObjectId;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
@@ -194,7 +194,7 @@ pub fn join(caller: Caller, party: Party) -> Result<Joined> {
         let index = operation.read(cell + INSIDE);
         let is_last = index.saturating_add(1) >= operation.read(cell + PARTIES);
         operation.write(cell + INSIDE, index.wrapping_add(1));
-        if planted(Bug::JoinInTwo) {
+        if seeded(Bug::JoinInTwo) {
             operation.commit();
         }
         let more = amount.wrapping_add(1) | PARTY;
@@ -388,8 +388,8 @@ fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, ended: bool) ->
     let (phase, amount) = (operation.read(cell + PHASE), amount(operation, row));
     let gone = amount & !PARTY;
     let left = go(operation, cell, phase, gone);
-    let was_inside = gone > 0 && !planted(Bug::PartyNotMissed);
-    let was_party = amount & PARTY != 0 && !ended && !planted(Bug::AbsentNotMissed);
+    let was_inside = gone > 0 && !seeded(Bug::PartyNotMissed);
+    let was_party = amount & PARTY != 0 && !ended && !seeded(Bug::AbsentNotMissed);
     match phase {
         FILLING | ACTING if was_inside => break_for(operation, cell, Cause::PartyDied),
         FILLING if was_party && left > 0 => break_for(operation, cell, Cause::PartyDied),

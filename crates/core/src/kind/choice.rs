@@ -10,7 +10,7 @@ use crate::object::cell;
 use crate::object::holding::HoldingRow;
 use crate::object::kind::{Kind, Part};
 use crate::object::sample::Sample;
-use crate::space::{Blocks, Space, doom};
+use crate::space::{Blocks, Space, deferred_free};
 
 /// What a kind of object provides, by the number in its objects' shape; None: there is no such kind.
 #[inline]
@@ -63,7 +63,7 @@ pub fn destroy(operation: &mut Operation, root: Root) -> Attempt<()> {
 
 /// Writes and commits the record that frees the next piece of a block on the list of deferred frees.
 pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
-    let number = doom::kind_of(operation.segment, block);
+    let number = deferred_free::kind_of(operation.segment, block);
     if number == cell::KIND {
         let root = Root(block);
         let (kind, cell) = at(operation.segment, root)?;
@@ -84,7 +84,7 @@ pub fn settle(operation: &mut Operation, root: Root, row: HoldingRow, ended: boo
 /// # Errors
 /// `Corrupt` for what is none.
 pub fn blocks(segment: &Segment, block: u64) -> Result<Blocks> {
-    let number = doom::kind_of(segment, block);
+    let number = deferred_free::kind_of(segment, block);
     if number == cell::KIND {
         let root = Root(block);
         let (kind, cell) = at(segment, root)?;

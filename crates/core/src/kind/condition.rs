@@ -17,9 +17,9 @@ use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::holding::{HoldingRow, Row};
 use crate::object::kind::Kind;
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
-use crate::process::roster::ObjectId;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
@@ -111,7 +111,7 @@ fn take(operation: &mut Operation, waiter: Waiter) -> bool {
     operation.write(cell + GIVEN, given - 1);
     let waiting = operation.read(cell + WAITERS);
     operation.write(cell + WAITERS, waiting.saturating_sub(1));
-    if planted(Bug::NotificationInTwo) {
+    if seeded(Bug::NotificationInTwo) {
         operation.commit();
     }
     row.write(operation, object, NOTIFIED, 0);
@@ -214,7 +214,7 @@ fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, _: bool) -> Att
     operation.lock(cell)?;
     let mut given = operation.read(cell + GIVEN);
     if row.amount(operation) & NOTIFIED != 0 {
-        if !planted(Bug::NotificationForgotten) {
+        if !seeded(Bug::NotificationForgotten) {
             given = given.saturating_add(1);
         }
     } else {

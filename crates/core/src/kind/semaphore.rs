@@ -19,9 +19,9 @@ use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::kind::Kind;
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
-use crate::process::roster::ObjectId;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
@@ -155,7 +155,7 @@ pub fn try_acquire(caller: Caller, user: User) -> Result<bool> {
             return Ok(false);
         }
         operation.write(cell + VALUE, value - 1);
-        if planted(Bug::PermitInTwo) {
+        if seeded(Bug::PermitInTwo) {
             operation.commit();
         }
         let returned = operation.read(cell + RETURNED);

@@ -107,7 +107,7 @@ pub mod superblock {
     pub const TICKETS: u64 = 0x400;
     /// Blocks with contents that nobody holds and that are being taken apart, guarded by
     /// `DIRECTORY_LOCK`; a block's serial word leads to the next.
-    pub const DOOMED: u64 = 0x4C0;
+    pub const DEFERRED_FREE: u64 = 0x4C0;
     /// Names: first free row + 1, rows ever used, how many there are, how many buckets there are
     /// beyond the first 64; segments of rows; segments of buckets, the first of which stands here.
     /// Guarded by `DIRECTORY_LOCK`.
@@ -155,8 +155,8 @@ pub mod slot {
     pub const BOOT_ID: u64 = 0x08; // two words
     pub const STARTED: u64 = 0x18;
     /// Blocks too large for a magazine, between the heap and a link.
-    pub const UNFINISHED: u64 = 0x40;
-    pub const UNFINISHED_ROWS: u64 = 64;
+    pub const PENDING: u64 = 0x40;
+    pub const PENDING_ROWS: u64 = 64;
     /// Blocks that a view of this process reads.
     pub const PINS: u64 = 0x240;
     pub const PIN_ROWS: u64 = many(64, 1);
@@ -184,8 +184,8 @@ pub mod slot {
     pub const READING_ALONE: u64 = 0xE00;
     pub const READING: u64 = 0xE08;
     /// More segments of `UNFINISHED`, whose first one it is: the first word here is 0.
-    pub const MORE_UNFINISHED: u64 = 0xF00; // `rows::SEGMENTS` words
-    pub const END_OF_UNFINISHED: u64 = MORE_UNFINISHED + 24 * 8;
+    pub const MORE_PENDING: u64 = 0xF00; // `rows::SEGMENTS` words
+    pub const END_OF_PENDING: u64 = MORE_PENDING + 24 * 8;
     pub const RECORDS: u64 = PAGE;
     pub const RECORD_COUNT: u64 = many(8, 2);
     /// The first segment of `HOLDINGS`: who takes something out of a full space finds it there.
@@ -441,10 +441,10 @@ mod tests {
             assert!(record::SEQUENCE_PAIRS < 1 << (record::COPIES_AT - record::SEQUENCES_AT));
             assert!(record::COPIES_AT + 1 == record::CHAINED_AT);
             assert!((record::MOST_CHAINED + 1) << record::CHAINED_AT == record::CARRIED);
-            assert!(slot::UNFINISHED + slot::UNFINISHED_ROWS * 8 <= slot::PINS);
+            assert!(slot::PENDING + slot::PENDING_ROWS * 8 <= slot::PINS);
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
             assert!(slot::END_OF_MEMBERS <= slot::LENT);
-            assert!(slot::LENT_ROWS + slot::UNFINISHED_ROWS * 8 <= slot::OWES);
+            assert!(slot::LENT_ROWS + slot::PENDING_ROWS * 8 <= slot::OWES);
             assert!(slot::OWES + 16 <= slot::ENDED);
             assert!(slot::ENDED < slot::READING_ALONE);
             assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);

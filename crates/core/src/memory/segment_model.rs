@@ -40,8 +40,8 @@ impl Segment {
     }
 
     /// A process is killed while it does nothing.
-    pub fn bury(&self, process: u64) {
-        self.file.bury(process);
+    pub fn free_head(&self, process: u64) {
+        self.file.free_head(process);
     }
 
     /// The words of a slot that registering, reaping and an operation of so many entries touch.
@@ -74,7 +74,7 @@ impl Segment {
     pub fn live<T>(&self, process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> {
         let result = mortal::act(process, stores, body);
         if result.is_none() {
-            self.file.bury(process);
+            self.file.free_head(process);
         }
         result
     }

@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::memory::layout::{self, HELD_ROW, SLOTS, WORD, slot, superblock};
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::{DRAINING, Me, Participant, State};
-use crate::process::roster::ObjectId;
 use crate::space::Caller;
 use crate::sync::Ordering;
 

@@ -9,8 +9,9 @@
 //! |    |         | from the next line on, counted from the payload: the bytes of the value      |
 //!
 //! `counted` changes under the directory lock, in the very records that count a reference or give it
-//! back. It goes up while the block is unfinished: who dies before it is linked gives back what was
-//! counted. It goes down once the block is doomed. In between the block is as any other value's.
+//! back. It goes up while the block is pending: who dies before it is linked gives back what was
+//! counted. It goes down once the block is on the list to be freed. In between the block is as any
+//! other value's.
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
@@ -18,10 +19,10 @@ use crate::heap;
 use crate::memory::layout::{LINE, WORD, align_up, block, kind, superblock};
 use crate::memory::segment::Segment;
 use crate::object::directory;
-use crate::process::roster::ObjectId;
-use crate::seed::{Bug, planted};
-use crate::space::unfinished::Unfinished;
-use crate::space::{Blocks, Caller, Space, doom, pin};
+use crate::process::membership_cache::ObjectId;
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
+use crate::space::{Blocks, Caller, Space, deferred_free, pin};
 use crate::sync::{Ordering, compiler_fence};
 
 const COUNTED: u64 = 0;
@@ -77,12 +78,12 @@ pub fn links(head: &[u8]) -> impl Iterator<Item = ObjectId> {
 /// `NotFound` if one of them is gone; `Full`.
 ///
 /// # Crash
-/// The block is unfinished, and its contents are the references counted so far: they go with it.
+/// The block is pending, and its contents are the references counted so far: they go with it.
 pub fn prepare<'a>(
     caller: Caller<'a, '_>,
     objects: &[ObjectId],
     parts: &[&[u8]],
-) -> Result<Unfinished<'a>> {
+) -> Result<PendingBlock<'a>> {
     fill(caller, kind::LINKED, objects, parts)
 }
 
@@ -97,7 +98,7 @@ pub fn prepare_item<'a>(
     caller: Caller<'a, '_>,
     objects: &[ObjectId],
     parts: &[&[u8]],
-) -> Result<Unfinished<'a>> {
+) -> Result<PendingBlock<'a>> {
     let kind = kind::LINKED_ITEM;
     fill(caller, kind, objects, parts)
 }
@@ -115,13 +116,13 @@ fn fill<'a>(
     kind: u64,
     objects: &[ObjectId],
     parts: &[&[u8]],
-) -> Result<Unfinished<'a>> {
+) -> Result<PendingBlock<'a>> {
     let segment = &caller.space.segment;
     let head = head(objects.len() as u64);
     let bytes: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let length = start(kind) + head + bytes;
     let room = align_up(length, WORD);
-    let own = Unfinished::allocate(caller, room, kind::PLAIN)?;
+    let own = PendingBlock::allocate(caller, room, kind::PLAIN)?;
     let payload = own.payload() + start(kind);
     segment.zero(own.payload(), start(kind) + head);
     let put = |at: u64, word| segment.word(at).store(word, Ordering::Relaxed);
@@ -145,7 +146,7 @@ fn fill<'a>(
             for &object in piece {
                 directory::link(operation, object)?;
             }
-            if planted(Bug::CountedInTwo) {
+            if seeded(Bug::CountedInTwo) {
                 operation.commit();
             }
             operation.write(payload + COUNTED, counted);
@@ -164,7 +165,7 @@ fn fill<'a>(
 ///
 /// # Crash
 /// As `prepare`.
-pub fn copy<'a>(caller: Caller<'a, '_>, payload: &[u8]) -> Result<Unfinished<'a>> {
+pub fn copy<'a>(caller: Caller<'a, '_>, payload: &[u8]) -> Result<PendingBlock<'a>> {
     let (head, bytes) = payload.split_at(head(count(payload, payload.len() as u64)?) as usize);
     let objects: Vec<ObjectId> = links(head).collect();
     prepare(caller, &objects, &[bytes])
@@ -172,7 +173,7 @@ pub fn copy<'a>(caller: Caller<'a, '_>, payload: &[u8]) -> Result<Unfinished<'a>
 
 /// The payload of such a block and how many references it holds: data of a peer.
 fn counted(segment: &Segment, block: u64, read: impl Fn(u64) -> u64) -> Result<(u64, u64)> {
-    let payload = heap::payload(segment, block) + start(doom::kind_of(segment, block));
+    let payload = heap::payload(segment, block) + start(deferred_free::kind_of(segment, block));
     segment.check_range(payload, FIRST)?;
     let counted = read(payload + COUNTED);
     let links = counted
@@ -184,21 +185,22 @@ fn counted(segment: &Segment, block: u64, read: impl Fn(u64) -> u64) -> Result<(
     }
 }
 
-/// Writes and commits the record that gives back the next reference of a doomed block, or frees it.
+/// Writes and commits the record that gives back the next reference of a block being freed, or frees
+/// it.
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
 ///
 /// # Crash
-/// Each record gives back one reference, and dooms what goes with it.
+/// Each record gives back one reference, and defers the freeing of what goes with it.
 pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
     let (payload, counted) = counted(operation.segment, block, |word| operation.read(word))?;
     match counted.checked_sub(1) {
         None if heap::is_large(operation.segment, block) => {
-            doom::strike(operation, block);
+            deferred_free::unlink_head(operation, block);
             pin::retire(operation, block)?; // somebody may read it where it is
         }
-        None => doom::bury(operation, block)?,
+        None => deferred_free::free_head(operation, block)?,
         Some(last) => {
             let at = payload + FIRST + last * LINK;
             let object = ObjectId {
@@ -206,7 +208,7 @@ pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attemp
                 serial: operation.read(at + WORD),
             };
             operation.write(payload + COUNTED, last);
-            if planted(Bug::LinkDroppedInTwo) {
+            if seeded(Bug::LinkDroppedInTwo) {
                 operation.commit();
             }
             directory::unlink(space, operation, object)?;
@@ -224,7 +226,7 @@ pub fn add(segment: &Segment, found: &mut Blocks, block: u64) -> Result<()> {
     segment.check_range(block, block::SMALL)?;
     found.blocks.push(block);
     if matches!(
-        doom::kind_of(segment, block),
+        deferred_free::kind_of(segment, block),
         kind::LINKED | kind::LINKED_ITEM
     ) {
         let read = |word| segment.word(word).load(Ordering::Relaxed);

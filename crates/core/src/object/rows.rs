@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::memory::layout::{self, FIRST_ROWS, WORD, slot, superblock};
 use crate::memory::segment::Segment;
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 pub const SEGMENTS: u64 = 24;
@@ -43,7 +43,7 @@ fn built_in(head: u64) -> Option<u64> {
     match in_slot {
         slot::MEMBERS => Some(base + slot::FIRST_MEMBERS),
         slot::HOLDINGS => Some(base + slot::FIRST_HOLDINGS),
-        slot::MORE_UNFINISHED => Some(base + slot::UNFINISHED),
+        slot::MORE_PENDING => Some(base + slot::PENDING),
         _ => None,
     }
 }
@@ -79,7 +79,7 @@ pub fn place(segment: &Segment, head: u64, row: u64, size: u64) -> Result<Place>
 /// `Full` when there is no room; `Corrupt`.
 ///
 /// # Crash
-/// The block is unfinished until the record that links it.
+/// The block is pending until the record that links it.
 pub fn extend(caller: Caller, head: u64, part: u64, size: u64) -> Result<()> {
     let space = caller.space;
     if head < layout::SLOT_RECORDS {
@@ -99,14 +99,14 @@ pub fn extend(caller: Caller, head: u64, part: u64, size: u64) -> Result<()> {
         superblock::TICKETS | layout::SLOT_RECORDS.. => Purpose::Release,
         _ => Purpose::Store,
     };
-    let block = Unfinished::allocate_for(purpose, caller, length, KIND)?;
+    let block = PendingBlock::allocate_for(purpose, caller, length, KIND)?;
     let payload = block.payload();
     space.segment.zero(payload, length);
     caller.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         if operation.read(head + part * WORD) == 0 {
             operation.write(head + part * WORD, payload);
-            block.pass_on(operation, 0);
+            block.transfer(operation, 0);
             operation.commit();
         }
         Ok(())

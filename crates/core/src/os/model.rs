@@ -204,7 +204,7 @@ impl File {
     }
 
     /// Ends a process: its descriptions and their locks are gone.
-    pub fn bury(&self, process: u64) {
+    pub fn free_head(&self, process: u64) {
         let mut table = self.kernel.table.lock().unwrap();
         let before = table.locks.len();
         let Table {

@@ -181,7 +181,7 @@ impl Right {
     ///
     /// # Errors
     /// `System`, for example when no descriptor is to be had.
-    pub fn seize(segment: &Segment, slot: u64) -> Result<Option<Right>> {
+    pub fn try_acquire(segment: &Segment, slot: u64) -> Result<Option<Right>> {
         let hold = Hold::take(segment, slot)?;
         Ok(hold.map(|hold| Right { hold, slot }))
     }

@@ -4,7 +4,7 @@
 //! A row that no handle uses stays as long as something is on record there; what is on record with an
 //! object that is gone means nothing, and its row is free again.
 
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

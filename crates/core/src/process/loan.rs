@@ -5,7 +5,7 @@
 //! finds that none of them owes any more hands it over. A child says that it owes in a word of its own.
 
 use crate::process::backlog::Backlog;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::{AtomicU64, Ordering};
 
 pub struct Loan<T> {
@@ -52,7 +52,7 @@ impl<T: Copy> Loan<T> {
         };
         self.held.push(me, (lent, value));
         // Another thread may have found all of them settled before this was here.
-        if !planted(Bug::HeldForNobody) && self.is_repaid(lent) {
+        if !seeded(Bug::HeldForNobody) && self.is_repaid(lent) {
             self.hand_over(me, give);
         }
         true
@@ -73,7 +73,7 @@ impl<T: Copy> Loan<T> {
         if is_owed() {
             return Some(lent);
         }
-        if planted(Bug::RepaidUnasked) {
+        if seeded(Bug::RepaidUnasked) {
             lent = self.lent.load(Ordering::Acquire);
         }
         self.repaid.fetch_max(lent, Ordering::Relaxed);

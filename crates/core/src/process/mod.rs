@@ -5,6 +5,6 @@ pub mod byte;
 pub mod enrolled;
 pub mod keep;
 pub mod loan;
+pub mod membership_cache;
 pub mod participant;
 pub mod pending;
-pub mod roster;

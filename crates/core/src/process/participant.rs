@@ -19,9 +19,9 @@ use crate::process::byte::{Anchor, Hold};
 pub use crate::process::byte::{Right, any_alive, is_alive};
 use crate::process::enrolled::Enrolled;
 use crate::process::keep::{Keeps, Kept};
+use crate::process::membership_cache::MembershipCache;
 use crate::process::pending::{Pending, take_bit};
-use crate::process::roster::Roster;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::io;
 use std::ptr::NonNull;
@@ -90,7 +90,7 @@ pub struct Participant {
     anchor: Anchor,
     /// Which thread records are inside an operation.
     busy: [AtomicBool; slot::RECORD_COUNT as usize],
-    /// The rows of the unfinished table.
+    /// The rows of the table of pending blocks.
     pub pending: Pending,
     /// Which rows of the pin table are taken, a bit each.
     pins: AtomicU64,
@@ -100,7 +100,7 @@ pub struct Participant {
     /// Which rows of the notes of waiting are taken.
     waits: AtomicU64,
     /// Which rows of the table of holdings are taken.
-    pub holdings: Roster,
+    pub holdings: MembershipCache,
     /// Which of these rows objects are used by.
     pub enrolled: Enrolled,
 }
@@ -130,7 +130,7 @@ impl Participant {
         };
         crate::memory::crash_point!("participant.locked");
         // Under the lock, again: another may have come and gone.
-        let free = match planted(Bug::ClaimBlindly) {
+        let free = match seeded(Bug::ClaimBlindly) {
             true => free,
             false => State::read(segment, slot),
         };
@@ -143,7 +143,7 @@ impl Participant {
             .map_err(|e| full(segment, slot::STRIDE, &e))?;
         let anchor =
             Anchor::cast(hold, segment, slot, inherited).map_err(|e| system("mmap", segment, e))?;
-        if planted(Bug::PublishBeforeZero) {
+        if seeded(Bug::PublishBeforeZero) {
             State::write(segment, slot, LIVE, free.generation);
         }
         segment.zero(base, slot::STRIDE);
@@ -174,12 +174,12 @@ impl Participant {
             page: None,
             anchor,
             busy: Default::default(),
-            pending: Pending::new(base + slot::UNFINISHED),
+            pending: Pending::new(base + slot::PENDING),
             pins: AtomicU64::new(0),
             kept_blocks: Keeps::new(),
             kept_pins: Keeps::new(),
             waits: AtomicU64::new(0),
-            holdings: Roster::default(),
+            holdings: MembershipCache::default(),
             enrolled: Enrolled::default(),
         }))
     }
@@ -318,22 +318,22 @@ impl Participant {
         layout::thread_record(self.me.slot, index)
     }
 
-    /// A free row of the unfinished table, or None when all are taken.
-    pub fn take_unfinished(&self) -> Option<u64> {
+    /// A free row of the table of pending blocks, or None when all are taken.
+    pub fn take_pending(&self) -> Option<u64> {
         self.pending.take()
     }
 
-    /// How many of the first rows of the unfinished table are free.
-    pub fn unfinished_left(&self) -> u32 {
+    /// How many of the first rows of the table of pending blocks are free.
+    pub fn pending_left(&self) -> u32 {
         self.pending.left()
     }
 
-    pub fn give_unfinished(&self, row: u64) {
+    pub fn give_pending(&self, row: u64) {
         self.pending.give(row);
     }
 
     #[inline]
-    pub fn unfinished(&self, row: u64) -> u64 {
+    pub fn pending_word(&self, row: u64) -> u64 {
         self.pending.at(row)
     }
 

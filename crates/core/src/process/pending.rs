@@ -1,4 +1,4 @@
-//! Which rows of its table of unfinished blocks a process has taken, and where the rows are.
+//! Which rows of its table of pending blocks a process has taken, and where the rows are.
 //!
 //! The first 64 rows stand in the process's slot, the others in blocks, each twice as large as the
 //! one before, that are added when there is no free row: whoever waits with a block in hand takes a

@@ -15,8 +15,8 @@ use crate::memory::segment::Segment;
 use crate::object::holding::HoldingRow;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{DRAINING, FREE, Right, State};
-use crate::seed::{Bug, planted};
-use crate::space::{Caller, Space, doom, pin};
+use crate::seed::{Bug, seeded};
+use crate::space::{Caller, Space, deferred_free, pin};
 use crate::sync::{Ordering, fence};
 
 /// Recovers all the dead: phase (a) for those not reaped yet, then phase (b).
@@ -32,8 +32,8 @@ pub fn sweep(caller: Caller) -> Result<()> {
         }
     }
     directory::expire(caller)?;
-    doom::crumble(caller)?;
-    if planted(Bug::RetiredNotSwept) {
+    deferred_free::run(caller)?;
+    if seeded(Bug::RetiredNotSwept) {
         return Ok(());
     }
     pin::sweep(caller)
@@ -48,7 +48,7 @@ pub fn sweep(caller: Caller) -> Result<()> {
 /// The slot stays DRAINING, its tables naming exactly what has not gone back yet.
 pub fn drain(caller: Caller, slot: u64) -> Result<()> {
     let segment = &caller.space.segment;
-    let Some(_right) = Right::seize(segment, slot)? else {
+    let Some(_right) = Right::try_acquire(segment, slot)? else {
         return Ok(());
     };
     let state = State::read(segment, slot);
@@ -78,7 +78,7 @@ pub(super) fn empty(caller: Caller, slot: u64) -> Result<bool> {
         let pin = layout::slot_record(slot) + slot::PINS + row * WORD;
         segment.word(pin).store(0, Ordering::Release);
     }
-    for row in 0..slot::UNFINISHED_ROWS {
+    for row in 0..slot::PENDING_ROWS {
         let lent = layout::slot_record(slot) + slot::LENT_ROWS + row * WORD;
         segment.word(lent).store(0, Ordering::Release);
     }
@@ -112,7 +112,7 @@ pub(super) fn empty(caller: Caller, slot: u64) -> Result<bool> {
 enum Owned {
     /// A magazine: a count, then blocks.
     Magazine(u64),
-    Unfinished(u64),
+    PendingBlock(u64),
     Member(u64),
     /// A row of the holdings.
     Held(u64),
@@ -124,7 +124,7 @@ impl Owned {
     fn word(self) -> u64 {
         match self {
             Owned::Magazine(word)
-            | Owned::Unfinished(word)
+            | Owned::PendingBlock(word)
             | Owned::Member(word)
             | Owned::Held(word)
             | Owned::Segment(word) => word,
@@ -142,9 +142,9 @@ fn holdings(segment: &Segment, slot: u64) -> Vec<Owned> {
         let magazines = (0..CLASSES.len()).map(|class| operation::magazine(record, class));
         words.extend(magazines.map(Owned::Magazine));
     }
-    let pending = base + slot::MORE_UNFINISHED;
+    let pending = base + slot::MORE_PENDING;
     if let Ok(rows) = rows::each(segment, pending, WORD) {
-        words.extend(rows.into_iter().map(|(_, at)| Owned::Unfinished(at)));
+        words.extend(rows.into_iter().map(|(_, at)| Owned::PendingBlock(at)));
     }
     let members = base + slot::MEMBERS;
     if let Ok(rows) = rows::each(segment, members, directory::MEMBER_ROW) {
@@ -176,16 +176,19 @@ fn give_back(space: &Space, operation: &mut Operation, slot: u64, held: Owned) -
             heap::release(operation, block)?;
             operation.write(word, count - 1);
         }
-        Owned::Unfinished(_) => {
-            if layout::kind::has_contents(doom::kind_of(operation.segment, at(operation, value)?)) {
-                doom::condemn(operation, value)?;
+        Owned::PendingBlock(_) => {
+            if layout::kind::has_contents(deferred_free::kind_of(
+                operation.segment,
+                at(operation, value)?,
+            )) {
+                deferred_free::add(operation, value)?;
             } else if heap::is_large(operation.segment, value) {
                 pin::retire(operation, value)?; // a child of its may read it
             } else {
                 operation.lock(superblock::HEAP_LOCK)?;
                 heap::release(operation, value)?;
             }
-            if planted(Bug::DrainInTwo) {
+            if seeded(Bug::DrainInTwo) {
                 operation.commit();
             }
             operation.write(word, 0);
@@ -204,7 +207,7 @@ fn give_back(space: &Space, operation: &mut Operation, slot: u64, held: Owned) -
             }
             let block = row.block(operation);
             if block != 0 {
-                doom::discard(operation, block)?; // its object is gone
+                deferred_free::discard(operation, block)?; // its object is gone
             }
             operation.write(word, 0);
         }

@@ -18,7 +18,7 @@ use crate::object::directory;
 use crate::os;
 use crate::process::keep::Kept;
 use crate::process::participant::{DRAINING, LIVE, Participant, State};
-use crate::space::{AT_ONCE, Caller, Job, Space, doom, pin, within};
+use crate::space::{AT_ONCE, Caller, Job, Space, deferred_free, pin, within};
 use crate::sync::{Ordering, fence};
 use std::ptr::NonNull;
 
@@ -26,25 +26,26 @@ use std::ptr::NonNull;
 const LOOKS: usize = 4;
 
 /// A child's place in a space, made before the fork, and its parent's.
-pub struct Heir {
+pub struct ChildReservation {
     space: NonNull<Space>,
     participant: Participant,
     parent: *const Participant,
-    /// What the roster had counted when it was copied.
+    /// What the membership cache had counted when it was copied.
     changes: u64,
     /// Whether it is still to be copied, by the child.
     owes: bool,
 }
 
 // SAFETY: the parent's place is a leaked box, and shared like any participant; so is the space.
-unsafe impl Send for Heir {}
+unsafe impl Send for ChildReservation {}
 
 /// In the parent, before the fork. What other threads take or give back between this and the
 /// fork itself, the child makes up for.
 ///
 /// # Errors
-/// `Crowded`, `Full`, `System`, `TimedOut`: then fork without an heir; the child registers when it must.
-pub fn before(space: &Space) -> Result<Option<Heir>> {
+/// `Crowded`, `Full`, `System`, `TimedOut`: then fork without a reservation; the child registers when
+/// it must.
+pub fn before(space: &Space) -> Result<Option<ChildReservation>> {
     // Not registered: behind somebody's back we are a child ourselves, and hold nothing yet.
     if space.registered().is_null() {
         return Ok(None);
@@ -56,27 +57,27 @@ pub fn before(space: &Space) -> Result<Option<Heir>> {
     tidy(space, me);
     let wait = &within(AT_ONCE);
     let participant = space.register(true, wait)?;
-    let changes = space.roster.changes();
-    let mut heir = Heir {
+    let changes = space.membership_cache.changes();
+    let mut reservation = ChildReservation {
         space: NonNull::from(space),
         participant,
         parent,
         changes,
         owes: false,
     };
-    lend(&space.segment, me, &heir.participant);
-    match directory::copy_members(Caller::new(space, &heir.participant, wait)) {
+    lend(&space.segment, me, &reservation.participant);
+    match directory::copy_members(Caller::new(space, &reservation.participant, wait)) {
         Ok(_) => {}
         Err(Error::Interrupted | Error::TimedOut) => {
-            space.lend(me, &heir.participant);
-            heir.owes = true;
+            space.lend(me, &reservation.participant);
+            reservation.owes = true;
         }
         Err(error) => {
-            heir.participant.release_anchor(); // reaped and drained by the next sweep
+            reservation.participant.release_anchor(); // reaped and drained by the next sweep
             return Err(error);
         }
     }
-    Ok(Some(heir))
+    Ok(Some(reservation))
 }
 
 /// Gives back some of what the dead held: who only starts processes would else fill the space with
@@ -96,7 +97,7 @@ fn tidy(space: &Space, participant: &Participant) {
     let now = os::boot_clock().as_secs();
     let is_time = space.tidied.swap(now, Ordering::Relaxed) != now;
     if drained || is_time {
-        let _ = doom::crumble(caller).and_then(|()| pin::sweep(caller));
+        let _ = deferred_free::run(caller).and_then(|()| pin::sweep(caller));
     }
     if is_time {
         let _ = directory::expire(caller);
@@ -105,38 +106,38 @@ fn tidy(space: &Space, participant: &Participant) {
 
 /// In the parent, after the fork: the child alone keeps its slot alive now, if there is one. The space
 /// is still open here.
-pub fn after_in_parent(heir: Heir) {
+pub fn after_in_parent(reservation: ChildReservation) {
     // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-    let parent = unsafe { &*heir.parent };
+    let parent = unsafe { &*reservation.parent };
     // What came into our hands since `before` the child reads, too.
     for kept in parent.kept_blocks.carried() {
         parent.kept_blocks.lend(kept.row);
     }
     // SAFETY: the caller's promise.
-    let space = unsafe { heir.space.as_ref() };
-    heir.participant.hand_over(&space.segment);
+    let space = unsafe { reservation.space.as_ref() };
+    reservation.participant.hand_over(&space.segment);
 }
 
 /// In the child.
 ///
 /// # Errors
 /// `Full`, `System`: what other threads of the parent took just before the fork is then lost.
-pub fn after_in_child(space: &Space, mut heir: Heir) -> Result<()> {
-    let settled = heir.participant.settle(&space.segment);
+pub fn after_in_child(space: &Space, mut reservation: ChildReservation) -> Result<()> {
+    let settled = reservation.participant.settle(&space.segment);
     // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-    let parent = unsafe { &*heir.parent };
+    let parent = unsafe { &*reservation.parent };
     parent.disown();
     space.is_owing.store(false, Ordering::Relaxed); // our parent's, if it was
     if !settled {
         return Ok(()); // nobody yet, as after a fork behind our back
     }
-    let left = inherit(&space.segment, parent, &heir.participant);
-    let (changes, owes) = (heir.changes, heir.owes);
-    let participant = space.install(Box::new(heir.participant));
+    let left = inherit(&space.segment, parent, &reservation.participant);
+    let (changes, owes) = (reservation.changes, reservation.owes);
+    let participant = space.install(Box::new(reservation.participant));
     if left {
         pin::look(space, participant);
     }
-    if !owes && space.roster.changes() == changes {
+    if !owes && space.membership_cache.changes() == changes {
         return Ok(());
     }
     settle(space, participant)
@@ -187,7 +188,7 @@ fn rows(parent: &Participant, child: &Participant) -> Vec<Row> {
         // What is itself lent stands in another table.
         theirs: match parent.kept_blocks.is_inherited(kept.row) {
             true => parent.lent(kept.row),
-            false => parent.unfinished(kept.row),
+            false => parent.pending_word(kept.row),
         },
         is_pin: false,
     });

@@ -7,7 +7,7 @@ use crate::memory::layout::{self, CLASSES, SLOTS, WORD, block, kind, record, slo
 use crate::memory::segment::Segment;
 use crate::object::rows;
 use crate::process::participant::{FREE, State};
-use crate::space::{Space, WaitPolicy, doom, pin};
+use crate::space::{Space, WaitPolicy, deferred_free, pin};
 use crate::sync::Ordering;
 
 /// What a space holds, in numbers.
@@ -18,7 +18,7 @@ pub struct Census {
     pub used: u64,
     /// Blocks linked by an object or a table.
     pub live_blocks: u64,
-    /// Blocks at hand in magazines, unfinished, or retired.
+    /// Blocks at hand in magazines, pending, or retired.
     pub idle_blocks: u64,
     pub objects: u64,
     /// Objects that are found by a name.
@@ -86,7 +86,7 @@ fn tally(space: &Space, operation: &mut Operation) -> Attempt<Census> {
     let read = |offset| segment.word(offset).load(Ordering::Relaxed);
     let parts = |block: u64| -> Result<u64> {
         segment.check_range(block, block::SMALL)?;
-        if !kind::has_contents(doom::kind_of(segment, block)) {
+        if !kind::has_contents(deferred_free::kind_of(segment, block)) {
             return Ok(1);
         }
         // What changes meanwhile is counted as far as it was found.
@@ -94,10 +94,10 @@ fn tally(space: &Space, operation: &mut Operation) -> Attempt<Census> {
         Ok(found.map_or(1, |found| found.blocks.len() as u64))
     };
     let mut idle = pin::list(operation)?.len() as u64;
-    let (mut doomed, mut steps) = (read(superblock::DOOMED), 0);
-    while doomed != 0 && steps < segment.size() / layout::LINE {
-        idle += parts(doomed)?;
-        doomed = read(doomed + block::SERIAL);
+    let (mut deferred, mut steps) = (read(superblock::DEFERRED_FREE), 0);
+    while deferred != 0 && steps < segment.size() / layout::LINE {
+        idle += parts(deferred)?;
+        deferred = read(deferred + block::SERIAL);
         steps += 1;
     }
     let (mut at_hand, mut participants) = (0, 0);
@@ -112,7 +112,7 @@ fn tally(space: &Space, operation: &mut Operation) -> Attempt<Census> {
                 at_hand += count * size;
             }
         }
-        let pending = layout::slot_record(slot) + slot::MORE_UNFINISHED;
+        let pending = layout::slot_record(slot) + slot::MORE_PENDING;
         for (_, at) in rows::each(segment, pending, WORD)? {
             let block = read(at);
             if block != 0 {

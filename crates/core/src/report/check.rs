@@ -14,7 +14,7 @@ use crate::memory::segment::Segment;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{FREE, State};
 use crate::report::census::{self, Census};
-use crate::space::{Space, WaitPolicy, doom, pin};
+use crate::space::{Space, WaitPolicy, deferred_free, pin};
 use crate::sync::Ordering;
 use crate::{heap, os};
 use std::collections::{HashMap, HashSet};
@@ -80,9 +80,9 @@ const RETIRED: &str = "retired";
 const TABLE: &str = "a table";
 const NAME: &str = "a name";
 const AT_HAND: &str = "in a magazine";
-const DOOMED: &str = "being taken apart";
+const DEFERRED_FREE: &str = "being taken apart";
 const LEASED: &str = "on a lease";
-const UNFINISHED: &str = "unfinished";
+const PENDING: &str = "pending";
 const OBJECT: &str = "part of an object";
 const FREE_BLOCK: &str = "free in its chunk";
 
@@ -122,10 +122,10 @@ impl Snapshot {
             let object = &snapshot.objects[index];
             snapshot.add(space, object.root.0, OBJECT)?;
         }
-        let (mut doomed, mut steps) = (read(superblock::DOOMED), 0);
-        while doomed != 0 && steps < segment.size() / layout::LINE {
-            snapshot.add(space, doomed, DOOMED)?;
-            doomed = read(doomed + block::SERIAL);
+        let (mut deferred, mut steps) = (read(superblock::DEFERRED_FREE), 0);
+        while deferred != 0 && steps < segment.size() / layout::LINE {
+            snapshot.add(space, deferred, DEFERRED_FREE)?;
+            deferred = read(deferred + block::SERIAL);
             steps += 1;
         }
         snapshot.versions.push(read(superblock::NEXT_SERIAL));
@@ -155,7 +155,7 @@ impl Snapshot {
     /// A block in somebody's hands, and what it names.
     fn add_hidden(&mut self, space: &Space, block: u64, state: &'static str) -> Result<()> {
         space.segment.check_range(block, block::SMALL)?;
-        if kind::has_contents(doom::kind_of(&space.segment, block)) {
+        if kind::has_contents(deferred_free::kind_of(&space.segment, block)) {
             return self.add(space, block, state);
         }
         self.claims.push((block, state));
@@ -186,14 +186,14 @@ impl Snapshot {
             }
         }
         let base = layout::slot_record(slot);
-        let pending = base + slot::MORE_UNFINISHED;
+        let pending = base + slot::MORE_PENDING;
         self.add_table(segment, pending)?;
         let pending = rows::each(segment, pending, WORD)?;
         for block in pending.into_iter().map(|(_, at)| read(at)) {
             if block == 0 {
                 continue;
             }
-            self.add_hidden(space, block, UNFINISHED)?;
+            self.add_hidden(space, block, PENDING)?;
         }
         let holdings = base + slot::HOLDINGS;
         self.add_table(segment, holdings)?;
@@ -283,7 +283,7 @@ impl Snapshot {
             size,
             used,
             live_blocks: count(&[TABLE, NAME, OBJECT, LEASED]),
-            idle_blocks: count(&[RETIRED, AT_HAND, UNFINISHED, DOOMED]),
+            idle_blocks: count(&[RETIRED, AT_HAND, PENDING, DEFERRED_FREE]),
             objects: self.objects.len() as u64,
             names: count(&[NAME]),
             tickets: self.tickets.len() as u64,

@@ -168,7 +168,7 @@ impl Space {
     }
 
     /// In the child: waits until they are. Before that it uses and takes none: what is copied is told from
-    /// what is new by the roster alone.
+    /// what is new by the membership cache alone.
     ///
     /// # Errors
     /// As `catch_up`.

@@ -4,7 +4,7 @@ use crate::change::operation::Operation;
 use crate::error::{Error, Result};
 use crate::memory::layout::{self, PAGE, RESERVE, UNIT, superblock};
 use crate::process::participant::{Participant, full};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 use crate::{heap, os};
@@ -101,7 +101,7 @@ impl Space {
         let unit = |offset: u64| (offset - segment.data()) / UNIT;
         let bitmap = |offset: u64| layout::bitmaps(unit(offset)) / PAGE * PAGE;
         let bitmaps = (bitmap(from), bitmap(to) + PAGE);
-        if planted(Bug::SizeBeforeAllocate) {
+        if seeded(Bug::SizeBeforeAllocate) {
             segment.publish_size(to);
         }
         let ready = segment

@@ -25,7 +25,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
 use crate::memory::layout::{RESERVE, UNIT, superblock};
 use crate::process::participant::{Participant, full};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 #[cfg(not(loom))]
 use crate::space::WaitPolicy;
 use crate::space::{Caller, Space, reading, within};
@@ -230,7 +230,7 @@ impl Space {
     /// held.
     fn settle(&self, operation: &mut Operation, unit: u64, units: u64) -> Attempt<()> {
         let pieces = heap::given(operation, unit, units)?;
-        if planted(Bug::UnmarkedFirst) {
+        if seeded(Bug::UnmarkedFirst) {
             self.unmark(operation, unit, units)?;
         }
         for &(from, to) in &pieces {
@@ -292,7 +292,7 @@ impl Caller<'_, '_> {
             let Some((unit, units)) = heap::mark(operation, end, most)? else {
                 return Ok(false);
             };
-            if planted(Bug::PunchedFirst) {
+            if seeded(Bug::PunchedFirst) {
                 let pieces = heap::given(operation, unit, units)?;
                 let _ = self.space.punch_all(&pieces);
             }
@@ -381,7 +381,7 @@ impl Caller<'_, '_> {
             if pieces.is_empty() {
                 return Ok(()); // another reserved them
             }
-            if !planted(Bug::GivingForgotten) {
+            if !seeded(Bug::GivingForgotten) {
                 self.space.give(unit | units << 32);
             }
             crate::memory::crash_point!("hole.noted");

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::memory::layout::{SLOTS, superblock};
 use crate::memory::segment::Segment;
 use crate::process::participant::{DRAINING, LIVE, Me, State, is_alive, system};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ impl Lookout {
         let word = segment.word(superblock::TURN);
         let seen = word.load(Ordering::Relaxed);
         let since = since(seen, now);
-        let taken = since < self.limit.min(self.every) || seen != 0 && planted(Bug::TurnKept);
+        let taken = since < self.limit.min(self.every) || seen != 0 && seeded(Bug::TurnKept);
         if taken {
             self.leave(segment, now);
             return Ok(false);

@@ -9,8 +9,8 @@ use crate::memory::segment::Segment;
 use crate::os;
 use crate::process::backlog::Backlog;
 use crate::process::loan::Loan;
+use crate::process::membership_cache::MembershipCache;
 use crate::process::participant::{DRAINING, LIVE, Me, Page, Participant, State};
-use crate::process::roster::Roster;
 use crate::space::policy::{AT_ONCE, WaitPolicy, within};
 #[cfg(not(loom))]
 use crate::space::reading;
@@ -43,7 +43,7 @@ pub struct Hooks {
     pub drain: fn(Caller, slot: u64) -> Result<()>,
     /// Writes the entries that free an object with its last reference, its root block included.
     pub destroy: fn(&mut Operation, root: Root) -> Attempt<()>,
-    /// Writes and commits the record that frees the next piece of the first doomed block.
+    /// Writes and commits the record that frees the next piece of the first block on the list.
     pub free_step: fn(&Space, &mut Operation, block: u64) -> Attempt<()>,
     /// What a block with contents, or an object's root, consists of.
     pub blocks: fn(&Segment, block: u64) -> Result<Blocks>,
@@ -106,7 +106,7 @@ impl<'a, 'w> Caller<'a, 'w> {
 pub struct Space {
     pub segment: Segment,
     pub uuid: u128,
-    pub roster: Roster,
+    pub membership_cache: MembershipCache,
     pub(crate) backlog: Backlog<Deferred>,
     /// Memberships that are not given back before children have theirs.
     pub(crate) loan: Loan<Deferred>,
@@ -162,7 +162,7 @@ impl Space {
         Ok(Space {
             uuid: segment.superblock().uuid,
             segment,
-            roster: Roster::default(),
+            membership_cache: MembershipCache::default(),
             backlog: Backlog::default(),
             loan: Loan::default(),
             is_owing: AtomicBool::new(false),
@@ -398,6 +398,6 @@ impl Space {
         Ok(recover::reap_all(&self.segment)?
             || is_set(superblock::OPEN_TICKETS)
             || is_set(superblock::RETIRED)
-            || is_set(superblock::DOOMED))
+            || is_set(superblock::DEFERRED_FREE))
     }
 }

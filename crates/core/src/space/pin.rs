@@ -17,7 +17,7 @@ use crate::memory::layout::{self, SLOTS, WORD, block, slot, superblock};
 use crate::memory::segment::Segment;
 use crate::process::keep::Keeper;
 use crate::process::participant::{FREE, Participant, State};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Job, Space};
 use crate::sync::{Ordering, fence};
 
@@ -61,7 +61,7 @@ impl<'a> Pin<'a> {
             .segment
             .word(participant.pin(row))
             .store(block, Ordering::Relaxed);
-        if !planted(Bug::PinWithoutFence) {
+        if !seeded(Bug::PinWithoutFence) {
             fence(Ordering::SeqCst); // pin, then look: pairs with `sweep`'s fence
         }
         is_linked().then_some(pin)
@@ -108,7 +108,7 @@ impl Drop for Pin<'_> {
 /// After a pin is gone: frees what only that kept.
 pub fn look(space: &Space, participant: &Participant) {
     fence(Ordering::SeqCst); // unpin, then look at the list: pairs with `sweep`'s fence
-    if planted(Bug::UnpinWithoutLook) {
+    if seeded(Bug::UnpinWithoutLook) {
         return;
     }
     let retired = space.segment.word(superblock::RETIRED);
@@ -124,7 +124,7 @@ pub fn look(space: &Space, participant: &Participant) {
 
 /// After pins were written beside others of the same blocks, and before these may go.
 pub fn moved(segment: &Segment) {
-    if !planted(Bug::MoveUncounted) {
+    if !seeded(Bug::MoveUncounted) {
         let moves = segment.word(superblock::MOVES);
         moves.fetch_add(1, Ordering::SeqCst); // pairs with `is_pinned`
     }
@@ -173,7 +173,7 @@ fn scan(segment: &Segment, block: u64) -> bool {
             let names = |table: u64, row: u64| load(base + table + row * WORD) == block;
             (0..slot::PIN_ROWS).any(|row| names(slot::PINS, row))
                 || load(base + slot::LENT) != 0
-                    && (0..slot::UNFINISHED_ROWS).any(|row| names(slot::LENT_ROWS, row))
+                    && (0..slot::PENDING_ROWS).any(|row| names(slot::LENT_ROWS, row))
         })
 }
 
@@ -198,7 +198,7 @@ pub fn sweep(caller: Caller) -> Result<()> {
                     return Ok(false);
                 }
                 segment.check_range(block, block::LARGE)?;
-                if planted(Bug::PinsIgnored) || !is_pinned(segment, block) {
+                if seeded(Bug::PinsIgnored) || !is_pinned(segment, block) {
                     let next = operation.read(block + block::RETIRED_NEXT);
                     operation.write(link, next);
                     operation.lock(superblock::HEAP_LOCK)?;

@@ -30,7 +30,7 @@ use crate::memory::layout::{self, SLOTS, slot};
 use crate::memory::segment::Segment;
 use crate::os;
 use crate::process::participant::{LIVE, Me, State};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 #[cfg(not(loom))]
 use crate::sync::AtomicU32;
 use crate::sync::{AtomicU64, Ordering, compiler_fence, fence, relax};
@@ -127,7 +127,7 @@ impl<'a> Reading<'a> {
 fn begin() {
     if is_enlisted() {
         compiler_fence(Ordering::SeqCst);
-    } else if !planted(Bug::ReadWithoutFence) {
+    } else if !seeded(Bug::ReadWithoutFence) {
         fence(Ordering::SeqCst);
     }
 }
@@ -165,7 +165,7 @@ pub fn has_passed(segment: &Segment) -> Result<bool> {
     if os::barrier().is_err() {
         return Ok(false);
     }
-    if planted(Bug::ReadersIgnored) {
+    if seeded(Bug::ReadersIgnored) {
         return Ok(true);
     }
     for slot in 0..SLOTS {

@@ -7,8 +7,8 @@ use crate::memory::layout::{CLASSES, WORD, kind};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, Pinned, Stored, linked, pinned, shape_of};
 use crate::process::participant::Participant;
-use crate::space::unfinished::Unfinished;
-use crate::space::{Caller, Space, doom, pin};
+use crate::space::pending_block::PendingBlock;
+use crate::space::{Caller, Space, deferred_free, pin};
 
 /// Bytes of the longest value that comes as it is; a longer one comes in a block of its own.
 pub const SHORT_MOST: u64 = 1024;
@@ -18,7 +18,7 @@ pub const SHORT_MOST: u64 = 1024;
 pub enum Fresh<'a> {
     Word(u64),
     Bytes(u8, &'a [&'a [u8]]),
-    Block(Unfinished<'a>),
+    Block(PendingBlock<'a>),
 }
 
 impl Fresh<'_> {
@@ -67,7 +67,7 @@ impl Fresh<'_> {
     pub fn link(&self, operation: &mut Operation) -> Attempt<()> {
         match self {
             Fresh::Word(_) => {}
-            Fresh::Block(block) => block.pass_on(operation, 0),
+            Fresh::Block(block) => block.transfer(operation, 0),
             Fresh::Bytes(..) => {
                 if let Some(class) = class_for(self.short().max(WORD)) {
                     operation.take(class)?;
@@ -172,14 +172,14 @@ pub fn copy(
 pub enum Taken<'a> {
     Word(u64),
     Bytes(u8, Vec<u8>),
-    Block(Unfinished<'a>),
+    Block(PendingBlock<'a>),
     Pinned(Pinned<'a>),
 }
 
 impl<'a> Taken<'a> {
     /// After the commit: the block that `take` put into `spare`, if it did.
     #[must_use]
-    pub fn ours(self, spare: Unfinished<'a>) -> Taken<'a> {
+    pub fn ours(self, spare: PendingBlock<'a>) -> Taken<'a> {
         match self {
             Taken::Word(0) => Taken::Block(spare),
             taken => taken,
@@ -199,7 +199,7 @@ pub fn take<'a>(
     participant: &'a Participant,
     operation: &mut Operation,
     word: u64,
-    spare: &Unfinished,
+    spare: &PendingBlock,
     room: &mut Vec<u8>,
 ) -> Attempt<Taken<'a>> {
     let segment = operation.segment;
@@ -224,14 +224,14 @@ pub fn take<'a>(
                 heap::discard(operation, block)?;
                 return Ok(Taken::Bytes(kind, std::mem::take(room)));
             }
-            spare.pass_on(operation, block);
+            spare.transfer(operation, block);
             Ok(Taken::Word(0))
         }
     }
 }
 
 pub(super) fn has_contents(segment: &Segment, block: u64) -> bool {
-    kind::has_contents(doom::kind_of(segment, block))
+    kind::has_contents(deferred_free::kind_of(segment, block))
 }
 
 /// Writes the entries that let a value's block go; whether something is left to `tidy` after.
@@ -244,7 +244,7 @@ pub fn discard(operation: &mut Operation, word: u64) -> Attempt<bool> {
         return Ok(false);
     };
     if has_contents(segment, block) {
-        doom::condemn(operation, block)?;
+        deferred_free::add(operation, block)?;
         return Ok(true);
     }
     let is_large = heap::is_large(segment, block);
@@ -261,6 +261,6 @@ pub fn discard(operation: &mut Operation, word: u64) -> Attempt<bool> {
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`, `Corrupt`.
 pub fn tidy(caller: Caller) -> Result<()> {
-    doom::crumble(caller)?;
+    deferred_free::run(caller)?;
     pin::sweep(caller)
 }

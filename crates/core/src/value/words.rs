@@ -7,15 +7,15 @@ use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::memory::layout::{WORD, block, kind};
 use crate::memory::segment::Segment;
-use crate::space::unfinished::Unfinished;
-use crate::space::{Caller, doom};
+use crate::space::pending_block::PendingBlock;
+use crate::space::{Caller, deferred_free};
 use crate::sync::Ordering;
 
 /// A block of kind `WORDS` in our hands: how many words count, then the words. Dropping it frees
 /// what they name.
 pub struct Words<'a> {
     segment: &'a Segment,
-    own: Unfinished<'a>,
+    own: PendingBlock<'a>,
     pub room: u64,
 }
 
@@ -26,7 +26,7 @@ impl<'a> Words<'a> {
     /// `Full`.
     pub fn new(purpose: Purpose, caller: Caller<'a, '_>, room: u64) -> Result<Words<'a>> {
         let length = (1 + room) * WORD;
-        let own = Unfinished::allocate_for(purpose, caller, length, kind::PLAIN)?;
+        let own = PendingBlock::allocate_for(purpose, caller, length, kind::PLAIN)?;
         let segment = &caller.space.segment;
         segment.zero(own.payload(), length);
         let shape = segment.word(own.block() + block::SHAPE);
@@ -49,7 +49,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Writes and commits the record that frees the next piece of a doomed block of words.
+/// Writes and commits the record that frees the next piece of a block of words that is being freed.
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
@@ -58,7 +58,7 @@ pub fn free_words_step(operation: &mut Operation, block: u64) -> Attempt<()> {
     let count = heap::payload(segment, block);
     segment.check_range(count, WORD)?;
     let Some(last) = operation.read(count).checked_sub(1) else {
-        doom::bury(operation, block)?;
+        deferred_free::free_head(operation, block)?;
         operation.commit();
         return Ok(());
     };

@@ -1,7 +1,7 @@
 //! `Barrier`: the native part of `courtyard.Barrier`.
 
 use crate::deadline::Limit;
-use crate::error::{in_context, raise, surely_until};
+use crate::error::{in_context, raise, uninterruptible_until};
 use crate::object::waiter::{self, Deadline, look_if_due};
 use crate::object::{Address, Enrolment, Last, Object, Use};
 use courtyard_core::barrier::{
@@ -184,7 +184,7 @@ impl Wait<'_, '_> {
     /// The phase in which we left; None if that could not be done in time, and is done later.
     fn leave(&self) -> PyResult<Option<u64>> {
         let space = self.base.handle.space;
-        let (left, raised) = surely_until(self.py, self.limit, |wait| {
+        let (left, raised) = uninterruptible_until(self.py, self.limit, |wait| {
             barrier::leave(Caller::new(space, self.open, wait), self.party)
         });
         match left {

@@ -1,7 +1,7 @@
 //! `Condition`: the native part of `courtyard.Condition`, the line of those who wait.
 
 use crate::deadline::Limit;
-use crate::error::{raise, surely_until};
+use crate::error::{raise, uninterruptible_until};
 use crate::object::waiter::{self, Deadline};
 use crate::object::{Address, Object};
 use courtyard_core::cell::{self, EVENT};
@@ -64,7 +64,7 @@ impl Condition {
             taken
         });
         // Also after Ctrl-C: a notification that came with it is then lost to this thread alone.
-        let (left, raised) = surely_until(py, limit, |wait| {
+        let (left, raised) = uninterruptible_until(py, limit, |wait| {
             let left = condition::leave(Caller::new(space, &open, wait), waiter)?;
             waiter.row.give(&open);
             Ok(left)

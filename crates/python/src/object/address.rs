@@ -1,7 +1,7 @@
 //! How a pickle names an object.
 
 use courtyard_core::directory::Ticket;
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::space::Space;
 
 /// What a pickle says: path, UUID, object row, serial, ticket row, ticket id. In a stored value there is

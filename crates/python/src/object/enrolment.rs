@@ -2,8 +2,8 @@
 
 use courtyard_core::barrier;
 use courtyard_core::holding::Row;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::participant::Participant;
-use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Space;
 use courtyard_core::sync::{AtomicPtr, AtomicU64, Ordering};
 use pyo3::PyResult;

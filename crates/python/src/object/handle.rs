@@ -10,8 +10,8 @@ use crate::process;
 use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::Result;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::participant::Participant;
-use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Caller, Space, WaitPolicy, at_once};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use pyo3::exceptions::PyBufferError;
@@ -438,9 +438,9 @@ impl Handle {
     fn member(&self) -> Option<&'static Participant> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let participant = unsafe { self.space.registered().as_ref() };
-        let noted = || self.space.roster.holds(self.row, self.object);
+        let noted = || self.space.membership_cache.holds(self.row, self.object);
         if participant.is_none() && noted() {
-            self.space.roster.forget(self.row); // forked behind our back: nothing is held yet
+            self.space.membership_cache.forget(self.row); // forked behind our back: nothing is held yet
         }
         participant.filter(|participant| {
             directory::is_member(self.space, participant, self.row, self.object)

@@ -188,7 +188,7 @@ impl<'a> Wait<'a> {
     ///
     /// # Errors
     /// Those of the slice.
-    pub fn wait_surely(
+    pub fn wait_uninterruptible(
         &mut self,
         py: Python<'_>,
         limit: Duration,

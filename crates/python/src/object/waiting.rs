@@ -2,7 +2,7 @@
 
 use super::handle::{Handle, Use};
 use crate::deadline::Limit;
-use crate::error::{copying, copying_until, raise, surely_until, waiting, waiting_until};
+use crate::error::{copying, copying_until, raise, uninterruptible_until, waiting, waiting_until};
 use crate::process;
 use courtyard_core::directory;
 use courtyard_core::error::{Error, Result};
@@ -64,7 +64,7 @@ impl Handle {
                 false => work(wait),
             }
         });
-        let (result, raised) = surely_until(py, limit, in_order);
+        let (result, raised) = uninterruptible_until(py, limit, in_order);
         if matches!(result, Err(Error::TimedOut)) {
             later();
             self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);

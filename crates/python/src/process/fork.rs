@@ -1,6 +1,6 @@
 //! What becomes of the open spaces at a fork.
 
-use super::open::{Heirs, end_if_over, open};
+use super::open::{Reservations, end_if_over, open};
 use crate::ending;
 use crate::error::raise;
 use crate::thread::thread;
@@ -13,39 +13,39 @@ use pyo3::prelude::*;
 pub fn before_fork() {
     let spaces = open().spaces.clone();
     for space in spaces {
-        if let Ok(Some(heir)) = fork::before(space) {
-            open().heirs.push((thread(), space, heir));
+        if let Ok(Some(reservation)) = fork::before(space) {
+            open().reservations.push((thread(), space, reservation));
         }
     }
 }
 
-/// This thread's heirs, and those of others.
-fn heirs() -> (Heirs, Heirs) {
-    let all = std::mem::take(&mut open().heirs);
+/// This thread's reservations, and those of others.
+fn reservations() -> (Reservations, Reservations) {
+    let all = std::mem::take(&mut open().reservations);
     all.into_iter()
         .partition(|&(forker, _, _)| forker == thread())
 }
 
 #[pyfunction]
 pub fn after_fork_in_parent() {
-    let (ours, others) = heirs();
-    open().heirs.extend(others);
-    for (_, space, heir) in ours {
-        fork::after_in_parent(heir);
-        end_if_over(space); // perhaps another thread could not, beside an heir
+    let (ours, others) = reservations();
+    open().reservations.extend(others);
+    for (_, space, reservation) in ours {
+        fork::after_in_parent(reservation);
+        end_if_over(space); // perhaps another thread could not, beside a child reservation
     }
 }
 
 #[pyfunction]
 pub fn after_fork_in_child(py: Python<'_>) -> PyResult<()> {
     ending::after_fork();
-    let (ours, others) = heirs();
+    let (ours, others) = reservations();
     // Children that other threads of the parent were about to fork: not ours to keep alive.
-    for (_, _, heir) in others {
-        fork::after_in_parent(heir);
+    for (_, _, reservation) in others {
+        fork::after_in_parent(reservation);
     }
-    for (_, space, heir) in ours {
-        fork::after_in_child(space, heir).map_err(|error| raise(py, error))?;
+    for (_, space, reservation) in ours {
+        fork::after_in_child(space, reservation).map_err(|error| raise(py, error))?;
     }
     Ok(())
 }

@@ -23,17 +23,17 @@ pub struct Open {
     private: Option<&'static Space>,
     /// The children that threads are about to fork: other modules' hooks may run between ours and
     /// the fork, and in them another thread that forks too.
-    pub heirs: Heirs,
+    pub reservations: Reservations,
 }
 
 pub static OPEN: Mutex<Open> = Mutex::new(Open {
     spaces: Vec::new(),
     private: None,
-    heirs: Vec::new(),
+    reservations: Vec::new(),
 });
 
 /// Each with the thread that is about to fork, and a space of its.
-pub type Heirs = Vec<(u32, &'static Space, fork::Heir)>;
+pub type Reservations = Vec<(u32, &'static Space, fork::ChildReservation)>;
 
 thread_local! {
     /// Where this thread makes objects just now, if not in the private space.
@@ -160,7 +160,7 @@ pub fn end_if_over(space: &'static Space) {
     let mut open = open();
     if open.private.as_ref().is_some_and(is_it)
         || !open.spaces.iter().any(|other| std::ptr::eq(*other, space))
-        || open.heirs.iter().any(|(_, other, _)| is_it(other))
+        || open.reservations.iter().any(|(_, other, _)| is_it(other))
     {
         return;
     }

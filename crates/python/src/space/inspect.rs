@@ -8,7 +8,7 @@ use courtyard_core::census::{self, Census};
 use courtyard_core::directory;
 use courtyard_core::inspect;
 use courtyard_core::layout::superblock;
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::space::Space;
 use pyo3::prelude::*;
 

@@ -16,8 +16,8 @@ use crate::policy;
 use courtyard_core::directory;
 use courtyard_core::layout::{LINE, align_up};
 use courtyard_core::link;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::participant::Participant;
-use courtyard_core::roster::ObjectId;
 use courtyard_core::space::{Caller, Space};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -147,7 +147,7 @@ impl Outward {
 }
 
 /// What a value's block has before its payload, and the objects that it is to keep.
-pub struct Luggage {
+pub struct LinkHeader {
     pub objects: Vec<ObjectId>,
     /// Whole lines.
     pub bytes: Vec<u8>,
@@ -163,7 +163,7 @@ pub fn pack(
     kind: u8,
     links: &[Py<PyAny>],
     foreign: Foreign,
-) -> PyResult<Luggage> {
+) -> PyResult<LinkHeader> {
     policy::require(py)?;
     let list = PyList::new(py, links)?;
     let objects = Arc::default();
@@ -185,7 +185,7 @@ pub fn pack(
     bytes.extend_from_slice(&u64::from(kind).to_ne_bytes());
     bytes.extend_from_slice(pickled);
     bytes.resize(bytes.len().next_multiple_of(LINE as usize), 0);
-    Ok(Luggage { objects, bytes })
+    Ok(LinkHeader { objects, bytes })
 }
 
 /// Decodes the payload of a block with links. Where nothing is unpickled, links to what is in a NestedDict are

@@ -9,8 +9,8 @@ use courtyard_core::cell::{self, Pinned, Stored};
 use courtyard_core::error::Result;
 use courtyard_core::link;
 use courtyard_core::participant::Participant;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Found, Fresh, Taken, prepare};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -70,8 +70,8 @@ pub fn keeping(
     py: Python<'_>,
     open: &Use<'_>,
     block: &Block<'_, '_>,
-) -> PyResult<Unfinished<'static>> {
-    let luggage = reference::pack(
+) -> PyResult<PendingBlock<'static>> {
+    let link_header = reference::pack(
         py,
         open.handle.space,
         block.kind,
@@ -79,10 +79,10 @@ pub fn keeping(
         Foreign::Refused,
     )?;
     block.with_parts(|parts, length| {
-        let mut all = vec![luggage.bytes.as_slice()];
+        let mut all = vec![link_header.bytes.as_slice()];
         all.extend(parts);
         open.copying(py, length, |caller| {
-            link::prepare(caller, &luggage.objects, &all)
+            link::prepare(caller, &link_header.objects, &all)
         })
     })
 }

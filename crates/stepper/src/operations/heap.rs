@@ -4,12 +4,12 @@ use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{block, caller, fill, warm};
 use courtyard_core::layout::{self, UNIT, superblock};
 use courtyard_core::os::fault;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{folder, heap};
 
-type Blocks = Vec<Unfinished<'static>>;
+type Blocks = Vec<PendingBlock<'static>>;
 
 /// Leaves a run of which all pages have gone back, and no other that holds as much: the reserve that a
 /// trim leaves is in a run before it.
@@ -172,7 +172,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             assert!(space.trim(&unlimited).expect("to trim") > 0);
         },
     ));
-    // Its rows of unfinished blocks are all taken: it adds a segment first.
+    // Its rows of pending blocks are all taken: it adds a segment first.
     entries.push(own(
         "allocate small, adding rows",
         |space| blocks(space, 63, 10),

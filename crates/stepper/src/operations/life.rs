@@ -14,10 +14,10 @@ use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, RESERVED_SLOT, SLOTS, record, slot};
 use courtyard_core::lookout::Lookout;
 use courtyard_core::participant::{DRAINING, LIVE, Me, State};
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{HOOKS, check, fork, leave, lock, os, recover};
 use std::rc::Rc;
 
@@ -40,7 +40,7 @@ fn scene(space: &Space) -> Scene {
 }
 
 /// A block in hand that views of ours read.
-fn in_hand(space: &'static Space) -> Unfinished<'static> {
+fn in_hand(space: &'static Space) -> PendingBlock<'static> {
     let block = block(space, 50_000);
     assert!(block.keep(Keeper::Views));
     block
@@ -160,7 +160,7 @@ pub fn add(entries: &mut Vec<Entry>) {
                 (thread + record::COMMIT, 1),
                 (thread + record::ENTRIES, made.base + DATA),
                 (thread + record::ENTRIES + 8, 8),
-                (base + slot::UNFINISHED, made.base - layout::block::SMALL),
+                (base + slot::PENDING, made.base - layout::block::SMALL),
             ];
             for (word, value) in words {
                 space.segment.word(word).store(value, Ordering::Relaxed);
@@ -209,7 +209,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         vec![(0, 1), (2, RESERVED_SLOT - 2)],
     ));
     entries.push(play(
-        "fork an heir that is never born",
+        "fork an reservation that is never born",
         Ends::AsBefore,
         warm,
         |space, ()| {
@@ -218,47 +218,55 @@ pub fn add(entries: &mut Vec<Entry>) {
             make(space, BYTES, 50_000);
         },
         |space, (), ()| {
-            let heir = fork::before(space).expect("an heir").expect("an heir");
-            fork::after_in_parent(heir);
+            let reservation = fork::before(space)
+                .expect("an reservation")
+                .expect("an reservation");
+            fork::after_in_parent(reservation);
         },
         unchanged,
     ));
     entries.push(play(
-        "fork an heir, as the heir",
+        "fork an reservation, as the reservation",
         Ends::AsBefore,
         warm,
         |space, ()| {
             make(space, SCALAR, 0);
-            fork::before(space).expect("an heir").expect("an heir")
+            fork::before(space)
+                .expect("an reservation")
+                .expect("an reservation")
         },
-        |space, (), heir| {
-            fork::after_in_child(space, heir).unwrap();
+        |space, (), reservation| {
+            fork::after_in_child(space, reservation).unwrap();
             make(space, SCALAR, 0);
         },
         unchanged,
     ));
     entries.push(play(
-        "let go of a block that an heir reads",
+        "let go of a block that an reservation reads",
         Ends::AsBefore,
         warm,
         |space, ()| warm(space),
         |space, (), ()| {
             let block = in_hand(space);
-            let heir = fork::before(space).expect("an heir").expect("an heir");
+            let reservation = fork::before(space)
+                .expect("an reservation")
+                .expect("an reservation");
             drop(block);
-            fork::after_in_parent(heir);
+            fork::after_in_parent(reservation);
         },
         unchanged,
     ));
     entries.push(play(
-        "let go of a block that its parent has, as the heir",
+        "let go of a block that its parent has, as the reservation",
         Ends::AsBefore,
         warm,
         |space, ()| warm(space),
         |space, (), ()| {
             let block = in_hand(space);
-            let heir = fork::before(space).expect("an heir").expect("an heir");
-            fork::after_in_child(space, heir).unwrap();
+            let reservation = fork::before(space)
+                .expect("an reservation")
+                .expect("an reservation");
+            fork::after_in_child(space, reservation).unwrap();
             drop(block);
         },
         unchanged,

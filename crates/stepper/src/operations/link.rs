@@ -4,10 +4,10 @@ use crate::entry::{Ends, Entry, OrText, play};
 use crate::stage::{Made, caller, is_free, leave, make, told_apart, warm, writer};
 use courtyard_core::cell::{self, SCALAR, STORED, Stored};
 use courtyard_core::layout::superblock;
-use courtyard_core::roster::ObjectId;
+use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::Space;
 use courtyard_core::table::{self, Batch, Item, Key, Want, When};
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::{Fresh, Taken};
 use courtyard_core::{HOOKS, directory, link};
 
@@ -32,7 +32,7 @@ fn create(space: &Space) -> Made {
     Made { object, row, base }
 }
 
-fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> Unfinished<'a> {
+fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> PendingBlock<'a> {
     link::prepare(caller(space), objects, &[bytes]).expect("a block")
 }
 

@@ -5,9 +5,9 @@ use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
 use courtyard_core::inside::operation::Purpose;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::queue::{self, Fresh, INLINE, Look, Order, Put, Queue, Seen, Sift, When};
 use courtyard_core::space::Space;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::{cell, directory, heap};
 use std::time::Duration;
 
@@ -256,7 +256,7 @@ fn serving(entries: &mut Vec<Entry>) {
             requeue(space, queue, lease, When::After(Duration::ZERO));
             let mut held = fill(space);
             let purpose = Purpose::Release; // so that what is stored takes nothing
-            let unit = Unfinished::allocate_unit(purpose, caller(space), 0);
+            let unit = PendingBlock::allocate_unit(purpose, caller(space), 0);
             held.push(unit.expect("a unit of the reserve"));
             held
         },

@@ -29,7 +29,7 @@ use crate::memory::layout::SLOTS;
 use crate::memory::segment::Segment;
 use crate::os::{self, Woken};
 use crate::process::participant::{self, LIVE, Me, State};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::{Ordering, relax};
 use std::time::{Duration, Instant};
 
@@ -193,7 +193,7 @@ impl<'a> Waiter<'a> {
         }
         let order = Ordering::Relaxed;
         if seen != flagged && word.compare_exchange(seen, flagged, order, order).is_err() {
-            if planted(Bug::JoinedAnyway) {
+            if seeded(Bug::JoinedAnyway) {
                 waited.joined = joined;
             }
             return Ok(WaitOutcome::Changed);
@@ -328,7 +328,7 @@ pub fn cpu_flags() -> u64 {
 pub fn release(segment: &Segment, lock: u64) {
     let word = segment.word(lock);
     let seen = word.load(Ordering::Relaxed);
-    if planted(Bug::ReleaseInTwo) {
+    if seeded(Bug::ReleaseInTwo) {
         word.store(0, Ordering::Release);
         return wake(segment, lock, seen, 0);
     }
@@ -363,7 +363,7 @@ pub(super) fn wake(segment: &Segment, lock: u64, seen: u64, next: u64) {
         if seen & WAITERS != 0 {
             segment.wake(lock, 1);
         }
-    } else if !planted(Bug::KeptWithoutWake) {
+    } else if !seeded(Bug::KeptWithoutWake) {
         segment.wake_of(lock, 1, Batch::served(next).futex_bit());
     }
 }
@@ -383,7 +383,7 @@ pub(super) fn leave(segment: &Segment, lock: u64, waited: &Waited) {
         while !batch.is_empty(seen) {
             let next = batch.left(seen);
             match word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) if planted(Bug::LeftAsleep) => return,
+                Ok(_) if seeded(Bug::LeftAsleep) => return,
                 Ok(_) if is_free(next) => return wake(segment, lock, seen, next),
                 Ok(_) => return,
                 Err(now) => seen = now,

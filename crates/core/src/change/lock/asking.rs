@@ -19,7 +19,7 @@ use crate::memory::layout::{SLOTS, WORD, superblock};
 use crate::memory::segment::Segment;
 use crate::os;
 use crate::process::participant::{LIVE, State};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl Asking {
         let word = segment.word(word);
         let seen = word.load(Ordering::Relaxed);
         let is_recent = since(seen, now) < PROBE;
-        let is_asked = seen & 0xFFFF == mark && is_recent || planted(Bug::AskedForGood);
+        let is_asked = seen & 0xFFFF == mark && is_recent || seeded(Bug::AskedForGood);
         let mine = turn(now, mark);
         let order = Ordering::Relaxed; // nothing else is told by it
         self.has_turn = !is_asked && word.compare_exchange(seen, mine, order, order).is_ok();

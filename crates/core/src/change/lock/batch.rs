@@ -15,7 +15,7 @@
 use super::word::{PROBE, WAITERS, is_free};
 use crate::memory::segment::Segment;
 use crate::os;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use std::time::Duration;
 
 /// One member of the first batch, of the second. In the flags of an attempt: one of them tries.
@@ -113,7 +113,7 @@ impl Batch {
 /// The word with the other batch served, if the one that is has no members left and the other has. So
 /// whoever joins from then on does not join the batch that waited for its turn.
 fn turned(word: u64) -> u64 {
-    if word & MEMBERS != 0 && Batch::served(word).is_empty(word) && !planted(Bug::TurnedLate) {
+    if word & MEMBERS != 0 && Batch::served(word).is_empty(word) && !seeded(Bug::TurnedLate) {
         word ^ TURN
     } else {
         word
@@ -150,7 +150,7 @@ pub fn kept_for(segment: &Segment, word: u64) -> Duration {
 /// lock is kept for others.
 pub fn after(segment: &Segment, seen: u64, flags: u64) -> Option<u64> {
     let (served, mut members) = (Batch::served(seen), seen & (MEMBERS | TURN));
-    if is_free(seen) && flags & served.member() == 0 && !planted(Bug::KeptForAnybody) {
+    if is_free(seen) && flags & served.member() == 0 && !seeded(Bug::KeptForAnybody) {
         if !kept_for(segment, seen).is_zero() {
             return None;
         }
@@ -162,7 +162,7 @@ pub fn after(segment: &Segment, seen: u64, flags: u64) -> Option<u64> {
             members = batch.without_one(members);
         }
     }
-    Some(if planted(Bug::BatchForgotten) {
+    Some(if seeded(Bug::BatchForgotten) {
         0
     } else {
         turned(members)

@@ -2,7 +2,7 @@
 
 use crate::change::operation::{Operation, Purpose};
 use crate::error::Result;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::value::{Fresh, Words};
 
@@ -65,9 +65,9 @@ impl<'a> Batch<'a> {
     }
 
     /// Writes the entry that ends our ownership of all.
-    pub(super) fn pass_on(&self, operation: &mut Operation) {
+    pub(super) fn transfer(&self, operation: &mut Operation) {
         if let Some(owned) = &self.owned
-            && !planted(Bug::BatchKept)
+            && !seeded(Bug::BatchKept)
         {
             operation.write(owned.count_word(), 0);
         }

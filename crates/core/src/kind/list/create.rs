@@ -4,7 +4,7 @@ use super::most::set_most;
 use super::state::LENGTH;
 use crate::error::Result;
 use crate::object::cell::{self};
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
 
 /// Makes an empty list; with `most`, one that drops what goes beyond that. Returns the object and our

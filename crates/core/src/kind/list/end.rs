@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::heap;
 use crate::memory::layout::WORD;
 use crate::object::cell::{EVENT, linked};
-use crate::seed::{Bug, planted};
-use crate::space::unfinished::Unfinished;
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, pin};
 use crate::sync::Ordering;
 use crate::value::{self, Fresh, SHORT_MOST, Take, Taken, Words, tidy};
@@ -87,7 +87,7 @@ pub fn push(
     when: Option<Token>,
 ) -> Result<bool> {
     let (segment, cell) = (&caller.space.segment, list.cell);
-    let early = planted(Bug::MostBeforeLock).then(|| most(segment, cell));
+    let early = seeded(Bug::MostBeforeLock).then(|| most(segment, cell));
     loop {
         let done = caller.run(|operation| {
             let new = value.word(operation)?;
@@ -105,7 +105,7 @@ pub fn push(
                 return Ok(Done::Grow);
             }
             let (at, mut start) = end.next(ring);
-            if !planted(Bug::CountedFirst) {
+            if !seeded(Bug::CountedFirst) {
                 segment.word(at).store(new, Ordering::Relaxed);
             }
             value.link(operation)?;
@@ -122,7 +122,7 @@ pub fn push(
             operation.sequence(sequence(cell));
             operation.queue_quiet_wake(cell + EVENT);
             operation.commit();
-            if planted(Bug::CountedFirst) {
+            if seeded(Bug::CountedFirst) {
                 segment.word(at).store(new, Ordering::Relaxed);
             }
             crate::memory::crash_point!("list.pushed");
@@ -207,7 +207,7 @@ pub fn pop_if<'a>(
     may: impl Fn(Option<u8>) -> bool,
 ) -> Result<Take<Taken<'a>>> {
     let (segment, cell) = (&caller.space.segment, list.cell);
-    let spare = Unfinished::reserve(caller)?;
+    let spare = PendingBlock::reserve(caller)?;
     let mut room = Vec::with_capacity(SHORT_MOST as usize);
     let mut is_retired = false;
     let taken = caller.run(|operation| {
@@ -332,7 +332,7 @@ pub fn extend(
             {
                 operation.write(gone.count_word(), blocks);
             }
-            batch.pass_on(operation);
+            batch.transfer(operation);
             operation.sequence(sequence(cell));
             operation.queue_quiet_wake(cell + EVENT);
             operation.commit();

@@ -6,14 +6,14 @@ use super::state::{
 use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::Result;
 use crate::memory::layout::{CLASSES, UNIT, WORD, align_up, block, kind};
-use crate::seed::{Bug, planted};
-use crate::space::unfinished::Unfinished;
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 
 /// A ring in our hands: no list's yet.
 pub(super) struct Aside<'a> {
-    pub own: Unfinished<'a>,
+    pub own: PendingBlock<'a>,
     pub words: u64,
     pub capacity: u64,
 }
@@ -29,7 +29,7 @@ impl<'a> Aside<'a> {
             Some(class) => CLASSES[class] - block::SMALL,
             None => align_up(wish.saturating_add(block::LARGE).min(1 << 60), UNIT) - block::LARGE,
         };
-        let own = Unfinished::allocate_for(purpose, caller, length, kind::PLAIN)?;
+        let own = PendingBlock::allocate_for(purpose, caller, length, kind::PLAIN)?;
         let segment = &caller.space.segment;
         segment.zero(own.payload(), HEAD);
         let capacity = (length - HEAD) / WORD;
@@ -54,7 +54,7 @@ impl<'a> Aside<'a> {
         }
         operation.write(root(cell) + BLOCK, self.own.block());
         operation.write(root(cell) + CAPACITY, self.capacity);
-        self.own.pass_on(operation, old.block);
+        self.own.transfer(operation, old.block);
     }
 }
 
@@ -79,7 +79,7 @@ fn room(count: u64) -> u64 {
 /// `Full`, with nothing changed.
 ///
 /// # Crash
-/// The new ring is unfinished until one record exchanges it for the old one.
+/// The new ring is pending until one record exchanges it for the old one.
 pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
     let space = caller.space;
     let (segment, cell) = (&space.segment, list.cell);
@@ -88,7 +88,7 @@ pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
     let fresh = Aside::new(purpose(more, 0), caller, room(seen.saturating_add(more)))?;
     // Its pages are there before anything is locked.
     segment.zero(fresh.words, fresh.capacity * WORD);
-    if planted(Bug::CopiedBeforeLock) {
+    if seeded(Bug::CopiedBeforeLock) {
         copy(space, list, &fresh)?;
     }
     caller.run(|operation| {
@@ -101,7 +101,7 @@ pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
         if serves || ring.count > fresh.capacity {
             return Ok(()); // another made room, or more is needed by now
         }
-        if !planted(Bug::CopiedBeforeLock) {
+        if !seeded(Bug::CopiedBeforeLock) {
             copy(space, list, &fresh)?;
         }
         fresh.link(operation, cell, ring, true);

@@ -1,6 +1,6 @@
 //! What a list provides as a kind of object, and its ring as a kind of block.
 
-use super::doom::{blocks, destroy, free_ring_step, free_step, ring_blocks, sample};
+use super::destroy::{blocks, destroy, free_ring_step, free_step, ring_blocks, sample};
 use super::most::most;
 use super::state::{LENGTH, count, version};
 use crate::object::kind::{Kind, Part};

@@ -11,8 +11,8 @@
 //! | 24 | length   | how many elements there are                              |
 //! | 32 | most     | as many as there may be, + 1; 0: any number            |
 //!
-//! The ring's block: `first | left | words`. The two say which elements a block that is doomed still
-//! names; as long as a list has it they are 0.
+//! The ring's block: `first | left | words`. The two say which elements a block that is being freed
+//! still names; as long as a list has it they are 0.
 //!
 //! What stands outside of the elements means nothing, so new ones are written there, and one record
 //! makes them count. Elements in place change by a record, and so does what is between a change inside
@@ -23,7 +23,7 @@
 
 mod batch;
 mod create;
-mod doom;
+mod destroy;
 mod end;
 mod fast;
 mod grow;

@@ -8,7 +8,7 @@ use super::state::{COUNT, List, MOST, Ring, START, is_too_large, lock, root, seq
 use crate::error::Result;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::sync::Ordering;
 use crate::value::{self, tidy};
@@ -72,7 +72,7 @@ pub fn bound(caller: Caller, list: List, most: Option<u64>) -> Result<()> {
                 }
             }
             operation.write(at, word(most));
-            if planted(Bug::BoundInTwo) {
+            if seeded(Bug::BoundInTwo) {
                 operation.commit();
             }
             if drops > 0 {

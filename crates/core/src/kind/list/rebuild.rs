@@ -10,8 +10,8 @@ use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{WORD, superblock};
 use crate::object::cell::{BLOCK_TAG, EVENT, TAG_MASK};
-use crate::seed::{Bug, planted};
-use crate::space::{Caller, doom};
+use crate::seed::{Bug, seeded};
+use crate::space::{Caller, deferred_free};
 use crate::sync::Ordering;
 use crate::value::{self, Fresh, Words, tidy};
 
@@ -189,7 +189,7 @@ pub(super) fn rebuild_with(
             leave(operation, ring);
         }
         if let Some(gone) = &gone
-            && !planted(Bug::GoneNotCounted)
+            && !seeded(Bug::GoneNotCounted)
         {
             operation.write(gone.count_word(), gone.room);
         }
@@ -203,7 +203,7 @@ pub(super) fn rebuild_with(
         operation.write(root(cell) + START, 0);
         operation.write(root(cell) + COUNT, new.len() as u64);
         also(operation);
-        batch.pass_on(operation);
+        batch.transfer(operation);
         operation.sequence(sequence(cell));
         operation.queue_quiet_wake(cell + EVENT);
         operation.commit();
@@ -241,12 +241,12 @@ pub(super) fn leave(operation: &mut Operation, ring: Ring) {
     }
 }
 
-/// Writes the entries that doom a list's ring.
+/// Writes the entries that defer the freeing of a list's ring.
 pub(super) fn unlink(operation: &mut Operation, cell: u64, ring: Ring) -> Attempt<()> {
     if ring.block != 0 {
         operation.write(root(cell) + BLOCK, 0);
         operation.write(root(cell) + CAPACITY, 0);
-        doom::condemn(operation, ring.block)?;
+        deferred_free::add(operation, ring.block)?;
     }
     Ok(())
 }
@@ -257,8 +257,8 @@ pub(super) fn unlink(operation: &mut Operation, cell: u64, ring: Ring) -> Attemp
 /// `Interrupted`, `System`, `Corrupt`.
 ///
 /// # Crash
-/// One record unlinks the ring and dooms it with what it names; the next sweep goes on taking it
-/// apart.
+/// One record unlinks the ring and defers the freeing of it with what it names; the next sweep goes on
+/// taking it apart.
 pub fn clear(caller: Caller, list: List) -> Result<()> {
     let (segment, cell) = (&caller.space.segment, list.cell);
     caller.run(|operation| {

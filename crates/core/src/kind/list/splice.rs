@@ -11,9 +11,9 @@ use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{WORD, kind, record};
 use crate::memory::segment::Segment;
 use crate::object::cell::{BLOCK_TAG, EVENT, TAG_MASK};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::{Ordering, fence};
 use crate::value::{self, Words, tidy};
 
@@ -251,8 +251,8 @@ fn ring_of(segment: &Segment, list: List, token: Token) -> Result<Option<Ring>> 
 /// Where the words stand until the record is clear.
 enum Through<'a> {
     Entries(Vec<u64>),
-    Chain(Unfinished<'a>, Vec<u64>),
-    Copy(Unfinished<'a>, u64),
+    Chain(PendingBlock<'a>, Vec<u64>),
+    Copy(PendingBlock<'a>, u64),
 }
 
 /// Makes a change by one record; false: the list is not as it was.
@@ -262,7 +262,7 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
     let count = change.places.count;
     let length = count * WORD;
     let purpose = purpose(change.count, change.ring.count);
-    let allocate = |bytes| Unfinished::allocate_for(purpose, caller, bytes, kind::PLAIN);
+    let allocate = |bytes| PendingBlock::allocate_for(purpose, caller, bytes, kind::PLAIN);
     let through = match change.run() {
         _ if count <= FEW => Through::Entries(change.words(segment, batch)),
         Some(to) => {
@@ -312,7 +312,7 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
         }
         operation.write(root(cell) + START, change.start);
         operation.write(root(cell) + COUNT, change.count);
-        if planted(Bug::SplicedInTwo) {
+        if seeded(Bug::SplicedInTwo) {
             operation.commit();
         }
         match &through {
@@ -330,7 +330,7 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
         } else if let Some(&word) = change.gone.first() {
             value::discard(operation, word)?;
         }
-        batch.pass_on(operation);
+        batch.transfer(operation);
         operation.sequence(sequence(cell));
         operation.queue_quiet_wake(cell + EVENT);
         operation.commit();

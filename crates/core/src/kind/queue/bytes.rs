@@ -25,7 +25,7 @@ use crate::change::operation::Operation;
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{WORD, align_up};
 use crate::memory::segment::Segment;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 
 /// The least that an item counts, one of a word.
 pub const LEAST_BYTES: u64 = 2 * WORD;
@@ -128,7 +128,7 @@ pub(super) fn count(operation: &mut Operation, cell: u64, how: Count, bytes: u64
     if bytes == 0 {
         return;
     }
-    if planted(Bug::BytesOutOfStep) {
+    if seeded(Bug::BytesOutOfStep) {
         operation.commit();
     }
     let (word, is_more) = match how {
@@ -144,7 +144,7 @@ pub(super) fn count(operation: &mut Operation, cell: u64, how: Count, bytes: u64
         false => before.wrapping_sub(bytes),
     };
     operation.write(word, after);
-    if planted(Bug::BytesOutOfStep) {
+    if seeded(Bug::BytesOutOfStep) {
         operation.commit();
     }
 }

@@ -1,7 +1,7 @@
 //! Taking all items out of a queue at once.
 //!
-//! What they lie in goes to a queue that no object names and that is doomed from the beginning: whoever
-//! comes takes it apart, a piece a record.
+//! What they lie in goes to a queue that no object names and that is on the list to be freed from the
+//! beginning: whoever comes takes it apart, a piece a record.
 
 use super::bytes::count_cleared;
 use super::page;
@@ -15,9 +15,9 @@ use crate::error::Result;
 use crate::memory::layout::{block, superblock};
 use crate::object::cell;
 use crate::process::participant::Participant;
-use crate::seed::{Bug, planted};
-use crate::space::unfinished::Unfinished;
-use crate::space::{AT_ONCE, Caller, Space, doom, within};
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
+use crate::space::{AT_ONCE, Caller, Space, deferred_free, within};
 use crate::sync::Ordering;
 
 /// The words that go over to the other queue, and are 0 in this one then.
@@ -42,7 +42,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
         cell::unlisted(purpose, caller, cell::QUEUE, LENGTH)
     })?;
     let own = husk.payload();
-    let mut fresh: Option<Unfinished> = None;
+    let mut fresh: Option<PendingBlock> = None;
     loop {
         let cleared = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
@@ -67,7 +67,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
                     keep(offset, operation.read(cell + offset));
                     operation.write(cell + offset, word);
                 }
-                page.pass_on(operation, 0);
+                page.transfer(operation, 0);
             }
             for offset in GOING {
                 keep(offset, operation.read(cell + offset));
@@ -76,9 +76,9 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
             for count in [STACKED, REQUEUED_COUNT] {
                 operation.write(cell + count, 0);
             }
-            husk.pass_on(operation, 0);
-            doom::condemn(operation, husk.block())?;
-            if planted(Bug::ClearInTwo) {
+            husk.transfer(operation, 0);
+            deferred_free::add(operation, husk.block())?;
+            if seeded(Bug::ClearInTwo) {
                 operation.commit();
             }
             // As if each were taken and called done: some may have been called so before.
@@ -108,7 +108,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
 
 /// Frees what `clear` took, as far as no lock stands in the way; the rest later.
 pub fn free_cleared(space: &Space, participant: &Participant) {
-    if doom::crumble(Caller::new(space, participant, &within(AT_ONCE))).is_err() {
+    if deferred_free::run(Caller::new(space, participant, &within(AT_ONCE))).is_err() {
         space.sweep_later(participant);
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{self, superblock};
 use crate::memory::segment::Segment;
 use crate::os;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::sync::Ordering;
 use std::time::Duration;
@@ -124,7 +124,7 @@ pub(super) fn insert(operation: &mut Operation, cell: u64, block: u64, when: Whe
         }
         next = operation.read(child);
     }
-    if planted(Bug::SplitLeftOut) {
+    if seeded(Bug::SplitLeftOut) {
         splits = vec![(own + LEFT, at), (own + RIGHT, 0)];
     } else if splits.len() <= MOST_SPLITS {
         splits.extend([(left, 0), (right, 0)]);

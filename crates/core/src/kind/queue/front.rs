@@ -17,10 +17,10 @@ use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{WORD, align_up, block};
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, Row};
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
-use crate::process::roster::ObjectId;
-use crate::seed::{Bug, planted};
-use crate::space::unfinished::Unfinished;
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
@@ -201,10 +201,10 @@ fn take<'a>(
     mut copy: impl FnMut(&Front) -> Result<Option<Option<Got<'a>>>>,
 ) -> Result<Option<Option<Got<'a>>>> {
     let (segment, cell) = (&caller.space.segment, queue.cell);
-    let block = Unfinished::reserve(caller)?;
+    let block = PendingBlock::reserve(caller)?;
     let mut is_left = false;
     let got = caller.run(|operation| {
-        if !planted(Bug::GetWithoutLock) {
+        if !seeded(Bug::GetWithoutLock) {
             operation.lock(cell + GET_LOCK)?;
         }
         let page = page_of(read(operation.segment, cell + HEAD));
@@ -216,7 +216,7 @@ fn take<'a>(
         let got = match first {
             First::Word(word) => Ok(Some(Got::Word(word))),
             First::Block(item) => {
-                block.pass_on(operation, item);
+                block.transfer(operation, item);
                 Err(())
             }
             First::Ring(front) => match copy(&front)? {
@@ -225,7 +225,7 @@ fn take<'a>(
             },
         };
         is_left = page_of(operation.read(cell + HEAD)) != page;
-        if planted(Bug::GetInTwo) {
+        if seeded(Bug::GetInTwo) {
             operation.commit();
         }
         lease::count(operation, cell, row);
@@ -248,7 +248,7 @@ fn take<'a>(
 ///
 /// # Crash
 /// One record ends our ownership of its block.
-pub fn put_back(caller: Caller, queue: Queue, row: Row, item: &Unfinished) -> Result<()> {
+pub fn put_back(caller: Caller, queue: Queue, row: Row, item: &PendingBlock) -> Result<()> {
     let cell = queue.cell;
     caller
         .space
@@ -257,8 +257,8 @@ pub fn put_back(caller: Caller, queue: Queue, row: Row, item: &Unfinished) -> Re
     caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         stack(operation, cell, item.block());
-        item.pass_on(operation, 0);
-        if planted(Bug::BackInTwo) {
+        item.transfer(operation, 0);
+        if seeded(Bug::BackInTwo) {
             operation.commit();
         }
         lease::uncount(operation, cell, row);
@@ -280,7 +280,7 @@ pub fn put_back_later(
     participant: &Participant,
     queue: Queue,
     row: Row,
-    item: Unfinished,
+    item: PendingBlock,
 ) {
     let Queue { cell, object } = queue;
     let held = item.into_row();
@@ -295,7 +295,7 @@ static PUT_BACK: Job = Job {
             serial,
         };
         let (queue, row) = (Queue { cell, object }, Row { number, at });
-        let item = Unfinished::from_row(caller.space, caller.participant, held);
+        let item = PendingBlock::from_row(caller.space, caller.participant, held);
         let done = put_back(caller, queue, row, &item);
         if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
             item.into_row(); // it is begun again
@@ -357,7 +357,7 @@ pub fn look_at<'a>(
 pub fn take_at(caller: Caller, queue: Queue, row: Row, place: Place) -> Result<bool> {
     let cell = queue.cell;
     caller.run(|operation| {
-        if !planted(Bug::GetWithoutLock) {
+        if !seeded(Bug::GetWithoutLock) {
             operation.lock(cell + GET_LOCK)?;
         }
         // The ordinal, too, as the head may have gone all the way round.

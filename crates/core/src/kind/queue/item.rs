@@ -5,16 +5,16 @@ use crate::error::Result;
 use crate::memory::layout::{WORD, align_up};
 use crate::memory::segment::Segment;
 use crate::object::link;
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 /// An item about to be put: a value word, bytes with the codec's kind, or a filled block.
 pub enum Fresh<'a> {
     Word(u64),
     Bytes(u8, &'a [&'a [u8]]),
-    Block(Unfinished<'a>),
+    Block(PendingBlock<'a>),
 }
 
 /// An item taken: a value word; so many bytes of the codec's kind, copied into the caller's buffer
@@ -22,7 +22,7 @@ pub enum Fresh<'a> {
 pub enum Got<'a> {
     Word(u64),
     Bytes(u8, usize),
-    Block(Unfinished<'a>),
+    Block(PendingBlock<'a>),
 }
 
 /// What an attempt to put came to.
@@ -39,13 +39,13 @@ pub enum Put {
 ///
 /// # Errors
 /// `Full`.
-pub fn reserve<'a>(caller: Caller<'a, '_>, length: u64) -> Result<Unfinished<'a>> {
+pub fn reserve<'a>(caller: Caller<'a, '_>, length: u64) -> Result<PendingBlock<'a>> {
     let room = BLOCK_HEAD + align_up(length, WORD);
-    Unfinished::allocate(caller, room, 0)
+    PendingBlock::allocate(caller, room, 0)
 }
 
 /// Puts an item's bytes into a block with room for them, which is ours.
-pub fn fill(segment: &Segment, block: &Unfinished, kind: u8, parts: &[&[u8]]) {
+pub fn fill(segment: &Segment, block: &PendingBlock, kind: u8, parts: &[&[u8]]) {
     let length = parts.iter().map(|part| part.len() as u64).sum();
     let payload = block.payload();
     set_contents(segment, payload, u64::from(kind), length);
@@ -63,7 +63,7 @@ pub fn fill(segment: &Segment, block: &Unfinished, kind: u8, parts: &[&[u8]]) {
 pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<Fresh<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let room = BLOCK_HEAD + align_up(length, WORD);
-    let fresh = Unfinished::allocate(caller, room, u64::from(kind))?;
+    let fresh = PendingBlock::allocate(caller, room, u64::from(kind))?;
     fill(&caller.space.segment, &fresh, kind, parts);
     Ok(Fresh::Block(fresh))
 }

@@ -1,7 +1,7 @@
 //! What a queue provides as a kind of object.
 
 use super::bytes::{bytes, maximum_bytes};
-use super::doom::{blocks, destroy, free_step};
+use super::destroy::{blocks, destroy, free_step};
 use super::lease::settle;
 use super::sample::sample;
 use super::state::{EVENTS, LENGTH, counts, maximum};

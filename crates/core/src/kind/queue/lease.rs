@@ -21,9 +21,9 @@ use crate::memory::segment::Segment;
 use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::rows;
 use crate::process::participant::Participant;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 /// Makes a row of ours count what this process takes.
@@ -120,7 +120,7 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
         let fresh = match room {
             0 => None,
             room => {
-                let allocate = || Unfinished::allocate_for(purpose, caller, room, 0);
+                let allocate = || PendingBlock::allocate_for(purpose, caller, room, 0);
                 match page::afford(caller, queue, allocate) {
                     Err(Error::Full(_)) if purpose == Purpose::Store => {
                         purpose = Purpose::Lease;
@@ -167,10 +167,10 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
                     }
                     _ => {}
                 }
-                fresh.pass_on(operation, 0);
+                fresh.transfer(operation, 0);
                 fresh.block()
             };
-            if planted(Bug::LeaseInTwo) {
+            if seeded(Bug::LeaseInTwo) {
                 operation.commit();
             }
             let attempts = payload_of(segment, block)? + ATTEMPTS;
@@ -210,10 +210,10 @@ fn turn(operation: &mut Operation, cell: u64) {
 /// One record.
 pub fn finish(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
     let cell = queue.cell;
-    let spent = Unfinished::reserve(caller)?;
+    let spent = PendingBlock::reserve(caller)?;
     caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
-        spent.pass_on(operation, lease.block);
+        spent.transfer(operation, lease.block);
         lease.row.clear(operation);
         drop_lease(operation, cell, lease.block)?;
         bytes::count_block(operation, cell, Count::Got, lease.block)?;

@@ -42,7 +42,7 @@
 mod batch;
 mod bytes;
 mod clear;
-mod doom;
+mod destroy;
 mod due;
 mod end;
 mod first;

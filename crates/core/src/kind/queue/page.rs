@@ -11,10 +11,10 @@ use crate::memory::layout::{UNIT, WORD, block};
 use crate::memory::segment::Segment;
 use crate::object::cell;
 use crate::object::rows::KIND as TABLE_KIND;
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
-use crate::process::roster::ObjectId;
+use crate::space::pending_block::PendingBlock;
 use crate::space::reading::Reading;
-use crate::space::unfinished::Unfinished;
 use crate::space::{Caller, Space, at_once};
 use crate::sync::Ordering;
 
@@ -77,8 +77,8 @@ pub fn lay_out(segment: &Segment, cell: u64, first: u64, bounds: impl Into<Bound
     }
 }
 
-pub(super) fn allocate<'a>(caller: Caller<'a, '_>, purpose: Purpose) -> Result<Unfinished<'a>> {
-    Unfinished::allocate_unit(purpose, caller, TABLE_KIND)
+pub(super) fn allocate<'a>(caller: Caller<'a, '_>, purpose: Purpose) -> Result<PendingBlock<'a>> {
+    PendingBlock::allocate_unit(purpose, caller, TABLE_KIND)
 }
 
 /// The page after the one in which `at` lies, as data of a peer.
@@ -128,7 +128,7 @@ pub(super) fn add(caller: Caller, queue: Queue) -> Result<()> {
             .word(new + block::LARGE)
             .store(after, Ordering::Relaxed);
         operation.write(page_of(tail) + block::LARGE, new);
-        page.pass_on(operation, 0);
+        page.transfer(operation, 0);
         operation.commit();
         Ok(())
     })

@@ -12,9 +12,9 @@ use super::tail::{room_for, stack};
 use super::tree::{self, Sift};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use std::time::Duration;
 
 /// Ends a lease: the item goes back, to be served as `when` says. How often it was leased stays with it.
@@ -29,7 +29,7 @@ pub fn requeue(caller: Caller, queue: Queue, lease: Lease, when: When) -> Result
     caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         lease.row.clear(operation);
-        if planted(Bug::RequeueInTwo) {
+        if seeded(Bug::RequeueInTwo) {
             operation.commit();
         }
         drop_lease(operation, cell, lease.block)?;
@@ -83,7 +83,7 @@ pub fn transfer(
         operation.lock(from.cell + GET_LOCK)?;
         operation.lock(to.cell + GET_LOCK)?;
         lease.row.clear(operation);
-        if planted(Bug::MoveInTwo) {
+        if seeded(Bug::MoveInTwo) {
             operation.commit();
         }
         operation.write(payload_of(segment, lease.block)? + ATTEMPTS, 0);
@@ -148,14 +148,14 @@ pub fn drop_requeued(caller: Caller, queue: Queue) -> Result<bool> {
     if !has_requeued(&caller.space.segment, cell) {
         return Ok(false);
     }
-    let spent = Unfinished::reserve(caller)?;
+    let spent = PendingBlock::reserve(caller)?;
     caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
         let Some((link, block, node)) = first_due(operation, cell)? else {
             return Ok(false);
         };
         remove(operation, cell, (link, node));
-        spent.pass_on(operation, block);
+        spent.transfer(operation, block);
         bytes::count_block(operation, cell, Count::Got, block)?;
         finish_one(operation, cell);
         operation.queue_wake(cell + ROOM);

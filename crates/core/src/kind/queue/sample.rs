@@ -1,6 +1,6 @@
 //! Blocks of a queue that stand for all of them: how much a long queue takes, without a walk over it.
 
-use super::doom::blocks;
+use super::destroy::blocks;
 use super::due::weight;
 use super::page::next;
 use super::state::{

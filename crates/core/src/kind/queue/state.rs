@@ -43,7 +43,7 @@ use crate::error::{Result, corrupt};
 use crate::memory::layout::{self, UNIT, WORD, block};
 use crate::memory::segment::Segment;
 use crate::object::{cell, link};
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::Ordering;

@@ -17,9 +17,9 @@ use crate::heap;
 use crate::memory::layout::{UNIT, WORD, align_up};
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::{Ordering, compiler_fence};
 
 /// Where an item goes.
@@ -135,7 +135,7 @@ pub unsafe fn put_fast(
     let put = match room(segment, cell, size, 0) {
         // A new page is `put`'s, which then drops those too many.
         Ok(Room::At { tail, record }) if tail == record => {
-            if planted(Bug::TailBeforeRecord) {
+            if seeded(Bug::TailBeforeRecord) {
                 let end = record + WORD + align_up(length, WORD);
                 segment.word(cell + TAIL).store(end, Ordering::Release);
             }
@@ -206,8 +206,8 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
     let (segment, cell) = (&caller.space.segment, queue.cell);
     let (kind, length) = shape(item);
     let stack = order_of(segment, cell) == Order::Lifo as u64;
-    if let (true, Fresh::Block(unfinished)) = (stack, item) {
-        return push(caller, queue, unfinished);
+    if let (true, Fresh::Block(pending)) = (stack, item) {
+        return push(caller, queue, pending);
     }
     let size = WORD + align_up(length, WORD);
     if stack || length > INLINE {
@@ -228,8 +228,8 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
                 copy(segment, item, at);
             });
             operation.queue_wake(cell + ITEMS);
-            if let Fresh::Block(unfinished) = item {
-                unfinished.pass_on(operation, 0);
+            if let Fresh::Block(pending) = item {
+                pending.transfer(operation, 0);
             }
             if matches!(item, Fresh::Block(_)) || bytes != 0 {
                 bytes::count(operation, cell, Count::Put, bytes);
@@ -256,7 +256,7 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
 }
 
 /// Puts a block on the stack.
-fn push(caller: Caller, queue: Queue, item: &Unfinished) -> Result<Put> {
+fn push(caller: Caller, queue: Queue, item: &PendingBlock) -> Result<Put> {
     let (segment, cell) = (&caller.space.segment, queue.cell);
     let bytes = bytes::of_block(segment, cell, item.block())?;
     caller.run(|operation| {
@@ -267,7 +267,7 @@ fn push(caller: Caller, queue: Queue, item: &Unfinished) -> Result<Put> {
         operation.lock(cell + GET_LOCK)?;
         stack(operation, cell, item.block());
         count_put(operation, cell)?;
-        item.pass_on(operation, 0);
+        item.transfer(operation, 0);
         bytes::count(operation, cell, Count::Put, bytes);
         operation.queue_wake(cell + ITEMS);
         operation.commit();

@@ -19,7 +19,7 @@ use crate::object::cell::{BLOCK_TAG, TAG_MASK};
 use crate::object::rows::KIND as TABLE_KIND;
 use crate::process::participant::Participant;
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 const FIRST_ROOM: u64 = 64;
@@ -125,7 +125,7 @@ pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result
         let word = match item {
             Fresh::Word(word) => *word,
             Fresh::Block(block) => {
-                block.pass_on(operation, 0);
+                block.transfer(operation, 0);
                 block.block()
             }
             Fresh::Bytes(..) => {
@@ -175,7 +175,7 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
     }
     let room = (had * 2).max(FIRST_ROOM);
     let bytes = room * WORD;
-    let fresh = Unfinished::allocate(caller, bytes, TABLE_KIND)?;
+    let fresh = PendingBlock::allocate(caller, bytes, TABLE_KIND)?;
     segment.zero(fresh.payload(), bytes);
     caller.run(|operation| {
         operation.lock(cell + GET_LOCK)?;
@@ -193,7 +193,7 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
         }
         operation.write(cell + TREE, fresh.block());
         operation.write(cell + TREE_ROOM, room);
-        fresh.pass_on(operation, old);
+        fresh.transfer(operation, old);
         operation.commit();
         Ok(())
     })

@@ -16,9 +16,9 @@ use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result};
 use crate::memory::layout::{LINE, WORD, kind, record};
 use crate::object::cell::{EVENT, linked};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 use crate::value::{Fresh, SHORT_MOST, Words, tidy};
 use std::hint::black_box;
@@ -234,7 +234,7 @@ impl<'a> Batch<'a> {
             operation.write(place, new.0);
             operation.write(count_word, count + 1);
             if let Fresh::Block(block) = &item.value {
-                block.pass_on(operation, 0);
+                block.transfer(operation, 0);
             }
             operation.commit();
             Ok(())
@@ -489,7 +489,7 @@ impl Pass<'_, '_, '_> {
                 },
                 // The key is there by now: the entry that was made is not needed.
                 (Probe::There(_, old), Some((new, words)))
-                    if batch.merge.is_some() && !planted(Bug::SumReplaced) =>
+                    if batch.merge.is_some() && !seeded(Bug::SumReplaced) =>
                 {
                     if !matches!(self.put(old, step.value, rest)?, Put::Yes) {
                         return Ok(Done::Differs);
@@ -538,7 +538,7 @@ pub fn store_all<'a>(caller: Caller<'a, '_>, table: Table, batch: &mut Batch<'a>
     if !batch.removed.is_empty() {
         batch.words(batch.purpose(), caller)?;
     }
-    let mut chain: Option<(Unfinished, u64)> = None;
+    let mut chain: Option<(PendingBlock, u64)> = None;
     loop {
         let (pairs, read) = batch.pairs();
         if chain.as_ref().is_some_and(|(_, room)| *room < pairs) {
@@ -547,7 +547,7 @@ pub fn store_all<'a>(caller: Caller<'a, '_>, table: Table, batch: &mut Batch<'a>
         if chain.is_none() && pairs > record::ENTRY_PAIRS {
             let bytes = pairs * 2 * WORD;
             let purpose = batch.purpose();
-            let own = Unfinished::allocate_for(purpose, caller, bytes, kind::PLAIN)?;
+            let own = PendingBlock::allocate_for(purpose, caller, bytes, kind::PLAIN)?;
             chain = Some((own, pairs));
         }
         let place = chain.as_ref().map(|(own, room)| (own.payload(), *room));

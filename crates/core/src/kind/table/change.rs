@@ -11,9 +11,9 @@ use crate::heap;
 use crate::memory::layout::{WORD, block, kind, superblock};
 use crate::memory::segment::Segment;
 use crate::object::cell::EVENT;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 use crate::value::{self, Fresh, tidy};
 
@@ -47,7 +47,7 @@ enum Done<T> {
 /// The block of a new entry: at hand in the magazine, or, for a very long key, ours already.
 pub(super) struct Room<'a> {
     size: u64,
-    large: Option<Unfinished<'a>>,
+    large: Option<PendingBlock<'a>>,
 }
 
 impl<'a> Room<'a> {
@@ -55,7 +55,7 @@ impl<'a> Room<'a> {
         let size = Entry::size(&item.key, original, item.value.short())?;
         let large = match class_for(size) {
             Some(_) => None,
-            None => Some(Unfinished::allocate(caller, size, kind::PLAIN)?),
+            None => Some(PendingBlock::allocate(caller, size, kind::PLAIN)?),
         };
         Ok(Room { size, large })
     }
@@ -102,7 +102,7 @@ impl<'a> Room<'a> {
             (Some(block), _) => {
                 let shape = self.size | kind::ENTRY << 56;
                 operation.write(block.block() + block::SHAPE, shape);
-                block.pass_on(operation, 0);
+                block.transfer(operation, 0);
             }
             (None, Some(class)) => {
                 let block = operation.take(class)?;
@@ -180,7 +180,7 @@ pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bo
                     }
                     room.take(operation)?;
                     if let Fresh::Block(block) = &item.value {
-                        block.pass_on(operation, 0);
+                        block.transfer(operation, 0);
                     }
                 }
             }
@@ -231,7 +231,7 @@ pub(super) fn insert(
     operation.write(shard.0 + USED, used + 1);
     let count = operation.read(shard.0 + COUNT);
     operation.write(shard.0 + COUNT, count.wrapping_add(1));
-    if planted(Bug::EntryLinkedFirst) {
+    if seeded(Bug::EntryLinkedFirst) {
         operation.commit();
     }
     Ok(true)
@@ -257,7 +257,7 @@ fn replace(
         }
         (Fresh::Block(block), _) => {
             operation.write(old.0 + VALUE, block.block());
-            block.pass_on(operation, 0);
+            block.transfer(operation, 0);
             value::discard(operation, value)
         }
         (Fresh::Bytes(..), None) => Err(crate::error::corrupt("an entry was not filled").into()),

@@ -11,8 +11,8 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::segment::Segment;
 use crate::object::cell::EVENT;
-use crate::seed::{Bug, planted};
-use crate::space::unfinished::Unfinished;
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, pin};
 use crate::sync::Ordering;
 use crate::value::{self, Taken, tidy};
@@ -171,7 +171,7 @@ pub fn pop_end_if<'a>(
     end: End,
     may: impl Fn(&Seen) -> bool,
 ) -> Result<Popped<'a>> {
-    let spare = Unfinished::reserve(caller)?;
+    let spare = PendingBlock::reserve(caller)?;
     let popped = caller.run(|operation| {
         let Some(found) = find(operation, table, end)? else {
             return Ok(Err(Popped::Nothing));
@@ -295,7 +295,7 @@ pub fn move_to_end(caller: Caller, table: Table, key: &Key, end: End) -> Result<
             if !put(operation, shard, storage, entry, end)? {
                 return Ok(Moved::Grow);
             }
-            if planted(Bug::StampedLater) {
+            if seeded(Bug::StampedLater) {
                 operation.sequence(shard.sequence());
                 operation.commit();
             }

@@ -5,7 +5,7 @@ use crate::change::operation::class_for;
 use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{CLASSES, LINE, WORD, align_up, block, kind};
 use crate::memory::segment::Segment;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 use crate::value::SHORT_MOST;
 
@@ -89,7 +89,7 @@ impl Entry {
                 .word(self.0 + offset)
                 .store(value, Ordering::Relaxed);
         };
-        let kind = match planted(Bug::ContentsBeforeLink) {
+        let kind = match seeded(Bug::ContentsBeforeLink) {
             true => kind::ENTRY,
             false => kind::PLAIN,
         };

@@ -59,7 +59,7 @@ impl<'a> Look<'a> {
 }
 
 /// A value that is in its word or in its entry, as one look found it.
-pub struct Glimpse<'a> {
+pub struct OptimisticRead<'a> {
     pub value: Seen,
     look: Look<'a>,
 }
@@ -69,7 +69,7 @@ pub enum Seen {
     Inline(Inline),
 }
 
-impl Glimpse<'_> {
+impl OptimisticRead<'_> {
     /// Whether what was read so far is right.
     #[inline(always)]
     pub fn holds(&self) -> bool {
@@ -87,7 +87,7 @@ pub fn is_known(segment: &Segment, cell: u64, key: &Key) -> Option<bool> {
 /// The value of a key, if it is no block, and if one look without a lock finds it. The caller has the
 /// GIL, and runs no Python code as long as it has the result.
 #[inline]
-pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Glimpse<'a>> {
+pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<OptimisticRead<'a>> {
     let look = Look::new(segment, cell, key)?;
     let entry = look.entry?;
     let word = entry.value(segment);
@@ -96,7 +96,7 @@ pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Glimpse<'a
         None if linked(segment, word).ok()?.is_none() => Seen::Word(word),
         None => return None,
     };
-    Some(Glimpse { value, look })
+    Some(OptimisticRead { value, look })
 }
 
 /// Stores a value that is no block: where the value of its key is, if that is none either and there is

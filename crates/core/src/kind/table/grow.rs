@@ -7,7 +7,7 @@ use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{GRAIN, block, kind};
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 
@@ -91,7 +91,7 @@ pub(super) fn shrink(space: &Space, participant: &Participant, table: Table, sha
 /// `Full`, with nothing changed.
 ///
 /// # Crash
-/// The new block is unfinished until one record exchanges it for the old one; a death after that
+/// The new block is pending until one record exchanges it for the old one; a death after that
 /// may leave entries that say their old place, which nobody believes unseen.
 fn rebuild(
     caller: Caller,
@@ -102,7 +102,7 @@ fn rebuild(
 ) -> Result<()> {
     let segment = &caller.space.segment;
     let length = bytes(slots);
-    let fresh = Unfinished::allocate(caller, length, kind::PLAIN)?;
+    let fresh = PendingBlock::allocate(caller, length, kind::PLAIN)?;
     segment.zero(fresh.payload(), length);
     // From here on it counts as what has contents: none, since nothing is left in it.
     let shape = segment.word(fresh.block() + block::SHAPE);
@@ -141,7 +141,7 @@ fn rebuild(
         operation.write(shard.0 + BLOCK, new.word());
         operation.write(shard.0 + USED, filled);
         operation.write(shard.0 + FIRST, start);
-        fresh.pass_on(operation, old.map_or(0, |old| old.block));
+        fresh.transfer(operation, old.map_or(0, |old| old.block));
         operation.sequence(shard.sequence());
         operation.commit();
         crate::memory::crash_point!("table.grown");

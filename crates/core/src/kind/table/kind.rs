@@ -1,6 +1,6 @@
 //! What a table provides as a kind of object, and its parts as kinds of blocks.
 
-use super::doom::{
+use super::destroy::{
     blocks, destroy, entry_blocks, free_entry_step, free_index_step, free_step, index_blocks,
     sample, words_blocks,
 };

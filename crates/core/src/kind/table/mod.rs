@@ -34,7 +34,7 @@
 
 mod batch;
 mod change;
-mod doom;
+mod destroy;
 mod end;
 mod entry;
 mod fast;
@@ -49,7 +49,9 @@ pub use batch::{Batch, Merge, store_all};
 pub use change::{Item, When, store};
 pub use end::{End, Popped, Seen as EndSeen, move_to_end, pop_end, pop_end_if, remove_end};
 pub use entry::Inline;
-pub use fast::{Glimpse, Seen, change_fast, is_known, peek, remove_fast, replace_fast, store_fast};
+pub use fast::{
+    OptimisticRead, Seen, change_fast, is_known, peek, remove_fast, replace_fast, store_fast,
+};
 pub use kind::{ENTRY, INDEX, KIND, WORDS};
 pub use read::{Token, contains, find};
 pub use removal::{clear, remove, take, take_if};

@@ -1,7 +1,7 @@
 //! Taking keys out, one or all: each is one record.
 
 use super::change::{When, place_of};
-use super::doom;
+use super::destroy;
 use super::entry::Entry;
 use super::grow::shrink;
 use super::read::{Probe, Token, plainly, probe};
@@ -13,7 +13,7 @@ use crate::memory::layout::{WORD, superblock};
 use crate::memory::segment::Segment;
 use crate::object::cell::EVENT;
 use crate::process::participant::Participant;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space, pin};
 use crate::value::{self, Take, Taken, tidy};
 
@@ -106,7 +106,7 @@ pub(super) fn detach<'a>(
     participant: &'a Participant,
     operation: &mut Operation,
     entry: Entry,
-    spare: &Unfinished,
+    spare: &PendingBlock,
 ) -> Attempt<Taken<'a>> {
     let segment = operation.segment;
     let word = entry.value(segment);
@@ -148,7 +148,7 @@ pub fn take_if<'a>(
     let space = caller.space;
     let (segment, hash) = (&space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
-    let spare = Unfinished::reserve(caller)?;
+    let spare = PendingBlock::reserve(caller)?;
     let taken = caller.run(|operation| {
         shard.lock(operation, table)?;
         let Some(storage) = shard.store(segment)? else {
@@ -195,8 +195,8 @@ pub(super) fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
 /// As `remove`.
 ///
 /// # Crash
-/// One record unlinks index and order of every shard and dooms them with their entries; the next
-/// sweep goes on taking them apart.
+/// One record unlinks index and order of every shard and defers the freeing of them with their
+/// entries; the next sweep goes on taking them apart.
 pub fn clear(caller: Caller, table: Table) -> Result<()> {
     caller.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
@@ -205,7 +205,7 @@ pub fn clear(caller: Caller, table: Table) -> Result<()> {
         }
         for index in 0..SHARDS {
             let shard = Shard::at(table.cell, index);
-            doom::condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
+            destroy::defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
             operation.write(shard.0 + COUNT, 0);
             operation.write(shard.0 + USED, 0);
             operation.write(shard.0 + FIRST, 0);

@@ -39,7 +39,7 @@ use crate::heap;
 use crate::memory::layout::{GRAIN, LINE, WORD};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, Writer};
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
 use crate::sync::{Ordering, fence};
 
@@ -141,7 +141,7 @@ pub(super) struct Storage {
     pub(super) slots: u64,
 }
 
-/// How many order words the block of a doomed storage still has to be searched for entries: the
+/// How many order words the block of a storage being freed still has to be searched for entries: the
 /// first word of its payload, 0 as long as it lives.
 pub(super) const LEFT: u64 = 0;
 pub(super) const HEAD: u64 = WORD;

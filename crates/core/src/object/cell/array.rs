@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::memory::layout::WORD;
 use crate::memory::segment::Segment;
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 /// Whole words that one record's entries change in place; all else goes by a copy.
@@ -156,7 +156,7 @@ pub fn write_pieces(
         // The same place in its word as there, so that whole words are copied.
         let lead = if count == 1 { offset % WORD } else { 0 };
         let room = (lead + from.len() as u64).max(WORD);
-        let block = Unfinished::allocate(caller, room, KIND)?;
+        let block = PendingBlock::allocate(caller, room, KIND)?;
         segment.copy_in(block.payload() + lead, from);
         Some((block, lead))
     };

@@ -20,10 +20,10 @@ use crate::memory::layout::{self, WORD, block};
 use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::directory;
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
-use crate::process::roster::ObjectId;
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 /// The kind of object that the directory lists for all cells.
@@ -130,7 +130,7 @@ pub fn create_with(
     kind: u64,
     length: u64,
     fill: impl FnOnce(u64),
-    parts: &[&Unfinished],
+    parts: &[&PendingBlock],
 ) -> Result<(ObjectId, u64)> {
     let root = unlisted(Purpose::Store, caller, kind, length)?;
     fill(root.payload());
@@ -146,9 +146,9 @@ pub fn unlisted<'a>(
     caller: Caller<'a, '_>,
     kind: u64,
     length: u64,
-) -> Result<Unfinished<'a>> {
+) -> Result<PendingBlock<'a>> {
     let room = room(length)?;
-    let root = Unfinished::allocate_for(purpose, caller, room, KIND)?;
+    let root = PendingBlock::allocate_for(purpose, caller, room, KIND)?;
     let base = root.payload();
     caller.space.segment.zero(base, room);
     let shape = caller.space.segment.word(base + SHAPE);

@@ -5,7 +5,7 @@ use crate::change::lock::{self, Tried};
 use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 
 /// How an attempt to take the cell's lock for its user went.
@@ -62,7 +62,7 @@ pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> boo
     if now & COUNT > 1 {
         owner.store(now - 1, Ordering::Relaxed);
     } else {
-        if planted(Bug::OwnerAfterUnlock) {
+        if seeded(Bug::OwnerAfterUnlock) {
             lock::release(segment, writer.cell);
             owner.store(0, Ordering::Relaxed);
             return true;

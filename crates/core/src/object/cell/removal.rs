@@ -9,7 +9,7 @@ use crate::memory::layout::{block, kind};
 use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::link;
-use crate::space::{Blocks, doom};
+use crate::space::{Blocks, deferred_free};
 use crate::sync::Ordering;
 
 /// Writes the entries that free a cell, its root block included.
@@ -18,8 +18,8 @@ use crate::sync::Ordering;
 /// `Stop` as the heap has it.
 pub fn destroy(operation: &mut Operation, root: Root) -> Attempt<()> {
     for block in blocks(operation.segment, root)?.blocks {
-        if kind::has_contents(doom::kind_of(operation.segment, block)) {
-            doom::condemn(operation, block)?;
+        if kind::has_contents(deferred_free::kind_of(operation.segment, block)) {
+            deferred_free::add(operation, block)?;
         } else {
             heap::discard(operation, block)?;
         }

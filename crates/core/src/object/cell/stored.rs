@@ -8,10 +8,10 @@ use crate::memory::layout::{self, WORD, block, kind};
 use crate::memory::segment::Segment;
 use crate::process::keep::Keeper;
 use crate::process::participant::Participant;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
 use crate::space::pin::{self, Pin};
-use crate::space::unfinished::Unfinished;
-use crate::space::{Caller, Space, doom};
+use crate::space::{Caller, Space, deferred_free};
 use crate::sync::Ordering;
 
 /// A stored word's low bits; what the rest means is the codec's affair. 0: the offset of a block.
@@ -47,7 +47,7 @@ pub struct Token {
 /// A block about to be stored, or the word that says it all.
 pub enum Fresh<'a> {
     Word(u64),
-    Block(Unfinished<'a>),
+    Block(PendingBlock<'a>),
 }
 
 /// Puts encoded bytes into a block, with nothing held.
@@ -57,7 +57,7 @@ pub enum Fresh<'a> {
 pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<Fresh<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let room = length.max(WORD);
-    let fresh = Unfinished::allocate(caller, room, u64::from(kind))?;
+    let fresh = PendingBlock::allocate(caller, room, u64::from(kind))?;
     let shape = caller.space.segment.word(fresh.block() + block::SHAPE);
     shape.store(length | u64::from(kind) << 56, Ordering::Relaxed);
     let mut at = fresh.payload();
@@ -235,10 +235,10 @@ pub fn store(
         }
         let mut instead = 0;
         if let Some(old) = old_block {
-            let has_contents = kind::has_contents(doom::kind_of(segment, old));
+            let has_contents = kind::has_contents(deferred_free::kind_of(segment, old));
             left = has_contents || heap::is_large(segment, old);
             match fresh {
-                _ if has_contents => doom::condemn(operation, old)?,
+                _ if has_contents => deferred_free::add(operation, old)?,
                 _ if left => pin::retire(operation, old)?,
                 Fresh::Block(_) => instead = old, // freed with the guard of the new one
                 Fresh::Word(_) => heap::discard(operation, old)?,
@@ -246,12 +246,12 @@ pub fn store(
         }
         match fresh {
             Fresh::Word(word) => operation.write(data, *word),
-            Fresh::Block(unfinished) => {
-                operation.write(data, unfinished.block());
-                if planted(Bug::ExchangeInTwo) {
+            Fresh::Block(pending) => {
+                operation.write(data, pending.block());
+                if seeded(Bug::ExchangeInTwo) {
                     operation.commit();
                 }
-                unfinished.pass_on(operation, instead);
+                pending.transfer(operation, instead);
             }
         }
         operation.sequence(writer.cell + SEQUENCE);
@@ -259,7 +259,7 @@ pub fn store(
         Ok(true)
     })?;
     if left {
-        doom::crumble(caller)?;
+        deferred_free::run(caller)?;
         pin::sweep(caller)?;
     }
     Ok(stored)

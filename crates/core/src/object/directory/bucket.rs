@@ -14,7 +14,7 @@ use crate::heap;
 use crate::memory::layout::{FIRST_ROWS, WORD, block, superblock};
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 use std::collections::HashSet;
 
@@ -89,7 +89,7 @@ pub(super) fn add_bucket(operation: &mut Operation) -> Attempt<std::result::Resu
         return Ok(Ok(()));
     };
     operation.write(superblock::MORE_BUCKETS, count + 1 - FIRST_ROWS);
-    if planted(Bug::BucketInTwo) {
+    if seeded(Bug::BucketInTwo) {
         operation.commit();
     }
     let mut ends = [old, new];

@@ -5,9 +5,9 @@ use super::row::{KIND, Missing, REFERENCES, ROOT, place, with_tables};
 use crate::error::Result;
 use crate::memory::layout::{self, OBJECT_ROW, superblock};
 use crate::object::rows::{self, Place};
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
-use crate::space::unfinished::Unfinished;
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 /// Makes an object of a filled root block, and of `parts` that it links, held by this process. Returns the object and the
@@ -17,11 +17,11 @@ use crate::sync::Ordering;
 /// `Full`, with nothing changed.
 ///
 /// # Crash
-/// One record: the block is unfinished before it, and a member's after it.
+/// One record: the block is pending before it, and a member's after it.
 pub fn create(
     caller: Caller,
-    root: &Unfinished,
-    parts: &[&Unfinished],
+    root: &PendingBlock,
+    parts: &[&PendingBlock],
     kind: u64,
 ) -> Result<(ObjectId, u64)> {
     let space = caller.space;
@@ -31,7 +31,7 @@ pub fn create(
         .word(block + layout::block::SERIAL)
         .load(Ordering::Relaxed);
     space.settle_up(caller.wait)?;
-    let member_row = space.roster.reserve();
+    let member_row = space.membership_cache.reserve();
     let made = with_tables(caller, |operation| {
         let free = operation.read(superblock::FREE_OBJECT);
         let row = if free == 0 {
@@ -59,8 +59,8 @@ pub fn create(
         operation.write(member, row + 1);
         let live = operation.read(superblock::LIVE_OBJECTS);
         operation.write(superblock::LIVE_OBJECTS, live.wrapping_add(1));
-        root.pass_on(operation, 0);
-        parts.iter().for_each(|part| part.pass_on(operation, 0));
+        root.transfer(operation, 0);
+        parts.iter().for_each(|part| part.transfer(operation, 0));
         operation.commit();
         Ok(Ok(ObjectId { row, serial }))
     });

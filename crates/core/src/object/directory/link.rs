@@ -4,7 +4,7 @@ use super::member::add_member;
 use super::row::{REFERENCES, living, unreference};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use crate::space::{Caller, Space};
 
 /// Writes the entry that counts one more reference; the directory lock is held.
@@ -42,14 +42,14 @@ pub(crate) fn unlink(space: &Space, operation: &mut Operation, object: ObjectId)
 pub fn join(caller: Caller, object: ObjectId) -> Result<Option<u64>> {
     let space = caller.space;
     space.settle_up(caller.wait)?;
-    let row = space.roster.reserve();
+    let row = space.membership_cache.reserve();
     match add_member(caller, row, object) {
         Ok(true) => {
-            space.roster.hold(row, object);
+            space.membership_cache.hold(row, object);
             Ok(Some(row))
         }
         not => {
-            space.roster.forget(row);
+            space.membership_cache.forget(row);
             not.map(|_| None)
         }
     }

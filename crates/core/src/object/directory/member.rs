@@ -5,9 +5,9 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
 use crate::memory::layout::{self, WORD, slot};
 use crate::object::rows::{self, Place};
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::{Me, Participant};
-use crate::process::roster::ObjectId;
-use crate::space::{Caller, Job, Space, doom, pin};
+use crate::space::{Caller, Job, Space, deferred_free, pin};
 use crate::sync::Ordering;
 use std::collections::HashMap;
 
@@ -24,11 +24,11 @@ pub(super) fn settle(
 ) -> Result<(ObjectId, u64)> {
     match made {
         Ok(object) => {
-            space.roster.hold(member_row, object);
+            space.membership_cache.hold(member_row, object);
             Ok((object, member_row))
         }
         Err(error) => {
-            space.roster.forget(member_row);
+            space.membership_cache.forget(member_row);
             Err(error)
         }
     }
@@ -37,7 +37,7 @@ pub(super) fn settle(
 /// Gives a membership back; the object goes with its last reference. Where that would take waiting,
 /// it is done later.
 pub fn let_go(space: &Space, participant: &Participant, member_row: u64) {
-    space.roster.retire(member_row);
+    space.membership_cache.retire(member_row);
     let numbers = [member_row, 0, 0, 0, 0, 0];
     if !space.hold_back(participant, &LEAVE, numbers) {
         space.now_or_later(participant, &LEAVE, numbers);
@@ -52,7 +52,7 @@ pub fn leave(caller: Caller, member_row: u64) -> Result<()> {
     let Caller {
         space, participant, ..
     } = caller;
-    space.roster.retire(member_row);
+    space.membership_cache.retire(member_row);
     let numbers = [member_row, 0, 0, 0, 0, 0];
     if space.hold_back(participant, &LEAVE, numbers) {
         return Ok(());
@@ -86,8 +86,8 @@ static LEAVE: Job = Job {
             operation.commit();
             Ok(Ok(()))
         })?;
-        caller.space.roster.release(member_row);
-        let swept = doom::crumble(caller).and_then(|()| pin::sweep(caller));
+        caller.space.membership_cache.release(member_row);
+        let swept = deferred_free::run(caller).and_then(|()| pin::sweep(caller));
         match swept {
             Err(Error::Interrupted | Error::TimedOut) => {
                 caller.space.sweep_later(caller.participant)
@@ -96,7 +96,7 @@ static LEAVE: Job = Job {
         }
         Ok(())
     },
-    inherit: |space, &[member_row, ..]| space.roster.release(member_row),
+    inherit: |space, &[member_row, ..]| space.membership_cache.release(member_row),
 };
 
 /// Writes the entries that empty a membership row and take its reference away.
@@ -109,8 +109,8 @@ pub(crate) fn drop_member(space: &Space, operation: &mut Operation, member: u64)
     Ok(())
 }
 
-/// Records in `participant`'s table what the roster says: a child's before it is forked, or our
-/// own in a child forked behind our back. An object that is gone is left out and named. The
+/// Records in `participant`'s table what the membership cache says: a child's before it is forked, or
+/// our own in a child forked behind our back. An object that is gone is left out and named. The
 /// records are `participant`'s own, since nobody else's may name its rows.
 ///
 /// # Errors
@@ -120,7 +120,7 @@ pub(crate) fn drop_member(space: &Space, operation: &mut Operation, member: u64)
 /// The rows already written go back when `participant`'s slot is drained.
 pub fn copy_members(caller: Caller) -> Result<Vec<u64>> {
     let mut lost = Vec::new();
-    for (row, object) in caller.space.roster.all() {
+    for (row, object) in caller.space.membership_cache.all() {
         if !add_member(caller, row, object)? {
             lost.push(row);
         }
@@ -148,8 +148,8 @@ pub(super) fn add_member(caller: Caller, row: u64, object: ObjectId) -> Result<b
     })
 }
 
-/// Makes our table say what the roster does: in a child whose parent changed it between the copy
-/// and the fork. An object that is gone is forgotten.
+/// Makes our table say what the membership cache does: in a child whose parent changed it between the
+/// copy and the fork. An object that is gone is forgotten.
 ///
 /// # Errors
 /// `Full`, `System`.
@@ -159,7 +159,7 @@ pub(super) fn add_member(caller: Caller, row: u64, object: ObjectId) -> Result<b
 pub fn settle_members(caller: Caller) -> Result<()> {
     let space = caller.space;
     let segment = &space.segment;
-    let held: HashMap<u64, ObjectId> = space.roster.all().into_iter().collect();
+    let held: HashMap<u64, ObjectId> = space.membership_cache.all().into_iter().collect();
     for (row, at) in rows::each(segment, members(caller.participant.me), MEMBER_ROW)? {
         let named = segment.word(at).load(Ordering::Relaxed);
         if named != 0 && held.get(&row).is_none_or(|object| object.row + 1 != named) {
@@ -172,7 +172,7 @@ pub fn settle_members(caller: Caller) -> Result<()> {
     }
     for (row, object) in held {
         if !is_member(space, caller.participant, row, object) && !add_member(caller, row, object)? {
-            space.roster.forget(row);
+            space.membership_cache.forget(row);
         }
     }
     Ok(())
@@ -184,6 +184,6 @@ pub fn is_member(space: &Space, participant: &Participant, row: u64, object: Obj
     let Ok(Place::At(at)) = rows::place(&space.segment, head, row, MEMBER_ROW) else {
         return false;
     };
-    space.roster.holds(row, object)
+    space.membership_cache.holds(row, object)
         && space.segment.word(at).load(Ordering::Relaxed) == object.row + 1
 }

@@ -12,14 +12,14 @@ use super::row::{Missing, NAME, REFERENCES, living, object_at, place, unreferenc
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, OBJECT_ROW, WORD, block, kind, superblock};
-use crate::space::{Caller, doom};
+use crate::space::{Caller, deferred_free};
 
 use crate::change::operation::Operation;
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
-use crate::process::roster::ObjectId;
-use crate::seed::{Bug, planted};
-use crate::space::unfinished::Unfinished;
+use crate::process::membership_cache::ObjectId;
+use crate::seed::{Bug, seeded};
+use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 /// The most bytes of a name: 255 characters of any script.
@@ -78,10 +78,10 @@ impl Text {
 }
 
 /// Puts a name and a description into a block, with nothing held.
-fn write<'a>(caller: Caller<'a, '_>, name: &[u8], description: &[u8]) -> Result<Unfinished<'a>> {
+fn write<'a>(caller: Caller<'a, '_>, name: &[u8], description: &[u8]) -> Result<PendingBlock<'a>> {
     let (first, second) = (name.len() as u64, description.len() as u64);
     let length = TEXT + layout::align_up(first, WORD) + layout::align_up(second, WORD);
-    let block = Unfinished::allocate(caller, length, kind::PLAIN)?;
+    let block = PendingBlock::allocate(caller, length, kind::PLAIN)?;
     let (segment, payload) = (&caller.space.segment, block.payload());
     let set = |offset, value| {
         let word = segment.word(payload + offset);
@@ -222,7 +222,7 @@ pub fn bind(
 fn give(
     operation: &mut Operation,
     name: &[u8],
-    block: &Unfinished,
+    block: &PendingBlock,
     objects: [Option<ObjectId>; 2],
     with_buckets: bool,
 ) -> Attempt<std::result::Result<bool, Missing>> {
@@ -256,10 +256,10 @@ fn give(
     operation.write(bucket, row + 1);
     let live = operation.read(superblock::LIVE_NAMES);
     operation.write(superblock::LIVE_NAMES, live.wrapping_add(1));
-    if planted(Bug::NameInTwo) {
+    if seeded(Bug::NameInTwo) {
         operation.commit();
     }
-    block.pass_on(operation, 0);
+    block.transfer(operation, 0);
     operation.queue_quiet_wake(superblock::NAMED);
     operation.commit();
     Ok(Ok(true))
@@ -303,7 +303,7 @@ pub fn unbind(caller: Caller, name: &str) -> Result<bool> {
         operation.commit();
         Ok(Ok(true))
     })?;
-    doom::crumble(caller)?;
+    deferred_free::run(caller)?;
     Ok(gone)
 }
 

@@ -31,7 +31,7 @@ use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
-use crate::process::roster::ObjectId;
+use crate::process::membership_cache::ObjectId;
 use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 pub(super) use place;

@@ -7,9 +7,9 @@ use crate::error::Result;
 use crate::memory::layout::{self, superblock};
 use crate::object::rows::{self, Place};
 use crate::os;
+use crate::process::membership_cache::ObjectId;
 use crate::process::participant::State;
-use crate::process::roster::ObjectId;
-use crate::seed::{Bug, planted};
+use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::sync::Ordering;
 
@@ -94,7 +94,7 @@ pub fn receive(caller: Caller, object: ObjectId, ticket: Ticket) -> Result<u64> 
     let space = caller.space;
     let segment = &space.segment;
     space.settle_up(caller.wait)?;
-    let member_row = space.roster.reserve();
+    let member_row = space.membership_cache.reserve();
     let made = with_tables(caller, |operation| {
         let at = living(operation, object)?;
         let member = place!(
@@ -155,7 +155,7 @@ pub fn expire(caller: Caller) -> Result<()> {
             } else if now > deadline {
                 let object = operation.read(ticket + TICKET_OBJECT);
                 close(operation, row, ticket);
-                if planted(Bug::TicketInTwo) {
+                if seeded(Bug::TicketInTwo) {
                     operation.commit();
                 }
                 unreference(caller.space, operation, object.wrapping_sub(1))?;

@@ -58,7 +58,7 @@ fn acquire_by<'a>(
 }
 
 /// Acquires a lock so often, whatever signal handlers raise meanwhile; that is raised after it.
-fn acquire_surely(py: Python<'_>, primitive: &Object, levels: u64) -> PyResult<()> {
+fn acquire_uninterruptible(py: Python<'_>, primitive: &Object, levels: u64) -> PyResult<()> {
     let mut raised = None;
     for _ in 0..levels {
         acquire_by(
@@ -67,7 +67,7 @@ fn acquire_surely(py: Python<'_>, primitive: &Object, levels: u64) -> PyResult<(
             Some(Deadline::NEVER),
             |wait, limit, waiter| {
                 let slice = || primitive.handle.space.wait_slice(waiter, limit);
-                wait.wait_surely(py, limit, slice, &mut raised)
+                wait.wait_uninterruptible(py, limit, slice, &mut raised)
             },
         )?;
     }
@@ -173,7 +173,7 @@ impl Lock {
         slf: &Bound<'_, Self>,
         _released: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        acquire_surely(slf.py(), slf.as_super().get(), 1)
+        acquire_uninterruptible(slf.py(), slf.as_super().get(), 1)
     }
 }
 
@@ -280,6 +280,6 @@ impl RLock {
 
     /// Takes as many levels back, also if a signal handler raises meanwhile: that is raised then.
     fn _acquire_restore(slf: &Bound<'_, Self>, levels: u64) -> PyResult<()> {
-        acquire_surely(slf.py(), slf.as_super().get(), levels)
+        acquire_uninterruptible(slf.py(), slf.as_super().get(), levels)
     }
 }

@@ -6,13 +6,13 @@ use super::item::Held;
 use super::state::Queue;
 use crate::codec::{self, Encoded, Links};
 use crate::deadline::Limit;
-use crate::error::{quietly, surely_until};
+use crate::error::{quietly, uninterruptible_until};
 use crate::object::{Object, Use};
 use courtyard_core::holding::Row;
 use courtyard_core::participant::Participant;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::queue::{self, Fresh, VALUE_WORD};
 use courtyard_core::space::Caller;
-use courtyard_core::unfinished::Unfinished;
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -131,11 +131,11 @@ fn copy_of(
     participant: &'static Participant,
     held: &Held,
     raised: &mut Option<PyErr>,
-) -> Option<Unfinished<'static>> {
+) -> Option<PendingBlock<'static>> {
     let (kind, bytes) = held.bytes(slf.py()).ok()?;
     let space = slf.as_super().get().handle.space;
     // In no order: nobody sees the block yet.
-    let (block, told) = surely_until(slf.py(), limit(raised), |wait| {
+    let (block, told) = uninterruptible_until(slf.py(), limit(raised), |wait| {
         queue::prepare(Caller::new(space, participant, wait), kind, &[&bytes])
     });
     if let Err(error) = told {

@@ -11,10 +11,10 @@ use courtyard_core::heap;
 use courtyard_core::holding::Row;
 use courtyard_core::keep::Keeper;
 use courtyard_core::participant::Participant;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::queue;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use courtyard_core::unfinished::Unfinished;
 use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -79,7 +79,7 @@ fn decode_linked(
 pub struct Held {
     space: &'static Space,
     holder: *const Participant,
-    block: Option<Unfinished<'static>>,
+    block: Option<PendingBlock<'static>>,
     /// Where it goes back to when the last view of it is gone.
     back: OnceLock<(Py<Queue>, Row)>,
     /// Dropped last.
@@ -90,7 +90,7 @@ impl Held {
     pub fn new(
         space: &'static Space,
         participant: &'static Participant,
-        block: Unfinished<'static>,
+        block: PendingBlock<'static>,
     ) -> Arc<Held> {
         Arc::new(Held {
             space,
@@ -102,7 +102,7 @@ impl Held {
     }
 
     fn payload(&self) -> u64 {
-        self.block.as_ref().map_or(0, Unfinished::payload)
+        self.block.as_ref().map_or(0, PendingBlock::payload)
     }
 
     /// With an item in its block, if this process is still whose it was.
@@ -116,7 +116,7 @@ impl Held {
     }
 
     /// The block, to be an item again; as it was if views of it are in use.
-    pub fn reclaim(held: Arc<Held>) -> Result<Option<Unfinished<'static>>, Arc<Held>> {
+    pub fn reclaim(held: Arc<Held>) -> Result<Option<PendingBlock<'static>>, Arc<Held>> {
         Arc::try_unwrap(held).map(|mut held| held.block.take())
     }
 
@@ -214,7 +214,7 @@ impl Source for InBlock {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let participant = unsafe { self.held.holder.as_ref() };
-        if participant.is_none_or(|participant| participant.unfinished_left() < ROWS_LEFT) {
+        if participant.is_none_or(|participant| participant.pending_left() < ROWS_LEFT) {
             return Ok(None);
         }
         // A small one cannot stay for a child's views when ours are gone; it is copied at once.

@@ -9,8 +9,8 @@ use crate::object::Object;
 use crate::object::waiter::{self, Deadline};
 use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
+use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
-use courtyard_core::roster::ObjectId;
 use courtyard_core::space::Caller;
 use courtyard_core::sync::Ordering;
 use pyo3::exceptions::{PyException, PyMemoryError, PyValueError};
@@ -92,10 +92,17 @@ pub fn put_encoded(
                 return put_parts(slf, item, (block.kind, None), parts, wait);
             }
             let (py, space) = (slf.py(), slf.as_super().get().handle.space);
-            let luggage = reference::pack(py, space, block.kind, &block.links, Foreign::Ticketed)?;
-            let mut all = vec![luggage.bytes.as_slice()];
+            let link_header =
+                reference::pack(py, space, block.kind, &block.links, Foreign::Ticketed)?;
+            let mut all = vec![link_header.bytes.as_slice()];
             all.extend(parts);
-            put_parts(slf, item, (KIND_LINKED, Some(&luggage.objects)), &all, wait)
+            put_parts(
+                slf,
+                item,
+                (KIND_LINKED, Some(&link_header.objects)),
+                &all,
+                wait,
+            )
         }),
     }
 }

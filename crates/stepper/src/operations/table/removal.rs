@@ -8,9 +8,9 @@ use super::{
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, caller, fill, me, told_apart, warm, with_wake, writer};
 use courtyard_core::cell;
+use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::Space;
 use courtyard_core::table;
-use courtyard_core::unfinished::Unfinished;
 use courtyard_core::value::Taken;
 
 pub(super) fn is_taken(space: &Space, taken: Taken, length: usize) {
@@ -118,7 +118,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             without(&before, 1),
             |space, _| {
                 let held = fill(space);
-                drop(Unfinished::allocate(caller(space), 40_000, 0)); // in vain
+                drop(PendingBlock::allocate(caller(space), 40_000, 0)); // in vain
                 held
             },
             move |space, made, held| {

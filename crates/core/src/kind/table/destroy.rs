@@ -11,23 +11,24 @@ use crate::memory::segment::Segment;
 use crate::object::cell::linked;
 use crate::object::link;
 use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
-use crate::seed::{Bug, planted};
-use crate::space::{Blocks, doom as doomed};
+use crate::seed::{Bug, seeded};
+use crate::space::{Blocks, deferred_free as deferred};
 use crate::sync::Ordering;
 use crate::{heap, value};
 
 /// Places of an order that one record looks at.
 const LOOKED_AT: u64 = 1024;
 
-/// Writes the entries that doom a shard's index and order, with all entries, and unlink them.
-pub(super) fn condemn_storage(operation: &mut Operation, link: u64, used: u64) -> Attempt<()> {
+/// Writes the entries that defer the freeing of a shard's index and order, with all entries, and
+/// unlink them.
+pub(super) fn defer_storage(operation: &mut Operation, link: u64, used: u64) -> Attempt<()> {
     if let Some(storage) = Storage::new(operation.segment, operation.read(link))? {
         let used = operation.read(used).min(storage.room());
-        if !planted(Bug::LeftNotCounted) {
+        if !seeded(Bug::LeftNotCounted) {
             operation.write(storage.left(), used);
         }
         operation.write(link, 0);
-        doomed::condemn(operation, storage.block)?;
+        deferred::add(operation, storage.block)?;
     }
     Ok(())
 }
@@ -40,24 +41,24 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attem
     if Shard::all(cell).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
         return heap::discard(operation, root.0);
     }
-    doomed::condemn(operation, root.0)
+    deferred::add(operation, root.0)
 }
 
-/// Writes and commits the record that frees the next piece of a doomed table.
+/// Writes and commits the record that frees the next piece of a table being freed.
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
 pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     let full = Shard::all(cell).find(|shard| operation.read(shard.0 + BLOCK) != 0);
     match full {
-        Some(shard) => condemn_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
-        None => doomed::bury(operation, root.0)?,
+        Some(shard) => defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
+        None => deferred::free_head(operation, root.0)?,
     }
     operation.commit();
     Ok(())
 }
 
-/// The storage in a block that is doomed, or in nobody's hands yet: its shape says how large.
+/// The storage in a block that is being freed, or in nobody's hands yet: its shape says how large.
 fn storage_in(segment: &Segment, block: u64) -> Result<Storage> {
     let (_, length, _) = crate::object::cell::shape_of(segment, block)?;
     let log = (2..GRAIN).find(|&log| super::state::bytes(1 << log) == length);
@@ -68,7 +69,7 @@ fn storage_in(segment: &Segment, block: u64) -> Result<Storage> {
     storage.ok_or_else(|| corrupt(format!("no index of a table has {length} bytes")))
 }
 
-/// As `free_step`, of a doomed index with its entries.
+/// As `free_step`, of an index that is being freed with its entries.
 ///
 /// # Errors
 /// As `free_step`.
@@ -88,7 +89,7 @@ pub(super) fn free_index_step(operation: &mut Operation, block: u64) -> Attempt<
         }
     }
     if operation.read(storage.left()) == 0 {
-        doomed::bury(operation, block)?;
+        deferred::free_head(operation, block)?;
     } else {
         operation.write(storage.left(), left);
     }
@@ -104,7 +105,7 @@ pub(super) fn free_entry_step(operation: &mut Operation, block: u64) -> Attempt<
     let entry = Entry::at(operation.segment, block)?;
     let value = entry.value(operation.segment);
     // Off the list before its value may come onto it.
-    doomed::bury(operation, block)?;
+    deferred::free_head(operation, block)?;
     value::discard(operation, value)?;
     operation.commit();
     Ok(())
@@ -224,7 +225,7 @@ fn add_block(segment: &Segment, found: &mut Blocks, word: u64) -> Result<()> {
         return Ok(());
     };
     link::add(segment, found, block)?;
-    if doomed::kind_of(segment, block) == kind::ENTRY {
+    if deferred::kind_of(segment, block) == kind::ENTRY {
         add_value(segment, found, Entry::at(segment, block)?.value(segment))?;
     }
     Ok(())

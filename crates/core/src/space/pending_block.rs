@@ -7,16 +7,16 @@ use crate::memory::layout::{self, FIRST_ROWS, WORD, slot};
 use crate::process::keep::{Keeper, ROWS};
 use crate::process::participant::Participant;
 use crate::process::pending::{PARTS, Pending, SPARE};
-use crate::space::{Caller, Job, Space, doom, pin};
+use crate::space::{Caller, Job, Space, deferred_free, pin};
 use crate::sync::Ordering;
 use std::time::Duration;
 
 /// How long a thread waits while another adds rows.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
-/// A row of this participant's unfinished table. Dropping it frees whatever block is there:
+/// A row of this participant's table of pending blocks. Dropping it frees whatever block is there:
 /// the new one if it was never linked, the old one if a record exchanged the two.
-pub struct Unfinished<'a> {
+pub struct PendingBlock<'a> {
     space: &'a Space,
     participant: &'a Participant,
     row: u64,
@@ -25,17 +25,17 @@ pub struct Unfinished<'a> {
     block: u64,
 }
 
-impl<'a> Unfinished<'a> {
+impl<'a> PendingBlock<'a> {
     /// A free row, for a block that a record is about to give us.
     ///
     /// # Errors
     /// `Full` when there is no room for more rows; `Interrupted` and `TimedOut` as the wait policy says.
-    pub fn reserve(caller: Caller<'a, '_>) -> Result<Unfinished<'a>> {
+    pub fn reserve(caller: Caller<'a, '_>) -> Result<PendingBlock<'a>> {
         let participant = caller.participant;
         loop {
             participant.require()?;
-            if let Some(row) = participant.take_unfinished() {
-                return Ok(Unfinished {
+            if let Some(row) = participant.take_pending() {
+                return Ok(PendingBlock {
                     space: caller.space,
                     participant,
                     row,
@@ -53,8 +53,8 @@ impl<'a> Unfinished<'a> {
     ///
     /// # Crash
     /// The drainer of this participant's slot frees it.
-    pub fn allocate(caller: Caller<'a, '_>, length: u64, kind: u64) -> Result<Unfinished<'a>> {
-        Unfinished::allocate_for(Purpose::Store, caller, length, kind)
+    pub fn allocate(caller: Caller<'a, '_>, length: u64, kind: u64) -> Result<PendingBlock<'a>> {
+        PendingBlock::allocate_for(Purpose::Store, caller, length, kind)
     }
 
     /// As `allocate`, for something else than to store it.
@@ -66,15 +66,15 @@ impl<'a> Unfinished<'a> {
         caller: Caller<'a, '_>,
         length: u64,
         kind: u64,
-    ) -> Result<Unfinished<'a>> {
-        let mut unfinished = Unfinished::reserve(caller)?;
-        let owner = unfinished.word();
-        unfinished.block = caller.run(|operation| {
+    ) -> Result<PendingBlock<'a>> {
+        let mut pending = PendingBlock::reserve(caller)?;
+        let owner = pending.word();
+        pending.block = caller.run(|operation| {
             operation.takes_for(purpose);
             heap::allocate(operation, length, owner)
         })?;
-        heap::head(&caller.space.segment, unfinished.block, length, kind);
-        Ok(unfinished)
+        heap::head(&caller.space.segment, pending.block, length, kind);
+        Ok(pending)
     }
 
     /// As `allocate`, a block of one whole unit, aligned to it.
@@ -85,16 +85,16 @@ impl<'a> Unfinished<'a> {
         purpose: Purpose,
         caller: Caller<'a, '_>,
         kind: u64,
-    ) -> Result<Unfinished<'a>> {
-        let mut unfinished = Unfinished::reserve(caller)?;
-        let owner = unfinished.word();
-        unfinished.block = caller.run(|operation| {
+    ) -> Result<PendingBlock<'a>> {
+        let mut pending = PendingBlock::reserve(caller)?;
+        let owner = pending.word();
+        pending.block = caller.run(|operation| {
             operation.takes_for(purpose);
             heap::allocate_units(operation, 1, owner)
         })?;
         let length = layout::UNIT - layout::block::LARGE;
-        heap::head(&caller.space.segment, unfinished.block, length, kind);
-        Ok(unfinished)
+        heap::head(&caller.space.segment, pending.block, length, kind);
+        Ok(pending)
     }
 
     /// Its row, for `from_row`: the block stays ours.
@@ -105,8 +105,8 @@ impl<'a> Unfinished<'a> {
     }
 
     /// What `into_row` gave up, of this participant's.
-    pub fn from_row(space: &'a Space, participant: &'a Participant, row: u64) -> Unfinished<'a> {
-        Unfinished {
+    pub fn from_row(space: &'a Space, participant: &'a Participant, row: u64) -> PendingBlock<'a> {
+        PendingBlock {
             space,
             participant,
             row,
@@ -116,10 +116,10 @@ impl<'a> Unfinished<'a> {
 
     /// The word that owns the block.
     pub fn word(&self) -> u64 {
-        self.participant.unfinished(self.row)
+        self.participant.pending_word(self.row)
     }
 
-    /// The block taken from the heap, also after it was passed on; or what a record gave us, as
+    /// The block taken from the heap, also after it was transferred; or what a record gave us, as
     /// data of a peer.
     pub fn block(&self) -> u64 {
         match self.block {
@@ -131,7 +131,7 @@ impl<'a> Unfinished<'a> {
     /// Children that are forked from now on read the block, too, until their views are gone. Only
     /// large blocks can be kept so. False: it is not ours, in a child that did not inherit it.
     pub fn keep(&self, keeper: Keeper) -> bool {
-        let me = self.heir();
+        let me = self.reservation();
         let holder = me.unwrap_or(self.participant);
         let has_it = (me.is_some() || holder.is_ours()) && self.row < ROWS as u64;
         if has_it {
@@ -141,11 +141,11 @@ impl<'a> Unfinished<'a> {
     }
 
     /// In a forked child that reads the block: the child.
-    fn heir(&self) -> Option<&Participant> {
+    fn reservation(&self) -> Option<&Participant> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let me = unsafe { self.space.registered().as_ref() }?;
-        let is_heir = !self.participant.is_ours() && me.kept_blocks.is_inherited(self.row);
-        is_heir.then_some(me)
+        let inherits = !self.participant.is_ours() && me.kept_blocks.is_inherited(self.row);
+        inherits.then_some(me)
     }
 
     /// Whether a child may read the block: it is no more to be an item, or to be written to.
@@ -159,14 +159,14 @@ impl<'a> Unfinished<'a> {
 
     /// Writes the entry that ends our ownership: `instead` is what we own after the commit,
     /// 0 or a block that the same record unlinks.
-    pub fn pass_on(&self, operation: &mut Operation, instead: u64) {
+    pub fn transfer(&self, operation: &mut Operation, instead: u64) {
         // A child's operation never names its parent's rows, whatever way it came here.
         assert!(std::ptr::eq(self.participant, operation.participant));
         operation.write(self.word(), instead);
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for PendingBlock<'_> {
     fn drop(&mut self) {
         #[cfg(loom)]
         if crate::mortal::is_dying() {
@@ -174,7 +174,7 @@ impl Drop for Unfinished<'_> {
         }
         if !self.participant.is_ours() {
             // A forked child: the block is its parent's, and the child's views keep it no more.
-            if let Some(me) = self.heir() {
+            if let Some(me) = self.reservation() {
                 let row = self.row;
                 me.kept_blocks.end(row);
                 me.kept_blocks.disinherit(row);
@@ -182,7 +182,7 @@ impl Drop for Unfinished<'_> {
                 segment.word(me.lent(row)).store(0, Ordering::Release);
                 let bits = segment.word(me.lent_bits());
                 bits.fetch_and(!(1 << row), Ordering::Release);
-                me.give_unfinished(row);
+                me.give_pending(row);
                 pin::look(self.space, me);
             }
             return;
@@ -191,7 +191,7 @@ impl Drop for Unfinished<'_> {
         let lent = self.participant.kept_blocks.was_lent(self.row);
         let word = self.space.segment.word(self.word());
         if word.load(Ordering::Relaxed) == 0 {
-            self.participant.give_unfinished(self.row);
+            self.participant.give_pending(self.row);
             return;
         }
         let numbers = [self.row, lent.into(), 0, 0, 0, 0];
@@ -202,7 +202,7 @@ impl Drop for Unfinished<'_> {
 /// Adds a segment of rows, or waits a moment while another thread does.
 ///
 /// # Crash
-/// The block is unfinished, in the spare row, until the record that links it.
+/// The block is pending, in the spare row, until the record that links it.
 fn add_rows(caller: Caller) -> Result<()> {
     let Caller {
         space, participant, ..
@@ -213,7 +213,7 @@ fn add_rows(caller: Caller) -> Result<()> {
             self.0.end();
         }
     }
-    let owner = participant.unfinished(SPARE);
+    let owner = participant.pending_word(SPARE);
     let Some(part) = participant.pending.begin() else {
         let word = space.segment.word(owner);
         return (caller.wait)(&mut |limit| {
@@ -229,7 +229,7 @@ fn add_rows(caller: Caller) -> Result<()> {
         return Err(Error::Full(what));
     }
     // What an earlier attempt left there goes first: it could not be put off, as we are at it now.
-    let dispose = |operation: &mut Operation| doom::dispose(operation, owner);
+    let dispose = |operation: &mut Operation| deferred_free::dispose(operation, owner);
     caller.run(dispose)?;
     let length = (FIRST_ROWS << part) * WORD;
     let block = caller.run(|operation| {
@@ -239,7 +239,7 @@ fn add_rows(caller: Caller) -> Result<()> {
     heap::head(&space.segment, block, length, layout::kind::ROWS);
     let payload = heap::payload(&space.segment, block);
     space.segment.zero(payload, length);
-    let head = layout::slot_record(participant.me.slot) + slot::MORE_UNFINISHED;
+    let head = layout::slot_record(participant.me.slot) + slot::MORE_PENDING;
     // Nothing stands in its way: the words are our own.
     caller.run(|operation| {
         operation.write(head + part as u64 * WORD, payload);
@@ -251,19 +251,19 @@ fn add_rows(caller: Caller) -> Result<()> {
     Ok(())
 }
 
-/// As `doom::dispose`, of a block that others may read by now: it goes when nobody does. True: look
-/// at the list.
+/// As `deferred_free::dispose`, of a block that others may read by now: it goes when nobody does.
+/// True: look at the list.
 ///
 /// # Errors
 /// `Stop` as the heap and the lists have it; `Corrupt`.
 fn dispose_lent(operation: &mut Operation, owner: u64) -> Attempt<bool> {
     let block = operation.read(owner);
     if block == 0 || !heap::is_large(operation.segment, block) {
-        return doom::dispose(operation, owner);
+        return deferred_free::dispose(operation, owner);
     }
-    let kind = doom::kind_of(operation.segment, block);
+    let kind = deferred_free::kind_of(operation.segment, block);
     if layout::kind::has_contents(kind) {
-        return doom::dispose(operation, owner);
+        return deferred_free::dispose(operation, owner);
     }
     pin::retire(operation, block)?;
     operation.write(owner, 0);
@@ -275,14 +275,14 @@ fn dispose_lent(operation: &mut Operation, owner: u64) -> Attempt<bool> {
 /// process ends.
 static DISPOSE: Job = Job {
     run: |caller, &[row, lent, ..]| {
-        let owner = caller.participant.unfinished(row);
-        let doomed = caller.run(|operation| match lent {
-            0 => doom::dispose(operation, owner),
+        let owner = caller.participant.pending_word(row);
+        let deferred = caller.run(|operation| match lent {
+            0 => deferred_free::dispose(operation, owner),
             _ => dispose_lent(operation, owner),
         })?;
-        caller.participant.give_unfinished(row);
-        if doomed {
-            let swept = doom::crumble(caller).and_then(|()| pin::sweep(caller));
+        caller.participant.give_pending(row);
+        if deferred {
+            let swept = deferred_free::run(caller).and_then(|()| pin::sweep(caller));
             if swept.is_err() {
                 caller.space.sweep_later(caller.participant);
             }

@@ -14,16 +14,17 @@ use crate::memory::layout::{self, UNIT, WORD, block};
 use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::link;
-use crate::space::{Blocks, doom};
+use crate::space::{Blocks, deferred_free};
 
-/// Writes and commits the record that frees the next piece of the first doomed queue, in the end
+/// Writes and commits the record that frees the next piece of the first queue on the list, in the end
 /// the queue itself; the directory lock is held, which guards all of it by now.
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`: the queue is then dropped from the list.
 ///
 /// # Crash
-/// Each record detaches one block and frees it, or dooms it before the queue if it names objects.
+/// Each record detaches one block and frees it, or defers the freeing of it before the queue if it
+/// names objects.
 pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     let segment = operation.segment;
     stop_counting(operation, cell);
@@ -31,12 +32,12 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Att
     if returned != 0 {
         let next = operation.read(payload_of(segment, returned)?);
         operation.write(cell + RETURNED, next);
-        doom::discard(operation, returned)?;
+        deferred_free::discard(operation, returned)?;
         operation.commit();
         return Ok(());
     }
     if let Some(requeued) = due::detach(operation, cell)? {
-        doom::discard(operation, requeued)?;
+        deferred_free::discard(operation, requeued)?;
         operation.commit();
         return Ok(());
     }
@@ -50,7 +51,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Att
             Some(last) => {
                 operation.write(cell + FILLED, last);
                 if let Some(item) = block_of(segment, word(segment, cell, last)?)? {
-                    doom::discard(operation, item)?;
+                    deferred_free::discard(operation, item)?;
                 }
             }
         }
@@ -67,7 +68,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Att
             A_BLOCK => {
                 operation.write(cell + HEAD, head + header.size());
                 segment.check_range(value, block::SMALL)?;
-                doom::discard(operation, value)?;
+                deferred_free::discard(operation, value)?;
                 operation.commit();
                 return Ok(());
             }
@@ -81,7 +82,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Att
     operation.write(cell + HEAD, tail);
     let page = operation.read(cell + PAGES);
     if page == 0 {
-        doom::bury(operation, root.0)?;
+        deferred_free::free_head(operation, root.0)?;
         operation.commit();
         return Ok(());
     }
@@ -198,7 +199,7 @@ pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks>
 /// `Stop` as the heap and the directory have it; `Corrupt`.
 pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     match only_page(operation, cell)? {
-        None => doom::condemn(operation, root.0),
+        None => deferred_free::add(operation, root.0),
         Some(page) => {
             heap::discard(operation, page)?;
             heap::discard(operation, root.0)

@@ -51,7 +51,7 @@ impl Part {
     }
 }
 
-pub struct Roster {
+pub struct MembershipCache {
     parts: [AtomicPtr<Part>; PARTS],
     /// Where to look for a free row first, in words of 64 rows; and how many words have been used.
     hint: AtomicU64,
@@ -59,9 +59,9 @@ pub struct Roster {
     changes: AtomicU64,
 }
 
-impl Default for Roster {
-    fn default() -> Roster {
-        Roster {
+impl Default for MembershipCache {
+    fn default() -> MembershipCache {
+        MembershipCache {
             parts: std::array::from_fn(|_| AtomicPtr::default()),
             hint: AtomicU64::default(),
             top: AtomicU64::default(),
@@ -70,10 +70,10 @@ impl Default for Roster {
     }
 }
 
-impl Roster {
+impl MembershipCache {
     fn part(&self, part: usize) -> Option<&Part> {
         let part = self.parts.get(part)?.load(Ordering::Acquire); // pairs with `made`
-        // SAFETY: a leaked box, or null; freed with the roster only.
+        // SAFETY: a leaked box, or null; freed with the membership cache only.
         unsafe { part.as_ref() }
     }
 
@@ -85,12 +85,12 @@ impl Roster {
         let fresh = Box::into_raw(Box::new(Part::new(part)));
         let (none, order) = (ptr::null_mut(), Ordering::AcqRel);
         match self.parts[part].compare_exchange(none, fresh, order, Ordering::Acquire) {
-            // SAFETY: just leaked, and freed with the roster only.
+            // SAFETY: just leaked, and freed with the membership cache only.
             Ok(_) => unsafe { &*fresh },
             Err(there) => {
                 // SAFETY: nobody has seen it.
                 drop(unsafe { Box::from_raw(fresh) });
-                // SAFETY: a leaked box, freed with the roster only.
+                // SAFETY: a leaked box, freed with the membership cache only.
                 unsafe { &*there }
             }
         }
@@ -194,7 +194,7 @@ impl Roster {
     }
 }
 
-impl Drop for Roster {
+impl Drop for MembershipCache {
     fn drop(&mut self) {
         if cfg!(loom) && std::thread::panicking() {
             return; // a model that failed is over, its atomics too

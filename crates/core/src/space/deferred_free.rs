@@ -1,8 +1,9 @@
 //! Blocks with contents that nobody holds any more: taken apart a piece a record.
 //!
-//! What names many blocks does not go in one record. So its last holder's record only lists it as
-//! *doomed*: from `superblock::DOOMED` on, through the serial words of the blocks' heads. Records
-//! that each detach and free a piece follow, by whoever comes: `Hooks::free_step` says how.
+//! What names many blocks does not go in one record. So its last holder's record only puts it on
+//! the *deferred free list*: from `superblock::DEFERRED_FREE` on, through the serial words of the
+//! blocks' heads. Records that each detach and free a piece follow, by whoever comes:
+//! `Hooks::free_step` says how.
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
@@ -20,37 +21,38 @@ pub fn kind_of(segment: &Segment, block: u64) -> u64 {
         .wrapping_shr(56)
 }
 
-/// Writes the entries that list a block as doomed; the caller's take it from where it was.
+/// Writes the entries that put a block on the list; the caller's take it from where it was.
 ///
 /// # Errors
 /// `Stop::Busy` on the directory; `Corrupt` if it is no block.
-pub fn condemn(operation: &mut Operation, block: u64) -> Attempt<()> {
+pub fn add(operation: &mut Operation, block: u64) -> Attempt<()> {
     operation.segment.check_range(block, block::SMALL)?;
     operation.lock(superblock::DIRECTORY_LOCK)?;
-    let next = operation.read(superblock::DOOMED);
+    let next = operation.read(superblock::DEFERRED_FREE);
     operation.write(block + block::SERIAL, next);
-    operation.write(superblock::DOOMED, block);
+    operation.write(superblock::DEFERRED_FREE, block);
     Ok(())
 }
 
-/// Writes the entries that take the first doomed block off the list. It leads nowhere then: a list
+/// Writes the entries that take the first block off the list. It leads nowhere then: a list
 /// that was scribbled into a circle has an end.
-pub fn strike(operation: &mut Operation, block: u64) {
+pub fn unlink_head(operation: &mut Operation, block: u64) {
     let next = operation.read(block + block::SERIAL);
-    operation.write(superblock::DOOMED, next);
+    operation.write(superblock::DEFERRED_FREE, next);
     operation.write(block + block::SERIAL, 0);
 }
 
-/// As `strike`, and frees it: it is empty.
+/// As `unlink_head`, and frees it: it is empty.
 ///
 /// # Errors
 /// `Stop` as the heap has it.
-pub fn bury(operation: &mut Operation, block: u64) -> Attempt<()> {
-    strike(operation, block);
+pub fn free_head(operation: &mut Operation, block: u64) -> Attempt<()> {
+    unlink_head(operation, block);
     heap::discard(operation, block)
 }
 
-/// Writes the entries that free a block, or list it as doomed if it names others; true if it is doomed.
+/// Writes the entries that free a block, or put it on the list if it names others; true if they do the
+/// latter.
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it; `Corrupt`.
@@ -58,14 +60,14 @@ pub fn discard(operation: &mut Operation, block: u64) -> Attempt<bool> {
     operation.segment.check_range(block, block::SMALL)?;
     let has_contents = kind::has_contents(kind_of(operation.segment, block));
     match has_contents {
-        true => condemn(operation, block)?,
+        true => add(operation, block)?,
         false => heap::discard(operation, block)?,
     }
     Ok(has_contents)
 }
 
-/// Frees the block recorded in `owner`, or dooms it if it names others, and clears that word, by one
-/// record; true if it is doomed.
+/// Frees the block recorded in `owner`, or puts it on the list if it names others, and clears that
+/// word, by one record; true if it is on the list.
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it; `Corrupt`.
@@ -88,13 +90,13 @@ pub fn dispose(operation: &mut Operation, owner: u64) -> Attempt<bool> {
 ///
 /// # Crash
 /// The next sweep goes on.
-pub fn crumble(caller: Caller) -> Result<()> {
+pub fn run(caller: Caller) -> Result<()> {
     let space = caller.space;
-    let doomed = space.segment.word(superblock::DOOMED);
-    while doomed.load(Ordering::Relaxed) != 0 {
+    let deferred = space.segment.word(superblock::DEFERRED_FREE);
+    while deferred.load(Ordering::Relaxed) != 0 {
         let done = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
-            match operation.read(superblock::DOOMED) {
+            match operation.read(superblock::DEFERRED_FREE) {
                 0 => Ok(()),
                 block => {
                     operation.segment.check_range(block, block::SMALL)?;
@@ -106,8 +108,8 @@ pub fn crumble(caller: Caller) -> Result<()> {
             caller.run(|operation| {
                 operation.lock(superblock::DIRECTORY_LOCK)?;
                 let damaged = space.segment.word(superblock::DAMAGED);
-                damaged.store(superblock::DOOMED, Ordering::Relaxed);
-                operation.write(superblock::DOOMED, 0);
+                damaged.store(superblock::DEFERRED_FREE, Ordering::Relaxed);
+                operation.write(superblock::DEFERRED_FREE, 0);
                 operation.commit();
                 Ok(())
             })?;

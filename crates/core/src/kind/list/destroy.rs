@@ -10,7 +10,7 @@ use crate::memory::segment::Segment;
 use crate::object::cell::{linked, shape_of};
 use crate::object::link;
 use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
-use crate::space::{Blocks, doom as doomed};
+use crate::space::{Blocks, deferred_free as deferred};
 use crate::sync::Ordering;
 use crate::{heap, value};
 
@@ -25,17 +25,18 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attem
     if Ring::read(operation.segment, cell)?.block == 0 {
         return heap::discard(operation, root.0);
     }
-    doomed::condemn(operation, root.0)
+    deferred::add(operation, root.0)
 }
 
-/// Writes and commits the record that frees the next piece of a doomed list: its ring is doomed.
+/// Writes and commits the record that frees the next piece of a list being freed: its ring is being
+/// freed.
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
 pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
     let ring = Ring::read(operation.segment, cell)?;
     if ring.block == 0 {
-        doomed::bury(operation, root.0)?;
+        deferred::free_head(operation, root.0)?;
     } else {
         leave(operation, ring);
         unlink(operation, cell, ring)?;
@@ -44,7 +45,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Att
     Ok(())
 }
 
-/// The ring in a block that is doomed, or in nobody's hands yet: its shape says how large.
+/// The ring in a block that is being freed, or in nobody's hands yet: its shape says how large.
 fn ring_in(segment: &Segment, block: u64) -> Result<Ring> {
     segment.check_range(block, block::SMALL)?;
     let (_, length, payload) = shape_of(segment, block)?;
@@ -60,7 +61,7 @@ fn ring_in(segment: &Segment, block: u64) -> Result<Ring> {
     })
 }
 
-/// As `free_step`, of a doomed ring with its elements.
+/// As `free_step`, of a ring being freed with its elements.
 ///
 /// # Errors
 /// As `free_step`.
@@ -75,7 +76,7 @@ pub(super) fn free_ring_step(operation: &mut Operation, block: u64) -> Attempt<(
         found = linked(segment, operation.read(ring.word(left)))?;
     }
     if ring.count == 0 {
-        doomed::bury(operation, block)?;
+        deferred::free_head(operation, block)?;
     } else {
         operation.write(ring.words - HEAD + LEFT, left);
     }
