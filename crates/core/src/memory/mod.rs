@@ -2,6 +2,8 @@
 //! a test dies.
 
 #[cfg(not(loom))]
+mod content;
+#[cfg(not(loom))]
 pub mod copy;
 pub mod crash;
 pub mod layout;

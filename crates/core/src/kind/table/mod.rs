@@ -40,12 +40,13 @@ mod entry;
 mod fast;
 mod grow;
 mod kind;
+mod pass;
 mod read;
 mod removal;
 mod snapshot;
 mod state;
 
-pub use batch::{Batch, Merge, store_all};
+pub use batch::{Batch, Merge};
 pub use change::{Item, When, store};
 pub use end::{End, Popped, Seen as EndSeen, move_to_end, pop_end, pop_end_if, remove_end};
 pub use entry::Inline;
@@ -53,6 +54,7 @@ pub use fast::{
     OptimisticRead, Seen, change_fast, is_known, peek, remove_fast, replace_fast, store_fast,
 };
 pub use kind::{ENTRY, INDEX, KIND, WORDS};
+pub use pass::store_all;
 pub use read::{Token, contains, find};
 pub use removal::{clear, remove, take, take_if};
 pub use snapshot::{Pair, Pairs, Want, first, length, snapshot};
