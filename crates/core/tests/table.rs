@@ -74,7 +74,7 @@ fn store_fast(space: &Space, table: Table, number: u64, value: u64) -> bool {
     let (segment, me) = (&space.segment, stage::me(space));
     // SAFETY: no other thread of this process uses the fast path.
     with_item(space, number, value, |item| unsafe {
-        table::store_fast(segment, me, table.cell, item)
+        table::store_fast(segment, me, table.cell, item, true)
     })
 }
 
@@ -344,7 +344,7 @@ fn new_keys_by_the_fast_path() {
     };
     // SAFETY: as above.
     let is_fast =
-        unsafe { table::store_fast(&space.segment, stage::me(&space), table.cell, &item) };
+        unsafe { table::store_fast(&space.segment, stage::me(&space), table.cell, &item, true) };
     assert!(!is_fast, "a value so long has a block of its own");
     agrees(&space, table, &model);
     assert!(!remove_fast(&space, table, 99), "there is no such key");

@@ -263,7 +263,7 @@ impl Session<'_> {
                     value,
                 };
                 // SAFETY: this process has one thread.
-                unsafe { table::store_fast(segment, me, cell, &item) };
+                unsafe { table::store_fast(segment, me, cell, &item, true) };
                 // SAFETY: as above.
                 unsafe { table::change_fast(segment, me, cell, &key, |old| Some(old ^ 8)) };
                 if number % 2 == 0 {

@@ -6,7 +6,6 @@
 //! or gives a small block goes on, under the same lock, as an operation with a record of its own.
 
 use crate::change::lock::{self, Tried};
-use crate::change::operation::Operation;
 use crate::change::{journal, wait};
 use crate::memory::layout;
 use crate::memory::segment::Segment;
@@ -113,14 +112,11 @@ impl<'a> FastOperation<'a> {
         self.end(Some(sequence), event, wait::notify_waiters);
     }
 
-    /// Goes on as an operation that moves blocks, under the lock that this holds and with nothing written;
-    /// None: no thread record is free just now.
-    #[inline]
-    pub fn with_blocks(self, participant: &'a Participant) -> Option<Operation<'a>> {
+    /// Ends with nothing written, and leaves the lock held: `Operation::try_begin_under` is due.
+    #[inline(always)]
+    pub fn keep_lock(self) {
         debug_assert_eq!(self.entries, 0, "entries of record 0 would be left out");
-        let operation = Operation::try_begin_under(self.segment, participant, self.lock)?;
-        std::mem::forget(self); // it holds the lock now
-        Some(operation)
+        std::mem::forget(self);
     }
 
     #[inline(always)]

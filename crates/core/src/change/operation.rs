@@ -89,13 +89,16 @@ impl<'a> Operation<'a> {
         Some(Operation::on(segment, participant, index))
     }
 
-    /// As `try_begin`, under a lock that the caller has taken: it is released with the others.
+    /// As `try_begin`, under a lock that the caller has taken: it is released in any case.
     pub fn try_begin_under(
         segment: &'a Segment,
         participant: &'a Participant,
         lock: u64,
     ) -> Option<Self> {
-        let mut operation = Operation::try_begin(segment, participant)?;
+        let Some(mut operation) = Operation::try_begin(segment, participant) else {
+            lock::release(segment, lock);
+            return None;
+        };
         operation.locks[0] = lock;
         operation.held = 1;
         Some(operation)

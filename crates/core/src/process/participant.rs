@@ -6,7 +6,7 @@
 //! | state    | byte locked by    | meaning                                             | next |
 //! | -------- | ----------------- | --------------------------------------------------- | ---- |
 //! | FREE     | nobody, newcomer  | the record's content means nothing                  | LIVE |
-//! | LIVE     | its process       | everything in the record is owned                   | -    |
+//! | LIVE     | its process       | everything in the record is owned                   | FREE, generation + 1, as it ends |
 //! | LIVE     | nobody, a reaper  | its process is dead: phase (a) is due               | DRAINING, generation + 1 |
 //! | DRAINING | nobody, a drainer | its locks are free; phase (b) gives back the rest   | FREE |
 

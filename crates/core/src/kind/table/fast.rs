@@ -7,6 +7,7 @@ use super::read::{Probe, plainly, probe};
 use super::removal::unlink;
 use super::state::{COUNT, Key, Shard, Storage};
 use crate::change::fast::FastOperation;
+use crate::change::operation::Operation;
 use crate::error::Attempt;
 use crate::heap;
 use crate::memory::segment::Segment;
@@ -100,7 +101,7 @@ pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Optimistic
 }
 
 /// Stores a value that is no block: where the value of its key is, if that is none either and there is
-/// room, or in a new entry. False: `store` is due, and nothing has changed.
+/// room, or in a new entry, if it may. False: `store` is due, and nothing has changed.
 ///
 /// # Safety
 /// As `FastOperation::begin`.
@@ -113,35 +114,16 @@ pub unsafe fn store_fast(
     participant: &Participant,
     cell: u64,
     item: &Item,
+    may_insert: bool,
 ) -> bool {
     // SAFETY: as the caller promised.
     match unsafe { Place::find(segment, participant, cell, &item.key) } {
         Some((place, Probe::There(_, entry))) => place.store(entry, &item.value),
-        Some((place, Probe::Vacant(slot))) => {
-            place.insert(participant, slot, item).unwrap_or(false)
+        Some((place, Probe::Vacant(slot))) if may_insert => {
+            let hash = place.hash;
+            place.fast.keep_lock();
+            insert_under(segment, participant, cell, hash, slot, item).unwrap_or(false)
         }
-        None => false,
-    }
-}
-
-/// As `store_fast`, in place of another value only.
-///
-/// # Safety
-/// As `FastOperation::begin`.
-///
-/// # Crash
-/// As `store`.
-#[inline]
-pub unsafe fn replace_fast(
-    segment: &Segment,
-    participant: &Participant,
-    cell: u64,
-    key: &Key,
-    value: &Fresh,
-) -> bool {
-    // SAFETY: as the caller promised.
-    match unsafe { Place::find(segment, participant, cell, key) } {
-        Some((place, Probe::There(_, entry))) => place.store(entry, value),
         _ => false,
     }
 }
@@ -189,7 +171,13 @@ pub unsafe fn remove_fast(
     // SAFETY: as the caller promised.
     match unsafe { Place::find(segment, participant, cell, key) } {
         Some((place, Probe::There(slot, entry))) => {
-            place.remove(participant, slot, entry).unwrap_or(false)
+            let count = place.fast.read(place.shard.0 + COUNT).saturating_sub(1);
+            if place.plain_value(entry).is_none() || is_sparse(place.storage, count) {
+                return false;
+            }
+            let hash = place.hash;
+            place.fast.keep_lock();
+            remove_under(segment, participant, cell, hash, slot, entry).unwrap_or(false)
         }
         _ => false,
     }
@@ -274,53 +262,69 @@ impl<'a> Place<'a> {
         let is_plain = entry::is_inline(word) || linked(self.segment, word).ok()?.is_none();
         is_plain.then_some(word)
     }
+}
 
-    /// Links a new entry: false, or a `Stop`, where the general path is due.
-    #[inline(never)] // so that replacing a value stays short
-    fn insert(self, participant: &Participant, slot: u64, item: &Item) -> Attempt<bool> {
-        let (shard, storage, hash) = (self.shard, self.storage, self.hash);
-        if matches!(item.value, Fresh::Block(_)) || item.value.short() > SHORT_MOST {
-            return Ok(false); // the value has a block of its own
-        }
-        let Some(room) = Room::small(item)? else {
-            return Ok(false);
-        };
-        let Some(mut operation) = self.fast.with_blocks(participant) else {
-            return Ok(false);
-        };
-        let new = room.fill(&operation, item, item.original)?;
-        if !insert(&mut operation, shard, storage, slot, hash, new)? {
-            return Ok(false); // the index grows first
-        }
-        room.take(&mut operation)?;
-        operation.sequence(shard.sequence());
-        operation.queue_quiet_wake(self.cell + EVENT);
-        operation.commit();
-        crate::memory::crash_point!("table.stored");
-        Ok(true)
+/// Links a new entry where a search under the shard's lock found no key, and releases the lock: false, or
+/// a `Stop`, where the general path is due. It is given no `Place`: one whose address is needed would
+/// stand in memory, and replacing a value would take longer.
+#[inline(never)]
+fn insert_under(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    hash: u64,
+    slot: u64,
+    item: &Item,
+) -> Attempt<bool> {
+    let shard = Shard::of(cell, hash);
+    let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.0) else {
+        return Ok(false);
+    };
+    if matches!(item.value, Fresh::Block(_)) || item.value.short() > SHORT_MOST {
+        return Ok(false); // the value has a block of its own
     }
+    let (Some(room), Some(storage)) = (Room::small(item)?, shard.store(segment)?) else {
+        return Ok(false);
+    };
+    let new = room.fill(&operation, item, item.original)?;
+    if !insert(&mut operation, shard, storage, slot, hash, new)? {
+        return Ok(false); // the index grows first
+    }
+    room.take(&mut operation)?;
+    operation.sequence(shard.sequence());
+    operation.queue_quiet_wake(cell + EVENT);
+    operation.commit();
+    crate::memory::crash_point!("table.stored");
+    Ok(true)
+}
 
-    /// Unlinks an entry and frees it: false, or a `Stop`, where the general path is due.
-    #[inline(never)]
-    fn remove(self, participant: &Participant, slot: u64, entry: Entry) -> Attempt<bool> {
-        let (shard, storage) = (self.shard, self.storage);
-        let count = self.fast.read(shard.0 + COUNT);
-        if self.plain_value(entry).is_none() || is_sparse(storage, count.saturating_sub(1)) {
-            return Ok(false);
-        }
-        let Some(mut operation) = self.fast.with_blocks(participant) else {
-            return Ok(false);
-        };
-        unlink(&mut operation, shard, storage, slot, entry)?;
-        heap::discard(&mut operation, entry.0)?;
-        if operation.has_freed() > 0 {
-            return Ok(false); // perhaps so much that some goes back to the system
-        }
-        operation.sequence(shard.sequence());
-        operation.queue_quiet_wake(self.cell + EVENT);
-        operation.commit();
-        Ok(true)
+/// Unlinks an entry that a search under the shard's lock found, frees it, and releases the lock: false, or
+/// a `Stop`, where the general path is due.
+#[inline(never)]
+fn remove_under(
+    segment: &Segment,
+    participant: &Participant,
+    cell: u64,
+    hash: u64,
+    slot: u64,
+    entry: Entry,
+) -> Attempt<bool> {
+    let shard = Shard::of(cell, hash);
+    let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.0) else {
+        return Ok(false);
+    };
+    let Some(storage) = shard.store(segment)? else {
+        return Ok(false);
+    };
+    unlink(&mut operation, shard, storage, slot, entry)?;
+    heap::discard(&mut operation, entry.0)?;
+    if operation.has_freed() > 0 {
+        return Ok(false); // perhaps so much that some goes back to the system
     }
+    operation.sequence(shard.sequence());
+    operation.queue_quiet_wake(cell + EVENT);
+    operation.commit();
+    Ok(true)
 }
 
 /// Writes a value's bytes over those in an entry, as entries of the record; the value word that says

@@ -50,9 +50,7 @@ pub use batch::{Batch, Merge};
 pub use change::{Item, When, store};
 pub use end::{End, Popped, Seen as EndSeen, move_to_end, pop_end, pop_end_if, remove_end};
 pub use entry::Inline;
-pub use fast::{
-    OptimisticRead, Seen, change_fast, is_known, peek, remove_fast, replace_fast, store_fast,
-};
+pub use fast::{OptimisticRead, Seen, change_fast, is_known, peek, remove_fast, store_fast};
 pub use kind::{ENTRY, INDEX, KIND, WORDS};
 pub use pass::store_all;
 pub use read::{Token, contains, find};

@@ -83,12 +83,8 @@ pub fn store(base: &Object, key: Pointer, value: Pointer) -> bool {
             original,
             value,
         };
-        Some(match is_exact {
-            // SAFETY: the GIL is held from before this call until after it.
-            true => unsafe { table::store_fast(segment, participant, cell, &item) },
-            // SAFETY: as above.
-            false => unsafe { table::replace_fast(segment, participant, cell, &key, &item.value) },
-        })
+        // SAFETY: the GIL is held from before this call until after it.
+        Some(unsafe { table::store_fast(segment, participant, cell, &item, is_exact) })
     });
     stored.unwrap_or(false)
 }

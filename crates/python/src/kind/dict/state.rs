@@ -83,7 +83,7 @@ impl Opened<'_> {
                 value,
             };
             // SAFETY: the GIL is held from before this call until after it.
-            unsafe { table::store_fast(&space.segment, participant, table.cell, &item) }
+            unsafe { table::store_fast(&space.segment, participant, table.cell, &item, true) }
         };
         let done = match &encoded {
             _ if when != When::Always => false,

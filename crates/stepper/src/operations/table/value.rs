@@ -54,9 +54,9 @@ fn fast(first: usize, old: usize, new: usize) -> Entry {
         },
         move |space, _| value(space, (new, 2)),
         move |space, made, value| {
-            let (segment, me, cell) = (&space.segment, me(space), made.base);
+            let (segment, me, item) = (&space.segment, me(space), item(&name, value));
             // SAFETY: the processes here have one thread.
-            let done = unsafe { table::replace_fast(segment, me, cell, &key(&name), &value) };
+            let done = unsafe { table::store_fast(segment, me, made.base, &item, false) };
             assert!(done);
         },
     )
@@ -96,8 +96,9 @@ fn inserted_fast(name: &'static str, content: usize, gap: bool) -> Entry {
         },
         move |space, made, value| {
             let item = item(&pair.0, value);
+            let (segment, me) = (&space.segment, me(space));
             // SAFETY: the processes here have one thread.
-            assert!(unsafe { table::store_fast(&space.segment, me(space), made.base, &item) });
+            assert!(unsafe { table::store_fast(segment, me, made.base, &item, true) });
         },
     )
 }
