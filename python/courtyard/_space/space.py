@@ -69,7 +69,9 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     with a name, hand it on or store it, and delete the name: ``del space["x"]``.
 
     A named space and a file stay until ``destroy()``, or ``courtyard rm``, however processes end.
-    What a killed process held is given back when another process uses the space.
+    The locks of a killed process are free at once for whoever asks for them. Its memory is given
+    back when another process opens the space, needs memory in it, waits in it, or asks for its
+    ``statistics()``.
 
     Raises ValueError for what cannot be a name, CourtyardError for a folder or file of another
     user, LayoutMismatch for a file of another version or of something else, SpaceFull, OSError.
