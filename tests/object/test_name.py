@@ -185,7 +185,7 @@ cy.Value.named("p", Point, 3, 4.0, space=cy.Space({space.name!r}))
 """
     run_script(script)
     assert cy.Value.named("p", Point, space=space).y == 4.0
-    with pytest.raises(cy.WrongType, match=r"__main__\.Point.* Value\.named"):
+    with pytest.raises(cy.LoadError, match=r"Value \"p\": __main__\.Point cannot be found"):
         space["p"]
 
 

@@ -126,10 +126,10 @@ def test_into_a_full_space() -> None:
         lease = jobs.lease()
         with lease:
             filler = cy.Queue.named("filler", space=space)
-            with pytest.raises(cy.SpaceFull):
+            with pytest.raises(Full):
                 while True:
                     filler.put_nowait(LARGE)
-            with pytest.raises(cy.SpaceFull):
+            with pytest.raises(Full):
                 while True:
                     filler.put_nowait(1)
             lease.move(ranked)
