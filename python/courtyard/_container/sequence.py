@@ -120,7 +120,8 @@ class Sequence(Container, SequenceStore["_T"]):
             try:
                 place = values.index(value)
             except _error.LoadError as error:
-                raise (failed or error) from None
+                told = failed or error
+                raise told from told.__cause__
             if place < count:
                 return first + place, moment
             first, size = first + size, size * 8
