@@ -21,7 +21,7 @@ _ADVICE = {"the first item": "; a lease can still drop(), move() or requeue() it
 class Unloadable:
     """Stands in a repr for a value or key that cannot be loaded.
 
-    To compare it raises, for who looks for a value among those that can be loaded.
+    Comparing it raises the LoadError of the value, so a search that gets as far as it raises.
     """
 
     __slots__ = ("_failed", "_name")
@@ -130,7 +130,7 @@ def _say(error: Any) -> None:
 
 
 def nested(pickled: bytes) -> list[Any] | None:
-    """Return the handles of a NestedDict's value, for who looks; None if other classes are named.
+    """Return the handles in a NestedDict's value, to show them; None if it names other classes.
 
     Nothing else that the pickle names is found, and nothing but links of the value's own space.
     """
