@@ -2,7 +2,7 @@
 //!
 //! Producers and consumers run `queue::put_fast`, `put`, `get_fast` and `get` as they are, on a
 //! queue of three pages, of which putters leave one empty: inside a page, and where an item goes from
-//! one page to the next. The mortal one dies before each of its stores; the other reaps it and takes
+//! one page to the next. And where an empty queue of one page begins it again. The mortal one dies before each of its stores; the other reaps it and takes
 //! what is left.
 #![cfg(loom)]
 
@@ -36,6 +36,8 @@ const QUEUE: Queue = Queue {
 /// Where the first item goes: somewhere in a page, or as the last one that fits there.
 const INSIDE: u64 = PAGES[0] + FIRST_RECORD;
 const AT_THE_END: u64 = PAGES[0] + UNIT - JUMP_ROOM - RECORD;
+/// Where no more item fits: of its only page a queue is given the start again.
+const BEHIND_ALL: u64 = PAGES[0] + UNIT - JUMP_ROOM;
 
 /// For a call that waits as long as it takes.
 fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
@@ -61,7 +63,11 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let cell = (0..(cell::PAYLOAD + queue::LENGTH) / WORD).map(|word| CELL + word * WORD);
     let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
     let room = (items * RECORD / WORD + 1).min((PAGES[0] + UNIT - first) / WORD);
-    let pages = at(PAGES[0] + block::LARGE, 1)
+    let again = match first {
+        BEHIND_ALL => 1 + items * RECORD / WORD,
+        _ => 0,
+    };
+    let pages = at(PAGES[0] + block::LARGE, 1 + again)
         .chain(at(first, room))
         .chain(at(PAGES[1] + block::LARGE, 2 + items * RECORD / WORD))
         .chain(at(PAGES[2] + block::LARGE, 1));
@@ -74,9 +80,13 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let segment = Segment::new(own.chain(cell).chain(pages).chain(whole));
     let bounds = Bounds { items: 0, bytes };
     queue::lay_out(&segment, CELL, first, bounds, Order::Fifo);
-    for (index, page) in PAGES.into_iter().enumerate() {
+    let circle = match first {
+        BEHIND_ALL => &PAGES[..1],
+        _ => &PAGES,
+    };
+    for (index, page) in circle.iter().enumerate() {
         let link = segment.word(page + block::LARGE);
-        link.store(PAGES[(index + 1) % PAGES.len()], Ordering::Relaxed);
+        link.store(circle[(index + 1) % circle.len()], Ordering::Relaxed);
     }
     for slot in 0..2 {
         let named = segment.word(row(slot).at);
@@ -143,9 +153,9 @@ fn take(space: &Space, participant: &Participant, row: Row, way: Way) -> Option<
     })
 }
 
-fn consume(space: &Space, participant: &Participant, slot: u64, way: Way, got: &Mutex<Vec<u64>>) {
+fn consume(space: &Space, participant: &Participant, items: u64, way: Way, got: &Mutex<Vec<u64>>) {
     if way == Way::Batch {
-        let (segment, row) = (&space.segment, row(slot));
+        let (segment, row) = (&space.segment, row(1));
         let mut buffer = [0; UNIT as usize];
         let none = |_| false;
         // SAFETY: as above.
@@ -158,8 +168,8 @@ fn consume(space: &Space, participant: &Participant, slot: u64, way: Way, got: &
             got.lock().unwrap().extend(items);
         }
     }
-    for _ in 0..2 {
-        if let Some(item) = take(space, participant, row(slot), way) {
+    for _ in 0..items {
+        if let Some(item) = take(space, participant, row(1), way) {
             got.lock().unwrap().push(item);
         }
     }
@@ -167,24 +177,23 @@ fn consume(space: &Space, participant: &Participant, slot: u64, way: Way, got: &
 
 /// A producer of two items and a consumer, of whom one may die.
 fn meet(first: u64, deaths: [u64; 2], way: Way) {
-    meet_in(first, 0, deaths, way);
+    meet_in(first, (2, 0), deaths, way);
 }
 
-/// As `meet`, in a queue of at most so many bytes.
-fn meet_in(first: u64, bytes: u64, [putting, taking]: [u64; 2], way: Way) {
-    const ITEMS: u64 = 2;
-    let space = space(first, ITEMS, bytes);
+/// As `meet`, of so many items in a queue of at most so many bytes.
+fn meet_in(first: u64, (items, bytes): (u64, u64), [putting, taking]: [u64; 2], way: Way) {
+    let space = space(first, items, bytes);
     let segment = &space.segment;
     let [producer, consumer] = [join(&space, 0), join(&space, 1)];
     let (told, got) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (there, telling) = (space.clone(), told.clone());
     let producing = thread::spawn(move || {
-        let act = || produce(&there, &producer, ITEMS, way, &telling);
+        let act = || produce(&there, &producer, items, way, &telling);
         (there.segment.live(0, putting, act).is_some(), producer)
     });
     let (there, getting) = (space.clone(), got.clone());
     let consuming = thread::spawn(move || {
-        let act = || consume(&there, &consumer, 1, way, &getting);
+        let act = || consume(&there, &consumer, items, way, &getting);
         (there.segment.live(1, taking, act).is_some(), consumer)
     });
     let (producer_lives, producer) = producing.join().unwrap();
@@ -215,10 +224,10 @@ fn meet_in(first: u64, bytes: u64, [putting, taking]: [u64; 2], way: Way) {
     let put = taken + rest.len() as u64;
     assert_eq!(counted, rest.len() as u64, "items and their number");
     assert!(
-        (told..=ITEMS).contains(&put),
+        (told..=items).contains(&put),
         "an item is lost: {put} of {told}"
     );
-    let at_once = if way == Way::Batch { ITEMS } else { 1 };
+    let at_once = if way == Way::Batch { items } else { 1 };
     assert!(
         producer_lives || put <= told + at_once,
         "an item that nobody put"
@@ -295,6 +304,24 @@ fn the_consumer_dies() {
     }
 }
 
+/// The head moves with the tail: a consumer that looks meanwhile finds nothing, or the first item.
+#[test]
+fn an_empty_ring_begins_its_page_again() {
+    for way in [Way::Fast, Way::Operation] {
+        let meet = move |deaths| meet_in(BEHIND_ALL, (1, 0), deaths, way);
+        mortal::explore("behind all", 3, move || meet([IMMORTAL; 2]));
+        for who in 0..2 {
+            let places = mortal::every_death(|stores| {
+                let name = format!("{who} dies after {stores} stores");
+                let mut deaths = [IMMORTAL; 2];
+                deaths[who] = stores;
+                mortal::explore(&name, 1, move || meet(deaths));
+            });
+            assert!(places > 10, "{places} places to die");
+        }
+    }
+}
+
 /// What is counted is what is there, whoever dies; what is put and taken at once does not meet.
 #[test]
 fn a_queue_that_counts() {
@@ -302,14 +329,14 @@ fn a_queue_that_counts() {
         for way in [Way::Fast, Way::Batch, Way::Operation] {
             let bytes = 2 * RECORD;
             mortal::explore("counted", 3, move || {
-                meet_in(first, bytes, [IMMORTAL; 2], way)
+                meet_in(first, (2, bytes), [IMMORTAL; 2], way)
             });
             for who in 0..2 {
                 let places = mortal::every_death(|stores| {
                     let name = format!("{who} dies after {stores} stores in a queue that counts");
                     let mut deaths = [IMMORTAL; 2];
                     deaths[who] = stores;
-                    mortal::explore(&name, 2, move || meet_in(first, bytes, deaths, way));
+                    mortal::explore(&name, 2, move || meet_in(first, (2, bytes), deaths, way));
                 });
                 assert!(places > 10, "{places} places to die");
             }
@@ -324,7 +351,7 @@ fn catches_bytes_counted_by_another_record() {
     mortal::every_death(|stores| {
         let deaths = [stores, IMMORTAL];
         mortal::explore("seed", 1, move || {
-            meet_in(INSIDE, 2 * RECORD, deaths, Way::Operation);
+            meet_in(INSIDE, (2, 2 * RECORD), deaths, Way::Operation);
         });
     });
 }

@@ -233,9 +233,15 @@ pub fn counts(segment: &Segment, cell: u64) -> (u64, u64) {
 
 /// Items put and not done with yet.
 pub fn unfinished(segment: &Segment, cell: u64) -> u64 {
+    let place = || (read(segment, cell + SEQUENCE), read(segment, cell + TAIL));
     let _reading = Reading::new(segment);
-    let tail = read(segment, cell + TAIL);
-    distance(read(segment, cell + DONE), ordinal(segment, tail))
+    loop {
+        let (sequence, tail) = place();
+        let open = distance(read(segment, cell + DONE), ordinal(segment, tail));
+        if (sequence, tail) == place() {
+            return open;
+        }
+    }
 }
 
 pub fn maximum(segment: &Segment, cell: u64) -> u64 {

@@ -5,14 +5,14 @@ use super::item::{Fresh, Put, copy, shape};
 use super::page;
 use super::state::{
     A_BLOCK, A_JUMP, CLOSING, COUNTED, FIRST_RECORD, GET_LOCK, HEAD, Header, INLINE, ITEMS,
-    JUMP_ROOM, MAXIMUM, ORDER, Order, PUT_BYTES, Queue, RETURNED, STACKED, TAIL, counts, head_of,
-    order_of, page_of, read,
+    JUMP_ROOM, MAXIMUM, ORDER, Order, PUT_BYTES, Queue, RETURNED, SEQUENCE, STACKED, TAIL, counts,
+    head_of, order_of, page_of, read,
 };
 use crate::change::fast::FastOperation;
 use crate::change::lock::{self, Tried};
 use crate::change::operation::Operation;
 use crate::change::wait;
-use crate::error::{Result, corrupt};
+use crate::error::{Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{UNIT, WORD, align_up};
 use crate::memory::segment::Segment;
@@ -25,6 +25,11 @@ use crate::sync::{Ordering, compiler_fence};
 /// Where an item goes.
 enum Room {
     At {
+        tail: u64,
+        record: u64,
+    },
+    /// At the start of the tail's own page: the ring is empty, and there is no page to go on to.
+    Start {
         tail: u64,
         record: u64,
     },
@@ -58,6 +63,10 @@ pub(super) fn room_for(segment: &Segment, cell: u64, bytes: u64) -> Result<Optio
     Ok(None)
 }
 
+fn is_ring_empty(segment: &Segment, cell: u64) -> bool {
+    read(segment, cell + HEAD) == read(segment, cell + TAIL)
+}
+
 /// The put lock is held.
 #[inline(always)]
 fn room(segment: &Segment, cell: u64, size: u64, bytes: u64) -> Result<Room> {
@@ -70,11 +79,16 @@ fn room(segment: &Segment, cell: u64, size: u64, bytes: u64) -> Result<Room> {
     if tail + size + JUMP_ROOM <= page + UNIT {
         return Ok(Room::At { tail, record: tail });
     }
-    let Some(next) = page::next_empty(segment, cell, tail)? else {
-        return Ok(Room::NewPage);
-    };
-    let record = next + FIRST_RECORD;
-    Ok(Room::At { tail, record })
+    if let Some(next) = page::next_empty(segment, cell, tail)? {
+        let record = next + FIRST_RECORD;
+        return Ok(Room::At { tail, record });
+    }
+    // The head only moves on to the tail: if they are together, they stay so under the put lock.
+    if is_ring_empty(segment, cell) {
+        let record = page + FIRST_RECORD;
+        return Ok(Room::Start { tail, record });
+    }
+    Ok(Room::NewPage)
 }
 
 /// Fills a record behind the tail, which nobody sees before the tail moves on; where it then is.
@@ -198,10 +212,11 @@ unsafe fn put_counted_fast(
 /// Puts an item, if there is room for it.
 ///
 /// # Errors
-/// `Full` when a page is needed and there is none; `Interrupted` as the wait policy says; `Corrupt`.
+/// `Full` when a page is needed and there is none: then the ring is not empty; `Interrupted` as the wait policy says; `Corrupt`.
 ///
 /// # Crash
-/// The store to the tail commits, or for a block the record that ends our ownership with it.
+/// The store to the tail commits, or for a block the record that ends our ownership with it. Where an
+/// empty ring begins its page again, the record that moves the head with the tail.
 pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
     let (segment, cell) = (&caller.space.segment, queue.cell);
     let (kind, length) = shape(item);
@@ -218,12 +233,20 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
         let mut jumped = false;
         let put = caller.run(|operation| {
             operation.lock(cell)?;
+            let mut starts = false;
             let (tail, record) = match room(segment, cell, size, bytes)? {
                 Room::At { tail, record } => (tail, record),
+                Room::Start { tail, record } => {
+                    operation.lock(cell + GET_LOCK)?;
+                    operation.write(cell + HEAD, record);
+                    operation.sequence(cell + SEQUENCE);
+                    starts = true;
+                    (tail, record)
+                }
                 Room::None(put) => return Ok(Some(put)),
                 Room::NewPage => return Ok(None),
             };
-            jumped = record != tail;
+            jumped = page_of(record) != page_of(tail);
             let end = fill(segment, (tail, record), (kind, length), |at| {
                 copy(segment, item, at);
             });
@@ -231,7 +254,7 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
             if let Fresh::Block(pending) = item {
                 pending.transfer(operation, 0);
             }
-            if matches!(item, Fresh::Block(_)) || bytes != 0 {
+            if starts || matches!(item, Fresh::Block(_)) || bytes != 0 {
                 bytes::count(operation, cell, Count::Put, bytes);
                 operation.write(cell + TAIL, end);
                 operation.commit();
@@ -243,7 +266,11 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
             Ok(Some(Put::Done))
         })?;
         match put {
-            None => page::add(caller, queue)?,
+            None => match page::add(caller, queue) {
+                // Its page begins again: consumers took all of it meanwhile.
+                Err(Error::Full(_)) if is_ring_empty(segment, cell) => {}
+                added => added?,
+            },
             Some(done) => {
                 if jumped {
                     // The item is there: what fails now, a later put makes good.
@@ -282,7 +309,7 @@ pub(super) fn stack(operation: &mut Operation, cell: u64, block: u64) {
     operation.write(cell + RETURNED, block);
     let stacked = operation.read(cell + STACKED);
     operation.write(cell + STACKED, stacked.wrapping_add(1));
-    operation.sequence(cell + super::state::SEQUENCE);
+    operation.sequence(cell + SEQUENCE);
 }
 
 /// Writes the entries that count an item put on the stack, where no record in the ring does:

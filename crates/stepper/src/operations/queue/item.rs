@@ -115,6 +115,18 @@ fn putting(entries: &mut Vec<Entry>) {
         |_, _| (),
         |space, queue, ()| assert_eq!(put(space, queue, &item(3, 100), false), Put::Full),
     ));
+    // Its only page is used to its end, and all of it is taken.
+    entries.push(change_from(
+        "put an item on the same page again",
+        (0, false),
+        row(PAGE, 4000),
+        (Vec::new(), row(1, 4000)),
+        |space, queue| {
+            let row = enroll(space, queue);
+            while get(space, queue, row).is_some() {}
+        },
+        |space, queue, ()| assert_eq!(put(space, queue, &item(0, 4000), false), Put::Done),
+    ));
     // Two pages that were in use, and are not: the item goes on, and the extra page goes.
     entries.push(change(
         "put an item where pages are too many",
