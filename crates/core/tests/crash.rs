@@ -11,6 +11,7 @@ use courtyard_core::inside::crash::{self, POINTS};
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
+use courtyard_core::offset::EventWord;
 use courtyard_core::participant::{FREE, Participant, State};
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Space, unlimited};
@@ -153,7 +154,7 @@ fn take_and_give(space: &Space, mutex: u64, at: &str) {
 
 /// Announces a waiter; afterwards it must have been told if the value changed.
 struct Watch {
-    event: u64,
+    event: EventWord,
     flagged: u64,
 }
 

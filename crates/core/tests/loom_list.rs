@@ -60,7 +60,7 @@ fn space(count: u64) -> Arc<Space> {
         .chain([
             superblock::UUID,
             superblock::UUID + WORD,
-            superblock::BELL,
+            superblock::BELL.0,
             superblock::NEXT_SERIAL,
             superblock::FRONTIER,
             layout::bitmaps(0),

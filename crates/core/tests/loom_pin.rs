@@ -56,7 +56,7 @@ fn space() -> Arc<Space> {
         superblock::RETIRED_LOCK,
         superblock::RETIRED,
         superblock::MOVES,
-        superblock::BELL,
+        superblock::BELL.0,
         BITMAP,
         BITMAP + WORD,
         LOCK,

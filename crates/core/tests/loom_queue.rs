@@ -74,7 +74,7 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let whole = [
         superblock::UUID,
         superblock::UUID + WORD,
-        superblock::BELL,
+        superblock::BELL.0,
         superblock::FIRST_FREE,
     ];
     let segment = Segment::new(own.chain(cell).chain(pages).chain(whole));

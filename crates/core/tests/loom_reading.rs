@@ -44,7 +44,7 @@ fn space() -> Arc<Space> {
         superblock::FRONTIER,
         superblock::FIRST_FREE,
         superblock::USED,
-        superblock::BELL,
+        superblock::BELL.0,
         BITMAP + bits::START,
         BITMAP + bits::FREE,
         BITMAP + bits::GIVEN,

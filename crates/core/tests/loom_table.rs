@@ -109,7 +109,7 @@ fn space(act: Act) -> Arc<Space> {
         .chain([
             superblock::UUID,
             superblock::UUID + WORD,
-            superblock::BELL,
+            superblock::BELL.0,
             superblock::NEXT_SERIAL,
             superblock::FRONTIER,
         ]);

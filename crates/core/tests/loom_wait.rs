@@ -8,6 +8,7 @@
 use courtyard_core::inside::operation::Operation;
 use courtyard_core::layout::{WORD, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::EventWord;
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -17,7 +18,7 @@ use courtyard_core::wait::{self, LOOK_AGAIN, SLEEPER};
 use loom::thread;
 use std::sync::Arc;
 
-const EVENT: u64 = DATA;
+const EVENT: EventWord = EventWord(DATA);
 const CHANGES: u64 = DATA + 64;
 const STEP: u64 = 4;
 
@@ -89,11 +90,11 @@ fn wait(segment: &Segment, changes: u64, way: Way, bug: Bug) {
 fn make(segment: &Segment, participant: &Participant, index: u64, bug: Bug) {
     if bug == Bug::ClearsUnseenFlags {
         set(segment, index);
-        let word = segment.word(EVENT);
+        let word = segment.word(EVENT.0);
         let seen = word.fetch_add(STEP, Ordering::SeqCst);
         word.fetch_and(!SLEEPER, Ordering::SeqCst);
         if seen & SLEEPER != 0 {
-            segment.wake(EVENT, u32::MAX);
+            segment.wake(EVENT.0, u32::MAX);
         }
         return;
     }
@@ -104,7 +105,7 @@ fn make(segment: &Segment, participant: &Participant, index: u64, bug: Bug) {
 
 fn segment() -> Arc<Segment> {
     let words = (0..2).flat_map(|slot| Segment::slot(slot, 0));
-    let shared = [EVENT, superblock::BELL, change(0), change(1)];
+    let shared = [EVENT.0, superblock::BELL.0, change(0), change(1)];
     Arc::new(Segment::new(words.chain(shared)))
 }
 

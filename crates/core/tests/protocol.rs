@@ -228,7 +228,9 @@ fn an_event_word() {
     );
     // A flag for the bell rings it.
     let bell = wait::observe(segment, superblock::BELL);
-    segment.word(event).fetch_add(wait::BELL, Ordering::Relaxed);
+    segment
+        .word(event.0)
+        .fetch_add(wait::BELL, Ordering::Relaxed);
     wait::notify(segment, event);
     assert_ne!(wait::observe(segment, superblock::BELL), bell);
     assert_eq!(wait::observe(segment, event) & wait::BELL, 0);
@@ -326,7 +328,7 @@ fn a_record_of_changes() {
         superblock::HEAP_LOCK,
         superblock::FIRST_FREE,
         superblock::NEXT_SERIAL,
-        superblock::BELL,
+        superblock::BELL.0,
         layout::slot_state(3),
         layout::drain_lock(3),
         layout::slot_record(3) + layout::slot::PROCESS_ID,

@@ -165,7 +165,7 @@ fn whatever_a_peer_wrote() {
         }
         let root = queue.cell;
         // The queue's words but for its locks, and what the pages, blocks and trees begin with.
-        let words = (root + cell::EVENT..root + cell::PAYLOAD + queue::LENGTH).step_by(8);
+        let words = ((root + cell::EVENT).0..root + cell::PAYLOAD + queue::LENGTH).step_by(8);
         let firsts = words
             .clone()
             .map(|at| space.segment.word(at).load(Ordering::Relaxed));

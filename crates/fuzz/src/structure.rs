@@ -241,7 +241,7 @@ pub fn cells(draft: &mut Draft) {
             + draft.random.pick(&[
                 0,
                 cell::OWNER,
-                cell::EVENT,
+                cell::EVENT.0,
                 cell::SEQUENCE,
                 cell::SHAPE,
                 cell::DATA,

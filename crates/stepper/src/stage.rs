@@ -7,6 +7,7 @@ use courtyard_core::inside::crash;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::UNIT;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::offset::EventWord;
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space, unlimited};
@@ -176,7 +177,7 @@ pub fn announce(space: &Space, made: Made) -> u64 {
 }
 
 /// As `announce`, on any event word.
-pub fn announce_at(space: &Space, event: u64) -> u64 {
+pub fn announce_at(space: &Space, event: EventWord) -> u64 {
     let observed = wait::observe(&space.segment, event);
     wait::prepare(&space.segment, event, observed).expect("an event word that stands still")
 }
@@ -186,7 +187,7 @@ pub fn was_told(space: &Space, made: Made, flagged: Option<u64>) -> bool {
     was_told_at(space, made.base + cell::EVENT, flagged)
 }
 
-pub fn was_told_at(space: &Space, event: u64, flagged: Option<u64>) -> bool {
+pub fn was_told_at(space: &Space, event: EventWord, flagged: Option<u64>) -> bool {
     let now = wait::observe(&space.segment, event);
     flagged.is_none_or(|flagged| now != flagged && now & wait::SLEEPER == 0)
 }

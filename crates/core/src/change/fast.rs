@@ -8,6 +8,7 @@
 use crate::change::lock::{self, Tried};
 use crate::change::{journal, wait};
 use crate::memory::layout;
+use crate::memory::offset::EventWord;
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
 use crate::sync::{Ordering, compiler_fence};
@@ -99,7 +100,7 @@ impl<'a> FastOperation<'a> {
     /// # Crash
     /// As `Operation::commit`: before it nothing happened, after it everything, the wake included.
     #[inline(always)]
-    pub fn commit(self, event: u64) {
+    pub fn commit(self, event: EventWord) {
         self.end(None, event, wait::notify);
     }
 
@@ -108,7 +109,7 @@ impl<'a> FastOperation<'a> {
     /// # Crash
     /// As `commit`.
     #[inline(always)]
-    pub fn commit_under(self, sequence: u64, event: u64) {
+    pub fn commit_under(self, sequence: u64, event: EventWord) {
         self.end(Some(sequence), event, wait::notify_waiters);
     }
 
@@ -120,10 +121,10 @@ impl<'a> FastOperation<'a> {
     }
 
     #[inline(always)]
-    fn end(self, sequence: Option<u64>, event: u64, wake: impl FnOnce(&Segment, u64)) {
+    fn end(self, sequence: Option<u64>, event: EventWord, wake: impl FnOnce(&Segment, EventWord)) {
         let (segment, lock) = (self.segment, self.lock);
         let queued = segment.word(self.base + record::OWED);
-        queued.store(event, Ordering::Relaxed);
+        queued.store(event.0, Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst); // the wake before the commit
         journal::commit(segment, self.base, self.entries, sequence);
         std::mem::forget(self);

@@ -9,6 +9,7 @@ use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::{Attempt, Stop};
 use crate::memory::layout::{CLASSES, RESERVE, WORD, record};
+use crate::memory::offset::EventWord;
 use crate::memory::segment::Segment;
 use crate::process::participant::{Me, Participant};
 use crate::seed::{Bug, seeded};
@@ -54,7 +55,7 @@ pub struct Operation<'a> {
     base: u64,
     locks: [u64; LOCKS],
     held: usize,
-    wakes: [u64; record::OWED_WORDS as usize],
+    wakes: [EventWord; record::OWED_WORDS as usize],
     queued: usize,
     /// Whether events change only if somebody waits.
     quiet: bool,
@@ -114,7 +115,7 @@ impl<'a> Operation<'a> {
             base,
             locks: [0; LOCKS],
             held: 0,
-            wakes: [0; record::OWED_WORDS as usize],
+            wakes: [EventWord::default(); record::OWED_WORDS as usize],
             queued: 0,
             quiet: false,
             contended: 0,
@@ -225,14 +226,14 @@ impl<'a> Operation<'a> {
     }
 
     /// Whoever waits on `event` is woken after the commit, by us or by who recovers us.
-    pub fn queue_wake(&mut self, event: u64) {
+    pub fn queue_wake(&mut self, event: EventWord) {
         self.wakes[self.queued] = event;
         self.queued += 1;
     }
 
     /// As `queue_wake`, of an event that nobody counts: its word changes only if somebody waits. For
     /// objects whose writers would else share a line for nothing.
-    pub fn queue_quiet_wake(&mut self, event: u64) {
+    pub fn queue_quiet_wake(&mut self, event: EventWord) {
         self.quiet = true;
         self.queue_wake(event);
     }
@@ -278,7 +279,7 @@ impl<'a> Operation<'a> {
     fn store_wakes(&self) {
         for (index, &event) in self.wakes[..self.queued].iter().enumerate() {
             let word = self.base + record::OWED + index as u64 * WORD;
-            self.segment.word(word).store(event, Ordering::Relaxed);
+            self.segment.word(word).store(event.0, Ordering::Relaxed);
         }
         compiler_fence(Ordering::SeqCst); // wakes before commit
     }

@@ -8,6 +8,7 @@ use crate::change::journal::Record;
 use crate::change::wait;
 use crate::error::Result;
 use crate::memory::layout::{self, RESERVED_SLOT, WORD, record, slot};
+use crate::memory::offset::EventWord;
 use crate::memory::segment::Segment;
 use crate::process::participant::{DRAINING, FREE, LIVE, Me, Right, State, is_alive, system};
 use crate::seed::{Bug, seeded};
@@ -46,7 +47,7 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
         for word in (0..record::OWED_WORDS).map(|word| segment.word(owed + word * WORD)) {
             let event = word.load(Ordering::Relaxed);
             if segment.check_range(event, WORD).is_ok() && !seeded(Bug::OwedNotRepeated) {
-                wait::repeat(segment, event);
+                wait::repeat(segment, EventWord(event));
             }
             word.store(0, Ordering::Relaxed);
         }

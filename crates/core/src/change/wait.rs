@@ -12,6 +12,7 @@
 //! wake, or flags it did not see, would strand a waiter that came between.
 
 use crate::memory::layout::superblock;
+use crate::memory::offset::EventWord;
 use crate::memory::segment::Segment;
 use crate::os::Woken;
 use crate::seed::{Bug, seeded};
@@ -28,8 +29,8 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Reads an event word, before the condition is tested.
 #[inline]
-pub fn observe(segment: &Segment, event: u64) -> u64 {
-    segment.word(event).load(Ordering::SeqCst) // pairs with `notify`
+pub fn observe(segment: &Segment, event: EventWord) -> u64 {
+    segment.word(event.0).load(Ordering::SeqCst) // pairs with `notify`
 }
 
 /// How often the object changed.
@@ -39,9 +40,9 @@ pub fn version(word: u64) -> u64 {
 
 /// Tells waiters of a change already stored. The caller's owed word names `event` meanwhile.
 #[inline]
-pub fn notify(segment: &Segment, event: u64) {
+pub fn notify(segment: &Segment, event: EventWord) {
     // SeqCst pairs with `prepare`'s CAS and `observe`: the waiter sees the bump or we its flag.
-    let seen = segment.word(event).fetch_add(STEP, Ordering::SeqCst);
+    let seen = segment.word(event.0).fetch_add(STEP, Ordering::SeqCst);
     if seen & FLAGS != 0 {
         wake(segment, event, seen & FLAGS);
     }
@@ -49,26 +50,26 @@ pub fn notify(segment: &Segment, event: u64) {
 
 /// As `notify`, if anybody waits: changes no word else.
 #[inline]
-pub fn notify_waiters(segment: &Segment, event: u64) {
+pub fn notify_waiters(segment: &Segment, event: EventWord) {
     if cfg!(not(target_arch = "x86_64")) {
         // Change, then look: pairs with `prepare`'s fence. On x86 the unlock before is that fence.
         fence(Ordering::SeqCst);
     }
-    if segment.word(event).load(Ordering::SeqCst) & FLAGS != 0 {
+    if segment.word(event.0).load(Ordering::SeqCst) & FLAGS != 0 {
         notify(segment, event);
     }
 }
 
 #[cold]
-fn wake(segment: &Segment, event: u64, flags: u64) {
+fn wake(segment: &Segment, event: EventWord, flags: u64) {
     crate::memory::crash_point!("wait.bumped");
-    let clear = || segment.word(event).fetch_and(!flags, Ordering::SeqCst);
+    let clear = || segment.word(event.0).fetch_and(!flags, Ordering::SeqCst);
     if !seeded(Bug::ClearAfterWake) {
         clear();
     }
     crate::memory::crash_point!("wait.cleared");
     if flags & SLEEPER != 0 {
-        segment.wake(event, u32::MAX);
+        segment.wake(event.0, u32::MAX);
     }
     if flags & BELL != 0 {
         notify(segment, superblock::BELL);
@@ -79,29 +80,29 @@ fn wake(segment: &Segment, event: u64, flags: u64) {
 }
 
 /// Repeats a wake that a dead process owed: it may have died anywhere in `notify`.
-pub fn repeat(segment: &Segment, event: u64) {
+pub fn repeat(segment: &Segment, event: EventWord) {
     for word in [event, superblock::BELL] {
-        segment.word(word).fetch_add(STEP, Ordering::SeqCst);
-        segment.word(word).fetch_and(!FLAGS, Ordering::SeqCst);
-        segment.wake(word, u32::MAX);
+        segment.word(word.0).fetch_add(STEP, Ordering::SeqCst);
+        segment.word(word.0).fetch_and(!FLAGS, Ordering::SeqCst);
+        segment.wake(word.0, u32::MAX);
     }
 }
 
 /// Announces a sleeper on the word it observed; None if the word has changed since.
-pub fn prepare(segment: &Segment, event: u64, observed: u64) -> Option<u64> {
+pub fn prepare(segment: &Segment, event: EventWord, observed: u64) -> Option<u64> {
     announce(segment, event, observed, SLEEPER)
 }
 
 /// As `prepare`, of a sleeper on the space's bell, whose word it observed before this one: it is rung
 /// when this one changes.
-pub fn prepare_bell(segment: &Segment, event: u64, observed: u64) -> Option<u64> {
+pub fn prepare_bell(segment: &Segment, event: EventWord, observed: u64) -> Option<u64> {
     announce(segment, event, observed, BELL)
 }
 
-fn announce(segment: &Segment, event: u64, observed: u64, flag: u64) -> Option<u64> {
+fn announce(segment: &Segment, event: EventWord, observed: u64, flag: u64) -> Option<u64> {
     let flagged = observed | flag;
     if observed != flagged {
-        let word = segment.word(event);
+        let word = segment.word(event.0);
         // pairs with `notify`
         word.compare_exchange(observed, flagged, Ordering::SeqCst, Ordering::SeqCst)
             .ok()?;
@@ -111,6 +112,6 @@ fn announce(segment: &Segment, event: u64, observed: u64, flag: u64) -> Option<u
 }
 
 /// Sleeps until the word differs from what `prepare` returned, at most `limit`.
-pub fn sleep(segment: &Segment, event: u64, flagged: u64, limit: Duration) -> Woken {
-    segment.sleep(event, flagged, limit)
+pub fn sleep(segment: &Segment, event: EventWord, flagged: u64, limit: Duration) -> Woken {
+    segment.sleep(event.0, flagged, limit)
 }

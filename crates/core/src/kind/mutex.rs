@@ -34,9 +34,9 @@ fn tell(segment: &Segment, mutex: u64) {
     if cfg!(not(target_arch = "x86_64")) {
         fence(Ordering::SeqCst); // change, then look; on x86 the RMW before is that fence
     }
-    let event = segment.word(mutex + cell::EVENT);
-    if event.load(Ordering::SeqCst) & (wait::SLEEPER | wait::BELL) != 0 {
-        wait::notify(segment, mutex + cell::EVENT);
+    let event = mutex + cell::EVENT;
+    if segment.word(event.0).load(Ordering::SeqCst) & (wait::SLEEPER | wait::BELL) != 0 {
+        wait::notify(segment, event);
     }
 }
 

@@ -32,6 +32,8 @@ pub const GATE_BYTE: u64 = 1 << 41;
 
 /// The superblock: immutable words first, under a CRC.
 pub mod superblock {
+    use crate::memory::offset::EventWord;
+
     pub const MAGIC: u64 = 0x00;
     pub const VERSION: u64 = 0x08;
     pub const LAYOUT_HASH: u64 = 0x10;
@@ -85,7 +87,7 @@ pub mod superblock {
     /// Never journaled: fetch_add only.
     pub const NEXT_SERIAL: u64 = 0x240;
     /// The bell of the space: an event word.
-    pub const BELL: u64 = 0x280;
+    pub const BELL: EventWord = EventWord(0x280);
 
     /// Retired blocks: unlinked, but pinned by a view when they were.
     pub const RETIRED_LOCK: u64 = 0x2C0;
@@ -123,7 +125,7 @@ pub mod superblock {
     /// `boot clock in milliseconds << 16 | slot`. Never journaled.
     pub const TURN: u64 = 0x880;
     /// An event word: an object got a name. It changes only if somebody waits for one.
-    pub const NAMED: u64 = 0x8C0;
+    pub const NAMED: EventWord = EventWord(0x8C0);
     /// The space's own name, written before the file has one.
     pub const TITLE: u64 = 0xA00;
     pub const TITLE_ROOM: u64 = 0x400;
@@ -411,7 +413,7 @@ pub fn layout_hash() -> u64 {
         superblock::MORE_BUCKETS,
         superblock::FIRST_BUCKETS,
         superblock::TURN,
-        superblock::NAMED,
+        superblock::NAMED.0,
         OBJECT_ROW,
         superblock::TITLE,
         superblock::ASKED,
@@ -455,8 +457,8 @@ mod tests {
         assert_eq!(SLOT_RECORDS % PAGE, 0);
         const {
             assert!(superblock::END_OF_TABLES <= superblock::TURN);
-            assert!(superblock::TURN < superblock::NAMED);
-            assert!(superblock::NAMED < superblock::TITLE);
+            assert!(superblock::TURN < superblock::NAMED.0);
+            assert!(superblock::NAMED.0 < superblock::TITLE);
             assert!(superblock::TITLE + superblock::TITLE_ROOM <= PAGE);
         }
     }

@@ -172,7 +172,7 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
         view.processes.push(process);
     }
     let waits = waiting::waits(segment);
-    let for_names = waits.iter().filter(|wait| wait.word == NAMED);
+    let for_names = waits.iter().filter(|wait| wait.word == NAMED.0);
     view.waits = for_names.copied().collect();
     let listed = match only {
         Some(object) => directory::listed(operation, object).into_iter().collect(),

@@ -9,6 +9,7 @@ use crate::deadline::{Deadline, Limit};
 use crate::error::named;
 use crate::process;
 use courtyard_core::cell::{self, EVENT};
+use courtyard_core::offset::{EventAt, EventWord};
 use courtyard_core::segment::Segment;
 use courtyard_core::{inspect, queue};
 use pyo3::exceptions::PyTypeError;
@@ -139,7 +140,7 @@ impl Object {
 }
 
 /// The event words that change with an object of a kind.
-fn events(kind: u64) -> &'static [u64] {
+fn events(kind: u64) -> &'static [EventAt] {
     match kind {
         cell::QUEUE => &queue::EVENTS,
         _ => &[EVENT],
@@ -160,9 +161,9 @@ pub fn wait_for<'py>(
     let Some(_open) = handle.open_until(py, Limit::of(Some(deadline)))? else {
         return truth(py, false);
     };
-    let events: Vec<u64> = events(*kind)
+    let events: Vec<EventWord> = events(*kind)
         .iter()
-        .map(|event| handle.cell + event)
+        .map(|&event| handle.cell + event)
         .collect();
     waiter::wait_until(py, handle, &events, deadline, test)
 }

@@ -10,6 +10,7 @@ use courtyard_core::error::{Error, Result};
 use courtyard_core::layout::superblock;
 use courtyard_core::lock::{PROBE, WaitOutcome};
 use courtyard_core::lookout::{self, Lookout};
+use courtyard_core::offset::EventWord;
 use courtyard_core::os;
 use courtyard_core::recover;
 use courtyard_core::segment::Segment;
@@ -41,7 +42,7 @@ thread_local! {
 /// slice (`is_idle`), then the futex. Its result is a slice's: time passing is `TimedOut`.
 fn slice(
     space: &Space,
-    event: u64,
+    event: EventWord,
     flagged: u64,
     limit: Duration,
     is_idle: bool,
@@ -53,7 +54,7 @@ fn slice(
 }
 
 /// Whether the event word comes to differ while we spin.
-fn spin(space: &Space, event: u64, flagged: u64) -> bool {
+fn spin(space: &Space, event: EventWord, flagged: u64) -> bool {
     let hope = HOPE.get();
     let spins = if hope > 0 { MANY_SPINS } else { FEW_SPINS };
     for _ in 0..spins {
@@ -78,20 +79,20 @@ const MOST_EVENTS: usize = 4;
 /// What a waiter sleeps on: the event word, or, where there are several, the bell of the space.
 #[derive(Clone, Copy)]
 struct Events {
-    words: [u64; MOST_EVENTS],
+    words: [EventWord; MOST_EVENTS],
     count: usize,
 }
 
 impl Events {
-    fn new(events: &[u64]) -> Events {
-        let mut words = [0; MOST_EVENTS];
+    fn new(events: &[EventWord]) -> Events {
+        let mut words = [EventWord::default(); MOST_EVENTS];
         words[..events.len()].copy_from_slice(events);
         let count = events.len();
         Events { words, count }
     }
 
     /// The word slept on, last, and those by whose change it changes.
-    fn all(&self) -> impl Iterator<Item = u64> {
+    fn all(&self) -> impl Iterator<Item = EventWord> {
         let bell = (self.count > 1).then_some(superblock::BELL);
         self.words.into_iter().take(self.count).chain(bell)
     }
@@ -122,7 +123,7 @@ impl Events {
     }
 
     /// The word slept on, and what it was.
-    fn last(&self, observed: Observed) -> (u64, u64) {
+    fn last(&self, observed: Observed) -> (EventWord, u64) {
         let last = self.all().zip(observed).last();
         last.unwrap_or_default()
     }
@@ -229,7 +230,7 @@ impl<'a> Wait<'a> {
 pub fn attempt<T>(
     py: Python<'_>,
     handle: &Handle,
-    event: u64,
+    event: EventWord,
     deadline: Option<Deadline>,
     look: Duration,
     attempt: impl FnMut() -> PyResult<Option<T>>,
@@ -245,7 +246,7 @@ pub fn attempt<T>(
 pub fn attempt_until<T>(
     py: Python<'_>,
     handle: &Handle,
-    event: u64,
+    event: EventWord,
     deadline: Option<Deadline>,
     look: Duration,
     soonest: &Cell<Option<Instant>>,
@@ -253,7 +254,7 @@ pub fn attempt_until<T>(
 ) -> PyResult<Option<T>> {
     attempt_in(
         py,
-        Wait::new(handle, event),
+        Wait::new(handle, event.0),
         Events::new(&[event]),
         deadline,
         look,
@@ -269,11 +270,11 @@ pub fn attempt_until<T>(
 pub fn attempt_at<T>(
     py: Python<'_>,
     space: &Space,
-    event: u64,
+    event: EventWord,
     deadline: Deadline,
     attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
-    let (wait, never) = (Wait::of_space(space, event), Cell::new(None));
+    let (wait, never) = (Wait::of_space(space, event.0), Cell::new(None));
     let (events, look) = (Events::new(&[event]), wait::LOOK_AGAIN);
     attempt_in(py, wait, events, Some(deadline), look, &never, attempt)
 }
@@ -372,11 +373,11 @@ fn recovered(py: Python<'_>, space: &Space, found: Result<bool>, limit: Limit) -
 pub fn wait_until<'py>(
     py: Python<'py>,
     handle: &Handle,
-    events: &[u64],
+    events: &[EventWord],
     deadline: Deadline,
     mut test: impl FnMut() -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (wait, never) = (Wait::new(handle, events[0]), Cell::new(None));
+    let (wait, never) = (Wait::new(handle, events[0].0), Cell::new(None));
     let (events, look) = (Events::new(events), wait::LOOK_AGAIN);
     let found = attempt_in(py, wait, events, Some(deadline), look, &never, || {
         let tested = deadline::testing(deadline, || {

@@ -34,7 +34,7 @@ pub fn requeue(caller: Caller, queue: Queue, lease: Lease, when: When) -> Result
         }
         drop_lease(operation, cell, lease.block)?;
         enter(operation, cell, lease.block, when)?;
-        operation.queue_wake(ITEMS + cell);
+        operation.queue_wake(cell + ITEMS);
         operation.commit();
         crate::memory::crash_point!("queue.requeued");
         Ok(())

@@ -41,6 +41,7 @@
 
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{self, UNIT, WORD, block};
+use crate::memory::offset::EventAt;
 use crate::memory::segment::Segment;
 use crate::object::{cell, link};
 use crate::process::membership_cache::ObjectId;
@@ -48,12 +49,12 @@ use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::Ordering;
 
-pub const ITEMS: u64 = cell::EVENT;
+pub const ITEMS: EventAt = cell::EVENT;
 pub(super) const SEQUENCE: u64 = cell::SEQUENCE;
 pub(super) const TAIL: u64 = cell::DATA;
 pub(super) const GET_LOCK: u64 = cell::PAYLOAD;
 pub(super) const HEAD: u64 = GET_LOCK + 8;
-pub const ROOM: u64 = GET_LOCK + 16;
+pub const ROOM: EventAt = EventAt(GET_LOCK + 16);
 pub(super) const RETURNED: u64 = GET_LOCK + 24;
 pub(super) const REQUEUED: u64 = GET_LOCK + 32;
 pub(super) const LEASED: u64 = GET_LOCK + 40;
@@ -61,9 +62,9 @@ pub(super) const DONE: u64 = GET_LOCK + 48;
 pub(super) const SURPLUS: u64 = GET_LOCK + 56;
 pub(super) const MAXIMUM: u64 = GET_LOCK + 64;
 pub(super) const CLOSING: u64 = GET_LOCK + 72;
-pub const FINISHED: u64 = GET_LOCK + 80;
+pub const FINISHED: EventAt = EventAt(GET_LOCK + 80);
 /// Each change of a queue changes one of these event words.
-pub const EVENTS: [u64; 3] = [ITEMS, ROOM, FINISHED];
+pub const EVENTS: [EventAt; 3] = [ITEMS, ROOM, FINISHED];
 pub(super) const PAGES: u64 = GET_LOCK + 88;
 pub(super) const ORDER: u64 = GET_LOCK + 96;
 pub(super) const TREE: u64 = GET_LOCK + 104;

@@ -157,7 +157,7 @@ pub unsafe fn put_fast(
                 copy(segment, item, at);
             });
             let owed = segment.word(participant.lone_owed());
-            owed.store(cell + ITEMS, Ordering::Relaxed);
+            owed.store((cell + ITEMS).0, Ordering::Relaxed);
             compiler_fence(Ordering::SeqCst); // owed before the change
             segment.word(cell + TAIL).store(end, Ordering::Release); // pairs with `read`
             compiler_fence(Ordering::SeqCst); // the change before unlock and wake

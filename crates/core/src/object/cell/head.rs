@@ -17,7 +17,7 @@ use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, WORD, block};
-use crate::memory::offset::Root;
+use crate::memory::offset::{EventAt, Root};
 use crate::memory::segment::Segment;
 use crate::object::directory;
 use crate::process::membership_cache::ObjectId;
@@ -31,7 +31,7 @@ pub const KIND: u64 = layout::kind::CELL;
 
 pub const OWNER: u64 = 8;
 
-pub const EVENT: u64 = 16;
+pub const EVENT: EventAt = EventAt(16);
 
 pub const SEQUENCE: u64 = 24;
 

@@ -57,7 +57,7 @@ pub unsafe fn change_fast<T>(
     }
     let event = cell + EVENT;
     let owed = segment.word(participant.lone_owed());
-    owed.store(event, Ordering::Relaxed);
+    owed.store(event.0, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst); // owed before the change
     let result = change();
     compiler_fence(Ordering::SeqCst); // the change before unlock and wake

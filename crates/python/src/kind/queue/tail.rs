@@ -206,7 +206,7 @@ impl<'a> FullSpace<'a> {
         }
         let (now, taken) = (
             Instant::now(),
-            segment.word(cell + ROOM).load(Ordering::Relaxed),
+            segment.word((cell + ROOM).0).load(Ordering::Relaxed),
         );
         let since = before.and_then(|(since, then, _)| (then == taken).then_some(since));
         let since = since.unwrap_or(now);
