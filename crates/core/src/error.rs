@@ -1,5 +1,6 @@
 //! What can go wrong, in the caller's words: expected, found, what to do.
 
+use crate::memory::offset::LockWord;
 use std::io;
 use std::path::PathBuf;
 
@@ -58,7 +59,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 pub enum Stop {
     /// This lock is held: wait for it with nothing held.
-    Busy(u64),
+    Busy(LockWord),
     /// The thread's magazine of this class is empty.
     Refill(usize),
     /// The thread's magazine of this class is full.

@@ -5,6 +5,7 @@ mod stage;
 use courtyard_core::cell::SCALAR;
 use courtyard_core::layout::{SLOTS, superblock};
 use courtyard_core::lock::{self, PROBE, WaitOutcome, Waiter};
+use courtyard_core::offset::LockWord;
 use courtyard_core::participant::{LIVE, Me, State};
 #[cfg(feature = "seeded-bugs")]
 use courtyard_core::seed;
@@ -23,9 +24,9 @@ fn free_head(space: &Space, slots: std::ops::Range<u64>) {
 }
 
 /// A lock that this process holds, in a crowd.
-fn held(space: &Space) -> u64 {
+fn held(space: &Space) -> LockWord {
     free_head(space, 100..900);
-    let lock = make(space, SCALAR, 0).base;
+    let lock = make(space, SCALAR, 0).base.lock();
     lock::try_acquire(&space.segment, lock, me(space).me, 0).unwrap();
     lock
 }
@@ -36,7 +37,7 @@ fn wait(waiter: &mut Waiter, limit: Duration) {
 }
 
 /// A waiter that has slept in vain, and found that another had looked at the lock.
-fn one_of_many<'a>(space: &'a Space, lock: u64, other: &mut Waiter) -> Waiter<'a> {
+fn one_of_many<'a>(space: &'a Space, lock: LockWord, other: &mut Waiter) -> Waiter<'a> {
     let mut waiter = Waiter::new(&space.segment, lock);
     while waiter.limit() == PROBE {
         wait(other, PROBE);
@@ -46,12 +47,12 @@ fn one_of_many<'a>(space: &'a Space, lock: u64, other: &mut Waiter) -> Waiter<'a
 }
 
 /// Lets the holder have died.
-fn kill_holder(space: &Space, lock: u64) {
+fn kill_holder(space: &Space, lock: LockWord) {
     let dead = Me {
         slot: 500,
         generation: 1,
     };
-    space.segment.word(lock).store(0, Ordering::Relaxed);
+    space.segment.word(lock.0).store(0, Ordering::Relaxed);
     lock::try_acquire(&space.segment, lock, dead, lock::WAITERS).unwrap();
 }
 
@@ -141,7 +142,7 @@ fn few_who_wait_never_sleep_long() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let lock = make(&space, SCALAR, 0).base;
+    let lock = make(&space, SCALAR, 0).base.lock();
     lock::try_acquire(&space.segment, lock, me(&space).me, 0).unwrap();
     let mut first = Waiter::new(&space.segment, lock);
     let mut second = Waiter::new(&space.segment, lock);

@@ -11,7 +11,7 @@ use courtyard_core::inside::crash::{self, POINTS};
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
-use courtyard_core::offset::EventWord;
+use courtyard_core::offset::{EventWord, Object};
 use courtyard_core::participant::{FREE, Participant, State};
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Space, unlimited};
@@ -131,7 +131,7 @@ fn giving_the_slot_back() {
                 make(space, BYTES, 50_000);
                 let stored = make(space, STORED, 0);
                 put(space, stored, &[1; 100]);
-                lock::try_acquire(&space.segment, mutex.base, me(space).me, 0).unwrap();
+                lock::try_acquire(&space.segment, mutex.base.lock(), me(space).me, 0).unwrap();
                 let slot = me(space).me.slot;
                 assert!(courtyard_core::leave(space, &unlimited).unwrap());
                 assert!(space.registered().is_null());
@@ -146,10 +146,10 @@ fn giving_the_slot_back() {
     assert!(is_done.get());
 }
 
-fn take_and_give(space: &Space, mutex: u64, at: &str) {
-    let tried = lock::try_acquire(&space.segment, mutex, me(space).me, 0);
+fn take_and_give(space: &Space, mutex: Object, at: &str) {
+    let tried = lock::try_acquire(&space.segment, mutex.lock(), me(space).me, 0);
     assert!(!matches!(tried, Ok(lock::Tried::Held(_)) | Err(_)), "{at}");
-    lock::release(&space.segment, mutex);
+    lock::release(&space.segment, mutex.lock());
 }
 
 /// Announces a waiter; afterwards it must have been told if the value changed.
@@ -441,7 +441,7 @@ fn victim(space: &Space, made: [Made; 2]) {
         let block = get(&space, stored);
         std::mem::forget(Pin::new(&space, me, block, || true));
         put(&space, stored, &[2; 50_000]); // retired, as we pin it ourselves
-        lock::try_acquire(&space.segment, made[0].base, me.me, 0).unwrap();
+        lock::try_acquire(&space.segment, made[0].base.lock(), me.me, 0).unwrap();
         crash::arm("journal.committed", 0);
         write(&space, made[1], &[9; 100]);
     });
@@ -465,9 +465,9 @@ fn the_reaper_and_the_drainer() {
             assert_eq!(figures(census(&space)), before, "{at}");
             assert_eq!(read(&space, made[1], 100), [9; 100], "{at}");
             let segment = &space.segment;
-            let tried = lock::try_acquire(segment, made[0].base, me(&space).me, 0);
+            let tried = lock::try_acquire(segment, made[0].base.lock(), me(&space).me, 0);
             assert_eq!(tried.unwrap(), lock::Tried::Recovered, "{at}");
-            lock::release(segment, made[0].base);
+            lock::release(segment, made[0].base.lock());
         },
     );
     assert!(deaths > 50, "{deaths} deaths");

@@ -443,7 +443,7 @@ fn contending() {
         ..stage::writer(made)
     };
     let word = space.segment.word(made.base + cell::DATA);
-    let lock = space.segment.word(made.base);
+    let lock = space.segment.word(made.base.0);
     let (total, ended) = (AtomicU64::new(0), AtomicBool::new(false));
     let contend = || {
         let me = stage::me(&other);

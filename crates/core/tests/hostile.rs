@@ -328,9 +328,9 @@ fn figures_of_counts_that_were_scribbled_on() {
             .clone()
             .map(|at| space.segment.word(at).load(Ordering::Relaxed));
         let before: Vec<u64> = before.collect();
-        let block = cell / layout::UNIT * layout::UNIT;
+        let block = cell.0 / layout::UNIT * layout::UNIT;
         // One word alone, and all from the first up to it.
-        for wrong in [1, 5000, 1 << 32, block, block + 8, cell, u64::MAX] {
+        for wrong in [1, 5000, 1 << 32, block, block + 8, cell.0, u64::MAX] {
             for first in [0, words.clone().count()] {
                 for (index, at) in words.clone().enumerate() {
                     set(&space, at, wrong);

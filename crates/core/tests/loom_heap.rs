@@ -30,7 +30,7 @@ fn space() -> Arc<Space> {
     let words = [
         superblock::UUID,
         superblock::UUID + WORD,
-        superblock::HEAP_LOCK,
+        superblock::HEAP_LOCK.0,
         superblock::FRONTIER,
         superblock::FIRST_FREE,
         superblock::USED,

@@ -12,6 +12,7 @@ use courtyard_core::inside::progress::Progress;
 use courtyard_core::layout::{self, WORD, record, slot};
 use courtyard_core::lock::{self, PROBE, Tried, WaitOutcome, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::LockWord;
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -20,7 +21,7 @@ use courtyard_core::sync::{Ordering, fence};
 use loom::thread;
 use std::sync::Arc;
 
-const LOCK: u64 = DATA;
+const LOCK: LockWord = LockWord(DATA);
 const SEQUENCE: u64 = DATA + WORD;
 const PAIR: [u64; 2] = [DATA + 2 * WORD, DATA + 3 * WORD];
 
@@ -122,7 +123,7 @@ fn add(segment: &Segment, participant: &Participant, bug: Bug) {
 
 fn segment(writers: u64) -> Arc<Segment> {
     let words = (0..writers).flat_map(|slot| Segment::slot(slot, 2));
-    Arc::new(Segment::new(words.chain([LOCK, SEQUENCE]).chain(PAIR)))
+    Arc::new(Segment::new(words.chain([LOCK.0, SEQUENCE]).chain(PAIR)))
 }
 
 fn join(segment: &Segment, slot: u64) -> Participant {
@@ -199,7 +200,7 @@ const BLOCK: u64 = 1;
 fn take_and_free(segment: &Segment, taker: &Participant) {
     let [free, taken, queue] = PLACES;
     for (from, to) in [(queue, taken), (taken, free)] {
-        let mut operation = Operation::begin(segment, taker, 0, 0);
+        let mut operation = Operation::begin(segment, taker, LockWord::default(), 0);
         operation.write(from, 0);
         operation.write(to, BLOCK);
         operation.commit();

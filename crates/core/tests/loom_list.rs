@@ -11,6 +11,7 @@ use courtyard_core::inside::operation;
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::list::{self, End, List};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -21,7 +22,7 @@ use courtyard_core::value::{Found, Fresh, Taken};
 use loom::thread;
 use std::sync::Arc;
 
-const CELL: u64 = DATA + UNIT + block::SMALL;
+const CELL: Object = Object(DATA + UNIT + block::SMALL);
 /// The ring: two words; and the block at hand for a larger one.
 const RING: u64 = CHUNK + chunk::BLOCKS;
 const CHUNK: u64 = DATA + 2 * UNIT;
@@ -54,7 +55,7 @@ fn space(count: u64) -> Arc<Space> {
         Segment::slot(slot, 8).chain(magazines).chain([row])
     });
     let words = own
-        .chain(at(CELL, (cell::PAYLOAD + list::LENGTH) / WORD))
+        .chain(at(CELL.0, (cell::PAYLOAD + list::LENGTH) / WORD))
         .chain(at(RING, 8))
         .chain(at(NEXT, 8))
         .chain([

@@ -6,6 +6,7 @@
 
 use courtyard_core::lock::{self, PROBE, Tried, WaitOutcome, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::LockWord;
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -16,7 +17,7 @@ use loom::thread;
 use std::sync::Arc;
 use std::time::Duration;
 
-const LOCK: u64 = DATA;
+const LOCK: LockWord = LockWord(DATA);
 
 /// What the lock guards: 1 while somebody is inside. loom fails two who are inside at once, and
 /// one who has not seen what the holder before him did.
@@ -62,13 +63,13 @@ fn acquire_as(mut waiter: Waiter, segment: &Segment, me: Me, bug: Bug) -> Tried 
     loop {
         match lock::try_acquire(segment, LOCK, me, flags).unwrap() {
             Tried::Held(seen) if bug == Bug::NeverAsks => {
-                let word = segment.word(LOCK);
+                let word = segment.word(LOCK.0);
                 let flagged = seen | lock::WAITERS;
                 let order = Ordering::Relaxed;
                 if !lock::is_free(seen)
                     && (word.compare_exchange(seen, flagged, order, order)).is_ok()
                 {
-                    segment.sleep(LOCK, flagged, courtyard_core::wait::LOOK_AGAIN);
+                    segment.sleep(LOCK.0, flagged, courtyard_core::wait::LOOK_AGAIN);
                 }
             }
             Tried::Held(seen) if bug == Bug::ReapsTheLiving && !lock::is_free(seen) => {
@@ -94,13 +95,13 @@ fn acquire_as(mut waiter: Waiter, segment: &Segment, me: Me, bug: Bug) -> Tried 
 }
 
 fn release(segment: &Segment, bug: Bug) {
-    let word = segment.word(LOCK);
+    let word = segment.word(LOCK.0);
     let seen = match bug {
         Bug::RelaxedRelease => word.swap(0, Ordering::Relaxed),
         _ => return lock::release(segment, LOCK),
     };
     if seen & lock::WAITERS != 0 {
-        segment.wake(LOCK, 1);
+        segment.wake(LOCK.0, 1);
     }
 }
 
@@ -143,7 +144,7 @@ fn contend_as_newcomers(contenders: u64, stores: u64, bug: Bug) {
 
 fn segment(contenders: u64) -> Arc<Segment> {
     let slots = (0..contenders).flat_map(|slot| Segment::slot(slot, 0));
-    Arc::new(Segment::new(slots.chain([LOCK])))
+    Arc::new(Segment::new(slots.chain([LOCK.0])))
 }
 
 fn run(segment: Arc<Segment>, contenders: Vec<Option<Participant>>, stores: u64, bug: Bug) {
@@ -163,7 +164,7 @@ fn run(segment: Arc<Segment>, contenders: Vec<Option<Participant>>, stores: u64,
     let lived = threads.into_iter().map(|thread| thread.join().unwrap());
     let lived = lived.filter(Option::is_some).count() as u64;
     assert!(lived == number || stores != IMMORTAL && lived == number - 1);
-    let word = segment.word(LOCK).load(Ordering::Relaxed);
+    let word = segment.word(LOCK.0).load(Ordering::Relaxed);
     assert!(lived < number || lock::is_free(word), "left held");
 }
 
@@ -252,7 +253,7 @@ fn overtake(patient: u64, turns: u64) -> u64 {
             let (mut starved, mut in_a_row) = (0, 0);
             for _ in 0..turns {
                 acquire_as(Waiter::new(&segment, LOCK), &segment, me, Bug::None);
-                let word = segment.word(LOCK).load(Ordering::Relaxed);
+                let word = segment.word(LOCK.0).load(Ordering::Relaxed);
                 let members = [lock::FIRST, lock::SECOND].map(|one| word / one % 4);
                 let served = served.load(Relaxed);
                 // The word may forget who starves; we do not.
@@ -295,7 +296,7 @@ fn catches_a_batch_that_is_forgotten() {
 
 /// How many starve, by the word.
 fn members(segment: &Segment) -> u64 {
-    let word = segment.word(LOCK).load(Ordering::Relaxed);
+    let word = segment.word(LOCK.0).load(Ordering::Relaxed);
     word / lock::FIRST % 4 + word / lock::SECOND % 4
 }
 
@@ -345,7 +346,7 @@ fn overtake_in_batches(patient: u64, turns: u64) -> u64 {
     for thread in threads {
         thread.join().unwrap();
     }
-    let word = segment.word(LOCK).load(Ordering::Relaxed);
+    let word = segment.word(LOCK.0).load(Ordering::Relaxed);
     assert_eq!(word, 0, "nobody starves any more");
     overtaken.load(Relaxed)
 }
@@ -366,7 +367,7 @@ fn join_while_served() {
     };
     acquire_now(0);
     // A member of each batch, both of which are awake: they are this thread, too.
-    let word = segment.word(LOCK);
+    let word = segment.word(LOCK.0);
     let held = word.load(Ordering::Relaxed);
     word.store(held + lock::FIRST + lock::SECOND, Ordering::Relaxed);
     lock::release(&segment, LOCK);
@@ -436,7 +437,7 @@ fn give_up(limit: Duration, stores: u64) {
     let all_lived = threads
         .into_iter()
         .fold(true, |all, thread| thread.join().unwrap().is_some() && all);
-    let word = segment.word(LOCK).load(Ordering::Relaxed);
+    let word = segment.word(LOCK.0).load(Ordering::Relaxed);
     assert!(
         word == 0 || !all_lived,
         "nobody starves any more: {word:#x}"

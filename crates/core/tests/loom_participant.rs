@@ -8,6 +8,7 @@
 use courtyard_core::layout::RESERVED_SLOT as SLOT;
 use courtyard_core::lock::{self, Tried};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::LockWord;
 use courtyard_core::participant::{self, FREE, LIVE, Me, Participant, State};
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -16,7 +17,7 @@ use courtyard_core::sync::Ordering;
 use loom::thread;
 use std::sync::Arc;
 
-const LOCK: u64 = DATA;
+const LOCK: LockWord = LockWord(DATA);
 
 /// How registering may be got wrong beside the engine's own bugs (`seed`).
 #[derive(Clone, Copy, PartialEq)]
@@ -27,7 +28,7 @@ enum Bug {
 }
 
 fn segment() -> Arc<Segment> {
-    Arc::new(Segment::new(Segment::slot(SLOT, 0).chain([LOCK])))
+    Arc::new(Segment::new(Segment::slot(SLOT, 0).chain([LOCK.0])))
 }
 
 /// Registers, if the slot is free; returns who we are.
@@ -66,7 +67,7 @@ fn look_after(segment: &Segment) {
 /// Registers and takes a lock; the lock must not be ours already, through a dead one's name.
 fn enter(segment: &Segment, bug: Bug) -> Option<(Me, Option<Participant>)> {
     let entered = claim(segment, bug)?;
-    let seen = segment.word(LOCK).load(Ordering::Acquire);
+    let seen = segment.word(LOCK.0).load(Ordering::Acquire);
     assert!(!lock::is_held_by(seen, entered.0), "a dead one's name");
     match lock::try_acquire(segment, LOCK, entered.0, 0).unwrap() {
         Tried::Held(_) => panic!("held by nobody alive"),
@@ -110,7 +111,7 @@ fn crowd(reaper_stores: u64, stores: u64, bug: Bug) {
         assert_eq!((state.state, state.generation), live, "the owner's slot");
         assert_ne!(me.generation, dead.generation, "a dead one's generation");
         assert!(participant::is_alive(&segment, SLOT).unwrap());
-        let word = segment.word(LOCK).load(Ordering::Acquire);
+        let word = segment.word(LOCK.0).load(Ordering::Acquire);
         assert!(lock::is_held_by(word, *me), "the owner's lock");
         return;
     }

@@ -12,6 +12,7 @@ use courtyard_core::inside::pin::{self, Pin};
 use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, UNIT, WORD, block, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::LockWord;
 use courtyard_core::participant::{DRAINING, Participant, State};
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 
 const OLD: u64 = DATA;
 const NEW: u64 = DATA + UNIT;
-const LOCK: u64 = DATA + 2 * UNIT;
-const LINK: u64 = LOCK + WORD;
+const LOCK: LockWord = LockWord(DATA + 2 * UNIT);
+const LINK: u64 = LOCK.0 + WORD;
 const PAYLOAD: u64 = block::LARGE;
 const BITMAP: u64 = layout::BITMAPS;
 /// What whoever gets the freed block writes over it.
@@ -49,17 +50,17 @@ fn space() -> Arc<Space> {
     let heap = [
         superblock::UUID,
         superblock::UUID + WORD,
-        superblock::HEAP_LOCK,
+        superblock::HEAP_LOCK.0,
         superblock::FRONTIER,
         superblock::FIRST_FREE,
         superblock::USED,
-        superblock::RETIRED_LOCK,
+        superblock::RETIRED_LOCK.0,
         superblock::RETIRED,
         superblock::MOVES,
         superblock::BELL.0,
         BITMAP,
         BITMAP + WORD,
-        LOCK,
+        LOCK.0,
         LINK,
     ];
     let slots = (0..3).flat_map(|slot| Segment::slot(slot, 7));

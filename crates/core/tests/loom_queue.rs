@@ -11,6 +11,7 @@ use courtyard_core::holding::{self, Row};
 use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{
     self, Bounds, FIRST_RECORD, Fresh, Got, Item, Items, JUMP_ROOM, Order, Put, Queue, Run,
@@ -24,7 +25,7 @@ use loom::thread;
 use std::sync::{Arc, Mutex};
 
 const PAGES: [u64; 3] = [DATA, DATA + UNIT, DATA + 2 * UNIT];
-const CELL: u64 = DATA + 3 * UNIT;
+const CELL: Object = Object(DATA + 3 * UNIT);
 const ROWS: u64 = DATA + 4 * UNIT;
 /// A record of one word, the items of these models.
 const RECORD: u64 = 2 * WORD;

@@ -9,6 +9,7 @@ use courtyard_core::inside::hole::Step;
 use courtyard_core::inside::reading::Reading;
 use courtyard_core::layout::{self, UNIT, bits, block, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::LockWord;
 use courtyard_core::participant::Participant;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
@@ -20,8 +21,8 @@ use std::sync::Arc;
 /// The block of the first unit; in the second, which stays in use, are a lock and the link to it.
 const OLD: u64 = DATA;
 const PAYLOAD: u64 = OLD + block::LARGE;
-const LOCK: u64 = DATA + UNIT;
-const LINK: u64 = LOCK + 8;
+const LOCK: LockWord = LockWord(DATA + UNIT);
+const LINK: u64 = LOCK.0 + 8;
 const BITMAP: u64 = layout::BITMAPS;
 
 /// For a call that waits as long as it takes.
@@ -37,10 +38,10 @@ fn space() -> Arc<Space> {
     let heap = [
         superblock::UUID,
         superblock::UUID + 8,
-        superblock::GROW_LOCK,
+        superblock::GROW_LOCK.0,
         superblock::GIVEN,
         superblock::GIVING,
-        superblock::HEAP_LOCK,
+        superblock::HEAP_LOCK.0,
         superblock::FRONTIER,
         superblock::FIRST_FREE,
         superblock::USED,
@@ -49,7 +50,7 @@ fn space() -> Arc<Space> {
         BITMAP + bits::FREE,
         BITMAP + bits::GIVEN,
         PAYLOAD,
-        LOCK,
+        LOCK.0,
         LINK,
     ];
     let slots = (0..2).flat_map(|slot| Segment::slot(slot, 6));

@@ -9,6 +9,7 @@ use courtyard_core::cell::{self, Writer};
 use courtyard_core::inside::operation::{self, class_for};
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -20,7 +21,7 @@ use courtyard_core::value::{Found, Fresh};
 use loom::thread;
 use std::sync::Arc;
 
-const CELL: u64 = DATA + UNIT + block::SMALL;
+const CELL: Object = Object(DATA + UNIT + block::SMALL);
 /// The block of index and order: four slots, of which three entries have room.
 const STORAGE: u64 = DATA + 2 * UNIT + LINE;
 const SLOTS: u64 = 4;
@@ -96,7 +97,7 @@ fn space(act: Act) -> Arc<Space> {
             .chain((0..slot::PENDING_ROWS).map(move |row| pending + row * WORD))
     });
     let words = own
-        .chain(at(CELL, (cell::PAYLOAD + table::LENGTH) / WORD))
+        .chain(at(CELL.0, (cell::PAYLOAD + table::LENGTH) / WORD))
         .chain(at(
             STORAGE,
             (block::SMALL + (1 + SLOTS + ROOM) * WORD) / WORD,

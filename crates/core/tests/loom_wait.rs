@@ -8,7 +8,7 @@
 use courtyard_core::inside::operation::Operation;
 use courtyard_core::layout::{WORD, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
-use courtyard_core::offset::EventWord;
+use courtyard_core::offset::{EventWord, LockWord};
 use courtyard_core::participant::{Me, Participant};
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -98,7 +98,7 @@ fn make(segment: &Segment, participant: &Participant, index: u64, bug: Bug) {
         }
         return;
     }
-    let mut operation = Operation::begin(segment, participant, 0, 0);
+    let mut operation = Operation::begin(segment, participant, LockWord::default(), 0);
     operation.queue_wake(EVENT);
     operation.commit_with(|| set(segment, index));
 }

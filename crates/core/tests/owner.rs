@@ -19,10 +19,10 @@ use stage::{
 fn acquire(space: &Space, made: Made) -> Tried {
     let (me, mut waiting) = (me(space).me, 0);
     loop {
-        match lock::try_acquire(&space.segment, made.base, me, waiting).unwrap() {
+        match lock::try_acquire(&space.segment, made.base.lock(), me, waiting).unwrap() {
             Tried::Held(_) => {
                 waiting = lock::WAITERS;
-                caller(space).wait_for(made.base).unwrap();
+                caller(space).wait_for(made.base.lock()).unwrap();
             }
             acquired => return acquired,
         }
@@ -30,11 +30,11 @@ fn acquire(space: &Space, made: Made) -> Tried {
 }
 
 fn release(space: &Space, made: Made) {
-    lock::release(&space.segment, made.base);
+    lock::release(&space.segment, made.base.lock());
 }
 
 fn is_mine(space: &Space, made: Made) -> bool {
-    let word = space.segment.word(made.base).load(Ordering::Relaxed);
+    let word = space.segment.word(made.base.0).load(Ordering::Relaxed);
     lock::is_held_by(word, me(space).me)
 }
 
@@ -233,7 +233,7 @@ fn generations_wrap() {
         };
         assert!(!recover::reap(segment, past).unwrap());
         space.sweep(&unlimited).unwrap();
-        let seen = lock::try_acquire(segment, untouched.base, me(&space).me, 0).unwrap();
+        let seen = lock::try_acquire(segment, untouched.base.lock(), me(&space).me, 0).unwrap();
         assert!(matches!(seen, Tried::Held(_)), "round {round}: {seen:?}");
         child.kill();
         assert_eq!(child.wait(), End::Killed);

@@ -46,10 +46,10 @@ fn fork_with_reservation(space: &Space, late: impl FnOnce(), body: impl FnOnce()
 fn acquire(space: &Space, made: Made) -> Tried {
     let mut waiting = 0;
     loop {
-        match lock::try_acquire(&space.segment, made.base, me(space).me, waiting).unwrap() {
+        match lock::try_acquire(&space.segment, made.base.lock(), me(space).me, waiting).unwrap() {
             Tried::Held(_) => {
                 waiting = lock::WAITERS;
-                caller(space).wait_for(made.base).unwrap();
+                caller(space).wait_for(made.base.lock()).unwrap();
             }
             acquired => return acquired,
         }
@@ -57,7 +57,7 @@ fn acquire(space: &Space, made: Made) -> Tried {
 }
 
 fn release(space: &Space, made: Made) {
-    lock::release(&space.segment, made.base);
+    lock::release(&space.segment, made.base.lock());
 }
 
 /// A child of a child holds a lock, is left alone while it lives, and recovered when it does not: by its
@@ -88,7 +88,7 @@ fn locks_of_the_dead() {
                 until("it is held", || get(&space, turn) == from + 1);
                 space.sweep(&unlimited).unwrap();
                 let tried =
-                    lock::try_acquire(&space.segment, mutex.base, me(&space).me, 0).unwrap();
+                    lock::try_acquire(&space.segment, mutex.base.lock(), me(&space).me, 0).unwrap();
                 assert!(matches!(tried, Tried::Held(_)), "{tried:?}");
                 add(&space, turn, 1);
                 until("the other looked", || get(&space, turn) == from + 3);
@@ -103,7 +103,7 @@ fn locks_of_the_dead() {
         );
         until("it is held and looked at", || get(&space, turn) == from + 2);
         space.sweep(&unlimited).unwrap();
-        let tried = lock::try_acquire(&space.segment, mutex.base, me(&space).me, 0).unwrap();
+        let tried = lock::try_acquire(&space.segment, mutex.base.lock(), me(&space).me, 0).unwrap();
         assert!(matches!(tried, Tried::Held(_)), "{tried:?}");
         add(&space, turn, 1);
         assert_eq!(parent.wait(), End::Done);

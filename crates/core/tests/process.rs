@@ -362,7 +362,7 @@ fn a_lock_falls_with_its_holder() {
         mutex::is_locked(segment, mutex_cell.base).unwrap()
     });
     assert!(!mutex::try_acquire(segment, me(&space), mutex_cell.base, 0).unwrap());
-    let mut waiter = Waiter::new(segment, mutex_cell.base);
+    let mut waiter = Waiter::new(segment, mutex_cell.base.lock());
     let mut slice = || space.wait_slice(&mut waiter, Duration::from_millis(5));
     assert_eq!(slice().unwrap(), lock::WaitOutcome::Woken); // it has begun to starve
     assert_eq!(slice().unwrap(), lock::WaitOutcome::TimedOut);
@@ -370,7 +370,7 @@ fn a_lock_falls_with_its_holder() {
     child.kill();
     let start = Instant::now();
     while !mutex::try_acquire(segment, me(&space), mutex_cell.base, lock::WAITERS).unwrap() {
-        let mut waiter = Waiter::new(segment, mutex_cell.base);
+        let mut waiter = Waiter::new(segment, mutex_cell.base.lock());
         space.wait_slice(&mut waiter, lock::PROBE).unwrap();
     }
     assert!(start.elapsed() < Duration::from_secs(1));
@@ -388,7 +388,7 @@ fn a_slot_used_again_has_another_generation() {
     let folder = Folder::new();
     let space = folder.space();
     let made = make(&space, SCALAR, 0);
-    let word = made.base;
+    let word = made.base.lock();
     let mut generations = Vec::new();
     for _ in 0..3 {
         let guest = Participant::claim(&space.segment, 5, false)

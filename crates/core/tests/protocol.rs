@@ -9,6 +9,7 @@ use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{self, record, superblock};
 use courtyard_core::lock::{self, Tried, WaitOutcome, Waiter};
 use courtyard_core::membership_cache::{MembershipCache, ObjectId};
+use courtyard_core::offset::LockWord;
 use courtyard_core::os::{self, Woken};
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
@@ -30,7 +31,7 @@ fn set(space: &Space, at: u64, value: u64) {
 }
 
 /// A waiter that is counted as starving.
-fn starve(segment: &Segment, lock: u64) -> Waiter<'_> {
+fn starve(segment: &Segment, lock: LockWord) -> Waiter<'_> {
     let mut waiter = Waiter::new(segment, lock);
     while waiter.flags() & (lock::FIRST | lock::SECOND) == 0 {
         waiter.wait(Duration::from_millis(1)).unwrap();
@@ -44,13 +45,13 @@ fn a_lock_word() {
     let folder = Folder::new();
     let space = folder.space();
     let segment = &space.segment;
-    let lock = make(&space, SCALAR, 0).base;
+    let lock = make(&space, SCALAR, 0).base.lock();
     let (mine, guest) = (me(&space).me, Participant::claim(segment, 9, false));
     let guest = guest.unwrap().unwrap();
     let acquire = |who, flags| lock::try_acquire(segment, lock, who, flags).unwrap();
 
     assert_eq!(acquire(guest.me, 0), Tried::Acquired);
-    let held = word(&space, lock);
+    let held = word(&space, lock.0);
     assert!(lock::is_held_by(held, guest.me) && !lock::is_held_by(held, mine));
     assert_eq!(lock::owner(held).unwrap(), Some(guest.me));
     assert!(lock::is_held(segment, held).unwrap());
@@ -58,24 +59,24 @@ fn a_lock_word() {
     assert_eq!(acquire(guest.me, 0), Tried::Held(held), "not recursive");
     // A waiter leaves its flag, is counted once it starves, and is let in before others.
     Waiter::new(segment, lock).wait(SHORT).unwrap();
-    assert_eq!(word(&space, lock), held | lock::WAITERS);
+    assert_eq!(word(&space, lock.0), held | lock::WAITERS);
     let mut waiter = starve(segment, lock);
     assert_eq!(waiter.wait(SHORT).unwrap(), WaitOutcome::TimedOut);
-    assert_eq!(word(&space, lock), (held | lock::WAITERS) + lock::FIRST);
+    assert_eq!(word(&space, lock.0), (held | lock::WAITERS) + lock::FIRST);
     lock::release(segment, lock);
-    let kept = word(&space, lock);
+    let kept = word(&space, lock.0);
     assert!(lock::is_free(kept) && kept != 0);
     assert_eq!(acquire(mine, 0), Tried::Held(kept));
     assert_eq!(acquire(mine, waiter.flags()), Tried::Acquired);
     waiter.acquired();
     lock::release(segment, lock);
-    assert_eq!(word(&space, lock), 0);
+    assert_eq!(word(&space, lock.0), 0);
     // One that gives up is not counted any more, and the lock is free.
     assert_eq!(acquire(guest.me, 0), Tried::Acquired);
     let waiter = starve(segment, lock);
     lock::release(segment, lock);
     drop(waiter);
-    assert_eq!(word(&space, lock), 0);
+    assert_eq!(word(&space, lock.0), 0);
     // A lock that is kept for who does not come may be taken by anybody, after a while.
     assert_eq!(acquire(guest.me, 0), Tried::Acquired);
     let late = starve(segment, lock);
@@ -85,7 +86,7 @@ fn a_lock_word() {
     assert_eq!(acquire(mine, 0), Tried::Acquired);
     lock::release(segment, lock);
     drop(late);
-    assert_eq!(word(&space, lock), 0);
+    assert_eq!(word(&space, lock.0), 0);
     assert_eq!(
         Waiter::new(segment, lock).wait(SHORT).unwrap(),
         WaitOutcome::Changed
@@ -101,26 +102,26 @@ fn a_lock_word() {
     );
     assert!(matches!(acquire(mine, 0), Tried::Held(_)), "not reaped yet");
     assert!(recover::reap(segment, dead).unwrap());
-    assert!(!lock::is_held(segment, word(&space, lock)).unwrap());
+    assert!(!lock::is_held(segment, word(&space, lock.0)).unwrap());
     assert_eq!(
         Waiter::new(segment, lock).wait(SHORT).unwrap(),
         WaitOutcome::Changed
     );
     assert_eq!(acquire(mine, 0), Tried::Recovered);
     let flags = lock::WAITERS | lock::RECOVERED;
-    assert_eq!(word(&space, lock) & flags, flags);
+    assert_eq!(word(&space, lock.0) & flags, flags);
     lock::release(segment, lock);
     assert_eq!(acquire(mine, 0), Tried::Acquired);
-    assert_eq!(word(&space, lock) & flags, 0);
+    assert_eq!(word(&space, lock.0) & flags, 0);
     lock::release(segment, lock);
 
     // Words that nobody wrote: a slot never used, one that does not exist.
-    set(&space, lock, 500 << 16);
+    set(&space, lock.0, 500 << 16);
     assert_eq!(acquire(mine, 0), Tried::Recovered);
-    set(&space, lock, 1500 << 16);
+    set(&space, lock.0, 1500 << 16);
     assert!(lock::try_acquire(segment, lock, mine, 0).is_err());
     assert!(Waiter::new(segment, lock).wait(SHORT).is_err());
-    set(&space, lock, 0);
+    set(&space, lock.0, 0);
 }
 
 /// Whoever joins while the last of a batch has the lock comes after the batch that waited meanwhile.
@@ -129,7 +130,7 @@ fn a_batch_is_not_joined_again_before_the_other_is_served() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let (segment, lock) = (&space.segment, make(&space, SCALAR, 0).base);
+    let (segment, lock) = (&space.segment, make(&space, SCALAR, 0).base.lock());
     let mine = me(&space).me;
     let try_as = |waiter: &mut Waiter| {
         let tried = lock::try_acquire(segment, lock, mine, waiter.flags()).unwrap();
@@ -149,7 +150,7 @@ fn a_batch_is_not_joined_again_before_the_other_is_served() {
             lock::release(segment, lock);
             assert_eq!(try_as(&mut served), Tried::Acquired);
             lock::release(segment, lock);
-            assert_eq!(word(&space, lock), 0);
+            assert_eq!(word(&space, lock.0), 0);
             return;
         }
         assert_eq!(try_as(&mut served), Tried::Acquired);
@@ -164,7 +165,7 @@ fn a_waiter_that_is_woken_early_starves_in_time() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let (segment, lock) = (&space.segment, make(&space, SCALAR, 0).base);
+    let (segment, lock) = (&space.segment, make(&space, SCALAR, 0).base.lock());
     let mine = me(&space).me;
     let mut woken = 0;
     for _ in 0..50 {
@@ -173,7 +174,7 @@ fn a_waiter_that_is_woken_early_starves_in_time() {
         let start = Instant::now();
         let first = std::thread::scope(|scope| {
             scope.spawn(|| {
-                while word(&space, lock) & lock::WAITERS == 0 {
+                while word(&space, lock.0) & lock::WAITERS == 0 {
                     std::thread::yield_now();
                 }
                 // Released and taken again, before the sleeper comes.
@@ -325,12 +326,12 @@ fn a_record_of_changes() {
         0,
         superblock::MAGIC,
         superblock::SIZE,
-        superblock::HEAP_LOCK,
+        superblock::HEAP_LOCK.0,
         superblock::FIRST_FREE,
         superblock::NEXT_SERIAL,
         superblock::BELL.0,
         layout::slot_state(3),
-        layout::drain_lock(3),
+        layout::drain_lock(3).0,
         layout::slot_record(3) + layout::slot::PROCESS_ID,
         layout::thread_record(3, 0) + record::COMMIT,
         layout::thread_record(3, 0) + record::ENTRIES,

@@ -177,7 +177,7 @@ fn whatever_a_peer_wrote() {
                 continue; // the get lock: a word that names a stranger is waited for
             }
             let was = space.segment.word(at).load(Ordering::Relaxed);
-            let own = [was ^ 8, was.wrapping_add(WORD), root, at];
+            let own = [was ^ 8, was.wrapping_add(WORD), root.0, at];
             for value in wild.into_iter().chain(own) {
                 space.segment.word(at).store(value, Ordering::Relaxed);
                 let seen = queue::peek(caller(&space), root, Look::at(100));

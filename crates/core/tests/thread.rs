@@ -50,7 +50,7 @@ fn sums() {
         for _ in 0..TURNS {
             add(space, made, 1);
             while cell::enter(&space.segment, me(space), writer, 0).unwrap() != Entered::Yes {
-                let mut waiter = Waiter::new(&space.segment, locked.base);
+                let mut waiter = Waiter::new(&space.segment, locked.base.lock());
                 unlimited(&mut |limit| space.wait_slice(&mut waiter, limit)).unwrap();
             }
             let word = space.segment.word(locked.base + cell::DATA);

@@ -11,6 +11,7 @@ use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::{self, Waiter};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
@@ -158,7 +159,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn use_cell(&mut self, known: &Known, cell: u64, kind: u64, length: u64) {
+    fn use_cell(&mut self, known: &Known, cell: Object, kind: u64, length: u64) {
         let (object, holds) = (known.object, &known.holds);
         let writer = Writer {
             cell,
@@ -270,7 +271,7 @@ impl<'a> Session<'a> {
             cell::exit(&space.segment, me, writer);
         }
         let short = Duration::from_millis(1);
-        let mut waiter = Waiter::new(&space.segment, writer.cell);
+        let mut waiter = Waiter::new(&space.segment, writer.cell.lock());
         self.note(space.wait_slice(&mut waiter, short));
     }
 

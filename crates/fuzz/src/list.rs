@@ -9,6 +9,7 @@ use courtyard_core::error::Result;
 use courtyard_core::inside::crash;
 use courtyard_core::layout::{UNIT, WORD, block, kind, superblock};
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
+use courtyard_core::offset::Object;
 use courtyard_core::space::{Caller, Space};
 use courtyard_core::value::{self, Fresh};
 use std::cell::Cell;
@@ -19,7 +20,7 @@ const LENGTHS: [usize; 4] = [0, 100, 3000, 40_000];
 /// How many there may be in some.
 const MOST: u64 = 12;
 
-fn writer(cell: u64) -> Writer {
+fn writer(cell: Object) -> Writer {
     Writer {
         cell,
         guarded: true,
@@ -167,7 +168,7 @@ pub fn deferred(space: &Space) -> Vec<Known> {
 
 impl Session<'_> {
     /// Everything that is done with elements.
-    pub fn use_list(&mut self, cell: u64, holds: &[u8]) {
+    pub fn use_list(&mut self, cell: Object, holds: &[u8]) {
         let (space, list) = (self.space, writer(cell));
         let all = |count| Places {
             first: 0,

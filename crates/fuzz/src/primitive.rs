@@ -6,6 +6,7 @@ use courtyard_core::cell::{BARRIER, CONDITION, FLAG, MUTEX, QUEUE, RMUTEX, SEMAP
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::offset::Object;
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue, Sift};
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::{flag, lock, mutex};
@@ -31,7 +32,7 @@ pub fn order(holds: &[u8]) -> Order {
 
 impl Session<'_> {
     /// `order` is a queue's: its handles say it, not its memory.
-    pub fn use_primitive(&mut self, object: ObjectId, cell: u64, kind: u64, order: Order) {
+    pub fn use_primitive(&mut self, object: ObjectId, cell: Object, kind: u64, order: Order) {
         match kind {
             MUTEX => self.use_mutex(cell),
             RMUTEX => self.use_recursive(cell),
@@ -52,7 +53,7 @@ impl Session<'_> {
         }
     }
 
-    fn use_mutex(&mut self, cell: u64) {
+    fn use_mutex(&mut self, cell: Object) {
         let (segment, me) = (&self.space.segment, self.me);
         self.note(mutex::is_locked(segment, cell));
         mutex::version(segment, cell);
@@ -63,7 +64,7 @@ impl Session<'_> {
         }
     }
 
-    fn use_recursive(&mut self, cell: u64) {
+    fn use_recursive(&mut self, cell: Object) {
         let (segment, me) = (&self.space.segment, self.me);
         let writer = Writer {
             cell,
@@ -78,7 +79,7 @@ impl Session<'_> {
         }
     }
 
-    fn use_flag(&mut self, cell: u64) {
+    fn use_flag(&mut self, cell: Object) {
         let space = self.space;
         let before = flag::word(&space.segment, cell);
         for on in [true, false, true] {

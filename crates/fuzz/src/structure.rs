@@ -54,7 +54,7 @@ pub fn slots(draft: &mut Draft) {
         let slot = draft.some_slot();
         if draft.random.one_in(4) {
             let holder = draft.holder();
-            draft.set(layout::drain_lock(slot), holder);
+            draft.set(layout::drain_lock(slot).0, holder);
             continue;
         }
         let generation = match draft.random.below(4) {
@@ -206,7 +206,7 @@ pub fn directory(draft: &mut Draft) {
         let at = match draft.random.below(4) {
             0 => table + draft.random.below(24) * WORD,
             1 => {
-                let (start, end) = (superblock::DIRECTORY_LOCK, superblock::OBJECTS);
+                let (start, end) = (superblock::DIRECTORY_LOCK.0, superblock::OBJECTS);
                 start + draft.random.below((end - start) / WORD) * WORD
             }
             _ if first == 0 => table,
@@ -228,7 +228,7 @@ pub fn cells(draft: &mut Draft) {
                 superblock::DIRECTORY_LOCK,
             ];
             let (at, holder) = (draft.random.pick(&locks), draft.holder());
-            draft.set(at, holder);
+            draft.set(at.0, holder);
             continue;
         }
         let root = draft

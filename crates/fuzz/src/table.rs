@@ -8,6 +8,7 @@ use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::error::Result;
 use courtyard_core::inside::crash;
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
+use courtyard_core::offset::Object;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
 use courtyard_core::table::{self, Batch, End, Item, Key, SHARDS, Table, Token, Want, When};
@@ -86,7 +87,7 @@ fn pairs(numbers: std::ops::Range<u64>) -> Vec<(u64, usize)> {
     numbers.map(|number| (number, length(number))).collect()
 }
 
-fn writer(cell: u64) -> Writer {
+fn writer(cell: Object) -> Writer {
     Writer {
         cell,
         guarded: true,
@@ -210,7 +211,7 @@ pub fn deferred(space: &Space) -> Vec<Known> {
 
 impl Session<'_> {
     /// Everything that is done with keys.
-    pub fn use_table(&mut self, cell: u64, holds: &[u8]) {
+    pub fn use_table(&mut self, cell: Object, holds: &[u8]) {
         let (space, table) = (self.space, writer(cell));
         for want in [Want::Keys, Want::Items] {
             let all = tried!(self, |caller| table::snapshot(caller, table, want));

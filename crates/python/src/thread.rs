@@ -1,6 +1,7 @@
 //! Which thread this is, as shared memory knows it.
 
 use courtyard_core::cell::Writer;
+use courtyard_core::offset;
 use courtyard_core::sync::{AtomicU32, Ordering};
 
 /// Serials of threads, our own: the kernel's are reused, and differ between PID namespaces.
@@ -14,7 +15,7 @@ pub fn thread() -> u32 {
 
 /// This thread, at a lock that it may hold already.
 #[inline(always)]
-pub fn thread_writer(cell: u64) -> Writer {
+pub fn thread_writer(cell: offset::Object) -> Writer {
     Writer {
         cell,
         guarded: true,

@@ -7,7 +7,7 @@ use courtyard_core::inside::crash;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::UNIT;
 use courtyard_core::membership_cache::ObjectId;
-use courtyard_core::offset::EventWord;
+use courtyard_core::offset::{EventWord, LockWord, Object};
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space, unlimited};
@@ -19,7 +19,7 @@ use courtyard_core::{directory, folder, lock, wait};
 pub struct Made {
     pub object: ObjectId,
     pub row: u64,
-    pub base: u64,
+    pub base: Object,
 }
 
 pub fn me(space: &Space) -> &Participant {
@@ -205,7 +205,7 @@ pub fn with_wake(
 }
 
 /// Whether the lock can be had at once; it is left free.
-pub fn is_free(space: &Space, lock: u64) -> Result<(), String> {
+pub fn is_free(space: &Space, lock: LockWord) -> Result<(), String> {
     // Also one that is kept for either batch: others leave it alone for a while only.
     match lock::try_acquire(
         &space.segment,

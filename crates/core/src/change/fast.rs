@@ -8,7 +8,7 @@
 use crate::change::lock::{self, Tried};
 use crate::change::{journal, wait};
 use crate::memory::layout;
-use crate::memory::offset::EventWord;
+use crate::memory::offset::{EventWord, LockWord};
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
 use crate::sync::{Ordering, compiler_fence};
@@ -19,7 +19,7 @@ use layout::{WORD, record};
 pub struct FastOperation<'a> {
     segment: &'a Segment,
     base: u64,
-    lock: u64,
+    lock: LockWord,
     entries: u64,
     /// Whether the lock was a dead one's.
     pub recovered: bool,
@@ -34,7 +34,7 @@ impl<'a> FastOperation<'a> {
     pub unsafe fn begin(
         segment: &'a Segment,
         participant: &Participant,
-        lock: u64,
+        lock: LockWord,
     ) -> Option<FastOperation<'a>> {
         if !participant.is_ours() {
             return None; // code of the user's ran since we were asked who we are, and forked

@@ -9,7 +9,7 @@ use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::{Attempt, Stop};
 use crate::memory::layout::{CLASSES, RESERVE, WORD, record};
-use crate::memory::offset::EventWord;
+use crate::memory::offset::{EventWord, LockWord};
 use crate::memory::segment::Segment;
 use crate::process::participant::{Me, Participant};
 use crate::seed::{Bug, seeded};
@@ -53,14 +53,14 @@ pub struct Operation<'a> {
     record: Record<'a>,
     index: u64,
     base: u64,
-    locks: [u64; LOCKS],
+    locks: [LockWord; LOCKS],
     held: usize,
     wakes: [EventWord; record::OWED_WORDS as usize],
     queued: usize,
     /// Whether events change only if somebody waits.
     quiet: bool,
     /// The lock that the last attempt waited for, until it is taken.
-    contended: u64,
+    contended: LockWord,
     flags: u64,
     /// Units that became free in its records, and in those that were forgotten.
     freed: u64,
@@ -75,7 +75,7 @@ impl<'a> Operation<'a> {
     pub fn begin(
         segment: &'a Segment,
         participant: &'a Participant,
-        contended: u64,
+        contended: LockWord,
         flags: u64,
     ) -> Self {
         let index = participant.take_record();
@@ -94,7 +94,7 @@ impl<'a> Operation<'a> {
     pub fn try_begin_under(
         segment: &'a Segment,
         participant: &'a Participant,
-        lock: u64,
+        lock: LockWord,
     ) -> Option<Self> {
         let Some(mut operation) = Operation::try_begin(segment, participant) else {
             lock::release(segment, lock);
@@ -113,12 +113,12 @@ impl<'a> Operation<'a> {
             record: Record::new(segment, base),
             index,
             base,
-            locks: [0; LOCKS],
+            locks: [LockWord::default(); LOCKS],
             held: 0,
             wakes: [EventWord::default(); record::OWED_WORDS as usize],
             queued: 0,
             quiet: false,
-            contended: 0,
+            contended: LockWord::default(),
             flags: 0,
             freed: 0,
             purpose: Purpose::Store,
@@ -157,7 +157,7 @@ impl<'a> Operation<'a> {
 
     /// Whether it did without the lock that the last attempt waited for.
     pub fn is_without_lock(&self) -> bool {
-        self.contended != 0
+        self.contended != LockWord::default()
     }
 
     pub fn me(&self) -> Me {
@@ -169,7 +169,7 @@ impl<'a> Operation<'a> {
     ///
     /// # Errors
     /// `Stop::Busy` if it is held.
-    pub fn lock(&mut self, lock: u64) -> Attempt<Tried> {
+    pub fn lock(&mut self, lock: LockWord) -> Attempt<Tried> {
         if self.locks[..self.held].contains(&lock) {
             return Ok(Tried::Acquired);
         }
@@ -187,7 +187,7 @@ impl<'a> Operation<'a> {
                     self.locks[self.held] = lock;
                     self.held += 1;
                     if is_contended {
-                        self.contended = 0;
+                        self.contended = LockWord::default();
                     }
                     return Ok(tried);
                 }

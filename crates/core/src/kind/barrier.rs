@@ -35,6 +35,7 @@
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::memory::layout::superblock;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::directory;
@@ -82,7 +83,7 @@ pub enum Cause {
 }
 
 /// Why it broke last; None: it never did, or nobody said.
-pub fn cause(segment: &Segment, cell: u64) -> Option<Cause> {
+pub fn cause(segment: &Segment, cell: Object) -> Option<Cause> {
     match segment.word(cell + CAUSE).load(Ordering::Relaxed) {
         1 => Some(Cause::TimedOut),
         2 => Some(Cause::Aborted),
@@ -94,7 +95,7 @@ pub fn cause(segment: &Segment, cell: u64) -> Option<Cause> {
 }
 
 /// Writes the entries that break it.
-fn break_for(operation: &mut Operation, cell: u64, cause: Cause) {
+fn break_for(operation: &mut Operation, cell: Object, cause: Cause) {
     if operation.read(cell + PHASE) != BROKEN {
         operation.write(cell + CAUSE, cause as u64); // the first is the one that counts
     }
@@ -108,9 +109,9 @@ fn break_for(operation: &mut Operation, cell: u64, cause: Cause) {
 ///
 /// # Crash
 /// One record.
-pub fn mark_broken(caller: Caller, cell: u64, from: &[u64], cause: Cause) -> Result<bool> {
+pub fn mark_broken(caller: Caller, cell: Object, from: &[u64], cause: Cause) -> Result<bool> {
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         if !from.contains(&operation.read(cell + PHASE)) {
             return Ok(false);
         }
@@ -124,7 +125,7 @@ pub fn mark_broken(caller: Caller, cell: u64, from: &[u64], cause: Cause) -> Res
 /// Who waits at which barrier: the row is this process's own.
 #[derive(Clone, Copy)]
 pub struct Party {
-    pub cell: u64,
+    pub cell: Object,
     pub object: ObjectId,
     pub row: Row,
 }
@@ -142,26 +143,26 @@ pub enum Joined {
 }
 
 /// Fills a new one.
-pub fn fill(segment: &Segment, cell: u64, parties: u64) {
+pub fn fill(segment: &Segment, cell: Object, parties: u64) {
     let word = segment.word(cell + PARTIES);
     word.store(parties, Ordering::Relaxed);
 }
 
-pub fn phase(segment: &Segment, cell: u64) -> u64 {
+pub fn phase(segment: &Segment, cell: Object) -> u64 {
     segment.word(cell + PHASE).load(Ordering::Acquire) // pairs with apply
 }
 
 /// Whether a party died while nobody waited, since all were here last.
-pub fn is_missed(segment: &Segment, cell: u64) -> bool {
+pub fn is_missed(segment: &Segment, cell: Object) -> bool {
     segment.word(cell + MISSED).load(Ordering::Relaxed) != 0
 }
 
-pub fn parties(segment: &Segment, cell: u64) -> u64 {
+pub fn parties(segment: &Segment, cell: Object) -> u64 {
     segment.word(cell + PARTIES).load(Ordering::Relaxed)
 }
 
 /// How many wait for the others.
-pub fn waiting(segment: &Segment, cell: u64) -> u64 {
+pub fn waiting(segment: &Segment, cell: Object) -> u64 {
     if phase(segment, cell) != FILLING {
         return 0;
     }
@@ -178,7 +179,7 @@ pub fn waiting(segment: &Segment, cell: u64) -> u64 {
 pub fn join(caller: Caller, party: Party) -> Result<Joined> {
     let Party { cell, object, row } = party;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         match operation.read(cell + PHASE) {
             FILLING => {}
             BROKEN => return Ok(Joined::Broken),
@@ -222,9 +223,9 @@ pub fn join(caller: Caller, party: Party) -> Result<Joined> {
 ///
 /// # Errors
 /// As `join`.
-pub fn advance(caller: Caller, cell: u64, from: &[u64], to: u64) -> Result<bool> {
+pub fn advance(caller: Caller, cell: Object, from: &[u64], to: u64) -> Result<bool> {
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         if !from.contains(&operation.read(cell + PHASE)) {
             return Ok(false);
         }
@@ -239,9 +240,9 @@ pub fn advance(caller: Caller, cell: u64, from: &[u64], to: u64) -> Result<bool>
 ///
 /// # Errors
 /// As `join`.
-pub fn reset(caller: Caller, cell: u64) -> Result<()> {
+pub fn reset(caller: Caller, cell: Object) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         let is_empty = operation.read(cell + INSIDE) == 0;
         let next = match operation.read(cell + PHASE) {
             _ if is_empty => FILLING,
@@ -264,7 +265,7 @@ pub fn reset(caller: Caller, cell: u64) -> Result<()> {
 pub fn leave(caller: Caller, party: Party) -> Result<u64> {
     let Party { cell, row, .. } = party;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         let phase = operation.read(cell + PHASE);
         go(operation, cell, phase, 1);
         one_less(operation, row);
@@ -278,16 +279,16 @@ pub fn leave(caller: Caller, party: Party) -> Result<u64> {
 /// for one more party gets a broken barrier.
 pub fn let_go(space: &Space, participant: &Participant, party: Party) {
     let Party { cell, row, .. } = party;
-    let numbers = [cell, row.number, row.at, 0, 0, 0];
+    let numbers = [cell.0, row.number, row.at, 0, 0, 0];
     space.now_or_later(participant, &LET_GO, numbers);
 }
 
 /// The object is ours until this is done: memberships are given back behind it.
 static LET_GO: Job = Job {
-    run: |caller, &[cell, number, at, ..]| {
-        let row = Row { number, at };
+    run: |caller, &[object, number, at, ..]| {
+        let (cell, row) = (Object(object), Row { number, at });
         caller.run(|operation| {
-            operation.lock(cell)?;
+            operation.lock(cell.lock())?;
             let phase = operation.read(cell + PHASE);
             go(operation, cell, phase, 1);
             if matches!(phase, FILLING | ACTING) {
@@ -312,7 +313,7 @@ static LET_GO: Job = Job {
 pub fn depart(caller: Caller, party: Party) -> Result<()> {
     let Party { cell, row, .. } = party;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         match amount(operation, HoldingRow(row.at)) & !PARTY {
             0 => row.clear(operation),
             inside => operation.write(row.at + holding::AMOUNT, inside),
@@ -341,7 +342,7 @@ static FORGET: Job = Job {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             if let Some(root) = directory::find(operation, object)? {
                 let (cell, ..) = cell::at(operation.segment, root)?;
-                operation.lock(cell)?;
+                operation.lock(cell.lock())?;
             }
             row.clear(operation);
             operation.commit();
@@ -369,7 +370,7 @@ fn one_less(operation: &mut Operation, row: Row) {
 }
 
 /// Writes the entries that take so many out; returns how many are left.
-fn go(operation: &mut Operation, cell: u64, phase: u64, number: u64) -> u64 {
+fn go(operation: &mut Operation, cell: Object, phase: u64, number: u64) -> u64 {
     let inside = operation.read(cell + INSIDE).saturating_sub(number);
     operation.write(cell + INSIDE, inside);
     if inside == 0 && matches!(phase, DRAINING | RESETTING) {
@@ -383,8 +384,8 @@ fn go(operation: &mut Operation, cell: u64, phase: u64, number: u64) -> u64 {
 ///
 /// # Errors
 /// `Stop::Busy` on the barrier.
-fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, ended: bool) -> Attempt<()> {
-    operation.lock(cell)?;
+fn settle(operation: &mut Operation, cell: Object, row: HoldingRow, ended: bool) -> Attempt<()> {
+    operation.lock(cell.lock())?;
     let (phase, amount) = (operation.read(cell + PHASE), amount(operation, row));
     let gone = amount & !PARTY;
     let left = go(operation, cell, phase, gone);

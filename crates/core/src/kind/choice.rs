@@ -4,7 +4,7 @@ use super::{barrier, condition, flag, list, mutex, queue, semaphore, table};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::kind;
-use crate::memory::offset::Root;
+use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::cell;
 use crate::object::holding::HoldingRow;
@@ -44,7 +44,7 @@ fn part(number: u64) -> Option<&'static Part> {
 }
 
 /// The kind of the object in a root block, and the object's first word.
-fn at(segment: &Segment, root: Root) -> Result<(&'static Kind, u64)> {
+fn at(segment: &Segment, root: Root) -> Result<(&'static Kind, Object)> {
     let (cell, number, length) = cell::at(segment, root)?;
     match of(number).filter(|kind| kind.length.is_none_or(|own| own == length)) {
         Some(kind) => Ok((kind, cell)),

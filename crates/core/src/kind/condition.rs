@@ -13,6 +13,7 @@
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::holding::{HoldingRow, Row};
@@ -44,23 +45,23 @@ const NOTIFIED: u64 = 1 << 63;
 /// One wait of one thread.
 #[derive(Clone, Copy)]
 pub struct Waiter {
-    pub cell: u64,
+    pub cell: Object,
     pub object: ObjectId,
     pub row: Row,
 }
 
 /// How many wait and took no notification yet.
-pub fn waiting(segment: &Segment, cell: u64) -> u64 {
+pub fn waiting(segment: &Segment, cell: Object) -> u64 {
     segment.word(cell + WAITERS).load(Ordering::Relaxed)
 }
 
 /// How many wait for whom there is no notification; beside one who takes his, perhaps one more.
-pub fn unnotified(segment: &Segment, cell: u64) -> u64 {
+pub fn unnotified(segment: &Segment, cell: Object) -> u64 {
     waiting(segment, cell).saturating_sub(given(segment, cell))
 }
 
 /// Notifications not taken yet.
-pub fn given(segment: &Segment, cell: u64) -> u64 {
+pub fn given(segment: &Segment, cell: Object) -> u64 {
     segment.word(cell + GIVEN).load(Ordering::Acquire) // pairs with apply
 }
 
@@ -74,7 +75,7 @@ pub fn given(segment: &Segment, cell: u64) -> u64 {
 pub fn enter(caller: Caller, waiter: Waiter) -> Result<()> {
     let Waiter { cell, object, row } = waiter;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         let number = operation.read(cell + NEXT);
         operation.write(cell + NEXT, number.wrapping_add(1));
         let waiting = operation.read(cell + WAITERS);
@@ -95,7 +96,7 @@ pub fn try_take(caller: Caller, waiter: Waiter) -> Result<bool> {
         return Ok(false); // looked at after the event word, which tells of the next one
     }
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         Ok(take(operation, waiter))
     })
 }
@@ -127,7 +128,7 @@ fn take(operation: &mut Operation, waiter: Waiter) -> bool {
 pub fn leave(caller: Caller, waiter: Waiter) -> Result<bool> {
     let Waiter { cell, row, .. } = waiter;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         let notified = row.amount(operation.segment) & NOTIFIED != 0 || take(operation, waiter);
         if !notified {
             let waiting = operation.read(cell + WAITERS);
@@ -142,16 +143,16 @@ pub fn leave(caller: Caller, waiter: Waiter) -> Result<bool> {
 /// As `leave`, by who cannot wait: where that takes waiting it is done later. It takes no notification.
 pub fn let_go(space: &Space, participant: &Participant, waiter: Waiter) {
     let Waiter { cell, row, .. } = waiter;
-    let numbers = [cell, row.number, row.at, 0, 0, 0];
+    let numbers = [cell.0, row.number, row.at, 0, 0, 0];
     space.now_or_later(participant, &LET_GO, numbers);
 }
 
 /// The object is ours until this is done: memberships are given back behind it.
 static LET_GO: Job = Job {
-    run: |caller, &[cell, number, at, ..]| {
-        let row = Row { number, at };
+    run: |caller, &[object, number, at, ..]| {
+        let (cell, row) = (Object(object), Row { number, at });
         caller.run(|operation| {
-            operation.lock(cell)?;
+            operation.lock(cell.lock())?;
             if row.amount(operation.segment) & NOTIFIED == 0 {
                 step_out(operation, cell);
             }
@@ -167,7 +168,7 @@ static LET_GO: Job = Job {
 
 /// Writes the entries that take one who was not notified out of the line; what is given is for the
 /// others.
-fn step_out(operation: &mut Operation, cell: u64) {
+fn step_out(operation: &mut Operation, cell: Object) {
     let waiting = operation.read(cell + WAITERS);
     operation.write(cell + WAITERS, waiting.saturating_sub(1));
     let given = operation.read(cell + GIVEN);
@@ -184,9 +185,9 @@ fn step_out(operation: &mut Operation, cell: u64) {
 ///
 /// # Crash
 /// One record, which queues the wake.
-pub fn notify(caller: Caller, cell: u64, count: u64) -> Result<()> {
+pub fn notify(caller: Caller, cell: Object, count: u64) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         if operation.read(cell + WAITERS) > 0 {
             let given = operation.read(cell + GIVEN).saturating_add(count);
             give(operation, cell, given);
@@ -199,7 +200,7 @@ pub fn notify(caller: Caller, cell: u64, count: u64) -> Result<()> {
 }
 
 /// Writes the entries that make `given` notifications open to all in line.
-fn give(operation: &mut Operation, cell: u64, given: u64) {
+fn give(operation: &mut Operation, cell: Object, given: u64) {
     let given = given.min(operation.read(cell + WAITERS));
     operation.write(cell + GIVEN, given);
     let next = operation.read(cell + NEXT);
@@ -210,8 +211,8 @@ fn give(operation: &mut Operation, cell: u64, given: u64) {
 ///
 /// # Errors
 /// `Stop::Busy` on the condition.
-fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, _: bool) -> Attempt<()> {
-    operation.lock(cell)?;
+fn settle(operation: &mut Operation, cell: Object, row: HoldingRow, _: bool) -> Attempt<()> {
+    operation.lock(cell.lock())?;
     let mut given = operation.read(cell + GIVEN);
     if row.amount(operation) & NOTIFIED != 0 {
         if !seeded(Bug::NotificationForgotten) {

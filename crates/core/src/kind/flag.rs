@@ -3,6 +3,7 @@
 //! `sets << 1 | flag` in one word, so that a waiter learns of a `set` that a `clear` followed.
 
 use crate::error::Result;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell;
 use crate::object::kind::Kind;
@@ -20,7 +21,7 @@ pub const KIND: Kind = Kind {
 
 /// The word: set if its lowest bit is, and changed if it was set since.
 #[inline]
-pub fn word(segment: &Segment, cell: u64) -> u64 {
+pub fn word(segment: &Segment, cell: Object) -> u64 {
     segment.word(cell + cell::DATA).load(Ordering::SeqCst) // pairs with `turn`
 }
 
@@ -37,7 +38,7 @@ pub fn was_set(before: u64, now: u64) -> bool {
 
 /// Sets or clears the flag: one atomic operation on its word.
 #[inline]
-pub fn turn(segment: &Segment, cell: u64, on: bool) {
+pub fn turn(segment: &Segment, cell: Object, on: bool) {
     let word = segment.word(cell + cell::DATA);
     let mut seen = word.load(Ordering::Relaxed);
     loop {
@@ -61,7 +62,7 @@ pub fn turn(segment: &Segment, cell: u64, on: bool) {
 ///
 /// # Crash
 /// The atomic operation commits; the wake owed is written before it.
-pub fn change(caller: Caller, cell: u64, on: bool) -> Result<()> {
+pub fn change(caller: Caller, cell: Object, on: bool) -> Result<()> {
     let writer = cell::Writer {
         cell,
         guarded: false,

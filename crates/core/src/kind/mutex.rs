@@ -7,6 +7,7 @@
 use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::Result;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, Entered, Writer};
 use crate::object::kind::Kind;
@@ -30,7 +31,7 @@ pub const RLOCK: Kind = Kind {
 };
 
 #[inline]
-fn tell(segment: &Segment, mutex: u64) {
+fn tell(segment: &Segment, mutex: Object) {
     if cfg!(not(target_arch = "x86_64")) {
         fence(Ordering::SeqCst); // change, then look; on x86 the RMW before is that fence
     }
@@ -48,10 +49,10 @@ fn tell(segment: &Segment, mutex: u64) {
 pub fn try_acquire(
     segment: &Segment,
     participant: &Participant,
-    mutex: u64,
+    mutex: Object,
     flags: u64,
 ) -> Result<bool> {
-    match lock::try_acquire(segment, mutex, participant.me, flags)? {
+    match lock::try_acquire(segment, mutex.lock(), participant.me, flags)? {
         Tried::Held(_) => Ok(false),
         _ => {
             tell(segment, mutex);
@@ -65,8 +66,8 @@ pub fn try_acquire(
 /// # Crash
 /// After the swap the lock is free; a sleeper not woken looks again within a tenth of a second.
 #[inline]
-pub fn release(segment: &Segment, mutex: u64) -> bool {
-    if lock::is_free(segment.word(mutex).load(Ordering::Relaxed)) {
+pub fn release(segment: &Segment, mutex: Object) -> bool {
+    if lock::is_free(segment.word(mutex.0).load(Ordering::Relaxed)) {
         return false;
     }
     // The holder's own count: a release by another, beside it, may be counted as one.
@@ -75,7 +76,7 @@ pub fn release(segment: &Segment, mutex: u64) -> bool {
         releases.load(Ordering::Relaxed).wrapping_add(1),
         Ordering::Relaxed,
     );
-    lock::release(segment, mutex);
+    lock::release(segment, mutex.lock());
     tell(segment, mutex);
     true
 }
@@ -117,17 +118,17 @@ pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> boo
     true
 }
 
-pub fn is_locked(segment: &Segment, mutex: u64) -> Result<bool> {
-    lock::is_held(segment, segment.word(mutex).load(Ordering::Acquire)) // pairs with acquiring
+pub fn is_locked(segment: &Segment, mutex: Object) -> Result<bool> {
+    lock::is_held(segment, segment.word(mutex.0).load(Ordering::Acquire)) // pairs with acquiring
 }
 
 /// Whether the holder before this one died.
-pub fn is_recovered(segment: &Segment, mutex: u64) -> bool {
-    segment.word(mutex).load(Ordering::Relaxed) & lock::RECOVERED != 0
+pub fn is_recovered(segment: &Segment, mutex: Object) -> bool {
+    segment.word(mutex.0).load(Ordering::Relaxed) & lock::RECOVERED != 0
 }
 
-pub fn version(segment: &Segment, mutex: u64) -> u64 {
-    let locked = !lock::is_free(segment.word(mutex).load(Ordering::Relaxed));
+pub fn version(segment: &Segment, mutex: Object) -> u64 {
+    let locked = !lock::is_free(segment.word(mutex.0).load(Ordering::Relaxed));
     let releases = segment.word(mutex + RELEASES).load(Ordering::Relaxed);
     releases << 1 | u64::from(locked)
 }

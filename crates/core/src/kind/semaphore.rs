@@ -15,6 +15,7 @@
 use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, EVENT};
 use crate::object::holding::{self, HoldingRow, Row};
@@ -44,27 +45,27 @@ pub const KIND: Kind = Kind {
 const RECOVERED: u64 = 1 << 63;
 
 /// Fills a new one.
-pub fn fill(segment: &Segment, cell: u64, value: u64, limit: Option<u64>) {
+pub fn fill(segment: &Segment, cell: Object, value: u64, limit: Option<u64>) {
     let limit = limit.map_or(0, |limit| limit + 1);
     segment.word(cell + VALUE).store(value, Ordering::Relaxed);
     segment.word(cell + LIMIT).store(limit, Ordering::Relaxed);
 }
 
 /// The most permits that may be free.
-pub fn limit(segment: &Segment, cell: u64) -> Option<u64> {
+pub fn limit(segment: &Segment, cell: Object) -> Option<u64> {
     let limit = segment.word(cell + LIMIT).load(Ordering::Relaxed);
     limit.checked_sub(1)
 }
 
 /// Permits free at this moment.
-pub fn value(segment: &Segment, cell: u64) -> u64 {
+pub fn value(segment: &Segment, cell: Object) -> u64 {
     segment.word(cell + VALUE).load(Ordering::Relaxed)
 }
 
 /// Who acts on which semaphore: the row is this process's own.
 #[derive(Clone, Copy)]
 pub struct User {
-    pub cell: u64,
+    pub cell: Object,
     pub object: ObjectId,
     pub row: Row,
 }
@@ -83,7 +84,8 @@ pub unsafe fn acquire_fast(segment: &Segment, participant: &Participant, user: U
         return false;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell) }) else {
+    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell.lock()) })
+    else {
         return false;
     };
     let value = record.read(cell + VALUE);
@@ -119,7 +121,8 @@ pub unsafe fn release_fast(segment: &Segment, participant: &Participant, user: U
         return false;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell) }) else {
+    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell.lock()) })
+    else {
         return false;
     };
     let value = record.read(cell + VALUE).wrapping_add(1);
@@ -149,7 +152,7 @@ pub fn try_acquire(caller: Caller, user: User) -> Result<bool> {
         return Ok(false);
     }
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         let value = operation.read(cell + VALUE);
         if value == 0 {
             return Ok(false);
@@ -185,7 +188,7 @@ pub fn try_acquire(caller: Caller, user: User) -> Result<bool> {
 pub fn release(caller: Caller, user: User, count: u64) -> Result<bool> {
     let User { cell, object, row } = user;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         let value = operation.read(cell + VALUE).saturating_add(count);
         let limit = operation.read(cell + LIMIT);
         if limit != 0 && value >= limit {
@@ -218,14 +221,15 @@ pub fn release(caller: Caller, user: User, count: u64) -> Result<bool> {
 /// than the limit is not done.
 pub fn release_later(space: &Space, participant: &Participant, user: User, count: u64) {
     let User { cell, object, row } = user;
-    let numbers = [cell, object.row, object.serial, row.number, row.at, count];
+    let numbers = [cell.0, object.row, object.serial, row.number, row.at, count];
     space.now_or_later(participant, &RELEASE, numbers);
 }
 
 /// The object is ours until this is done: memberships are given back behind it.
 static RELEASE: Job = Job {
     run: |caller, &[cell, row, serial, number, at, count]| {
-        let (object, row) = (ObjectId { row, serial }, Row { number, at });
+        let (cell, object) = (Object(cell), ObjectId { row, serial });
+        let row = Row { number, at };
         release(caller, User { cell, object, row }, count).map(drop)
     },
     inherit: |_, _| {},
@@ -240,8 +244,8 @@ pub fn is_recovered(segment: &Segment, row: Row) -> bool {
 ///
 /// # Errors
 /// `Stop::Busy` on the semaphore.
-fn settle(operation: &mut Operation, cell: u64, row: HoldingRow, _: bool) -> Attempt<()> {
-    operation.lock(cell)?;
+fn settle(operation: &mut Operation, cell: Object, row: HoldingRow, _: bool) -> Attempt<()> {
+    operation.lock(cell.lock())?;
     let held = row.amount(operation) & !RECOVERED;
     let surplus = operation.read(cell + SURPLUS);
     let (set_off, value) = (held.min(surplus), operation.read(cell + VALUE));

@@ -3,6 +3,8 @@
 //! All words are 64 bits, little end first in the file of a little-endian machine, and aligned.
 //! References are offsets from the start of the file; 0 is null.
 
+use crate::memory::offset::LockWord;
+
 /// "COURTYRD" read as a word.
 pub const MAGIC: u64 = u64::from_ne_bytes(*b"COURTYRD");
 /// Changes with every change of this file; part of the file name (`.cy1`).
@@ -32,7 +34,7 @@ pub const GATE_BYTE: u64 = 1 << 41;
 
 /// The superblock: immutable words first, under a CRC.
 pub mod superblock {
-    use crate::memory::offset::EventWord;
+    use crate::memory::offset::{EventWord, LockWord};
 
     pub const MAGIC: u64 = 0x00;
     pub const VERSION: u64 = 0x08;
@@ -59,7 +61,7 @@ pub mod superblock {
     pub const DEVICE: u64 = 0xA0;
     pub const INODE: u64 = 0xA8;
     pub const BOOT: u64 = 0xB0; // two words
-    pub const GROW_LOCK: u64 = 0xC0;
+    pub const GROW_LOCK: LockWord = LockWord(0xC0);
     /// How many units are given back: their pages are holes. Guarded by `HEAP_LOCK`; readers ask
     /// whether it is 0.
     pub const GIVEN: u64 = 0xC8;
@@ -74,7 +76,7 @@ pub mod superblock {
     /// long nobody keeps free blocks at hand. A hint, never journaled.
     pub const SCARCE: u64 = 0xE8;
 
-    pub const HEAP_LOCK: u64 = 0x100;
+    pub const HEAP_LOCK: LockWord = LockWord(0x100);
     /// Units ever taken into use, guarded by `HEAP_LOCK`.
     pub const FRONTIER: u64 = 0x108;
     /// No unit below this one starts a free run. Never journaled: always right, or too low.
@@ -90,14 +92,14 @@ pub mod superblock {
     pub const BELL: EventWord = EventWord(0x280);
 
     /// Retired blocks: unlinked, but pinned by a view when they were.
-    pub const RETIRED_LOCK: u64 = 0x2C0;
+    pub const RETIRED_LOCK: LockWord = LockWord(0x2C0);
     pub const RETIRED: u64 = 0x2C8;
     /// How often pins were written beside others that may end: a scan that it changed in may have
     /// missed the one and the other.
     pub const MOVES: u64 = 0x2D0;
 
     /// Objects, tickets and memberships: all guarded by `DIRECTORY_LOCK`.
-    pub const DIRECTORY_LOCK: u64 = 0x300;
+    pub const DIRECTORY_LOCK: LockWord = LockWord(0x300);
     pub const FREE_OBJECT: u64 = 0x308;
     pub const NEXT_OBJECT: u64 = 0x310;
     pub const LIVE_OBJECTS: u64 = 0x318;
@@ -344,8 +346,8 @@ pub const fn is_holding(word: u64) -> bool {
         && (word - SLOT_RECORDS) % slot::STRIDE >= slot::FIRST_HOLDINGS
 }
 
-pub const fn drain_lock(slot: u64) -> u64 {
-    DRAIN_LOCKS + slot * WORD
+pub const fn drain_lock(slot: u64) -> LockWord {
+    LockWord(DRAIN_LOCKS + slot * WORD)
 }
 
 pub const fn slot_record(slot: u64) -> u64 {
@@ -407,7 +409,7 @@ pub fn layout_hash() -> u64 {
         record::ENTRY_PAIRS,
         record::CARRIED,
         BITMAPS,
-        superblock::DIRECTORY_LOCK,
+        superblock::DIRECTORY_LOCK.0,
         superblock::TICKETS,
         superblock::NAMES,
         superblock::MORE_BUCKETS,

@@ -8,7 +8,7 @@ use super::sample::Sample;
 use crate::change::operation::Operation;
 use crate::change::wait;
 use crate::error::{Attempt, Result, corrupt};
-use crate::memory::offset::Root;
+use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::space::{Blocks, Space};
 
@@ -20,24 +20,24 @@ pub struct Kind {
     pub length: Option<u64>,
     /// Writes the entries that free an object whose last reference goes, or put it on the list of
     /// deferred frees.
-    pub destroy: fn(&mut Operation, root: Root, cell: u64) -> Attempt<()>,
+    pub destroy: fn(&mut Operation, root: Root, cell: Object) -> Attempt<()>,
     /// Writes and commits the record that frees the next piece of an object on that list.
-    pub free_step: fn(&mut Operation, root: Root, cell: u64) -> Attempt<()>,
+    pub free_step: fn(&mut Operation, root: Root, cell: Object) -> Attempt<()>,
     /// Writes the entries that give back to an object what a dead participant's row of holdings
     /// names, but for the row itself; whether that participant came to its end by itself.
-    pub settle: fn(&mut Operation, cell: u64, row: HoldingRow, ended: bool) -> Attempt<()>,
+    pub settle: fn(&mut Operation, cell: Object, row: HoldingRow, ended: bool) -> Attempt<()>,
     /// All blocks that an object consists of.
-    pub blocks: fn(&Segment, root: Root, cell: u64) -> Result<Blocks>,
+    pub blocks: fn(&Segment, root: Root, cell: Object) -> Result<Blocks>,
     /// Some of them, if there are many.
-    pub sample: fn(&Segment, root: Root, cell: u64) -> Result<Sample>,
+    pub sample: fn(&Segment, root: Root, cell: Object) -> Result<Sample>,
     /// A number that changes with every change.
-    pub version: fn(&Segment, cell: u64) -> u64,
+    pub version: fn(&Segment, cell: Object) -> u64,
     /// Entries, items, permits: where it counts something.
-    pub count: fn(&Segment, cell: u64) -> Option<u64>,
+    pub count: fn(&Segment, cell: Object) -> Option<u64>,
     /// How many of these there may be; None: any number.
-    pub most: fn(&Segment, cell: u64) -> Option<u64>,
+    pub most: fn(&Segment, cell: Object) -> Option<u64>,
     /// Of what is bounded in bytes, how many there are and may be.
-    pub counted: fn(&Segment, cell: u64) -> Option<(u64, u64)>,
+    pub counted: fn(&Segment, cell: Object) -> Option<(u64, u64)>,
 }
 
 impl Kind {

@@ -8,7 +8,7 @@ use crate::heap;
 use crate::kind;
 use crate::memory::layout::superblock::NAMED;
 use crate::memory::layout::{self, SLOTS, slot};
-use crate::memory::offset::Root;
+use crate::memory::offset::{self, Root};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, OWNER};
 use crate::object::kind::Kind;
@@ -256,8 +256,8 @@ fn process(
 }
 
 /// Who holds the lock that a cell begins with.
-fn holder(segment: &Segment, cell: u64) -> Result<Option<Holder>> {
-    let word = segment.word(cell).load(Ordering::Acquire); // as `lock::is_held` needs
+fn holder(segment: &Segment, cell: offset::Object) -> Result<Option<Holder>> {
+    let word = segment.word(cell.0).load(Ordering::Acquire); // as `lock::is_held` needs
     if word == 0 || !lock::is_held(segment, word)? {
         return Ok(None);
     }
@@ -269,7 +269,7 @@ fn holder(segment: &Segment, cell: u64) -> Result<Option<Holder>> {
 }
 
 /// A number that changes with every change of an object.
-pub fn version(segment: &Segment, cell: u64, kind: u64) -> u64 {
+pub fn version(segment: &Segment, cell: offset::Object, kind: u64) -> u64 {
     let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
     (kind.version)(segment, cell)
 }

@@ -6,6 +6,7 @@ use crate::change::recover;
 use crate::change::waiting::Note;
 use crate::error::{Attempt, Error, Result, Stop};
 use crate::heap;
+use crate::memory::offset::LockWord;
 use crate::space::{Caller, Space};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ impl Caller<'_, '_> {
         let Caller {
             space, participant, ..
         } = self;
-        let mut waiter = Waiter::new(&space.segment, 0);
+        let mut waiter = Waiter::new(&space.segment, LockWord::default());
         let (mut swept, mut reclaimed, mut is_scarce) = (false, false, false);
         let mut note = None;
         loop {
@@ -67,7 +68,7 @@ impl Caller<'_, '_> {
                     if self.wait_with(&mut waiter)? == WaitOutcome::TimedOut {
                         let waited = lock::PROBE;
                         note =
-                            note.or_else(|| Note::new(&space.segment, participant, lock, waited));
+                            note.or_else(|| Note::new(&space.segment, participant, lock.0, waited));
                     }
                     continue;
                 }
@@ -103,7 +104,7 @@ impl Caller<'_, '_> {
     ///
     /// # Errors
     /// `Interrupted` and `TimedOut` as the wait policy says; `System`, `Corrupt`.
-    pub fn wait_for(self, lock: u64) -> Result<WaitOutcome> {
+    pub fn wait_for(self, lock: LockWord) -> Result<WaitOutcome> {
         self.wait_with(&mut Waiter::new(&self.space.segment, lock))
     }
 

@@ -6,6 +6,7 @@ use courtyard_core::census::{self, Census};
 use courtyard_core::check;
 use courtyard_core::inside::crash;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::{Caller, Space, unlimited};
 use courtyard_core::sync::Ordering;
@@ -104,7 +105,7 @@ pub fn held(space: &Space) -> (u64, u64, u64) {
 pub struct Made {
     pub object: ObjectId,
     pub row: u64,
-    pub base: u64,
+    pub base: Object,
 }
 
 pub fn try_make(space: &Space, kind: u64, length: u64) -> courtyard_core::error::Result<Made> {

@@ -116,7 +116,10 @@ impl Wait<'_, '_> {
     }
 
     fn place(&self) -> (*const Space, u64) {
-        (std::ptr::from_ref(self.base.handle.space), self.party.cell)
+        (
+            std::ptr::from_ref(self.base.handle.space),
+            self.party.cell.0,
+        )
     }
 
     /// Calls the action.

@@ -9,7 +9,7 @@ use crate::deadline::{Deadline, Limit};
 use crate::error::named;
 use crate::process;
 use courtyard_core::cell::{self, EVENT};
-use courtyard_core::offset::{EventAt, EventWord};
+use courtyard_core::offset::{self, EventAt, EventWord};
 use courtyard_core::segment::Segment;
 use courtyard_core::{inspect, queue};
 use pyo3::exceptions::PyTypeError;
@@ -33,7 +33,7 @@ impl Object {
         kind: u64,
         length: u64,
         address: Option<&Address>,
-        fill: impl FnOnce(&Segment, u64) + Send,
+        fill: impl FnOnce(&Segment, offset::Object) + Send,
     ) -> PyResult<Object> {
         let handle = match address {
             Some(address) => Handle::load(py, address, kind)?,

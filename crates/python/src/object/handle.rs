@@ -11,6 +11,7 @@ use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::Result;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::offset;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::{Caller, Space, WaitPolicy, at_once};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
@@ -24,7 +25,7 @@ pub struct Handle {
     pub(super) object: ObjectId,
     row: u64,
     /// The first word of the object's cell.
-    pub cell: u64,
+    pub cell: offset::Object,
     pub length: u64,
     /// As whom this process held the object when last asked: changes with a fork.
     pub(super) holder: AtomicPtr<Participant>,
@@ -72,7 +73,7 @@ impl Handle {
         py: Python<'_>,
         kind: u64,
         length: u64,
-        fill: impl FnOnce(&Space, u64) + Send,
+        fill: impl FnOnce(&Space, offset::Object) + Send,
     ) -> PyResult<Handle> {
         Handle::made(py, length, |caller| {
             cell::create(caller, kind, length, |at| fill(caller.space, at))
@@ -137,7 +138,7 @@ impl Handle {
             space: process::home(py)?,
             object: ObjectId { row: 0, serial: 0 },
             row: 0,
-            cell: 0,
+            cell: offset::Object::default(),
             length: 0,
             holder: AtomicPtr::default(),
             closed: AtomicBool::new(true),

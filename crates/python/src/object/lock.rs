@@ -21,8 +21,8 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
     let (space, writer) = (handle.space, writer(handle));
     let mut flags = lock::cpu_flags();
     let limit = Limit::of(deadline);
-    let mut wait = Wait::new(handle, writer.cell);
-    let mut waiter = Waiter::new(&space.segment, writer.cell);
+    let mut wait = Wait::new(handle, writer.cell.0);
+    let mut waiter = Waiter::new(&space.segment, writer.cell.lock());
     let mut has_looked = false;
     loop {
         let Some(participant) = handle.open_until(py, limit)? else {

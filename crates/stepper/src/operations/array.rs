@@ -55,7 +55,7 @@ fn change(
             let found = read(space, scene.made, ROOM);
             let outcome = bytes_apart(&found, &before, &after)?;
             let outcome = with_wake(outcome, space, scene.made, scene.flagged)?;
-            is_free(space, scene.made.base)?;
+            is_free(space, scene.made.base.lock())?;
             Ok(outcome)
         },
     )

@@ -9,6 +9,7 @@ use courtyard_core::cell::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
 use courtyard_core::layout::RESERVED_SLOT;
 use courtyard_core::lock::{self, Waiter};
 use courtyard_core::mutex;
+use courtyard_core::offset::LockWord;
 use courtyard_core::participant::Me;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
@@ -30,7 +31,7 @@ fn scalar(space: &Space, watched: bool) -> Scene {
 fn judge_scalar(space: &Space, scene: &Scene) -> Result<Outcome, String> {
     let outcome = told_apart(&get(space, scene.made), &7, &8)?;
     let outcome = with_wake(outcome, space, scene.made, scene.flagged)?;
-    is_free(space, scene.made.base)?;
+    is_free(space, scene.made.base.lock())?;
     Ok(outcome)
 }
 
@@ -47,7 +48,7 @@ fn change(name: &str, watched: bool, act: impl Fn(&'static Space, Made) + 'stati
 }
 
 /// Leaves the lock in the name of one who died long ago: of a generation that is past.
-fn orphan(space: &Space, lock: u64) {
+fn orphan(space: &Space, lock: LockWord) {
     let dead = Me {
         slot: RESERVED_SLOT - 7,
         generation: 99,
@@ -89,7 +90,7 @@ fn changes(entries: &mut Vec<Entry>) {
             Ends::Changed,
             |space| {
                 let scene = scalar(space, true);
-                orphan(space, scene.made.base);
+                orphan(space, scene.made.base.lock());
                 scene
             },
             |space, _| warm(space),
@@ -106,7 +107,7 @@ fn changes(entries: &mut Vec<Entry>) {
         |space| scalar(space, true),
         |space, scene| {
             warm(space);
-            let lock = scene.made.base;
+            let lock = scene.made.base.lock();
             victim(space, "journal.committed", |space| {
                 lock::try_acquire(&space.segment, lock, me(space).me, 0).expect("the lock");
             });
@@ -142,7 +143,7 @@ fn bytes(name: &str, offset: usize, length: usize, compare: bool, watched: bool)
             let found = read(space, scene.made, ROOM);
             let outcome = bytes_apart(&found, &before, &after)?;
             let outcome = with_wake(outcome, space, scene.made, scene.flagged)?;
-            is_free(space, scene.made.base)?;
+            is_free(space, scene.made.base.lock())?;
             Ok(outcome)
         },
     )
@@ -211,7 +212,7 @@ fn mutual(
         move |space, scene, ()| act(space, scene.made),
         |space, scene| {
             let outcome = told_apart(&get(space, scene.made), &0, &1)?;
-            is_free(space, scene.made.base)?;
+            is_free(space, scene.made.base.lock())?;
             Ok(outcome)
         },
     )
@@ -261,7 +262,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         "exit get_lock() with a sleeper",
         |space, made| {
             enter(space, made);
-            let word = space.segment.word(made.base);
+            let word = space.segment.word(made.base.0);
             word.store(
                 word.load(Ordering::Relaxed) | lock::WAITERS,
                 Ordering::Relaxed,
@@ -271,7 +272,7 @@ pub fn add(entries: &mut Vec<Entry>) {
     ));
     entries.push(locking(
         "enter get_lock(), taking it over",
-        |space, made| orphan(space, made.base),
+        |space, made| orphan(space, made.base.lock()),
         enter,
     ));
     for watched in [false, true] {
@@ -299,7 +300,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             false,
             move |space, made| {
                 acquire(space, made);
-                let word = space.segment.word(made.base);
+                let word = space.segment.word(made.base.0);
                 word.fetch_or(lock::WAITERS | members, Ordering::Relaxed);
             },
             release,
@@ -307,7 +308,7 @@ pub fn add(entries: &mut Vec<Entry>) {
     }
     let keep = |space: &'static Space, made: Made| {
         acquire(space, made);
-        let word = space.segment.word(made.base);
+        let word = space.segment.word(made.base.0);
         let kept =
             lock::kept(word.load(Ordering::Relaxed) | lock::WAITERS | lock::FIRST | lock::SECOND);
         word.store(kept, Ordering::Relaxed);
@@ -329,7 +330,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         false,
         keep,
         |space, made| {
-            drop(Waiter::counted(&space.segment, made.base));
+            drop(Waiter::counted(&space.segment, made.base.lock()));
         },
     ));
     entries.push(mutual(
@@ -338,7 +339,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         false,
         |space, made| {
             acquire(space, made);
-            let word = space.segment.word(made.base);
+            let word = space.segment.word(made.base.0);
             word.fetch_add(lock::WAITERS, Ordering::Relaxed);
         },
         release,
@@ -347,7 +348,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         "acquire a lock, taking it over",
         Ends::AsBefore,
         true,
-        |space, made| orphan(space, made.base),
+        |space, made| orphan(space, made.base.lock()),
         |space, made| {
             acquire(space, made);
             assert!(mutex::is_recovered(&space.segment, made.base));
@@ -363,7 +364,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         },
         |space, made| {
             while !mutex::try_acquire(&space.segment, me(space), made.base, 0).expect("an answer") {
-                caller(space).wait_for(made.base).expect("to wait");
+                caller(space).wait_for(made.base.lock()).expect("to wait");
             }
             assert!(mutex::is_recovered(&space.segment, made.base));
         },

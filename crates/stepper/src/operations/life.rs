@@ -62,7 +62,8 @@ fn die(space: &Space, scene: Scene) {
         let pin = Pin::new(space, me(space), get(space, stored), || true);
         std::mem::forget(pin);
         put(space, stored, &[2; 50_000]); // retired, as the dead one pins it
-        lock::try_acquire(&space.segment, scene.mutex.base, me(space).me, 0).expect("the lock");
+        lock::try_acquire(&space.segment, scene.mutex.base.lock(), me(space).me, 0)
+            .expect("the lock");
         courtyard_core::inside::crash::arm("journal.committed", 0);
         write(space, scene.bytes, 0, &NEW, None);
     });
@@ -71,8 +72,8 @@ fn die(space: &Space, scene: Scene) {
 /// Recovery always ends what was committed, and frees the lock.
 fn recovered(space: &Space, scene: &Scene) -> Result<Outcome, String> {
     bytes_apart(&read(space, scene.bytes, 100), &NEW, &NEW)?;
-    is_free(space, scene.mutex.base)?;
-    is_free(space, scene.bytes.base)?;
+    is_free(space, scene.mutex.base.lock())?;
+    is_free(space, scene.bytes.base.lock())?;
     Ok(Outcome::Before)
 }
 
@@ -160,7 +161,7 @@ pub fn add(entries: &mut Vec<Entry>) {
                 (thread + record::COMMIT, 1),
                 (thread + record::ENTRIES, made.base + DATA),
                 (thread + record::ENTRIES + 8, 8),
-                (base + slot::PENDING, made.base - layout::block::SMALL),
+                (base + slot::PENDING, made.base.0 - layout::block::SMALL),
             ];
             for (word, value) in words {
                 space.segment.word(word).store(value, Ordering::Relaxed);
@@ -285,10 +286,11 @@ pub fn add(entries: &mut Vec<Entry>) {
             }
             let stored = make(space, STORED, 0);
             put(space, stored, &[1; 50_000]);
-            lock::try_acquire(&space.segment, mutex.base, me(space).me, 0).expect("the lock");
+            lock::try_acquire(&space.segment, mutex.base.lock(), me(space).me, 0)
+                .expect("the lock");
         },
         |space, _, ()| assert!(leave(space, &unlimited).expect("to leave")),
-        |space, mutex| is_free(space, mutex.base).map(|()| Outcome::Before),
+        |space, mutex| is_free(space, mutex.base.lock()).map(|()| Outcome::Before),
     ));
     entries.push(recovering(
         "reap, phase (a)",

@@ -95,7 +95,7 @@ fn content(space: &Space, holder: Made) -> Result<Content, String> {
         };
         found.push((String::from_utf8_lossy(pair.key).into_owned(), kept));
     }
-    is_free(space, holder.base)?;
+    is_free(space, holder.base.lock())?;
     let objects = caller(space).run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         Ok(directory::list(operation)?.len())
@@ -353,7 +353,7 @@ fn in_a_cell(entries: &mut Vec<Entry>) {
             },
             move |space, scene| {
                 let found = (HOOKS.blocks)(&space.segment, root(space, scene.holder)?);
-                is_free(space, scene.holder.base)?;
+                is_free(space, scene.holder.base.lock())?;
                 told_apart(&found.or_text()?.links.len(), &1, &(2 * links))
             },
         ));

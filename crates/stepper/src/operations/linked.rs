@@ -3,11 +3,11 @@
 use super::queue::{enroll, make};
 use crate::entry::{Ends, Entry, OrText, play};
 use crate::stage::{caller, is_free, leave, make as make_object, me, told_apart, warm};
-use courtyard_core::cell::{self, SCALAR};
+use courtyard_core::cell::SCALAR;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::superblock;
 use courtyard_core::queue::{
-    self, Fresh, Got, INLINE, Look, Order, Put, Queue, Seen, Sift, length_linked,
+    self, Fresh, GET_LOCK, Got, INLINE, Look, Order, Put, Queue, Seen, Sift, length_linked,
 };
 use courtyard_core::space::Space;
 use courtyard_core::{directory, link};
@@ -56,8 +56,8 @@ fn lease(space: &Space, queue: Queue, order: Order) -> queue::Lease {
 }
 
 fn state(space: &Space, queue: Queue) -> Result<State, String> {
-    is_free(space, queue.cell)?;
-    is_free(space, queue.cell + cell::PAYLOAD)?;
+    is_free(space, queue.cell.lock())?;
+    is_free(space, queue.cell + GET_LOCK)?;
     let mut look = Look::at(usize::MAX);
     look.longest = u64::MAX;
     let seen = queue::peek(caller(space), queue.cell, look).or_text()?;

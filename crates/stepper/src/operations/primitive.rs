@@ -8,6 +8,7 @@ use courtyard_core::barrier::{self, ACTING, BROKEN, Cause, DRAINING, FILLING, Jo
 use courtyard_core::cell::{self, BARRIER, CONDITION, FLAG, RMUTEX, SEMAPHORE};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
+use courtyard_core::offset::Object;
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::Space;
 use courtyard_core::{flag, mutex};
@@ -17,7 +18,7 @@ struct Scene {
     flagged: Option<u64>,
 }
 
-fn make(space: &Space, kind: u64, length: u64, fill: impl Fn(&Space, u64)) -> Scene {
+fn make(space: &Space, kind: u64, length: u64, fill: impl Fn(&Space, Object)) -> Scene {
     let made = cell::create(caller(space), kind, length, |cell| {
         fill(space, cell);
     });
@@ -60,7 +61,7 @@ fn change<R: 'static, F: PartialEq + std::fmt::Debug + 'static>(
         move |space, scene, state| act(space, scene.made, state),
         move |space, scene| {
             let outcome = told_apart(&found(space, scene.made), &before, &after)?;
-            is_free(space, scene.made.base)?;
+            is_free(space, scene.made.base.lock())?;
             if before == after {
                 return Ok(Outcome::Before);
             }
@@ -460,7 +461,7 @@ fn others(entries: &mut Vec<Entry>) {
         |space, made, ()| {
             let writer = writer(made);
             while !mutex::enter(&space.segment, me(space), writer, 0).expect("an answer") {
-                caller(space).wait_for(made.base).expect("to wait");
+                caller(space).wait_for(made.base.lock()).expect("to wait");
             }
             assert!(mutex::is_recovered(&space.segment, made.base));
         },

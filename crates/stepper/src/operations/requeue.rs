@@ -6,9 +6,11 @@ use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_w
 use courtyard_core::holding::Row;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::pending_block::PendingBlock;
-use courtyard_core::queue::{self, Fresh, INLINE, Look, Order, Put, Queue, Seen, Sift, When};
+use courtyard_core::queue::{
+    self, Fresh, GET_LOCK, INLINE, Look, Order, Put, Queue, Seen, Sift, When,
+};
 use courtyard_core::space::Space;
-use courtyard_core::{cell, directory, heap};
+use courtyard_core::{directory, heap};
 use std::time::Duration;
 
 const KIND: u8 = 20;
@@ -53,8 +55,8 @@ fn requeue(space: &Space, queue: Queue, lease: queue::Lease, when: When) {
 /// there, and the locks are free.
 fn items(space: &Space, queue: Queue) -> Result<Items, String> {
     let segment = &space.segment;
-    is_free(space, queue.cell)?;
-    is_free(space, queue.cell + cell::PAYLOAD)?;
+    is_free(space, queue.cell.lock())?;
+    is_free(space, queue.cell + GET_LOCK)?;
     let seen = queue::peek(caller(space), queue.cell, Look::at(usize::MAX));
     let number = |seen| match seen {
         Seen::Bytes(_, bytes) => bytes[0],

@@ -45,7 +45,7 @@ fn stored<R: 'static>(
         move |space, scene| {
             let outcome = bytes_apart(&take(space, scene.made)?, &old, &new)?;
             let outcome = with_wake(outcome, space, scene.made, scene.flagged)?;
-            is_free(space, scene.made.base)?;
+            is_free(space, scene.made.base.lock())?;
             Ok(outcome)
         },
     )
@@ -77,7 +77,7 @@ fn pinned_by_another() -> Entry {
             if outcome == Outcome::After && !kept {
                 return Err("the pinned block was freed".into());
             }
-            is_free(space, made.base)?;
+            is_free(space, made.base.lock())?;
             Ok(outcome)
         },
     )

@@ -4,11 +4,11 @@ use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::HOOKS;
-use courtyard_core::cell::{BLOCK_TAG, PAYLOAD, TAG_MASK};
+use courtyard_core::cell::{BLOCK_TAG, TAG_MASK};
 use courtyard_core::directory;
 use courtyard_core::heap;
 use courtyard_core::holding::Row;
-use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, Queue, Sift};
+use courtyard_core::queue::{self, Fresh, GET_LOCK, INLINE, Order, Put, Queue, Sift};
 use courtyard_core::space::Space;
 
 const KIND: u8 = 20;
@@ -117,7 +117,11 @@ fn lease(space: &Space, queue: Queue) -> queue::Lease {
 /// All items, the least first; all locks are free.
 fn items(space: &Space, queue: Queue) -> Result<Items, String> {
     let (counted, leased) = queue::counts(&space.segment, queue.cell);
-    for lock in [queue.cell, queue.cell + PAYLOAD, queue::turn(queue.cell)] {
+    for lock in [
+        queue.cell.lock(),
+        queue.cell + GET_LOCK,
+        queue::turn(queue.cell),
+    ] {
         is_free(space, lock)?;
     }
     let row = enroll(space, queue);

@@ -26,6 +26,7 @@ use super::word::{
 };
 use crate::error::{Result, corrupt};
 use crate::memory::layout::SLOTS;
+use crate::memory::offset::LockWord;
 use crate::memory::segment::Segment;
 use crate::os::{self, Woken};
 use crate::process::participant::{self, LIVE, Me, State};
@@ -77,12 +78,12 @@ impl Waited {
 /// it somebody else is woken instead.
 pub struct Waiter<'a> {
     pub(super) segment: &'a Segment,
-    pub(super) lock: u64,
+    pub(super) lock: LockWord,
     pub(super) waited: Waited,
 }
 
 impl<'a> Waiter<'a> {
-    pub fn new(segment: &'a Segment, lock: u64) -> Waiter<'a> {
+    pub fn new(segment: &'a Segment, lock: LockWord) -> Waiter<'a> {
         Waiter {
             segment,
             lock,
@@ -92,14 +93,14 @@ impl<'a> Waiter<'a> {
 
     /// One who has slept before its first attempt.
     #[cfg(loom)]
-    pub fn starving(segment: &'a Segment, lock: u64) -> Waiter<'a> {
+    pub fn starving(segment: &'a Segment, lock: LockWord) -> Waiter<'a> {
         let mut waiter = Waiter::new(segment, lock);
         (waiter.waited.since, waiter.waited.slept) = (Some(Instant::now()), true);
         waiter
     }
 
     /// One that is counted in the first batch already and has just been woken: for tests.
-    pub fn counted(segment: &'a Segment, lock: u64) -> Waiter<'a> {
+    pub fn counted(segment: &'a Segment, lock: LockWord) -> Waiter<'a> {
         let mut waiter = Waiter::new(segment, lock);
         waiter.waited = Waited {
             since: Some(Instant::now()),
@@ -111,7 +112,7 @@ impl<'a> Waiter<'a> {
         waiter
     }
 
-    pub fn lock(&self) -> u64 {
+    pub fn lock(&self) -> LockWord {
         self.lock
     }
 
@@ -133,7 +134,7 @@ impl<'a> Waiter<'a> {
     /// If it was the one that asks, another shall.
     pub(super) fn leave_asking(&self) {
         if self.waited.asking.is_missed(self.segment) {
-            self.segment.wake(self.lock, 1);
+            self.segment.wake(self.lock.0, 1);
         }
     }
 
@@ -150,7 +151,7 @@ impl<'a> Waiter<'a> {
     pub fn wait(&mut self, limit: Duration) -> Result<WaitOutcome> {
         let (segment, lock, flags) = (self.segment, self.lock, self.flags());
         let waited = &mut self.waited;
-        let word = segment.word(lock);
+        let word = segment.word(lock.0);
         let here = cpu_flags();
         if waited.since.is_none() {
             waited.since = Some(Instant::now());
@@ -200,7 +201,7 @@ impl<'a> Waiter<'a> {
         }
         (waited.joined, waited.slept) = (joined, true);
         let bit = waited.batch().map_or(ORDINARY, Batch::futex_bit);
-        let woken = segment.sleep_as(lock, flagged, most, bit);
+        let woken = segment.sleep_as(lock.0, flagged, most, bit);
         waited.woken = woken == Woken::Changed;
         if woken != Woken::TimedOut {
             waited.asking.woken();
@@ -266,8 +267,8 @@ pub enum Tried {
 /// # Errors
 /// `Corrupt` if the word names no slot.
 #[inline]
-pub fn try_acquire(segment: &Segment, lock: u64, me: Me, flags: u64) -> Result<Tried> {
-    let word = segment.word(lock);
+pub fn try_acquire(segment: &Segment, lock: LockWord, me: Me, flags: u64) -> Result<Tried> {
+    let word = segment.word(lock.0);
     // Acquire pairs with `release`, Release. Release pairs with the Acquire of who finds our word
     // and then asks for our slot's state: it must not see the one before LIVE.
     let mine = word_of(me) | flags & !MEMBERS;
@@ -283,12 +284,12 @@ pub fn try_acquire(segment: &Segment, lock: u64, me: Me, flags: u64) -> Result<T
 #[cold]
 pub(super) fn take_over(
     segment: &Segment,
-    lock: u64,
+    lock: LockWord,
     me: Me,
     flags: u64,
     seen: u64,
 ) -> Result<Tried> {
-    let word = segment.word(lock);
+    let word = segment.word(lock.0);
     let mine = word_of(me) | flags & !MEMBERS | WAITERS;
     if is_free(seen) {
         let Some(members) = batch::after(segment, seen, flags) else {
@@ -325,8 +326,8 @@ pub fn cpu_flags() -> u64 {
 /// After the store the lock is free or kept. A sleeper that is not woken looks again within a tenth
 /// of a second, and for so long a lock is kept for one that does not come.
 #[inline]
-pub fn release(segment: &Segment, lock: u64) {
-    let word = segment.word(lock);
+pub fn release(segment: &Segment, lock: LockWord) {
+    let word = segment.word(lock.0);
     let seen = word.load(Ordering::Relaxed);
     if seeded(Bug::ReleaseInTwo) {
         word.store(0, Ordering::Release);
@@ -342,8 +343,8 @@ pub fn release(segment: &Segment, lock: u64) {
 
 /// Releases a lock that somebody waits for.
 #[cold]
-pub(super) fn hand_over(segment: &Segment, lock: u64, held: u64) {
-    let word = segment.word(lock);
+pub(super) fn hand_over(segment: &Segment, lock: LockWord, held: u64) {
+    let word = segment.word(lock.0);
     let mut seen = held;
     // Once it has another holder, or none, somebody else has released it.
     while seen & HOLDER == held & HOLDER && !is_free(seen) {
@@ -357,14 +358,14 @@ pub(super) fn hand_over(segment: &Segment, lock: u64, held: u64) {
 }
 
 /// Wakes one for whom the lock became free or is kept.
-pub(super) fn wake(segment: &Segment, lock: u64, seen: u64, next: u64) {
+pub(super) fn wake(segment: &Segment, lock: LockWord, seen: u64, next: u64) {
     crate::memory::crash_point!("lock.released");
     if next == 0 {
         if seen & WAITERS != 0 {
-            segment.wake(lock, 1);
+            segment.wake(lock.0, 1);
         }
     } else if !seeded(Bug::KeptWithoutWake) {
-        segment.wake_of(lock, 1, Batch::served(next).futex_bit());
+        segment.wake_of(lock.0, 1, Batch::served(next).futex_bit());
     }
 }
 
@@ -373,12 +374,12 @@ pub(super) fn wake(segment: &Segment, lock: u64, seen: u64, next: u64) {
 /// # Crash
 /// As `release`.
 #[cold]
-pub(super) fn leave(segment: &Segment, lock: u64, waited: &Waited) {
+pub(super) fn leave(segment: &Segment, lock: LockWord, waited: &Waited) {
     if let Some((batch, process)) = waited.joined {
         if process != os::process_id() {
             return; // a forked child: it is its parent that waits
         }
-        let word = segment.word(lock);
+        let word = segment.word(lock.0);
         let mut seen = word.load(Ordering::Relaxed);
         while !batch.is_empty(seen) {
             let next = batch.left(seen);
@@ -391,7 +392,7 @@ pub(super) fn leave(segment: &Segment, lock: u64, waited: &Waited) {
         }
     }
     if waited.woken {
-        segment.wake(lock, 1);
+        segment.wake(lock.0, 1);
     }
 }
 

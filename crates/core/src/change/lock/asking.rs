@@ -16,6 +16,7 @@
 
 use super::word::PROBE;
 use crate::memory::layout::{SLOTS, WORD, superblock};
+use crate::memory::offset::LockWord;
 use crate::memory::segment::Segment;
 use crate::os;
 use crate::process::participant::{LIVE, State};
@@ -58,7 +59,7 @@ impl Asking {
     }
 
     /// Notes that it has slept in vain.
-    pub fn slept_in_vain(&mut self, segment: &Segment, lock: u64) {
+    pub fn slept_in_vain(&mut self, segment: &Segment, lock: LockWord) {
         if cfg!(loom) {
             return; // time is nothing to a model: there everybody asks
         }
@@ -103,8 +104,8 @@ pub fn since(turn: u64, now: Duration) -> Duration {
 }
 
 /// The word for a lock, and the lock's mark.
-fn place(lock: u64) -> (u64, u64) {
-    let mixed = (lock / WORD).wrapping_mul(0x9E37_79B9_7F4A_7C15); // Fibonacci hashing
+fn place(lock: LockWord) -> (u64, u64) {
+    let mixed = (lock.0 / WORD).wrapping_mul(0x9E37_79B9_7F4A_7C15); // Fibonacci hashing
     let word = (mixed >> 32) % superblock::ASKED_WORDS;
     (superblock::ASKED + word * WORD, mixed >> 48)
 }

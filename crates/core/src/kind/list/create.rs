@@ -13,6 +13,6 @@ use crate::space::Caller;
 /// # Errors
 /// `Full`.
 pub fn create(caller: Caller, most: Option<u64>) -> Result<(ObjectId, u64)> {
-    let fill = |at| set_most(&caller.space.segment, at, most);
+    let fill = |list| set_most(&caller.space.segment, list, most);
     cell::create(caller, cell::LIST, LENGTH, fill)
 }

@@ -5,7 +5,7 @@ use super::state::{FIRST, HEAD, LEFT, Ring, version};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::memory::layout::{WORD, block};
-use crate::memory::offset::Root;
+use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::cell::{linked, shape_of};
 use crate::object::link;
@@ -21,7 +21,7 @@ const LOOKED_AT: u64 = 1024;
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
     if Ring::read(operation.segment, cell)?.block == 0 {
         return heap::discard(operation, root.0);
     }
@@ -33,7 +33,7 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attem
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
     let ring = Ring::read(operation.segment, cell)?;
     if ring.block == 0 {
         deferred::free_head(operation, root.0)?;
@@ -91,7 +91,7 @@ pub(super) fn free_ring_step(operation: &mut Operation, block: u64) -> Attempt<(
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Blocks> {
     let ring = Ring::read(segment, cell)?;
     let mut found = Blocks {
         version: version(segment, cell),
@@ -132,7 +132,7 @@ fn add_elements(segment: &Segment, found: &mut Blocks, ring: Ring) -> Result<()>
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: Root, cell: Object) -> Result<Sample> {
     let ring = Ring::read(segment, cell)?;
     if ring.count <= COUNTED {
         return blocks(segment, root, cell).map(Sample::from);

@@ -5,6 +5,7 @@ use super::end::End;
 use super::most;
 use super::state::{COUNT, List, Ring, START, is_too_large, root, sequence};
 use crate::change::fast::FastOperation;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
 use crate::process::participant::Participant;
@@ -13,7 +14,7 @@ use crate::sync::{Ordering, fence};
 
 /// An element that is a word, if one look without a lock finds it. The caller has the GIL.
 #[inline]
-pub fn peek(segment: &Segment, cell: u64, index: i64) -> Option<u64> {
+pub fn peek(segment: &Segment, cell: Object, index: i64) -> Option<u64> {
     let sequence = segment.word(sequence(cell));
     let _reading = Reading::alone(segment);
     let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
@@ -38,10 +39,10 @@ pub fn peek(segment: &Segment, cell: u64, index: i64) -> Option<u64> {
 unsafe fn begin<'a>(
     segment: &'a Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
 ) -> Option<(FastOperation<'a>, Ring)> {
     // SAFETY: as the caller promised.
-    let fast = unsafe { FastOperation::begin(segment, participant, cell) }?;
+    let fast = unsafe { FastOperation::begin(segment, participant, cell.lock()) }?;
     if fast.recovered {
         let owner = segment.word(cell + crate::object::cell::OWNER);
         owner.store(crate::object::cell::RECOVERED, Ordering::Relaxed);

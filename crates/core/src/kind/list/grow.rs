@@ -6,6 +6,7 @@ use super::state::{
 use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::Result;
 use crate::memory::layout::{CLASSES, UNIT, WORD, align_up, block, kind};
+use crate::memory::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space};
@@ -46,7 +47,7 @@ impl<'a> Aside<'a> {
 
     /// Writes the entries that make it the list's, but for where it starts. The old one is ours, and,
     /// if its elements are not, a block without contents.
-    pub fn link(&self, operation: &mut Operation, cell: u64, old: Ring, keeps: bool) {
+    pub fn link(&self, operation: &mut Operation, cell: Object, old: Ring, keeps: bool) {
         if old.block != 0 && keeps {
             let shape = operation.read(old.block + block::SHAPE);
             let plain = shape & ((1 << 56) - 1) | kind::PLAIN << 56;

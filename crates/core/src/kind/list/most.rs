@@ -6,6 +6,7 @@ use super::read::look;
 use super::rebuild::{Piece, rebuild_with};
 use super::state::{COUNT, List, MOST, Ring, START, is_too_large, lock, root, sequence};
 use crate::error::Result;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
 use crate::seed::{Bug, seeded};
@@ -18,14 +19,14 @@ fn word(most: Option<u64>) -> u64 {
 }
 
 /// Says how many elements there may be, in a list that nobody else sees yet.
-pub fn set_most(segment: &Segment, cell: u64, most: Option<u64>) {
+pub fn set_most(segment: &Segment, cell: Object, most: Option<u64>) {
     let at = segment.word(root(cell) + MOST);
     at.store(word(most), Ordering::Relaxed);
 }
 
 /// How many elements there may be. What depends on it looks with the list's lock held, or at a
 /// sequence that it compares later.
-pub fn most(segment: &Segment, cell: u64) -> Option<u64> {
+pub fn most(segment: &Segment, cell: Object) -> Option<u64> {
     let most = segment.word(root(cell) + MOST).load(Ordering::Relaxed);
     most.checked_sub(1)
 }

@@ -44,7 +44,7 @@ fn under<T>(
 ) -> Result<T> {
     let segment = &caller.space.segment;
     let word = segment.word(sequence(list.cell));
-    let places = (list.cell, sequence(list.cell));
+    let places = (list.cell.lock(), sequence(list.cell));
     read_under(
         caller,
         places,

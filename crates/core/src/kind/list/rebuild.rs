@@ -9,6 +9,7 @@ use super::state::{
 use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{WORD, superblock};
+use crate::memory::offset::Object;
 use crate::object::cell::{BLOCK_TAG, EVENT, TAG_MASK};
 use crate::seed::{Bug, seeded};
 use crate::space::{Caller, deferred_free};
@@ -242,7 +243,7 @@ pub(super) fn leave(operation: &mut Operation, ring: Ring) {
 }
 
 /// Writes the entries that defer the freeing of a list's ring.
-pub(super) fn unlink(operation: &mut Operation, cell: u64, ring: Ring) -> Attempt<()> {
+pub(super) fn unlink(operation: &mut Operation, cell: Object, ring: Ring) -> Attempt<()> {
     if ring.block != 0 {
         operation.write(root(cell) + BLOCK, 0);
         operation.write(root(cell) + CAPACITY, 0);

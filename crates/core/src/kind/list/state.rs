@@ -25,6 +25,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{LINE, WORD, block};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, Writer, guard};
 use crate::sync::{Ordering, fence};
@@ -47,12 +48,12 @@ pub(super) const HEAD: u64 = 2 * WORD;
 /// Who uses which list: the thread may hold its lock.
 pub type List = Writer;
 
-pub(super) const fn root(cell: u64) -> u64 {
+pub(super) const fn root(cell: Object) -> u64 {
     cell::payload(cell)
 }
 
-pub(super) const fn sequence(cell: u64) -> u64 {
-    cell + cell::SEQUENCE
+pub(super) const fn sequence(cell: Object) -> u64 {
+    cell.0 + cell::SEQUENCE
 }
 
 /// Takes the list's lock.
@@ -78,7 +79,7 @@ pub(super) struct Ring {
 impl Ring {
     /// As the root says: data of a peer; without the lock, perhaps of no one moment.
     #[inline]
-    pub(super) fn read(segment: &Segment, cell: u64) -> Result<Ring> {
+    pub(super) fn read(segment: &Segment, cell: Object) -> Result<Ring> {
         let read = |at: u64| segment.word(root(cell) + at).load(Ordering::Relaxed);
         let (block, capacity) = (read(BLOCK), read(CAPACITY));
         let (start, count) = (read(START), read(COUNT));
@@ -152,12 +153,12 @@ pub(super) fn words_of(segment: &Segment, block: u64, capacity: u64) -> Result<u
 }
 
 /// How many elements there are, at one moment.
-pub fn count(segment: &Segment, cell: u64) -> u64 {
+pub fn count(segment: &Segment, cell: Object) -> u64 {
     segment.word(root(cell) + COUNT).load(Ordering::Acquire)
 }
 
 /// A number that changes with every change.
-pub fn version(segment: &Segment, cell: u64) -> u64 {
+pub fn version(segment: &Segment, cell: Object) -> u64 {
     segment.word(sequence(cell)).load(Ordering::Acquire)
 }
 

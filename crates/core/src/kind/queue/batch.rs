@@ -13,6 +13,7 @@ use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::Result;
 use crate::memory::layout::{UNIT, WORD};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, Row};
 use crate::process::participant::Participant;
@@ -51,7 +52,7 @@ pub fn add_record(records: &mut Vec<u8>, item: Item) -> bool {
 pub unsafe fn put_run(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     records: &[u8],
 ) -> usize {
     let order = read(segment, cell + ORDER);
@@ -63,13 +64,13 @@ pub unsafe fn put_run(
         return unsafe { put_counted_run(segment, participant, cell, records) }.unwrap_or(0);
     }
     let Ok(Tried::Acquired | Tried::Recovered) =
-        lock::try_acquire(segment, cell, participant.me, 0)
+        lock::try_acquire(segment, cell.lock(), participant.me, 0)
     else {
         return 0;
     };
     let (put, end) = fill(segment, cell, records, u64::MAX).unwrap_or_default();
     if put == 0 {
-        lock::release(segment, cell);
+        lock::release(segment, cell.lock());
         return 0;
     }
     let owed = segment.word(participant.lone_owed());
@@ -78,7 +79,7 @@ pub unsafe fn put_run(
     segment.word(cell + TAIL).store(end, Ordering::Release); // pairs with `read`
     compiler_fence(Ordering::SeqCst); // the change before unlock and wake
     crate::memory::crash_point!("queue.put");
-    lock::release(segment, cell);
+    lock::release(segment, cell.lock());
     wait::notify(segment, cell + ITEMS);
     owed.store(0, Ordering::Release);
     put
@@ -88,11 +89,11 @@ pub unsafe fn put_run(
 unsafe fn put_counted_run(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     records: &[u8],
 ) -> Option<usize> {
     // SAFETY: as the caller promised.
-    let mut record = unsafe { FastOperation::begin(segment, participant, cell) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, cell.lock()) }?;
     let room = bytes::room(segment, cell);
     let (put, end) = fill(segment, cell, records, room).ok()?;
     if put == 0 {
@@ -118,7 +119,7 @@ fn split(records: &[u8]) -> Option<(Header, &[u8], &[u8])> {
 
 /// Fills records behind the tail, at most `room` bytes of them; how many, and where they end. The put
 /// lock is held.
-fn fill(segment: &Segment, cell: u64, records: &[u8], room: u64) -> Result<(usize, u64)> {
+fn fill(segment: &Segment, cell: Object, records: &[u8], room: u64) -> Result<(usize, u64)> {
     let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
     let tail = at(TAIL);
     let mut ordinal = head_of(segment, tail)?.ordinal();
@@ -162,7 +163,7 @@ fn fill(segment: &Segment, cell: u64, records: &[u8], room: u64) -> Result<(usiz
 
 /// Whether the oldest item seems to be a word; by the time it is taken there may be another.
 #[inline]
-pub fn starts_with_word(segment: &Segment, cell: u64) -> bool {
+pub fn starts_with_word(segment: &Segment, cell: Object) -> bool {
     let head = read(segment, cell + HEAD);
     head != read(segment, cell + TAIL)
         && head_of(segment, head).is_ok_and(|header| header.kind() == A_WORD)
@@ -180,7 +181,7 @@ pub fn starts_with_word(segment: &Segment, cell: u64) -> bool {
 pub unsafe fn get_word(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     row: Row,
 ) -> Option<u64> {
     // SAFETY: as the caller promised.
@@ -231,7 +232,7 @@ pub enum Run {
 pub unsafe fn get_run(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     row: Row,
     max: usize,
     keep: impl Fn(u8) -> bool,

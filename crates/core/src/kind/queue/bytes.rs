@@ -24,23 +24,24 @@ use super::state::{
 use crate::change::operation::Operation;
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{WORD, align_up};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::seed::{Bug, seeded};
 
 /// The least that an item counts, one of a word.
 pub const LEAST_BYTES: u64 = 2 * WORD;
 
-pub(super) fn is_counted(segment: &Segment, cell: u64) -> bool {
+pub(super) fn is_counted(segment: &Segment, cell: Object) -> bool {
     read(segment, cell + ORDER) & COUNTED != 0
 }
 
 /// How many bytes the items may count, or 0.
-pub fn maximum_bytes(segment: &Segment, cell: u64) -> u64 {
+pub fn maximum_bytes(segment: &Segment, cell: Object) -> u64 {
     read(segment, cell + MAXBYTES)
 }
 
 /// How many bytes the items count, those on a lease included; 0 for a queue that does not count them.
-pub fn bytes(segment: &Segment, cell: u64) -> u64 {
+pub fn bytes(segment: &Segment, cell: Object) -> u64 {
     loop {
         let got = read(segment, cell + GOT_BYTES);
         let put = read(segment, cell + PUT_BYTES);
@@ -57,7 +58,7 @@ pub fn bytes_of(length: u64) -> u64 {
 }
 
 /// Why an item of so many bytes of contents can never be put, if that is so.
-pub fn never_fits(segment: &Segment, cell: u64, length: u64) -> Option<Put> {
+pub fn never_fits(segment: &Segment, cell: Object, length: u64) -> Option<Put> {
     if !is_counted(segment, cell) || bytes_of(length) <= maximum_bytes(segment, cell) {
         return None;
     }
@@ -68,7 +69,7 @@ pub fn never_fits(segment: &Segment, cell: u64, length: u64) -> Option<Put> {
 }
 
 /// How many bytes more may be put now. The put lock is held.
-pub(super) fn room(segment: &Segment, cell: u64) -> u64 {
+pub(super) fn room(segment: &Segment, cell: Object) -> u64 {
     maximum_bytes(segment, cell).saturating_sub(bytes(segment, cell))
 }
 
@@ -76,7 +77,7 @@ pub(super) fn room(segment: &Segment, cell: u64) -> u64 {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn of_fresh(segment: &Segment, cell: u64, item: &Fresh) -> Result<u64> {
+pub fn of_fresh(segment: &Segment, cell: Object, item: &Fresh) -> Result<u64> {
     match item {
         Fresh::Block(block) => of_block(segment, cell, block.block()),
         _ if is_counted(segment, cell) => Ok(bytes_of(shape(item).1)),
@@ -88,7 +89,7 @@ pub fn of_fresh(segment: &Segment, cell: u64, item: &Fresh) -> Result<u64> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn of_first(segment: &Segment, cell: u64, first: &First) -> Result<u64> {
+pub(super) fn of_first(segment: &Segment, cell: Object, first: &First) -> Result<u64> {
     match first {
         First::Block(block) => of_block(segment, cell, *block),
         _ if !is_counted(segment, cell) => Ok(0),
@@ -101,7 +102,7 @@ pub(super) fn of_first(segment: &Segment, cell: u64, first: &First) -> Result<u6
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn of_block(segment: &Segment, cell: u64, block: u64) -> Result<u64> {
+pub fn of_block(segment: &Segment, cell: Object, block: u64) -> Result<u64> {
     match is_counted(segment, cell) {
         true => Ok(bytes_of(contents(segment, payload_of(segment, block)?)?.2)),
         false => Ok(0),
@@ -124,7 +125,7 @@ pub(super) enum Count {
 }
 
 /// Writes the entry that counts so many bytes.
-pub(super) fn count(operation: &mut Operation, cell: u64, how: Count, bytes: u64) {
+pub(super) fn count(operation: &mut Operation, cell: Object, how: Count, bytes: u64) {
     if bytes == 0 {
         return;
     }
@@ -155,7 +156,7 @@ pub(super) fn count(operation: &mut Operation, cell: u64, how: Count, bytes: u64
 /// `Corrupt`.
 pub(super) fn count_block(
     operation: &mut Operation,
-    cell: u64,
+    cell: Object,
     how: Count,
     block: u64,
 ) -> Result<()> {
@@ -165,7 +166,7 @@ pub(super) fn count_block(
 }
 
 /// Writes the entry that counts all items as taken, but those on a lease.
-pub(super) fn count_cleared(operation: &mut Operation, cell: u64) {
+pub(super) fn count_cleared(operation: &mut Operation, cell: Object) {
     if is_counted(operation.segment, cell) {
         let put = operation.read(cell + PUT_BYTES);
         let leased = operation.read(cell + LEASED_BYTES);
@@ -174,7 +175,7 @@ pub(super) fn count_cleared(operation: &mut Operation, cell: u64) {
 }
 
 /// Writes the entry by which a queue that is taken apart counts no more.
-pub(super) fn stop_counting(operation: &mut Operation, cell: u64) {
+pub(super) fn stop_counting(operation: &mut Operation, cell: Object) {
     let order = operation.read(cell + ORDER);
     if order & COUNTED != 0 {
         operation.write(cell + ORDER, order & !COUNTED);
@@ -184,13 +185,13 @@ pub(super) fn stop_counting(operation: &mut Operation, cell: u64) {
 /// What the items of a queue count, as they are found one by one.
 pub(super) struct Found<'a> {
     segment: &'a Segment,
-    cell: u64,
+    cell: Object,
     is_counted: bool,
     bytes: u64,
 }
 
 impl<'a> Found<'a> {
-    pub fn new(segment: &'a Segment, cell: u64) -> Found<'a> {
+    pub fn new(segment: &'a Segment, cell: Object) -> Found<'a> {
         let is_counted = is_counted(segment, cell);
         Found {
             segment,

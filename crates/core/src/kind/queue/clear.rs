@@ -46,7 +46,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
     loop {
         let cleared = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
-            operation.lock(cell)?;
+            operation.lock(cell.lock())?;
             operation.lock(cell + GET_LOCK)?;
             let (items, _) = counts(segment, cell);
             if items == 0 {

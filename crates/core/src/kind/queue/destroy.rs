@@ -11,7 +11,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, UNIT, WORD, block};
-use crate::memory::offset::Root;
+use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::link;
 use crate::space::{Blocks, deferred_free};
@@ -25,7 +25,7 @@ use crate::space::{Blocks, deferred_free};
 /// # Crash
 /// Each record detaches one block and frees it, or defers the freeing of it before the queue if it
 /// names objects.
-pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
     let segment = operation.segment;
     stop_counting(operation, cell);
     let returned = operation.read(cell + RETURNED);
@@ -105,7 +105,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Att
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Blocks> {
     let at = |offset| read(segment, cell + offset);
     let version = || {
         at(TAIL)
@@ -197,7 +197,7 @@ pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks>
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it; `Corrupt`.
-pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
     match only_page(operation, cell)? {
         None => deferred_free::add(operation, root.0),
         Some(page) => {
@@ -208,7 +208,7 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attem
 }
 
 /// The page of a queue that has no other and no items.
-fn only_page(operation: &Operation, cell: u64) -> Result<Option<u64>> {
+fn only_page(operation: &Operation, cell: Object) -> Result<Option<u64>> {
     let read = |offset| operation.read(cell + offset);
     let page = read(PAGES);
     let is_empty = [RETURNED, REQUEUED, TREE]

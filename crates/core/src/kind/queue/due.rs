@@ -15,6 +15,7 @@ use super::state::{
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{self, superblock};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::os;
 use crate::seed::{Bug, seeded};
@@ -52,7 +53,7 @@ pub(super) fn weight(block: u64) -> u64 {
 }
 
 /// The clock now, and the epoch: of the last boot at which something was requeued here.
-pub(super) fn now(operation: &Operation, cell: u64) -> (u64, u64) {
+pub(super) fn now(operation: &Operation, cell: Object) -> (u64, u64) {
     let epoch = operation.read(cell + DUE_EPOCH).min(EPOCHS - 1);
     let boot = operation.read(superblock::BOOT);
     if operation.read(cell + DUE_BOOT) != boot {
@@ -72,7 +73,12 @@ pub(super) fn steps(segment: &Segment, count: &mut u64) -> Result<()> {
 
 /// Writes the entries that put a block into the tree; the get lock is held. The block is the caller's
 /// until the commit.
-pub(super) fn insert(operation: &mut Operation, cell: u64, block: u64, when: When) -> Attempt<()> {
+pub(super) fn insert(
+    operation: &mut Operation,
+    cell: Object,
+    block: u64,
+    when: When,
+) -> Attempt<()> {
     let segment = operation.segment;
     let own = payload_of(segment, block)?;
     let boot = operation.read(superblock::BOOT);
@@ -147,7 +153,7 @@ pub(super) fn insert(operation: &mut Operation, cell: u64, block: u64, when: Whe
 }
 
 /// How many items were ever put, modulo 2³²; the page of the tail may go meanwhile.
-pub(super) fn last_ordinal(segment: &Segment, cell: u64) -> u64 {
+pub(super) fn last_ordinal(segment: &Segment, cell: Object) -> u64 {
     loop {
         let tail = read(segment, cell + TAIL);
         let last = ordinal(segment, tail);
@@ -158,7 +164,7 @@ pub(super) fn last_ordinal(segment: &Segment, cell: u64) -> u64 {
 }
 
 /// The item that is due first: the word that leads to it, its block, its payload.
-pub(super) fn first_due(operation: &Operation, cell: u64) -> Attempt<Option<(u64, u64, u64)>> {
+pub(super) fn first_due(operation: &Operation, cell: Object) -> Attempt<Option<(u64, u64, u64)>> {
     let segment = operation.segment;
     let (mut link, mut count) = (cell + REQUEUED, 0);
     let mut block = operation.read(link);
@@ -176,7 +182,7 @@ pub(super) fn first_due(operation: &Operation, cell: u64) -> Attempt<Option<(u64
 }
 
 /// Writes the entries that take out the item that is due first.
-pub(super) fn remove(operation: &mut Operation, cell: u64, (link, node): (u64, u64)) {
+pub(super) fn remove(operation: &mut Operation, cell: Object, (link, node): (u64, u64)) {
     let rest = operation.read(node + RIGHT);
     operation.write(link, rest);
     let count = operation.read(cell + REQUEUED_COUNT);
@@ -185,7 +191,7 @@ pub(super) fn remove(operation: &mut Operation, cell: u64, (link, node): (u64, u
 }
 
 /// After how many microseconds it is due.
-pub(super) fn wait_of(operation: &Operation, cell: u64, node: u64) -> u64 {
+pub(super) fn wait_of(operation: &Operation, cell: Object, node: u64) -> u64 {
     let ((clock, epoch), due) = (now(operation, cell), operation.read(node + DUE));
     match due & LATEST {
         LAST => 0,
@@ -194,7 +200,7 @@ pub(super) fn wait_of(operation: &Operation, cell: u64, node: u64) -> u64 {
 }
 
 /// Whether all that was put before it was taken.
-pub(super) fn is_its_turn(operation: &Operation, cell: u64, node: u64) -> bool {
+pub(super) fn is_its_turn(operation: &Operation, cell: Object, node: u64) -> bool {
     if operation.read(node + DUE) & LATEST == LAST {
         return operation.read(cell + RETURNED) == 0;
     }
@@ -208,7 +214,7 @@ pub(super) fn is_its_turn(operation: &Operation, cell: u64, node: u64) -> bool {
 
 /// Writes the entries that take out the first item that is due and whose turn it is, if there is one;
 /// the get lock is held.
-pub(super) fn take_due(operation: &mut Operation, cell: u64) -> Attempt<Option<u64>> {
+pub(super) fn take_due(operation: &mut Operation, cell: Object) -> Attempt<Option<u64>> {
     let first = first_due(operation, cell)?;
     let Some((link, block, node)) = first.filter(|&(.., node)| is_next(operation, cell, node))
     else {
@@ -220,7 +226,7 @@ pub(super) fn take_due(operation: &mut Operation, cell: u64) -> Attempt<Option<u
 
 /// Writes the entries that take out the first item that is due, whatever was put before it; the get lock
 /// is held.
-pub(super) fn take_early(operation: &mut Operation, cell: u64) -> Attempt<Option<u64>> {
+pub(super) fn take_early(operation: &mut Operation, cell: Object) -> Attempt<Option<u64>> {
     let first = first_due(operation, cell)?;
     let Some((link, block, node)) = first.filter(|&(.., node)| wait_of(operation, cell, node) == 0)
     else {
@@ -231,17 +237,17 @@ pub(super) fn take_early(operation: &mut Operation, cell: u64) -> Attempt<Option
 }
 
 /// Whether an item that went back is served before the ring.
-pub(super) fn is_due(operation: &Operation, cell: u64) -> Attempt<bool> {
+pub(super) fn is_due(operation: &Operation, cell: Object) -> Attempt<bool> {
     let first = first_due(operation, cell)?;
     Ok(first.is_some_and(|(.., node)| is_next(operation, cell, node)))
 }
 
-pub(super) fn is_next(operation: &Operation, cell: u64, node: u64) -> bool {
+pub(super) fn is_next(operation: &Operation, cell: Object, node: u64) -> bool {
     wait_of(operation, cell, node) == 0 && is_its_turn(operation, cell, node)
 }
 
 /// Whether items wait here that went back.
-pub fn has_requeued(segment: &Segment, cell: u64) -> bool {
+pub fn has_requeued(segment: &Segment, cell: Object) -> bool {
     read(segment, cell + REQUEUED) != 0
 }
 
@@ -266,7 +272,7 @@ pub fn until_due(caller: Caller, queue: Queue) -> Result<Option<(Duration, u64)>
 
 /// The blocks of the items that went back, in the order in which they are due, at most so many; the
 /// get lock is held, or nobody else is there.
-pub(super) fn blocks(segment: &Segment, cell: u64, most: usize) -> Result<Vec<u64>> {
+pub(super) fn blocks(segment: &Segment, cell: Object, most: usize) -> Result<Vec<u64>> {
     let (mut blocks, mut above, mut count) = (Vec::new(), Vec::new(), 0);
     let mut at = read(segment, cell + REQUEUED);
     while blocks.len() < most && (at != 0 || !above.is_empty()) {
@@ -283,13 +289,13 @@ pub(super) fn blocks(segment: &Segment, cell: u64, most: usize) -> Result<Vec<u6
 }
 
 /// Whether the item in a block that went back is served before the ring.
-pub(super) fn is_block_next(operation: &Operation, cell: u64, block: u64) -> Result<bool> {
+pub(super) fn is_block_next(operation: &Operation, cell: Object, block: u64) -> Result<bool> {
     let node = payload_of(operation.segment, block)?;
     Ok(is_next(operation, cell, node))
 }
 
 /// Writes the entries that take out the first of them, of a queue that is taken apart; its block.
-pub(super) fn detach(operation: &mut Operation, cell: u64) -> Attempt<Option<u64>> {
+pub(super) fn detach(operation: &mut Operation, cell: Object) -> Attempt<Option<u64>> {
     let Some((link, block, node)) = first_due(operation, cell)? else {
         return Ok(None);
     };

@@ -6,11 +6,12 @@ use super::state::{A_BLOCK, HEAD, Order, REQUEUED, RETURNED, STACKED, order_of};
 use super::tree::{self, Sift};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
+use crate::memory::offset::Object;
 
 /// Writes the entries that take the first item out of the queue; the get lock is held.
 pub(super) fn first(
     operation: &mut Operation,
-    cell: u64,
+    cell: Object,
     sift: Option<&Sift>,
 ) -> Attempt<Option<First>> {
     let segment = operation.segment;
@@ -44,7 +45,7 @@ pub(super) fn first(
 }
 
 /// Writes the entries that take the first block off the stack.
-pub(super) fn unstack(operation: &mut Operation, cell: u64, block: u64) -> Result<()> {
+pub(super) fn unstack(operation: &mut Operation, cell: Object, block: u64) -> Result<()> {
     let next = operation.read(super::state::payload_of(operation.segment, block)?);
     operation.write(cell + RETURNED, next);
     let stacked = operation.read(cell + STACKED);

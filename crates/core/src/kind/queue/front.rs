@@ -15,6 +15,7 @@ use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{WORD, align_up, block};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, Row};
 use crate::process::membership_cache::ObjectId;
@@ -53,7 +54,7 @@ fn copy_out<'a>(segment: &Segment, front: &Front, buffer: &mut [u8]) -> Result<G
 pub unsafe fn get_fast<'a>(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     row: Row,
     buffer: &mut [u8],
 ) -> Option<Option<Got<'a>>> {
@@ -72,7 +73,7 @@ pub unsafe fn get_fast<'a>(
 pub unsafe fn get_fast_but<'a>(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     row: Row,
     keep: impl Fn(u8, u64) -> bool,
     buffer: &mut [u8],
@@ -132,7 +133,7 @@ pub fn get<'a>(
 
 /// The kind and length of the oldest item, if it lies in the ring itself; by the time it is taken
 /// there may be another.
-pub fn look(segment: &Segment, cell: u64) -> Option<(u8, u64)> {
+pub fn look(segment: &Segment, cell: Object) -> Option<(u8, u64)> {
     let front = front(segment, cell).ok()??;
     let kind = u8::try_from(front.kind()).ok()?;
     (kind >= WORD_KINDS).then(|| (kind, front.length()))
@@ -284,16 +285,13 @@ pub fn put_back_later(
 ) {
     let Queue { cell, object } = queue;
     let held = item.into_row();
-    let numbers = [held, cell, object.row, object.serial, row.number, row.at];
+    let numbers = [held, cell.0, object.row, object.serial, row.number, row.at];
     space.now_or_later(participant, &PUT_BACK, numbers);
 }
 
 static PUT_BACK: Job = Job {
-    run: |caller, &[held, cell, object, serial, number, at]| {
-        let object = ObjectId {
-            row: object,
-            serial,
-        };
+    run: |caller, &[held, cell, row, serial, number, at]| {
+        let (cell, object) = (Object(cell), ObjectId { row, serial });
         let (queue, row) = (Queue { cell, object }, Row { number, at });
         let item = PendingBlock::from_row(caller.space, caller.participant, held);
         let done = put_back(caller, queue, row, &item);
@@ -330,7 +328,7 @@ impl Place {
 /// As `get`.
 pub fn look_at<'a>(
     caller: Caller<'a, '_>,
-    cell: u64,
+    cell: Object,
     buffer: &mut [u8],
 ) -> Result<Option<(Got<'a>, Place)>> {
     let segment = &caller.space.segment;
@@ -380,7 +378,7 @@ pub fn take_at(caller: Caller, queue: Queue, row: Row, place: Place) -> Result<b
 }
 
 /// Whether the ring is served next.
-fn is_ring_first(operation: &Operation, cell: u64) -> Attempt<bool> {
+fn is_ring_first(operation: &Operation, cell: Object) -> Attempt<bool> {
     Ok(operation.read(cell + RETURNED) == 0 && !due::is_due(operation, cell)?)
 }
 
@@ -409,14 +407,14 @@ pub fn task_done(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
 
 /// As `task_done`, by who cannot wait: where that takes waiting it is done later.
 pub fn task_done_later(space: &Space, participant: &Participant, queue: Queue, row: Row) {
-    let numbers = [queue.cell, row.number, row.at, 0, 0, 0];
+    let numbers = [queue.cell.0, row.number, row.at, 0, 0, 0];
     space.now_or_later(participant, &TASK_DONE, numbers);
 }
 
 /// The queue is ours until this is done: memberships are given back behind it.
 static TASK_DONE: Job = Job {
-    run: |caller, &[cell, number, at, ..]| {
-        let (queue, row) = (Queue::at(cell), Row { number, at });
+    run: |caller, &[object, number, at, ..]| {
+        let (queue, row) = (Queue::at(Object(object)), Row { number, at });
         task_done(caller, queue, row).map(drop)
     },
     inherit: |_, _| {},

@@ -17,6 +17,7 @@ use super::{due, page};
 use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Error, Result};
 use crate::memory::layout::{WORD, align_up};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::rows;
@@ -61,7 +62,7 @@ pub fn taken(segment: &Segment, row: Row) -> u64 {
 }
 
 /// Writes the entry that counts an item as taken by us, unless another called it done before.
-pub(super) fn count(operation: &mut Operation, cell: u64, row: Row) {
+pub(super) fn count(operation: &mut Operation, cell: Object, row: Row) {
     let surplus = operation.read(cell + SURPLUS);
     if surplus > 0 {
         operation.write(cell + SURPLUS, surplus - 1);
@@ -72,7 +73,7 @@ pub(super) fn count(operation: &mut Operation, cell: u64, row: Row) {
 }
 
 /// Writes the entry that counts an item as done by us: our own, or one that another took.
-pub(super) fn uncount(operation: &mut Operation, cell: u64, row: Row) {
+pub(super) fn uncount(operation: &mut Operation, cell: Object, row: Row) {
     let taken = row.amount(operation.segment);
     if taken > 0 {
         operation.write(row.at + holding::AMOUNT, taken - 1);
@@ -197,7 +198,7 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
 }
 
 /// Turns the sequence around a change of what is in flight, once.
-fn turn(operation: &mut Operation, cell: u64) {
+fn turn(operation: &mut Operation, cell: Object) {
     operation.sequence(cell + SEQUENCE);
 }
 
@@ -247,7 +248,7 @@ pub fn give_back(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
 }
 
 /// Writes the entry that counts an item as done with.
-pub(super) fn finish_one(operation: &mut Operation, cell: u64) {
+pub(super) fn finish_one(operation: &mut Operation, cell: Object) {
     if super::state::unfinished(operation.segment, cell) > 0 {
         let done = operation.read(cell + DONE);
         operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
@@ -255,7 +256,7 @@ pub(super) fn finish_one(operation: &mut Operation, cell: u64) {
 }
 
 /// Writes the entries that count an item no more as out on a lease.
-pub(super) fn drop_lease(operation: &mut Operation, cell: u64, block: u64) -> Result<()> {
+pub(super) fn drop_lease(operation: &mut Operation, cell: Object, block: u64) -> Result<()> {
     let leased = operation.read(cell + LEASED);
     operation.write(cell + LEASED, leased.saturating_sub(1));
     bytes::count_block(operation, cell, Count::Unleased, block)
@@ -267,7 +268,7 @@ pub(super) fn drop_lease(operation: &mut Operation, cell: u64, block: u64) -> Re
 /// `Stop::Busy` on the get lock; `Corrupt`.
 pub(super) fn settle(
     operation: &mut Operation,
-    cell: u64,
+    cell: Object,
     row: HoldingRow,
     _: bool,
 ) -> Attempt<()> {

@@ -77,7 +77,7 @@ pub use page::{Bounds, create, drop_pages, lay_out};
 pub use peek::{LONGEST_SEEN, Look, Seen, peek};
 pub use requeue::{drop_requeued, promote, requeue, transfer};
 pub use state::{
-    EVENTS, FINISHED, FIRST_RECORD, INLINE, ITEMS, JUMP_ROOM, LENGTH, Order, Queue, ROOM,
+    EVENTS, FINISHED, FIRST_RECORD, GET_LOCK, INLINE, ITEMS, JUMP_ROOM, LENGTH, Order, Queue, ROOM,
     VALUE_WORD, WORD_KINDS, counts, is_closing, is_over, maximum, reopen, set_maximum, shut_down,
     shutdowns, unfinished,
 };

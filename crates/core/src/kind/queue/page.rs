@@ -8,6 +8,7 @@ use crate::change::operation::Purpose;
 use crate::error::{Error, Result};
 use crate::heap;
 use crate::memory::layout::{UNIT, WORD, block};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell;
 use crate::object::rows::KIND as TABLE_KIND;
@@ -58,7 +59,13 @@ pub fn create(caller: Caller, bounds: impl Into<Bounds>, order: Order) -> Result
 
 /// Writes the words of a queue that nobody sees yet; its first record goes to `first`, on a page
 /// that is its only one.
-pub fn lay_out(segment: &Segment, cell: u64, first: u64, bounds: impl Into<Bounds>, order: Order) {
+pub fn lay_out(
+    segment: &Segment,
+    cell: Object,
+    first: u64,
+    bounds: impl Into<Bounds>,
+    order: Order,
+) {
     let Bounds { items, bytes } = bounds.into();
     let counted = if bytes == 0 { 0 } else { COUNTED };
     let page = page_of(first);
@@ -99,7 +106,7 @@ pub(super) fn next(segment: &Segment, at: u64) -> Result<u64> {
 /// # Errors
 /// `Corrupt`.
 #[inline]
-pub(super) fn next_empty(segment: &Segment, cell: u64, tail: u64) -> Result<Option<u64>> {
+pub(super) fn next_empty(segment: &Segment, cell: Object, tail: u64) -> Result<Option<u64>> {
     let used = [page_of(tail), page_of(read(segment, cell + HEAD))];
     let first = next(segment, tail)?;
     let second = next(segment, first)?;
@@ -118,7 +125,7 @@ pub(super) fn add(caller: Caller, queue: Queue) -> Result<()> {
     let page = allocate(caller, Purpose::Store)?;
     let new = page.block();
     caller.run(|operation| {
-        operation.lock(queue.cell)?;
+        operation.lock(queue.cell.lock())?;
         let tail = operation.read(queue.cell + TAIL);
         if next_empty(segment, queue.cell, tail)?.is_some() {
             return Ok(()); // another added it
@@ -174,7 +181,7 @@ pub(super) fn afford<T>(
 /// Drops the empty page that follows so many others; false: there is none.
 fn drop_one(caller: Caller, queue: Queue, kept: u64) -> Result<bool> {
     caller.run(|operation| {
-        operation.lock(queue.cell)?;
+        operation.lock(queue.cell.lock())?;
         let Some(kept) = last_kept(operation.segment, queue.cell, kept)? else {
             return Ok(false);
         };
@@ -204,20 +211,20 @@ pub fn drop_pages(space: &Space, participant: &Participant, queue: Queue) {
 /// Whether taking an item leaves the head's page, and there are more empty ones than are kept. The
 /// get lock is held.
 #[inline]
-pub(super) fn is_left(segment: &Segment, cell: u64, record: u64) -> bool {
+pub(super) fn is_left(segment: &Segment, cell: Object, record: u64) -> bool {
     page_of(record) != page_of(read(segment, cell + HEAD)) && has_extra(segment, cell)
 }
 
 /// Whether an empty page is too many, as one look without a lock tells.
 #[cold]
-fn has_extra(segment: &Segment, cell: u64) -> bool {
+fn has_extra(segment: &Segment, cell: Object) -> bool {
     let _reading = Reading::new(segment); // putters drop pages, too
     matches!(last_kept(segment, cell, SPARE), Ok(Some(_)))
 }
 
 /// The last of so many empty pages behind that of the tail, if another empty one follows. Right if the
 /// put lock is held.
-fn last_kept(segment: &Segment, cell: u64, kept: u64) -> Result<Option<u64>> {
+fn last_kept(segment: &Segment, cell: Object, kept: u64) -> Result<Option<u64>> {
     // The head only moves on, towards the tail: what is empty now stays so under the put lock.
     let used = page_of(read(segment, cell + HEAD));
     let tail = page_of(read(segment, cell + TAIL));

@@ -8,6 +8,7 @@ use super::state::{
 use super::{due, tree};
 use crate::error::{Result, corrupt};
 use crate::memory::layout::WORD;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::space::Caller;
 use crate::sync::Ordering;
@@ -52,7 +53,7 @@ impl Look {
 /// `Interrupted` as the wait policy says; `Corrupt`.
 pub fn peek(
     caller: Caller,
-    cell: u64,
+    cell: Object,
     Look {
         most,
         longest,
@@ -109,7 +110,7 @@ pub fn peek(
 /// The get lock is held: what is between head and tail stays, and more may come.
 fn in_ring(
     segment: &Segment,
-    cell: u64,
+    cell: Object,
     (most, longest): (usize, u64),
     seen: &mut Vec<Seen>,
 ) -> Result<()> {

@@ -12,6 +12,7 @@ use super::tail::{room_for, stack};
 use super::tree::{self, Sift};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
+use crate::memory::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -42,7 +43,7 @@ pub fn requeue(caller: Caller, queue: Queue, lease: Lease, when: When) -> Result
 }
 
 /// Writes the entries that make a block in our hands an item of the queue; the get lock is held.
-fn enter(operation: &mut Operation, cell: u64, block: u64, when: When) -> Attempt<()> {
+fn enter(operation: &mut Operation, cell: Object, block: u64, when: When) -> Attempt<()> {
     let is_stack = order_of(operation.segment, cell) == Order::Lifo as u64;
     if when == When::After(Duration::ZERO) && is_stack {
         stack(operation, cell, block);
@@ -75,7 +76,7 @@ pub fn transfer(
         None => None,
     };
     caller.run(|operation| {
-        operation.lock(to.cell)?;
+        operation.lock(to.cell.lock())?;
         let bytes = bytes::of_block(segment, to.cell, lease.block)?;
         if let Some(put) = room_for(segment, to.cell, bytes)? {
             return Ok(put);

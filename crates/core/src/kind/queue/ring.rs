@@ -3,6 +3,7 @@
 use super::state::{A_JUMP, HEAD, Header, TAIL, head_of, read};
 use crate::error::{Result, corrupt};
 use crate::memory::layout::WORD;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::sync::Ordering;
 
@@ -33,7 +34,7 @@ impl Front {
 
 /// The get lock is held.
 #[inline]
-pub(super) fn front(segment: &Segment, cell: u64) -> Result<Option<Front>> {
+pub(super) fn front(segment: &Segment, cell: Object) -> Result<Option<Front>> {
     let mut record = segment.word(cell + HEAD).load(Ordering::Relaxed);
     for _ in 0..2 {
         if record == read(segment, cell + TAIL) {

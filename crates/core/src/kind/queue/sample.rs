@@ -11,7 +11,7 @@ use super::state::{
 use super::tree;
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{UNIT, WORD};
-use crate::memory::offset::Root;
+use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
 use std::collections::BinaryHeap;
@@ -25,7 +25,7 @@ const RUNS: u64 = 32;
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: Root, cell: Object) -> Result<Sample> {
     if counts(segment, cell).0 <= COUNTED {
         return blocks(segment, root, cell).map(Sample::from);
     }
@@ -39,7 +39,7 @@ pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample>
 }
 
 /// The pages, and items of the ring at places that are evenly spread over it.
-fn add_ring(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()> {
+fn add_ring(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
     let (head, tail) = (read(segment, cell + HEAD), read(segment, cell + TAIL));
     let since_head = |at: u64| distance(ordinal(segment, head), ordinal(segment, at));
     let items = since_head(tail);
@@ -114,7 +114,7 @@ fn run(
 }
 
 /// Items on the stack, the last ones put: it leads one way only.
-fn add_stack(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()> {
+fn add_stack(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
     let (mut found, mut block) = (Vec::new(), read(segment, cell + RETURNED));
     while block != 0 && found.len() < SAMPLED as usize {
         found.push(block);
@@ -132,7 +132,7 @@ fn add_stack(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()> {
 
 /// Requeued items from the top of their treap. Which are there, hashes of their offsets say: none are
 /// more likely to be.
-fn add_requeued(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()> {
+fn add_requeued(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
     let (mut found, mut below) = (Vec::new(), BinaryHeap::new());
     let child = |word: u64| {
         let block = read(segment, word);
@@ -160,7 +160,7 @@ fn add_requeued(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()>
 }
 
 /// The words of a priority queue, and some of the items there.
-fn add_tree(segment: &Segment, cell: u64, sample: &mut Sample) -> Result<()> {
+fn add_tree(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
     let block = read(segment, cell + TREE);
     if block == 0 {
         return Ok(());

@@ -41,7 +41,7 @@
 
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{self, UNIT, WORD, block};
-use crate::memory::offset::EventAt;
+use crate::memory::offset::{EventAt, LockAt, Object};
 use crate::memory::segment::Segment;
 use crate::object::{cell, link};
 use crate::process::membership_cache::ObjectId;
@@ -52,36 +52,36 @@ use crate::sync::Ordering;
 pub const ITEMS: EventAt = cell::EVENT;
 pub(super) const SEQUENCE: u64 = cell::SEQUENCE;
 pub(super) const TAIL: u64 = cell::DATA;
-pub(super) const GET_LOCK: u64 = cell::PAYLOAD;
-pub(super) const HEAD: u64 = GET_LOCK + 8;
-pub const ROOM: EventAt = EventAt(GET_LOCK + 16);
-pub(super) const RETURNED: u64 = GET_LOCK + 24;
-pub(super) const REQUEUED: u64 = GET_LOCK + 32;
-pub(super) const LEASED: u64 = GET_LOCK + 40;
-pub(super) const DONE: u64 = GET_LOCK + 48;
-pub(super) const SURPLUS: u64 = GET_LOCK + 56;
-pub(super) const MAXIMUM: u64 = GET_LOCK + 64;
-pub(super) const CLOSING: u64 = GET_LOCK + 72;
-pub const FINISHED: EventAt = EventAt(GET_LOCK + 80);
+pub const GET_LOCK: LockAt = LockAt(cell::PAYLOAD);
+pub(super) const HEAD: u64 = GET_LOCK.0 + 8;
+pub const ROOM: EventAt = EventAt(GET_LOCK.0 + 16);
+pub(super) const RETURNED: u64 = GET_LOCK.0 + 24;
+pub(super) const REQUEUED: u64 = GET_LOCK.0 + 32;
+pub(super) const LEASED: u64 = GET_LOCK.0 + 40;
+pub(super) const DONE: u64 = GET_LOCK.0 + 48;
+pub(super) const SURPLUS: u64 = GET_LOCK.0 + 56;
+pub(super) const MAXIMUM: u64 = GET_LOCK.0 + 64;
+pub(super) const CLOSING: u64 = GET_LOCK.0 + 72;
+pub const FINISHED: EventAt = EventAt(GET_LOCK.0 + 80);
 /// Each change of a queue changes one of these event words.
 pub const EVENTS: [EventAt; 3] = [ITEMS, ROOM, FINISHED];
-pub(super) const PAGES: u64 = GET_LOCK + 88;
-pub(super) const ORDER: u64 = GET_LOCK + 96;
-pub(super) const TREE: u64 = GET_LOCK + 104;
-pub(super) const TREE_ROOM: u64 = GET_LOCK + 112;
-pub(super) const FILLED: u64 = GET_LOCK + 120;
-pub(super) const TURN: u64 = GET_LOCK + 128;
-pub(super) const STACKED: u64 = GET_LOCK + 136;
-pub(super) const REQUEUED_COUNT: u64 = GET_LOCK + 144;
-pub(super) const DUE_EPOCH: u64 = GET_LOCK + 152;
-pub(super) const DUE_BOOT: u64 = GET_LOCK + 160;
-pub(super) const MAXBYTES: u64 = GET_LOCK + 168;
-pub(super) const PUT_BYTES: u64 = GET_LOCK + 176;
-pub(super) const GOT_BYTES: u64 = GET_LOCK + 184;
-pub(super) const LEASED_BYTES: u64 = GET_LOCK + 192;
+pub(super) const PAGES: u64 = GET_LOCK.0 + 88;
+pub(super) const ORDER: u64 = GET_LOCK.0 + 96;
+pub(super) const TREE: u64 = GET_LOCK.0 + 104;
+pub(super) const TREE_ROOM: u64 = GET_LOCK.0 + 112;
+pub(super) const FILLED: u64 = GET_LOCK.0 + 120;
+pub(super) const TURN: LockAt = LockAt(GET_LOCK.0 + 128);
+pub(super) const STACKED: u64 = GET_LOCK.0 + 136;
+pub(super) const REQUEUED_COUNT: u64 = GET_LOCK.0 + 144;
+pub(super) const DUE_EPOCH: u64 = GET_LOCK.0 + 152;
+pub(super) const DUE_BOOT: u64 = GET_LOCK.0 + 160;
+pub(super) const MAXBYTES: u64 = GET_LOCK.0 + 168;
+pub(super) const PUT_BYTES: u64 = GET_LOCK.0 + 176;
+pub(super) const GOT_BYTES: u64 = GET_LOCK.0 + 184;
+pub(super) const LEASED_BYTES: u64 = GET_LOCK.0 + 192;
 /// Bytes of payload.
 pub const LENGTH: u64 = cell::least(cell::QUEUE);
-const _: () = assert!(LEASED_BYTES + WORD == GET_LOCK + LENGTH);
+const _: () = assert!(LEASED_BYTES + WORD == GET_LOCK.0 + LENGTH);
 
 /// Which item is taken first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,13 +136,13 @@ pub(super) fn payload_of(segment: &Segment, block: u64) -> Result<u64> {
 /// Who uses which queue.
 #[derive(Clone, Copy)]
 pub struct Queue {
-    pub cell: u64,
+    pub cell: Object,
     pub object: ObjectId,
 }
 
 impl Queue {
     /// One that rows name already: nothing is recorded of which object it is.
-    pub(super) fn at(cell: u64) -> Queue {
+    pub(super) fn at(cell: Object) -> Queue {
         let object = ObjectId::default();
         Queue { cell, object }
     }
@@ -153,7 +153,7 @@ pub(super) fn read(segment: &Segment, word: u64) -> u64 {
 }
 
 /// Which item is taken first; written once.
-pub(super) fn order_of(segment: &Segment, cell: u64) -> u64 {
+pub(super) fn order_of(segment: &Segment, cell: Object) -> u64 {
     read(segment, cell + ORDER) & !COUNTED
 }
 
@@ -215,7 +215,7 @@ pub(super) fn distance(from: u64, to: u64) -> u64 {
 }
 
 /// Items that can be taken, now or when they are due, and those out on a lease, as they stood together at one moment.
-pub fn counts(segment: &Segment, cell: u64) -> (u64, u64) {
+pub fn counts(segment: &Segment, cell: Object) -> (u64, u64) {
     let at = |offset| read(segment, cell + offset);
     loop {
         let _reading = Reading::new(segment); // the page of the head may go
@@ -233,7 +233,7 @@ pub fn counts(segment: &Segment, cell: u64) -> (u64, u64) {
 }
 
 /// Items put and not done with yet.
-pub fn unfinished(segment: &Segment, cell: u64) -> u64 {
+pub fn unfinished(segment: &Segment, cell: Object) -> u64 {
     let place = || (read(segment, cell + SEQUENCE), read(segment, cell + TAIL));
     let _reading = Reading::new(segment);
     loop {
@@ -245,22 +245,22 @@ pub fn unfinished(segment: &Segment, cell: u64) -> u64 {
     }
 }
 
-pub fn maximum(segment: &Segment, cell: u64) -> u64 {
+pub fn maximum(segment: &Segment, cell: Object) -> u64 {
     read(segment, cell + MAXIMUM)
 }
 
-pub fn is_closing(segment: &Segment, cell: u64) -> bool {
+pub fn is_closing(segment: &Segment, cell: Object) -> bool {
     read(segment, cell + CLOSING) & 1 != 0
 }
 
 /// How often the queue was shut down.
-pub fn shutdowns(segment: &Segment, cell: u64) -> u64 {
+pub fn shutdowns(segment: &Segment, cell: Object) -> u64 {
     read(segment, cell + CLOSING).div_ceil(2)
 }
 
 /// Whether the queue is shut down, or was since there were so many `shutdowns`: calls that wait end then,
 /// also if it slept while the queue was reopened.
-pub fn is_over(segment: &Segment, cell: u64, shutdowns: u64) -> bool {
+pub fn is_over(segment: &Segment, cell: Object, shutdowns: u64) -> bool {
     let closing = read(segment, cell + CLOSING);
     closing & 1 != 0 || closing.div_ceil(2) != shutdowns
 }
@@ -271,7 +271,7 @@ pub fn is_over(segment: &Segment, cell: u64, shutdowns: u64) -> bool {
 /// `Interrupted` as the wait policy says; `System`.
 pub fn set_maximum(caller: Caller, queue: Queue, maximum: u64) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(queue.cell)?;
+        operation.lock(queue.cell.lock())?;
         operation.write(queue.cell + MAXIMUM, maximum);
         operation.queue_wake(queue.cell + ROOM);
         operation.commit();
@@ -285,7 +285,7 @@ pub fn set_maximum(caller: Caller, queue: Queue, maximum: u64) -> Result<()> {
 /// As `set_maximum`.
 pub fn shut_down(caller: Caller, queue: Queue) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(queue.cell)?;
+        operation.lock(queue.cell.lock())?;
         let closing = operation.read(queue.cell + CLOSING);
         operation.write(queue.cell + CLOSING, closing.wrapping_add(1) | 1);
         for event in EVENTS {
@@ -302,7 +302,7 @@ pub fn shut_down(caller: Caller, queue: Queue) -> Result<()> {
 /// As `set_maximum`.
 pub fn reopen(caller: Caller, queue: Queue) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(queue.cell)?;
+        operation.lock(queue.cell.lock())?;
         let closing = operation.read(queue.cell + CLOSING);
         operation.write(queue.cell + CLOSING, closing.wrapping_add(1) & !1);
         operation.queue_wake(queue.cell + ITEMS);

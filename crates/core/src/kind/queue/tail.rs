@@ -15,6 +15,7 @@ use crate::change::wait;
 use crate::error::{Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{UNIT, WORD, align_up};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
@@ -41,7 +42,7 @@ enum Room {
 /// Whether one more item may be put that counts so many bytes, wherever it goes; why not. The put lock
 /// is held.
 #[inline(always)]
-pub(super) fn room_for(segment: &Segment, cell: u64, bytes: u64) -> Result<Option<Put>> {
+pub(super) fn room_for(segment: &Segment, cell: Object, bytes: u64) -> Result<Option<Put>> {
     let at = |offset| segment.word(cell + offset).load(Ordering::Relaxed);
     if at(CLOSING) & 1 != 0 {
         return Ok(Some(Put::ShutDown));
@@ -63,13 +64,13 @@ pub(super) fn room_for(segment: &Segment, cell: u64, bytes: u64) -> Result<Optio
     Ok(None)
 }
 
-fn is_ring_empty(segment: &Segment, cell: u64) -> bool {
+fn is_ring_empty(segment: &Segment, cell: Object) -> bool {
     read(segment, cell + HEAD) == read(segment, cell + TAIL)
 }
 
 /// The put lock is held.
 #[inline(always)]
-fn room(segment: &Segment, cell: u64, size: u64, bytes: u64) -> Result<Room> {
+fn room(segment: &Segment, cell: Object, size: u64, bytes: u64) -> Result<Room> {
     if let Some(put) = room_for(segment, cell, bytes)? {
         return Ok(Room::None(put));
     }
@@ -125,7 +126,7 @@ fn fill(
 pub unsafe fn put_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     item: &Fresh,
 ) -> Option<Put> {
     let (kind, length) = shape(item);
@@ -141,7 +142,7 @@ pub unsafe fn put_fast(
         return None; // encoding the item forked
     }
     let Ok(Tried::Acquired | Tried::Recovered) =
-        lock::try_acquire(segment, cell, participant.me, 0)
+        lock::try_acquire(segment, cell.lock(), participant.me, 0)
     else {
         return None;
     };
@@ -162,7 +163,7 @@ pub unsafe fn put_fast(
             segment.word(cell + TAIL).store(end, Ordering::Release); // pairs with `read`
             compiler_fence(Ordering::SeqCst); // the change before unlock and wake
             crate::memory::crash_point!("queue.put");
-            lock::release(segment, cell);
+            lock::release(segment, cell.lock());
             wait::notify(segment, cell + ITEMS);
             owed.store(0, Ordering::Release);
             return Some(Put::Done);
@@ -170,7 +171,7 @@ pub unsafe fn put_fast(
         Ok(Room::None(put)) => Some(put),
         _ => None,
     };
-    lock::release(segment, cell);
+    lock::release(segment, cell.lock());
     put
 }
 
@@ -184,13 +185,13 @@ pub unsafe fn put_fast(
 unsafe fn put_counted_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     item: &Fresh,
 ) -> Option<Put> {
     let (kind, length) = shape(item);
     let bytes = bytes::bytes_of(length);
     // SAFETY: as the caller promised.
-    let mut record = unsafe { FastOperation::begin(segment, participant, cell) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, cell.lock()) }?;
     let size = WORD + align_up(length, WORD);
     match room(segment, cell, size, bytes).ok()? {
         Room::At { tail, record: at } if tail == at => {
@@ -232,7 +233,7 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
     loop {
         let mut jumped = false;
         let put = caller.run(|operation| {
-            operation.lock(cell)?;
+            operation.lock(cell.lock())?;
             let mut starts = false;
             let (tail, record) = match room(segment, cell, size, bytes)? {
                 Room::At { tail, record } => (tail, record),
@@ -287,7 +288,7 @@ fn push(caller: Caller, queue: Queue, item: &PendingBlock) -> Result<Put> {
     let (segment, cell) = (&caller.space.segment, queue.cell);
     let bytes = bytes::of_block(segment, cell, item.block())?;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         if let Some(put) = room_for(segment, cell, bytes)? {
             return Ok(put);
         }
@@ -303,7 +304,7 @@ fn push(caller: Caller, queue: Queue, item: &PendingBlock) -> Result<Put> {
 }
 
 /// Writes the entries that put a block on the stack, and the sequence around them.
-pub(super) fn stack(operation: &mut Operation, cell: u64, block: u64) {
+pub(super) fn stack(operation: &mut Operation, cell: Object, block: u64) {
     let next = operation.read(cell + RETURNED);
     operation.write(heap::payload(operation.segment, block), next);
     operation.write(cell + RETURNED, block);
@@ -314,7 +315,7 @@ pub(super) fn stack(operation: &mut Operation, cell: u64, block: u64) {
 
 /// Writes the entries that count an item put on the stack, where no record in the ring does:
 /// the heads at head and tail go on by one, in one place, since the ring is empty.
-pub(super) fn count_put(operation: &mut Operation, cell: u64) -> Result<()> {
+pub(super) fn count_put(operation: &mut Operation, cell: Object) -> Result<()> {
     let tail = operation.read(cell + TAIL);
     if tail != operation.read(cell + HEAD) {
         return Err(corrupt("a stack has a ring that is not empty"));

@@ -14,6 +14,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{WORD, block};
+use crate::memory::offset::{LockWord, Object};
 use crate::memory::segment::Segment;
 use crate::object::cell::{BLOCK_TAG, TAG_MASK};
 use crate::object::rows::KIND as TABLE_KIND;
@@ -37,7 +38,7 @@ pub struct Sift {
 pub fn try_turn(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     flags: u64,
 ) -> Result<bool> {
     let flags = lock::cpu_flags() | flags;
@@ -46,20 +47,20 @@ pub fn try_turn(
 }
 
 /// The lock word of the turn, to wait for.
-pub fn turn(cell: u64) -> u64 {
+pub fn turn(cell: Object) -> LockWord {
     cell + TURN
 }
 
-pub fn end_turn(segment: &Segment, cell: u64) {
+pub fn end_turn(segment: &Segment, cell: Object) {
     lock::release(segment, cell + TURN);
 }
 
 /// How many items are in the tree.
-pub fn filled(segment: &Segment, cell: u64) -> u64 {
+pub fn filled(segment: &Segment, cell: Object) -> u64 {
     read(segment, cell + FILLED)
 }
 
-fn place(segment: &Segment, cell: u64, index: u64) -> Result<u64> {
+fn place(segment: &Segment, cell: Object, index: u64) -> Result<u64> {
     let tree = read(segment, cell + TREE);
     let room = read(segment, cell + TREE_ROOM);
     if index >= room {
@@ -77,7 +78,7 @@ fn place(segment: &Segment, cell: u64, index: u64) -> Result<u64> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn word(segment: &Segment, cell: u64, index: u64) -> Result<u64> {
+pub fn word(segment: &Segment, cell: Object, index: u64) -> Result<u64> {
     Ok(segment
         .word(place(segment, cell, index)?)
         .load(Ordering::Relaxed))
@@ -96,7 +97,7 @@ pub fn block_of(segment: &Segment, word: u64) -> Result<Option<u64>> {
 }
 
 /// Writes the entries that move words.
-fn shift(operation: &mut Operation, cell: u64, sift: &Sift) -> Result<()> {
+fn shift(operation: &mut Operation, cell: Object, sift: &Sift) -> Result<()> {
     for &(to, from) in &sift.moves {
         let word = operation.read(place(operation.segment, cell, from)?);
         let to = place(operation.segment, cell, to)?;
@@ -117,7 +118,7 @@ pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result
     make_room(caller, queue)?;
     let bytes = bytes::of_fresh(segment, cell, item)?;
     caller.run(|operation| {
-        operation.lock(cell)?;
+        operation.lock(cell.lock())?;
         if let Some(put) = room_for(segment, cell, bytes)? {
             return Ok(put);
         }
@@ -143,7 +144,7 @@ pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result
 }
 
 /// Writes the entries that put a word where `sift` says; the get lock is held.
-pub(super) fn enter(operation: &mut Operation, cell: u64, word: u64, sift: &Sift) -> Result<()> {
+pub(super) fn enter(operation: &mut Operation, cell: Object, word: u64, sift: &Sift) -> Result<()> {
     shift(operation, cell, sift)?;
     operation.write(place(operation.segment, cell, sift.place)?, word);
     let filled = operation.read(cell + FILLED);
@@ -200,7 +201,7 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
 }
 
 /// Writes the entries that take the least word out; the get lock is held, and the turn is ours.
-pub(super) fn remove(operation: &mut Operation, cell: u64, sift: &Sift) -> Attempt<u64> {
+pub(super) fn remove(operation: &mut Operation, cell: Object, sift: &Sift) -> Attempt<u64> {
     let segment = operation.segment;
     let Some(last) = operation.read(cell + FILLED).checked_sub(1) else {
         return Err(corrupt("a tree lost its items under its turn").into());

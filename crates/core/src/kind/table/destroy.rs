@@ -6,7 +6,7 @@ use super::state::{BLOCK, COUNT, FIRST, SHARDS, Shard, Storage, USED, count, ver
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{GRAIN, LINE, WORD, kind};
-use crate::memory::offset::Root;
+use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::cell::linked;
 use crate::object::link;
@@ -37,7 +37,7 @@ pub(super) fn defer_storage(operation: &mut Operation, link: u64, used: u64) -> 
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
+pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
     if Shard::all(cell).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
         return heap::discard(operation, root.0);
     }
@@ -48,7 +48,7 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: u64) -> Attem
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub(super) fn free_step(operation: &mut Operation, root: Root, cell: u64) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
     let full = Shard::all(cell).find(|shard| operation.read(shard.0 + BLOCK) != 0);
     match full {
         Some(shard) => defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
@@ -115,7 +115,7 @@ pub(super) fn free_entry_step(operation: &mut Operation, block: u64) -> Attempt<
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: Root, cell: u64) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Blocks> {
     let mut found = Blocks {
         version: version(segment, cell),
         blocks: vec![root.0],
@@ -182,7 +182,7 @@ fn only(block: u64) -> Blocks {
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: Root, cell: u64) -> Result<Sample> {
+pub(super) fn sample(segment: &Segment, root: Root, cell: Object) -> Result<Sample> {
     if count(segment, cell) <= COUNTED {
         return blocks(segment, root, cell).map(Sample::from);
     }

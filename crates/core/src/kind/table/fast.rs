@@ -10,6 +10,7 @@ use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::Attempt;
 use crate::heap;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::cell::{EVENT, linked};
 use crate::process::participant::Participant;
@@ -28,7 +29,7 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     /// None: somebody is at work there.
     #[inline(always)]
-    fn new(segment: &'a Segment, cell: u64, key: &Key) -> Option<Look<'a>> {
+    fn new(segment: &'a Segment, cell: Object, key: &Key) -> Option<Look<'a>> {
         let hash = key.hash();
         let shard = Shard::of(cell, hash);
         let sequence = segment.word(shard.sequence());
@@ -80,7 +81,7 @@ impl OptimisticRead<'_> {
 
 /// Whether there is such a key, if one look without a lock tells. The caller has the GIL.
 #[inline]
-pub fn is_known(segment: &Segment, cell: u64, key: &Key) -> Option<bool> {
+pub fn is_known(segment: &Segment, cell: Object, key: &Key) -> Option<bool> {
     let look = Look::new(segment, cell, key)?;
     look.holds().then_some(look.entry.is_some())
 }
@@ -88,7 +89,7 @@ pub fn is_known(segment: &Segment, cell: u64, key: &Key) -> Option<bool> {
 /// The value of a key, if it is no block, and if one look without a lock finds it. The caller has the
 /// GIL, and runs no Python code as long as it has the result.
 #[inline]
-pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<OptimisticRead<'a>> {
+pub fn peek<'a>(segment: &'a Segment, cell: Object, key: &Key) -> Option<OptimisticRead<'a>> {
     let look = Look::new(segment, cell, key)?;
     let entry = look.entry?;
     let word = entry.value(segment);
@@ -112,7 +113,7 @@ pub fn peek<'a>(segment: &'a Segment, cell: u64, key: &Key) -> Option<Optimistic
 pub unsafe fn store_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     item: &Item,
     may_insert: bool,
 ) -> bool {
@@ -140,7 +141,7 @@ pub unsafe fn store_fast(
 pub unsafe fn change_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     key: &Key,
     next: impl FnOnce(u64) -> Option<u64>,
 ) -> Option<u64> {
@@ -165,7 +166,7 @@ pub unsafe fn change_fast(
 pub unsafe fn remove_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     key: &Key,
 ) -> bool {
     // SAFETY: as the caller promised.
@@ -187,7 +188,7 @@ pub unsafe fn remove_fast(
 struct Place<'a> {
     fast: FastOperation<'a>,
     segment: &'a Segment,
-    cell: u64,
+    cell: Object,
     hash: u64,
     shard: Shard,
     storage: Storage,
@@ -202,18 +203,18 @@ impl<'a> Place<'a> {
     unsafe fn find(
         segment: &'a Segment,
         participant: &Participant,
-        cell: u64,
+        cell: Object,
         key: &Key,
     ) -> Option<(Place<'a>, Probe)> {
         let hash = key.hash();
         let shard = Shard::of(cell, hash);
         // SAFETY: as the caller promised.
-        let fast = unsafe { FastOperation::begin(segment, participant, shard.0) }?;
+        let fast = unsafe { FastOperation::begin(segment, participant, shard.lock_word()) }?;
         if cfg!(not(target_arch = "x86_64")) {
             // Lock, then look: pairs with `quiesce`. On x86 taking the lock is that fence.
             fence(Ordering::SeqCst);
         }
-        if segment.word(cell).load(Ordering::Acquire) != 0 {
+        if segment.word(cell.0).load(Ordering::Acquire) != 0 {
             return None;
         }
         let storage = shard.store(segment).ok()??;
@@ -271,13 +272,14 @@ impl<'a> Place<'a> {
 fn insert_under(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     hash: u64,
     slot: u64,
     item: &Item,
 ) -> Attempt<bool> {
     let shard = Shard::of(cell, hash);
-    let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.0) else {
+    let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.lock_word())
+    else {
         return Ok(false);
     };
     if matches!(item.value, Fresh::Block(_)) || item.value.short() > SHORT_MOST {
@@ -304,13 +306,14 @@ fn insert_under(
 fn remove_under(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     hash: u64,
     slot: u64,
     entry: Entry,
 ) -> Attempt<bool> {
     let shard = Shard::of(cell, hash);
-    let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.0) else {
+    let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.lock_word())
+    else {
         return Ok(false);
     };
     let Some(storage) = shard.store(segment)? else {

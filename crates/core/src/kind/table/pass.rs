@@ -10,6 +10,7 @@ use super::state::{Key, SHARDS, Shard, Storage, Table};
 use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result};
 use crate::memory::layout::{LINE, WORD, kind, record};
+use crate::memory::offset::Object;
 use crate::object::cell::{EVENT, linked};
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
@@ -69,7 +70,7 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Takes the keys out that are to go.
-    fn remove(&mut self, cell: u64) -> Attempt<()> {
+    fn remove(&mut self, cell: Object) -> Attempt<()> {
         let (segment, batch) = (self.operation.segment, self.batch);
         let Some(words) = &batch.words else {
             return Ok(());
@@ -165,7 +166,7 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Writes the entries of all steps.
-    fn store(&mut self, cell: u64) -> Attempt<Done> {
+    fn store(&mut self, cell: Object) -> Attempt<Done> {
         let (segment, batch) = (self.operation.segment, self.batch);
         // How many entries come into each shard, and whether it has no room for all of them.
         let (mut coming, mut is_full) = ([0; SHARDS as usize], [false; SHARDS as usize]);

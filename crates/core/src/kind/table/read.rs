@@ -2,6 +2,7 @@
 
 use super::entry::{self, Entry, OwnOriginal};
 use super::state::{DELETED, EMPTY, Key, Shard, Storage, Table};
+use crate::change::operation::Operation;
 use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
 use crate::object::cell::Stored;
@@ -79,9 +80,8 @@ fn at_key<T>(
     let (segment, hash) = (&caller.space.segment, key.hash());
     let shard = Shard::of(table.cell, hash);
     let sequence = segment.word(shard.sequence());
-    let lock =
-        |operation: &mut crate::change::operation::Operation| operation.lock(shard.0).map(drop);
-    let places = (shard.0, shard.sequence());
+    let lock = |operation: &mut Operation| operation.lock(shard.lock_word()).map(drop);
+    let places = (shard.lock_word(), shard.sequence());
     read_under(caller, places, lock, || {
         let before = sequence.load(Ordering::Acquire);
         let still = || sequence.load(Ordering::SeqCst) == before;

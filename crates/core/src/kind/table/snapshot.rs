@@ -220,7 +220,7 @@ fn at_one_moment<T>(
     }
     caller.run(|operation| -> Attempt<T> {
         for shard in Shard::all(table.cell) {
-            operation.lock(shard.0)?;
+            operation.lock(shard.lock_word())?;
         }
         let found = read(&|| true)?;
         found.ok_or_else(|| Error::Corrupt("a table changed under its locks".into()).into())

@@ -37,6 +37,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::heap;
 use crate::memory::layout::{GRAIN, LINE, WORD};
+use crate::memory::offset::{LockWord, Object};
 use crate::memory::segment::Segment;
 use crate::object::cell::{self, Writer};
 use crate::process::membership_cache::ObjectId;
@@ -92,16 +93,20 @@ pub fn create(caller: Caller) -> Result<(ObjectId, u64)> {
 pub(super) struct Shard(pub(super) u64);
 
 impl Shard {
-    pub(super) fn of(cell: u64, hash: u64) -> Shard {
+    pub(super) fn of(cell: Object, hash: u64) -> Shard {
         Shard::at(cell, hash % SHARDS)
     }
 
-    pub(super) fn at(cell: u64, index: u64) -> Shard {
+    pub(super) fn at(cell: Object, index: u64) -> Shard {
         Shard(cell::payload(cell) + index * LINE)
     }
 
-    pub(super) fn all(cell: u64) -> impl Iterator<Item = Shard> {
+    pub(super) fn all(cell: Object) -> impl Iterator<Item = Shard> {
         (0..SHARDS).map(move |index| Shard::at(cell, index))
+    }
+
+    pub(super) fn lock_word(self) -> LockWord {
+        LockWord(self.0)
     }
 
     pub(super) fn sequence(self) -> u64 {
@@ -110,14 +115,14 @@ impl Shard {
 
     /// Takes the shard's lock, unless another owner holds the table's.
     pub(super) fn lock(self, operation: &mut Operation, table: Table) -> Attempt<()> {
-        operation.lock(self.0)?;
+        operation.lock(self.lock_word())?;
         fence(Ordering::SeqCst); // lock, then look: pairs with `quiesce`
-        let word = operation.segment.word(table.cell).load(Ordering::Acquire);
+        let word = operation.segment.word(table.cell.0).load(Ordering::Acquire);
         if word != 0
             && lock::is_held(operation.segment, word)?
             && !cell::is_mine(operation.segment, operation.participant, table)
         {
-            return Err(Stop::Busy(table.cell));
+            return Err(Stop::Busy(table.cell.lock()));
         }
         Ok(())
     }
@@ -201,13 +206,13 @@ pub(super) fn bytes(slots: u64) -> u64 {
 }
 
 /// How many entries there are: for who can do with a number that a change half made gives.
-pub fn count(segment: &Segment, cell: u64) -> u64 {
+pub fn count(segment: &Segment, cell: Object) -> u64 {
     let read = |shard: Shard| segment.word(shard.0 + COUNT).load(Ordering::Acquire);
     Shard::all(cell).map(read).fold(0, u64::wrapping_add)
 }
 
 /// A number that changes with every change.
-pub fn version(segment: &Segment, cell: u64) -> u64 {
+pub fn version(segment: &Segment, cell: Object) -> u64 {
     let read = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
     Shard::all(cell).map(read).fold(0, u64::wrapping_add)
 }
@@ -216,11 +221,11 @@ pub fn version(segment: &Segment, cell: u64) -> u64 {
 ///
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`.
-pub fn quiesce(caller: Caller, cell: u64) -> Result<()> {
+pub fn quiesce(caller: Caller, cell: Object) -> Result<()> {
     fence(Ordering::SeqCst); // the user's lock, then the shards': pairs with `Shard::lock`
     for shard in Shard::all(cell) {
         if caller.space.segment.word(shard.0).load(Ordering::SeqCst) != 0 {
-            caller.run(|operation| operation.lock(shard.0).map(drop))?;
+            caller.run(|operation| operation.lock(shard.lock_word()).map(drop))?;
         }
     }
     Ok(())

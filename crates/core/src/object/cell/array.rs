@@ -5,6 +5,7 @@ use super::sequence::{Read, under_sequence};
 use crate::change::journal::Transfer;
 use crate::error::Result;
 use crate::memory::layout::WORD;
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -114,7 +115,7 @@ pub fn read_to_zero(
 /// # Crash
 /// A death before it leaves readers that saw the element and no change: one change, seen whole.
 #[inline(always)]
-pub fn touch(segment: &Segment, cell: u64) {
+pub fn touch(segment: &Segment, cell: Object) {
     let sequence = segment.word(cell + SEQUENCE);
     let even = sequence.load(Ordering::Relaxed);
     // pairs with the readers' Acquire load of the sequence, and their fence after the copy

@@ -17,7 +17,7 @@ use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, WORD, block};
-use crate::memory::offset::{EventAt, Root};
+use crate::memory::offset::{EventAt, Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::directory;
 use crate::process::membership_cache::ObjectId;
@@ -43,8 +43,8 @@ pub const PAYLOAD: u64 = 48;
 
 /// Where bytes in place start: on a line of their own, as vector instructions like it. That is
 /// PAYLOAD itself in a small block.
-pub const fn payload(cell: u64) -> u64 {
-    layout::align_up(cell + PAYLOAD, LINE)
+pub const fn payload(cell: Object) -> u64 {
+    layout::align_up(cell.0 + PAYLOAD, LINE)
 }
 
 pub(super) const LINE: u64 = 64;
@@ -116,7 +116,7 @@ pub fn create(
     caller: Caller,
     kind: u64,
     length: u64,
-    fill: impl FnOnce(u64),
+    fill: impl FnOnce(Object),
 ) -> Result<(ObjectId, u64)> {
     create_with(caller, kind, length, fill, &[])
 }
@@ -129,11 +129,11 @@ pub fn create_with(
     caller: Caller,
     kind: u64,
     length: u64,
-    fill: impl FnOnce(u64),
+    fill: impl FnOnce(Object),
     parts: &[&PendingBlock],
 ) -> Result<(ObjectId, u64)> {
     let root = unlisted(Purpose::Store, caller, kind, length)?;
-    fill(root.payload());
+    fill(Object(root.payload()));
     directory::create(caller, &root, parts, KIND)
 }
 
@@ -160,7 +160,7 @@ pub fn unlisted<'a>(
 ///
 /// # Errors
 /// `NotFound`, `Corrupt`.
-pub fn open(segment: &Segment, object: ObjectId) -> Result<(u64, u64, u64)> {
+pub fn open(segment: &Segment, object: ObjectId) -> Result<(Object, u64, u64)> {
     at(segment, directory::root(segment, object)?)
 }
 
@@ -168,25 +168,28 @@ pub fn open(segment: &Segment, object: ObjectId) -> Result<(u64, u64, u64)> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn at(segment: &Segment, root: Root) -> Result<(u64, u64, u64)> {
+pub fn at(segment: &Segment, root: Root) -> Result<(Object, u64, u64)> {
     segment.check_range(root.0, block::SMALL)?;
-    let base = heap::payload(segment, root.0);
-    segment.check_range(base, PAYLOAD)?;
-    let shape = segment.word(base + SHAPE).load(Ordering::Relaxed);
+    let cell = Object(heap::payload(segment, root.0));
+    segment.check_range(cell.0, PAYLOAD)?;
+    let shape = segment.word(cell + SHAPE).load(Ordering::Relaxed);
     let (kind, length) = (shape & 0xFF, shape >> 8);
-    segment.check_range(base, payload(base) - base + layout::align_up(length, WORD))?;
+    segment.check_range(
+        cell.0,
+        payload(cell) - cell.0 + layout::align_up(length, WORD),
+    )?;
     if !matches!(kind, SCALAR..=MUTEX | RMUTEX..=BARRIER | QUEUE..=LIST) || length < least(kind) {
         return Err(corrupt(format!(
             "a cell of kind {kind} and {length} bytes, which there is none of"
         )));
     }
-    Ok((base, kind, length))
+    Ok((cell, kind, length))
 }
 
 /// Who writes: a thread of this process, for whom `get_lock()` may be held already.
 #[derive(Clone, Copy)]
 pub struct Writer {
-    pub cell: u64,
+    pub cell: Object,
     /// 0 for a cell without `get_lock()` whose changes are single words.
     pub guarded: bool,
     pub thread: u32,
@@ -200,7 +203,7 @@ pub fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
     if !writer.guarded || is_mine(operation.segment, operation.participant, writer) {
         return Ok(());
     }
-    if operation.lock(writer.cell)? == Tried::Recovered {
+    if operation.lock(writer.cell.lock())? == Tried::Recovered {
         // The dead holder's thread and count mean nothing now, but its death does.
         operation
             .segment
@@ -212,7 +215,7 @@ pub fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
 
 /// Whether this very thread holds the cell through `get_lock()`: only it writes its own name.
 pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
-    let word = segment.word(writer.cell).load(Ordering::Relaxed);
+    let word = segment.word(writer.cell.0).load(Ordering::Relaxed);
     let owner = segment.word(writer.cell + OWNER).load(Ordering::Relaxed);
     word != 0
         && lock::is_held_by(word, participant.me)

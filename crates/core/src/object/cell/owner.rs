@@ -3,6 +3,7 @@
 use super::head::{COUNT, OWNER, RECOVERED, Writer, is_mine};
 use crate::change::lock::{self, Tried};
 use crate::error::{Result, corrupt};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
@@ -37,7 +38,7 @@ pub fn enter(
         owner.store(now + 1, Ordering::Relaxed);
         return Ok(Entered::Yes);
     }
-    let recovered = match lock::try_acquire(segment, writer.cell, participant.me, flags)? {
+    let recovered = match lock::try_acquire(segment, writer.cell.lock(), participant.me, flags)? {
         Tried::Held(_) => return Ok(Entered::No),
         Tried::Acquired => owner.load(Ordering::Relaxed) & RECOVERED,
         Tried::Recovered => RECOVERED,
@@ -63,12 +64,12 @@ pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> boo
         owner.store(now - 1, Ordering::Relaxed);
     } else {
         if seeded(Bug::OwnerAfterUnlock) {
-            lock::release(segment, writer.cell);
+            lock::release(segment, writer.cell.lock());
             owner.store(0, Ordering::Relaxed);
             return true;
         }
         owner.store(0, Ordering::Relaxed);
-        lock::release(segment, writer.cell);
+        lock::release(segment, writer.cell.lock());
     }
     true
 }
@@ -85,9 +86,9 @@ pub fn count(segment: &Segment, participant: &Participant, writer: Writer) -> u6
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn levels(segment: &Segment, cell: u64) -> Result<u64> {
+pub fn levels(segment: &Segment, cell: Object) -> Result<u64> {
     let owner = segment.word(cell + OWNER).load(Ordering::Relaxed);
-    let is_held = lock::is_held(segment, segment.word(cell).load(Ordering::Acquire))?; // as `is_past` needs
+    let is_held = lock::is_held(segment, segment.word(cell.0).load(Ordering::Acquire))?; // as `is_past` needs
     Ok(if is_held { owner & COUNT } else { 0 })
 }
 

@@ -4,6 +4,7 @@ use super::head::{EVENT, OWNER, RECOVERED, Writer, guard};
 use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::{Result, corrupt};
+use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::process::participant::Participant;
 use crate::space::Caller;
@@ -40,12 +41,12 @@ pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) 
 pub unsafe fn change_fast<T>(
     segment: &Segment,
     participant: &Participant,
-    cell: u64,
+    cell: Object,
     guarded: bool,
     change: impl FnOnce() -> T,
 ) -> Option<T> {
     if guarded {
-        match lock::try_acquire(segment, cell, participant.me, 0) {
+        match lock::try_acquire(segment, cell.lock(), participant.me, 0) {
             Ok(Tried::Acquired) => {}
             Ok(Tried::Recovered) => {
                 segment
@@ -63,7 +64,7 @@ pub unsafe fn change_fast<T>(
     compiler_fence(Ordering::SeqCst); // the change before unlock and wake
     crate::memory::crash_point!("cell.stored");
     if guarded {
-        lock::release(segment, cell);
+        lock::release(segment, cell.lock());
     }
     wait::notify(segment, event);
     owed.store(0, Ordering::Release);

@@ -4,6 +4,7 @@ use super::head::{SEQUENCE, Writer, guard};
 use crate::change::lock::Waiter;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
+use crate::memory::offset::LockWord;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
@@ -37,7 +38,7 @@ pub(super) fn under_sequence<T>(
         guarded: true,
         ..writer
     };
-    let places = (writer.cell, writer.cell + SEQUENCE);
+    let places = (writer.cell.lock(), writer.cell + SEQUENCE);
     let lock = |operation: &mut Operation| guard(operation, exclusive);
     read_under(caller, places, lock, read)
 }
@@ -46,7 +47,7 @@ pub(super) fn under_sequence<T>(
 /// `take` takes. `places` are that lock's word, to wait for, and the sequence's.
 pub fn read_under<T>(
     caller: Caller,
-    places: (u64, u64),
+    places: (LockWord, u64),
     take: impl Fn(&mut Operation) -> Attempt<()>,
     mut read: impl FnMut() -> Result<Read<T>>,
 ) -> Result<T> {

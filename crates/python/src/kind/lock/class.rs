@@ -29,10 +29,10 @@ fn acquire_by<'a>(
     deadline: Option<Deadline>,
     mut slice: impl FnMut(&mut Wait<'a>, Duration, &mut Waiter) -> PyResult<WaitOutcome>,
 ) -> PyResult<bool> {
-    let word = primitive.handle.cell;
+    let word = primitive.handle.cell.lock();
     let mut flags = lock::cpu_flags();
     let limit = Limit::of(deadline);
-    let mut wait = Wait::new(&primitive.handle, word);
+    let mut wait = Wait::new(&primitive.handle, word.0);
     let mut waiter = Waiter::new(&primitive.handle.space.segment, word);
     let mut has_looked = false;
     loop {

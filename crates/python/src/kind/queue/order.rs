@@ -29,7 +29,7 @@ pub struct Sorted<'a> {
 }
 
 fn at_turn(base: &Object) -> (*const Space, u64) {
-    (std::ptr::from_ref(base.handle.space), base.handle.cell)
+    (std::ptr::from_ref(base.handle.space), base.handle.cell.0)
 }
 
 impl<'a> Sorted<'a> {
@@ -49,7 +49,7 @@ impl<'a> Sorted<'a> {
             return Err(PyRuntimeError::new_err(message));
         }
         let (space, cell) = (base.handle.space, base.handle.cell);
-        let mut wait = Wait::new(&base.handle, queue::turn(cell));
+        let mut wait = Wait::new(&base.handle, queue::turn(cell).0);
         let mut waiter = Waiter::new(&space.segment, queue::turn(cell));
         let mut is_first = true;
         loop {

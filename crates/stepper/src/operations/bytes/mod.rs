@@ -9,7 +9,7 @@ use crate::stage::{announce, announce_at, caller, is_free, told_apart, warm, was
 use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::queue::{
-    self, Bounds, Fresh, INLINE, Look, Order, Put, Queue, ROOM, Seen, Sift,
+    self, Bounds, Fresh, GET_LOCK, INLINE, Look, Order, Put, Queue, ROOM, Seen, Sift,
 };
 use courtyard_core::space::Space;
 
@@ -96,8 +96,8 @@ fn lease(space: &Space, queue: Queue) -> queue::Lease {
 
 /// What is there, in the order in which it would be taken; the locks are free.
 fn state(space: &Space, queue: Queue) -> Result<(Vec<u8>, u64), String> {
-    is_free(space, queue.cell)?;
-    is_free(space, queue.cell + cell::PAYLOAD)?;
+    is_free(space, queue.cell.lock())?;
+    is_free(space, queue.cell + GET_LOCK)?;
     let look = Look::at(usize::MAX);
     let seen = queue::peek(caller(space), queue.cell, look);
     let number = |seen| match seen {

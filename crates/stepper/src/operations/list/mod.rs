@@ -103,7 +103,7 @@ fn look(space: &Space, made: Made) -> Result<Vec<Content>, String> {
     if token.count != found.len() as u64 {
         return Err(format!("{} elements, counted {}", found.len(), token.count));
     }
-    is_free(space, made.base)?;
+    is_free(space, made.base.lock())?;
     Ok(found)
 }
 

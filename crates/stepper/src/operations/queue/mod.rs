@@ -6,7 +6,7 @@ mod lease;
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
-use courtyard_core::queue::{self, Bounds, Fresh, Got, INLINE, Order, Put, Queue};
+use courtyard_core::queue::{self, Bounds, Fresh, GET_LOCK, Got, INLINE, Order, Put, Queue};
 use courtyard_core::space::Space;
 use courtyard_core::{HOOKS, cell, directory};
 
@@ -120,8 +120,8 @@ fn items(space: &Space, queue: Queue) -> Result<Vec<Vec<u8>>, String> {
     while let Some(item) = get(space, queue, row) {
         items.push(item);
     }
-    is_free(space, queue.cell)?;
-    is_free(space, queue.cell + cell::PAYLOAD)?;
+    is_free(space, queue.cell.lock())?;
+    is_free(space, queue.cell + GET_LOCK)?;
     match (items.len() as u64, 0, items.len() as u64) {
         expected if expected == (counted, leased, open) => Ok(items),
         expected => Err(format!(
@@ -264,7 +264,7 @@ fn living(entries: &mut Vec<Entry>) {
             queue::reopen(caller(space), scene.queue).expect("to reopen");
         },
         |space, scene| {
-            is_free(space, scene.queue.cell)?;
+            is_free(space, scene.queue.cell.lock())?;
             let closing = queue::is_closing(&space.segment, scene.queue.cell);
             told_apart(&closing, &true, &false)
         },
@@ -281,7 +281,7 @@ fn living(entries: &mut Vec<Entry>) {
             queue::shut_down(caller(space), scene.queue).expect("to shut down");
         },
         |space, scene| {
-            is_free(space, scene.queue.cell)?;
+            is_free(space, scene.queue.cell.lock())?;
             let closing = queue::is_closing(&space.segment, scene.queue.cell);
             told_apart(&closing, &false, &true)
         },

@@ -10,6 +10,7 @@ use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake, writer};
 use courtyard_core::cell::{self, Stored};
 use courtyard_core::layout::{GRAIN, LINE};
+use courtyard_core::offset::LockWord;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, End, Item, Key, SHARDS, Want, When};
@@ -147,9 +148,9 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
             return Err(format!("{end:?} is {key:?}, of {found:?}"));
         }
     }
-    is_free(space, made.base)?;
+    is_free(space, made.base.lock())?;
     for shard in 0..SHARDS {
-        is_free(space, cell::payload(made.base) + shard * LINE)?;
+        is_free(space, LockWord(cell::payload(made.base) + shard * LINE))?;
     }
     Ok(found)
 }
