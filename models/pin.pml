@@ -1,12 +1,12 @@
-/* Pins and the space's list of retired blocks: crates/core/src/pin, cell/stored, drain (pins, then sweep).
+/* Pins and the space's list of retired blocks: crates/core/src/pin, object/stored, drain (pins, then sweep).
  *
  * Stores that race go through x86's store buffers (TSO); a fence or a locked instruction waits until
  * the buffer is empty.  A process may die at any step; what is in its buffer still arrives.
  *
  *  flag     default  meaning
- *  CELLS    1        1: one cell, both readers read it; 2: two cells with a writer each, one list
+ *  OBJECTS    1        1: one object, both readers read it; 2: two objects with a writer each, one list
  *  READS    2        how often each reader reads
- *  WRITES   2        how often each writer replaces its cell's block
+ *  WRITES   2        how often each writer replaces its object's block
  *  DEATHS   0        how many readers and writers die
  *  REAPERS  0        how often whoever replays a record, drains or sweeps after the dead dies; another takes over
  *  SC       -        no store buffers
@@ -22,8 +22,8 @@
  *      13 REAPERS: nobody sweeps after a drainer that died before it swept: its slot was the reserved one
  *      14 REAPERS: the record is cleared before it is replayed
  */
-#ifndef CELLS
-#define CELLS 1
+#ifndef OBJECTS
+#define OBJECTS 1
 #endif
 #ifndef READS
 #define READS 2
@@ -40,20 +40,20 @@
 #ifndef BUG
 #define BUG 0
 #endif
-#define NB (CELLS+2)
+#define NB (OBJECTS+2)
 #define NOBODY 255
 #define FREE 0
 #define LINKED 1
 #define RETIRED 2
 
-/* memory: pins of the readers 0 and 1 (block + 1), sequence and link of each cell, the list, commit words */
+/* memory: pins of the readers 0 and 1 (block + 1), sequence and link of each object, the list, commit words */
 #define PIN(i) (i)
 #define SEQ(c) (2+(c))
 #define LINK(c) (4+(c))
 #define LIST 6
 #define COMMIT(c) (7+(c))
 byte mem[9];
-byte st[NB], cell[NB];                /* what a block is; ghost: which cell's it was last */
+byte st[NB], object[NB];                /* what a block is; ghost: which object's it was last */
 byte reads[2] = NOBODY;              /* ghost: the block that a reader may read */
 byte lk = NOBODY;                    /* the retired lock */
 byte newlink[2], newseq[2], newlist[2]; /* the writers' records */
@@ -126,7 +126,7 @@ inline sweep() {
 }
 proctype reader(byte me) {
   byte s, l, b, i, c, list;
-  c = (CELLS == 2 -> me : 0);
+  c = (OBJECTS == 2 -> me : 0);
   do
   :: i < READS ->
      i++;
@@ -141,7 +141,7 @@ proctype reader(byte me) {
      if :: mem[LINK(c)] == l :: else -> goto lost fi;
      if :: mem[SEQ(c)] == s :: else -> goto lost fi;
 #endif
-     d_step { reads[me] = l; assert(st[l] != FREE && cell[l] == c) };  /* `sweep` asserts that it stays so */
+     d_step { reads[me] = l; assert(st[l] != FREE && object[l] == c) };  /* `sweep` asserts that it stays so */
      goto unpin;
 lost:
 #if BUG == 2
@@ -180,7 +180,7 @@ proctype writer(byte me) {
      :: d_step {                     /* an unfinished block; with none free just now the writer goes away */
           n = 0;
           do :: n < NB && st[n] != FREE -> n++ :: else -> break od;
-          if :: n < NB -> st[n] = LINKED; cell[n] = c :: else fi }
+          if :: n < NB -> st[n] = LINKED; object[n] = c :: else fi }
      OR_DIE
      fi;
      if :: n == NB -> goto next :: else fi;
@@ -282,7 +282,7 @@ inline clear(p) {
        if :: p < 2 -> mem[PIN(p & 1)] = 0 :: else fi;
        b = 0;                        /* an unfinished block that was never linked */
        do
-       :: b < NB -> if :: p >= 2 && st[b] == LINKED && cell[b] == p - 2 && mem[LINK(p & 1)] != b -> st[b] = FREE :: else fi; b++
+       :: b < NB -> if :: p >= 2 && st[b] == LINKED && object[b] == p - 2 && mem[LINK(p & 1)] != b -> st[b] = FREE :: else fi; b++
        :: else -> break
        od;
        b = 0 }
@@ -313,17 +313,17 @@ proctype monitor() {
   assert(mem[LIST] == 0);            /* nothing is retired for ever */
   d_step {
     do :: b < NB -> assert(st[b] != RETIRED); if :: st[b] == LINKED -> n++ :: else fi; b++ :: else -> break od;
-    assert(n == CELLS && st[mem[LINK(0)]] == LINKED && cell[mem[LINK(0)]] == 0) };
-#if CELLS == 2
-  assert(st[mem[LINK(1)]] == LINKED && cell[mem[LINK(1)]] == 1)
+    assert(n == OBJECTS && st[mem[LINK(0)]] == LINKED && object[mem[LINK(0)]] == 0) };
+#if OBJECTS == 2
+  assert(st[mem[LINK(1)]] == LINKED && object[mem[LINK(1)]] == 1)
 #endif
 }
 init { atomic {
   st[0] = LINKED;
-  if :: CELLS == 2 -> st[1] = LINKED; cell[1] = 1; mem[LINK(1)] = 1; run writer(3) :: else -> fin[3] = 1 fi;
+  if :: OBJECTS == 2 -> st[1] = LINKED; object[1] = 1; mem[LINK(1)] = 1; run writer(3) :: else -> fin[3] = 1 fi;
 #ifndef SC
   run buffer(0); run buffer(1); run buffer(2);
-  if :: CELLS == 2 -> run buffer(3) :: else fi;
+  if :: OBJECTS == 2 -> run buffer(3) :: else fi;
 #endif
   run reader(0); run reader(1); run writer(2);
 #if DEATHS > 0

@@ -9,9 +9,9 @@
  *  NP       2        processes
  *  NS       3        slots; the last one is the reserved slot
  *  OPS      10       what process i does, decimal digit i from the right:
- *                    0 T: cell's lock, then a second one is tried; pair, link, magazine in one record
+ *                    0 T: object's lock, then a second one is tried; pair, link, magazine in one record
  *                    1 H: heap lock; refill of the magazine, or flush
- *                    2 K: cell's lock, then the heap lock is tried; link and bitmap in one record
+ *                    2 K: object's lock, then the heap lock is tried; link and bitmap in one record
  *  MAXC     1        deaths anywhere
  *  MAXR     1        further deaths, only while reaping or draining
  *  ALIVE    1        1: all processes are registered at first; 0: they register
@@ -68,13 +68,13 @@
 #define LIVING 1
 #define DRAINING 2
 #define RES (NS-1)
-/* locks: the cell's, a second one (say the retired list's), the heap's, and each slot's drain lock */
-#define CELL 0
+/* locks: the object's, a second one (say the retired list's), the heap's, and each slot's drain lock */
+#define OBJECT 0
 #define SECOND 1
 #define HEAP 2
 #define DRAIN(s) (3+(s))
 #define NL (3+NS)
-/* shared words: a pair and a link under the cell's lock, one under the second, one bitmap, magazines */
+/* shared words: a pair and a link under the object's lock, one under the second, one bitmap, magazines */
 #define X 0
 #define Y 1
 #define LINK 2
@@ -182,7 +182,7 @@ AGAIN: /* nothing held: begin, or begin again */
 #else
   :: atomic { KIND(id)==1 -> l=HEAP; then=3; goto LOCK }
 #endif
-  :: atomic { KIND(id)!=1 -> l=CELL; then=(KIND(id)==0 -> 1 : 4); goto LOCK }
+  :: atomic { KIND(id)!=1 -> l=OBJECT; then=(KIND(id)==0 -> 1 : 4); goto LOCK }
   EACH(SEE_DRAINING)                           /* growth sweeps first */
   DIE
   fi;
@@ -550,10 +550,10 @@ end_monitor:
        assert(M[X]==M[Y] && !(seq&1));
        assert(M[LINK]+M[BITMAP]+SUM==BLOCKS);  /* with the next line: each block in one place */
        assert((M[LINK]&M[BITMAP])==0);
-       assert(lk[CELL]==0 || PAST(lk[CELL]));
+       assert(lk[OBJECT]==0 || PAST(lk[OBJECT]));
        assert(lk[SECOND]==0 || PAST(lk[SECOND]));
        assert(lk[HEAP]==0 || PAST(lk[HEAP])) }
-  :: atomic { STALE(CELL)||STALE(SECOND)||STALE(HEAP)||STALES -> assert(false) }
+  :: atomic { STALE(OBJECT)||STALE(SECOND)||STALE(HEAP)||STALES -> assert(false) }
   od
 }
 

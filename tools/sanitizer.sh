@@ -36,5 +36,5 @@ mutate --live "$seconds"
 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
     TSAN_OPTIONS="suppressions=$PWD/crates/core/tests/thread.supp" \
     cargo test --target "$host" --target-dir "$target/thread" -p courtyard-core \
-    --features crash-points,faults --test thread --test cell --test protocol --test space --test heap \
+    --features crash-points,faults --test thread --test object --test protocol --test space --test heap \
     -- --test-threads=1

@@ -1,6 +1,6 @@
 //! What can go wrong, in the caller's words: expected, found, what to do.
 
-use crate::memory::offset::LockWord;
+use crate::offset::LockWord;
 use std::io;
 use std::path::PathBuf;
 

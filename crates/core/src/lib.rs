@@ -9,20 +9,20 @@
 //! # fn main() -> courtyard_core::error::Result<()> {
 //! use courtyard_core::space::unlimited;
 //! use courtyard_core::sync::Ordering;
-//! use courtyard_core::{HOOKS, cell, folder};
+//! use courtyard_core::{HOOKS, folder, object};
 //!
 //! // A space of our own, in shared memory, and who we are in it.
 //! let space = folder::create(&folder::open(None)?, HOOKS)?;
 //! let caller = space.caller(&unlimited)?;
 //!
 //! // An object: a number, which other processes find by where it is.
-//! let (object, _) = cell::create(caller, cell::SCALAR, 8, |_| {})?;
-//! let (number, ..) = cell::open(&space.segment, object)?;
-//! let writer = cell::Writer { cell: number, guarded: false, thread: 0 };
-//! cell::change(caller, writer, || {
-//!     space.segment.word(number + cell::DATA).store(42, Ordering::Relaxed);
+//! let (id, _) = object::create(caller, object::SCALAR, 8, |_| {})?;
+//! let (number, ..) = object::open(&space.segment, id)?;
+//! let writer = object::Writer { object: number, guarded: false, thread: 0 };
+//! object::change(caller, writer, || {
+//!     space.segment.word(number + object::DATA).store(42, Ordering::Relaxed);
 //! })?;
-//! assert_eq!(space.segment.word(number + cell::DATA).load(Ordering::Relaxed), 42);
+//! assert_eq!(space.segment.word(number + object::DATA).load(Ordering::Relaxed), 42);
 //!
 //! // The last process removes the file.
 //! folder::remove_if_dead(&space.segment.path(), Some(caller.participant.me.slot))?;
@@ -35,6 +35,8 @@
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod mortal;
+
+pub mod offset;
 
 pub mod error;
 pub mod os;
@@ -53,7 +55,7 @@ pub mod heap;
 
 pub mod space;
 
-mod object;
+pub mod object;
 
 pub mod value;
 
@@ -68,8 +70,8 @@ pub mod folder;
 
 pub use change::{lock, recover, wait, waiting};
 pub use kind::{barrier, condition, flag, list, mutex, queue, semaphore, table};
-pub use memory::{layout, offset, segment};
-pub use object::{cell, directory, holding, link};
+pub use memory::{layout, segment};
+pub use object::{directory, holding, link};
 pub use process::{keep, membership_cache, participant};
 pub use recovery::{HOOKS, fork, leave};
 #[cfg(not(loom))]

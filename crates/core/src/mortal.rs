@@ -56,7 +56,7 @@ pub fn process() -> u64 {
 /// Acts as `process`, for at most `stores` stores; None if it died of that.
 /// `Segment::live` also tells the modelled kernel.
 pub fn act<T>(process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> {
-    let before = PROCESS.with(|cell| cell.replace(process));
+    let before = PROCESS.with(|object| object.replace(process));
     LEFT.with(|left| left.set(stores));
     let result = match panic::catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => Some(value),
@@ -64,7 +64,7 @@ pub fn act<T>(process: u64, stores: u64, body: impl FnOnce() -> T) -> Option<T> 
         Err(payload) => panic::resume_unwind(payload), // a failed test
     };
     LEFT.with(|left| left.set(IMMORTAL));
-    PROCESS.with(|cell| cell.set(before));
+    PROCESS.with(|object| object.set(before));
     result
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn falls_seen() -> u64 {
 }
 
 pub(crate) fn see_falls(falls: u64) {
-    FALLS_SEEN.with(|cell| cell.set(falls));
+    FALLS_SEEN.with(|object| object.set(falls));
 }
 
 /// Runs `explore` for a process that dies before its first store, its second, and so on, until

@@ -132,9 +132,9 @@ bugs! {
     NameInTwo,
     /// directory: a bucket of names is added by one record, its names moved by the next.
     BucketInTwo,
-    /// cell: the new block is linked by one record, its pending row exchanged by the next.
+    /// object: the new block is linked by one record, its pending row exchanged by the next.
     ExchangeInTwo,
-    /// cell: thread and count are cleared after the unlock.
+    /// object: thread and count are cleared after the unlock.
     OwnerAfterUnlock,
     /// space: the size is published before the file has it.
     SizeBeforeAllocate,

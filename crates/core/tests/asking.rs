@@ -2,9 +2,9 @@
 
 mod stage;
 
-use courtyard_core::cell::SCALAR;
 use courtyard_core::layout::{SLOTS, superblock};
 use courtyard_core::lock::{self, PROBE, WaitOutcome, Waiter};
+use courtyard_core::object::SCALAR;
 use courtyard_core::offset::LockWord;
 use courtyard_core::participant::{LIVE, Me, State};
 #[cfg(feature = "seeded-bugs")]

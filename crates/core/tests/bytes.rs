@@ -2,9 +2,9 @@
 
 mod stage;
 
-use courtyard_core::cell;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::WORD;
+use courtyard_core::object;
 use courtyard_core::queue::{
     self, Bounds, Fresh, INLINE, Item, LEAST_BYTES, Order, Put, Queue, Run, Sift, When,
 };
@@ -20,9 +20,9 @@ const MOST: u64 = 20_000;
 fn make(space: &Space, order: Order, bytes: u64) -> Queue {
     let bounds = Bounds { items: 9, bytes };
     let made = queue::create(caller(space), bounds, order);
-    let (object, _) = made.unwrap();
-    let (cell, ..) = cell::open(&space.segment, object).unwrap();
-    Queue { cell, object }
+    let (id, _) = made.unwrap();
+    let (object, ..) = object::open(&space.segment, id).unwrap();
+    Queue { object, id }
 }
 
 fn row(space: &Space, queue: Queue) -> Row {
@@ -33,7 +33,7 @@ fn row(space: &Space, queue: Queue) -> Row {
 
 /// Where an item goes that is the greatest, and how the first goes where order means nothing.
 fn last(space: &Space, queue: Queue, order: Order, more: u64) -> Option<Sift> {
-    let filled = queue::filled(&space.segment, queue.cell);
+    let filled = queue::filled(&space.segment, queue.object);
     let place = if more == 0 { 0 } else { filled };
     let moves = Vec::new();
     (order == Order::Least && filled + more > 0).then_some(Sift { moves, place })
@@ -143,7 +143,7 @@ fn whatever_is_done_to_them() {
             }
             census(&space);
             for (queue, most) in queues.into_iter().zip([MOST, MOST / 2]) {
-                assert!(queue::bytes(&space.segment, queue.cell) <= most);
+                assert!(queue::bytes(&space.segment, queue.object) <= most);
             }
         }
         assert!(full > 10 && moved > 5, "{order:?}: {full} {moved}");
@@ -153,7 +153,7 @@ fn whatever_is_done_to_them() {
         }
         for (queue, row) in queues.into_iter().zip(rows) {
             while get(&space, queue, row, order) {}
-            assert_eq!(queue::bytes(&space.segment, queue.cell), 0);
+            assert_eq!(queue::bytes(&space.segment, queue.object), 0);
         }
     }
     census(&space);
@@ -168,17 +168,17 @@ fn alone_and_at_once() {
     let space = folder.space();
     let (segment, me) = (&space.segment, me(&space));
     let queue = make(&space, Order::Fifo, 4 * LEAST_BYTES + 8);
-    let (cell, row) = (queue.cell, row(&space, queue));
-    let bytes = || queue::bytes(segment, cell);
+    let (object, row) = (queue.object, row(&space, queue));
+    let bytes = || queue::bytes(segment, object);
     // SAFETY: this test has one thread.
-    let put_fast = |fresh: &Fresh| unsafe { queue::put_fast(segment, me, cell, fresh) };
+    let put_fast = |fresh: &Fresh| unsafe { queue::put_fast(segment, me, object, fresh) };
     assert_eq!(put_fast(&Fresh::Word(9)), Some(Put::Done));
     let mut records = Vec::new();
     for word in 0..9 {
         assert!(queue::add_record(&mut records, Item::Word(word << 3 | 1)));
     }
     // SAFETY: as above.
-    let put_run = || unsafe { queue::put_run(segment, me, cell, &records) };
+    let put_run = || unsafe { queue::put_run(segment, me, object, &records) };
     let put = put_run();
     assert_eq!(
         (put, bytes()),
@@ -190,24 +190,24 @@ fn alone_and_at_once() {
     let large = [[0_u8; 100].as_slice()];
     let large = Fresh::Bytes(BYTES, &large);
     assert_eq!(put_fast(&large), Some(Put::TooLarge));
-    assert_eq!(queue::never_fits(segment, cell, 100), Some(Put::TooLarge));
-    assert_eq!(queue::never_fits(segment, cell, 64), None);
+    assert_eq!(queue::never_fits(segment, object, 100), Some(Put::TooLarge));
+    assert_eq!(queue::never_fits(segment, object, 64), None);
     census(&space);
     // SAFETY: as above.
-    let got = unsafe { queue::get_word(segment, me, cell, row) };
+    let got = unsafe { queue::get_word(segment, me, object, row) };
     assert_eq!(got, Some(9));
     assert_eq!(bytes(), 48);
     let mut page = [0; courtyard_core::layout::UNIT as usize];
     // SAFETY: as above.
-    let run = unsafe { queue::get_run(segment, me, cell, row, 2, |_| false, &mut page) };
+    let run = unsafe { queue::get_run(segment, me, object, row, 2, |_| false, &mut page) };
     assert_eq!((run, bytes()), (Run::Taken(32), 16));
     let mut buffer = [0; INLINE as usize];
     // SAFETY: as above.
-    let got = unsafe { queue::get_fast(segment, me, cell, row, &mut buffer) };
+    let got = unsafe { queue::get_fast(segment, me, object, row, &mut buffer) };
     assert!(got.is_some());
     assert_eq!(bytes(), 0);
     queue::shut_down(caller(&space), queue).unwrap();
-    assert_eq!(queue::never_fits(segment, cell, 100), Some(Put::ShutDown));
+    assert_eq!(queue::never_fits(segment, object, 100), Some(Put::ShutDown));
     assert_eq!(put_fast(&large), Some(Put::ShutDown));
     assert_eq!(put_run(), 0);
     census(&space);
@@ -226,7 +226,7 @@ fn a_count_that_is_wrong_is_found() {
         }
         lease(&space, queue, order).unwrap();
         census(&space);
-        let end = queue.cell + cell::PAYLOAD + queue::LENGTH;
+        let end = queue.object + object::PAYLOAD + queue::LENGTH;
         for counted in [end - 3 * WORD, end - 2 * WORD, end - WORD] {
             let word = space.segment.word(counted);
             let was = word.load(Ordering::Relaxed);

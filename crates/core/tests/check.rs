@@ -11,7 +11,7 @@ use courtyard_core::queue::{self, Got, INLINE, Order, Put, Queue};
 use courtyard_core::segment::Segment;
 use courtyard_core::space::{Blocks, Hooks, Space, unlimited};
 use courtyard_core::value::Words;
-use courtyard_core::{HOOKS, cell, check, folder};
+use courtyard_core::{HOOKS, check, folder, object};
 use stage::{Folder, alone, attach, caller, prove};
 use std::cell::RefCell;
 
@@ -42,9 +42,9 @@ fn an_item_is_taken_and_freed_meanwhile() {
     let folder = Folder::new();
     let space = folder::create(&folder.0, WATCHED).unwrap();
     let made = queue::create(caller(&space), 0, Order::Fifo);
-    let (object, _) = made.unwrap();
-    let (cell, ..) = cell::open(&space.segment, object).unwrap();
-    let queue = Queue { cell, object };
+    let (id, _) = made.unwrap();
+    let (object, ..) = object::open(&space.segment, id).unwrap();
+    let queue = Queue { object, id };
     let put = || {
         let item = queue::prepare(caller(&space), 32, &[&[7; 5000]]);
         let put = queue::put(caller(&space), queue, &item.unwrap());
@@ -69,7 +69,7 @@ fn an_item_is_taken_and_freed_meanwhile() {
     let (mut taken, mut is_over, segment) = (None, false, &other.segment);
     OTHER.set(Some(Box::new(move |block| {
         match deferred_free::kind_of(segment, block) {
-            cell::KIND if taken.is_none() && !is_over => taken = Some(get()),
+            object::KIND if taken.is_none() && !is_over => taken = Some(get()),
             kind::WORDS if taken.is_some() => {
                 taken = None;
                 is_over = true;
@@ -80,7 +80,11 @@ fn an_item_is_taken_and_freed_meanwhile() {
     let found = check::check(&space, &unlimited);
     OTHER.set(None);
     let after = found.expect("nobody is accused");
-    assert_eq!(queue::counts(&space.segment, cell), (0, 0), "it was taken");
+    assert_eq!(
+        queue::counts(&space.segment, object),
+        (0, 0),
+        "it was taken"
+    );
     assert_eq!(after.live_blocks, before.live_blocks);
     drop(words);
     prove(&space);

@@ -3,7 +3,6 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, BYTES, CONDITION, MUTEX, SCALAR, STORED};
 use courtyard_core::census::Census;
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
@@ -11,6 +10,7 @@ use courtyard_core::inside::crash::{self, POINTS};
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
+use courtyard_core::object::{self, BYTES, CONDITION, MUTEX, SCALAR, STORED};
 use courtyard_core::offset::{EventWord, Object};
 use courtyard_core::participant::{FREE, Participant, State};
 use courtyard_core::pending_block::PendingBlock;
@@ -37,8 +37,8 @@ fn figures(census: Census) -> [u64; 5] {
 fn warm_space(folder: &Folder) -> Space {
     let space = folder.space();
     let made = make(&space, SCALAR, 0);
-    let ticket = directory::send(caller(&space), made.object).unwrap();
-    let row = directory::receive(caller(&space), made.object, ticket);
+    let ticket = directory::send(caller(&space), made.id).unwrap();
+    let row = directory::receive(caller(&space), made.id, ticket);
     directory::leave(caller(&space), row.unwrap()).unwrap();
     leave(&space, made);
     space
@@ -160,7 +160,7 @@ struct Watch {
 
 impl Watch {
     fn new(space: &Space, made: Made) -> Watch {
-        let event = made.base + cell::EVENT;
+        let event = made.base + object::EVENT;
         let observed = wait::observe(&space.segment, event);
         let flagged = wait::prepare(&space.segment, event, observed).unwrap();
         Watch { event, flagged }
@@ -196,7 +196,7 @@ fn scalar_change_dies(change: impl Fn(&Space, Made)) {
     operation_dies(
         &space,
         || {
-            let word = space.segment.word(made.base + cell::DATA);
+            let word = space.segment.word(made.base + object::DATA);
             word.store(7, Ordering::Relaxed);
             watch.set(Some(Watch::new(&space, made)));
         },
@@ -220,8 +220,8 @@ fn notifying_a_condition() {
     let made = make(&space, CONDITION, condition::LENGTH);
     let row = Row::reserve(caller(&space)).unwrap();
     let waiter = Waiter {
-        cell: made.base,
-        object: made.object,
+        object: made.base,
+        id: made.id,
         row,
     };
     let watch = std::cell::Cell::new(None);
@@ -402,9 +402,9 @@ fn sending_and_receiving() {
         || {},
         || {
             as_newcomer(&space, |space| {
-                let object = made.object;
-                let ticket = directory::send(caller(space), object).unwrap();
-                let row = directory::receive(caller(space), object, ticket);
+                let id = made.id;
+                let ticket = directory::send(caller(space), id).unwrap();
+                let row = directory::receive(caller(space), id, ticket);
                 directory::leave(caller(space), row.unwrap()).unwrap();
             });
         },
@@ -415,16 +415,16 @@ fn sending_and_receiving() {
     );
     assert!(deaths > 20);
     // While the sender lives its ticket does not run out.
-    let ticket = directory::send(caller(&space), made.object).unwrap();
+    let ticket = directory::send(caller(&space), made.id).unwrap();
     expire(&space);
     assert_eq!(census(&space).tickets, 1);
     leave(&space, made);
-    let row = directory::receive(caller(&space), made.object, ticket);
+    let row = directory::receive(caller(&space), made.id, ticket);
     directory::leave(caller(&space), row.unwrap()).unwrap();
     assert_eq!(census(&space).objects, 0);
 }
 
-/// Dies holding cells, blocks, a lock, a ticket, and a record committed but not applied.
+/// Dies holding objects, blocks, a lock, a ticket, and a record committed but not applied.
 fn victim(space: &Space, made: [Made; 2]) {
     let child = spawn(|| {
         let space = attach(space);
@@ -524,7 +524,7 @@ fn a_sleeper_is_woken_when_its_waker_dies() {
     let space = warm_space(&folder);
     let made = make(&space, SCALAR, 0);
     let points = [
-        "cell.stored",
+        "object.stored",
         "operation.unlocked",
         "wait.bumped",
         "wait.cleared",
@@ -532,7 +532,7 @@ fn a_sleeper_is_woken_when_its_waker_dies() {
     ];
     for point in points {
         let start = get(&space, made);
-        let event = made.base + cell::EVENT;
+        let event = made.base + object::EVENT;
         let sleeper = spawn(|| {
             // Nothing of the sleeper's own ends its sleep: a lost wake is an alarm.
             loop {

@@ -3,8 +3,8 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, BYTES, Entered, SCALAR, Writer};
 use courtyard_core::error::Error;
+use courtyard_core::object::{self, BYTES, Entered, SCALAR, Writer};
 use courtyard_core::os::fault;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::{AtomicBool, AtomicU64, Ordering};
@@ -345,7 +345,7 @@ fn cleaning() {
             let (dead, waiting) = (folder.space(), folder.space());
             let made = make(&waiting, SCALAR, 0);
             add(&waiting, made, 5);
-            let ticket = directory::send(caller(&waiting), made.object).unwrap();
+            let ticket = directory::send(caller(&waiting), made.id).unwrap();
             let (path, uuid) = (waiting.segment.path(), waiting.uuid);
             dead.discard();
             waiting.discard();
@@ -358,7 +358,7 @@ fn cleaning() {
         |at, (path, uuid, made, ticket), _| {
             // A pickle may be under way: what cannot be looked at stays.
             let space = folder::attach(&path, uuid, HOOKS).expect(at);
-            let row = directory::receive(caller(&space), made.object, ticket).expect(at);
+            let row = directory::receive(caller(&space), made.id, ticket).expect(at);
             assert_eq!(stage::get(&space, made), 5, "{at}");
             leave(&space, stage::Made { row, ..made });
             space.discard();
@@ -406,14 +406,14 @@ fn giving_back() {
     fail_everywhere(
         GIVING_BACK,
         || {
-            leave(&space, make(&space, cell::BYTES, 3 << 20));
+            leave(&space, make(&space, object::BYTES, 3 << 20));
             space.trim(&unlimited).unwrap();
             let space = stage::attach(&space);
             stage::me(&space);
             space
         },
         |space| {
-            let made = stage::try_make(space, cell::BYTES, 3 << 20)?;
+            let made = stage::try_make(space, object::BYTES, 3 << 20)?;
             leave(space, made);
             let first = space.trim(&unlimited)?;
             // Where the first one was refused, the file may still make holes.
@@ -442,17 +442,17 @@ fn contending() {
         thread: 2,
         ..stage::writer(made)
     };
-    let word = space.segment.word(made.base + cell::DATA);
+    let word = space.segment.word(made.base + object::DATA);
     let lock = space.segment.word(made.base.0);
     let (total, ended) = (AtomicU64::new(0), AtomicBool::new(false));
     let contend = || {
         let me = stage::me(&other);
-        let entered = cell::enter(&other.segment, me, holder, 0).unwrap();
+        let entered = object::enter(&other.segment, me, holder, 0).unwrap();
         assert_eq!(entered, Entered::Yes);
         ended.store(false, Ordering::Relaxed);
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
-                let added = cell::change(caller(&space), stage::writer(made), || {
+                let added = object::change(caller(&space), stage::writer(made), || {
                     word.fetch_add(1, Ordering::AcqRel)
                 });
                 ended.store(true, Ordering::Relaxed);
@@ -463,7 +463,7 @@ fn contending() {
             {
                 courtyard_core::os::yield_now();
             }
-            assert!(cell::exit(&other.segment, me, holder));
+            assert!(object::exit(&other.segment, me, holder));
             waiter.join().unwrap()
         })
     };

@@ -3,11 +3,11 @@
 
 mod stage;
 
-use courtyard_core::cell::SCALAR;
 use courtyard_core::directory;
 use courtyard_core::fork;
 use courtyard_core::layout::{RESERVED_SLOT, superblock};
 use courtyard_core::lock;
+use courtyard_core::object::SCALAR;
 use courtyard_core::participant::{LIVE, Participant, State};
 use courtyard_core::space::{Space, unlimited};
 use stage::{
@@ -57,7 +57,7 @@ fn fork_timed(space: &Space, body: impl FnOnce()) -> (Child, Duration) {
 }
 
 fn is_member(space: &Space, made: Made) -> bool {
-    directory::is_member(space, me(space), made.row, made.object)
+    directory::is_member(space, me(space), made.row, made.id)
 }
 
 #[test]

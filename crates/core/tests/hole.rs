@@ -2,11 +2,11 @@
 
 mod stage;
 
-use courtyard_core::cell::BYTES;
 use courtyard_core::error::Error;
 use courtyard_core::inside::crash::POINTS;
 use courtyard_core::inside::reading::Reading;
 use courtyard_core::layout::{UNIT, superblock};
+use courtyard_core::object::BYTES;
 use courtyard_core::os::{self, fault};
 #[cfg(feature = "seeded-bugs")]
 use courtyard_core::seed;
@@ -197,7 +197,7 @@ fn the_dead_read_nothing() {
     let folder = Folder::new();
     let space = space(&folder);
     let made = make(&space, BYTES, LARGE);
-    assert!(crashes("cell.stored", 0, || {
+    assert!(crashes("object.stored", 0, || {
         let newcomer = attach(&space);
         me(&newcomer);
         std::mem::forget(Reading::new(&newcomer.segment));

@@ -3,9 +3,9 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::error::Error;
 use courtyard_core::layout::{self, superblock};
+use courtyard_core::object::{self, BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::queue::{self, Order};
 use courtyard_core::space::{Caller, Slice, Space, unlimited};
 use courtyard_core::sync::Ordering;
@@ -59,7 +59,7 @@ fn only_dead_spaces_are_cleaned() {
     let (waiting, other) = (folder.space(), folder.space());
     // Pickles may still be under way to the third.
     let made = make(&waiting, SCALAR, 0);
-    directory::send(caller(&waiting), made.object).unwrap();
+    directory::send(caller(&waiting), made.id).unwrap();
     let kept = [alive.segment.path(), waiting.segment.path()];
     let second = attach(&other);
     let paths = [dead.segment.path(), other.segment.path()];
@@ -109,7 +109,7 @@ impl Image {
         }
         make(&space, MUTEX, 0);
         make(&space, BYTES, 50_000);
-        directory::send(caller(&space), bytes.object).unwrap();
+        directory::send(caller(&space), bytes.id).unwrap();
         held(&space);
         let (path, uuid) = (space.segment.path(), space.uuid);
         space.discard();
@@ -291,14 +291,14 @@ fn a_sequence_that_stays_odd() {
     let space = folder.space();
     let made = make(&space, BYTES, 100);
     write(&space, made, &[4; 100]);
-    set(&space, made.base + cell::SEQUENCE, 7);
+    set(&space, made.base + object::SEQUENCE, 7);
     let (waits, mut bytes) = (Cell::new(0), [0; 100]);
     let writer = stage::writer(made);
     let counted = |slice: Slice| {
         waits.set(waits.get() + 1);
         slice(courtyard_core::lock::PROBE).map(drop)
     };
-    cell::read_bytes(
+    object::read_bytes(
         Caller::new(&space, me(&space), &counted),
         writer,
         &mut bytes,
@@ -321,20 +321,20 @@ fn figures_of_counts_that_were_scribbled_on() {
         queue::create(caller(&space), 0, Order::Fifo),
     ];
     let objects = made.map(|made| made.unwrap().0);
-    for object in objects {
-        let (cell, _, length) = cell::open(&space.segment, object).unwrap();
-        let words = (cell + cell::DATA..cell::payload(cell) + length).step_by(8);
+    for id in objects {
+        let (object, _, length) = object::open(&space.segment, id).unwrap();
+        let words = (object + object::DATA..object::payload(object) + length).step_by(8);
         let before = words
             .clone()
             .map(|at| space.segment.word(at).load(Ordering::Relaxed));
         let before: Vec<u64> = before.collect();
-        let block = cell.0 / layout::UNIT * layout::UNIT;
+        let block = object.0 / layout::UNIT * layout::UNIT;
         // One word alone, and all from the first up to it.
-        for wrong in [1, 5000, 1 << 32, block, block + 8, cell.0, u64::MAX] {
+        for wrong in [1, 5000, 1 << 32, block, block + 8, object.0, u64::MAX] {
             for first in [0, words.clone().count()] {
                 for (index, at) in words.clone().enumerate() {
                     set(&space, at, wrong);
-                    let seen = inspect::view(&space, &unlimited, Some(object));
+                    let seen = inspect::view(&space, &unlimited, Some(id));
                     assert_eq!(seen.unwrap().objects.len(), 1);
                     if index < first {
                         set(&space, at, before[index]);

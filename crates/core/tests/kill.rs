@@ -4,9 +4,9 @@
 
 mod stage;
 
-use courtyard_core::cell::{BYTES, SCALAR, STORED};
 use courtyard_core::error::Error;
 use courtyard_core::layout::SLOTS;
+use courtyard_core::object::{BYTES, SCALAR, STORED};
 use courtyard_core::os::fault;
 use courtyard_core::participant::{FREE, State};
 use courtyard_core::space::unlimited;
@@ -35,8 +35,8 @@ fn oracle() -> &'static [AtomicU64; 2] {
     unsafe { &*page.cast() }
 }
 
-fn work(space: &courtyard_core::space::Space, cells: [Made; 3], oracle: &[AtomicU64; 2]) {
-    let [scalar, bytes, stored] = cells;
+fn work(space: &courtyard_core::space::Space, made: [Made; 3], oracle: &[AtomicU64; 2]) {
+    let [scalar, bytes, stored] = made;
     let space = attach(space);
     let mut turn = u64::from(std::process::id());
     loop {
@@ -89,11 +89,11 @@ fn kill_at_random(generation: u32) -> u32 {
     for slot in 1..SLOTS {
         State::write(&space.segment, slot, FREE, generation);
     }
-    let cells =
+    let made =
         [SCALAR, BYTES, STORED].map(|kind| make(&space, kind, [0, 0, 3000, 0][kind as usize]));
     let oracle = oracle();
     let before = census(&space);
-    let start = || spawn(|| work(&space, cells, oracle));
+    let start = || spawn(|| work(&space, made, oracle));
     let mut workers: Vec<Child> = (0..WORKERS).map(|_| start()).collect();
     let clock = Instant::now();
     for turn in 0..KILLS {
@@ -107,7 +107,7 @@ fn kill_at_random(generation: u32) -> u32 {
             oracle[1].load(Ordering::SeqCst),
             oracle[0].load(Ordering::SeqCst),
         );
-        let value = get(&space, cells[0]);
+        let value = get(&space, made[0]);
         assert!(value >= least, "{value} of {least}..{most}");
         if turn % 20 == 0 {
             space.sweep(&unlimited).unwrap();
@@ -122,7 +122,7 @@ fn kill_at_random(generation: u32) -> u32 {
         oracle[1].load(Ordering::SeqCst),
         oracle[0].load(Ordering::SeqCst),
     );
-    let value = get(&space, cells[0]);
+    let value = get(&space, made[0]);
     assert!(
         least > 100 && least <= value && value <= most,
         "{value} of {least}..{most}"
@@ -132,9 +132,9 @@ fn kill_at_random(generation: u32) -> u32 {
         (after.objects, after.tickets, after.participants),
         (3, 0, 1)
     );
-    put(&space, cells[2], b"");
-    for made in cells {
-        leave(&space, made);
+    put(&space, made[2], b"");
+    for one in made {
+        leave(&space, one);
     }
     let after = census(&space);
     assert!(after.live_blocks <= before.live_blocks);

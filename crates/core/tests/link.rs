@@ -2,10 +2,10 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, SCALAR, STORED, Stored, Writer};
 use courtyard_core::error::Error;
 use courtyard_core::layout::{block, kind, superblock};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, SCALAR, STORED, Stored, Writer};
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
@@ -22,9 +22,9 @@ fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> PendingBl
 }
 
 fn table(space: &Space) -> (Made, Table) {
-    let (object, row) = table::create(caller(space)).expect("a table");
-    let (base, ..) = cell::open(&space.segment, object).expect("the table");
-    let made = Made { object, row, base };
+    let (id, row) = table::create(caller(space)).expect("a table");
+    let (base, ..) = object::open(&space.segment, id).expect("the table");
+    let made = Made { id, row, base };
     (made, writer(made))
 }
 
@@ -73,18 +73,18 @@ fn objects_live_as_long_as_a_value_keeps_them() {
         let made = make(&space, SCALAR, 0);
         // More links than one record counts, most of them to one object.
         let other = make(&space, SCALAR, 0);
-        let mut links = vec![other.object; 100];
-        links[50] = made.object;
+        let mut links = vec![other.id; 100];
+        links[50] = made.id;
         keep(&space, holder, "k", &links, bytes);
         leave(&space, made);
         leave(&space, other);
         assert_eq!(objects(&space), 3);
-        let row = directory::join(caller(&space), made.object);
+        let row = directory::join(caller(&space), made.id);
         let row = row.expect("an answer").expect("it lives");
         put(&space, holder, "k", Fresh::Word(1));
         assert_eq!(objects(&space), 2);
         directory::leave(caller(&space), row).expect("to leave");
-        let gone = directory::join(caller(&space), made.object);
+        let gone = directory::join(caller(&space), made.id);
         assert_eq!(gone.expect("an answer"), None);
         assert_eq!(objects(&space), 1);
     }
@@ -97,7 +97,7 @@ fn what_is_read_names_them() {
     let space = folder.space();
     let (_, holder) = table(&space);
     let made = [make(&space, SCALAR, 0), make(&space, SCALAR, 0)];
-    let named = [made[1].object, made[0].object, made[1].object];
+    let named = [made[1].id, made[0].id, made[1].id];
     keep(&space, holder, "k", &named, BYTES);
     let pairs = table::snapshot(caller(&space), holder, Want::Items);
     let pairs = pairs.expect("a snapshot");
@@ -123,7 +123,7 @@ fn every_way_out_gives_them_back() {
     let before = objects(&space);
     let fresh = || {
         let made = make(&space, SCALAR, 0);
-        let own = linked(&space, &[made.object], LARGE);
+        let own = linked(&space, &[made.id], LARGE);
         leave(&space, made);
         own
     };
@@ -162,29 +162,29 @@ fn every_way_out_gives_them_back() {
 }
 
 #[test]
-fn a_stored_cell_keeps_them_too() {
+fn a_stored_object_keeps_them_too() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
     let holder = make(&space, STORED, 0);
     let store = |fresh| {
-        let done = cell::store(caller(&space), writer(holder), &fresh, None);
+        let done = object::store(caller(&space), writer(holder), &fresh, None);
         assert!(done.expect("to store"));
     };
     for bytes in [BYTES, LARGE] {
         let made = make(&space, SCALAR, 0);
-        store(cell::Fresh::Block(linked(&space, &[made.object], bytes)));
+        store(object::Fresh::Block(linked(&space, &[made.id], bytes)));
         leave(&space, made);
         assert_eq!(objects(&space), 2);
         let made = make(&space, SCALAR, 0);
-        store(cell::Fresh::Block(linked(&space, &[made.object], bytes)));
+        store(object::Fresh::Block(linked(&space, &[made.id], bytes)));
         leave(&space, made);
         assert_eq!(objects(&space), 2);
-        store(cell::Fresh::Word(1));
+        store(object::Fresh::Word(1));
         assert_eq!(objects(&space), 1);
     }
     let made = make(&space, SCALAR, 0);
-    store(cell::Fresh::Block(linked(&space, &[made.object], LARGE)));
+    store(object::Fresh::Block(linked(&space, &[made.id], LARGE)));
     leave(&space, made);
     leave(&space, holder);
     assert_eq!(objects(&space), 0);
@@ -197,9 +197,9 @@ fn a_cycle_lives_until_it_is_broken() {
     let space = folder.space();
     let (one, first) = table(&space);
     let (two, second) = table(&space);
-    keep(&space, first, "self", &[one.object], BYTES);
-    keep(&space, first, "other", &[two.object], BYTES);
-    keep(&space, second, "other", &[one.object], BYTES);
+    keep(&space, first, "self", &[one.id], BYTES);
+    keep(&space, first, "other", &[two.id], BYTES);
+    keep(&space, second, "other", &[one.id], BYTES);
     leave(&space, two);
     assert_eq!(objects(&space), 2);
     table::clear(caller(&space), first).expect("to clear");
@@ -217,7 +217,7 @@ fn a_long_chain_goes_piece_by_piece() {
     let (mut last, _) = table(&space);
     for _ in 0..5000 {
         let (made, holder) = table(&space);
-        keep(&space, holder, "next", &[last.object], BYTES);
+        keep(&space, holder, "next", &[last.id], BYTES);
         leave(&space, last);
         last = made;
     }
@@ -233,13 +233,13 @@ fn what_is_gone_is_not_kept() {
     let space = folder.space();
     let (made, gone) = (make(&space, SCALAR, 0), make(&space, SCALAR, 0));
     leave(&space, gone);
-    let links = [made.object, gone.object];
+    let links = [made.id, gone.id];
     let kept = link::prepare(caller(&space), &links, &[BYTES]);
     assert!(matches!(kept, Err(Error::NotFound(_))));
     // The same row, another object.
     let again = make(&space, SCALAR, 0);
-    assert_eq!(again.object.row, gone.object.row);
-    let joined = directory::join(caller(&space), gone.object);
+    assert_eq!(again.id.row, gone.id.row);
+    let joined = directory::join(caller(&space), gone.id);
     assert_eq!(joined.expect("an answer"), None);
     leave(&space, again);
     leave(&space, made);
@@ -261,12 +261,12 @@ fn who_dies_before_storing_keeps_nothing() {
         let other = stage::attach(&space);
         while crashes(point, skip, || {
             let mine = make(&other, SCALAR, 0);
-            let links = [vec![made.object; 40], vec![mine.object; 40]].concat();
+            let links = [vec![made.id; 40], vec![mine.id; 40]].concat();
             keep(&other, holder, "k", &links, LARGE);
             remove(&other, holder, "k");
         }) {
             let found = objects(&space);
-            let count = table::count(&space.segment, holder.cell);
+            let count = table::count(&space.segment, holder.object);
             assert_eq!(found, before + count, "{point} {skip}");
             if count > 0 {
                 remove(&space, holder, "k");

@@ -2,11 +2,11 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, Stored, Writer};
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, Stored, Writer};
 use courtyard_core::space::Space;
 use courtyard_core::value::{self, Found, Fresh, Taken};
 use proptest::prelude::*;
@@ -25,14 +25,14 @@ fn bytes(value: u64) -> Vec<u8> {
 }
 
 fn make(space: &Space, most: Option<u64>) -> (ObjectId, u64, List) {
-    let (object, row) = list::create(caller(space), most).expect("to create");
-    let (cell, _, _) = cell::open(&space.segment, object).expect("to open");
+    let (id, row) = list::create(caller(space), most).expect("to create");
+    let (object, _, _) = object::open(&space.segment, id).expect("to open");
     let list = Writer {
-        cell,
+        object,
         guarded: true,
         thread: 1,
     };
-    (object, row, list)
+    (id, row, list)
 }
 
 fn with_value<T>(space: &Space, value: u64, work: impl FnOnce(&Fresh) -> T) -> T {
@@ -77,7 +77,7 @@ fn is_taken(space: &Space, taken: Taken, value: u64) -> bool {
         }
         Taken::Block(block) => {
             let (kind, length, payload) =
-                cell::shape_of(&space.segment, block.block()).expect("a block");
+                object::shape_of(&space.segment, block.block()).expect("a block");
             let mut content = vec![0; length as usize];
             space.segment.copy_out(payload, &mut content);
             is(kind, &content, value)
@@ -94,7 +94,7 @@ fn agrees(space: &Space, list: List, model: &VecDeque<u64>) {
     let found = list::snapshot(caller(space), list, &all);
     let (elements, token) = found.expect("a snapshot");
     assert_eq!(token.count, model.len() as u64);
-    assert_eq!(list::count(&space.segment, list.cell), token.count);
+    assert_eq!(list::count(&space.segment, list.object), token.count);
     assert_eq!(elements.len(), model.len());
     for (element, &value) in elements.iter().zip(model) {
         match element {
@@ -113,7 +113,7 @@ fn agrees(space: &Space, list: List, model: &VecDeque<u64>) {
             (None, None) => {}
             (Some(Found::Word(word)), Some(&value)) => {
                 assert_eq!(word, value << 3 | 1);
-                assert_eq!(list::peek(&space.segment, list.cell, index), Some(word));
+                assert_eq!(list::peek(&space.segment, list.object, index), Some(word));
             }
             (Some(Found::Bytes(kind)), Some(&value)) => assert!(is(kind, &buffer, value)),
             (Some(Found::Pinned(pinned)), Some(&value)) => {
@@ -197,7 +197,7 @@ fn rebuild(space: &Space, list: List, batch: &Batch, pieces: &[Piece]) {
 
 fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
     let (segment, count) = (&space.segment, model.len() as u64);
-    let most = list::most(segment, list.cell);
+    let most = list::most(segment, list.object);
     let place = |index: i64| {
         let place = if index < 0 {
             index + count as i64
@@ -331,7 +331,7 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
         }
         Step::Bound(most) => {
             list::bound(caller(space), list, *most).expect("to bound");
-            assert_eq!(list::most(segment, list.cell), *most);
+            assert_eq!(list::most(segment, list.object), *most);
             let kept = most.map_or(model.len(), |most| model.len().min(most as usize));
             model.drain(..model.len() - kept);
         }
@@ -432,10 +432,10 @@ fn processes_push_and_pop_and_one_is_killed() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let (object, _, list) = make(&space, None);
-    let ticket = directory::send(caller(&space), object).expect("to send");
+    let (id, _, list) = make(&space, None);
+    let ticket = directory::send(caller(&space), id).expect("to send");
     let open = |attached: &Space| {
-        directory::receive(caller(attached), object, ticket).expect("a row");
+        directory::receive(caller(attached), id, ticket).expect("a row");
     };
     let push_many = |first: u64| {
         let space = attach(&space);
@@ -478,7 +478,7 @@ fn processes_push_and_pop_and_one_is_killed() {
     for writer in writers {
         assert_eq!(writer.wait(), Ended::Done);
     }
-    let left = list::count(&space.segment, list.cell);
+    let left = list::count(&space.segment, list.object);
     assert!((800..=801).contains(&left), "{left}");
     while list::pop(caller(&space), list, End::First)
         .expect("to pop")

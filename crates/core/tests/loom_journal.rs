@@ -2,7 +2,7 @@
 //! after a writer, or a reaper, that died before any of its stores.
 //!
 //! A pair of words under a lock and a sequence, always equal but inside a change. Writers are
-//! operations as they are; the reader is the loop of `cell::under_sequence`, one turn of it.
+//! operations as they are; the reader is the loop of `object::under_sequence`, one turn of it.
 //!
 //! A block changes hands twice, while somebody reads all words that may name it, as `check` does.
 #![cfg(loom)]

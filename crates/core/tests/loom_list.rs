@@ -6,11 +6,11 @@
 //! each other lose nothing.
 #![cfg(loom)]
 
-use courtyard_core::cell::{self, Writer};
 use courtyard_core::inside::operation;
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::list::{self, End, List};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::object::{self, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
@@ -22,14 +22,14 @@ use courtyard_core::value::{Found, Fresh, Taken};
 use loom::thread;
 use std::sync::Arc;
 
-const CELL: Object = Object(DATA + UNIT + block::SMALL);
+const OBJECT: Object = Object(DATA + UNIT + block::SMALL);
 /// The ring: two words; and the block at hand for a larger one.
 const RING: u64 = CHUNK + chunk::BLOCKS;
 const CHUNK: u64 = DATA + 2 * UNIT;
 const CAPACITY: u64 = 2;
 const NEXT: u64 = DATA + 3 * UNIT + LINE;
 const LIST: List = Writer {
-    cell: CELL,
+    object: OBJECT,
     guarded: true,
     thread: 1,
 };
@@ -55,7 +55,7 @@ fn space(count: u64) -> Arc<Space> {
         Segment::slot(slot, 8).chain(magazines).chain([row])
     });
     let words = own
-        .chain(at(CELL.0, (cell::PAYLOAD + list::LENGTH) / WORD))
+        .chain(at(OBJECT.0, (object::PAYLOAD + list::LENGTH) / WORD))
         .chain(at(RING, 8))
         .chain(at(NEXT, 8))
         .chain([
@@ -69,7 +69,7 @@ fn space(count: u64) -> Arc<Space> {
         ]);
     let segment = Segment::new(words);
     let set = |word: u64, value: u64| segment.word(word).store(value, Ordering::Relaxed);
-    let root = cell::payload(CELL);
+    let root = object::payload(OBJECT);
     set(root, RING);
     set(root + 8, CAPACITY);
     set(root + 24, count);
@@ -182,7 +182,7 @@ fn meet(what: Change, stores: u64) {
         "a value that was found is lost"
     );
     assert!(!lives || after == Some(2), "a value is lost");
-    let count = list::count(segment, CELL);
+    let count = list::count(segment, OBJECT);
     let expected = match (what, after) {
         (Change::Push, Some(2)) => 2,
         (_, None) => 0,

@@ -30,7 +30,7 @@ unsafe impl Sync for Guarded {}
 impl Guarded {
     fn swap(&self, value: u64) -> u64 {
         // SAFETY: loom checks that nobody else is here.
-        self.0.with_mut(|cell| unsafe { cell.replace(value) })
+        self.0.with_mut(|object| unsafe { object.replace(value) })
     }
 }
 

@@ -46,7 +46,7 @@ fn three_threads() {
     assert_ne!(rows[0], rows[1]);
     assert!(rows.iter().all(|&row| row < 4), "rows are used again");
     let mut held = membership_cache.all();
-    held.sort_unstable_by_key(|(_, object)| object.row);
+    held.sort_unstable_by_key(|(_, id)| id.row);
     assert_eq!(held, [(rows[0], object(5)), (rows[1], object(7))]);
 }
 

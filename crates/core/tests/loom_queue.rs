@@ -6,11 +6,11 @@
 //! what is left.
 #![cfg(loom)]
 
-use courtyard_core::cell;
 use courtyard_core::holding::{self, Row};
 use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::object;
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{
@@ -25,13 +25,13 @@ use loom::thread;
 use std::sync::{Arc, Mutex};
 
 const PAGES: [u64; 3] = [DATA, DATA + UNIT, DATA + 2 * UNIT];
-const CELL: Object = Object(DATA + 3 * UNIT);
+const OBJECT: Object = Object(DATA + 3 * UNIT);
 const ROWS: u64 = DATA + 4 * UNIT;
 /// A record of one word, the items of these models.
 const RECORD: u64 = 2 * WORD;
 const QUEUE: Queue = Queue {
-    cell: CELL,
-    object: ObjectId { row: 0, serial: 1 },
+    object: OBJECT,
+    id: ObjectId { row: 0, serial: 1 },
 };
 
 /// Where the first item goes: somewhere in a page, or as the last one that fits there.
@@ -61,7 +61,7 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
             .chain(row)
             .chain([pending])
     });
-    let cell = (0..(cell::PAYLOAD + queue::LENGTH) / WORD).map(|word| CELL + word * WORD);
+    let object = (0..(object::PAYLOAD + queue::LENGTH) / WORD).map(|word| OBJECT + word * WORD);
     let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
     let room = (items * RECORD / WORD + 1).min((PAGES[0] + UNIT - first) / WORD);
     let again = match first {
@@ -78,9 +78,9 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
         superblock::BELL.0,
         superblock::FIRST_FREE,
     ];
-    let segment = Segment::new(own.chain(cell).chain(pages).chain(whole));
+    let segment = Segment::new(own.chain(object).chain(pages).chain(whole));
     let bounds = Bounds { items: 0, bytes };
-    queue::lay_out(&segment, CELL, first, bounds, Order::Fifo);
+    queue::lay_out(&segment, OBJECT, first, bounds, Order::Fifo);
     let circle = match first {
         BEHIND_ALL => &PAGES[..1],
         _ => &PAGES,
@@ -91,7 +91,7 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     }
     for slot in 0..2 {
         let named = segment.word(row(slot).at);
-        named.store(QUEUE.object.row + 1, Ordering::Relaxed);
+        named.store(QUEUE.id.row + 1, Ordering::Relaxed);
     }
     Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
 }
@@ -124,14 +124,14 @@ fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told:
             assert!(queue::add_record(&mut records, Item::Word(word)));
         }
         // SAFETY: a participant of a model has one thread.
-        let put = unsafe { queue::put_run(&space.segment, participant, CELL, &records) };
+        let put = unsafe { queue::put_run(&space.segment, participant, OBJECT, &records) };
         done = (put / 16) as u64; // bytes of a record of a word
         *told.lock().unwrap() = done;
     }
     for item in done + 1..=items {
         let fresh = Fresh::Word(item);
         // SAFETY: a participant of a model has one thread.
-        let fast = || unsafe { queue::put_fast(&space.segment, participant, CELL, &fresh) };
+        let fast = || unsafe { queue::put_fast(&space.segment, participant, OBJECT, &fresh) };
         let put = (way == Way::Fast).then(fast).flatten();
         let put =
             put.unwrap_or_else(|| queue::put(caller(space, participant), QUEUE, &fresh).unwrap());
@@ -143,7 +143,7 @@ fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told:
 fn take(space: &Space, participant: &Participant, row: Row, way: Way) -> Option<u64> {
     let mut buffer = [];
     // SAFETY: as above.
-    let fast = || unsafe { queue::get_fast(&space.segment, participant, CELL, row, &mut buffer) };
+    let fast = || unsafe { queue::get_fast(&space.segment, participant, OBJECT, row, &mut buffer) };
     let got = (way == Way::Fast).then(fast).flatten();
     let got = got.unwrap_or_else(|| {
         queue::get(caller(space, participant), QUEUE, row, None, &mut []).unwrap()
@@ -160,7 +160,8 @@ fn consume(space: &Space, participant: &Participant, items: u64, way: Way, got: 
         let mut buffer = [0; UNIT as usize];
         let none = |_| false;
         // SAFETY: as above.
-        let run = unsafe { queue::get_run(segment, participant, CELL, row, 2, none, &mut buffer) };
+        let run =
+            unsafe { queue::get_run(segment, participant, OBJECT, row, 2, none, &mut buffer) };
         if let Run::Taken(length) = run {
             let items = Items(&buffer[..length]).map(|item| match item {
                 Item::Word(word) => word,
@@ -207,9 +208,9 @@ fn meet_in(first: u64, (items, bytes): (u64, u64), [putting, taking]: [u64; 2], 
     } else {
         (&producer, 0)
     };
-    let counted = queue::counts(segment, CELL).0;
+    let counted = queue::counts(segment, OBJECT).0;
     if bytes != 0 {
-        let found = queue::bytes(segment, CELL);
+        let found = queue::bytes(segment, OBJECT);
         assert_eq!(found, counted * RECORD, "items and their bytes");
     }
     let (told, got) = (*told.lock().unwrap(), got.lock().unwrap().clone());
@@ -266,7 +267,7 @@ fn share(stores: u64) {
     assert!(first != second, "an item was taken twice");
     assert!(second.is_some(), "an item is lost");
     let taken = [0, 1].map(|slot| queue::taken(segment, row(slot)));
-    let left = queue::counts(segment, CELL).0;
+    let left = queue::counts(segment, OBJECT).0;
     assert_eq!(taken[0] + taken[1] + left, ITEMS, "taken twice, or lost");
 }
 

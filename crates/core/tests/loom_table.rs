@@ -5,10 +5,10 @@
 //! writer dies before each of its stores; the reader meets that, and reaps him.
 #![cfg(loom)]
 
-use courtyard_core::cell::{self, Writer};
 use courtyard_core::inside::operation::{self, class_for};
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
+use courtyard_core::object::{self, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::recover;
@@ -21,7 +21,7 @@ use courtyard_core::value::{Found, Fresh};
 use loom::thread;
 use std::sync::Arc;
 
-const CELL: Object = Object(DATA + UNIT + block::SMALL);
+const OBJECT: Object = Object(DATA + UNIT + block::SMALL);
 /// The block of index and order: four slots, of which three entries have room.
 const STORAGE: u64 = DATA + 2 * UNIT + LINE;
 const SLOTS: u64 = 4;
@@ -34,7 +34,7 @@ const NEW: u64 = OLD + LINE;
 /// Words of an entry whose key is one word.
 const ENTRY_WORDS: u64 = 5;
 const TABLE: Table = Writer {
-    cell: CELL,
+    object: OBJECT,
     guarded: true,
     thread: 1,
 };
@@ -97,7 +97,7 @@ fn space(act: Act) -> Arc<Space> {
             .chain((0..slot::PENDING_ROWS).map(move |row| pending + row * WORD))
     });
     let words = own
-        .chain(at(CELL.0, (cell::PAYLOAD + table::LENGTH) / WORD))
+        .chain(at(OBJECT.0, (object::PAYLOAD + table::LENGTH) / WORD))
         .chain(at(
             STORAGE,
             (block::SMALL + (1 + SLOTS + ROOM) * WORD) / WORD,
@@ -118,7 +118,7 @@ fn space(act: Act) -> Arc<Space> {
     let set = |word: u64, value: u64| segment.word(word).store(value, Ordering::Relaxed);
     let first = keys()[0];
     let hash = key(&first).hash();
-    let shard = cell::payload(CELL) + hash % SHARDS * LINE;
+    let shard = object::payload(OBJECT) + hash % SHARDS * LINE;
     set(shard + 16, STORAGE | u64::from(SLOTS.trailing_zeros()));
     set(shard + 24, 1);
     set(shard + 32, if act == Act::Grow { ROOM } else { 1 });
@@ -293,7 +293,7 @@ fn meet(act: Act, looked_up: usize, stores: u64) {
     );
     assert!(!lives || reached == states.len() - 1, "a change is lost");
     let there = after.iter().flatten().count() as u64;
-    assert_eq!(table::count(segment, CELL), there, "the count");
+    assert_eq!(table::count(segment, OBJECT), there, "the count");
 }
 
 /// One moves a key, and may die; the other looks meanwhile which key is at an end, and both after.

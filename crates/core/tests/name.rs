@@ -2,10 +2,10 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::error::Error;
 use courtyard_core::folder::{self, Wish};
 use courtyard_core::layout::superblock;
+use courtyard_core::object::{self, BYTES, SCALAR};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::{HOOKS, directory};
@@ -21,7 +21,7 @@ const WISH: Wish = Wish {
 };
 
 fn bind(space: &Space, name: &str, made: Made) -> bool {
-    directory::bind(caller(space), name, b"a scalar", made.object, None).unwrap()
+    directory::bind(caller(space), name, b"a scalar", made.id, None).unwrap()
 }
 
 fn unbind(space: &Space, name: &str) -> bool {
@@ -50,15 +50,15 @@ fn a_name_is_a_reference() {
     assert_eq!(held(&space), (1, 0, 1));
     let found = lookup(&space, "x").unwrap();
     assert_eq!(
-        (found.object, found.description),
-        (made.object, b"a scalar".to_vec())
+        (found.id, found.description),
+        (made.id, b"a scalar".to_vec())
     );
     assert_eq!(get(&space, made), 7);
     assert_eq!(
         (census(&space).names, directory::count(&space.segment)),
         (1, 1)
     );
-    let name = directory::name_of(caller(&space), made.object).unwrap();
+    let name = directory::name_of(caller(&space), made.id).unwrap();
     assert_eq!(name.as_deref(), Some("x"));
     assert!(unbind(&space, "x"));
     assert_eq!(held(&space), (0, 0, 1));
@@ -77,7 +77,7 @@ fn many_names_come_and_go() {
         assert_eq!(census(&space).names, 500);
         for (number, made) in made.iter().enumerate().rev() {
             let name = format!("name {number}");
-            assert_eq!(lookup(&space, &name).unwrap().object, made.object);
+            assert_eq!(lookup(&space, &name).unwrap().id, made.id);
             assert!(unbind(&space, &name) && lookup(&space, &name).is_none());
             leave(&space, *made);
         }
@@ -106,11 +106,11 @@ fn names_of_any_length() {
         assert!(unbind(&space, &name));
     }
     for name in [String::new(), "x".repeat(1021)] {
-        let refused = directory::bind(caller(&space), &name, b"", made.object, None);
+        let refused = directory::bind(caller(&space), &name, b"", made.id, None);
         assert!(matches!(refused, Err(Error::Refused(_))));
     }
     leave(&space, made);
-    let gone = directory::bind(caller(&space), "x", b"", made.object, None);
+    let gone = directory::bind(caller(&space), "x", b"", made.id, None);
     assert!(matches!(gone, Err(Error::NotFound(_))));
     assert_eq!(held(&space), (0, 0, 1));
 }
@@ -133,13 +133,13 @@ fn buckets_come_with_names() {
     assert_eq!(census(&space).names, 3000);
     for (number, made) in made.iter().enumerate() {
         let title = title(number);
-        assert_eq!(lookup(&space, &title).unwrap().object, made.object);
-        let name = directory::name_of(caller(&space), made.object);
+        assert_eq!(lookup(&space, &title).unwrap().id, made.id);
+        let name = directory::name_of(caller(&space), made.id);
         assert_eq!(name.unwrap(), Some(title));
     }
     for (number, &made) in made.iter().enumerate() {
         assert!(unbind(&space, &title(number)));
-        let name = directory::name_of(caller(&space), made.object);
+        let name = directory::name_of(caller(&space), made.id);
         assert_eq!(name.unwrap(), None);
         leave(&space, made);
     }
@@ -163,7 +163,7 @@ fn a_full_space_goes_without_buckets() {
     let spare = make(&space, BYTES, 6000); // of the class that more rows of names need
     let mut filling = Vec::new();
     for length in [40_000, 900] {
-        while let Ok(made) = cell::create(caller(&space), BYTES, length, |_| {}) {
+        while let Ok(made) = object::create(caller(&space), BYTES, length, |_| {}) {
             filling.push(made);
         }
     }
@@ -267,7 +267,7 @@ fn a_named_space_stays() {
     assert!(!folder::remove_if_dead(&path, None).unwrap());
     let space = open(&folder, "x");
     let found = lookup(&space, "n").unwrap();
-    assert_eq!(found.object, made.object);
+    assert_eq!(found.id, made.id);
     assert_eq!(get(&space, made), 3);
     assert_eq!(held(&space), (1, 0, 1));
     space.discard();

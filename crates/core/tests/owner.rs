@@ -2,11 +2,11 @@
 
 mod stage;
 
-use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
 use courtyard_core::inside::crash::{self, POINTS};
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::superblock;
 use courtyard_core::lock::{self, Tried};
+use courtyard_core::object::{BYTES, DATA, MUTEX, SCALAR, STORED};
 use courtyard_core::participant::{FREE, LIVE, Me, State};
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
@@ -45,7 +45,7 @@ fn pause() -> ! {
     }
 }
 
-/// Dies with a lock, a cell, blocks, and a record committed but not applied.
+/// Dies with a lock, an object, blocks, and a record committed but not applied.
 fn die_holding(space: &Space, mutex: Made, bytes: Made) {
     let child = spawn(|| {
         let space = attach(space);
@@ -261,13 +261,13 @@ fn a_sender_of_the_last_generation() {
             (me(&guest).me.slot, me(&guest).me.generation),
             (1, generation)
         );
-        let ticket = directory::send(caller(&guest), made.object).unwrap();
+        let ticket = directory::send(caller(&guest), made.id).unwrap();
         space.sweep(&unlimited).unwrap();
         assert_eq!(deadline(&space, ticket), 0);
         guest.discard(); // its slot is dead
         space.sweep(&unlimited).unwrap();
         assert_ne!(deadline(&space, ticket), 0);
-        let row = directory::receive(caller(&space), made.object, ticket);
+        let row = directory::receive(caller(&space), made.id, ticket);
         directory::leave(caller(&space), row.unwrap()).unwrap();
         assert_eq!(census(&space).tickets, 0);
     }

@@ -2,8 +2,8 @@
 
 mod stage;
 
-use courtyard_core::cell::{MUTEX, SCALAR};
 use courtyard_core::lock::{self, Tried};
+use courtyard_core::object::{MUTEX, SCALAR};
 use courtyard_core::os::fault;
 use courtyard_core::participant::{LIVE, Right, State, is_alive};
 use courtyard_core::space::{Space, unlimited};

@@ -2,11 +2,11 @@
 
 mod stage;
 
-use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::layout::{RESERVED_SLOT, SLOTS};
 use courtyard_core::lock::{self, Tried, Waiter};
+use courtyard_core::object::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::participant::{DRAINING, FREE, LIVE, Participant, State, is_alive};
 use courtyard_core::space::{Caller, Space, unlimited};
 use courtyard_core::sync::{AtomicBool, Ordering};
@@ -44,7 +44,7 @@ fn fork_late(space: &Space, meanwhile: impl FnOnce(), body: impl FnOnce()) -> Ch
 fn is_member(space: &Space, made: stage::Made) -> bool {
     let me = me(space);
     space.settle_up(&unlimited).unwrap();
-    directory::is_member(space, me, made.row, made.object)
+    directory::is_member(space, me, made.row, made.id)
 }
 
 fn pause() {
@@ -59,11 +59,11 @@ fn a_second_process_attaches() {
     let space = folder.space();
     let (path, uuid) = (space.segment.path(), space.uuid);
     let made = make(&space, SCALAR, 0);
-    let ticket = directory::send(caller(&space), made.object).unwrap();
+    let ticket = directory::send(caller(&space), made.id).unwrap();
     let child = spawn(|| {
         let space = folder::attach(&path, uuid, HOOKS).unwrap();
-        let row = directory::receive(caller(&space), made.object, ticket);
-        let (base, ..) = courtyard_core::cell::open(&space.segment, made.object).unwrap();
+        let row = directory::receive(caller(&space), made.id, ticket);
+        let (base, ..) = courtyard_core::object::open(&space.segment, made.id).unwrap();
         let here = stage::Made {
             row: row.unwrap(),
             base,
@@ -171,7 +171,7 @@ fn forks_beside_threads_that_are_anywhere_in_the_roster() {
         let own = make(&space, BYTES, 100);
         leave(&space, own);
     };
-    let object = kept[0].object;
+    let object = kept[0].id;
     let rows = || {
         let rows: Vec<u64> = (0..100).map(|_| space.membership_cache.reserve()).collect();
         for row in rows {
@@ -224,7 +224,7 @@ fn an_heir_keeps_what_its_parent_drops() {
     for made in &made {
         space
             .segment
-            .word(made.base + courtyard_core::cell::DATA)
+            .word(made.base + courtyard_core::object::DATA)
             .store(1, Ordering::Release);
     }
     assert_eq!(child.wait(), End::Done);
@@ -342,7 +342,7 @@ fn exec_and_a_zombie_are_death() {
 }
 
 fn write_scalar(space: &Space, made: stage::Made, value: u64) {
-    let word = space.segment.word(made.base + courtyard_core::cell::DATA);
+    let word = space.segment.word(made.base + courtyard_core::object::DATA);
     word.store(value, Ordering::Release);
 }
 
@@ -351,34 +351,34 @@ fn a_lock_falls_with_its_holder() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let mutex_cell = make(&space, MUTEX, 0);
+    let mutex = make(&space, MUTEX, 0);
     let segment = &space.segment;
     let child = spawn(|| {
         let space = attach(&space);
-        assert!(mutex::try_acquire(&space.segment, me(&space), mutex_cell.base, 0).unwrap());
+        assert!(mutex::try_acquire(&space.segment, me(&space), mutex.base, 0).unwrap());
         pause();
     });
     until("the child has it", || {
-        mutex::is_locked(segment, mutex_cell.base).unwrap()
+        mutex::is_locked(segment, mutex.base).unwrap()
     });
-    assert!(!mutex::try_acquire(segment, me(&space), mutex_cell.base, 0).unwrap());
-    let mut waiter = Waiter::new(segment, mutex_cell.base.lock());
+    assert!(!mutex::try_acquire(segment, me(&space), mutex.base, 0).unwrap());
+    let mut waiter = Waiter::new(segment, mutex.base.lock());
     let mut slice = || space.wait_slice(&mut waiter, Duration::from_millis(5));
     assert_eq!(slice().unwrap(), lock::WaitOutcome::Woken); // it has begun to starve
     assert_eq!(slice().unwrap(), lock::WaitOutcome::TimedOut);
     drop(waiter);
     child.kill();
     let start = Instant::now();
-    while !mutex::try_acquire(segment, me(&space), mutex_cell.base, lock::WAITERS).unwrap() {
-        let mut waiter = Waiter::new(segment, mutex_cell.base.lock());
+    while !mutex::try_acquire(segment, me(&space), mutex.base, lock::WAITERS).unwrap() {
+        let mut waiter = Waiter::new(segment, mutex.base.lock());
         space.wait_slice(&mut waiter, lock::PROBE).unwrap();
     }
     assert!(start.elapsed() < Duration::from_secs(1));
-    assert!(mutex::is_recovered(segment, mutex_cell.base));
-    assert!(mutex::release(segment, mutex_cell.base));
-    assert!(!mutex::is_recovered(segment, mutex_cell.base));
+    assert!(mutex::is_recovered(segment, mutex.base));
+    assert!(mutex::release(segment, mutex.base));
+    assert!(!mutex::is_recovered(segment, mutex.base));
     child.wait();
-    leave(&space, mutex_cell);
+    leave(&space, mutex);
     assert_eq!(held(&space), (0, 0, 1));
 }
 
@@ -446,7 +446,7 @@ fn every_slot_taken() {
     let dead = guests.remove(600);
     let slot = dead.me.slot;
     let root = |participant| {
-        let root = courtyard_core::cell::create(
+        let root = courtyard_core::object::create(
             Caller::new(&space, participant, &unlimited),
             STORED,
             0,
@@ -454,9 +454,9 @@ fn every_slot_taken() {
         );
         root.unwrap()
     };
-    let (object, row) = root(&dead);
-    let (base, ..) = courtyard_core::cell::open(segment, object).unwrap();
-    let made = stage::Made { object, row, base };
+    let (id, row) = root(&dead);
+    let (base, ..) = courtyard_core::object::open(segment, id).unwrap();
+    let made = stage::Made { id, row, base };
     put(&space, made, &[3; 500]);
     space.membership_cache.forget(row);
     dead.release_anchor();

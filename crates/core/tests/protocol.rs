@@ -2,13 +2,13 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::error::Error;
 use courtyard_core::inside::journal::Record;
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::{self, record, superblock};
 use courtyard_core::lock::{self, Tried, WaitOutcome, Waiter};
 use courtyard_core::membership_cache::{MembershipCache, ObjectId};
+use courtyard_core::object::{self, SCALAR};
 use courtyard_core::offset::LockWord;
 use courtyard_core::os::{self, Woken};
 use courtyard_core::participant::Participant;
@@ -202,7 +202,7 @@ fn an_event_word() {
     let folder = Folder::new();
     let space = folder.space();
     let segment = &space.segment;
-    let event = make(&space, SCALAR, 0).base + cell::EVENT;
+    let event = make(&space, SCALAR, 0).base + object::EVENT;
     let seen = wait::observe(segment, event);
     // No waiter: a bump and no more.
     wait::notify(segment, event);
@@ -253,9 +253,9 @@ fn a_record_of_changes() {
     let folder = Folder::new();
     let space = folder.space();
     let segment = &space.segment;
-    let made = make(&space, cell::BYTES, 256);
-    let at = made.base + cell::PAYLOAD;
-    let sequence = made.base + cell::SEQUENCE;
+    let made = make(&space, object::BYTES, 256);
+    let at = made.base + object::PAYLOAD;
+    let sequence = made.base + object::SEQUENCE;
     let base = me(&space).record(7);
     set(&space, at, 1);
 
@@ -386,8 +386,8 @@ fn a_record_that_chains() {
     let folder = Folder::new();
     let space = folder.space();
     let segment = &space.segment;
-    let at = make(&space, cell::BYTES, 4096).base + cell::PAYLOAD;
-    let chain = make(&space, cell::BYTES, 4096).base + cell::PAYLOAD;
+    let at = make(&space, object::BYTES, 4096).base + object::PAYLOAD;
+    let chain = make(&space, object::BYTES, 4096).base + object::PAYLOAD;
     let base = me(&space).record(7);
     let (most, more) = (record::ENTRY_PAIRS, 40);
 
@@ -511,21 +511,21 @@ fn rows_of_a_table() {
 #[test]
 fn the_roster() {
     let membership_cache = MembershipCache::default();
-    let object = |row| ObjectId {
+    let id = |row| ObjectId {
         row,
         serial: row + 100,
     };
     let rows: Vec<u64> = (0..3).map(|_| membership_cache.reserve()).collect();
     assert_eq!(rows, [0, 1, 2]);
-    membership_cache.hold(0, object(5));
-    membership_cache.hold(2, object(6));
+    membership_cache.hold(0, id(5));
+    membership_cache.hold(2, id(6));
     membership_cache.forget(1);
-    assert_eq!(membership_cache.all(), [(0, object(5)), (2, object(6))]);
-    assert!(membership_cache.holds(0, object(5)) && !membership_cache.holds(0, object(6)));
-    assert!(!membership_cache.holds(1, object(5)) && !membership_cache.holds(99, object(5)));
+    assert_eq!(membership_cache.all(), [(0, id(5)), (2, id(6))]);
+    assert!(membership_cache.holds(0, id(5)) && !membership_cache.holds(0, id(6)));
+    assert!(!membership_cache.holds(1, id(5)) && !membership_cache.holds(99, id(5)));
     assert_eq!(membership_cache.reserve(), 1);
     let changes = membership_cache.changes();
-    membership_cache.hold(1, object(7));
+    membership_cache.hold(1, id(7));
     assert_ne!(membership_cache.changes(), changes);
     // Many rows, and those given back come again before more are used.
     let many: Vec<u64> = (0..1000).map(|_| membership_cache.reserve()).collect();

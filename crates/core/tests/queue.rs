@@ -2,10 +2,10 @@
 
 mod stage;
 
-use courtyard_core::cell;
 use courtyard_core::heap;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::{UNIT, WORD, superblock};
+use courtyard_core::object;
 use courtyard_core::queue::{
     self, Fresh, Got, INLINE, LONGEST_SEEN, Look, Order, Put, Queue, Seen, Sift, When,
 };
@@ -18,9 +18,9 @@ const BYTES: u8 = 32;
 
 fn make(space: &Space, order: Order) -> Queue {
     let made = queue::create(caller(space), 0, order);
-    let (object, _) = made.unwrap();
-    let (cell, ..) = cell::open(&space.segment, object).unwrap();
-    Queue { cell, object }
+    let (id, _) = made.unwrap();
+    let (object, ..) = object::open(&space.segment, id).unwrap();
+    Queue { object, id }
 }
 
 fn put(space: &Space, queue: Queue, item: &Fresh) {
@@ -58,17 +58,17 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Seen> {
 }
 
 fn peek(space: &Space, queue: Queue, most: usize) -> Vec<Seen> {
-    queue::peek(caller(space), queue.cell, Look::at(most)).unwrap()
+    queue::peek(caller(space), queue.object, Look::at(most)).unwrap()
 }
 
 /// What is seen is what then comes, and looking takes nothing.
 fn sees_what_comes(space: &Space, queue: Queue) {
-    let (items, _) = queue::counts(&space.segment, queue.cell);
+    let (items, _) = queue::counts(&space.segment, queue.object);
     let all = peek(space, queue, usize::MAX);
     assert_eq!(all.len() as u64, items);
     assert_eq!(peek(space, queue, 3), all[..3.min(all.len())]);
     assert!(peek(space, queue, 0).is_empty());
-    assert_eq!(queue::counts(&space.segment, queue.cell).0, items);
+    assert_eq!(queue::counts(&space.segment, queue.object).0, items);
     let row = row(space, queue);
     for seen in all {
         assert_eq!(get(space, queue, row), Some(seen));
@@ -163,9 +163,9 @@ fn whatever_a_peer_wrote() {
                 put(&space, queue, &block(&space, queue::VALUE_WORD, &word));
             }
         }
-        let root = queue.cell;
+        let root = queue.object;
         // The queue's words but for its locks, and what the pages, blocks and trees begin with.
-        let words = ((root + cell::EVENT).0..root + cell::PAYLOAD + queue::LENGTH).step_by(8);
+        let words = ((root + object::EVENT).0..root + object::PAYLOAD + queue::LENGTH).step_by(8);
         let firsts = words
             .clone()
             .map(|at| space.segment.word(at).load(Ordering::Relaxed));
@@ -173,7 +173,7 @@ fn whatever_a_peer_wrote() {
         let inside = inside.flat_map(|at| (at & !7..(at & !7) + 256).step_by(8));
         let all: Vec<u64> = words.chain(inside).collect();
         for at in all {
-            if at == root + cell::PAYLOAD {
+            if at == root + object::PAYLOAD {
                 continue; // the get lock: a word that names a stranger is waited for
             }
             let was = space.segment.word(at).load(Ordering::Relaxed);
@@ -253,13 +253,13 @@ fn requeued_items_stand_by_when_they_are_due() {
         let expected: Vec<_> = expected.into_iter().map(|(_, item)| item).collect();
         assert_eq!(peek(&space, queue, usize::MAX), expected);
         assert_eq!(peek(&space, queue, 3), expected[..3]);
-        assert_eq!(queue::counts(&space.segment, queue.cell), (3000, 0));
+        assert_eq!(queue::counts(&space.segment, queue.object), (3000, 0));
         let row = row(&space, queue);
         assert_eq!(get(&space, queue, row), None);
         census(&space);
         for left in (0..3000).rev() {
             assert!(queue::drop_requeued(caller(&space), queue).unwrap());
-            assert_eq!(queue::unfinished(&space.segment, queue.cell), left);
+            assert_eq!(queue::unfinished(&space.segment, queue.object), left);
             if left % 500 == 0 {
                 let rest = expected.len() - left as usize;
                 assert_eq!(peek(&space, queue, usize::MAX), expected[rest..]);
@@ -303,7 +303,7 @@ fn a_new_boot_ends_all_delays() {
     assert_eq!(get(&space, queue, row), None);
     let (wait, _) = queue::until_due(caller(&space), queue).unwrap().unwrap();
     assert!(wait > Duration::from_secs(3500));
-    assert_eq!(queue::counts(&space.segment, queue.cell), (1, 0));
+    assert_eq!(queue::counts(&space.segment, queue.object), (1, 0));
 }
 
 /// A tree that was scribbled on gives an error, and no endless loop.
@@ -328,7 +328,7 @@ fn a_tree_in_circles_is_an_error() {
     }
     assert!(queue::until_due(caller(&space), queue).is_err());
     assert!(queue::drop_requeued(caller(&space), queue).is_err());
-    assert!(queue::peek(caller(&space), queue.cell, Look::at(usize::MAX)).is_err());
+    assert!(queue::peek(caller(&space), queue.object, Look::at(usize::MAX)).is_err());
     put(&space, queue, &Fresh::Word(1));
     let mut buffer = vec![0; INLINE as usize];
     let row = row(&space, queue);

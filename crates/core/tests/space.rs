@@ -1,12 +1,12 @@
-//! A space in one process: cells of every kind, tickets, growth, limits; and nothing leaks.
+//! A space in one process: objects of every kind, tickets, growth, limits; and nothing leaks.
 
 mod stage;
 
-use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::census::Census;
 use courtyard_core::directory;
 use courtyard_core::error::Error;
 use courtyard_core::layout::superblock;
+use courtyard_core::object::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::os::fault;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
@@ -16,7 +16,7 @@ use stage::{
 };
 
 #[test]
-fn cells_of_every_kind() {
+fn objects_of_every_kind() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
@@ -113,12 +113,12 @@ fn a_ticket_is_a_reference() {
     let made = make(&space, SCALAR, 0);
     add(&space, made, 42);
 
-    let ticket = directory::send(caller(&space), made.object).unwrap();
+    let ticket = directory::send(caller(&space), made.id).unwrap();
     leave(&space, made);
     assert_eq!(held(&space), (1, 1, 2));
-    let receive = || directory::receive(caller(&other), made.object, ticket);
+    let receive = || directory::receive(caller(&other), made.id, ticket);
     let row = receive().unwrap();
-    assert!(directory::is_member(&other, me(&other), row, made.object));
+    assert!(directory::is_member(&other, me(&other), row, made.id));
     assert_eq!(held(&space), (1, 0, 2));
     assert_eq!(get(&other, made), 42);
 
@@ -160,7 +160,7 @@ fn a_size_limit_is_a_clean_error() {
     let mut made = Vec::new();
     let error = loop {
         match try_make(&space, BYTES, 50_000) {
-            Ok(cell) => made.push(cell),
+            Ok(object) => made.push(object),
             Err(error) => break error,
         }
     };

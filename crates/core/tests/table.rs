@@ -2,10 +2,10 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, Stored, Writer};
 use courtyard_core::directory;
 use courtyard_core::layout::{GRAIN, LINE};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, Stored, Writer};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, End as Side, Item, Key, Table, Want, When};
@@ -26,14 +26,14 @@ fn bytes(value: u64) -> Vec<u8> {
 }
 
 fn make(space: &Space) -> (ObjectId, u64, Table) {
-    let (object, row) = table::create(caller(space)).expect("to create");
-    let (cell, _, _) = cell::open(&space.segment, object).expect("to open");
+    let (id, row) = table::create(caller(space)).expect("to create");
+    let (object, _, _) = object::open(&space.segment, id).expect("to open");
     let table = Writer {
-        cell,
+        object,
         guarded: true,
         thread: 1,
     };
-    (object, row, table)
+    (id, row, table)
 }
 
 fn key(number: u64) -> Vec<u8> {
@@ -74,7 +74,7 @@ fn store_fast(space: &Space, table: Table, number: u64, value: u64) -> bool {
     let (segment, me) = (&space.segment, stage::me(space));
     // SAFETY: no other thread of this process uses the fast path.
     with_item(space, number, value, |item| unsafe {
-        table::store_fast(segment, me, table.cell, item, true)
+        table::store_fast(segment, me, table.object, item, true)
     })
 }
 
@@ -83,7 +83,7 @@ fn remove_fast(space: &Space, table: Table, number: u64) -> bool {
     let tag = (number % 2) as u8;
     let key = Key { tag, bytes: &bytes };
     // SAFETY: as above.
-    unsafe { table::remove_fast(&space.segment, stage::me(space), table.cell, &key) }
+    unsafe { table::remove_fast(&space.segment, stage::me(space), table.object, &key) }
 }
 
 fn is(found: Found, bytes_found: &[u8], value: u64) -> bool {
@@ -106,7 +106,7 @@ fn is_taken(space: &Space, taken: Taken, value: u64) -> bool {
         Taken::Pinned(pinned) => is(Found::Pinned(pinned), &[], value),
         Taken::Block(block) => {
             let (kind, length, payload) =
-                cell::shape_of(&space.segment, block.block()).expect("a block");
+                object::shape_of(&space.segment, block.block()).expect("a block");
             let mut bytes = vec![0; length as usize];
             space.segment.copy_out(payload, &mut bytes);
             is(Found::Bytes(kind), &bytes, value)
@@ -344,7 +344,7 @@ fn new_keys_by_the_fast_path() {
     };
     // SAFETY: as above.
     let is_fast =
-        unsafe { table::store_fast(&space.segment, stage::me(&space), table.cell, &item, true) };
+        unsafe { table::store_fast(&space.segment, stage::me(&space), table.object, &item, true) };
     assert!(!is_fast, "a value so long has a block of its own");
     agrees(&space, table, &model);
     assert!(!remove_fast(&space, table, 99), "there is no such key");
@@ -370,7 +370,7 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
         for number in 0..5000 {
             assert!(store(&space, table, 100 + number, round * 5, When::Always));
         }
-        assert_eq!(table::count(&space.segment, table.cell), 5000);
+        assert_eq!(table::count(&space.segment, table.object), 5000);
         census(&space);
     }
     let mut batch = Batch::new(3000, false);
@@ -380,11 +380,11 @@ fn many_keys_grow_the_index_and_a_batch_is_one_change() {
         })
         .expect("to add");
     }
-    let version = table::version(&space.segment, table.cell);
+    let version = table::version(&space.segment, table.object);
     assert!(table::store_all(caller(&space), table, &mut batch).expect("to store"));
-    assert!(table::version(&space.segment, table.cell) > version);
+    assert!(table::version(&space.segment, table.object) > version);
     drop(batch);
-    assert_eq!(table::count(&space.segment, table.cell), 7000);
+    assert_eq!(table::count(&space.segment, table.object), 7000);
     census(&space);
     directory::leave(caller(&space), row).expect("to leave");
     census(&space);
@@ -397,7 +397,7 @@ fn an_index_shrinks_with_what_is_taken_out() {
     let space = folder.space();
     let (_, _, table) = make(&space);
     let slots = || {
-        let shards = (0..table::SHARDS).map(|shard| cell::payload(table.cell) + shard * LINE);
+        let shards = (0..table::SHARDS).map(|shard| object::payload(table.object) + shard * LINE);
         let words = shards.map(|shard| space.segment.word(shard + 16));
         words
             .map(|word| 1u64 << (word.load(Ordering::Relaxed) % GRAIN))
@@ -461,7 +461,7 @@ fn keys_go_round() {
     let (_, _, table) = make(&space);
     let name = |number: u64| number.to_string().into_bytes();
     let slots = || {
-        let shards = (0..table::SHARDS).map(|shard| cell::payload(table.cell) + shard * LINE);
+        let shards = (0..table::SHARDS).map(|shard| object::payload(table.object) + shard * LINE);
         let word = |shard| space.segment.word(shard + 16).load(Ordering::Relaxed);
         shards
             .map(|shard| 1u64 << (word(shard) % GRAIN))

@@ -3,9 +3,9 @@
 
 mod stage;
 
-use courtyard_core::cell::{self, BYTES, Entered, SCALAR, SEMAPHORE, STORED, Writer};
 use courtyard_core::holding::Row;
 use courtyard_core::lock::Waiter;
+use courtyard_core::object::{self, BYTES, Entered, SCALAR, SEMAPHORE, STORED, Writer};
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::{Space, unlimited};
@@ -43,19 +43,19 @@ fn sums() {
     let (made, locked) = (make(&space, SCALAR, 0), make(&space, SCALAR, 0));
     together(&space, |space, thread| {
         let writer = Writer {
-            cell: locked.base,
+            object: locked.base,
             guarded: true,
             thread: thread as u32 + 1,
         };
         for _ in 0..TURNS {
             add(space, made, 1);
-            while cell::enter(&space.segment, me(space), writer, 0).unwrap() != Entered::Yes {
+            while object::enter(&space.segment, me(space), writer, 0).unwrap() != Entered::Yes {
                 let mut waiter = Waiter::new(&space.segment, locked.base.lock());
                 unlimited(&mut |limit| space.wait_slice(&mut waiter, limit)).unwrap();
             }
-            let word = space.segment.word(locked.base + cell::DATA);
+            let word = space.segment.word(locked.base + object::DATA);
             word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            assert!(cell::exit(&space.segment, me(space), writer));
+            assert!(object::exit(&space.segment, me(space), writer));
         }
     });
     assert_eq!(get(&space, made), THREADS * TURNS);
@@ -96,8 +96,8 @@ fn objects_come_and_go() {
     together(&space, |space, thread| {
         for turn in 0..TURNS / 2 {
             let made = make(space, BYTES, [10, 700, 20_000][turn as usize % 3]);
-            let ticket = directory::send(caller(space), kept.object).unwrap();
-            let row = directory::receive(caller(space), kept.object, ticket);
+            let ticket = directory::send(caller(space), kept.id).unwrap();
+            let row = directory::receive(caller(space), kept.id, ticket);
             leave(space, made);
             let row = row.unwrap();
             leave(space, Made { row, ..kept });
@@ -117,28 +117,28 @@ fn items_and_permits() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();
-    let length = cell::least(SEMAPHORE);
-    let permits = cell::create(caller(&space), SEMAPHORE, length, |cell| {
-        semaphore::fill(&space.segment, cell, 2, None);
+    let length = object::least(SEMAPHORE);
+    let permits = object::create(caller(&space), SEMAPHORE, length, |object| {
+        semaphore::fill(&space.segment, object, 2, None);
     });
     let (permits, permit_row) = permits.unwrap();
-    let (semaphore, ..) = cell::open(&space.segment, permits).unwrap();
+    let (semaphore, ..) = object::open(&space.segment, permits).unwrap();
     let made = queue::create(caller(&space), 50, Order::Fifo);
     let (items, item_row) = made.unwrap();
-    let (ring, ..) = cell::open(&space.segment, items).unwrap();
-    let lock = make(&space, cell::MUTEX, 0);
+    let (ring, ..) = object::open(&space.segment, items).unwrap();
+    let lock = make(&space, object::MUTEX, 0);
     let (put, got) = (AtomicU64::new(0), AtomicU64::new(0));
     together(&space, |space, thread| {
         let caller = caller(space);
         let queue = Queue {
-            cell: ring,
-            object: items,
+            object: ring,
+            id: items,
         };
         let (counted, own) = (Row::reserve(caller).unwrap(), Row::reserve(caller).unwrap());
         queue::enroll(caller, queue, counted).unwrap();
         let user = User {
-            cell: semaphore,
-            object: permits,
+            object: semaphore,
+            id: permits,
             row: own,
         };
         let mut buffer = vec![0; INLINE as usize];

@@ -4,13 +4,13 @@ use crate::image::Image;
 use crate::primitive::order;
 use crate::random::Random;
 use crate::state::Known;
-use courtyard_core::cell::{
-    self, BYTES, FLAG, Fresh, LIST, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
-};
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::{self, Waiter};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{
+    self, BYTES, FLAG, Fresh, LIST, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
+};
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::Space;
@@ -141,17 +141,17 @@ impl<'a> Session<'a> {
         let space = self.space;
         let got = tried!(self, |caller| directory::receive(
             caller,
-            known.object,
+            known.id,
             known.ticket
         ));
         let Some(row) = got else { return };
-        if let Some((cell, kind, length)) = self.note(cell::open(&space.segment, known.object)) {
+        if let Some((object, kind, length)) = self.note(object::open(&space.segment, known.id)) {
             self.compare("a kind", kind == known.kind);
-            self.use_cell(known, cell, kind, length);
+            self.use_kind(known, object, kind, length);
         }
         if keep && !self.is_stuck() {
-            let object = known.object;
-            let sent = tried!(self, |caller| directory::send(caller, object));
+            let id = known.id;
+            let sent = tried!(self, |caller| directory::send(caller, id));
             known.ticket = sent.unwrap_or(Ticket::NONE);
         }
         if !self.is_stuck() {
@@ -159,10 +159,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn use_cell(&mut self, known: &Known, cell: Object, kind: u64, length: u64) {
-        let (object, holds) = (known.object, &known.holds);
+    fn use_kind(&mut self, known: &Known, object: Object, kind: u64, length: u64) {
+        let (id, holds) = (known.id, &known.holds);
         let writer = Writer {
-            cell,
+            object,
             guarded: true,
             thread: 1,
         };
@@ -170,34 +170,36 @@ impl<'a> Session<'a> {
             SCALAR => self.use_scalar(writer, holds),
             BYTES => self.use_bytes(writer, length, holds),
             STORED => self.use_stored(writer, holds),
-            TABLE => self.use_table(cell, holds),
-            LIST => self.use_list(cell, holds),
-            _ => self.use_primitive(object, cell, kind, order(holds)),
+            TABLE => self.use_table(object, holds),
+            LIST => self.use_list(object, holds),
+            _ => self.use_primitive(id, object, kind, order(holds)),
         }
         self.use_lock(writer);
-        let observed = wait::observe(&self.space.segment, cell + cell::EVENT);
-        wait::prepare(&self.space.segment, cell + cell::EVENT, observed);
-        wait::notify(&self.space.segment, cell + cell::EVENT);
+        let observed = wait::observe(&self.space.segment, object + object::EVENT);
+        wait::prepare(&self.space.segment, object + object::EVENT, observed);
+        wait::notify(&self.space.segment, object + object::EVENT);
     }
 
     fn use_scalar(&mut self, writer: Writer, holds: &[u8]) {
         let (space, me) = (self.space, self.me);
-        let word = space.segment.word(writer.cell + cell::DATA);
+        let word = space.segment.word(writer.object + object::DATA);
         self.compare(
             "a scalar",
             word.load(Ordering::Acquire).to_ne_bytes() == holds,
         );
-        tried!(self, |caller| cell::change(caller, writer, || word
+        tried!(self, |caller| object::change(caller, writer, || word
             .fetch_add(1, Ordering::AcqRel)));
         let add = || word.fetch_add(1, Ordering::AcqRel);
         // SAFETY: this process has one thread.
-        unsafe { cell::change_fast(&space.segment, me, writer.cell, true, add) };
+        unsafe { object::change_fast(&space.segment, me, writer.object, true, add) };
     }
 
     fn use_bytes(&mut self, writer: Writer, length: u64, holds: &[u8]) {
         let space = self.space;
         let mut bytes = vec![0; length.min(100_000) as usize];
-        let read = tried!(self, |caller| cell::read_bytes(caller, writer, &mut bytes));
+        let read = tried!(self, |caller| object::read_bytes(
+            caller, writer, &mut bytes
+        ));
         if read.is_some() {
             self.compare("some bytes", bytes == holds);
         }
@@ -215,17 +217,17 @@ impl<'a> Session<'a> {
         for pieces in pieces {
             let part = &bytes[..(pieces.length * pieces.count) as usize];
             if !part.is_empty() && !self.is_stuck() {
-                tried!(self, |caller| cell::write_pieces(
+                tried!(self, |caller| object::write_pieces(
                     caller, writer, pieces, part, None
                 ));
             }
         }
         let (middle, part) = (there / 3, &mut bytes[(there / 3) as usize..]);
-        tried!(self, |caller| cell::read_range(
+        tried!(self, |caller| object::read_range(
             caller, writer, middle, part
         ));
-        cell::touch(&space.segment, writer.cell);
-        tried!(self, |caller| cell::write_bytes(
+        object::touch(&space.segment, writer.object);
+        tried!(self, |caller| object::write_bytes(
             caller,
             writer,
             0,
@@ -236,7 +238,7 @@ impl<'a> Session<'a> {
 
     fn use_stored(&mut self, writer: Writer, holds: &[u8]) {
         let _ = ();
-        let loaded = tried!(self, |caller| cell::load(caller, writer));
+        let loaded = tried!(self, |caller| object::load(caller, writer));
         if let Some((stored, _)) = &loaded {
             let same = match stored {
                 Stored::Word(word) => *word == 1 && holds.is_empty(),
@@ -252,11 +254,13 @@ impl<'a> Session<'a> {
             let bytes = vec![5; length];
             let fresh = match length {
                 0 => Some(Fresh::Word(1)),
-                _ => tried!(self, |caller| cell::prepare(caller, 18, &[&bytes])),
+                _ => tried!(self, |caller| object::prepare(caller, 18, &[&bytes])),
             };
             let Some(fresh) = fresh else { continue };
             let expected = token.filter(|_| length == 40);
-            tried!(self, |caller| cell::store(caller, writer, &fresh, expected));
+            tried!(self, |caller| object::store(
+                caller, writer, &fresh, expected
+            ));
         }
     }
 
@@ -264,14 +268,14 @@ impl<'a> Session<'a> {
     fn use_lock(&mut self, writer: Writer) {
         let (space, me) = (self.space, self.me);
         for _ in 0..2 {
-            self.note(cell::enter(&space.segment, me, writer, lock::cpu_flags()));
+            self.note(object::enter(&space.segment, me, writer, lock::cpu_flags()));
         }
-        cell::is_recovered(&space.segment, me, writer);
+        object::is_recovered(&space.segment, me, writer);
         for _ in 0..2 {
-            cell::exit(&space.segment, me, writer);
+            object::exit(&space.segment, me, writer);
         }
         let short = Duration::from_millis(1);
-        let mut waiter = Waiter::new(&space.segment, writer.cell.lock());
+        let mut waiter = Waiter::new(&space.segment, writer.object.lock());
         self.note(space.wait_slice(&mut waiter, short));
     }
 
@@ -286,24 +290,24 @@ impl<'a> Session<'a> {
             (MUTEX, 0),
             (RMUTEX, 0),
             (FLAG, 0),
-            (cell::SEMAPHORE, cell::least(cell::SEMAPHORE)),
-            (cell::CONDITION, cell::least(cell::CONDITION)),
-            (cell::BARRIER, cell::least(cell::BARRIER)),
+            (object::SEMAPHORE, object::least(object::SEMAPHORE)),
+            (object::CONDITION, object::least(object::CONDITION)),
+            (object::BARRIER, object::least(object::BARRIER)),
         ];
         for (kind, length) in sorts {
             if self.is_stuck() {
                 return;
             }
-            let made = tried!(self, |caller| cell::create(caller, kind, length, |_| {}));
-            let Some((object, row)) = made else { continue };
-            let ticket = tried!(self, |caller| directory::send(caller, object));
+            let made = tried!(self, |caller| object::create(caller, kind, length, |_| {}));
+            let Some((id, row)) = made else { continue };
+            let ticket = tried!(self, |caller| directory::send(caller, id));
             let holds = match kind {
                 SCALAR => vec![0; 8],
                 BYTES => vec![0; length as usize],
                 _ => Vec::new(),
             };
             let mut known = Known {
-                object,
+                id,
                 kind,
                 holds,
                 ticket: ticket.unwrap_or(Ticket::NONE),
@@ -349,9 +353,9 @@ pub fn session(
     if check_first {
         session.check();
     }
-    for object in known {
+    for id in known {
         if !session.is_stuck() {
-            session.use_object(object, true);
+            session.use_object(id, true);
         }
     }
     if !session.is_stuck() && random.one_in(2) {
@@ -362,12 +366,12 @@ pub fn session(
     }
     for _ in 0..4 {
         // A handle that means something else, or nothing.
-        let object = ObjectId {
+        let id = ObjectId {
             row: random.below(200),
             serial: random.below(300),
         };
         let mut stale = Known {
-            object,
+            id,
             kind: SCALAR,
             holds: Vec::new(),
             ticket: Ticket::NONE,

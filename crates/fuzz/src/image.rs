@@ -18,7 +18,7 @@ pub struct Image {
     runs: Vec<(u64, Vec<u8>)>,
     /// Where words stand that are not zero.
     pub words: Vec<u64>,
-    /// Offsets that something in the file names, or could: blocks, chunks, rows, cells.
+    /// Offsets that something in the file names, or could: blocks, chunks, rows, objects.
     pub places: Vec<u64>,
     pub data: u64,
     pub frontier: u64,

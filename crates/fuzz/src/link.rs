@@ -4,10 +4,10 @@
 use crate::mutation::Draft;
 use crate::state::{Known, caller, death, deaths, known_as};
 use crate::table::{self, die};
-use courtyard_core::cell::{self, SCALAR, TABLE};
 use courtyard_core::error::Result;
 use courtyard_core::layout::{WORD, block, kind, superblock};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, SCALAR, TABLE};
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
 use courtyard_core::table::Table;
@@ -27,9 +27,9 @@ fn linked<'a>(
 
 /// A new object that nobody holds but what it is given to.
 fn entrust(space: &Space, table: Table, number: u64, others: &[ObjectId]) {
-    let made = cell::create(caller(space), SCALAR, 0, |_| {});
-    let (object, row) = made.expect("an object");
-    let objects = [&[object], others].concat();
+    let made = object::create(caller(space), SCALAR, 0, |_| {});
+    let (id, row) = made.expect("an object");
+    let objects = [&[id], others].concat();
     let own = linked(caller(space), &objects, number).expect("a value");
     table::put(space, table, number, own);
     directory::leave(caller(space), row).expect("left");
@@ -39,10 +39,10 @@ fn entrust(space: &Space, table: Table, number: u64, others: &[ObjectId]) {
 /// many times.
 fn filled(space: &Space, count: u64) -> Known {
     let made = keys::create(caller(space));
-    let (object, _) = made.expect("a table");
-    let known = known_as(space, object, TABLE, vec![count as u8]);
+    let (id, _) = made.expect("a table");
+    let known = known_as(space, id, TABLE, vec![count as u8]);
     for number in 0..count {
-        let others = vec![object; number as usize % 40];
+        let others = vec![id; number as usize % 40];
         entrust(space, table::table_of(space, &known), number, &others);
     }
     known
@@ -51,9 +51,9 @@ fn filled(space: &Space, count: u64) -> Known {
 /// Tables whose values keep objects; one process died with such a value in its hands.
 pub fn kept(space: &Space) -> Vec<Known> {
     let all = [filled(space, 3), filled(space, 50)];
-    let object = all[0].object;
+    let id = all[0].id;
     let leaver = move |space: &Space| {
-        let own = linked(caller(space), &[object; 50], 1);
+        let own = linked(caller(space), &[id; 50], 1);
         std::mem::forget(own.expect("a value"));
     };
     deaths(space, vec![death(leaver)]);
@@ -63,7 +63,7 @@ pub fn kept(space: &Space) -> Vec<Known> {
 /// A table that was emptied: what its values kept is being given back, and partly is by now.
 pub fn deferred(space: &Space) -> Vec<Known> {
     let all = [filled(space, 3), filled(space, 0)];
-    let kept = all[0].object;
+    let kept = all[0].id;
     die(
         space,
         &all[1],

@@ -3,12 +3,12 @@
 use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
 use crate::state::{Death, Known, caller, death, deaths, known_as};
-use courtyard_core::cell::{self, LIST, Writer};
 use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::error::Result;
 use courtyard_core::inside::crash;
 use courtyard_core::layout::{UNIT, WORD, block, kind, superblock};
 use courtyard_core::list::{self, Batch, End, List, Piece, Places};
+use courtyard_core::object::{self, LIST, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::space::{Caller, Space};
 use courtyard_core::value::{self, Fresh};
@@ -20,20 +20,16 @@ const LENGTHS: [usize; 4] = [0, 100, 3000, 40_000];
 /// How many there may be in some.
 const MOST: u64 = 12;
 
-fn writer(cell: Object) -> Writer {
+fn writer(object: Object) -> Writer {
     Writer {
-        cell,
+        object,
         guarded: true,
         thread: 1,
     }
 }
 
 fn list_of(space: &Space, known: &Known) -> List {
-    writer(
-        cell::open(&space.segment, known.object)
-            .expect("the list")
-            .0,
-    )
+    writer(object::open(&space.segment, known.id).expect("the list").0)
 }
 
 /// Makes a value of the length whose turn it is, for `work`.
@@ -64,8 +60,8 @@ fn batch<'a>(caller: Caller<'a, '_>, count: u64) -> Result<Batch<'a>> {
 /// A list of this many, whose ring went round a little.
 fn filled(space: &Space, count: u64, most: Option<u64>) -> Known {
     let made = list::create(caller(space), most);
-    let (object, _) = made.expect("a list");
-    let known = known_as(space, object, LIST, vec![count as u8]);
+    let (id, _) = made.expect("a list");
+    let known = known_as(space, id, LIST, vec![count as u8]);
     let list = list_of(space, &known);
     for number in 0..count {
         let end = if number % 3 == 0 {
@@ -168,8 +164,8 @@ pub fn deferred(space: &Space) -> Vec<Known> {
 
 impl Session<'_> {
     /// Everything that is done with elements.
-    pub fn use_list(&mut self, cell: Object, holds: &[u8]) {
-        let (space, list) = (self.space, writer(cell));
+    pub fn use_list(&mut self, object: Object, holds: &[u8]) {
+        let (space, list) = (self.space, writer(object));
         let all = |count| Places {
             first: 0,
             step: 1,
@@ -186,7 +182,7 @@ impl Session<'_> {
             }
             let mut buffer = Vec::new();
             tried!(self, |caller| list::get(caller, list, index, &mut buffer));
-            list::peek(&space.segment, cell, index);
+            list::peek(&space.segment, object, index);
         }
         self.change_list(list);
     }
@@ -232,7 +228,7 @@ impl Session<'_> {
             }
             let many = tried!(self, |caller| batch(caller, 9));
             if let Some(many) = many {
-                let most = list::most(&space.segment, list.cell);
+                let most = list::most(&space.segment, list.object);
                 tried!(self, |caller| list::extend(caller, list, end, &many, most));
                 let most = most.map(|most| most / 2);
                 tried!(self, |caller| list::bound(caller, list, most));
@@ -250,9 +246,9 @@ impl Session<'_> {
     pub fn make_list(&mut self) {
         let space = self.space;
         let made = tried!(self, |caller| list::create(caller, Some(MOST)));
-        let Some((object, row)) = made else { return };
-        if let Some((cell, ..)) = self.note(cell::open(&space.segment, object)) {
-            self.use_list(cell, &[0]);
+        let Some((id, row)) = made else { return };
+        if let Some((object, ..)) = self.note(object::open(&space.segment, id)) {
+            self.use_list(object, &[0]);
         }
         tried!(self, |caller| courtyard_core::directory::leave(caller, row));
     }
@@ -265,7 +261,7 @@ pub fn spoil(draft: &mut Draft) {
         let object = draft
             .image
             .word(objects + draft.random.below(4) * OBJECT_ROW + WORD);
-        let root = object + block::SMALL + cell::PAYLOAD;
+        let root = object + block::SMALL + object::PAYLOAD;
         let place = draft.random.pick(&draft.image.places);
         match draft.random.below(8) {
             0 | 1 if object != 0 => {
@@ -291,7 +287,7 @@ pub fn spoil(draft: &mut Draft) {
                 }
             }
             6 => {
-                let kinds = [kind::RING, kind::WORDS, cell::KIND];
+                let kinds = [kind::RING, kind::WORDS, object::KIND];
                 let (kind, length) = (draft.random.pick(&kinds), draft.random.below(5000));
                 draft.set(place + block::SHAPE, length | kind << 56);
                 if draft.random.one_in(2) {

@@ -38,7 +38,7 @@ const KINDS: [(&str, Change); 20] = [
     ("tables of a slot", structure::belongings),
     ("heap", structure::heap),
     ("directory", structure::directory),
-    ("cells and locks", structure::cells),
+    ("heads and locks", structure::heads),
     ("keys", table::spoil),
     ("elements", list::spoil),
     ("links", link::spoil),

@@ -3,11 +3,11 @@
 use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
 use crate::state::{Death, Known, caller, deaths};
-use courtyard_core::cell::{self, SCALAR};
 use courtyard_core::directory::{self, NAME_ROW, OBJECT_ROW, Ticket};
 use courtyard_core::inside::rows;
 use courtyard_core::layout::{FIRST_ROWS, WORD, block, superblock};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, SCALAR};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use std::cell::Cell;
@@ -39,17 +39,17 @@ fn description(number: u64) -> Vec<u8> {
 }
 
 fn named(space: &Space, number: u64, companion: Option<ObjectId>) -> Known {
-    let made = cell::create(caller(space), SCALAR, 0, |_| {});
-    let (object, row) = made.expect("an object");
-    let (at, ..) = cell::open(&space.segment, object).expect("the cell");
-    let word = space.segment.word(at + cell::DATA);
+    let made = object::create(caller(space), SCALAR, 0, |_| {});
+    let (id, row) = made.expect("an object");
+    let (at, ..) = object::open(&space.segment, id).expect("the object");
+    let word = space.segment.word(at + object::DATA);
     word.store(number, Ordering::Release);
     let (name, description) = (name(number), description(number));
-    let bound = directory::bind(caller(space), &name, &description, object, companion);
+    let bound = directory::bind(caller(space), &name, &description, id, companion);
     assert!(bound.expect("named"));
     directory::leave(caller(space), row).expect("left");
     Known {
-        object,
+        id,
         kind: SCALAR,
         holds: number.to_ne_bytes().into(),
         ticket: Ticket::NONE,
@@ -61,7 +61,7 @@ pub fn names(space: &Space) -> Vec<Known> {
     let mut all: Vec<Known> = Vec::new();
     for number in 0..COUNT {
         let companion = all.last().filter(|_| number % 3 == 0);
-        all.push(named(space, number, companion.map(|known| known.object)));
+        all.push(named(space, number, companion.map(|known| known.id)));
     }
     for number in (0..COUNT).step_by(7) {
         let gone = directory::unbind(caller(space), &name(number));
@@ -135,8 +135,8 @@ pub fn spoil(draft: &mut Draft) {
                 draft.set(row + 3 * WORD, next);
             }
             2 => {
-                let (word, object) = (1 + draft.random.below(2), draft.random.below(2 * COUNT));
-                draft.set(row + word * WORD, object);
+                let (word, id) = (1 + draft.random.below(2), draft.random.below(2 * COUNT));
+                draft.set(row + word * WORD, id);
             }
             3 => {
                 let (name, description) = (draft.random.below(1100), draft.random.below(3000));
@@ -159,16 +159,16 @@ impl Session<'_> {
         let found = tried!(self, |caller| directory::lookup(caller, &name));
         if let Some(Some(found)) = found {
             self.compare("a description", found.description == description(number));
-            let (object, none) = (found.object, Ticket::NONE);
-            let row = tried!(self, |caller| directory::receive(caller, object, none));
+            let (id, none) = (found.id, Ticket::NONE);
+            let row = tried!(self, |caller| directory::receive(caller, id, none));
             if let Some(row) = row {
-                tried!(self, |caller| directory::name_of(caller, object));
+                tried!(self, |caller| directory::name_of(caller, id));
                 tried!(self, |caller| directory::bind(
                     caller,
                     "another",
                     b"",
-                    object,
-                    Some(object)
+                    id,
+                    Some(id)
                 ));
                 tried!(self, |caller| directory::leave(caller, row));
             }

@@ -2,10 +2,10 @@
 
 use crate::exercise::{Session, tried};
 use courtyard_core::barrier::{self, ACTING, BROKEN, DRAINING, FILLING, Party};
-use courtyard_core::cell::{BARRIER, CONDITION, FLAG, MUTEX, QUEUE, RMUTEX, SEMAPHORE, Writer};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{BARRIER, CONDITION, FLAG, MUTEX, QUEUE, RMUTEX, SEMAPHORE, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue, Sift};
 use courtyard_core::semaphore::{self, User};
@@ -32,20 +32,20 @@ pub fn order(holds: &[u8]) -> Order {
 
 impl Session<'_> {
     /// `order` is a queue's: its handles say it, not its memory.
-    pub fn use_primitive(&mut self, object: ObjectId, cell: Object, kind: u64, order: Order) {
+    pub fn use_primitive(&mut self, id: ObjectId, object: Object, kind: u64, order: Order) {
         match kind {
-            MUTEX => self.use_mutex(cell),
-            RMUTEX => self.use_recursive(cell),
-            FLAG => self.use_flag(cell),
+            MUTEX => self.use_mutex(object),
+            RMUTEX => self.use_recursive(object),
+            FLAG => self.use_flag(object),
             SEMAPHORE | CONDITION | BARRIER | QUEUE => {
                 let me = self.me;
                 let row = tried!(self, |caller| Row::reserve(caller));
                 let Some(row) = row else { return };
                 match kind {
-                    SEMAPHORE => self.use_semaphore(User { cell, object, row }),
-                    CONDITION => self.use_condition(Waiter { cell, object, row }),
-                    BARRIER => self.use_barrier(Party { cell, object, row }),
-                    _ => self.use_queue(Queue { cell, object }, order, row),
+                    SEMAPHORE => self.use_semaphore(User { object, id, row }),
+                    CONDITION => self.use_condition(Waiter { object, id, row }),
+                    BARRIER => self.use_barrier(Party { object, id, row }),
+                    _ => self.use_queue(Queue { object, id }, order, row),
                 }
                 row.give(me);
             }
@@ -53,21 +53,21 @@ impl Session<'_> {
         }
     }
 
-    fn use_mutex(&mut self, cell: Object) {
+    fn use_mutex(&mut self, object: Object) {
         let (segment, me) = (&self.space.segment, self.me);
-        self.note(mutex::is_locked(segment, cell));
-        mutex::version(segment, cell);
-        mutex::is_recovered(segment, cell);
-        let acquired = self.note(mutex::try_acquire(segment, me, cell, lock::cpu_flags()));
+        self.note(mutex::is_locked(segment, object));
+        mutex::version(segment, object);
+        mutex::is_recovered(segment, object);
+        let acquired = self.note(mutex::try_acquire(segment, me, object, lock::cpu_flags()));
         if acquired == Some(true) {
-            mutex::release(segment, cell);
+            mutex::release(segment, object);
         }
     }
 
-    fn use_recursive(&mut self, cell: Object) {
+    fn use_recursive(&mut self, object: Object) {
         let (segment, me) = (&self.space.segment, self.me);
         let writer = Writer {
-            cell,
+            object,
             guarded: true,
             thread: 1,
         };
@@ -79,18 +79,18 @@ impl Session<'_> {
         }
     }
 
-    fn use_flag(&mut self, cell: Object) {
+    fn use_flag(&mut self, object: Object) {
         let space = self.space;
-        let before = flag::word(&space.segment, cell);
+        let before = flag::word(&space.segment, object);
         for on in [true, false, true] {
-            tried!(self, |caller| flag::change(caller, cell, on));
+            tried!(self, |caller| flag::change(caller, object, on));
         }
-        flag::was_set(before, flag::word(&space.segment, cell));
+        flag::was_set(before, flag::word(&space.segment, object));
     }
 
     fn use_semaphore(&mut self, user: User) {
         let (space, me) = (self.space, self.me);
-        semaphore::limit(&space.segment, user.cell);
+        semaphore::limit(&space.segment, user.object);
         semaphore::is_recovered(&space.segment, user.row);
         for _ in 0..2 {
             tried!(self, |caller| semaphore::try_acquire(caller, user));
@@ -106,38 +106,38 @@ impl Session<'_> {
 
     fn use_condition(&mut self, waiter: Waiter) {
         let space = self.space;
-        condition::waiting(&space.segment, waiter.cell);
+        condition::waiting(&space.segment, waiter.object);
         tried!(self, |caller| condition::enter(caller, waiter));
         for count in [0, 1, u64::MAX] {
-            let cell = waiter.cell;
-            tried!(self, |caller| condition::notify(caller, cell, count));
+            let object = waiter.object;
+            tried!(self, |caller| condition::notify(caller, object, count));
         }
         tried!(self, |caller| condition::try_take(caller, waiter));
         tried!(self, |caller| condition::leave(caller, waiter));
     }
 
     fn use_barrier(&mut self, party: Party) {
-        let (space, cell) = (self.space, party.cell);
-        barrier::waiting(&space.segment, cell);
-        barrier::parties(&space.segment, cell);
+        let (space, object) = (self.space, party.object);
+        barrier::waiting(&space.segment, object);
+        barrier::parties(&space.segment, object);
         tried!(self, |caller| barrier::join(caller, party));
         for (from, to) in [
             (ACTING, DRAINING),
             (FILLING, BROKEN),
-            (barrier::phase(&space.segment, cell), FILLING),
+            (barrier::phase(&space.segment, object), FILLING),
         ] {
-            tried!(self, |caller| barrier::advance(caller, cell, &[from], to));
+            tried!(self, |caller| barrier::advance(caller, object, &[from], to));
         }
         tried!(self, |caller| barrier::leave(caller, party));
-        tried!(self, |caller| barrier::reset(caller, cell));
+        tried!(self, |caller| barrier::reset(caller, object));
     }
 
     fn use_queue(&mut self, queue: Queue, order: Order, row: Row) {
-        let (space, cell) = (self.space, queue.cell);
+        let (space, object) = (self.space, queue.object);
         let segment = &space.segment;
-        queue::counts(segment, cell);
-        queue::unfinished(segment, cell);
-        queue::is_closing(segment, cell);
+        queue::counts(segment, object);
+        queue::unfinished(segment, object);
+        queue::is_closing(segment, object);
         let enrolled = tried!(self, |caller| queue::enroll(caller, queue, row));
         if enrolled.is_none() {
             return;
@@ -155,7 +155,7 @@ impl Session<'_> {
         }
         if !self.is_stuck() {
             self.lease(queue, order);
-            let maximum = queue::maximum(segment, cell);
+            let maximum = queue::maximum(segment, object);
             tried!(self, |caller| queue::set_maximum(caller, queue, maximum));
             tried!(self, |caller| queue::withdraw(caller, queue, row));
         }
@@ -174,20 +174,20 @@ impl Session<'_> {
         let Some(fresh) = fresh else { return };
         if order != Order::Least {
             // SAFETY: this process has one thread.
-            let put = unsafe { queue::put_fast(&space.segment, me, queue.cell, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me, queue.object, &fresh) };
             if put != Some(Put::Done) {
                 tried!(self, |caller| queue::put(caller, queue, &fresh));
             }
             return;
         }
-        let cell = queue.cell;
-        if self.note(queue::try_turn(&space.segment, me, cell, 0)) == Some(true) {
+        let object = queue.object;
+        if self.note(queue::try_turn(&space.segment, me, object, 0)) == Some(true) {
             let sift = Sift {
                 moves: Vec::new(),
-                place: queue::filled(&space.segment, cell),
+                place: queue::filled(&space.segment, object),
             };
             tried!(self, |caller| queue::insert(caller, queue, &fresh, &sift));
-            queue::end_turn(&space.segment, cell);
+            queue::end_turn(&space.segment, object);
         }
     }
 
@@ -196,18 +196,18 @@ impl Session<'_> {
         let (space, me) = (self.space, self.me);
         let mut buffer = vec![0; INLINE as usize];
         let sift = (order == Order::Least).then_some(&FIRST);
-        if sift.is_some() && queue::filled(&space.segment, queue.cell) == 0 {
+        if sift.is_some() && queue::filled(&space.segment, queue.object) == 0 {
             return false;
         }
         if sift.is_some()
-            && self.note(queue::try_turn(&space.segment, me, queue.cell, 0)) != Some(true)
+            && self.note(queue::try_turn(&space.segment, me, queue.object, 0)) != Some(true)
         {
             return false;
         }
         let mut got = None;
         if sift.is_none() {
             // SAFETY: this process has one thread.
-            got = unsafe { queue::get_fast(&space.segment, me, queue.cell, row, &mut buffer) };
+            got = unsafe { queue::get_fast(&space.segment, me, queue.object, row, &mut buffer) };
         }
         let got = match got {
             Some(got) => got,
@@ -221,7 +221,7 @@ impl Session<'_> {
             .flatten(),
         };
         if sift.is_some() {
-            queue::end_turn(&space.segment, queue.cell);
+            queue::end_turn(&space.segment, queue.object);
         }
         if let Some(Got::Block(block)) = &got {
             self.read_item(block.payload());
@@ -241,7 +241,7 @@ impl Session<'_> {
         let (space, me) = (self.space, self.me);
         let sift = (order == Order::Least).then_some(&FIRST);
         for finish in [false, true] {
-            if sift.is_some() && queue::filled(&space.segment, queue.cell) == 0 {
+            if sift.is_some() && queue::filled(&space.segment, queue.object) == 0 {
                 return;
             }
             let row = tried!(self, |caller| Row::reserve(caller));

@@ -9,10 +9,6 @@ use crate::primitive::{LENGTHS, order};
 use crate::system::{self, End};
 use crate::table;
 use courtyard_core::barrier::{self, Party};
-use courtyard_core::cell::{
-    self, BARRIER, BYTES, CONDITION, FLAG, Fresh, MUTEX, QUEUE, RMUTEX, SCALAR, SEMAPHORE, STORED,
-    Writer,
-};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::holding::Row;
@@ -20,6 +16,10 @@ use courtyard_core::inside::crash;
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{
+    self, BARRIER, BYTES, CONDITION, FLAG, Fresh, MUTEX, QUEUE, RMUTEX, SCALAR, SEMAPHORE, STORED,
+    Writer,
+};
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::queue::{self, Order, Queue};
@@ -33,7 +33,7 @@ use std::time::Duration;
 /// An object of an image, what it holds, and a pickle of it under way.
 #[derive(Clone)]
 pub struct Known {
-    pub object: ObjectId,
+    pub id: ObjectId,
     pub kind: u64,
     pub holds: Vec<u8>,
     pub ticket: Ticket,
@@ -91,36 +91,32 @@ pub fn caller(space: &Space) -> Caller<'_, '_> {
 }
 
 struct Made {
-    object: ObjectId,
+    id: ObjectId,
     row: u64,
     writer: Writer,
 }
 
 fn make(space: &Space, kind: u64, length: u64) -> Made {
-    let made = cell::create(caller(space), kind, length, |_| {});
-    let (object, row) = made.expect("a cell");
-    let (cell, ..) = cell::open(&space.segment, object).expect("the cell");
+    let made = object::create(caller(space), kind, length, |_| {});
+    let (id, row) = made.expect("an object");
+    let (object, ..) = object::open(&space.segment, id).expect("the object");
     let writer = Writer {
-        cell,
+        object,
         guarded: true,
         thread: 1,
     };
-    Made {
-        object,
-        row,
-        writer,
-    }
+    Made { id, row, writer }
 }
 
 /// Only pickles under way keep objects whose holders are dead.
 fn known(space: &Space, made: &Made, kind: u64, holds: Vec<u8>) -> Known {
-    known_as(space, made.object, kind, holds)
+    known_as(space, made.id, kind, holds)
 }
 
-pub fn known_as(space: &Space, object: ObjectId, kind: u64, holds: Vec<u8>) -> Known {
-    let ticket = directory::send(caller(space), object);
+pub fn known_as(space: &Space, id: ObjectId, kind: u64, holds: Vec<u8>) -> Known {
+    let ticket = directory::send(caller(space), id);
     Known {
-        object,
+        id,
         kind,
         holds,
         ticket: ticket.expect("a ticket"),
@@ -129,7 +125,7 @@ pub fn known_as(space: &Space, object: ObjectId, kind: u64, holds: Vec<u8>) -> K
 
 fn scalar(space: &Space, value: u64) -> Known {
     let made = make(space, SCALAR, 0);
-    let word = space.segment.word(made.writer.cell + cell::DATA);
+    let word = space.segment.word(made.writer.object + object::DATA);
     word.store(value, Ordering::Release);
     known(space, &made, SCALAR, value.to_ne_bytes().into())
 }
@@ -138,16 +134,16 @@ fn bytes(space: &Space, length: usize) -> Known {
     let made = make(space, BYTES, length as u64);
     let holds = vec![7; length];
     let writer = made.writer;
-    cell::write_bytes(caller(space), writer, 0, &holds, None).expect("written");
+    object::write_bytes(caller(space), writer, 0, &holds, None).expect("written");
     known(space, &made, BYTES, holds)
 }
 
 fn put(space: &Space, writer: Writer, bytes: &[u8]) {
     let fresh = match bytes {
         [] => Fresh::Word(1),
-        bytes => cell::prepare(caller(space), 18, &[bytes]).expect("a block"),
+        bytes => object::prepare(caller(space), 18, &[bytes]).expect("a block"),
     };
-    cell::store(caller(space), writer, &fresh, None).expect("stored");
+    object::store(caller(space), writer, &fresh, None).expect("stored");
 }
 
 fn stored(space: &Space, length: usize) -> Known {
@@ -181,28 +177,25 @@ fn primitives(space: &Space) -> Vec<Known> {
         .map(|kind| known(space, &make(space, kind, 0), kind, Vec::new()))
         .into();
     for kind in [SEMAPHORE, CONDITION, BARRIER] {
-        let made = make(space, kind, cell::least(kind));
+        let made = make(space, kind, object::least(kind));
         match kind {
-            SEMAPHORE => semaphore::fill(&space.segment, made.writer.cell, 3, Some(5)),
-            BARRIER => barrier::fill(&space.segment, made.writer.cell, 2),
+            SEMAPHORE => semaphore::fill(&space.segment, made.writer.object, 3, Some(5)),
+            BARRIER => barrier::fill(&space.segment, made.writer.object, 2),
             _ => {}
         }
         all.push(known(space, &made, kind, Vec::new()));
     }
     for order in [Order::Fifo, Order::Lifo, Order::Least] {
         let made = queue::create(caller(space), 100, order).expect("a queue");
-        let (cell, ..) = cell::open(&space.segment, made.0).expect("the queue");
-        let queue = Queue {
-            cell,
-            object: made.0,
-        };
+        let (object, ..) = object::open(&space.segment, made.0).expect("the queue");
+        let queue = Queue { object, id: made.0 };
         let session = &mut Session::new(space, me(space));
         for length in LENGTHS.repeat(2) {
             session.put(queue, order, length);
         }
-        let ticket = directory::send(caller(space), queue.object);
+        let ticket = directory::send(caller(space), queue.id);
         all.push(Known {
-            object: queue.object,
+            id: queue.id,
             kind: QUEUE,
             holds: vec![order as u8],
             ticket: ticket.expect("a ticket"),
@@ -223,27 +216,27 @@ fn held(space: &Space) -> Vec<Known> {
 }
 
 fn hold(space: &Space, known: &Known) {
-    let (me, object) = (me(space), known.object);
-    let (cell, kind, _) = cell::open(&space.segment, object).expect("the cell");
+    let (me, id) = (me(space), known.id);
+    let (object, kind, _) = object::open(&space.segment, id).expect("the object");
     let row = Row::reserve(caller(space)).expect("a row");
     let wait = within(Duration::from_secs(5));
     let caller = Caller::new(space, me, &wait);
     match kind {
-        SEMAPHORE => drop(semaphore::try_acquire(caller, User { cell, object, row })),
-        CONDITION => drop(condition::enter(caller, Waiter { cell, object, row })),
-        BARRIER => drop(barrier::join(caller, Party { cell, object, row })),
+        SEMAPHORE => drop(semaphore::try_acquire(caller, User { object, id, row })),
+        CONDITION => drop(condition::enter(caller, Waiter { object, id, row })),
+        BARRIER => drop(barrier::join(caller, Party { object, id, row })),
         QUEUE => {
-            let (queue, order) = (Queue { cell, object }, order(&known.holds));
+            let (queue, order) = (Queue { object, id }, order(&known.holds));
             queue::enroll(caller, queue, row).expect("to enroll");
             Session::new(space, me).get(queue, order, row);
             if order != Order::Least {
                 let row = Row::reserve(caller).expect("a row");
                 queue::lease(caller, queue, row, None).expect("to lease");
             } else {
-                queue::try_turn(&space.segment, me, cell, 0).expect("the turn");
+                queue::try_turn(&space.segment, me, object, 0).expect("the turn");
             }
         }
-        _ => drop(mutex::try_acquire(&space.segment, me, cell, 0)),
+        _ => drop(mutex::try_acquire(&space.segment, me, object, 0)),
     }
 }
 
@@ -276,14 +269,14 @@ fn tables(space: &Space) -> Vec<Known> {
 fn retired(space: &Space) -> Vec<Known> {
     let values = [stored(space, 20_000), stored(space, 40_000)];
     for value in &values {
-        let (cell, ..) = cell::open(&space.segment, value.object).expect("the cell");
+        let (object, ..) = object::open(&space.segment, value.id).expect("the object");
         let word = space
             .segment
-            .word(cell + cell::DATA)
+            .word(object + object::DATA)
             .load(Ordering::Relaxed);
         let pin = Pin::new(space, me(space), word, || true).expect("a pin");
         let writer = Writer {
-            cell,
+            object,
             guarded: true,
             thread: 1,
         };
@@ -323,13 +316,13 @@ fn die_at(space: &Space, point: &'static str) -> Vec<Known> {
             work: Box::new(move |space| write_again(space, &known)),
         }
     };
-    let object = known[0].object;
+    let id = known[0].id;
     let mut all: Vec<Death> = [2, 3, 5, 6].map(|index| write(&known[index])).into();
     all.push(Death {
         point,
         skip: 0,
         work: Box::new(move |space| {
-            directory::send(caller(space), object).expect("a ticket");
+            directory::send(caller(space), id).expect("a ticket");
         }),
     });
     all.push(Death {
@@ -344,9 +337,9 @@ fn die_at(space: &Space, point: &'static str) -> Vec<Known> {
 }
 
 fn write_again(space: &Space, value: &Known) {
-    let (cell, kind, _) = cell::open(&space.segment, value.object).expect("the cell");
+    let (object, kind, _) = object::open(&space.segment, value.id).expect("the object");
     let writer = Writer {
-        cell,
+        object,
         guarded: true,
         thread: 1,
     };
@@ -354,7 +347,7 @@ fn write_again(space: &Space, value: &Known) {
     if kind == STORED {
         put(space, writer, holds);
     } else {
-        cell::write_bytes(caller(space), writer, 0, holds, None).expect("written");
+        object::write_bytes(caller(space), writer, 0, holds, None).expect("written");
     }
 }
 
@@ -374,19 +367,19 @@ fn applying(space: &Space) -> Vec<Known> {
 fn locked(space: &Space) -> Vec<Known> {
     let values = values(space);
     let hold = |known: &Known| {
-        let object = known.object;
+        let id = known.id;
         death(move |space| {
-            let (cell, kind, _) = cell::open(&space.segment, object).expect("the cell");
+            let (object, kind, _) = object::open(&space.segment, id).expect("the object");
             let writer = Writer {
-                cell,
+                object,
                 guarded: true,
                 thread: 2,
             };
             let (segment, me) = (&space.segment, me(space));
             if kind == MUTEX {
-                mutex::try_acquire(segment, me, cell, lock::cpu_flags()).expect("acquired");
+                mutex::try_acquire(segment, me, object, lock::cpu_flags()).expect("acquired");
             } else {
-                cell::enter(segment, me, writer, lock::WAITERS).expect("entered");
+                object::enter(segment, me, writer, lock::WAITERS).expect("entered");
             }
         })
     };

@@ -1,12 +1,12 @@
 //! Changes that know what they change: each aims at one structure of the file.
 
 use crate::mutation::{Draft, Edit};
-use courtyard_core::cell;
 use courtyard_core::directory::{OBJECT_ROW, TICKET_ROW};
 use courtyard_core::inside::operation;
 use courtyard_core::layout::{
     self, CLASSES, PAGE, SLOTS, UNIT, WORD, block, chunk, record, slot, superblock,
 };
+use courtyard_core::object;
 
 /// Changes the words under the checksum, and the checksum with them.
 pub fn checksummed(draft: &mut Draft) {
@@ -216,8 +216,8 @@ pub fn directory(draft: &mut Draft) {
     }
 }
 
-/// The words of cells: lock, owner, event, sequence, shape, data; and the locks of the space.
-pub fn cells(draft: &mut Draft) {
+/// The heads of objects: lock, owner, event, sequence, shape, data; and the locks of the space.
+pub fn heads(draft: &mut Draft) {
     let objects = draft.image.word(superblock::OBJECTS);
     for _ in 0..1 + draft.random.below(4) {
         if draft.random.one_in(3) || objects == 0 {
@@ -236,15 +236,15 @@ pub fn cells(draft: &mut Draft) {
             .word(objects + draft.random.below(12) * OBJECT_ROW + WORD);
         let large = root.wrapping_sub(draft.image.data).is_multiple_of(UNIT);
         let base = root + if large { block::LARGE } else { block::SMALL };
-        let inner = cell::PAYLOAD + draft.random.below(20) * WORD;
+        let inner = object::PAYLOAD + draft.random.below(20) * WORD;
         let at = base
             + draft.random.pick(&[
                 0,
-                cell::OWNER,
-                cell::EVENT.0,
-                cell::SEQUENCE,
-                cell::SHAPE,
-                cell::DATA,
+                object::OWNER,
+                object::EVENT.0,
+                object::SEQUENCE,
+                object::SHAPE,
+                object::DATA,
                 inner,
             ]);
         if draft.random.one_in(4) {

@@ -3,11 +3,11 @@
 use crate::exercise::{Session, tried};
 use crate::mutation::Draft;
 use crate::state::{Death, Known, caller, death, deaths, known_as};
-use courtyard_core::cell::{self, TABLE, Writer};
 use courtyard_core::directory::OBJECT_ROW;
 use courtyard_core::error::Result;
 use courtyard_core::inside::crash;
 use courtyard_core::layout::{GRAIN, LINE, UNIT, WORD, block, kind, superblock};
+use courtyard_core::object::{self, TABLE, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
@@ -87,27 +87,23 @@ fn pairs(numbers: std::ops::Range<u64>) -> Vec<(u64, usize)> {
     numbers.map(|number| (number, length(number))).collect()
 }
 
-fn writer(cell: Object) -> Writer {
+fn writer(object: Object) -> Writer {
     Writer {
-        cell,
+        object,
         guarded: true,
         thread: 1,
     }
 }
 
 pub fn table_of(space: &Space, known: &Known) -> Table {
-    writer(
-        cell::open(&space.segment, known.object)
-            .expect("the table")
-            .0,
-    )
+    writer(object::open(&space.segment, known.id).expect("the table").0)
 }
 
 /// A table with this many entries, and one that was taken out again.
 fn filled(space: &Space, count: u64) -> Known {
     let made = table::create(caller(space));
-    let (object, _) = made.expect("a table");
-    let known = known_as(space, object, TABLE, vec![count as u8]);
+    let (id, _) = made.expect("a table");
+    let known = known_as(space, id, TABLE, vec![count as u8]);
     let table = table_of(space, &known);
     for pair in pairs(0..count + 1) {
         store(caller(space), table, pair, When::Always).expect("stored");
@@ -211,8 +207,8 @@ pub fn deferred(space: &Space) -> Vec<Known> {
 
 impl Session<'_> {
     /// Everything that is done with keys.
-    pub fn use_table(&mut self, cell: Object, holds: &[u8]) {
-        let (space, table) = (self.space, writer(cell));
+    pub fn use_table(&mut self, object: Object, holds: &[u8]) {
+        let (space, table) = (self.space, writer(object));
         for want in [Want::Keys, Want::Items] {
             let all = tried!(self, |caller| table::snapshot(caller, table, want));
             if let (Some(all), Some(&count)) = (all, holds.first()) {
@@ -220,11 +216,11 @@ impl Session<'_> {
             }
         }
         tried!(self, |caller| table::length(caller, table));
-        let count = table::count(&space.segment, cell);
+        let count = table::count(&space.segment, object);
         if let Some(&held) = holds.first() {
             self.compare("how many keys a table has", count == u64::from(held));
         }
-        let mut token = Token(table::version(&space.segment, cell));
+        let mut token = Token(table::version(&space.segment, object));
         for number in 0..20 {
             if self.is_stuck() {
                 return;
@@ -256,7 +252,7 @@ impl Session<'_> {
             let bytes = vec![9; length.min(300)];
             let parts: &[&[u8]] = &[&bytes];
             for value in [Fresh::Word(9), Fresh::Bytes(KIND, parts)] {
-                let (segment, cell, name) = (&space.segment, table.cell, name(number));
+                let (segment, object, name) = (&space.segment, table.object, name(number));
                 let (key, original) = (key(&name), None);
                 let item = Item {
                     key,
@@ -264,12 +260,12 @@ impl Session<'_> {
                     value,
                 };
                 // SAFETY: this process has one thread.
-                unsafe { table::store_fast(segment, me, cell, &item, true) };
+                unsafe { table::store_fast(segment, me, object, &item, true) };
                 // SAFETY: as above.
-                unsafe { table::change_fast(segment, me, cell, &key, |old| Some(old ^ 8)) };
+                unsafe { table::change_fast(segment, me, object, &key, |old| Some(old ^ 8)) };
                 if number % 2 == 0 {
                     // SAFETY: as above.
-                    unsafe { table::remove_fast(segment, me, cell, &key) };
+                    unsafe { table::remove_fast(segment, me, object, &key) };
                 }
             }
         }
@@ -302,12 +298,12 @@ impl Session<'_> {
             tried!(self, |caller| table::store_all(caller, table, &mut many));
         }
         if self
-            .note(cell::enter(&space.segment, me, table, 0))
+            .note(object::enter(&space.segment, me, table, 0))
             .is_some()
         {
-            let cell = table.cell;
-            tried!(self, |caller| table::quiesce(caller, cell));
-            cell::exit(&space.segment, me, table);
+            let object = table.object;
+            tried!(self, |caller| table::quiesce(caller, object));
+            object::exit(&space.segment, me, table);
         }
         if !self.first && !self.is_stuck() {
             tried!(self, |caller| table::clear(caller, table));
@@ -318,9 +314,9 @@ impl Session<'_> {
     pub fn make_table(&mut self) {
         let space = self.space;
         let made = tried!(self, |caller| table::create(caller));
-        let Some((object, row)) = made else { return };
-        if let Some((cell, ..)) = self.note(cell::open(&space.segment, object)) {
-            self.use_table(cell, &[0]);
+        let Some((id, row)) = made else { return };
+        if let Some((object, ..)) = self.note(object::open(&space.segment, id)) {
+            self.use_table(object, &[0]);
         }
         tried!(self, |caller| courtyard_core::directory::leave(caller, row));
     }
@@ -332,7 +328,7 @@ pub fn spoil(draft: &mut Draft) {
     for _ in 0..1 + draft.random.below(4) {
         let row = objects + draft.random.below(4) * OBJECT_ROW;
         let root = draft.image.word(row + WORD);
-        let shard = root + block::SMALL + cell::PAYLOAD + draft.random.below(SHARDS) * LINE;
+        let shard = root + block::SMALL + object::PAYLOAD + draft.random.below(SHARDS) * LINE;
         let place = draft.random.pick(&draft.image.places);
         match draft.random.below(8) {
             0 | 1 if root != 0 => {
@@ -362,7 +358,7 @@ pub fn spoil(draft: &mut Draft) {
                 draft.set(place + 24, draft.image.word(place + 24) ^ bit);
             }
             6 => {
-                let kinds = [kind::TABLE, kind::ENTRY, kind::WORDS, cell::KIND];
+                let kinds = [kind::TABLE, kind::ENTRY, kind::WORDS, object::KIND];
                 let (kind, length) = (draft.random.pick(&kinds), draft.random.below(5000));
                 draft.set(place + block::SHAPE, length | kind << 56);
                 if draft.random.one_in(2) {

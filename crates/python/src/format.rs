@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyString};
 use std::ffi::c_int;
 
-/// How the bytes of a cell are read as Python objects.
+/// How the bytes of an object are read as Python objects.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
     /// A C integer: its width in bytes, and whether it has a sign. Wraps.
@@ -258,28 +258,28 @@ fn wrong(expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("expected {expected}, found {found}: {short}{dots}"))
 }
 
-/// Dispatches on a scalar's width to the atomic cell of that width.
+/// Dispatches on a scalar's width to the atomic type of that width.
 macro_rules! by_width {
-    ($segment:expr, $at:expr, $width:expr, |$cell:ident, $kind:ident| $body:expr) => {
+    ($segment:expr, $at:expr, $width:expr, |$object:ident, $kind:ident| $body:expr) => {
         match $width {
             1 => {
                 type $kind = u8;
-                let $cell: &AtomicU8 = $segment.cell($at);
+                let $object: &AtomicU8 = $segment.object($at);
                 $body
             }
             2 => {
                 type $kind = u16;
-                let $cell: &AtomicU16 = $segment.cell($at);
+                let $object: &AtomicU16 = $segment.object($at);
                 $body
             }
             4 => {
                 type $kind = u32;
-                let $cell: &AtomicU32 = $segment.cell($at);
+                let $object: &AtomicU32 = $segment.object($at);
                 $body
             }
             _ => {
                 type $kind = u64;
-                let $cell: &AtomicU64 = $segment.cell($at);
+                let $object: &AtomicU64 = $segment.object($at);
                 $body
             }
         }
@@ -289,23 +289,23 @@ macro_rules! by_width {
 #[expect(clippy::useless_conversion, reason = "u64 is one of the widths")]
 #[inline]
 pub fn load(segment: &Segment, at: u64, width: u8) -> u64 {
-    by_width!(segment, at, width, |cell, Bits| {
-        let bits: Bits = cell.load(Ordering::Acquire);
+    by_width!(segment, at, width, |object, Bits| {
+        let bits: Bits = object.load(Ordering::Acquire);
         u64::from(bits)
     })
 }
 
 #[inline]
 pub fn store(segment: &Segment, at: u64, width: u8, bits: u64) {
-    by_width!(segment, at, width, |cell, Bits| cell
+    by_width!(segment, at, width, |object, Bits| object
         .store(bits as Bits, Ordering::Release));
 }
 
 #[expect(clippy::useless_conversion, reason = "u64 is one of the widths")]
 #[inline]
 pub fn swap(segment: &Segment, at: u64, width: u8, bits: u64) -> u64 {
-    by_width!(segment, at, width, |cell, Bits| u64::from(
-        cell.swap(bits as Bits, Ordering::AcqRel)
+    by_width!(segment, at, width, |object, Bits| u64::from(
+        object.swap(bits as Bits, Ordering::AcqRel)
     ))
 }
 
@@ -313,8 +313,8 @@ pub fn swap(segment: &Segment, at: u64, width: u8, bits: u64) -> u64 {
 #[expect(clippy::useless_conversion, reason = "u64 is one of the widths")]
 #[inline]
 pub fn fetch_add(segment: &Segment, at: u64, width: u8, step: u64) -> u64 {
-    by_width!(segment, at, width, |cell, Bits| {
-        u64::from(cell.fetch_add(step as Bits, Ordering::AcqRel))
+    by_width!(segment, at, width, |object, Bits| {
+        u64::from(object.fetch_add(step as Bits, Ordering::AcqRel))
     })
 }
 
@@ -329,15 +329,16 @@ pub fn compare_exchange(
     current: u64,
     new: u64,
 ) -> Result<u64, u64> {
-    by_width!(segment, at, width, |cell, Bits| {
-        cell.compare_exchange(
-            current as Bits,
-            new as Bits,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        )
-        .map(u64::from)
-        .map_err(u64::from)
+    by_width!(segment, at, width, |object, Bits| {
+        object
+            .compare_exchange(
+                current as Bits,
+                new as Bits,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .map(u64::from)
+            .map_err(u64::from)
     })
 }
 

@@ -1,6 +1,6 @@
 //! Which thread this is, as shared memory knows it.
 
-use courtyard_core::cell::Writer;
+use courtyard_core::object::Writer;
 use courtyard_core::offset;
 use courtyard_core::sync::{AtomicU32, Ordering};
 
@@ -15,9 +15,9 @@ pub fn thread() -> u32 {
 
 /// This thread, at a lock that it may hold already.
 #[inline(always)]
-pub fn thread_writer(cell: offset::Object) -> Writer {
+pub fn thread_writer(object: offset::Object) -> Writer {
     Writer {
-        cell,
+        object,
         guarded: true,
         thread: thread(),
     }

@@ -2,11 +2,11 @@
 
 use crate::entry::Outcome;
 use crate::system;
-use courtyard_core::cell::{self, Fresh, Stored, Writer};
 use courtyard_core::inside::crash;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::UNIT;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, Fresh, Stored, Writer};
 use courtyard_core::offset::{EventWord, LockWord, Object};
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
@@ -14,10 +14,10 @@ use courtyard_core::space::{Caller, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::{directory, folder, lock, wait};
 
-/// A cell and the membership row of who made it.
+/// An object and the membership row of who made it.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
-    pub object: ObjectId,
+    pub id: ObjectId,
     pub row: u64,
     pub base: Object,
 }
@@ -32,10 +32,10 @@ pub fn caller(space: &Space) -> Caller<'_, '_> {
 }
 
 pub fn make(space: &Space, kind: u64, length: u64) -> Made {
-    let made = cell::create(caller(space), kind, length, |_| {});
-    let (object, row) = made.expect("a cell");
-    let (base, ..) = cell::open(&space.segment, object).expect("the cell");
-    Made { object, row, base }
+    let made = object::create(caller(space), kind, length, |_| {});
+    let (id, row) = made.expect("an object");
+    let (base, ..) = object::open(&space.segment, id).expect("the object");
+    Made { id, row, base }
 }
 
 pub fn leave(space: &Space, row: u64) {
@@ -44,34 +44,34 @@ pub fn leave(space: &Space, row: u64) {
 
 /// Makes all the tables that an operation would otherwise add to first.
 pub fn warm(space: &Space) {
-    let made = make(space, cell::SCALAR, 0);
-    let ticket = directory::send(caller(space), made.object).expect("a ticket");
-    let row = directory::receive(caller(space), made.object, ticket);
+    let made = make(space, object::SCALAR, 0);
+    let ticket = directory::send(caller(space), made.id).expect("a ticket");
+    let row = directory::receive(caller(space), made.id, ticket);
     leave(space, row.expect("received"));
     leave(space, made.row);
 }
 
 pub fn writer(made: Made) -> Writer {
     Writer {
-        cell: made.base,
+        object: made.base,
         guarded: true,
         thread: 1,
     }
 }
 
 pub fn get(space: &Space, made: Made) -> u64 {
-    let word = space.segment.word(made.base + cell::DATA);
+    let word = space.segment.word(made.base + object::DATA);
     word.load(Ordering::Acquire)
 }
 
 pub fn set(space: &Space, made: Made, value: u64) {
-    let word = space.segment.word(made.base + cell::DATA);
+    let word = space.segment.word(made.base + object::DATA);
     word.store(value, Ordering::Release);
 }
 
 pub fn add(space: &Space, writer: Writer, step: u64) {
-    let word = space.segment.word(writer.cell + cell::DATA);
-    cell::change(caller(space), writer, || {
+    let word = space.segment.word(writer.object + object::DATA);
+    object::change(caller(space), writer, || {
         word.store(word.load(Ordering::Relaxed) + step, Ordering::Release);
     })
     .expect("to change");
@@ -79,21 +79,21 @@ pub fn add(space: &Space, writer: Writer, step: u64) {
 
 /// As `add`, by the fast path.
 pub fn add_fast(space: &Space, made: Made, guarded: bool) -> bool {
-    let word = space.segment.word(made.base + cell::DATA);
+    let word = space.segment.word(made.base + object::DATA);
     let add = || word.fetch_add(1, Ordering::AcqRel);
     // SAFETY: the processes here have one thread.
-    unsafe { cell::change_fast(&space.segment, me(space), made.base, guarded, add) }.is_some()
+    unsafe { object::change_fast(&space.segment, me(space), made.base, guarded, add) }.is_some()
 }
 
 pub fn write(space: &Space, made: Made, offset: u64, bytes: &[u8], expected: Option<&[u8]>) {
     let writer = writer(made);
-    let done = cell::write_bytes(caller(space), writer, offset, bytes, expected);
+    let done = object::write_bytes(caller(space), writer, offset, bytes, expected);
     assert!(done.expect("to write"), "the bytes were not as expected");
 }
 
 pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    cell::read_bytes(caller(space), writer(made), &mut bytes).expect("to read");
+    object::read_bytes(caller(space), writer(made), &mut bytes).expect("to read");
     bytes
 }
 
@@ -101,15 +101,15 @@ pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
     let fresh = match bytes {
         [] => Fresh::Word(1),
-        bytes => cell::prepare(caller(space), 16, &[bytes]).expect("a block"),
+        bytes => object::prepare(caller(space), 16, &[bytes]).expect("a block"),
     };
-    let stored = cell::store(caller(space), writer(made), &fresh, None);
+    let stored = object::store(caller(space), writer(made), &fresh, None);
     assert!(stored.expect("to store"));
 }
 
 /// What `put` stored.
 pub fn take(space: &Space, made: Made) -> Result<Vec<u8>, String> {
-    match cell::load(caller(space), writer(made)) {
+    match object::load(caller(space), writer(made)) {
         Ok((Stored::Word(1), _)) => Ok(Vec::new()),
         Ok((Stored::Bytes(16, bytes), _)) => Ok(bytes),
         Ok((Stored::Word(word), _)) => Err(format!("the word {word:#x}")),
@@ -171,9 +171,9 @@ pub fn bytes_apart(found: &[u8], before: &[u8], after: &[u8]) -> Result<Outcome,
     }
 }
 
-/// Announces a sleeper on the cell; returns the event word it sleeps on.
+/// Announces a sleeper on the object; returns the event word it sleeps on.
 pub fn announce(space: &Space, made: Made) -> u64 {
-    announce_at(space, made.base + cell::EVENT)
+    announce_at(space, made.base + object::EVENT)
 }
 
 /// As `announce`, on any event word.
@@ -184,7 +184,7 @@ pub fn announce_at(space: &Space, event: EventWord) -> u64 {
 
 /// After a change the sleeper must have been told: the word differs from what it sleeps on.
 pub fn was_told(space: &Space, made: Made, flagged: Option<u64>) -> bool {
-    was_told_at(space, made.base + cell::EVENT, flagged)
+    was_told_at(space, made.base + object::EVENT, flagged)
 }
 
 pub fn was_told_at(space: &Space, event: EventWord, flagged: Option<u64>) -> bool {

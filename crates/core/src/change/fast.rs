@@ -8,8 +8,8 @@
 use crate::change::lock::{self, Tried};
 use crate::change::{journal, wait};
 use crate::memory::layout;
-use crate::memory::offset::{EventWord, LockWord};
 use crate::memory::segment::Segment;
+use crate::offset::{EventWord, LockWord};
 use crate::process::participant::Participant;
 use crate::sync::{Ordering, compiler_fence};
 use layout::{WORD, record};

@@ -12,8 +12,8 @@
 //! wake, or flags it did not see, would strand a waiter that came between.
 
 use crate::memory::layout::superblock;
-use crate::memory::offset::EventWord;
 use crate::memory::segment::Segment;
+use crate::offset::EventWord;
 use crate::os::Woken;
 use crate::seed::{Bug, seeded};
 use crate::sync::{Ordering, fence};

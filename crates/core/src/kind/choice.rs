@@ -4,29 +4,29 @@ use super::{barrier, condition, flag, list, mutex, queue, semaphore, table};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::kind;
-use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
-use crate::object::cell;
+use crate::object;
 use crate::object::holding::HoldingRow;
 use crate::object::kind::{Kind, Part};
 use crate::object::sample::Sample;
+use crate::offset::{Object, Root};
 use crate::space::{Blocks, Space, deferred_free};
 
 /// What a kind of object provides, by the number in its objects' shape; None: there is no such kind.
 #[inline]
 pub fn of(number: u64) -> Option<&'static Kind> {
     Some(match number {
-        cell::SCALAR | cell::STORED => &Kind::PLAIN,
-        cell::BYTES => &Kind::ARRAY,
-        cell::MUTEX => &mutex::LOCK,
-        cell::RMUTEX => &mutex::RLOCK,
-        cell::FLAG => &flag::KIND,
-        cell::SEMAPHORE => &semaphore::KIND,
-        cell::CONDITION => &condition::KIND,
-        cell::BARRIER => &barrier::KIND,
-        cell::QUEUE => &queue::KIND,
-        cell::TABLE => &table::KIND,
-        cell::LIST => &list::KIND,
+        object::SCALAR | object::STORED => &Kind::PLAIN,
+        object::BYTES => &Kind::ARRAY,
+        object::MUTEX => &mutex::LOCK,
+        object::RMUTEX => &mutex::RLOCK,
+        object::FLAG => &flag::KIND,
+        object::SEMAPHORE => &semaphore::KIND,
+        object::CONDITION => &condition::KIND,
+        object::BARRIER => &barrier::KIND,
+        object::QUEUE => &queue::KIND,
+        object::TABLE => &table::KIND,
+        object::LIST => &list::KIND,
         _ => return None,
     })
 }
@@ -45,9 +45,9 @@ fn part(number: u64) -> Option<&'static Part> {
 
 /// The kind of the object in a root block, and the object's first word.
 fn at(segment: &Segment, root: Root) -> Result<(&'static Kind, Object)> {
-    let (cell, number, length) = cell::at(segment, root)?;
+    let (object, number, length) = object::at(segment, root)?;
     match of(number).filter(|kind| kind.length.is_none_or(|own| own == length)) {
-        Some(kind) => Ok((kind, cell)),
+        Some(kind) => Ok((kind, object)),
         None => {
             let what = format!("an object of kind {number} and {length} bytes");
             Err(corrupt(what))
@@ -57,17 +57,17 @@ fn at(segment: &Segment, root: Root) -> Result<(&'static Kind, Object)> {
 
 /// Writes the entries that free an object of any kind with its last reference.
 pub fn destroy(operation: &mut Operation, root: Root) -> Attempt<()> {
-    let (kind, cell) = at(operation.segment, root)?;
-    (kind.destroy)(operation, root, cell)
+    let (kind, object) = at(operation.segment, root)?;
+    (kind.destroy)(operation, root, object)
 }
 
 /// Writes and commits the record that frees the next piece of a block on the list of deferred frees.
 pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attempt<()> {
     let number = deferred_free::kind_of(operation.segment, block);
-    if number == cell::KIND {
+    if number == object::KIND {
         let root = Root(block);
-        let (kind, cell) = at(operation.segment, root)?;
-        return (kind.free_step)(operation, root, cell);
+        let (kind, object) = at(operation.segment, root)?;
+        return (kind.free_step)(operation, root, object);
     }
     let part = part(number).ok_or_else(|| no_part(number))?;
     (part.free_step)(space, operation, block)
@@ -75,8 +75,8 @@ pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attemp
 
 /// Writes the entries that give back to an object what a dead participant held of it.
 pub fn settle(operation: &mut Operation, root: Root, row: HoldingRow, ended: bool) -> Attempt<()> {
-    let (kind, cell) = at(operation.segment, root)?;
-    (kind.settle)(operation, cell, row, ended)
+    let (kind, object) = at(operation.segment, root)?;
+    (kind.settle)(operation, object, row, ended)
 }
 
 /// What a block with contents, or an object's root, consists of.
@@ -85,10 +85,10 @@ pub fn settle(operation: &mut Operation, root: Root, row: HoldingRow, ended: boo
 /// `Corrupt` for what is none.
 pub fn blocks(segment: &Segment, block: u64) -> Result<Blocks> {
     let number = deferred_free::kind_of(segment, block);
-    if number == cell::KIND {
+    if number == object::KIND {
         let root = Root(block);
-        let (kind, cell) = at(segment, root)?;
-        return (kind.blocks)(segment, root, cell);
+        let (kind, object) = at(segment, root)?;
+        return (kind.blocks)(segment, root, object);
     }
     let part = part(number).ok_or_else(|| no_part(number))?;
     (part.blocks)(segment, block)
@@ -100,8 +100,8 @@ pub fn blocks(segment: &Segment, block: u64) -> Result<Blocks> {
 /// `Corrupt` for what is no root.
 #[cfg_attr(loom, allow(dead_code))]
 pub fn sample(segment: &Segment, root: Root) -> Result<Sample> {
-    let (kind, cell) = at(segment, root)?;
-    (kind.sample)(segment, root, cell)
+    let (kind, object) = at(segment, root)?;
+    (kind.sample)(segment, root, object)
 }
 
 fn no_part(number: u64) -> Error {

@@ -3,10 +3,10 @@
 //! `sets << 1 | flag` in one word, so that a waiter learns of a `set` that a `clear` followed.
 
 use crate::error::Result;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell;
+use crate::object;
 use crate::object::kind::Kind;
+use crate::offset::Object;
 use crate::space::Caller;
 use crate::sync::Ordering;
 
@@ -15,14 +15,14 @@ const SET: u64 = 1;
 
 pub const KIND: Kind = Kind {
     class: "Event",
-    count: |segment, cell| Some(u64::from(is_set(word(segment, cell)))),
+    count: |segment, object| Some(u64::from(is_set(word(segment, object)))),
     ..Kind::PLAIN
 };
 
 /// The word: set if its lowest bit is, and changed if it was set since.
 #[inline]
-pub fn word(segment: &Segment, cell: Object) -> u64 {
-    segment.word(cell + cell::DATA).load(Ordering::SeqCst) // pairs with `turn`
+pub fn word(segment: &Segment, object: Object) -> u64 {
+    segment.word(object + object::DATA).load(Ordering::SeqCst) // pairs with `turn`
 }
 
 #[inline]
@@ -38,8 +38,8 @@ pub fn was_set(before: u64, now: u64) -> bool {
 
 /// Sets or clears the flag: one atomic operation on its word.
 #[inline]
-pub fn turn(segment: &Segment, cell: Object, on: bool) {
-    let word = segment.word(cell + cell::DATA);
+pub fn turn(segment: &Segment, object: Object, on: bool) {
+    let word = segment.word(object + object::DATA);
     let mut seen = word.load(Ordering::Relaxed);
     loop {
         let next = match (on, is_set(seen)) {
@@ -58,17 +58,17 @@ pub fn turn(segment: &Segment, cell: Object, on: bool) {
 /// Turns the flag and tells the waiters.
 ///
 /// # Errors
-/// As `cell::change`.
+/// As `object::change`.
 ///
 /// # Crash
 /// The atomic operation commits; the wake owed is written before it.
-pub fn change(caller: Caller, cell: Object, on: bool) -> Result<()> {
-    let writer = cell::Writer {
-        cell,
+pub fn change(caller: Caller, object: Object, on: bool) -> Result<()> {
+    let writer = object::Writer {
+        object,
         guarded: false,
         thread: 0,
     };
-    cell::change(caller, writer, || {
-        turn(&caller.space.segment, cell, on);
+    object::change(caller, writer, || {
+        turn(&caller.space.segment, object, on);
     })
 }

@@ -1,4 +1,4 @@
-//! The `Lock` and the `RLock` that users see: cells whose lock word is all there is, but for the
+//! The `Lock` and the `RLock` that users see: objects whose lock word is all there is, but for the
 //! thread and the count of an `RLock` in the owner word.
 //!
 //! Waiters for *a change* of the lock (`wait_for`) are few: acquire and release look at the event
@@ -7,15 +7,15 @@
 use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::Result;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, Entered, Writer};
 use crate::object::kind::Kind;
+use crate::object::{self, Entered, Writer};
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::sync::{Ordering, fence};
 
 /// Counts releases: half of the version.
-const RELEASES: u64 = cell::DATA;
+const RELEASES: u64 = object::DATA;
 
 /// The `Lock`.
 pub const LOCK: Kind = Kind {
@@ -35,7 +35,7 @@ fn tell(segment: &Segment, mutex: Object) {
     if cfg!(not(target_arch = "x86_64")) {
         fence(Ordering::SeqCst); // change, then look; on x86 the RMW before is that fence
     }
-    let event = mutex + cell::EVENT;
+    let event = mutex + object::EVENT;
     if segment.word(event.0).load(Ordering::SeqCst) & (wait::SLEEPER | wait::BELL) != 0 {
         wait::notify(segment, event);
     }
@@ -92,9 +92,9 @@ pub fn enter(
     writer: Writer,
     flags: u64,
 ) -> Result<bool> {
-    let entered = cell::enter(segment, participant, writer, flags)? == Entered::Yes;
+    let entered = object::enter(segment, participant, writer, flags)? == Entered::Yes;
     if entered {
-        tell(segment, writer.cell);
+        tell(segment, writer.object);
     }
     Ok(entered)
 }
@@ -102,19 +102,19 @@ pub fn enter(
 /// One release of an `RLock`; false if this thread does not hold it.
 ///
 /// # Crash
-/// As `cell::exit`.
+/// As `object::exit`.
 #[inline]
 pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
-    if !cell::is_mine(segment, participant, writer) {
+    if !object::is_mine(segment, participant, writer) {
         return false;
     }
-    let releases = segment.word(writer.cell + RELEASES);
+    let releases = segment.word(writer.object + RELEASES);
     releases.store(
         releases.load(Ordering::Relaxed).wrapping_add(1),
         Ordering::Relaxed,
     );
-    cell::exit(segment, participant, writer);
-    tell(segment, writer.cell);
+    object::exit(segment, participant, writer);
+    tell(segment, writer.object);
     true
 }
 

@@ -1,13 +1,13 @@
 //! The semaphore: permits that come back when their holder dies.
 //!
-//! | at            | word     |                                                               |
-//! | ------------- | -------- | ------------------------------------------------------------- |
-//! | `cell::DATA`  | value    | permits free                                                  |
-//! | `SURPLUS`     | surplus  | releases by those who held none, not yet set off              |
-//! | `LIMIT`       | limit    | the most that value may be, + 1; 0: any number                |
-//! | `RETURNED`    | returned | permits free that came back from the dead                     |
+//! | at             | word     |                                                  |
+//! | -------------- | -------- | ------------------------------------------------ |
+//! | `object::DATA` | value    | permits free                                     |
+//! | `SURPLUS`      | surplus  | releases by those who held none, not yet set off |
+//! | `LIMIT`        | limit    | the most that value may be, + 1; 0: any number   |
+//! | `RETURNED`     | returned | permits free that came back from the dead        |
 //!
-//! All guarded by the cell's lock. `value + what the rows hold - surplus` is the initial value,
+//! All guarded by the object's lock. `value + what the rows hold - surplus` is the initial value,
 //! always: whoever acquires with a surplus left owes nothing for it, and of a dead holder's
 //! permits the surplus is set off before the rest comes back. So a semaphore that is released by
 //! one process and acquired by another, as a signal, returns nothing when either dies.
@@ -15,29 +15,29 @@
 use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, EVENT};
 use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::kind::Kind;
+use crate::object::{self, EVENT};
+use crate::offset::Object;
 use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Job, Space};
 use crate::sync::Ordering;
 
-const VALUE: u64 = cell::DATA;
-const SURPLUS: u64 = cell::PAYLOAD;
-const LIMIT: u64 = cell::PAYLOAD + 8;
-const RETURNED: u64 = cell::PAYLOAD + 16;
+const VALUE: u64 = object::DATA;
+const SURPLUS: u64 = object::PAYLOAD;
+const LIMIT: u64 = object::PAYLOAD + 8;
+const RETURNED: u64 = object::PAYLOAD + 16;
 /// Bytes of payload.
-pub const LENGTH: u64 = cell::least(cell::SEMAPHORE);
+pub const LENGTH: u64 = object::least(object::SEMAPHORE);
 
 pub const KIND: Kind = Kind {
     class: "Semaphore",
     length: Some(LENGTH),
     settle,
-    count: |segment, cell| Some(value(segment, cell)),
+    count: |segment, object| Some(value(segment, object)),
     ..Kind::PLAIN
 };
 
@@ -45,28 +45,28 @@ pub const KIND: Kind = Kind {
 const RECOVERED: u64 = 1 << 63;
 
 /// Fills a new one.
-pub fn fill(segment: &Segment, cell: Object, value: u64, limit: Option<u64>) {
+pub fn fill(segment: &Segment, object: Object, value: u64, limit: Option<u64>) {
     let limit = limit.map_or(0, |limit| limit + 1);
-    segment.word(cell + VALUE).store(value, Ordering::Relaxed);
-    segment.word(cell + LIMIT).store(limit, Ordering::Relaxed);
+    segment.word(object + VALUE).store(value, Ordering::Relaxed);
+    segment.word(object + LIMIT).store(limit, Ordering::Relaxed);
 }
 
 /// The most permits that may be free.
-pub fn limit(segment: &Segment, cell: Object) -> Option<u64> {
-    let limit = segment.word(cell + LIMIT).load(Ordering::Relaxed);
+pub fn limit(segment: &Segment, object: Object) -> Option<u64> {
+    let limit = segment.word(object + LIMIT).load(Ordering::Relaxed);
     limit.checked_sub(1)
 }
 
 /// Permits free at this moment.
-pub fn value(segment: &Segment, cell: Object) -> u64 {
-    segment.word(cell + VALUE).load(Ordering::Relaxed)
+pub fn value(segment: &Segment, object: Object) -> u64 {
+    segment.word(object + VALUE).load(Ordering::Relaxed)
 }
 
 /// Who acts on which semaphore: the row is this process's own.
 #[derive(Clone, Copy)]
 pub struct User {
-    pub cell: Object,
-    pub object: ObjectId,
+    pub object: Object,
+    pub id: ObjectId,
     pub row: Row,
 }
 
@@ -79,30 +79,30 @@ pub struct User {
 /// As `try_acquire`.
 #[inline(always)]
 pub unsafe fn acquire_fast(segment: &Segment, participant: &Participant, user: User) -> bool {
-    let User { cell, object, row } = user;
-    if value(segment, cell) == 0 {
+    let User { object, id, row } = user;
+    if value(segment, object) == 0 {
         return false;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell.lock()) })
+    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, object.lock()) })
     else {
         return false;
     };
-    let value = record.read(cell + VALUE);
-    if value == 0 || record.read(cell + SURPLUS) != 0 || record.read(cell + RETURNED) != 0 {
+    let value = record.read(object + VALUE);
+    if value == 0 || record.read(object + SURPLUS) != 0 || record.read(object + RETURNED) != 0 {
         return false;
     }
-    record.write(cell + VALUE, value - 1);
+    record.write(object + VALUE, value - 1);
     match row.amount(segment) {
         0 => {
-            record.write(row.at, object.row + 1);
-            record.write(row.at + holding::SERIAL, object.serial);
+            record.write(row.at, id.row + 1);
+            record.write(row.at + holding::SERIAL, id.serial);
             record.write(row.at + holding::AMOUNT, 1);
             record.write(row.at + holding::BLOCK, 0);
         }
         held => record.write(row.at + holding::AMOUNT, held.wrapping_add(1)),
     }
-    record.commit(cell + EVENT);
+    record.commit(object + EVENT);
     true
 }
 
@@ -115,27 +115,27 @@ pub unsafe fn acquire_fast(segment: &Segment, participant: &Participant, user: U
 /// One record.
 #[inline(always)]
 pub unsafe fn release_fast(segment: &Segment, participant: &Participant, user: User) -> bool {
-    let User { cell, row, .. } = user;
+    let User { object, row, .. } = user;
     let held = row.amount(segment);
     if held & !RECOVERED == 0 {
         return false;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell.lock()) })
+    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, object.lock()) })
     else {
         return false;
     };
-    let value = record.read(cell + VALUE).wrapping_add(1);
-    let limit = record.read(cell + LIMIT);
+    let value = record.read(object + VALUE).wrapping_add(1);
+    let limit = record.read(object + LIMIT);
     if limit != 0 && value >= limit {
         return false;
     }
-    record.write(cell + VALUE, value);
+    record.write(object + VALUE, value);
     match held & !RECOVERED {
         1 => record.write(row.at, 0),
         _ => record.write(row.at + holding::AMOUNT, held - 1),
     }
-    record.commit(cell + EVENT);
+    record.commit(object + EVENT);
     true
 }
 
@@ -147,32 +147,32 @@ pub unsafe fn release_fast(segment: &Segment, participant: &Participant, user: U
 /// # Crash
 /// One record takes the permit and writes our row: the drainer gives it back.
 pub fn try_acquire(caller: Caller, user: User) -> Result<bool> {
-    let User { cell, object, row } = user;
-    if value(&caller.space.segment, cell) == 0 {
+    let User { object, id, row } = user;
+    if value(&caller.space.segment, object) == 0 {
         return Ok(false);
     }
     caller.run(|operation| {
-        operation.lock(cell.lock())?;
-        let value = operation.read(cell + VALUE);
+        operation.lock(object.lock())?;
+        let value = operation.read(object + VALUE);
         if value == 0 {
             return Ok(false);
         }
-        operation.write(cell + VALUE, value - 1);
+        operation.write(object + VALUE, value - 1);
         if seeded(Bug::PermitInTwo) {
             operation.commit();
         }
-        let returned = operation.read(cell + RETURNED);
-        let surplus = operation.read(cell + SURPLUS);
+        let returned = operation.read(object + RETURNED);
+        let surplus = operation.read(object + SURPLUS);
         let held = row.amount(operation.segment);
         if surplus > 0 {
-            operation.write(cell + SURPLUS, surplus - 1);
+            operation.write(object + SURPLUS, surplus - 1);
         } else if returned > 0 {
-            operation.write(cell + RETURNED, returned - 1);
-            row.write(operation, object, held.wrapping_add(1) | RECOVERED, 0);
+            operation.write(object + RETURNED, returned - 1);
+            row.write(operation, id, held.wrapping_add(1) | RECOVERED, 0);
         } else {
-            row.write(operation, object, held.wrapping_add(1), 0);
+            row.write(operation, id, held.wrapping_add(1), 0);
         }
-        operation.queue_wake(cell + EVENT);
+        operation.queue_wake(object + EVENT);
         operation.commit();
         Ok(true)
     })
@@ -186,17 +186,17 @@ pub fn try_acquire(caller: Caller, user: User) -> Result<bool> {
 /// # Crash
 /// One record.
 pub fn release(caller: Caller, user: User, count: u64) -> Result<bool> {
-    let User { cell, object, row } = user;
+    let User { object, id, row } = user;
     caller.run(|operation| {
-        operation.lock(cell.lock())?;
-        let value = operation.read(cell + VALUE).saturating_add(count);
-        let limit = operation.read(cell + LIMIT);
+        operation.lock(object.lock())?;
+        let value = operation.read(object + VALUE).saturating_add(count);
+        let limit = operation.read(object + LIMIT);
         if limit != 0 && value >= limit {
             return Ok(false);
         }
-        operation.write(cell + VALUE, value);
+        operation.write(object + VALUE, value);
         // A row that had nothing in it may be another object's by the time of what was put off.
-        let held = match row.is_of(operation.segment, object) {
+        let held = match row.is_of(operation.segment, id) {
             true => row.amount(operation.segment) & !RECOVERED,
             false => 0,
         };
@@ -205,13 +205,13 @@ pub fn release(caller: Caller, user: User, count: u64) -> Result<bool> {
             row.clear(operation);
         } else if own > 0 {
             let recovered = row.amount(operation.segment) & RECOVERED;
-            row.write(operation, object, (held - own) | recovered, 0);
+            row.write(operation, id, (held - own) | recovered, 0);
         }
         if count > own {
-            let surplus = operation.read(cell + SURPLUS);
-            operation.write(cell + SURPLUS, surplus.saturating_add(count - own));
+            let surplus = operation.read(object + SURPLUS);
+            operation.write(object + SURPLUS, surplus.saturating_add(count - own));
         }
-        operation.queue_wake(cell + EVENT);
+        operation.queue_wake(object + EVENT);
         operation.commit();
         Ok(true)
     })
@@ -220,17 +220,17 @@ pub fn release(caller: Caller, user: User, count: u64) -> Result<bool> {
 /// As `release`, by who cannot wait: where that takes waiting it is done later, and what would be more
 /// than the limit is not done.
 pub fn release_later(space: &Space, participant: &Participant, user: User, count: u64) {
-    let User { cell, object, row } = user;
-    let numbers = [cell.0, object.row, object.serial, row.number, row.at, count];
+    let User { object, id, row } = user;
+    let numbers = [object.0, id.row, id.serial, row.number, row.at, count];
     space.now_or_later(participant, &RELEASE, numbers);
 }
 
 /// The object is ours until this is done: memberships are given back behind it.
 static RELEASE: Job = Job {
-    run: |caller, &[cell, row, serial, number, at, count]| {
-        let (cell, object) = (Object(cell), ObjectId { row, serial });
+    run: |caller, &[object, row, serial, number, at, count]| {
+        let (object, id) = (Object(object), ObjectId { row, serial });
         let row = Row { number, at };
-        release(caller, User { cell, object, row }, count).map(drop)
+        release(caller, User { object, id, row }, count).map(drop)
     },
     inherit: |_, _| {},
 };
@@ -244,16 +244,16 @@ pub fn is_recovered(segment: &Segment, row: Row) -> bool {
 ///
 /// # Errors
 /// `Stop::Busy` on the semaphore.
-fn settle(operation: &mut Operation, cell: Object, row: HoldingRow, _: bool) -> Attempt<()> {
-    operation.lock(cell.lock())?;
+fn settle(operation: &mut Operation, object: Object, row: HoldingRow, _: bool) -> Attempt<()> {
+    operation.lock(object.lock())?;
     let held = row.amount(operation) & !RECOVERED;
-    let surplus = operation.read(cell + SURPLUS);
-    let (set_off, value) = (held.min(surplus), operation.read(cell + VALUE));
+    let surplus = operation.read(object + SURPLUS);
+    let (set_off, value) = (held.min(surplus), operation.read(object + VALUE));
     let back = held - set_off;
-    operation.write(cell + SURPLUS, surplus - set_off);
-    operation.write(cell + VALUE, value.saturating_add(back));
-    let returned = operation.read(cell + RETURNED);
-    operation.write(cell + RETURNED, returned.saturating_add(back));
-    operation.queue_wake(cell + EVENT);
+    operation.write(object + SURPLUS, surplus - set_off);
+    operation.write(object + VALUE, value.saturating_add(back));
+    let returned = operation.read(object + RETURNED);
+    operation.write(object + RETURNED, returned.saturating_add(back));
+    operation.queue_wake(object + EVENT);
     Ok(())
 }

@@ -101,16 +101,17 @@ impl Segment {
             let piece = aligned.min(1 << (length - done).ilog2());
             match piece {
                 1 => {
-                    let byte: &AtomicU8 = self.cell(from);
-                    self.cell::<AtomicU8>(to).store(byte.load(order), order);
+                    let byte: &AtomicU8 = self.object(from);
+                    self.object::<AtomicU8>(to).store(byte.load(order), order);
                 }
                 2 => {
-                    let half: &AtomicU16 = self.cell(from);
-                    self.cell::<AtomicU16>(to).store(half.load(order), order);
+                    let half: &AtomicU16 = self.object(from);
+                    self.object::<AtomicU16>(to).store(half.load(order), order);
                 }
                 4 => {
-                    let single: &AtomicU32 = self.cell(from);
-                    self.cell::<AtomicU32>(to).store(single.load(order), order);
+                    let single: &AtomicU32 = self.object(from);
+                    self.object::<AtomicU32>(to)
+                        .store(single.load(order), order);
                 }
                 _ => self.word(to).store(self.word(from).load(order), order),
             }

@@ -73,5 +73,5 @@ pub const POINTS: &[&str] = &[
     "drain.freed",
     "leave.emptied",
     "leave.freed",
-    "cell.stored",
+    "object.stored",
 ];

@@ -3,7 +3,7 @@
 //! All words are 64 bits, little end first in the file of a little-endian machine, and aligned.
 //! References are offsets from the start of the file; 0 is null.
 
-use crate::memory::offset::LockWord;
+use crate::offset::LockWord;
 
 /// "COURTYRD" read as a word.
 pub const MAGIC: u64 = u64::from_ne_bytes(*b"COURTYRD");
@@ -34,7 +34,7 @@ pub const GATE_BYTE: u64 = 1 << 41;
 
 /// The superblock: immutable words first, under a CRC.
 pub mod superblock {
-    use crate::memory::offset::{EventWord, LockWord};
+    use crate::offset::{EventWord, LockWord};
 
     pub const MAGIC: u64 = 0x00;
     pub const VERSION: u64 = 0x08;
@@ -311,7 +311,7 @@ pub mod kind {
     /// Its head is not written yet, or its content is nobody's but its owner's.
     pub const PLAIN: u64 = 0;
     pub const ROWS: u64 = 1;
-    pub const CELL: u64 = 2;
+    pub const OBJECT: u64 = 2;
     /// A table's index and order.
     pub const TABLE: u64 = 3;
     /// An entry of a table.

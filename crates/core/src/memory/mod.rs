@@ -7,7 +7,6 @@ mod content;
 pub mod copy;
 pub mod crash;
 pub mod layout;
-pub mod offset;
 #[cfg(not(loom))]
 pub mod segment;
 #[cfg(loom)]

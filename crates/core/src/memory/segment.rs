@@ -52,7 +52,7 @@ unsafe impl Send for Segment {}
 // SAFETY: as above.
 unsafe impl Sync for Segment {}
 
-/// Types a cell may be read and written as, in one machine access.
+/// Types an object may be read and written as, in one machine access.
 pub trait Cell: Sized {
     #[doc(hidden)]
     const SIZE: u64 = size_of::<Self>() as u64;
@@ -380,7 +380,7 @@ impl Segment {
     /// On an offset outside the segment: a bug here, not bad data; data is read through `at`.
     #[inline(always)]
     pub fn word(&self, offset: u64) -> &AtomicU64 {
-        self.cell(offset)
+        self.object(offset)
     }
 
     /// As `word`, for any width.
@@ -388,16 +388,16 @@ impl Segment {
     /// # Panics
     /// As `word`.
     #[inline(always)]
-    pub fn cell<T: Cell>(&self, offset: u64) -> &T {
+    pub fn object<T: Cell>(&self, offset: u64) -> &T {
         let header = offset < layout::BITMAPS; // always mapped and in the file
         assert!(
             offset.is_multiple_of(T::SIZE) && (header || self.covers(offset, T::SIZE)),
             "offset {offset:#x} is outside the segment"
         );
-        let cell = self.address(offset).cast::<T>();
+        let object = self.address(offset).cast::<T>();
         // SAFETY: aligned and inside the mapping, which lives as long as the segment; peers
         // write it too, which an atomic allows.
-        unsafe { cell.as_ref() }
+        unsafe { object.as_ref() }
     }
 
     /// The word at an offset that may be anything: a record's own words, while a peer scribbles.

@@ -69,7 +69,7 @@ impl Row {
 
     /// Makes rows free again in which this process is on record with objects that are gone.
     pub fn give_forsaken(segment: &Segment, participant: &Participant) {
-        let is_gone = |object| !is_there(segment, object);
+        let is_gone = |id| !is_there(segment, id);
         for (number, at) in participant.enrolled.forsaken(is_gone) {
             segment.word(at).store(0, Ordering::Relaxed); // no record is about it any more
             participant.holdings.forget(number);
@@ -85,15 +85,15 @@ impl Row {
     }
 
     /// Whether it says something of that object.
-    pub fn is_of(self, segment: &Segment, object: ObjectId) -> bool {
+    pub fn is_of(self, segment: &Segment, id: ObjectId) -> bool {
         let word = |offset| segment.word(self.at + offset).load(Ordering::Relaxed);
-        word(0) == object.row + 1 && word(SERIAL) == object.serial
+        word(0) == id.row + 1 && word(SERIAL) == id.serial
     }
 
     /// Writes the entries that say what is held of the object, and which block with it, or 0.
-    pub fn write(self, operation: &mut Operation, object: ObjectId, amount: u64, block: u64) {
-        operation.write(self.at, object.row + 1);
-        operation.write(self.at + SERIAL, object.serial);
+    pub fn write(self, operation: &mut Operation, id: ObjectId, amount: u64, block: u64) {
+        operation.write(self.at, id.row + 1);
+        operation.write(self.at + SERIAL, id.serial);
         operation.write(self.at + AMOUNT, amount);
         operation.write(self.at + BLOCK, block);
     }
@@ -106,19 +106,19 @@ impl Row {
 
 /// Whether an object lives, as far as can be seen without the directory's lock: one that is gone never
 /// comes back.
-fn is_there(segment: &Segment, object: ObjectId) -> bool {
-    match rows::place(segment, superblock::OBJECTS, object.row, layout::OBJECT_ROW) {
-        Ok(Place::At(at)) => segment.word(at).load(Ordering::Relaxed) == object.serial,
+fn is_there(segment: &Segment, id: ObjectId) -> bool {
+    match rows::place(segment, superblock::OBJECTS, id.row, layout::OBJECT_ROW) {
+        Ok(Place::At(at)) => segment.word(at).load(Ordering::Relaxed) == id.serial,
         _ => true,
     }
 }
 
 /// Whether a dead process's row still names the object: its drainer has not come to it. One whom
 /// a reaper has at hand counts as alive.
-pub fn is_owed(segment: &Segment, object: ObjectId) -> bool {
+pub fn is_owed(segment: &Segment, id: ObjectId) -> bool {
     let named = |at: u64| {
         let word = |offset| segment.word(at + offset).load(Ordering::Acquire); // pairs with apply
-        word(0) == object.row + 1 && word(SERIAL) == object.serial
+        word(0) == id.row + 1 && word(SERIAL) == id.serial
     };
     (0..SLOTS)
         .filter(|&slot| State::read(segment, slot).state == DRAINING)

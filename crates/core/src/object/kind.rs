@@ -1,15 +1,16 @@
 //! What a kind provides: one constant for each kind of object, and one for each kind of block that names
 //! others. `kind/choice.rs` lists them.
 
-use super::cell::{self, EVENT};
+use super::head::EVENT;
 use super::holding::HoldingRow;
 use super::link;
+use super::removal;
 use super::sample::Sample;
 use crate::change::operation::Operation;
 use crate::change::wait;
 use crate::error::{Attempt, Result, corrupt};
-use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
+use crate::offset::{Object, Root};
 use crate::space::{Blocks, Space};
 
 /// A kind of object. Where nothing else is said, it is as `PLAIN`.
@@ -20,24 +21,24 @@ pub struct Kind {
     pub length: Option<u64>,
     /// Writes the entries that free an object whose last reference goes, or put it on the list of
     /// deferred frees.
-    pub destroy: fn(&mut Operation, root: Root, cell: Object) -> Attempt<()>,
+    pub destroy: fn(&mut Operation, root: Root, object: Object) -> Attempt<()>,
     /// Writes and commits the record that frees the next piece of an object on that list.
-    pub free_step: fn(&mut Operation, root: Root, cell: Object) -> Attempt<()>,
+    pub free_step: fn(&mut Operation, root: Root, object: Object) -> Attempt<()>,
     /// Writes the entries that give back to an object what a dead participant's row of holdings
     /// names, but for the row itself; whether that participant came to its end by itself.
-    pub settle: fn(&mut Operation, cell: Object, row: HoldingRow, ended: bool) -> Attempt<()>,
+    pub settle: fn(&mut Operation, object: Object, row: HoldingRow, ended: bool) -> Attempt<()>,
     /// All blocks that an object consists of.
-    pub blocks: fn(&Segment, root: Root, cell: Object) -> Result<Blocks>,
+    pub blocks: fn(&Segment, root: Root, object: Object) -> Result<Blocks>,
     /// Some of them, if there are many.
-    pub sample: fn(&Segment, root: Root, cell: Object) -> Result<Sample>,
+    pub sample: fn(&Segment, root: Root, object: Object) -> Result<Sample>,
     /// A number that changes with every change.
-    pub version: fn(&Segment, cell: Object) -> u64,
+    pub version: fn(&Segment, object: Object) -> u64,
     /// Entries, items, permits: where it counts something.
-    pub count: fn(&Segment, cell: Object) -> Option<u64>,
+    pub count: fn(&Segment, object: Object) -> Option<u64>,
     /// How many of these there may be; None: any number.
-    pub most: fn(&Segment, cell: Object) -> Option<u64>,
+    pub most: fn(&Segment, object: Object) -> Option<u64>,
     /// Of what is bounded in bytes, how many there are and may be.
-    pub counted: fn(&Segment, cell: Object) -> Option<(u64, u64)>,
+    pub counted: fn(&Segment, object: Object) -> Option<(u64, u64)>,
 }
 
 impl Kind {
@@ -45,7 +46,7 @@ impl Kind {
     pub const PLAIN: Kind = Kind {
         class: "Value",
         length: None,
-        destroy: |operation, root, _| cell::destroy(operation, root),
+        destroy: |operation, root, _| removal::destroy(operation, root),
         free_step: |_, root, _| {
             let what = format!(
                 "the object at {:#x} is freed piece by piece, but has none",
@@ -53,13 +54,13 @@ impl Kind {
             );
             Err(corrupt(what).into())
         },
-        settle: |_, cell, _, _| {
-            let what = format!("nothing can be held of the object at {cell:#x}");
+        settle: |_, object, _, _| {
+            let what = format!("nothing can be held of the object at {object:#x}");
             Err(corrupt(what).into())
         },
-        blocks: |segment, root, _| cell::blocks(segment, root),
-        sample: |segment, root, _| cell::blocks(segment, root).map(Sample::from),
-        version: |segment, cell| wait::version(wait::observe(segment, cell + EVENT)),
+        blocks: |segment, root, _| removal::blocks(segment, root),
+        sample: |segment, root, _| removal::blocks(segment, root).map(Sample::from),
+        version: |segment, object| wait::version(wait::observe(segment, object + EVENT)),
         count: |_, _| None,
         most: |_, _| None,
         counted: |_, _| None,

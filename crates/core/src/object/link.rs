@@ -127,9 +127,9 @@ fn fill<'a>(
     segment.zero(own.payload(), start(kind) + head);
     let put = |at: u64, word| segment.word(at).store(word, Ordering::Relaxed);
     put(payload + LINKS, objects.len() as u64);
-    for (at, object) in (payload + FIRST..).step_by(LINK as usize).zip(objects) {
-        put(at, object.row);
-        put(at + WORD, object.serial);
+    for (at, id) in (payload + FIRST..).step_by(LINK as usize).zip(objects) {
+        put(at, id.row);
+        put(at + WORD, id.serial);
     }
     let mut at = payload + head;
     for part in parts {
@@ -143,8 +143,8 @@ fn fill<'a>(
         counted += piece.len() as u64;
         caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
-            for &object in piece {
-                directory::link(operation, object)?;
+            for &id in piece {
+                directory::link(operation, id)?;
             }
             if seeded(Bug::CountedInTwo) {
                 operation.commit();
@@ -203,7 +203,7 @@ pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attemp
         None => deferred_free::free_head(operation, block)?,
         Some(last) => {
             let at = payload + FIRST + last * LINK;
-            let object = ObjectId {
+            let id = ObjectId {
                 row: operation.read(at),
                 serial: operation.read(at + WORD),
             };
@@ -211,7 +211,7 @@ pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attemp
             if seeded(Bug::LinkDroppedInTwo) {
                 operation.commit();
             }
-            directory::unlink(space, operation, object)?;
+            directory::unlink(space, operation, id)?;
         }
     }
     operation.commit();

@@ -35,37 +35,37 @@ impl Enrolled {
     }
 
     /// The row that another handle has, for one more.
-    pub fn join(&self, object: ObjectId) -> Option<Place> {
+    pub fn join(&self, id: ObjectId) -> Option<Place> {
         let mut rows = self.rows();
-        let used = rows.used.get_mut(&object)?;
+        let used = rows.used.get_mut(&id)?;
         used.handles += 1;
         Some(used.place)
     }
 
     /// A new row, of the first handle.
-    pub fn add(&self, object: ObjectId, place: Place) {
+    pub fn add(&self, id: ObjectId, place: Place) {
         let used = Used {
             place,
             handles: 1,
             is_listed: false,
         };
-        self.rows().used.insert(object, used);
+        self.rows().used.insert(id, used);
     }
 
     /// A handle goes. With the last one the row is free if `is_empty`, which is then the caller's to
     /// give back; else it waits for the next.
-    pub fn leave(&self, object: ObjectId, is_empty: bool) -> Option<Place> {
+    pub fn leave(&self, id: ObjectId, is_empty: bool) -> Option<Place> {
         let mut rows = self.rows();
-        let used = rows.used.get_mut(&object)?;
+        let used = rows.used.get_mut(&id)?;
         used.handles = used.handles.saturating_sub(1);
         if used.handles > 0 {
             return None;
         }
         if is_empty {
-            return rows.used.remove(&object).map(|used| used.place);
+            return rows.used.remove(&id).map(|used| used.place);
         }
         if !std::mem::replace(&mut used.is_listed, true) {
-            rows.idle.push_back(object);
+            rows.idle.push_back(id);
         }
         None
     }
@@ -75,15 +75,15 @@ impl Enrolled {
         const AT_ONCE: usize = 4;
         let (mut rows, mut found) = (self.rows(), Vec::new());
         for _ in 0..AT_ONCE.min(rows.idle.len()) {
-            let Some(object) = rows.idle.pop_front() else {
+            let Some(id) = rows.idle.pop_front() else {
                 break;
             };
-            match rows.used.get_mut(&object) {
+            match rows.used.get_mut(&id) {
                 Some(used) if used.handles > 0 => used.is_listed = false,
-                Some(_) if is_gone(object) => {
-                    found.extend(rows.used.remove(&object).map(|used| used.place));
+                Some(_) if is_gone(id) => {
+                    found.extend(rows.used.remove(&id).map(|used| used.place));
                 }
-                Some(_) => rows.idle.push_back(object),
+                Some(_) => rows.idle.push_back(id),
                 None => {}
             }
         }
@@ -97,17 +97,17 @@ mod tests {
 
     #[test]
     fn one_row_for_all_handles() {
-        let (enrolled, object) = (Enrolled::default(), ObjectId { row: 3, serial: 4 });
-        assert_eq!(enrolled.join(object), None);
-        enrolled.add(object, (7, 700));
-        assert_eq!(enrolled.join(object), Some((7, 700)));
-        assert_eq!(enrolled.leave(object, true), None); // one more has it
-        assert_eq!(enrolled.leave(object, false), None); // and something is on record
+        let (enrolled, id) = (Enrolled::default(), ObjectId { row: 3, serial: 4 });
+        assert_eq!(enrolled.join(id), None);
+        enrolled.add(id, (7, 700));
+        assert_eq!(enrolled.join(id), Some((7, 700)));
+        assert_eq!(enrolled.leave(id, true), None); // one more has it
+        assert_eq!(enrolled.leave(id, false), None); // and something is on record
         assert!(enrolled.forsaken(|_| false).is_empty());
-        assert_eq!(enrolled.join(object), Some((7, 700)));
+        assert_eq!(enrolled.join(id), Some((7, 700)));
         assert!(enrolled.forsaken(|_| true).is_empty()); // in use
-        assert_eq!(enrolled.leave(object, false), None);
+        assert_eq!(enrolled.leave(id, false), None);
         assert_eq!(enrolled.forsaken(|_| true), [(7, 700)]);
-        assert_eq!(enrolled.join(object), None);
+        assert_eq!(enrolled.join(id), None);
     }
 }

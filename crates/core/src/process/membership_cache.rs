@@ -31,7 +31,7 @@ fn place(row: u64) -> (usize, usize) {
 #[derive(Default)]
 struct Row {
     /// The object's row + 1; 0: none.
-    object: AtomicU64,
+    id: AtomicU64,
     serial: AtomicU64,
 }
 
@@ -135,10 +135,10 @@ impl MembershipCache {
     }
 
     /// The membership in this row is recorded.
-    pub fn hold(&self, row: u64, object: ObjectId) {
+    pub fn hold(&self, row: u64, id: ObjectId) {
         let at = self.row(row).expect("a row that was reserved");
-        at.serial.store(object.serial, Ordering::Relaxed);
-        at.object.store(object.row + 1, Ordering::Release); // pairs with `held`: the serial first
+        at.serial.store(id.serial, Ordering::Relaxed);
+        at.id.store(id.row + 1, Ordering::Release); // pairs with `held`: the serial first
         self.changes.fetch_add(1, Ordering::Release);
     }
 
@@ -152,7 +152,7 @@ impl MembershipCache {
     /// nobody else may use the row.
     pub fn retire(&self, row: u64) {
         if let Some(at) = self.row(row) {
-            at.object.store(0, Ordering::Release);
+            at.id.store(0, Ordering::Release);
             self.changes.fetch_add(1, Ordering::Release);
         }
     }
@@ -169,22 +169,22 @@ impl MembershipCache {
 
     fn held(&self, row: u64) -> Option<ObjectId> {
         let at = self.row(row)?;
-        let object = at.object.load(Ordering::Acquire); // pairs with `hold`: then the serial
+        let id = at.id.load(Ordering::Acquire); // pairs with `hold`: then the serial
         let serial = at.serial.load(Ordering::Relaxed);
-        let row = object.checked_sub(1)?;
+        let row = id.checked_sub(1)?;
         Some(ObjectId { row, serial })
     }
 
     /// Whether this row holds that object.
-    pub fn holds(&self, row: u64, object: ObjectId) -> bool {
-        self.held(row) == Some(object)
+    pub fn holds(&self, row: u64, id: ObjectId) -> bool {
+        self.held(row) == Some(id)
     }
 
     /// All rows that hold something. What another thread changes meanwhile may be left out, or be of
     /// an object that there never was; `changes` tells.
     pub fn all(&self) -> Vec<(u64, ObjectId)> {
         let rows = 0..self.top.load(Ordering::Acquire) * FIRST;
-        rows.filter_map(|row| self.held(row).map(|object| (row, object)))
+        rows.filter_map(|row| self.held(row).map(|id| (row, id)))
             .collect()
     }
 

@@ -8,12 +8,12 @@ use crate::heap;
 use crate::kind;
 use crate::memory::layout::superblock::NAMED;
 use crate::memory::layout::{self, SLOTS, slot};
-use crate::memory::offset::{self, Root};
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, OWNER};
 use crate::object::kind::Kind;
 use crate::object::sample::Sample;
+use crate::object::{self, OWNER};
 use crate::object::{directory, holding, rows};
+use crate::offset::{self, Root};
 use crate::process::membership_cache::ObjectId;
 use crate::process::participant::{self, FREE, LIVE, State};
 use crate::space::reading::Reading;
@@ -58,8 +58,8 @@ pub struct Holding {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
-    pub object: ObjectId,
-    /// The class that its cell shows, and its bytes in place.
+    pub id: ObjectId,
+    /// The class that its object shows, and its bytes in place.
     pub class: &'static str,
     pub length: u64,
     /// Bytes of all its blocks, and how many these are; of a large object estimated from some of them.
@@ -102,12 +102,12 @@ pub struct View {
 pub fn view(space: &Space, wait: WaitPolicy, only: Option<ObjectId>) -> Result<View> {
     let caller = space.caller(wait)?;
     let mut named: HashMap<ObjectId, directory::Entry> = HashMap::new();
-    if let Some(object) = only {
-        let entry = directory::entry_of(caller, object)?;
-        named.extend(entry.map(|entry| (object, entry)));
+    if let Some(id) = only {
+        let entry = directory::entry_of(caller, id)?;
+        named.extend(entry.map(|entry| (id, entry)));
     } else {
         for entry in directory::names(caller)? {
-            named.insert(entry.named.object, entry);
+            named.insert(entry.named.id, entry);
         }
     }
     let (mut view, roots) = caller.run(|operation| {
@@ -115,16 +115,16 @@ pub fn view(space: &Space, wait: WaitPolicy, only: Option<ObjectId>) -> Result<V
         operation.lock(layout::superblock::HEAP_LOCK)?;
         Ok(collect(operation, only)?)
     })?;
-    for (object, root) in view.objects.iter_mut().zip(roots) {
+    for (id, root) in view.objects.iter_mut().zip(roots) {
         let sample = sample_of(space, root);
-        object.blocks = sample
+        id.blocks = sample
             .blocks
             .iter()
             .map(|(_, each)| each)
             .sum::<f64>()
             .round() as u64;
-        object.bytes = bytes(caller, &sample)?;
-        object.name = named.remove(&object.object);
+        id.bytes = bytes(caller, &sample)?;
+        id.name = named.remove(&id.id);
     }
     Ok(view)
 }
@@ -175,15 +175,15 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
     let for_names = waits.iter().filter(|wait| wait.word == NAMED.0);
     view.waits = for_names.copied().collect();
     let listed = match only {
-        Some(object) => directory::listed(operation, object).into_iter().collect(),
+        Some(id) => directory::listed(operation, id).into_iter().collect(),
         None => directory::list(operation)?,
     };
     for listed in listed {
-        let object = ObjectId {
+        let id = ObjectId {
             row: listed.row,
             serial: listed.serial,
         };
-        let Ok((cell, kind, length)) = cell::at(segment, listed.root) else {
+        let Ok((object, kind, length)) = object::at(segment, listed.root) else {
             continue; // check tells of it
         };
         let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
@@ -191,20 +191,20 @@ fn collect(operation: &mut Operation, only: Option<ObjectId>) -> Result<(View, V
         let end = start + heap::size(operation, start).unwrap_or(0);
         roots.push(listed.root);
         view.objects.push(Object {
-            object,
+            id,
             class: kind.class,
             length,
             bytes: 0,
             blocks: 0,
-            count: (kind.count)(segment, cell),
-            most: (kind.most)(segment, cell),
-            counted: (kind.counted)(segment, cell),
-            version: (kind.version)(segment, cell),
+            count: (kind.count)(segment, object),
+            most: (kind.most)(segment, object),
+            counted: (kind.counted)(segment, object),
+            version: (kind.version)(segment, object),
             references: listed.references,
             contention: directory::waits(segment, listed.row),
             users: users.remove(&listed.row).unwrap_or_default(),
-            holder: holder(segment, cell)?,
-            holdings: holdings.remove(&object).unwrap_or_default(),
+            holder: holder(segment, object)?,
+            holdings: holdings.remove(&id).unwrap_or_default(),
             waits: waits
                 .iter()
                 .filter(|wait| (start..end).contains(&wait.word))
@@ -255,13 +255,13 @@ fn process(
     })
 }
 
-/// Who holds the lock that a cell begins with.
-fn holder(segment: &Segment, cell: offset::Object) -> Result<Option<Holder>> {
-    let word = segment.word(cell.0).load(Ordering::Acquire); // as `lock::is_held` needs
+/// Who holds the lock that an object begins with.
+fn holder(segment: &Segment, object: offset::Object) -> Result<Option<Holder>> {
+    let word = segment.word(object.0).load(Ordering::Acquire); // as `lock::is_held` needs
     if word == 0 || !lock::is_held(segment, word)? {
         return Ok(None);
     }
-    let owner = segment.word(cell + OWNER).load(Ordering::Relaxed);
+    let owner = segment.word(object + OWNER).load(Ordering::Relaxed);
     Ok(lock::owner(word)?.map(|me| Holder {
         slot: me.slot,
         thread: owner >> 32,
@@ -269,7 +269,7 @@ fn holder(segment: &Segment, cell: offset::Object) -> Result<Option<Holder>> {
 }
 
 /// A number that changes with every change of an object.
-pub fn version(segment: &Segment, cell: offset::Object, kind: u64) -> u64 {
+pub fn version(segment: &Segment, object: offset::Object, kind: u64) -> u64 {
     let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
-    (kind.version)(segment, cell)
+    (kind.version)(segment, object)
 }

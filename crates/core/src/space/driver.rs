@@ -6,7 +6,7 @@ use crate::change::recover;
 use crate::change::waiting::Note;
 use crate::error::{Attempt, Error, Result, Stop};
 use crate::heap;
-use crate::memory::offset::LockWord;
+use crate::offset::LockWord;
 use crate::space::{Caller, Space};
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::heap;
 use crate::memory::layout::{CLASSES, WORD, kind};
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, Pinned, Stored, linked, pinned, shape_of};
+use crate::object::{self, Pinned, Stored, linked, pinned, shape_of};
 use crate::process::participant::Participant;
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space, deferred_free, pin};
@@ -87,9 +87,9 @@ pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &'a [&'a [u8]]) -> R
     if length <= SHORT_MOST {
         return Ok(Fresh::Bytes(kind, parts));
     }
-    match cell::prepare(caller, kind, parts)? {
-        cell::Fresh::Word(word) => Ok(Fresh::Word(word)),
-        cell::Fresh::Block(block) => Ok(Fresh::Block(block)),
+    match object::prepare(caller, kind, parts)? {
+        object::Fresh::Word(word) => Ok(Fresh::Word(word)),
+        object::Fresh::Block(block) => Ok(Fresh::Block(block)),
     }
 }
 

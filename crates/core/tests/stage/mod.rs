@@ -1,11 +1,11 @@
 //! What the tests stand on: a folder of their own, children that always end, short names.
 #![allow(dead_code, clippy::disallowed_methods)]
 
-use courtyard_core::cell::{self, Fresh, Stored, Writer};
 use courtyard_core::census::{self, Census};
 use courtyard_core::check;
 use courtyard_core::inside::crash;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, Fresh, Stored, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::{Caller, Space, unlimited};
@@ -100,19 +100,19 @@ pub fn held(space: &Space) -> (u64, u64, u64) {
     (census.objects, census.tickets, census.participants)
 }
 
-/// A cell and our membership row.
+/// An object and our membership row.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
-    pub object: ObjectId,
+    pub id: ObjectId,
     pub row: u64,
     pub base: Object,
 }
 
 pub fn try_make(space: &Space, kind: u64, length: u64) -> courtyard_core::error::Result<Made> {
-    let (object, row) = cell::create(caller(space), kind, length, |_| {})?;
-    let (base, opened, there) = cell::open(&space.segment, object).unwrap();
+    let (id, row) = object::create(caller(space), kind, length, |_| {})?;
+    let (base, opened, there) = object::open(&space.segment, id).unwrap();
     assert_eq!((opened, there), (kind, length));
-    Ok(Made { object, row, base })
+    Ok(Made { id, row, base })
 }
 
 pub fn make(space: &Space, kind: u64, length: u64) -> Made {
@@ -125,7 +125,7 @@ pub fn leave(space: &Space, made: Made) {
 
 pub fn writer(made: Made) -> Writer {
     Writer {
-        cell: made.base,
+        object: made.base,
         guarded: true,
         thread: 1,
     }
@@ -134,14 +134,14 @@ pub fn writer(made: Made) -> Writer {
 pub fn get(space: &Space, made: Made) -> u64 {
     space
         .segment
-        .word(made.base + cell::DATA)
+        .word(made.base + object::DATA)
         .load(Ordering::Acquire)
 }
 
 /// Adds to a scalar under its lock.
 pub fn add(space: &Space, made: Made, step: u64) -> u64 {
-    let word = space.segment.word(made.base + cell::DATA);
-    cell::change(caller(space), writer(made), || {
+    let word = space.segment.word(made.base + object::DATA);
+    object::change(caller(space), writer(made), || {
         let now = word.load(Ordering::Relaxed) + step;
         word.store(now, Ordering::Release);
         now
@@ -151,15 +151,15 @@ pub fn add(space: &Space, made: Made, step: u64) -> u64 {
 
 /// As `add`, by the fast path; false if the lock is held.
 pub fn add_fast(space: &Space, made: Made, step: u64) -> bool {
-    let word = space.segment.word(made.base + cell::DATA);
+    let word = space.segment.word(made.base + object::DATA);
     let add = || word.store(word.load(Ordering::Relaxed) + step, Ordering::Release);
-    // SAFETY: the tests' processes have one thread that changes cells.
-    unsafe { cell::change_fast(&space.segment, me(space), made.base, true, add) }.is_some()
+    // SAFETY: the tests' processes have one thread that changes objects.
+    unsafe { object::change_fast(&space.segment, me(space), made.base, true, add) }.is_some()
 }
 
 pub fn try_write(space: &Space, made: Made, bytes: &[u8]) -> courtyard_core::error::Result<bool> {
     let writer = writer(made);
-    cell::write_bytes(caller(space), writer, 0, bytes, None)
+    object::write_bytes(caller(space), writer, 0, bytes, None)
 }
 
 pub fn write(space: &Space, made: Made, bytes: &[u8]) {
@@ -168,24 +168,24 @@ pub fn write(space: &Space, made: Made, bytes: &[u8]) {
 
 pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    cell::read_bytes(caller(space), writer(made), &mut bytes).unwrap();
+    object::read_bytes(caller(space), writer(made), &mut bytes).unwrap();
     bytes
 }
 
-/// Stores bytes in a stored cell; a short word (`tag 1`) if there are none.
+/// Stores bytes in a stored object; a short word (`tag 1`) if there are none.
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
     let fresh = if bytes.is_empty() {
         Fresh::Word(1)
     } else {
-        cell::prepare(caller(space), 16, &[bytes]).unwrap()
+        object::prepare(caller(space), 16, &[bytes]).unwrap()
     };
-    let stored = cell::store(caller(space), writer(made), &fresh, None).unwrap();
+    let stored = object::store(caller(space), writer(made), &fresh, None).unwrap();
     assert!(stored);
 }
 
 /// What `put` stored.
 pub fn take(space: &Space, made: Made) -> Vec<u8> {
-    match cell::load(caller(space), writer(made)).unwrap().0 {
+    match object::load(caller(space), writer(made)).unwrap().0 {
         Stored::Word(_) => Vec::new(),
         Stored::Bytes(kind, bytes) => {
             assert_eq!(kind, 16);

@@ -14,10 +14,10 @@ use std::cell::Cell;
 
 fn function<'py>(
     py: Python<'py>,
-    cell: &'static PyOnceLock<Py<PyAny>>,
+    object: &'static PyOnceLock<Py<PyAny>>,
     name: &str,
 ) -> PyResult<&'py Bound<'py, PyAny>> {
-    let found = cell.get_or_try_init(py, || {
+    let found = object.get_or_try_init(py, || {
         let found = py.import("pickle")?.getattr(name)?;
         Ok::<_, PyErr>(found.unbind())
     });

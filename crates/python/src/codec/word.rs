@@ -5,7 +5,7 @@
 //! make room for the tag.
 
 use super::object::{self, Class, Object};
-use courtyard_core::cell::TAG_MASK;
+use courtyard_core::object::TAG_MASK;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyString};

@@ -7,10 +7,10 @@ use crate::object::{Address, Enrolment, Last, Object, Use};
 use courtyard_core::barrier::{
     self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
 };
-use courtyard_core::cell::{self, EVENT};
 use courtyard_core::error::Error;
 use courtyard_core::holding::{self, Row};
 use courtyard_core::lock::PROBE;
+use courtyard_core::object::{self, EVENT};
 use courtyard_core::space::{Caller, Space};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -41,7 +41,7 @@ fn broken(py: Python<'_>, base: &Object, phase: u64) -> PyErr {
     let (handle, segment) = (&base.handle, &base.handle.space.segment);
     let name = handle.shown_name(py);
     let name = name.map_or("the barrier".into(), |name| format!("the barrier {name}"));
-    let why = match barrier::cause(segment, handle.cell) {
+    let why = match barrier::cause(segment, handle.object) {
         _ if phase != BROKEN => format!("{name} was reset by reset() while this party waited"),
         cause => format!(
             "{name} is broken: {}; reset() makes it usable again",
@@ -80,18 +80,18 @@ struct Wait<'a, 'py> {
 impl Wait<'_, '_> {
     /// False also if it cannot be said in time.
     fn advance(&self, from: &[u64], to: u64) -> PyResult<bool> {
-        let cell = self.party.cell;
+        let object = self.party.object;
         let advanced = self.open.waiting_until(self.py, self.limit, |caller| {
-            barrier::advance(caller, cell, from, to)
+            barrier::advance(caller, object, from, to)
         });
         Ok(advanced?.unwrap_or(false))
     }
 
     /// As `advance`, to BROKEN.
     fn mark_broken(&self, from: &[u64], cause: Cause) -> PyResult<bool> {
-        let cell = self.party.cell;
+        let object = self.party.object;
         let broken = self.open.waiting_until(self.py, self.limit, |caller| {
-            barrier::mark_broken(caller, cell, from, cause)
+            barrier::mark_broken(caller, object, from, cause)
         });
         Ok(broken?.unwrap_or(false))
     }
@@ -100,7 +100,7 @@ impl Wait<'_, '_> {
     /// its action still runs, the barrier breaks: it may be the action that waits here. It does so
     /// at once if it is this very thread's.
     fn join(&self) -> PyResult<Joined> {
-        let event = self.party.cell + EVENT;
+        let event = self.party.object + EVENT;
         let is_inside = ACTIONS.with_borrow(|actions| actions.contains(&self.place()));
         let (handle, deadline) = (&self.base.handle, (!is_inside).then_some(self.deadline));
         let joined = waiter::attempt(self.py, handle, event, deadline, PROBE, || {
@@ -118,7 +118,7 @@ impl Wait<'_, '_> {
     fn place(&self) -> (*const Space, u64) {
         (
             std::ptr::from_ref(self.base.handle.space),
-            self.party.cell.0,
+            self.party.object.0,
         )
     }
 
@@ -132,19 +132,19 @@ impl Wait<'_, '_> {
 
     /// Waits until all are here; false if that took too long, which breaks the barrier.
     fn fill(&self) -> PyResult<bool> {
-        let (space, cell) = (self.base.handle.space, self.party.cell);
+        let (space, object) = (self.base.handle.space, self.party.object);
         let full = |deadline| {
             waiter::attempt(
                 self.py,
                 &self.base.handle,
-                cell + EVENT,
+                object + EVENT,
                 Some(deadline),
                 PROBE,
                 || {
                     // A child of a signal handler's is none of those who wait.
                     let ours = self.open.participant.require();
                     ours.map_err(|error| raise(self.py, error))?;
-                    let phase = barrier::phase(&space.segment, cell);
+                    let phase = barrier::phase(&space.segment, object);
                     Ok((!matches!(phase, FILLING | ACTING)).then_some(()))
                 },
             )
@@ -153,7 +153,7 @@ impl Wait<'_, '_> {
             return Ok(true);
         }
         if self.mark_broken(&[FILLING], Cause::TimedOut)?
-            || barrier::phase(&space.segment, cell) == FILLING
+            || barrier::phase(&space.segment, object) == FILLING
         {
             return Ok(false);
         }
@@ -163,19 +163,19 @@ impl Wait<'_, '_> {
     /// Sees, as the last to come, that all inside live: a death that nobody had seen, or that
     /// another is about to settle, breaks the barrier. So it does if that takes too long.
     fn see_all(&self) -> PyResult<()> {
-        let (space, Party { cell, object, .. }) = (self.base.handle.space, self.party);
-        if barrier::parties(&space.segment, cell) == 1 {
+        let (space, Party { object, id, .. }) = (self.base.handle.space, self.party);
+        if barrier::parties(&space.segment, object) == 1 {
             return Ok(()); // there is nobody else
         }
         let seen = waiter::attempt(
             self.py,
             &self.base.handle,
-            cell + EVENT,
+            object + EVENT,
             Some(self.deadline),
             PROBE,
             || {
                 waiter::look_after(self.py, space, self.limit)?;
-                Ok((!holding::is_owed(&space.segment, object)).then_some(()))
+                Ok((!holding::is_owed(&space.segment, id)).then_some(()))
             },
         )?;
         if seen.is_none() {
@@ -218,14 +218,14 @@ impl Barrier {
         }
         let base = Object::make(
             py,
-            cell::BARRIER,
+            object::BARRIER,
             LENGTH,
             address.as_ref(),
             |segment, at| {
                 barrier::fill(segment, at, parties);
             },
         )?;
-        let (space, object) = (base.handle.space, base.handle.object());
+        let (space, object) = (base.handle.space, base.handle.id());
         let enrolment = Enrolment::new(space, object, Last::Departs);
         Ok(PyClassInitializer::from(base).add_subclass(Barrier { enrolment }))
     }
@@ -243,9 +243,9 @@ impl Barrier {
         let open = open.ok_or_else(|| broken(py, base, BROKEN))?;
         let row = slf.get().row(py, &open, limit)?;
         let row = row.ok_or_else(|| broken(py, base, BROKEN))?;
-        let (cell, object) = (base.handle.cell, base.handle.object());
+        let (object, id) = (base.handle.object, base.handle.id());
         let segment = &base.handle.space.segment;
-        let party = Party { cell, object, row };
+        let party = Party { object, id, row };
         let wait = Wait {
             py,
             base,
@@ -259,7 +259,7 @@ impl Barrier {
             Ok(Joined::As(index)) => (index, wait.fill()),
             Ok(Joined::Last(index)) => {
                 let acted = wait.see_all().and_then(|()| {
-                    let may_act = !action.is_none() && barrier::phase(segment, cell) == ACTING;
+                    let may_act = !action.is_none() && barrier::phase(segment, object) == ACTING;
                     if may_act { wait.act(action) } else { Ok(()) }
                 });
                 let went = match acted {
@@ -273,7 +273,7 @@ impl Barrier {
                 return Err(broken(py, base, BROKEN));
             }
         };
-        let seen = barrier::phase(segment, cell); // until we leave it is that of those inside
+        let seen = barrier::phase(segment, object); // until we leave it is that of those inside
         let phase = wait.leave();
         let (went, phase) = (went?, phase?.unwrap_or(seen));
         if went && phase == DRAINING {
@@ -288,7 +288,7 @@ impl Barrier {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
         waiter::look_after(py, handle.space, Limit::NEVER)?; // who has died by now is not missed after it
-        open.waiting(py, |caller| barrier::reset(caller, handle.cell))
+        open.waiting(py, |caller| barrier::reset(caller, handle.object))
     }
 
     /// Break the barrier: all calls of wait() raise BrokenBarrierError until reset().
@@ -297,7 +297,7 @@ impl Barrier {
         let open = handle.open(py)?;
         let any = [FILLING, ACTING, DRAINING, RESETTING, BROKEN];
         open.waiting(py, |caller| {
-            barrier::mark_broken(caller, handle.cell, &any, Cause::Aborted)
+            barrier::mark_broken(caller, handle.object, &any, Cause::Aborted)
         })
         .map(drop)
     }
@@ -320,8 +320,8 @@ impl Barrier {
         let Some(row) = slf.get().row(py, &open, Limit::NEVER)? else {
             return Ok(());
         };
-        let (cell, object) = (handle.cell, handle.object());
-        let party = Party { cell, object, row };
+        let (object, id) = (handle.object, handle.id());
+        let party = Party { object, id, row };
         open.waiting(py, |caller| barrier::depart(caller, party))
     }
 
@@ -330,7 +330,7 @@ impl Barrier {
     fn parties(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
         handle.require_open(slf.py())?;
-        Ok(barrier::parties(&handle.space.segment, handle.cell))
+        Ok(barrier::parties(&handle.space.segment, handle.object))
     }
 
     /// The number of parties that wait at this moment.
@@ -339,7 +339,7 @@ impl Barrier {
         let handle = &slf.as_super().get().handle;
         handle.require_open(slf.py())?;
         look_if_due(slf.py(), handle.space)?;
-        Ok(barrier::waiting(&handle.space.segment, handle.cell))
+        Ok(barrier::waiting(&handle.space.segment, handle.object))
     }
 
     /// Whether it is broken: a party timed out, died or called abort().
@@ -348,6 +348,6 @@ impl Barrier {
         let handle = &slf.as_super().get().handle;
         handle.require_open(slf.py())?;
         look_if_due(slf.py(), handle.space)?;
-        Ok(barrier::phase(&handle.space.segment, handle.cell) == BROKEN)
+        Ok(barrier::phase(&handle.space.segment, handle.object) == BROKEN)
     }
 }

@@ -4,10 +4,10 @@ use crate::deadline::Limit;
 use crate::error::{raise, uninterruptible_until};
 use crate::object::waiter::{self, Deadline};
 use crate::object::{Address, Object};
-use courtyard_core::cell::{self, EVENT};
 use courtyard_core::condition::{self, LENGTH, Waiter};
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
+use courtyard_core::object::{self, EVENT};
 use courtyard_core::space::Caller;
 use courtyard_core::wait;
 use pyo3::prelude::*;
@@ -21,7 +21,7 @@ impl Condition {
     #[new]
     #[pyo3(signature = (address=None))]
     fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Condition>> {
-        let base = Object::make(py, cell::CONDITION, LENGTH, address.as_ref(), |_, _| {})?;
+        let base = Object::make(py, object::CONDITION, LENGTH, address.as_ref(), |_, _| {})?;
         Ok(PyClassInitializer::from(base).add_subclass(Condition))
     }
 
@@ -36,16 +36,15 @@ impl Condition {
     ) -> PyResult<bool> {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let deadline = Deadline::from_timeout(timeout)?;
-        let (space, cell) = (handle.space, handle.cell);
+        let (space, object, id) = (handle.space, handle.object, handle.id());
         let limit = Limit::of(Some(deadline));
         let Some(open) = handle.open_until(py, limit)? else {
             return Ok(false);
         };
-        let object = handle.object();
         // With the lock held: so no notification of others is missed.
         let entered = open.waiting_until(py, limit, |caller| {
             let row = Row::reserve(caller)?;
-            let waiter = Waiter { cell, object, row };
+            let waiter = Waiter { object, id, row };
             condition::enter(caller, waiter).inspect_err(|_| row.give(&open))?;
             Ok(waiter)
         })?;
@@ -53,7 +52,7 @@ impl Condition {
             return Ok(false);
         };
         let waited = release.call0().and_then(|saved| {
-            let event = cell + EVENT;
+            let event = object + EVENT;
             let look = wait::LOOK_AGAIN;
             let taken = waiter::attempt(py, handle, event, Some(deadline), look, || {
                 let taken =
@@ -86,7 +85,7 @@ impl Condition {
         };
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
         let open = handle.open(py)?;
-        open.waiting(py, |caller| condition::notify(caller, handle.cell, count))
+        open.waiting(py, |caller| condition::notify(caller, handle.object, count))
     }
 
     /// How many threads of all processes wait and are not notified yet.
@@ -94,6 +93,6 @@ impl Condition {
     fn _waiters(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let handle = &slf.as_super().get().handle;
         handle.require_open(slf.py())?;
-        Ok(condition::unnotified(&handle.space.segment, handle.cell))
+        Ok(condition::unnotified(&handle.space.segment, handle.object))
     }
 }

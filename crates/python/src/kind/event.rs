@@ -3,7 +3,7 @@
 use crate::deadline::Limit;
 use crate::object::waiter::{self, Deadline};
 use crate::object::{Address, Object};
-use courtyard_core::cell::{self, EVENT, change_fast};
+use courtyard_core::object::{self, EVENT, change_fast};
 use courtyard_core::{flag, wait};
 use pyo3::prelude::*;
 
@@ -14,16 +14,16 @@ pub struct Event;
 fn turn(slf: &Bound<'_, Event>, on: bool) -> PyResult<()> {
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
     let open = handle.open(py)?;
-    let (segment, cell) = (&handle.space.segment, handle.cell);
+    let (segment, object) = (&handle.space.segment, handle.object);
     // SAFETY: the GIL is held from before this call until after it.
     let done = unsafe {
-        change_fast(segment, &open, cell, false, || {
-            flag::turn(segment, cell, on)
+        change_fast(segment, &open, object, false, || {
+            flag::turn(segment, object, on)
         })
     };
     match done {
         Some(()) => Ok(()),
-        None => open.waiting(py, |caller| flag::change(caller, cell, on)),
+        None => open.waiting(py, |caller| flag::change(caller, object, on)),
     }
 }
 
@@ -32,7 +32,7 @@ impl Event {
     #[new]
     #[pyo3(signature = (address=None))]
     fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Event>> {
-        let base = Object::make(py, cell::FLAG, 0, address.as_ref(), |_, _| {})?;
+        let base = Object::make(py, object::FLAG, 0, address.as_ref(), |_, _| {})?;
         Ok(PyClassInitializer::from(base).add_subclass(Event))
     }
 
@@ -50,7 +50,10 @@ impl Event {
     fn is_set(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let handle = &slf.as_super().get().handle;
         handle.require_open(slf.py())?;
-        Ok(flag::is_set(flag::word(&handle.space.segment, handle.cell)))
+        Ok(flag::is_set(flag::word(
+            &handle.space.segment,
+            handle.object,
+        )))
     }
 
     /// Wait until the flag is set, at most timeout seconds; return whether it was.
@@ -67,11 +70,11 @@ impl Event {
         let Some(_open) = handle.open_until(py, Limit::of(Some(deadline)))? else {
             return Ok(false);
         };
-        let (space, cell) = (handle.space, handle.cell);
-        let before = flag::word(&space.segment, cell);
-        let event = cell + EVENT;
+        let (space, object) = (handle.space, handle.object);
+        let before = flag::word(&space.segment, object);
+        let event = object + EVENT;
         let set = waiter::attempt(py, handle, event, Some(deadline), wait::LOOK_AGAIN, || {
-            let now = flag::word(&space.segment, cell);
+            let now = flag::word(&space.segment, object);
             Ok(flag::was_set(before, now).then_some(()))
         })?;
         Ok(set.is_some())

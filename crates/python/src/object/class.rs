@@ -8,7 +8,7 @@ use super::waiter;
 use crate::deadline::{Deadline, Limit};
 use crate::error::named;
 use crate::process;
-use courtyard_core::cell::{self, EVENT};
+use courtyard_core::object::{self, EVENT};
 use courtyard_core::offset::{self, EventAt, EventWord};
 use courtyard_core::segment::Segment;
 use courtyard_core::{inspect, queue};
@@ -71,8 +71,8 @@ impl Object {
     #[getter]
     fn version(&self, py: Python<'_>) -> PyResult<u64> {
         self.handle.open(py)?;
-        let (segment, cell) = (&self.handle.space.segment, self.handle.cell);
-        Ok(inspect::version(segment, cell, self.kind))
+        let (segment, object) = (&self.handle.space.segment, self.handle.object);
+        Ok(inspect::version(segment, object, self.kind))
     }
 
     /// Wait until a condition holds; return what it returned, or False after timeout seconds.
@@ -142,7 +142,7 @@ impl Object {
 /// The event words that change with an object of a kind.
 fn events(kind: u64) -> &'static [EventAt] {
     match kind {
-        cell::QUEUE => &queue::EVENTS,
+        object::QUEUE => &queue::EVENTS,
         _ => &[EVENT],
     }
 }
@@ -163,7 +163,7 @@ pub fn wait_for<'py>(
     };
     let events: Vec<EventWord> = events(*kind)
         .iter()
-        .map(|&event| handle.cell + event)
+        .map(|&event| handle.object + event)
         .collect();
     waiter::wait_until(py, handle, &events, deadline, test)
 }

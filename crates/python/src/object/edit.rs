@@ -19,7 +19,7 @@ impl Spot {
     pub fn new(handle: &Handle, within: &[u8]) -> Spot {
         Spot(
             std::ptr::from_ref(handle.space),
-            handle.cell.0,
+            handle.object.0,
             within.to_vec(),
         )
     }

@@ -7,10 +7,10 @@ use crate::ending;
 use crate::error::{copying, named, raise, waiting};
 use crate::policy;
 use crate::process;
-use courtyard_core::cell;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::Result;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object;
 use courtyard_core::offset;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::{Caller, Space, WaitPolicy, at_once};
@@ -22,10 +22,10 @@ use std::path::Path;
 
 pub struct Handle {
     pub space: &'static Space,
-    pub(super) object: ObjectId,
+    pub(super) id: ObjectId,
     row: u64,
-    /// The first word of the object's cell.
-    pub cell: offset::Object,
+    /// Where it is.
+    pub object: offset::Object,
     pub length: u64,
     /// As whom this process held the object when last asked: changes with a fork.
     pub(super) holder: AtomicPtr<Participant>,
@@ -76,7 +76,7 @@ impl Handle {
         fill: impl FnOnce(&Space, offset::Object) + Send,
     ) -> PyResult<Handle> {
         Handle::made(py, length, |caller| {
-            cell::create(caller, kind, length, |at| fill(caller.space, at))
+            object::create(caller, kind, length, |at| fill(caller.space, at))
         })
     }
 
@@ -136,9 +136,9 @@ impl Handle {
     fn unmade(py: Python<'_>, class: &str) -> PyResult<Handle> {
         Ok(Handle {
             space: process::home(py)?,
-            object: ObjectId { row: 0, serial: 0 },
+            id: ObjectId { row: 0, serial: 0 },
             row: 0,
-            cell: offset::Object::default(),
+            object: offset::Object::default(),
             length: 0,
             holder: AtomicPtr::default(),
             closed: AtomicBool::new(true),
@@ -170,7 +170,7 @@ impl Handle {
 
     fn of_kind(self, py: Python<'_>, kind: u64) -> PyResult<Handle> {
         self.settle(); // it was when the object was made
-        let opened = cell::open(&self.space.segment, self.object);
+        let opened = object::open(&self.space.segment, self.id);
         let (_, found, _) = opened.map_err(|error| raise(py, error))?;
         if found != kind {
             return Err(named(
@@ -186,11 +186,11 @@ impl Handle {
         py: Python<'_>,
         space: &'static Space,
         participant: &'static Participant,
-        object: ObjectId,
+        id: ObjectId,
         row: u64,
     ) -> PyResult<Handle> {
-        let opened = cell::open(&space.segment, object);
-        let (cell, _, length) = opened.map_err(|error| raise(py, error))?;
+        let opened = object::open(&space.segment, id);
+        let (object, _, length) = opened.map_err(|error| raise(py, error))?;
         let holder = AtomicPtr::default();
         if !policy::is_distrusted(space) {
             holder.store(
@@ -207,9 +207,9 @@ impl Handle {
         process::enter(space); // until `depart`
         Ok(Handle {
             space,
-            object,
+            id,
             row,
-            cell,
+            object,
             length,
             holder,
             closed: AtomicBool::default(),
@@ -311,7 +311,7 @@ impl Handle {
             Ok(participant)
         })?;
         let _ = self.space.catch_up(&at_once());
-        if !directory::is_member(self.space, participant, self.row, self.object) {
+        if !directory::is_member(self.space, participant, self.row, self.id) {
             return Err(named(
                 py,
                 "NotFound",
@@ -332,13 +332,13 @@ impl Handle {
         Ok(participant)
     }
 
-    pub fn object(&self) -> ObjectId {
-        self.object
+    pub fn id(&self) -> ObjectId {
+        self.id
     }
 
     /// Which object it is: the space's UUID, row and serial.
     pub fn identity(&self) -> (u128, u64, u64) {
-        (self.space.uuid, self.object.row, self.object.serial)
+        (self.space.uuid, self.id.row, self.id.serial)
     }
 
     pub fn is_closed(&self) -> bool {
@@ -352,7 +352,7 @@ impl Handle {
     pub fn name(&self, py: Python<'_>) -> PyResult<Option<String>> {
         let participant = self.open(py)?;
         waiting(py, |wait| {
-            directory::name_of(Caller::new(self.space, &participant, wait), self.object)
+            directory::name_of(Caller::new(self.space, &participant, wait), self.id)
         })
     }
 
@@ -361,7 +361,7 @@ impl Handle {
     pub fn shown_name(&self, py: Python<'_>) -> Option<String> {
         let participant = self.open_until(py, Limit::of(None)).ok()??;
         let name = self.waiting_until(py, Limit::of(None), |wait| {
-            directory::name_of(Caller::new(self.space, &participant, wait), self.object)
+            directory::name_of(Caller::new(self.space, &participant, wait), self.id)
         });
         name.ok()??.map(|name| format!("{name:?}"))
     }
@@ -373,9 +373,9 @@ impl Handle {
     pub fn address(&self, py: Python<'_>) -> PyResult<Address> {
         let participant = self.open(py)?;
         let ticket = waiting(py, |wait| {
-            directory::send(Caller::new(self.space, &participant, wait), self.object)
+            directory::send(Caller::new(self.space, &participant, wait), self.id)
         })?;
-        Ok(address(self.space, self.object, ticket))
+        Ok(address(self.space, self.id, ticket))
     }
 
     /// # Errors
@@ -439,12 +439,12 @@ impl Handle {
     fn member(&self) -> Option<&'static Participant> {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let participant = unsafe { self.space.registered().as_ref() };
-        let noted = || self.space.membership_cache.holds(self.row, self.object);
+        let noted = || self.space.membership_cache.holds(self.row, self.id);
         if participant.is_none() && noted() {
             self.space.membership_cache.forget(self.row); // forked behind our back: nothing is held yet
         }
         participant.filter(|participant| {
-            directory::is_member(self.space, participant, self.row, self.object)
+            directory::is_member(self.space, participant, self.row, self.id)
                 || self.space.is_owing() && noted()
         })
     }

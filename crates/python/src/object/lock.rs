@@ -8,27 +8,27 @@ use crate::argument::Truth;
 use crate::deadline::{Deadline, Limit};
 use crate::error::{named, raise};
 use crate::thread::thread_writer;
-use courtyard_core::cell::{self, Entered, Writer};
 use courtyard_core::lock::{self, Waiter};
+use courtyard_core::object::{self, Entered, Writer};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 fn writer(handle: &Handle) -> Writer {
-    thread_writer(handle.cell)
+    thread_writer(handle.object)
 }
 
 pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> PyResult<bool> {
     let (space, writer) = (handle.space, writer(handle));
     let mut flags = lock::cpu_flags();
     let limit = Limit::of(deadline);
-    let mut wait = Wait::new(handle, writer.cell.0);
-    let mut waiter = Waiter::new(&space.segment, writer.cell.lock());
+    let mut wait = Wait::new(handle, writer.object.0);
+    let mut waiter = Waiter::new(&space.segment, writer.object.lock());
     let mut has_looked = false;
     loop {
         let Some(participant) = handle.open_until(py, limit)? else {
             return Ok(false);
         };
-        let entered = cell::enter(&space.segment, &participant, writer, flags);
+        let entered = object::enter(&space.segment, &participant, writer, flags);
         if entered.map_err(|error| raise(py, error))? == Entered::Yes {
             waiter.acquired();
             return Ok(true);
@@ -48,7 +48,7 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
 
 pub fn release(py: Python<'_>, handle: &Handle) -> PyResult<()> {
     let participant = handle.open(py)?;
-    if cell::exit(&handle.space.segment, &participant, writer(handle)) {
+    if object::exit(&handle.space.segment, &participant, writer(handle)) {
         return Ok(());
     }
     let message = "cannot release un-acquired lock: this thread does not hold it";
@@ -141,7 +141,7 @@ impl ObjectLock {
         let handle = self.handle();
         let participant = handle.open(py)?;
         let segment = &handle.space.segment;
-        Ok(cell::is_recovered(segment, &participant, writer(handle)))
+        Ok(object::is_recovered(segment, &participant, writer(handle)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

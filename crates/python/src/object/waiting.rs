@@ -187,7 +187,7 @@ impl<'a> Count<'a> {
     /// Takes note of what a slice came to, and returns it.
     pub fn after(&self, outcome: WaitOutcome) -> WaitOutcome {
         if outcome.slept() && !self.slept.swap(true, Ordering::Relaxed) {
-            directory::count_wait(&self.handle.space.segment, self.handle.object);
+            directory::count_wait(&self.handle.space.segment, self.handle.id);
         }
         outcome
     }

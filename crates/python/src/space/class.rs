@@ -123,7 +123,7 @@ impl Space {
             ));
         }
         handle.require_open(object.py())?;
-        Ok(handle.object())
+        Ok(handle.id())
     }
 }
 
@@ -252,11 +252,7 @@ impl Space {
                 let description = described(py, &found.description)?;
                 // No ticket is sent for them: killed before it has loaded them, we leave nothing.
                 let address = |object| address(self.space, object, Ticket::NONE);
-                Ok((
-                    description,
-                    address(found.object),
-                    found.companion.map(address),
-                ))
+                Ok((description, address(found.id), found.companion.map(address)))
             })
             .transpose()
     }
@@ -408,5 +404,5 @@ pub fn place_of(object: &Bound<'_, PyAny>) -> PyResult<Space> {
 pub fn same_object(one: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> bool {
     let (one, other) = (handle_of(one), handle_of(other));
     matches!((one, other), (Some(one), Some(other))
-        if std::ptr::eq(one.space, other.space) && one.object() == other.object())
+        if std::ptr::eq(one.space, other.space) && one.id() == other.id())
 }

@@ -87,7 +87,7 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
     let held = seen.holdings.iter();
     let waits = seen.waits.iter();
     Ok(Object {
-        key: (seen.object.row, seen.object.serial),
+        key: (seen.id.row, seen.id.serial),
         name,
         described,
         base: seen.class,
@@ -170,7 +170,7 @@ pub fn references(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     waiting(py, |wait| {
         handle.space.caller(wait)?.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
-            let listed = directory::listed(operation, handle.object());
+            let listed = directory::listed(operation, handle.id());
             Ok(listed.map_or(0, |object| object.references))
         })
     })
@@ -197,7 +197,7 @@ pub fn figures<'py>(
     let (py, handle) = (object.py(), require_handle(object)?);
     let _open = handle.open(py)?;
     let census = census(py, handle.space, true)?;
-    let (processes, mut objects, _) = view(py, handle.space, Some(handle.object()))?;
+    let (processes, mut objects, _) = view(py, handle.space, Some(handle.id()))?;
     let found = objects.pop().ok_or_else(|| {
         let why = "the directory does not list an object that is open".into();
         named(py, "CorruptError", why)

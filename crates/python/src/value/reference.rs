@@ -141,7 +141,7 @@ impl Outward {
             return Err(named(py, "CourtyardError", what));
         }
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.push(handle.object());
+        objects.push(handle.id());
         Ok(Some(objects.len() as u64 - 1))
     }
 }

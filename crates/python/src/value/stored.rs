@@ -5,9 +5,9 @@ use crate::error::{LONG, raise};
 use crate::object::Use;
 use crate::process;
 use crate::value::reference::{self, Foreign, gone};
-use courtyard_core::cell::{self, Pinned, Stored};
 use courtyard_core::error::Result;
 use courtyard_core::link;
+use courtyard_core::object::{self, Pinned, Stored};
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
@@ -179,7 +179,7 @@ pub fn decode_taken<'py>(
         Taken::Block(block) => {
             let segment = &space.segment;
             let (kind, length, payload) =
-                cell::shape_of(segment, block.block()).map_err(|error| raise(py, error))?;
+                object::shape_of(segment, block.block()).map_err(|error| raise(py, error))?;
             let mut bytes = vec![0; length as usize];
             segment.copy_out(payload, &mut bytes);
             if kind == LINKED {

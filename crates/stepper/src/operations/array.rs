@@ -4,7 +4,7 @@ use crate::entry::{Ends, Entry, play};
 use crate::stage::{
     Made, announce, bytes_apart, caller, is_free, make, me, read, warm, with_wake, write, writer,
 };
-use courtyard_core::cell::{self, BYTES, Pieces, Writer};
+use courtyard_core::object::{self, BYTES, Pieces, Writer};
 use courtyard_core::space::Space;
 use courtyard_core::sync::{AtomicU16, Ordering};
 
@@ -64,16 +64,16 @@ fn change(
 fn put(space: &Space, made: Made, pieces: Pieces) {
     let from = vec![2; (pieces.length * pieces.count) as usize];
     let writer = writer(made);
-    cell::write_pieces(caller(space), writer, pieces, &from, None).expect("to write");
+    object::write_pieces(caller(space), writer, pieces, &from, None).expect("to write");
 }
 
 fn element(space: &'static Space, made: Made, pieces: Pieces, guarded: bool) -> impl Fn() {
-    let at = cell::payload(made.base) + pieces.offset;
+    let at = object::payload(made.base) + pieces.offset;
     move || {
-        let element: &AtomicU16 = space.segment.cell(at);
+        let element: &AtomicU16 = space.segment.object(at);
         element.store(0x0202, Ordering::Release);
         if guarded {
-            cell::touch(&space.segment, made.base);
+            object::touch(&space.segment, made.base);
         }
     }
 }
@@ -87,7 +87,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             watched,
             |space, made, at| {
                 let store = element(space, made, at, true);
-                cell::change(caller(space), writer(made), store).expect("to store");
+                object::change(caller(space), writer(made), store).expect("to store");
             },
         ));
         entries.push(change(
@@ -97,8 +97,9 @@ pub fn add(entries: &mut Vec<Entry>) {
             |space, made, at| {
                 let store = element(space, made, at, true);
                 // SAFETY: the processes here have one thread.
-                let done =
-                    unsafe { cell::change_fast(&space.segment, me(space), made.base, true, store) };
+                let done = unsafe {
+                    object::change_fast(&space.segment, me(space), made.base, true, store)
+                };
                 assert!(done.is_some());
             },
         ));
@@ -113,7 +114,7 @@ pub fn add(entries: &mut Vec<Entry>) {
                     guarded,
                     ..writer(made)
                 };
-                cell::change(caller(space), writer, store).expect("to store");
+                object::change(caller(space), writer, store).expect("to store");
             },
         ));
         let apart = pieces_of(4, 4, 20, 12);

@@ -2,11 +2,11 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{Made, caller, leave, make, put, warm};
-use courtyard_core::cell::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::check;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::inside::rows::{self, Place};
 use courtyard_core::layout::superblock;
+use courtyard_core::object::{BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 
@@ -106,11 +106,11 @@ fn table(space: &Space, word: u64) -> Result<Outcome, String> {
 }
 
 fn send(space: &Space, made: Made) -> Ticket {
-    directory::send(caller(space), made.object).expect("a ticket")
+    directory::send(caller(space), made.id).expect("a ticket")
 }
 
 fn receive(space: &Space, made: Made, ticket: Ticket) -> u64 {
-    let row = directory::receive(caller(space), made.object, ticket);
+    let row = directory::receive(caller(space), made.id, ticket);
     row.expect("received")
 }
 

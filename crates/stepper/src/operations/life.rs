@@ -7,12 +7,12 @@ use crate::stage::{
     warm, write,
 };
 use crate::tracee::Mark;
-use courtyard_core::cell::{BYTES, DATA, MUTEX, SCALAR, STORED};
 use courtyard_core::inside::drain;
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::keep::Keeper;
 use courtyard_core::layout::{self, RESERVED_SLOT, SLOTS, record, slot};
 use courtyard_core::lookout::Lookout;
+use courtyard_core::object::{BYTES, DATA, MUTEX, SCALAR, STORED};
 use courtyard_core::participant::{DRAINING, LIVE, Me, State};
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::segment::Segment;
@@ -46,7 +46,7 @@ fn in_hand(space: &'static Space) -> PendingBlock<'static> {
     block
 }
 
-/// Dies holding cells, blocks, a pin, a lock, and a record committed but not applied.
+/// Dies holding objects, blocks, a pin, a lock, and a record committed but not applied.
 fn die(space: &Space, scene: Scene) {
     victim(space, "journal.committed", move |space| {
         // What comes before the last record commits records of its own.

@@ -2,9 +2,9 @@
 
 use crate::entry::{Ends, Entry, OrText, play};
 use crate::stage::{Made, caller, is_free, leave, make, told_apart, warm, writer};
-use courtyard_core::cell::{self, SCALAR, STORED, Stored};
 use courtyard_core::layout::superblock;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::object::{self, SCALAR, STORED, Stored};
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::Space;
 use courtyard_core::table::{self, Batch, Item, Key, Want, When};
@@ -27,9 +27,9 @@ type Content = (Vec<(String, usize)>, usize);
 
 fn create(space: &Space) -> Made {
     let made = table::create(caller(space));
-    let (object, row) = made.expect("a table");
-    let (base, ..) = cell::open(&space.segment, object).expect("the table");
-    Made { object, row, base }
+    let (id, row) = made.expect("a table");
+    let (base, ..) = object::open(&space.segment, id).expect("the table");
+    Made { id, row, base }
 }
 
 fn linked<'a>(space: &'a Space, objects: &[ObjectId], bytes: &[u8]) -> PendingBlock<'a> {
@@ -68,7 +68,7 @@ fn keep(space: &Space, holder: Made, name: &str, objects: &[ObjectId], bytes: &[
 /// Stores a new object that the value alone keeps.
 fn entrust(space: &Space, holder: Made, name: &str, bytes: &[u8]) {
     let made = make(space, SCALAR, 0);
-    keep(space, holder, name, &[made.object], bytes);
+    keep(space, holder, name, &[made.id], bytes);
     leave(space, made.row);
 }
 
@@ -153,13 +153,7 @@ fn storing(entries: &mut Vec<Entry>) {
             content_of(&[("a", count)], 2),
             |_, _| (),
             move |space, scene| {
-                keep(
-                    space,
-                    scene.holder,
-                    "a",
-                    &vec![scene.held.object; count],
-                    bytes,
-                );
+                keep(space, scene.holder, "a", &vec![scene.held.id; count], bytes);
             },
         ));
     }
@@ -172,7 +166,7 @@ fn storing(entries: &mut Vec<Entry>) {
             content_of(&[("a", 1)], 3),
             content_of(&[("a", 2)], 2),
             move |space, scene| entrust(space, scene.holder, "a", old),
-            move |space, scene| keep(space, scene.holder, "a", &[scene.held.object; 2], new),
+            move |space, scene| keep(space, scene.holder, "a", &[scene.held.id; 2], new),
         ));
     }
     entries.push(change(
@@ -183,7 +177,7 @@ fn storing(entries: &mut Vec<Entry>) {
         |space, scene| {
             let mut batch = Batch::new(2, false);
             for (name, count) in [("a", 1), ("b", 2)] {
-                let own = linked(space, &vec![scene.held.object; count], BYTES);
+                let own = linked(space, &vec![scene.held.id; count], BYTES);
                 let item = item(name, Fresh::Block(own));
                 let added = batch.add(caller(space), writer(scene.holder), &item);
                 added.expect("to add");
@@ -199,7 +193,7 @@ fn storing(entries: &mut Vec<Entry>) {
         |_, _| (),
         |space, scene| {
             let made = make(space, SCALAR, 0);
-            drop(linked(space, &[scene.held.object, made.object], BYTES));
+            drop(linked(space, &[scene.held.id, made.id], BYTES));
         },
     ));
 }
@@ -216,7 +210,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
         "remove what keeps an object that another holds",
         content_of(&[("a", 1)], 2),
         content_of(&[], 2),
-        |space, scene| keep(space, scene.holder, "a", &[scene.held.object], BYTES),
+        |space, scene| keep(space, scene.holder, "a", &[scene.held.id], BYTES),
         |space, scene| remove(space, scene.holder, "a"),
     ));
     // A table that keeps an object, and itself is kept by nobody else.
@@ -227,13 +221,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
         |space, scene| {
             let inner = create(space);
             entrust(space, inner, "x", LARGE);
-            keep(
-                space,
-                scene.holder,
-                "a",
-                &[inner.object, scene.held.object],
-                BYTES,
-            );
+            keep(space, scene.holder, "a", &[inner.id, scene.held.id], BYTES);
             leave(space, inner.row);
         },
         |space, scene| remove(space, scene.holder, "a"),
@@ -258,7 +246,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
         content_of(&[], 2),
         |space, scene| {
             entrust(space, scene.holder, "a", BYTES);
-            keep(space, scene.holder, "b", &[scene.held.object], BYTES);
+            keep(space, scene.holder, "b", &[scene.held.id], BYTES);
             entrust(space, scene.holder, "c", LARGE);
         },
         |space, scene| {
@@ -272,12 +260,12 @@ fn giving_up(entries: &mut Vec<Entry>) {
         content_of(&[], 2),
         |space, scene| {
             let other = create(space);
-            keep(space, other, "x", &[scene.holder.object], BYTES);
+            keep(space, other, "x", &[scene.holder.id], BYTES);
             keep(
                 space,
                 scene.holder,
                 "a",
-                &[scene.holder.object, other.object],
+                &[scene.holder.id, other.id],
                 BYTES,
             );
             leave(space, other.row);
@@ -292,7 +280,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
         |space, scene| {
             let mine = create(space);
             entrust(space, mine, "a", BYTES);
-            keep(space, mine, "b", &[scene.held.object], LARGE);
+            keep(space, mine, "b", &[scene.held.id], LARGE);
             leave(space, mine.row);
         },
     ));
@@ -309,18 +297,18 @@ fn giving_up(entries: &mut Vec<Entry>) {
             let Some(Stored::Bytes(_, bytes)) = value else {
                 panic!("a block");
             };
-            let object = link::links(&bytes[..link::head(1) as usize]).next();
-            let object = object.expect("a link");
-            let joined = directory::join(caller(space), object);
+            let id = link::links(&bytes[..link::head(1) as usize]).next();
+            let id = id.expect("a link");
+            let joined = directory::join(caller(space), id);
             leave(space, joined.expect("an answer").expect("it lives"));
         },
     ));
 }
 
 /// A stored object keeps others as values of tables do.
-fn in_a_cell(entries: &mut Vec<Entry>) {
-    fn store(space: &Space, made: Made, fresh: cell::Fresh) {
-        let done = cell::store(caller(space), writer(made), &fresh, None);
+fn in_an_object(entries: &mut Vec<Entry>) {
+    fn store(space: &Space, made: Made, fresh: object::Fresh) {
+        let done = object::store(caller(space), writer(made), &fresh, None);
         assert!(done.expect("to store"));
     }
     for (name, bytes, links) in [
@@ -338,7 +326,7 @@ fn in_a_cell(entries: &mut Vec<Entry>) {
                 store(
                     space,
                     holder,
-                    cell::Fresh::Block(linked(space, &[made.object], bytes)),
+                    object::Fresh::Block(linked(space, &[made.id], bytes)),
                 );
                 leave(space, made.row);
                 Scene { holder, held }
@@ -346,8 +334,8 @@ fn in_a_cell(entries: &mut Vec<Entry>) {
             |space, _| warm(space),
             move |space, scene, ()| {
                 let fresh = match links {
-                    0 => cell::Fresh::Word(1),
-                    _ => cell::Fresh::Block(linked(space, &[scene.held.object; 2], bytes)),
+                    0 => object::Fresh::Word(1),
+                    _ => object::Fresh::Block(linked(space, &[scene.held.id; 2], bytes)),
                 };
                 store(space, scene.holder, fresh);
             },
@@ -361,11 +349,11 @@ fn in_a_cell(entries: &mut Vec<Entry>) {
 }
 
 fn root(space: &Space, made: Made) -> Result<u64, String> {
-    Ok(directory::root(&space.segment, made.object).or_text()?.0)
+    Ok(directory::root(&space.segment, made.id).or_text()?.0)
 }
 
 pub fn add(entries: &mut Vec<Entry>) {
     storing(entries);
     giving_up(entries);
-    in_a_cell(entries);
+    in_an_object(entries);
 }

@@ -3,9 +3,9 @@
 use super::queue::{enroll, make};
 use crate::entry::{Ends, Entry, OrText, play};
 use crate::stage::{caller, is_free, leave, make as make_object, me, told_apart, warm};
-use courtyard_core::cell::SCALAR;
 use courtyard_core::holding::Row;
 use courtyard_core::layout::superblock;
+use courtyard_core::object::SCALAR;
 use courtyard_core::queue::{
     self, Fresh, GET_LOCK, Got, INLINE, Look, Order, Put, Queue, Seen, Sift, length_linked,
 };
@@ -22,7 +22,7 @@ type State = (usize, usize);
 /// Puts an item that alone keeps so many new objects.
 fn entrust(space: &Space, queue: Queue, order: Order, count: usize, bytes: &[u8]) {
     let made: Vec<_> = (0..count).map(|_| make_object(space, SCALAR, 0)).collect();
-    let objects: Vec<_> = made.iter().map(|made| made.object).collect();
+    let objects: Vec<_> = made.iter().map(|made| made.id).collect();
     let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
     let fresh = fresh.expect("a block");
     for made in made {
@@ -33,7 +33,7 @@ fn entrust(space: &Space, queue: Queue, order: Order, count: usize, bytes: &[u8]
 
 fn put(space: &Space, queue: Queue, order: Order, fresh: &Fresh) {
     let put = if order == Order::Least {
-        let place = queue::filled(&space.segment, queue.cell);
+        let place = queue::filled(&space.segment, queue.object);
         let moves = Vec::new();
         let sift = Sift { moves, place };
         queue::insert(caller(space), queue, fresh, &sift)
@@ -56,11 +56,11 @@ fn lease(space: &Space, queue: Queue, order: Order) -> queue::Lease {
 }
 
 fn state(space: &Space, queue: Queue) -> Result<State, String> {
-    is_free(space, queue.cell.lock())?;
-    is_free(space, queue.cell + GET_LOCK)?;
+    is_free(space, queue.object.lock())?;
+    is_free(space, queue.object + GET_LOCK)?;
     let mut look = Look::at(usize::MAX);
     look.longest = u64::MAX;
-    let seen = queue::peek(caller(space), queue.cell, look).or_text()?;
+    let seen = queue::peek(caller(space), queue.object, look).or_text()?;
     for item in &seen {
         let Seen::Bytes(KIND, bytes) = item else {
             return Err(format!("{item:?} was never put"));
@@ -126,7 +126,7 @@ fn putting(entries: &mut Vec<Entry>) {
             ((0, 1), (1, 2)),
             |space, _| {
                 let made = make_object(space, SCALAR, 0);
-                let objects = [made.object];
+                let objects = [made.id];
                 let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
                 leave(space, made.row);
                 fresh.expect("a block")
@@ -141,7 +141,7 @@ fn putting(entries: &mut Vec<Entry>) {
         |_, _| (),
         |space, _, ()| {
             let made = [0, 1].map(|_| make_object(space, SCALAR, 0));
-            let objects = made.map(|made| made.object);
+            let objects = made.map(|made| made.id);
             let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[SMALL]);
             assert!(length_linked(&objects, &[SMALL]) < INLINE);
             drop(fresh.expect("a block"));

@@ -2,7 +2,6 @@
 
 mod array;
 mod bytes;
-mod cell;
 mod directory;
 mod heap;
 mod life;
@@ -10,6 +9,7 @@ mod link;
 mod linked;
 mod list;
 mod name;
+mod object;
 mod place;
 mod primitive;
 mod queue;
@@ -23,7 +23,7 @@ use crate::entry::Entry;
 pub fn all() -> Vec<Entry> {
     let mut entries = Vec::new();
     heap::add(&mut entries);
-    cell::add(&mut entries);
+    object::add(&mut entries);
     array::add(&mut entries);
     stored::add(&mut entries);
     directory::add(&mut entries);

@@ -2,19 +2,19 @@
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{Made, announce_at, caller, get, leave, make, set, warm, was_told_at};
-use courtyard_core::cell::{self, BYTES, SCALAR};
 use courtyard_core::check;
 use courtyard_core::directory;
 use courtyard_core::inside::rows;
 use courtyard_core::layout::{FIRST_ROWS, superblock};
+use courtyard_core::object::{self, BYTES, SCALAR};
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 
 const DESCRIPTION: &[u8] = b"a scalar, as it was declared";
 
 fn bind(space: &Space, name: &str, made: Made, companion: Option<Made>) -> bool {
-    let companion = companion.map(|made| made.object);
-    directory::bind(caller(space), name, DESCRIPTION, made.object, companion).expect("to name")
+    let companion = companion.map(|made| made.id);
+    directory::bind(caller(space), name, DESCRIPTION, made.id, companion).expect("to name")
 }
 
 fn unbind(space: &Space, name: &str) -> bool {
@@ -57,7 +57,7 @@ fn leads(space: &Space, made: Made) -> Result<bool, String> {
     let Some(found) = lookup(space, "x") else {
         return Ok(false);
     };
-    if found.object != made.object || found.description != DESCRIPTION || names == 0 {
+    if found.id != made.id || found.description != DESCRIPTION || names == 0 {
         return Err(format!("{names} names, one leads to {found:?}"));
     }
     match get(space, made) {
@@ -130,8 +130,8 @@ fn naming(entries: &mut Vec<Entry>) {
             None => Ok(Outcome::Before),
             Some(found) => {
                 let (base, ..) =
-                    cell::open(&space.segment, found.object).map_err(|error| error.to_string())?;
-                let value = space.segment.word(base + cell::DATA);
+                    object::open(&space.segment, found.id).map_err(|error| error.to_string())?;
+                let value = space.segment.word(base + object::DATA);
                 match value.load(Ordering::Relaxed) {
                     42 => Ok(Outcome::After),
                     other => Err(format!("half born: it holds {other}")),

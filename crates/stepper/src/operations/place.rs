@@ -4,8 +4,8 @@ use crate::entry::{Ends, Entry, Judged, OrText, Outcome, Staged, enter, recover}
 use crate::image::Place;
 use crate::stage::{make, me, warm};
 use crate::tracee::Mark;
-use courtyard_core::cell::SCALAR;
 use courtyard_core::folder::{self, Wish};
+use courtyard_core::object::SCALAR;
 use courtyard_core::os::fault;
 use courtyard_core::space::Space;
 use courtyard_core::{HOOKS, participant};

@@ -5,9 +5,9 @@ use crate::stage::{
     Made, announce, caller, is_free, me, told_apart, victim, warm, with_wake, writer,
 };
 use courtyard_core::barrier::{self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, Party};
-use courtyard_core::cell::{self, BARRIER, CONDITION, FLAG, RMUTEX, SEMAPHORE};
 use courtyard_core::condition::{self, Waiter};
 use courtyard_core::holding::Row;
+use courtyard_core::object::{self, BARRIER, CONDITION, FLAG, RMUTEX, SEMAPHORE};
 use courtyard_core::offset::Object;
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::Space;
@@ -19,12 +19,12 @@ struct Scene {
 }
 
 fn make(space: &Space, kind: u64, length: u64, fill: impl Fn(&Space, Object)) -> Scene {
-    let made = cell::create(caller(space), kind, length, |cell| {
-        fill(space, cell);
+    let made = object::create(caller(space), kind, length, |object| {
+        fill(space, object);
     });
-    let (object, row) = made.expect("a cell");
-    let (base, ..) = cell::open(&space.segment, object).expect("the cell");
-    let made = Made { object, row, base };
+    let (id, row) = made.expect("an object");
+    let (base, ..) = object::open(&space.segment, id).expect("the object");
+    let made = Made { id, row, base };
     let flagged = Some(announce(space, made));
     Scene { made, flagged }
 }
@@ -72,16 +72,16 @@ fn change<R: 'static, F: PartialEq + std::fmt::Debug + 'static>(
 
 fn semaphore_of(value: u64) -> impl Fn(&Space) -> Scene {
     move |space| {
-        make(space, SEMAPHORE, semaphore::LENGTH, |space, cell| {
-            semaphore::fill(&space.segment, cell, value, None);
+        make(space, SEMAPHORE, semaphore::LENGTH, |space, object| {
+            semaphore::fill(&space.segment, object, value, None);
         })
     }
 }
 
 fn user(space: &Space, made: Made) -> User {
     User {
-        cell: made.base,
-        object: made.object,
+        object: made.base,
+        id: made.id,
         row: reserve(space),
     }
 }
@@ -170,8 +170,8 @@ fn semaphores(entries: &mut Vec<Entry>) {
 
 fn waiter(space: &Space, made: Made) -> Waiter {
     Waiter {
-        cell: made.base,
-        object: made.object,
+        object: made.base,
+        id: made.id,
         row: reserve(space),
     }
 }
@@ -269,8 +269,8 @@ fn conditions(entries: &mut Vec<Entry>) {
 
 fn party(space: &Space, made: Made) -> Party {
     Party {
-        cell: made.base,
-        object: made.object,
+        object: made.base,
+        id: made.id,
         row: reserve(space),
     }
 }
@@ -282,8 +282,8 @@ fn join(space: &Space, party: Party) -> Joined {
 fn barriers(entries: &mut Vec<Entry>) {
     let of = |parties: u64| {
         move |space: &Space| {
-            make(space, BARRIER, barrier::LENGTH, |space, cell| {
-                barrier::fill(&space.segment, cell, parties);
+            make(space, BARRIER, barrier::LENGTH, |space, object| {
+                barrier::fill(&space.segment, object, parties);
             })
         }
     };
@@ -376,7 +376,7 @@ fn barriers(entries: &mut Vec<Entry>) {
         "be no party any more, with the last handle",
         unwatched,
         passed,
-        |space, _, party| barrier::forget(space, me(space), party.object, party.row),
+        |space, _, party| barrier::forget(space, me(space), party.id, party.row),
         missed,
         ((FILLING, true), (FILLING, false)),
     ));
@@ -398,10 +398,10 @@ fn barriers(entries: &mut Vec<Entry>) {
         |_, _| (),
         |space, made, ()| {
             let (any, cause) = ([FILLING], Cause::Aborted);
-            let cell = made.base;
-            let done = barrier::mark_broken(caller(space), cell, &any, cause);
+            let object = made.base;
+            let done = barrier::mark_broken(caller(space), object, &any, cause);
             assert!(done.expect("to break"));
-            assert_eq!(barrier::cause(&space.segment, cell), Some(cause));
+            assert_eq!(barrier::cause(&space.segment, object), Some(cause));
         },
         phase,
         (FILLING, BROKEN),
@@ -411,9 +411,9 @@ fn barriers(entries: &mut Vec<Entry>) {
         move |space| {
             let scene = of(2)(space);
             let any = [FILLING];
-            let cell = scene.made.base;
+            let object = scene.made.base;
             let cause = Cause::Aborted;
-            let done = barrier::mark_broken(caller(space), cell, &any, cause);
+            let done = barrier::mark_broken(caller(space), object, &any, cause);
             assert!(done.expect("to break"));
             let flagged = Some(announce(space, scene.made));
             Scene { flagged, ..scene }
@@ -437,8 +437,8 @@ fn others(entries: &mut Vec<Entry>) {
         entries.push(change(
             name,
             move |space| {
-                make(space, FLAG, 0, |space, cell| {
-                    flag::turn(&space.segment, cell, !on);
+                make(space, FLAG, 0, |space, object| {
+                    flag::turn(&space.segment, object, !on);
                 })
             },
             |_, _| (),

@@ -29,7 +29,7 @@ fn put(space: &Space, queue: Queue, order: Order, number: usize, length: usize) 
         queue::prepare(caller(space), KIND, &parts).expect("a block")
     };
     let put = if order == Order::Least {
-        let place = queue::filled(&space.segment, queue.cell); // they come in order
+        let place = queue::filled(&space.segment, queue.object); // they come in order
         let moves = Vec::new();
         let sift = Sift { moves, place };
         queue::insert(caller(space), queue, &fresh, &sift)
@@ -55,9 +55,9 @@ fn requeue(space: &Space, queue: Queue, lease: queue::Lease, when: When) {
 /// there, and the locks are free.
 fn items(space: &Space, queue: Queue) -> Result<Items, String> {
     let segment = &space.segment;
-    is_free(space, queue.cell.lock())?;
-    is_free(space, queue.cell + GET_LOCK)?;
-    let seen = queue::peek(caller(space), queue.cell, Look::at(usize::MAX));
+    is_free(space, queue.object.lock())?;
+    is_free(space, queue.object + GET_LOCK)?;
+    let seen = queue::peek(caller(space), queue.object, Look::at(usize::MAX));
     let number = |seen| match seen {
         Seen::Bytes(_, bytes) => bytes[0],
         other => panic!("{other:?} was never put"),
@@ -67,8 +67,8 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
         .into_iter()
         .map(number)
         .collect();
-    let (counted, leased) = queue::counts(segment, queue.cell);
-    let open = queue::unfinished(segment, queue.cell);
+    let (counted, leased) = queue::counts(segment, queue.object);
+    let open = queue::unfinished(segment, queue.object);
     let there = items.len() as u64;
     match (there, 0, there) == (counted, leased, open) {
         true => Ok(items),
@@ -293,7 +293,7 @@ fn promoting(entries: &mut Vec<Entry>) {
         (Order::Least, 3, 100),
         (all(), all()),
         |space, queue| {
-            let turn = queue::try_turn(&space.segment, me(space), queue.cell, 0);
+            let turn = queue::try_turn(&space.segment, me(space), queue.object, 0);
             assert!(turn.expect("an answer"));
             let sift = Sift {
                 moves: vec![(0, 1)],
@@ -312,7 +312,7 @@ fn promoting(entries: &mut Vec<Entry>) {
             };
             let done = queue::promote(caller(space), queue, block, &sift);
             assert!(done.expect("to promote"));
-            queue::end_turn(&space.segment, queue.cell);
+            queue::end_turn(&space.segment, queue.object);
         },
     ));
 }

@@ -4,9 +4,9 @@ use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{
     Made, announce, bytes_apart, caller, get, is_free, make, me, put, take, warm, with_wake, writer,
 };
-use courtyard_core::cell::{self, STORED};
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
+use courtyard_core::object::{self, STORED};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 
@@ -152,16 +152,16 @@ pub fn add(entries: &mut Vec<Entry>) {
             (vec![1; 120], vec![2; to]),
             true,
             |space, made| {
-                let loaded = cell::load(caller(space), writer(made));
+                let loaded = object::load(caller(space), writer(made));
                 loaded.expect("the value").1
             },
             move |space, made, token| {
                 let fresh = match to {
-                    0 => cell::Fresh::Word(1),
-                    _ => cell::prepare(caller(space), 16, &[&vec![2; to]]).expect("a block"),
+                    0 => object::Fresh::Word(1),
+                    _ => object::prepare(caller(space), 16, &[&vec![2; to]]).expect("a block"),
                 };
                 let writer = writer(made);
-                let stored = cell::store(caller(space), writer, &fresh, Some(token));
+                let stored = object::store(caller(space), writer, &fresh, Some(token));
                 assert!(stored.expect("to store"), "the token was not the last");
             },
         ));

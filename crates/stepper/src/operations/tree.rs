@@ -4,10 +4,10 @@ use super::queue::{bytes_of, contents, enroll, item, make};
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::HOOKS;
-use courtyard_core::cell::{BLOCK_TAG, TAG_MASK};
 use courtyard_core::directory;
 use courtyard_core::heap;
 use courtyard_core::holding::Row;
+use courtyard_core::object::{BLOCK_TAG, TAG_MASK};
 use courtyard_core::queue::{self, Fresh, GET_LOCK, INLINE, Order, Put, Queue, Sift};
 use courtyard_core::space::Space;
 
@@ -37,12 +37,12 @@ fn word_number(word: u64) -> u8 {
 }
 
 fn word(space: &Space, queue: Queue, index: u64) -> u64 {
-    queue::word(&space.segment, queue.cell, index).expect("a word of the tree")
+    queue::word(&space.segment, queue.object, index).expect("a word of the tree")
 }
 
 /// What moves up when a new item comes.
 fn rise(space: &Space, queue: Queue, new: u8) -> Sift {
-    let (mut moves, mut place) = (Vec::new(), queue::filled(&space.segment, queue.cell));
+    let (mut moves, mut place) = (Vec::new(), queue::filled(&space.segment, queue.object));
     while place > 0 {
         let parent = (place - 1) / 2;
         if number(space, word(space, queue, parent)) <= new {
@@ -56,7 +56,7 @@ fn rise(space: &Space, queue: Queue, new: u8) -> Sift {
 
 /// What moves up when the first one goes, and where the last one then belongs.
 fn sink(space: &Space, queue: Queue) -> Option<Sift> {
-    let left = queue::filled(&space.segment, queue.cell).checked_sub(1)?;
+    let left = queue::filled(&space.segment, queue.object).checked_sub(1)?;
     let number = |index| number(space, word(space, queue, index));
     let (mut moves, mut place) = (Vec::new(), 0);
     loop {
@@ -75,7 +75,7 @@ fn sink(space: &Space, queue: Queue) -> Option<Sift> {
 }
 
 fn take_turn(space: &Space, queue: Queue) {
-    let taken = queue::try_turn(&space.segment, me(space), queue.cell, 0);
+    let taken = queue::try_turn(&space.segment, me(space), queue.object, 0);
     assert!(taken.expect("an answer"), "the turn is another's");
 }
 
@@ -89,7 +89,7 @@ fn put(space: &Space, queue: Queue, number: u8, length: usize) {
     let sift = rise(space, queue, number);
     let put = queue::insert(caller(space), queue, &fresh, &sift);
     assert_eq!(put.expect("to put"), Put::Done);
-    queue::end_turn(&space.segment, queue.cell);
+    queue::end_turn(&space.segment, queue.object);
 }
 
 fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
@@ -98,7 +98,7 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
     let sift = sink(space, queue);
     let sift = sift.as_ref();
     let got = queue::get(caller(space), queue, row, sift, &mut buffer);
-    queue::end_turn(&space.segment, queue.cell);
+    queue::end_turn(&space.segment, queue.object);
     got.expect("to get").map(|got| match got {
         queue::Got::Word(word) => vec![word_number(word)],
         got => bytes_of(space, got, &buffer),
@@ -110,17 +110,17 @@ fn lease(space: &Space, queue: Queue) -> queue::Lease {
     take_turn(space, queue);
     let sift = sink(space, queue);
     let leased = queue::lease(caller(space), queue, row, sift.as_ref());
-    queue::end_turn(&space.segment, queue.cell);
+    queue::end_turn(&space.segment, queue.object);
     leased.expect("to lease").expect("an item")
 }
 
 /// All items, the least first; all locks are free.
 fn items(space: &Space, queue: Queue) -> Result<Items, String> {
-    let (counted, leased) = queue::counts(&space.segment, queue.cell);
+    let (counted, leased) = queue::counts(&space.segment, queue.object);
     for lock in [
-        queue.cell.lock(),
-        queue.cell + GET_LOCK,
-        queue::turn(queue.cell),
+        queue.object.lock(),
+        queue.object + GET_LOCK,
+        queue::turn(queue.object),
     ] {
         is_free(space, lock)?;
     }
@@ -136,7 +136,7 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
 }
 
 fn blocks(space: &Space, queue: Queue) -> Result<Vec<u64>, String> {
-    let root = directory::root(&space.segment, queue.object).or_text()?;
+    let root = directory::root(&space.segment, queue.id).or_text()?;
     Ok((HOOKS.blocks)(&space.segment, root.0).or_text()?.blocks)
 }
 

@@ -26,8 +26,8 @@ use super::word::{
 };
 use crate::error::{Result, corrupt};
 use crate::memory::layout::SLOTS;
-use crate::memory::offset::LockWord;
 use crate::memory::segment::Segment;
+use crate::offset::LockWord;
 use crate::os::{self, Woken};
 use crate::process::participant::{self, LIVE, Me, State};
 use crate::seed::{Bug, seeded};

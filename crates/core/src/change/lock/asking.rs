@@ -16,8 +16,8 @@
 
 use super::word::PROBE;
 use crate::memory::layout::{SLOTS, WORD, superblock};
-use crate::memory::offset::LockWord;
 use crate::memory::segment::Segment;
+use crate::offset::LockWord;
 use crate::os;
 use crate::process::participant::{LIVE, State};
 use crate::seed::{Bug, seeded};

@@ -3,7 +3,7 @@
 use super::most::set_most;
 use super::state::LENGTH;
 use crate::error::Result;
-use crate::object::cell::{self};
+use crate::object;
 use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
 
@@ -14,5 +14,5 @@ use crate::space::Caller;
 /// `Full`.
 pub fn create(caller: Caller, most: Option<u64>) -> Result<(ObjectId, u64)> {
     let fill = |list| set_most(&caller.space.segment, list, most);
-    cell::create(caller, cell::LIST, LENGTH, fill)
+    object::create(caller, object::LIST, LENGTH, fill)
 }

@@ -5,11 +5,11 @@ use super::state::{FIRST, HEAD, LEFT, Ring, version};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::memory::layout::{WORD, block};
-use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
-use crate::object::cell::{linked, shape_of};
 use crate::object::link;
 use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
+use crate::object::{linked, shape_of};
+use crate::offset::{Object, Root};
 use crate::space::{Blocks, deferred_free as deferred};
 use crate::sync::Ordering;
 use crate::{heap, value};
@@ -21,8 +21,8 @@ const LOOKED_AT: u64 = 1024;
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
-    if Ring::read(operation.segment, cell)?.block == 0 {
+pub(super) fn destroy(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
+    if Ring::read(operation.segment, object)?.block == 0 {
         return heap::discard(operation, root.0);
     }
     deferred::add(operation, root.0)
@@ -33,13 +33,13 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> At
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
-    let ring = Ring::read(operation.segment, cell)?;
+pub(super) fn free_step(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
+    let ring = Ring::read(operation.segment, object)?;
     if ring.block == 0 {
         deferred::free_head(operation, root.0)?;
     } else {
         leave(operation, ring);
-        unlink(operation, cell, ring)?;
+        unlink(operation, object, ring)?;
     }
     operation.commit();
     Ok(())
@@ -91,10 +91,10 @@ pub(super) fn free_ring_step(operation: &mut Operation, block: u64) -> Attempt<(
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Blocks> {
-    let ring = Ring::read(segment, cell)?;
+pub(super) fn blocks(segment: &Segment, root: Root, object: Object) -> Result<Blocks> {
+    let ring = Ring::read(segment, object)?;
     let mut found = Blocks {
-        version: version(segment, cell),
+        version: version(segment, object),
         blocks: vec![root.0],
         links: Vec::new(),
     };
@@ -132,10 +132,10 @@ fn add_elements(segment: &Segment, found: &mut Blocks, ring: Ring) -> Result<()>
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: Root, cell: Object) -> Result<Sample> {
-    let ring = Ring::read(segment, cell)?;
+pub(super) fn sample(segment: &Segment, root: Root, object: Object) -> Result<Sample> {
+    let ring = Ring::read(segment, object)?;
     if ring.count <= COUNTED {
-        return blocks(segment, root, cell).map(Sample::from);
+        return blocks(segment, root, object).map(Sample::from);
     }
     let (mut sample, mut found) = (Sample::default(), Blocks::default());
     sample.add(root.0);

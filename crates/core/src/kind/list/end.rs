@@ -11,7 +11,7 @@ use crate::change::operation::Purpose;
 use crate::error::Result;
 use crate::heap;
 use crate::memory::layout::WORD;
-use crate::object::cell::{EVENT, linked};
+use crate::object::{EVENT, linked};
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, pin};
@@ -86,21 +86,21 @@ pub fn push(
     value: &Fresh,
     when: Option<Token>,
 ) -> Result<bool> {
-    let (segment, cell) = (&caller.space.segment, list.cell);
-    let early = seeded(Bug::MostBeforeLock).then(|| most(segment, cell));
+    let (segment, object) = (&caller.space.segment, list.object);
+    let early = seeded(Bug::MostBeforeLock).then(|| most(segment, object));
     loop {
         let done = caller.run(|operation| {
             let new = value.word(operation)?;
             lock(operation, list)?;
-            if when.is_some_and(|when| operation.read(sequence(cell)) != when.sequence) {
+            if when.is_some_and(|when| operation.read(sequence(object)) != when.sequence) {
                 return Ok(Done::No);
             }
-            let most = early.unwrap_or_else(|| most(segment, cell));
+            let most = early.unwrap_or_else(|| most(segment, object));
             let most = most.unwrap_or(u64::MAX);
             if most == 0 {
                 return Ok(Done::Yes(false));
             }
-            let ring = Ring::read(segment, cell)?;
+            let ring = Ring::read(segment, object)?;
             if ring.count >= ring.capacity {
                 return Ok(Done::Grow);
             }
@@ -116,11 +116,11 @@ pub fn push(
                 left = value::discard(operation, old)?;
                 start = other.without(Ring { start, ..ring });
             } else {
-                operation.write(root(cell) + COUNT, ring.count + 1);
+                operation.write(root(object) + COUNT, ring.count + 1);
             }
-            operation.write(root(cell) + START, start);
-            operation.sequence(sequence(cell));
-            operation.queue_quiet_wake(cell + EVENT);
+            operation.write(root(object) + START, start);
+            operation.sequence(sequence(object));
+            operation.queue_quiet_wake(object + EVENT);
             operation.commit();
             if seeded(Bug::CountedFirst) {
                 segment.word(at).store(new, Ordering::Relaxed);
@@ -164,19 +164,19 @@ pub fn pop<'a>(caller: Caller<'a, '_>, list: List, end: End) -> Result<Option<Ta
 /// # Crash
 /// One record unlinks the value and lets it go.
 pub fn drop_end(caller: Caller, list: List, end: End, token: Token) -> Result<bool> {
-    let (segment, cell) = (&caller.space.segment, list.cell);
+    let (segment, object) = (&caller.space.segment, list.object);
     let dropped = caller.run(|operation| {
         lock(operation, list)?;
-        let ring = Ring::read(segment, cell)?;
-        if ring.count == 0 || operation.read(sequence(cell)) != token.sequence {
+        let ring = Ring::read(segment, object)?;
+        if ring.count == 0 || operation.read(sequence(object)) != token.sequence {
             return Ok(None);
         }
         let word = segment.word(end.last(ring)).load(Ordering::Relaxed);
-        operation.write(root(cell) + START, end.without(ring));
-        operation.write(root(cell) + COUNT, ring.count - 1);
+        operation.write(root(object) + START, end.without(ring));
+        operation.write(root(object) + COUNT, ring.count - 1);
         let left = value::discard(operation, word)?;
-        operation.sequence(sequence(cell));
-        operation.queue_quiet_wake(cell + EVENT);
+        operation.sequence(sequence(object));
+        operation.queue_quiet_wake(object + EVENT);
         operation.commit();
         Ok(Some((left, is_too_large(ring.capacity, ring.count - 1))))
     })?;
@@ -206,13 +206,13 @@ pub fn pop_if<'a>(
     end: End,
     may: impl Fn(Option<u8>) -> bool,
 ) -> Result<Take<Taken<'a>>> {
-    let (segment, cell) = (&caller.space.segment, list.cell);
+    let (segment, object) = (&caller.space.segment, list.object);
     let spare = PendingBlock::reserve(caller)?;
     let mut room = Vec::with_capacity(SHORT_MOST as usize);
     let mut is_retired = false;
     let taken = caller.run(|operation| {
         lock(operation, list)?;
-        let ring = Ring::read(segment, cell)?;
+        let ring = Ring::read(segment, object)?;
         if ring.count == 0 {
             return Ok(Take::Nothing);
         }
@@ -220,10 +220,10 @@ pub fn pop_if<'a>(
         if !may(value::kind_of(segment, word)?) {
             return Ok(Take::Left);
         }
-        operation.write(root(cell) + START, end.without(ring));
-        operation.write(root(cell) + COUNT, ring.count - 1);
-        operation.sequence(sequence(cell));
-        operation.queue_quiet_wake(cell + EVENT);
+        operation.write(root(object) + START, end.without(ring));
+        operation.write(root(object) + COUNT, ring.count - 1);
+        operation.sequence(sequence(object));
+        operation.queue_quiet_wake(object + EVENT);
         is_retired = linked(segment, word)?.is_some_and(|block| heap::is_large(segment, block));
         let taken = value::take(
             caller.space,
@@ -272,12 +272,12 @@ pub fn extend(
     bounded: Option<u64>,
 ) -> Result<bool> {
     let space = caller.space;
-    let (segment, cell) = (&space.segment, list.cell);
+    let (segment, object) = (&space.segment, list.object);
     let new = batch.values.len() as u64;
     if new == 0 {
         return Ok(true);
     }
-    let is_bounded_so = || most(segment, cell) == bounded;
+    let is_bounded_so = || most(segment, object) == bounded;
     let most = bounded.unwrap_or(u64::MAX);
     let mut gone: Option<Words> = None;
     loop {
@@ -286,7 +286,7 @@ pub fn extend(
             if !is_bounded_so() {
                 return Ok(None);
             }
-            let mut ring = Ring::read(segment, cell)?;
+            let mut ring = Ring::read(segment, object)?;
             let drops = (ring.count + new).saturating_sub(most);
             let goes = |index| match end {
                 End::First => ring.word(ring.count - 1 - index),
@@ -325,16 +325,16 @@ pub fn extend(
                     ..ring
                 };
             }
-            operation.write(root(cell) + START, start.unwrap_or(ring.start));
-            operation.write(root(cell) + COUNT, ring.count - drops);
+            operation.write(root(object) + START, start.unwrap_or(ring.start));
+            operation.write(root(object) + COUNT, ring.count - drops);
             if let Some(gone) = &gone
                 && blocks != 0
             {
                 operation.write(gone.count_word(), blocks);
             }
             batch.transfer(operation);
-            operation.sequence(sequence(cell));
-            operation.queue_quiet_wake(cell + EVENT);
+            operation.sequence(sequence(object));
+            operation.queue_quiet_wake(object + EVENT);
             operation.commit();
             Ok(Some(Done::Yes(blocks != 0)))
         })?;
@@ -380,11 +380,11 @@ pub fn extend(
 /// What goes round is first written beyond the end to which it goes, where it means nothing; one
 /// record moves the start. Or as `rebuild`.
 pub fn rotate(caller: Caller, list: List, steps: i64) -> Result<()> {
-    let (segment, cell) = (&caller.space.segment, list.cell);
+    let (segment, object) = (&caller.space.segment, list.object);
     loop {
         let done = caller.run(|operation| {
             lock(operation, list)?;
-            let ring = Ring::read(segment, cell)?;
+            let ring = Ring::read(segment, object)?;
             if ring.count < 2 {
                 return Ok(true);
             }
@@ -417,9 +417,9 @@ pub fn rotate(caller: Caller, list: List, steps: i64) -> Result<()> {
                 End::Last => ring.turn(by),
             };
             if by != 0 {
-                operation.write(root(cell) + START, start);
-                operation.sequence(sequence(cell));
-                operation.queue_quiet_wake(cell + EVENT);
+                operation.write(root(object) + START, start);
+                operation.sequence(sequence(object));
+                operation.queue_quiet_wake(object + EVENT);
                 operation.commit();
             }
             Ok(true)

@@ -5,23 +5,23 @@ use super::end::End;
 use super::most;
 use super::state::{COUNT, List, Ring, START, is_too_large, root, sequence};
 use crate::change::fast::FastOperation;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell::{EVENT, linked};
+use crate::object::{EVENT, linked};
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence};
 
 /// An element that is a word, if one look without a lock finds it. The caller has the GIL.
 #[inline]
-pub fn peek(segment: &Segment, cell: Object, index: i64) -> Option<u64> {
-    let sequence = segment.word(sequence(cell));
+pub fn peek(segment: &Segment, object: Object, index: i64) -> Option<u64> {
+    let sequence = segment.word(sequence(object));
     let _reading = Reading::alone(segment);
     let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
     if before & 1 != 0 {
         return None;
     }
-    let ring = Ring::read(segment, cell).ok()?;
+    let ring = Ring::read(segment, object).ok()?;
     let at = ring.word(ring.index(index)?);
     let word = segment.word(at).load(Ordering::Relaxed);
     if !matches!(linked(segment, word), Ok(None)) {
@@ -39,16 +39,16 @@ pub fn peek(segment: &Segment, cell: Object, index: i64) -> Option<u64> {
 unsafe fn begin<'a>(
     segment: &'a Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
 ) -> Option<(FastOperation<'a>, Ring)> {
     // SAFETY: as the caller promised.
-    let fast = unsafe { FastOperation::begin(segment, participant, cell.lock()) }?;
+    let fast = unsafe { FastOperation::begin(segment, participant, object.lock()) }?;
     if fast.recovered {
-        let owner = segment.word(cell + crate::object::cell::OWNER);
-        owner.store(crate::object::cell::RECOVERED, Ordering::Relaxed);
+        let owner = segment.word(object + crate::object::OWNER);
+        owner.store(crate::object::RECOVERED, Ordering::Relaxed);
     }
     fence(Ordering::Release); // as in `lock`
-    let ring = Ring::read(segment, cell).ok()?;
+    let ring = Ring::read(segment, object).ok()?;
     Some((fast, ring))
 }
 
@@ -67,12 +67,12 @@ pub unsafe fn append_fast(
     end: End,
     word: u64,
 ) -> bool {
-    let cell = list.cell;
+    let object = list.object;
     // SAFETY: as the caller promised.
-    let Some((mut fast, ring)) = (unsafe { begin(segment, participant, cell) }) else {
+    let Some((mut fast, ring)) = (unsafe { begin(segment, participant, object) }) else {
         return false;
     };
-    let most = most(segment, cell).unwrap_or(u64::MAX);
+    let most = most(segment, object).unwrap_or(u64::MAX);
     if ring.count >= ring.capacity || ring.count > most {
         return false;
     }
@@ -91,12 +91,12 @@ pub unsafe fn append_fast(
     }
     segment.word(at).store(word, Ordering::Relaxed);
     if start != ring.start {
-        fast.write(root(cell) + START, start);
+        fast.write(root(object) + START, start);
     }
     if count != ring.count {
-        fast.write(root(cell) + COUNT, count);
+        fast.write(root(object) + COUNT, count);
     }
-    fast.commit_under(sequence(cell), cell + EVENT);
+    fast.commit_under(sequence(object), object + EVENT);
     true
 }
 
@@ -114,9 +114,9 @@ pub unsafe fn pop_fast(
     list: List,
     end: End,
 ) -> Option<u64> {
-    let cell = list.cell;
+    let object = list.object;
     // SAFETY: as the caller promised.
-    let (mut fast, ring) = unsafe { begin(segment, participant, cell) }?;
+    let (mut fast, ring) = unsafe { begin(segment, participant, object) }?;
     if ring.count == 0 || is_too_large(ring.capacity, ring.count - 1) {
         return None;
     }
@@ -126,10 +126,10 @@ pub unsafe fn pop_fast(
     }
     let start = end.without(ring);
     if start != ring.start {
-        fast.write(root(cell) + START, start);
+        fast.write(root(object) + START, start);
     }
-    fast.write(root(cell) + COUNT, ring.count - 1);
-    fast.commit_under(sequence(cell), cell + EVENT);
+    fast.write(root(object) + COUNT, ring.count - 1);
+    fast.commit_under(sequence(object), object + EVENT);
     Some(word)
 }
 
@@ -148,9 +148,9 @@ pub unsafe fn set_fast(
     index: i64,
     word: u64,
 ) -> bool {
-    let cell = list.cell;
+    let object = list.object;
     // SAFETY: as the caller promised.
-    let Some((mut fast, ring)) = (unsafe { begin(segment, participant, cell) }) else {
+    let Some((mut fast, ring)) = (unsafe { begin(segment, participant, object) }) else {
         return false;
     };
     let Some(index) = ring.index(index) else {
@@ -162,6 +162,6 @@ pub unsafe fn set_fast(
         return false;
     }
     fast.write(at, word);
-    fast.commit_under(sequence(cell), cell + EVENT);
+    fast.commit_under(sequence(object), object + EVENT);
     true
 }

@@ -6,7 +6,7 @@ use super::state::{
 use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::Result;
 use crate::memory::layout::{CLASSES, UNIT, WORD, align_up, block, kind};
-use crate::memory::offset::Object;
+use crate::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space};
@@ -47,14 +47,14 @@ impl<'a> Aside<'a> {
 
     /// Writes the entries that make it the list's, but for where it starts. The old one is ours, and,
     /// if its elements are not, a block without contents.
-    pub fn link(&self, operation: &mut Operation, cell: Object, old: Ring, keeps: bool) {
+    pub fn link(&self, operation: &mut Operation, object: Object, old: Ring, keeps: bool) {
         if old.block != 0 && keeps {
             let shape = operation.read(old.block + block::SHAPE);
             let plain = shape & ((1 << 56) - 1) | kind::PLAIN << 56;
             operation.write(old.block + block::SHAPE, plain);
         }
-        operation.write(root(cell) + BLOCK, self.own.block());
-        operation.write(root(cell) + CAPACITY, self.capacity);
+        operation.write(root(object) + BLOCK, self.own.block());
+        operation.write(root(object) + CAPACITY, self.capacity);
         self.own.transfer(operation, old.block);
     }
 }
@@ -83,9 +83,9 @@ fn room(count: u64) -> u64 {
 /// The new ring is pending until one record exchanges it for the old one.
 pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
     let space = caller.space;
-    let (segment, cell) = (&space.segment, list.cell);
+    let (segment, object) = (&space.segment, list.object);
     // A look without the lock; what it finds is looked at again.
-    let seen = super::state::count(segment, cell).min(segment.size() / WORD);
+    let seen = super::state::count(segment, object).min(segment.size() / WORD);
     let fresh = Aside::new(purpose(more, 0), caller, room(seen.saturating_add(more)))?;
     // Its pages are there before anything is locked.
     segment.zero(fresh.words, fresh.capacity * WORD);
@@ -94,7 +94,7 @@ pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
     }
     caller.run(|operation| {
         lock(operation, list)?;
-        let ring = Ring::read(segment, cell)?;
+        let ring = Ring::read(segment, object)?;
         let serves = match more {
             0 => !is_too_large(ring.capacity, ring.count) || fresh.capacity >= ring.capacity,
             more => ring.capacity - ring.count >= more,
@@ -105,9 +105,9 @@ pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
         if !seeded(Bug::CopiedBeforeLock) {
             copy(space, list, &fresh)?;
         }
-        fresh.link(operation, cell, ring, true);
-        operation.write(root(cell) + START, 0);
-        operation.sequence(sequence(cell));
+        fresh.link(operation, object, ring, true);
+        operation.write(root(object) + START, 0);
+        operation.sequence(sequence(object));
         operation.commit();
         crate::memory::crash_point!("list.grown");
         Ok(())
@@ -116,7 +116,7 @@ pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
 
 fn copy(space: &Space, list: List, fresh: &Aside) -> Result<()> {
     let segment = &space.segment;
-    let ring = Ring::read(segment, list.cell)?;
+    let ring = Ring::read(segment, list.object)?;
     for index in 0..ring.count.min(fresh.capacity) {
         let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
         let at = segment.word(fresh.words + index * WORD);

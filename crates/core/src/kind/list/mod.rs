@@ -1,6 +1,6 @@
 //! The list behind lists and deques: value words in a ring.
 //!
-//! A cell of kind `LIST`; its lock, the user's (`get_lock()`) and every writer's, guards all of it.
+//! An object of kind `LIST`; its lock, the user's (`get_lock()`) and every writer's, guards all of it.
 //! In the payload stands the *root*:
 //!
 //! | at | word     | meaning                                                  |
@@ -19,7 +19,7 @@
 //! and the nearer end. All else (sorting, what leaves every other) is built aside, and one record
 //! exchanges the rings.
 //!
-//! Readers take no lock: they copy out under the cell's sequence.
+//! Readers take no lock: they copy out under the object's sequence.
 
 mod batch;
 mod create;

@@ -6,9 +6,9 @@ use super::read::look;
 use super::rebuild::{Piece, rebuild_with};
 use super::state::{COUNT, List, MOST, Ring, START, is_too_large, lock, root, sequence};
 use crate::error::Result;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell::{EVENT, linked};
+use crate::object::{EVENT, linked};
+use crate::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::sync::Ordering;
@@ -19,15 +19,15 @@ fn word(most: Option<u64>) -> u64 {
 }
 
 /// Says how many elements there may be, in a list that nobody else sees yet.
-pub fn set_most(segment: &Segment, cell: Object, most: Option<u64>) {
-    let at = segment.word(root(cell) + MOST);
+pub fn set_most(segment: &Segment, object: Object, most: Option<u64>) {
+    let at = segment.word(root(object) + MOST);
     at.store(word(most), Ordering::Relaxed);
 }
 
 /// How many elements there may be. What depends on it looks with the list's lock held, or at a
 /// sequence that it compares later.
-pub fn most(segment: &Segment, cell: Object) -> Option<u64> {
-    let most = segment.word(root(cell) + MOST).load(Ordering::Relaxed);
+pub fn most(segment: &Segment, object: Object) -> Option<u64> {
+    let most = segment.word(root(object) + MOST).load(Ordering::Relaxed);
     most.checked_sub(1)
 }
 
@@ -46,15 +46,15 @@ enum Done {
 /// # Crash
 /// One record says it and drops them.
 pub fn bound(caller: Caller, list: List, most: Option<u64>) -> Result<()> {
-    let (segment, cell) = (&caller.space.segment, list.cell);
-    let at = root(cell) + MOST;
+    let (segment, object) = (&caller.space.segment, list.object);
+    let at = root(object) + MOST;
     loop {
         let done = caller.run(|operation| {
             lock(operation, list)?;
             if operation.read(at) == word(most) {
                 return Ok(Done::Yes(false, false));
             }
-            let ring = Ring::read(segment, cell)?;
+            let ring = Ring::read(segment, object)?;
             let drops = ring.count.saturating_sub(most.unwrap_or(u64::MAX));
             let block = |index| {
                 let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
@@ -77,11 +77,11 @@ pub fn bound(caller: Caller, list: List, most: Option<u64>) -> Result<()> {
                 operation.commit();
             }
             if drops > 0 {
-                operation.write(root(cell) + START, ring.turn(drops));
-                operation.write(root(cell) + COUNT, ring.count - drops);
+                operation.write(root(object) + START, ring.turn(drops));
+                operation.write(root(object) + COUNT, ring.count - drops);
             }
-            operation.sequence(sequence(cell));
-            operation.queue_quiet_wake(cell + EVENT);
+            operation.sequence(sequence(object));
+            operation.queue_quiet_wake(object + EVENT);
             operation.commit();
             crate::memory::crash_point!("list.bounded");
             let is_too_large = drops > 0 && is_too_large(ring.capacity, ring.count - drops);

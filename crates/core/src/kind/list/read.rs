@@ -3,8 +3,8 @@
 use super::state::{List, Ring, lock, sequence};
 use crate::error::{Result, Stop, corrupt};
 use crate::memory::segment::Segment;
-use crate::object::cell::Stored;
-use crate::object::cell::sequence::{Read, read_under};
+use crate::object::Stored;
+use crate::object::sequence::{Read, read_under};
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
@@ -43,8 +43,8 @@ fn under<T>(
     mut read: impl FnMut(Ring, Token, &dyn Fn() -> bool) -> Result<Read<T>>,
 ) -> Result<T> {
     let segment = &caller.space.segment;
-    let word = segment.word(sequence(list.cell));
-    let places = (list.cell.lock(), sequence(list.cell));
+    let word = segment.word(sequence(list.object));
+    let places = (list.object.lock(), sequence(list.object));
     read_under(
         caller,
         places,
@@ -52,7 +52,7 @@ fn under<T>(
         || {
             let before = word.load(Ordering::Acquire);
             let still = || word.load(Ordering::SeqCst) == before;
-            let ring = Ring::read(segment, list.cell)?;
+            let ring = Ring::read(segment, list.object)?;
             let token = Token {
                 sequence: before,
                 count: ring.count,
@@ -107,7 +107,7 @@ pub fn snapshot(
     choose: &dyn Fn(u64) -> Places,
 ) -> Result<(Vec<Stored>, Token)> {
     let segment = &caller.space.segment;
-    let word = segment.word(sequence(list.cell));
+    let word = segment.word(sequence(list.object));
     for _ in 0..PERSISTENCE {
         let _reading = Reading::new(segment);
         let before = word.load(Ordering::Acquire); // pairs with apply's Release of even
@@ -148,7 +148,7 @@ fn collect(
     choose: &dyn Fn(u64) -> Places,
     still: &dyn Fn() -> bool,
 ) -> Result<Option<(Vec<Stored>, u64)>> {
-    let ring = Ring::read(segment, list.cell)?;
+    let ring = Ring::read(segment, list.object)?;
     if !still() {
         return Ok(None); // before a number that means nothing is made room for
     }
@@ -184,13 +184,13 @@ pub(super) fn words(
     list: List,
     token: Token,
 ) -> Result<Option<(Ring, Vec<u64>)>> {
-    let word = segment.word(sequence(list.cell));
+    let word = segment.word(sequence(list.object));
     let _reading = Reading::new(segment);
     let still = || {
         fence(Ordering::Acquire); // pairs with apply's Release fence after odd
         word.load(Ordering::Relaxed) == token.sequence
     };
-    let ring = match Ring::read(segment, list.cell) {
+    let ring = match Ring::read(segment, list.object) {
         Err(error) if still() => return Err(error),
         Ok(ring) if still() => ring,
         _ => return Ok(None),

@@ -9,8 +9,8 @@ use super::state::{
 use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{WORD, superblock};
-use crate::memory::offset::Object;
-use crate::object::cell::{BLOCK_TAG, EVENT, TAG_MASK};
+use crate::object::{BLOCK_TAG, EVENT, TAG_MASK};
+use crate::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::{Caller, deferred_free};
 use crate::sync::Ordering;
@@ -25,12 +25,12 @@ use crate::value::{self, Fresh, Words, tidy};
 /// # Crash
 /// One record links the new value and lets the old one go.
 pub fn set(caller: Caller, list: List, index: i64, value: &Fresh) -> Result<bool> {
-    let (segment, cell) = (&caller.space.segment, list.cell);
+    let (segment, object) = (&caller.space.segment, list.object);
     let mut left = false;
     let found = caller.run(|operation| {
         let new = value.word(operation)?;
         lock(operation, list)?;
-        let ring = Ring::read(segment, cell)?;
+        let ring = Ring::read(segment, object)?;
         let Some(index) = ring.index(index) else {
             return Ok(false);
         };
@@ -39,8 +39,8 @@ pub fn set(caller: Caller, list: List, index: i64, value: &Fresh) -> Result<bool
         operation.write(at, new);
         value.link(operation)?;
         left = value::discard(operation, old)?;
-        operation.sequence(sequence(cell));
-        operation.queue_quiet_wake(cell + EVENT);
+        operation.sequence(sequence(object));
+        operation.queue_quiet_wake(object + EVENT);
         operation.commit();
         Ok(true)
     })?;
@@ -128,7 +128,7 @@ pub(super) fn rebuild_with(
     also: impl Fn(&mut Operation),
 ) -> Result<bool> {
     let space = caller.space;
-    let (segment, cell) = (&space.segment, list.cell);
+    let (segment, object) = (&space.segment, list.object);
     let Some((seen, old)) = words(segment, list, token)? else {
         return Ok(false);
     };
@@ -179,10 +179,10 @@ pub(super) fn rebuild_with(
     }
     let done = caller.run(|operation| {
         lock(operation, list)?;
-        if operation.read(sequence(cell)) != token.sequence {
+        if operation.read(sequence(object)) != token.sequence {
             return Ok(false);
         }
-        let ring = Ring::read(segment, cell)?;
+        let ring = Ring::read(segment, object)?;
         if (ring.block, ring.count) != (seen.block, seen.count) {
             return Err(corrupt("a list changed, and its sequence did not").into());
         }
@@ -198,15 +198,15 @@ pub(super) fn rebuild_with(
             value::discard(operation, word)?;
         }
         match &aside {
-            Some(aside) => aside.link(operation, cell, ring, keeps),
-            None => unlink(operation, cell, ring)?,
+            Some(aside) => aside.link(operation, object, ring, keeps),
+            None => unlink(operation, object, ring)?,
         }
-        operation.write(root(cell) + START, 0);
-        operation.write(root(cell) + COUNT, new.len() as u64);
+        operation.write(root(object) + START, 0);
+        operation.write(root(object) + COUNT, new.len() as u64);
         also(operation);
         batch.transfer(operation);
-        operation.sequence(sequence(cell));
-        operation.queue_quiet_wake(cell + EVENT);
+        operation.sequence(sequence(object));
+        operation.queue_quiet_wake(object + EVENT);
         operation.commit();
         crate::memory::crash_point!("list.rebuilt");
         Ok(true)
@@ -243,10 +243,10 @@ pub(super) fn leave(operation: &mut Operation, ring: Ring) {
 }
 
 /// Writes the entries that defer the freeing of a list's ring.
-pub(super) fn unlink(operation: &mut Operation, cell: Object, ring: Ring) -> Attempt<()> {
+pub(super) fn unlink(operation: &mut Operation, object: Object, ring: Ring) -> Attempt<()> {
     if ring.block != 0 {
-        operation.write(root(cell) + BLOCK, 0);
-        operation.write(root(cell) + CAPACITY, 0);
+        operation.write(root(object) + BLOCK, 0);
+        operation.write(root(object) + CAPACITY, 0);
         deferred_free::add(operation, ring.block)?;
     }
     Ok(())
@@ -261,20 +261,20 @@ pub(super) fn unlink(operation: &mut Operation, cell: Object, ring: Ring) -> Att
 /// One record unlinks the ring and defers the freeing of it with what it names; the next sweep goes on
 /// taking it apart.
 pub fn clear(caller: Caller, list: List) -> Result<()> {
-    let (segment, cell) = (&caller.space.segment, list.cell);
+    let (segment, object) = (&caller.space.segment, list.object);
     caller.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
         lock(operation, list)?;
-        let ring = Ring::read(segment, cell)?;
+        let ring = Ring::read(segment, object)?;
         if ring.block == 0 {
             return Ok(());
         }
         leave(operation, ring);
-        unlink(operation, cell, ring)?;
-        operation.write(root(cell) + START, 0);
-        operation.write(root(cell) + COUNT, 0);
-        operation.sequence(sequence(cell));
-        operation.queue_quiet_wake(cell + EVENT);
+        unlink(operation, object, ring)?;
+        operation.write(root(object) + START, 0);
+        operation.write(root(object) + COUNT, 0);
+        operation.sequence(sequence(object));
+        operation.queue_quiet_wake(object + EVENT);
         operation.commit();
         Ok(())
     })?;

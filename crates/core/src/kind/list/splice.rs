@@ -10,7 +10,7 @@ use crate::change::operation::{Operation, Purpose};
 use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{WORD, kind, record};
 use crate::memory::segment::Segment;
-use crate::object::cell::{BLOCK_TAG, EVENT, TAG_MASK};
+use crate::object::{BLOCK_TAG, EVENT, TAG_MASK};
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -235,13 +235,13 @@ fn is_block(word: &u64) -> bool {
 
 fn is_still(segment: &Segment, list: List, token: Token) -> bool {
     fence(Ordering::Acquire); // pairs with apply's Release fence after odd
-    let sequence = segment.word(sequence(list.cell));
+    let sequence = segment.word(sequence(list.object));
     sequence.load(Ordering::Relaxed) == token.sequence
 }
 
 /// The ring of that state of the list; None: it is another by now.
 fn ring_of(segment: &Segment, list: List, token: Token) -> Result<Option<Ring>> {
-    let ring = Ring::read(segment, list.cell);
+    let ring = Ring::read(segment, list.object);
     match is_still(segment, list, token) {
         true => ring.map(Some),
         false => Ok(None),
@@ -258,7 +258,7 @@ enum Through<'a> {
 /// Makes a change by one record; false: the list is not as it was.
 fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change) -> Result<bool> {
     let space = caller.space;
-    let (segment, cell) = (&space.segment, list.cell);
+    let (segment, object) = (&space.segment, list.object);
     let count = change.places.count;
     let length = count * WORD;
     let purpose = purpose(change.count, change.ring.count);
@@ -301,17 +301,17 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
             operation.chain(own.payload(), count, count);
         }
         lock(operation, list)?;
-        if operation.read(sequence(cell)) != token.sequence {
+        if operation.read(sequence(object)) != token.sequence {
             return Ok(false);
         }
-        let ring = Ring::read(segment, cell)?;
+        let ring = Ring::read(segment, object)?;
         if (ring.block, ring.start, ring.count)
             != (change.ring.block, change.ring.start, change.ring.count)
         {
             return Err(corrupt("a list changed, and its sequence did not").into());
         }
-        operation.write(root(cell) + START, change.start);
-        operation.write(root(cell) + COUNT, change.count);
+        operation.write(root(object) + START, change.start);
+        operation.write(root(object) + COUNT, change.count);
         if seeded(Bug::SplicedInTwo) {
             operation.commit();
         }
@@ -331,8 +331,8 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
             value::discard(operation, word)?;
         }
         batch.transfer(operation);
-        operation.sequence(sequence(cell));
-        operation.queue_quiet_wake(cell + EVENT);
+        operation.sequence(sequence(object));
+        operation.queue_quiet_wake(object + EVENT);
         operation.commit();
         crate::memory::crash_point!("list.spliced");
         Ok(true)

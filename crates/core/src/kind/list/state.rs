@@ -1,6 +1,6 @@
 //! The list behind lists and deques: value words in a ring.
 //!
-//! A cell of kind `LIST`; its lock, the user's (`get_lock()`) and every writer's, guards all of it.
+//! An object of kind `LIST`; its lock, the user's (`get_lock()`) and every writer's, guards all of it.
 //! In the payload stands the *root*:
 //!
 //! | at | word     | meaning                                                  |
@@ -19,20 +19,20 @@
 //! and the nearer end. All else (sorting, what leaves every other) is built aside, and one record
 //! exchanges the rings.
 //!
-//! Readers take no lock: they copy out under the cell's sequence.
+//! Readers take no lock: they copy out under the object's sequence.
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{LINE, WORD, block};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, Writer, guard};
+use crate::object::{self, Writer, guard};
+use crate::offset::Object;
 use crate::sync::{Ordering, fence};
 
 /// Bytes of payload.
 pub const LENGTH: u64 = LINE;
-const _: () = assert!(LENGTH == cell::least(cell::LIST));
+const _: () = assert!(LENGTH == object::least(object::LIST));
 
 pub(super) const BLOCK: u64 = 0;
 pub(super) const CAPACITY: u64 = 8;
@@ -48,12 +48,12 @@ pub(super) const HEAD: u64 = 2 * WORD;
 /// Who uses which list: the thread may hold its lock.
 pub type List = Writer;
 
-pub(super) const fn root(cell: Object) -> u64 {
-    cell::payload(cell)
+pub(super) const fn root(object: Object) -> u64 {
+    object::payload(object)
 }
 
-pub(super) const fn sequence(cell: Object) -> u64 {
-    cell.0 + cell::SEQUENCE
+pub(super) const fn sequence(object: Object) -> u64 {
+    object.0 + object::SEQUENCE
 }
 
 /// Takes the list's lock.
@@ -79,8 +79,8 @@ pub(super) struct Ring {
 impl Ring {
     /// As the root says: data of a peer; without the lock, perhaps of no one moment.
     #[inline]
-    pub(super) fn read(segment: &Segment, cell: Object) -> Result<Ring> {
-        let read = |at: u64| segment.word(root(cell) + at).load(Ordering::Relaxed);
+    pub(super) fn read(segment: &Segment, object: Object) -> Result<Ring> {
+        let read = |at: u64| segment.word(root(object) + at).load(Ordering::Relaxed);
         let (block, capacity) = (read(BLOCK), read(CAPACITY));
         let (start, count) = (read(START), read(COUNT));
         if block == 0 {
@@ -153,13 +153,13 @@ pub(super) fn words_of(segment: &Segment, block: u64, capacity: u64) -> Result<u
 }
 
 /// How many elements there are, at one moment.
-pub fn count(segment: &Segment, cell: Object) -> u64 {
-    segment.word(root(cell) + COUNT).load(Ordering::Acquire)
+pub fn count(segment: &Segment, object: Object) -> u64 {
+    segment.word(root(object) + COUNT).load(Ordering::Acquire)
 }
 
 /// A number that changes with every change.
-pub fn version(segment: &Segment, cell: Object) -> u64 {
-    segment.word(sequence(cell)).load(Ordering::Acquire)
+pub fn version(segment: &Segment, object: Object) -> u64 {
+    segment.word(sequence(object)).load(Ordering::Acquire)
 }
 
 /// Whether a ring that large is worth exchanging for a smaller one.

@@ -13,9 +13,9 @@ use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::Result;
 use crate::memory::layout::{UNIT, WORD};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, Row};
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::sync::{Ordering, compiler_fence};
 
@@ -52,35 +52,35 @@ pub fn add_record(records: &mut Vec<u8>, item: Item) -> bool {
 pub unsafe fn put_run(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     records: &[u8],
 ) -> usize {
-    let order = read(segment, cell + ORDER);
+    let order = read(segment, object + ORDER);
     if order & !COUNTED != Order::Fifo as u64 || !participant.is_ours() {
         return 0;
     }
     if order & COUNTED != 0 {
         // SAFETY: as the caller promised.
-        return unsafe { put_counted_run(segment, participant, cell, records) }.unwrap_or(0);
+        return unsafe { put_counted_run(segment, participant, object, records) }.unwrap_or(0);
     }
     let Ok(Tried::Acquired | Tried::Recovered) =
-        lock::try_acquire(segment, cell.lock(), participant.me, 0)
+        lock::try_acquire(segment, object.lock(), participant.me, 0)
     else {
         return 0;
     };
-    let (put, end) = fill(segment, cell, records, u64::MAX).unwrap_or_default();
+    let (put, end) = fill(segment, object, records, u64::MAX).unwrap_or_default();
     if put == 0 {
-        lock::release(segment, cell.lock());
+        lock::release(segment, object.lock());
         return 0;
     }
     let owed = segment.word(participant.lone_owed());
-    owed.store((cell + ITEMS).0, Ordering::Relaxed);
+    owed.store((object + ITEMS).0, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst); // owed before the change
-    segment.word(cell + TAIL).store(end, Ordering::Release); // pairs with `read`
+    segment.word(object + TAIL).store(end, Ordering::Release); // pairs with `read`
     compiler_fence(Ordering::SeqCst); // the change before unlock and wake
     crate::memory::crash_point!("queue.put");
-    lock::release(segment, cell.lock());
-    wait::notify(segment, cell + ITEMS);
+    lock::release(segment, object.lock());
+    wait::notify(segment, object + ITEMS);
     owed.store(0, Ordering::Release);
     put
 }
@@ -89,22 +89,22 @@ pub unsafe fn put_run(
 unsafe fn put_counted_run(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     records: &[u8],
 ) -> Option<usize> {
     // SAFETY: as the caller promised.
-    let mut record = unsafe { FastOperation::begin(segment, participant, cell.lock()) }?;
-    let room = bytes::room(segment, cell);
-    let (put, end) = fill(segment, cell, records, room).ok()?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, object.lock()) }?;
+    let room = bytes::room(segment, object);
+    let (put, end) = fill(segment, object, records, room).ok()?;
     if put == 0 {
         return None;
     }
     // What items count are the bytes of their records.
-    let bytes = record.read(cell + PUT_BYTES).wrapping_add(put as u64);
-    record.write(cell + PUT_BYTES, bytes);
-    record.write(cell + TAIL, end);
+    let bytes = record.read(object + PUT_BYTES).wrapping_add(put as u64);
+    record.write(object + PUT_BYTES, bytes);
+    record.write(object + TAIL, end);
     crate::memory::crash_point!("queue.put");
-    record.commit(cell + ITEMS);
+    record.commit(object + ITEMS);
     Some(put)
 }
 
@@ -119,8 +119,8 @@ fn split(records: &[u8]) -> Option<(Header, &[u8], &[u8])> {
 
 /// Fills records behind the tail, at most `room` bytes of them; how many, and where they end. The put
 /// lock is held.
-fn fill(segment: &Segment, cell: Object, records: &[u8], room: u64) -> Result<(usize, u64)> {
-    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+fn fill(segment: &Segment, object: Object, records: &[u8], room: u64) -> Result<(usize, u64)> {
+    let at = |offset: u64| segment.word(object + offset).load(Ordering::Relaxed);
     let tail = at(TAIL);
     let mut ordinal = head_of(segment, tail)?.ordinal();
     if at(CLOSING) & 1 != 0 {
@@ -128,7 +128,7 @@ fn fill(segment: &Segment, cell: Object, records: &[u8], room: u64) -> Result<(u
     }
     let mut most = u64::MAX;
     if at(MAXIMUM) != 0 {
-        let (items, leased) = counts(segment, cell);
+        let (items, leased) = counts(segment, object);
         most = at(MAXIMUM).saturating_sub(items.saturating_add(leased));
     }
     let end = (page_of(tail) + UNIT - JUMP_ROOM).min(tail.saturating_add(room));
@@ -163,9 +163,9 @@ fn fill(segment: &Segment, cell: Object, records: &[u8], room: u64) -> Result<(u
 
 /// Whether the oldest item seems to be a word; by the time it is taken there may be another.
 #[inline]
-pub fn starts_with_word(segment: &Segment, cell: Object) -> bool {
-    let head = read(segment, cell + HEAD);
-    head != read(segment, cell + TAIL)
+pub fn starts_with_word(segment: &Segment, object: Object) -> bool {
+    let head = read(segment, object + HEAD);
+    head != read(segment, object + TAIL)
         && head_of(segment, head).is_ok_and(|header| header.kind() == A_WORD)
 }
 
@@ -181,30 +181,30 @@ pub fn starts_with_word(segment: &Segment, cell: Object) -> bool {
 pub unsafe fn get_word(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     row: Row,
 ) -> Option<u64> {
     // SAFETY: as the caller promised.
-    let mut record = unsafe { FastOperation::begin(segment, participant, cell + GET_LOCK) }?;
-    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    let mut record = unsafe { FastOperation::begin(segment, participant, object + GET_LOCK) }?;
+    let at = |offset: u64| segment.word(object + offset).load(Ordering::Relaxed);
     let order = at(ORDER);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
         return None;
     }
-    let front = front(segment, cell).ok()??;
-    if front.kind() != A_WORD || page::is_left(segment, cell, front.record) {
+    let front = front(segment, object).ok()??;
+    if front.kind() != A_WORD || page::is_left(segment, object, front.record) {
         return None; // `get` drops some pages
     }
     let word = segment.word(front.record + WORD).load(Ordering::Relaxed);
-    record.write(cell + HEAD, front.end());
+    record.write(object + HEAD, front.end());
     let taken = row.amount(segment).wrapping_add(1);
     record.write(row.at + holding::AMOUNT, taken);
     if order & COUNTED != 0 {
         let bytes = bytes::bytes_of(WORD);
-        record.write(cell + GOT_BYTES, at(GOT_BYTES).wrapping_add(bytes));
+        record.write(object + GOT_BYTES, at(GOT_BYTES).wrapping_add(bytes));
     }
     crate::memory::crash_point!("queue.got");
-    record.commit(cell + ROOM);
+    record.commit(object + ROOM);
     Some(word)
 }
 
@@ -232,19 +232,20 @@ pub enum Run {
 pub unsafe fn get_run(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     row: Row,
     max: usize,
     keep: impl Fn(u8) -> bool,
     buffer: &mut [u8; UNIT as usize],
 ) -> Run {
-    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    let at = |offset: u64| segment.word(object + offset).load(Ordering::Relaxed);
     let is_stacked = at(RETURNED) != 0 || at(REQUEUED) != 0;
-    if !is_stacked && read(segment, cell + HEAD) == read(segment, cell + TAIL) {
+    if !is_stacked && read(segment, object + HEAD) == read(segment, object + TAIL) {
         return Run::Empty;
     }
     // SAFETY: as the caller promised.
-    let Some(mut record) = (unsafe { FastOperation::begin(segment, participant, cell + GET_LOCK) })
+    let Some(mut record) =
+        (unsafe { FastOperation::begin(segment, participant, object + GET_LOCK) })
     else {
         return match participant.is_ours() {
             true => Run::Busy,
@@ -255,12 +256,12 @@ pub unsafe fn get_run(
     if at(RETURNED) != 0 || at(REQUEUED) != 0 {
         return Run::Other;
     }
-    let first = match front(segment, cell) {
+    let first = match front(segment, object) {
         Ok(Some(front)) => front.record,
         Ok(None) => return Run::Empty,
         Err(_) => return Run::Other,
     };
-    let (tail, mut place, mut count) = (read(segment, cell + TAIL), first, 0);
+    let (tail, mut place, mut count) = (read(segment, object + TAIL), first, 0);
     while count < max && place != tail {
         match head_of(segment, place) {
             Ok(header) if is_inline(header) && !keep(header.kind() as u8) => {
@@ -274,19 +275,22 @@ pub unsafe fn get_run(
     }
     let length = (place - first) as usize;
     segment.copy_out(first, &mut buffer[..length]);
-    record.write(cell + HEAD, place);
+    record.write(object + HEAD, place);
     // What others called done before is not ours to call done.
     let set_off = at(SURPLUS).min(count as u64);
     if set_off > 0 {
-        record.write(cell + SURPLUS, at(SURPLUS) - set_off);
+        record.write(object + SURPLUS, at(SURPLUS) - set_off);
     }
     let taken = row.amount(segment).wrapping_add(count as u64 - set_off);
     record.write(row.at + holding::AMOUNT, taken);
     if order & COUNTED != 0 {
-        record.write(cell + GOT_BYTES, at(GOT_BYTES).wrapping_add(length as u64));
+        record.write(
+            object + GOT_BYTES,
+            at(GOT_BYTES).wrapping_add(length as u64),
+        );
     }
     crate::memory::crash_point!("queue.got");
-    record.commit(cell + ROOM);
+    record.commit(object + ROOM);
     Run::Taken(length)
 }
 

@@ -24,28 +24,28 @@ use super::state::{
 use crate::change::operation::Operation;
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{WORD, align_up};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
+use crate::offset::Object;
 use crate::seed::{Bug, seeded};
 
 /// The least that an item counts, one of a word.
 pub const LEAST_BYTES: u64 = 2 * WORD;
 
-pub(super) fn is_counted(segment: &Segment, cell: Object) -> bool {
-    read(segment, cell + ORDER) & COUNTED != 0
+pub(super) fn is_counted(segment: &Segment, object: Object) -> bool {
+    read(segment, object + ORDER) & COUNTED != 0
 }
 
 /// How many bytes the items may count, or 0.
-pub fn maximum_bytes(segment: &Segment, cell: Object) -> u64 {
-    read(segment, cell + MAXBYTES)
+pub fn maximum_bytes(segment: &Segment, object: Object) -> u64 {
+    read(segment, object + MAXBYTES)
 }
 
 /// How many bytes the items count, those on a lease included; 0 for a queue that does not count them.
-pub fn bytes(segment: &Segment, cell: Object) -> u64 {
+pub fn bytes(segment: &Segment, object: Object) -> u64 {
     loop {
-        let got = read(segment, cell + GOT_BYTES);
-        let put = read(segment, cell + PUT_BYTES);
-        if got == read(segment, cell + GOT_BYTES) {
+        let got = read(segment, object + GOT_BYTES);
+        let put = read(segment, object + PUT_BYTES);
+        if got == read(segment, object + GOT_BYTES) {
             // Below 0 if an item was taken before its putter has counted it.
             return put.wrapping_sub(got).cast_signed().max(0).cast_unsigned();
         }
@@ -58,29 +58,29 @@ pub fn bytes_of(length: u64) -> u64 {
 }
 
 /// Why an item of so many bytes of contents can never be put, if that is so.
-pub fn never_fits(segment: &Segment, cell: Object, length: u64) -> Option<Put> {
-    if !is_counted(segment, cell) || bytes_of(length) <= maximum_bytes(segment, cell) {
+pub fn never_fits(segment: &Segment, object: Object, length: u64) -> Option<Put> {
+    if !is_counted(segment, object) || bytes_of(length) <= maximum_bytes(segment, object) {
         return None;
     }
-    Some(match super::state::is_closing(segment, cell) {
+    Some(match super::state::is_closing(segment, object) {
         true => Put::ShutDown,
         false => Put::TooLarge,
     })
 }
 
 /// How many bytes more may be put now. The put lock is held.
-pub(super) fn room(segment: &Segment, cell: Object) -> u64 {
-    maximum_bytes(segment, cell).saturating_sub(bytes(segment, cell))
+pub(super) fn room(segment: &Segment, object: Object) -> u64 {
+    maximum_bytes(segment, object).saturating_sub(bytes(segment, object))
 }
 
 /// What an item counts that is about to be put; in a queue that does not count, 0.
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn of_fresh(segment: &Segment, cell: Object, item: &Fresh) -> Result<u64> {
+pub fn of_fresh(segment: &Segment, object: Object, item: &Fresh) -> Result<u64> {
     match item {
-        Fresh::Block(block) => of_block(segment, cell, block.block()),
-        _ if is_counted(segment, cell) => Ok(bytes_of(shape(item).1)),
+        Fresh::Block(block) => of_block(segment, object, block.block()),
+        _ if is_counted(segment, object) => Ok(bytes_of(shape(item).1)),
         _ => Ok(0),
     }
 }
@@ -89,10 +89,10 @@ pub fn of_fresh(segment: &Segment, cell: Object, item: &Fresh) -> Result<u64> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn of_first(segment: &Segment, cell: Object, first: &First) -> Result<u64> {
+pub(super) fn of_first(segment: &Segment, object: Object, first: &First) -> Result<u64> {
     match first {
-        First::Block(block) => of_block(segment, cell, *block),
-        _ if !is_counted(segment, cell) => Ok(0),
+        First::Block(block) => of_block(segment, object, *block),
+        _ if !is_counted(segment, object) => Ok(0),
         First::Word(_) => Ok(bytes_of(WORD)),
         First::Ring(front) => Ok(bytes_of(front.length())),
     }
@@ -102,8 +102,8 @@ pub(super) fn of_first(segment: &Segment, cell: Object, first: &First) -> Result
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn of_block(segment: &Segment, cell: Object, block: u64) -> Result<u64> {
-    match is_counted(segment, cell) {
+pub fn of_block(segment: &Segment, object: Object, block: u64) -> Result<u64> {
+    match is_counted(segment, object) {
         true => Ok(bytes_of(contents(segment, payload_of(segment, block)?)?.2)),
         false => Ok(0),
     }
@@ -125,7 +125,7 @@ pub(super) enum Count {
 }
 
 /// Writes the entry that counts so many bytes.
-pub(super) fn count(operation: &mut Operation, cell: Object, how: Count, bytes: u64) {
+pub(super) fn count(operation: &mut Operation, object: Object, how: Count, bytes: u64) {
     if bytes == 0 {
         return;
     }
@@ -133,11 +133,11 @@ pub(super) fn count(operation: &mut Operation, cell: Object, how: Count, bytes: 
         operation.commit();
     }
     let (word, is_more) = match how {
-        Count::Put => (cell + PUT_BYTES, true),
-        Count::Got => (cell + GOT_BYTES, true),
-        Count::Back => (cell + GOT_BYTES, false),
-        Count::Leased => (cell + LEASED_BYTES, true),
-        Count::Unleased => (cell + LEASED_BYTES, false),
+        Count::Put => (object + PUT_BYTES, true),
+        Count::Got => (object + GOT_BYTES, true),
+        Count::Back => (object + GOT_BYTES, false),
+        Count::Leased => (object + LEASED_BYTES, true),
+        Count::Unleased => (object + LEASED_BYTES, false),
     };
     let before = operation.read(word);
     let after = match is_more {
@@ -156,46 +156,46 @@ pub(super) fn count(operation: &mut Operation, cell: Object, how: Count, bytes: 
 /// `Corrupt`.
 pub(super) fn count_block(
     operation: &mut Operation,
-    cell: Object,
+    object: Object,
     how: Count,
     block: u64,
 ) -> Result<()> {
-    let bytes = of_block(operation.segment, cell, block)?;
-    count(operation, cell, how, bytes);
+    let bytes = of_block(operation.segment, object, block)?;
+    count(operation, object, how, bytes);
     Ok(())
 }
 
 /// Writes the entry that counts all items as taken, but those on a lease.
-pub(super) fn count_cleared(operation: &mut Operation, cell: Object) {
-    if is_counted(operation.segment, cell) {
-        let put = operation.read(cell + PUT_BYTES);
-        let leased = operation.read(cell + LEASED_BYTES);
-        operation.write(cell + GOT_BYTES, put.wrapping_sub(leased));
+pub(super) fn count_cleared(operation: &mut Operation, object: Object) {
+    if is_counted(operation.segment, object) {
+        let put = operation.read(object + PUT_BYTES);
+        let leased = operation.read(object + LEASED_BYTES);
+        operation.write(object + GOT_BYTES, put.wrapping_sub(leased));
     }
 }
 
 /// Writes the entry by which a queue that is taken apart counts no more.
-pub(super) fn stop_counting(operation: &mut Operation, cell: Object) {
-    let order = operation.read(cell + ORDER);
+pub(super) fn stop_counting(operation: &mut Operation, object: Object) {
+    let order = operation.read(object + ORDER);
     if order & COUNTED != 0 {
-        operation.write(cell + ORDER, order & !COUNTED);
+        operation.write(object + ORDER, order & !COUNTED);
     }
 }
 
 /// What the items of a queue count, as they are found one by one.
 pub(super) struct Found<'a> {
     segment: &'a Segment,
-    cell: Object,
+    object: Object,
     is_counted: bool,
     bytes: u64,
 }
 
 impl<'a> Found<'a> {
-    pub fn new(segment: &'a Segment, cell: Object) -> Found<'a> {
-        let is_counted = is_counted(segment, cell);
+    pub fn new(segment: &'a Segment, object: Object) -> Found<'a> {
+        let is_counted = is_counted(segment, object);
         Found {
             segment,
-            cell,
+            object,
             is_counted,
             bytes: 0,
         }
@@ -213,7 +213,7 @@ impl<'a> Found<'a> {
     /// # Errors
     /// `Corrupt`.
     pub fn add_block(&mut self, block: u64) -> Result<()> {
-        let bytes = of_block(self.segment, self.cell, block)?;
+        let bytes = of_block(self.segment, self.object, block)?;
         self.bytes = self.bytes.wrapping_add(bytes);
         Ok(())
     }
@@ -223,17 +223,17 @@ impl<'a> Found<'a> {
     /// # Errors
     /// `Corrupt` if they differ. That they were read at one moment is the caller's to know.
     pub fn prove(&self) -> Result<()> {
-        let (segment, cell) = (self.segment, self.cell);
+        let (segment, object) = (self.segment, self.object);
         if !self.is_counted {
             return Ok(());
         }
         let (put, got) = (
-            read(segment, cell + PUT_BYTES),
-            read(segment, cell + GOT_BYTES),
+            read(segment, object + PUT_BYTES),
+            read(segment, object + GOT_BYTES),
         );
         let (leased, items) = (
-            read(segment, cell + LEASED_BYTES),
-            read(segment, cell + LEASED),
+            read(segment, object + LEASED_BYTES),
+            read(segment, object + LEASED),
         );
         let found = self.bytes.wrapping_add(leased);
         if put.wrapping_sub(got) != found || (leased == 0) != (items == 0) {

@@ -13,7 +13,7 @@ use super::state::{
 use crate::change::operation::Purpose;
 use crate::error::Result;
 use crate::memory::layout::{block, superblock};
-use crate::object::cell;
+use crate::object;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
@@ -33,29 +33,29 @@ const GOING: [u64; 5] = [RETURNED, REQUEUED, TREE, TREE_ROOM, FILLED];
 /// # Crash
 /// One record takes all of them, and has them freed by the next sweep.
 pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
-    if counts(segment, cell).0 == 0 {
+    let (segment, object) = (&caller.space.segment, queue.object);
+    if counts(segment, object).0 == 0 {
         return Ok(0);
     }
     let husk = page::afford(caller, queue, || {
         let purpose = Purpose::Release;
-        cell::unlisted(purpose, caller, cell::QUEUE, LENGTH)
+        object::unlisted(purpose, caller, object::QUEUE, LENGTH)
     })?;
     let own = husk.payload();
     let mut fresh: Option<PendingBlock> = None;
     loop {
         let cleared = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
-            operation.lock(cell.lock())?;
-            operation.lock(cell + GET_LOCK)?;
-            let (items, _) = counts(segment, cell);
+            operation.lock(object.lock())?;
+            operation.lock(object + GET_LOCK)?;
+            let (items, _) = counts(segment, object);
             if items == 0 {
                 return Ok(Some(0));
             }
             let keep = |offset, word| segment.word(own + offset).store(word, Ordering::Relaxed);
-            keep(ORDER, order_of(segment, cell));
-            let tail = operation.read(cell + TAIL);
-            if operation.read(cell + HEAD) != tail {
+            keep(ORDER, order_of(segment, object));
+            let tail = operation.read(object + TAIL);
+            if operation.read(object + HEAD) != tail {
                 let Some(page) = &fresh else {
                     return Ok(None); // again, with a page for what comes next
                 };
@@ -64,17 +64,17 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
                 let next = Header::new(head_of(segment, tail)?.ordinal(), 0, 0);
                 segment.word(first).store(next.0, Ordering::Relaxed);
                 for (offset, word) in [(HEAD, first), (TAIL, first), (PAGES, page.block())] {
-                    keep(offset, operation.read(cell + offset));
-                    operation.write(cell + offset, word);
+                    keep(offset, operation.read(object + offset));
+                    operation.write(object + offset, word);
                 }
                 page.transfer(operation, 0);
             }
             for offset in GOING {
-                keep(offset, operation.read(cell + offset));
-                operation.write(cell + offset, 0);
+                keep(offset, operation.read(object + offset));
+                operation.write(object + offset, 0);
             }
             for count in [STACKED, REQUEUED_COUNT] {
-                operation.write(cell + count, 0);
+                operation.write(object + count, 0);
             }
             husk.transfer(operation, 0);
             deferred_free::add(operation, husk.block())?;
@@ -82,15 +82,15 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
                 operation.commit();
             }
             // As if each were taken and called done: some may have been called so before.
-            let open = items.min(unfinished(segment, cell));
-            let surplus = operation.read(cell + SURPLUS).saturating_add(open);
-            operation.write(cell + SURPLUS, surplus.saturating_sub(items));
-            let done = operation.read(cell + DONE);
-            operation.write(cell + DONE, done.wrapping_add(open) & 0xFFFF_FFFF);
-            count_cleared(operation, cell);
-            operation.sequence(cell + SEQUENCE);
+            let open = items.min(unfinished(segment, object));
+            let surplus = operation.read(object + SURPLUS).saturating_add(open);
+            operation.write(object + SURPLUS, surplus.saturating_sub(items));
+            let done = operation.read(object + DONE);
+            operation.write(object + DONE, done.wrapping_add(open) & 0xFFFF_FFFF);
+            count_cleared(operation, object);
+            operation.sequence(object + SEQUENCE);
             for event in EVENTS {
-                operation.queue_wake(cell + event);
+                operation.queue_wake(object + event);
             }
             operation.commit();
             crate::memory::crash_point!("queue.cleared");

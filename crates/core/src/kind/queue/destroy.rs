@@ -11,9 +11,9 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, UNIT, WORD, block};
-use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::link;
+use crate::offset::{Object, Root};
 use crate::space::{Blocks, deferred_free};
 
 /// Writes and commits the record that frees the next piece of the first queue on the list, in the end
@@ -25,32 +25,32 @@ use crate::space::{Blocks, deferred_free};
 /// # Crash
 /// Each record detaches one block and frees it, or defers the freeing of it before the queue if it
 /// names objects.
-pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
+pub(super) fn free_step(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
     let segment = operation.segment;
-    stop_counting(operation, cell);
-    let returned = operation.read(cell + RETURNED);
+    stop_counting(operation, object);
+    let returned = operation.read(object + RETURNED);
     if returned != 0 {
         let next = operation.read(payload_of(segment, returned)?);
-        operation.write(cell + RETURNED, next);
+        operation.write(object + RETURNED, next);
         deferred_free::discard(operation, returned)?;
         operation.commit();
         return Ok(());
     }
-    if let Some(requeued) = due::detach(operation, cell)? {
+    if let Some(requeued) = due::detach(operation, object)? {
         deferred_free::discard(operation, requeued)?;
         operation.commit();
         return Ok(());
     }
-    let tree = operation.read(cell + TREE);
+    let tree = operation.read(object + TREE);
     if tree != 0 {
-        match operation.read(cell + FILLED).checked_sub(1) {
+        match operation.read(object + FILLED).checked_sub(1) {
             None => {
-                operation.write(cell + TREE, 0);
+                operation.write(object + TREE, 0);
                 heap::discard(operation, tree)?;
             }
             Some(last) => {
-                operation.write(cell + FILLED, last);
-                if let Some(item) = block_of(segment, word(segment, cell, last)?)? {
+                operation.write(object + FILLED, last);
+                if let Some(item) = block_of(segment, word(segment, object, last)?)? {
                     deferred_free::discard(operation, item)?;
                 }
             }
@@ -58,7 +58,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> 
         operation.commit();
         return Ok(());
     }
-    let (mut head, tail) = (operation.read(cell + HEAD), operation.read(cell + TAIL));
+    let (mut head, tail) = (operation.read(object + HEAD), operation.read(object + TAIL));
     let mut steps = 0;
     while head != tail {
         let header = head_of(segment, head)?;
@@ -66,7 +66,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> 
         match header.kind() {
             A_JUMP => head = value,
             A_BLOCK => {
-                operation.write(cell + HEAD, head + header.size());
+                operation.write(object + HEAD, head + header.size());
                 segment.check_range(value, block::SMALL)?;
                 deferred_free::discard(operation, value)?;
                 operation.commit();
@@ -79,8 +79,8 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> 
             return Err(corrupt("the records of a queue have no end").into());
         }
     }
-    operation.write(cell + HEAD, tail);
-    let page = operation.read(cell + PAGES);
+    operation.write(object + HEAD, tail);
+    let page = operation.read(object + PAGES);
     if page == 0 {
         deferred_free::free_head(operation, root.0)?;
         operation.commit();
@@ -89,7 +89,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> 
     segment.check_range(page, block::LARGE + WORD)?;
     let next = operation.read(page + block::LARGE);
     if next == page {
-        operation.write(cell + PAGES, 0);
+        operation.write(object + PAGES, 0);
         heap::discard(operation, page)?;
     } else {
         segment.check_range(next, block::LARGE + WORD)?;
@@ -105,8 +105,8 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> 
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Blocks> {
-    let at = |offset| read(segment, cell + offset);
+pub(super) fn blocks(segment: &Segment, root: Root, object: Object) -> Result<Blocks> {
+    let at = |offset| read(segment, object + offset);
     let version = || {
         at(TAIL)
             .wrapping_add(at(HEAD).rotate_left(32))
@@ -117,7 +117,7 @@ pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Bloc
             .wrapping_sub(at(GOT_BYTES).wrapping_mul(3))
     };
     let first_version = version();
-    let mut found = bytes::Found::new(segment, cell);
+    let mut found = bytes::Found::new(segment, object);
     let mut all = Blocks {
         blocks: vec![root.0],
         ..Blocks::default()
@@ -145,14 +145,14 @@ pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Bloc
         }
         stacked = read(segment, payload);
     }
-    for block in due::blocks(segment, cell, usize::MAX)? {
+    for block in due::blocks(segment, object, usize::MAX)? {
         link::add(segment, &mut all, block)?;
         found.add_block(block)?;
     }
     if at(TREE) != 0 {
         all.blocks.push(at(TREE));
         for index in 0..at(FILLED) {
-            match tree::block_of(segment, tree::word(segment, cell, index)?)? {
+            match tree::block_of(segment, tree::word(segment, object, index)?)? {
                 None => found.add(WORD),
                 Some(block) => {
                     link::add(segment, &mut all, block)?;
@@ -197,8 +197,8 @@ pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Bloc
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it; `Corrupt`.
-pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
-    match only_page(operation, cell)? {
+pub(super) fn destroy(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
+    match only_page(operation, object)? {
         None => deferred_free::add(operation, root.0),
         Some(page) => {
             heap::discard(operation, page)?;
@@ -208,8 +208,8 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> At
 }
 
 /// The page of a queue that has no other and no items.
-fn only_page(operation: &Operation, cell: Object) -> Result<Option<u64>> {
-    let read = |offset| operation.read(cell + offset);
+fn only_page(operation: &Operation, object: Object) -> Result<Option<u64>> {
+    let read = |offset| operation.read(object + offset);
     let page = read(PAGES);
     let is_empty = [RETURNED, REQUEUED, TREE]
         .iter()

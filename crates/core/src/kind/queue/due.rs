@@ -15,8 +15,8 @@ use super::state::{
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{self, superblock};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
+use crate::offset::Object;
 use crate::os;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
@@ -53,10 +53,10 @@ pub(super) fn weight(block: u64) -> u64 {
 }
 
 /// The clock now, and the epoch: of the last boot at which something was requeued here.
-pub(super) fn now(operation: &Operation, cell: Object) -> (u64, u64) {
-    let epoch = operation.read(cell + DUE_EPOCH).min(EPOCHS - 1);
+pub(super) fn now(operation: &Operation, object: Object) -> (u64, u64) {
+    let epoch = operation.read(object + DUE_EPOCH).min(EPOCHS - 1);
     let boot = operation.read(superblock::BOOT);
-    if operation.read(cell + DUE_BOOT) != boot {
+    if operation.read(object + DUE_BOOT) != boot {
         return (LATEST, epoch); // all that is there is of an earlier boot
     }
     let clock = u64::try_from(os::boot_clock().as_micros()).unwrap_or(LATEST);
@@ -75,21 +75,21 @@ pub(super) fn steps(segment: &Segment, count: &mut u64) -> Result<()> {
 /// until the commit.
 pub(super) fn insert(
     operation: &mut Operation,
-    cell: Object,
+    object: Object,
     block: u64,
     when: When,
 ) -> Attempt<()> {
     let segment = operation.segment;
     let own = payload_of(segment, block)?;
     let boot = operation.read(superblock::BOOT);
-    if operation.read(cell + DUE_BOOT) != boot {
-        let epoch = operation.read(cell + DUE_EPOCH) + 1;
-        operation.write(cell + DUE_EPOCH, epoch.min(EPOCHS - 1));
-        operation.write(cell + DUE_BOOT, boot);
+    if operation.read(object + DUE_BOOT) != boot {
+        let epoch = operation.read(object + DUE_EPOCH) + 1;
+        operation.write(object + DUE_EPOCH, epoch.min(EPOCHS - 1));
+        operation.write(object + DUE_BOOT, boot);
     }
-    let (clock, epoch) = now(operation, cell);
+    let (clock, epoch) = now(operation, object);
     let time = match when {
-        When::Last if order_of(segment, cell) == Order::Lifo as u64 => LAST,
+        When::Last if order_of(segment, object) == Order::Lifo as u64 => LAST,
         When::Last => clock,
         When::After(delay) => {
             let delay = u64::try_from(delay.as_micros()).unwrap_or(LATEST);
@@ -97,13 +97,13 @@ pub(super) fn insert(
         }
     };
     let due = epoch << EPOCH_SHIFT | time;
-    let mark = last_ordinal(segment, cell);
+    let mark = last_ordinal(segment, object);
     let attempts = operation.read(own + ATTEMPTS) & 0xFFFF_FFFF;
     // Nobody reads this of a block on a lease.
     segment.word(own + DUE).store(due, Ordering::Relaxed);
     operation.write(own + ATTEMPTS, mark << 32 | attempts);
 
-    let (mut link, mut count) = (cell + REQUEUED, 0);
+    let (mut link, mut count) = (object + REQUEUED, 0);
     let mut at = operation.read(link);
     let below = |operation: &Operation, at: u64| -> Attempt<(u64, bool)> {
         let node = payload_of(segment, at)?;
@@ -147,26 +147,26 @@ pub(super) fn insert(
         operation.write(slot, word);
     }
     operation.write(link, block);
-    let count = operation.read(cell + REQUEUED_COUNT);
-    operation.write(cell + REQUEUED_COUNT, count.wrapping_add(1));
+    let count = operation.read(object + REQUEUED_COUNT);
+    operation.write(object + REQUEUED_COUNT, count.wrapping_add(1));
     Ok(())
 }
 
 /// How many items were ever put, modulo 2³²; the page of the tail may go meanwhile.
-pub(super) fn last_ordinal(segment: &Segment, cell: Object) -> u64 {
+pub(super) fn last_ordinal(segment: &Segment, object: Object) -> u64 {
     loop {
-        let tail = read(segment, cell + TAIL);
+        let tail = read(segment, object + TAIL);
         let last = ordinal(segment, tail);
-        if read(segment, cell + TAIL) == tail {
+        if read(segment, object + TAIL) == tail {
             return last;
         }
     }
 }
 
 /// The item that is due first: the word that leads to it, its block, its payload.
-pub(super) fn first_due(operation: &Operation, cell: Object) -> Attempt<Option<(u64, u64, u64)>> {
+pub(super) fn first_due(operation: &Operation, object: Object) -> Attempt<Option<(u64, u64, u64)>> {
     let segment = operation.segment;
-    let (mut link, mut count) = (cell + REQUEUED, 0);
+    let (mut link, mut count) = (object + REQUEUED, 0);
     let mut block = operation.read(link);
     if block == 0 {
         return Ok(None);
@@ -182,17 +182,17 @@ pub(super) fn first_due(operation: &Operation, cell: Object) -> Attempt<Option<(
 }
 
 /// Writes the entries that take out the item that is due first.
-pub(super) fn remove(operation: &mut Operation, cell: Object, (link, node): (u64, u64)) {
+pub(super) fn remove(operation: &mut Operation, object: Object, (link, node): (u64, u64)) {
     let rest = operation.read(node + RIGHT);
     operation.write(link, rest);
-    let count = operation.read(cell + REQUEUED_COUNT);
-    operation.write(cell + REQUEUED_COUNT, count.saturating_sub(1));
-    operation.sequence(cell + SEQUENCE);
+    let count = operation.read(object + REQUEUED_COUNT);
+    operation.write(object + REQUEUED_COUNT, count.saturating_sub(1));
+    operation.sequence(object + SEQUENCE);
 }
 
 /// After how many microseconds it is due.
-pub(super) fn wait_of(operation: &Operation, cell: Object, node: u64) -> u64 {
-    let ((clock, epoch), due) = (now(operation, cell), operation.read(node + DUE));
+pub(super) fn wait_of(operation: &Operation, object: Object, node: u64) -> u64 {
+    let ((clock, epoch), due) = (now(operation, object), operation.read(node + DUE));
     match due & LATEST {
         LAST => 0,
         _ => due.saturating_sub(epoch << EPOCH_SHIFT | clock),
@@ -200,12 +200,12 @@ pub(super) fn wait_of(operation: &Operation, cell: Object, node: u64) -> u64 {
 }
 
 /// Whether all that was put before it was taken.
-pub(super) fn is_its_turn(operation: &Operation, cell: Object, node: u64) -> bool {
+pub(super) fn is_its_turn(operation: &Operation, object: Object, node: u64) -> bool {
     if operation.read(node + DUE) & LATEST == LAST {
-        return operation.read(cell + RETURNED) == 0;
+        return operation.read(object + RETURNED) == 0;
     }
-    let head = operation.read(cell + HEAD);
-    if head == read(operation.segment, cell + TAIL) {
+    let head = operation.read(object + HEAD);
+    if head == read(operation.segment, object + TAIL) {
         return true;
     }
     let mark = operation.read(node + ATTEMPTS) >> 32;
@@ -214,41 +214,42 @@ pub(super) fn is_its_turn(operation: &Operation, cell: Object, node: u64) -> boo
 
 /// Writes the entries that take out the first item that is due and whose turn it is, if there is one;
 /// the get lock is held.
-pub(super) fn take_due(operation: &mut Operation, cell: Object) -> Attempt<Option<u64>> {
-    let first = first_due(operation, cell)?;
-    let Some((link, block, node)) = first.filter(|&(.., node)| is_next(operation, cell, node))
+pub(super) fn take_due(operation: &mut Operation, object: Object) -> Attempt<Option<u64>> {
+    let first = first_due(operation, object)?;
+    let Some((link, block, node)) = first.filter(|&(.., node)| is_next(operation, object, node))
     else {
         return Ok(None);
     };
-    remove(operation, cell, (link, node));
+    remove(operation, object, (link, node));
     Ok(Some(block))
 }
 
 /// Writes the entries that take out the first item that is due, whatever was put before it; the get lock
 /// is held.
-pub(super) fn take_early(operation: &mut Operation, cell: Object) -> Attempt<Option<u64>> {
-    let first = first_due(operation, cell)?;
-    let Some((link, block, node)) = first.filter(|&(.., node)| wait_of(operation, cell, node) == 0)
+pub(super) fn take_early(operation: &mut Operation, object: Object) -> Attempt<Option<u64>> {
+    let first = first_due(operation, object)?;
+    let Some((link, block, node)) =
+        first.filter(|&(.., node)| wait_of(operation, object, node) == 0)
     else {
         return Ok(None);
     };
-    remove(operation, cell, (link, node));
+    remove(operation, object, (link, node));
     Ok(Some(block))
 }
 
 /// Whether an item that went back is served before the ring.
-pub(super) fn is_due(operation: &Operation, cell: Object) -> Attempt<bool> {
-    let first = first_due(operation, cell)?;
-    Ok(first.is_some_and(|(.., node)| is_next(operation, cell, node)))
+pub(super) fn is_due(operation: &Operation, object: Object) -> Attempt<bool> {
+    let first = first_due(operation, object)?;
+    Ok(first.is_some_and(|(.., node)| is_next(operation, object, node)))
 }
 
-pub(super) fn is_next(operation: &Operation, cell: Object, node: u64) -> bool {
-    wait_of(operation, cell, node) == 0 && is_its_turn(operation, cell, node)
+pub(super) fn is_next(operation: &Operation, object: Object, node: u64) -> bool {
+    wait_of(operation, object, node) == 0 && is_its_turn(operation, object, node)
 }
 
 /// Whether items wait here that went back.
-pub fn has_requeued(segment: &Segment, cell: Object) -> bool {
-    read(segment, cell + REQUEUED) != 0
+pub fn has_requeued(segment: &Segment, object: Object) -> bool {
+    read(segment, object + REQUEUED) != 0
 }
 
 /// After which time the first of the items that went back is due, and its block. None: there are none.
@@ -256,15 +257,15 @@ pub fn has_requeued(segment: &Segment, cell: Object) -> bool {
 /// # Errors
 /// `Interrupted` as the wait policy says; `Corrupt`.
 pub fn until_due(caller: Caller, queue: Queue) -> Result<Option<(Duration, u64)>> {
-    let cell = queue.cell;
-    if !has_requeued(&caller.space.segment, cell) {
+    let object = queue.object;
+    if !has_requeued(&caller.space.segment, object) {
         return Ok(None);
     }
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
-        let first = first_due(operation, cell)?;
+        operation.lock(object + GET_LOCK)?;
+        let first = first_due(operation, object)?;
         Ok(first.map(|(_, block, node)| {
-            let wait = Duration::from_micros(wait_of(operation, cell, node));
+            let wait = Duration::from_micros(wait_of(operation, object, node));
             (wait, block)
         }))
     })
@@ -272,9 +273,9 @@ pub fn until_due(caller: Caller, queue: Queue) -> Result<Option<(Duration, u64)>
 
 /// The blocks of the items that went back, in the order in which they are due, at most so many; the
 /// get lock is held, or nobody else is there.
-pub(super) fn blocks(segment: &Segment, cell: Object, most: usize) -> Result<Vec<u64>> {
+pub(super) fn blocks(segment: &Segment, object: Object, most: usize) -> Result<Vec<u64>> {
     let (mut blocks, mut above, mut count) = (Vec::new(), Vec::new(), 0);
-    let mut at = read(segment, cell + REQUEUED);
+    let mut at = read(segment, object + REQUEUED);
     while blocks.len() < most && (at != 0 || !above.is_empty()) {
         steps(segment, &mut count)?;
         if at != 0 {
@@ -289,14 +290,14 @@ pub(super) fn blocks(segment: &Segment, cell: Object, most: usize) -> Result<Vec
 }
 
 /// Whether the item in a block that went back is served before the ring.
-pub(super) fn is_block_next(operation: &Operation, cell: Object, block: u64) -> Result<bool> {
+pub(super) fn is_block_next(operation: &Operation, object: Object, block: u64) -> Result<bool> {
     let node = payload_of(operation.segment, block)?;
-    Ok(is_next(operation, cell, node))
+    Ok(is_next(operation, object, node))
 }
 
 /// Writes the entries that take out the first of them, of a queue that is taken apart; its block.
-pub(super) fn detach(operation: &mut Operation, cell: Object) -> Attempt<Option<u64>> {
-    let Some((link, block, node)) = first_due(operation, cell)? else {
+pub(super) fn detach(operation: &mut Operation, object: Object) -> Attempt<Option<u64>> {
+    let Some((link, block, node)) = first_due(operation, object)? else {
         return Ok(None);
     };
     let rest = operation.read(node + RIGHT);

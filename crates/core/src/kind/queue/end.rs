@@ -5,8 +5,8 @@ use super::lease::{Lease, finish, give_back};
 use super::requeue::requeue;
 use super::state::Queue;
 use crate::error::Result;
-use crate::memory::offset::Object;
 use crate::object::holding::Row;
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::space::{Caller, Job, Space};
 use std::time::Duration;
@@ -63,14 +63,14 @@ pub fn end(caller: Caller, queue: Queue, lease: Lease, end: End) -> Result<()> {
 pub fn end_later(space: &Space, participant: &Participant, queue: Queue, lease: Lease, end: End) {
     let Lease { row, block } = lease;
     let (kind, delay) = end.number();
-    let numbers = [queue.cell.0, row.number, row.at, block, kind, delay];
+    let numbers = [queue.object.0, row.number, row.at, block, kind, delay];
     space.now_or_later(participant, &END, numbers);
 }
 
 /// The queue is ours until this is done: memberships are given back behind it.
 static END: Job = Job {
-    run: |caller, &[object, number, at, block, kind, delay]| {
-        let (queue, row) = (Queue::at(Object(object)), Row { number, at });
+    run: |caller, &[id, number, at, block, kind, delay]| {
+        let (queue, row) = (Queue::at(Object(id)), Row { number, at });
         let how = End::of((kind, delay));
         end(caller, queue, Lease { row, block }, how)
     },

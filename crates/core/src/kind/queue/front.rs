@@ -15,9 +15,9 @@ use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{WORD, align_up, block};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, Row};
+use crate::offset::Object;
 use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
@@ -54,12 +54,12 @@ fn copy_out<'a>(segment: &Segment, front: &Front, buffer: &mut [u8]) -> Result<G
 pub unsafe fn get_fast<'a>(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     row: Row,
     buffer: &mut [u8],
 ) -> Option<Option<Got<'a>>> {
     // SAFETY: as the caller promised.
-    unsafe { get_fast_but(segment, participant, cell, row, |_, _| false, buffer) }
+    unsafe { get_fast_but(segment, participant, object, row, |_, _| false, buffer) }
 }
 
 /// As `get_fast`, but of an item whose kind and length `keep` names `get_but` is due.
@@ -73,42 +73,42 @@ pub unsafe fn get_fast<'a>(
 pub unsafe fn get_fast_but<'a>(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     row: Row,
     keep: impl Fn(u8, u64) -> bool,
     buffer: &mut [u8],
 ) -> Option<Option<Got<'a>>> {
-    let at = |offset: u64| segment.word(cell + offset).load(Ordering::Relaxed);
+    let at = |offset: u64| segment.word(object + offset).load(Ordering::Relaxed);
     // Before the lock: empty is what a loop that polls finds most.
     let is_stacked = at(RETURNED) != 0 || at(REQUEUED) != 0;
-    if !is_stacked && read(segment, cell + HEAD) == read(segment, cell + TAIL) {
+    if !is_stacked && read(segment, object + HEAD) == read(segment, object + TAIL) {
         return (at(CLOSING) & 1 == 0).then_some(None);
     }
     // SAFETY: as the caller promised.
-    let mut record = unsafe { FastOperation::begin(segment, participant, cell + GET_LOCK) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, object + GET_LOCK) }?;
     let order = at(ORDER);
     if at(RETURNED) != 0 || at(REQUEUED) != 0 || at(SURPLUS) != 0 {
         return None;
     }
-    let front = front(segment, cell).ok()??;
+    let front = front(segment, object).ok()??;
     if front.kind() == A_BLOCK || keep(front.kind() as u8, front.length()) {
         return None;
     }
-    if page::is_left(segment, cell, front.record) {
+    if page::is_left(segment, object, front.record) {
         return None; // `get` drops some pages
     }
     let got = copy_out(segment, &front, buffer).ok()?;
-    record.write(cell + HEAD, front.end());
+    record.write(object + HEAD, front.end());
     record.write(
         row.at + holding::AMOUNT,
         row.amount(segment).wrapping_add(1),
     );
     if order & COUNTED != 0 {
         let bytes = bytes::bytes_of(front.length());
-        record.write(cell + GOT_BYTES, at(GOT_BYTES).wrapping_add(bytes));
+        record.write(object + GOT_BYTES, at(GOT_BYTES).wrapping_add(bytes));
     }
     crate::memory::crash_point!("queue.got");
-    record.commit(cell + ROOM);
+    record.commit(object + ROOM);
     Some(Some(got))
 }
 
@@ -133,8 +133,8 @@ pub fn get<'a>(
 
 /// The kind and length of the oldest item, if it lies in the ring itself; by the time it is taken
 /// there may be another.
-pub fn look(segment: &Segment, cell: Object) -> Option<(u8, u64)> {
-    let front = front(segment, cell).ok()??;
+pub fn look(segment: &Segment, object: Object) -> Option<(u8, u64)> {
+    let front = front(segment, object).ok()??;
     let kind = u8::try_from(front.kind()).ok()?;
     (kind >= WORD_KINDS).then(|| (kind, front.length()))
 }
@@ -156,13 +156,13 @@ pub fn get_but<'a>(
     keep: impl Fn(u8) -> bool,
     buffer: &mut [u8],
 ) -> Result<Option<Got<'a>>> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
+    let (segment, object) = (&caller.space.segment, queue.object);
     let need = |front: &Front| {
         let kind = u8::try_from(front.kind()).ok()?;
         (kind >= WORD_KINDS && keep(kind)).then(|| front.length())
     };
     // Of what is seen there, which may be another item: then once more.
-    let mut room = look(segment, cell).and_then(|(kind, length)| keep(kind).then_some(length));
+    let mut room = look(segment, object).and_then(|(kind, length)| keep(kind).then_some(length));
     loop {
         let spare = room.map(|length| reserve(caller, length));
         let (spare, full) = match spare.transpose() {
@@ -201,19 +201,19 @@ fn take<'a>(
     sift: Option<&Sift>,
     mut copy: impl FnMut(&Front) -> Result<Option<Option<Got<'a>>>>,
 ) -> Result<Option<Option<Got<'a>>>> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
+    let (segment, object) = (&caller.space.segment, queue.object);
     let block = PendingBlock::reserve(caller)?;
     let mut is_left = false;
     let got = caller.run(|operation| {
         if !seeded(Bug::GetWithoutLock) {
-            operation.lock(cell + GET_LOCK)?;
+            operation.lock(object + GET_LOCK)?;
         }
-        let page = page_of(read(operation.segment, cell + HEAD));
-        let first = first(operation, cell, sift)?;
+        let page = page_of(read(operation.segment, object + HEAD));
+        let first = first(operation, object, sift)?;
         let Some(first) = first else {
             return Ok(None);
         };
-        let bytes = bytes::of_first(segment, cell, &first)?;
+        let bytes = bytes::of_first(segment, object, &first)?;
         let got = match first {
             First::Word(word) => Ok(Some(Got::Word(word))),
             First::Block(item) => {
@@ -225,13 +225,13 @@ fn take<'a>(
                 Some(got) => Ok(got),
             },
         };
-        is_left = page_of(operation.read(cell + HEAD)) != page;
+        is_left = page_of(operation.read(object + HEAD)) != page;
         if seeded(Bug::GetInTwo) {
             operation.commit();
         }
-        lease::count(operation, cell, row);
-        bytes::count(operation, cell, Count::Got, bytes);
-        operation.queue_wake(cell + ROOM);
+        lease::count(operation, object, row);
+        bytes::count(operation, object, Count::Got, bytes);
+        operation.queue_wake(object + ROOM);
         operation.commit();
         crate::memory::crash_point!("queue.got");
         Ok(Some(got))
@@ -250,21 +250,21 @@ fn take<'a>(
 /// # Crash
 /// One record ends our ownership of its block.
 pub fn put_back(caller: Caller, queue: Queue, row: Row, item: &PendingBlock) -> Result<()> {
-    let cell = queue.cell;
+    let object = queue.object;
     caller
         .space
         .segment
         .check_range(item.block(), block::SMALL)?;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
-        stack(operation, cell, item.block());
+        operation.lock(object + GET_LOCK)?;
+        stack(operation, object, item.block());
         item.transfer(operation, 0);
         if seeded(Bug::BackInTwo) {
             operation.commit();
         }
-        lease::uncount(operation, cell, row);
-        bytes::count_block(operation, cell, Count::Back, item.block())?;
-        operation.queue_wake(cell + ITEMS);
+        lease::uncount(operation, object, row);
+        bytes::count_block(operation, object, Count::Back, item.block())?;
+        operation.queue_wake(object + ITEMS);
         operation.commit();
         crate::memory::crash_point!("queue.back");
         Ok(())
@@ -283,16 +283,16 @@ pub fn put_back_later(
     row: Row,
     item: PendingBlock,
 ) {
-    let Queue { cell, object } = queue;
+    let Queue { object, id } = queue;
     let held = item.into_row();
-    let numbers = [held, cell.0, object.row, object.serial, row.number, row.at];
+    let numbers = [held, object.0, id.row, id.serial, row.number, row.at];
     space.now_or_later(participant, &PUT_BACK, numbers);
 }
 
 static PUT_BACK: Job = Job {
-    run: |caller, &[held, cell, row, serial, number, at]| {
-        let (cell, object) = (Object(cell), ObjectId { row, serial });
-        let (queue, row) = (Queue { cell, object }, Row { number, at });
+    run: |caller, &[held, object, row, serial, number, at]| {
+        let (object, id) = (Object(object), ObjectId { row, serial });
+        let (queue, row) = (Queue { object, id }, Row { number, at });
         let item = PendingBlock::from_row(caller.space, caller.participant, held);
         let done = put_back(caller, queue, row, &item);
         if matches!(done, Err(Error::Interrupted | Error::TimedOut)) {
@@ -328,16 +328,16 @@ impl Place {
 /// As `get`.
 pub fn look_at<'a>(
     caller: Caller<'a, '_>,
-    cell: Object,
+    object: Object,
     buffer: &mut [u8],
 ) -> Result<Option<(Got<'a>, Place)>> {
     let segment = &caller.space.segment;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
-        if !is_ring_first(operation, cell)? {
+        operation.lock(object + GET_LOCK)?;
+        if !is_ring_first(operation, object)? {
             return Ok(None);
         }
-        let Some(front) = front(segment, cell)?.filter(|front| front.kind() != A_BLOCK) else {
+        let Some(front) = front(segment, object)?.filter(|front| front.kind() != A_BLOCK) else {
             return Ok(None);
         };
         let got = copy_out(segment, &front, buffer)?;
@@ -353,24 +353,24 @@ pub fn look_at<'a>(
 /// # Crash
 /// One record moves the head on and counts the item as ours.
 pub fn take_at(caller: Caller, queue: Queue, row: Row, place: Place) -> Result<bool> {
-    let cell = queue.cell;
+    let object = queue.object;
     caller.run(|operation| {
         if !seeded(Bug::GetWithoutLock) {
-            operation.lock(cell + GET_LOCK)?;
+            operation.lock(object + GET_LOCK)?;
         }
         // The ordinal, too, as the head may have gone all the way round.
-        let front = front(operation.segment, cell)?.filter(|front| Place::of(front) == place);
+        let front = front(operation.segment, object)?.filter(|front| Place::of(front) == place);
         let Some(front) = front.filter(|front| front.kind() != A_BLOCK) else {
             return Ok(false);
         };
-        if !is_ring_first(operation, cell)? {
+        if !is_ring_first(operation, object)? {
             return Ok(false);
         }
-        let bytes = bytes::of_first(operation.segment, cell, &First::Ring(front))?;
-        operation.write(cell + HEAD, place.end);
-        lease::count(operation, cell, row);
-        bytes::count(operation, cell, Count::Got, bytes);
-        operation.queue_wake(cell + ROOM);
+        let bytes = bytes::of_first(operation.segment, object, &First::Ring(front))?;
+        operation.write(object + HEAD, place.end);
+        lease::count(operation, object, row);
+        bytes::count(operation, object, Count::Got, bytes);
+        operation.queue_wake(object + ROOM);
         operation.commit();
         crate::memory::crash_point!("queue.got");
         Ok(true)
@@ -378,8 +378,8 @@ pub fn take_at(caller: Caller, queue: Queue, row: Row, place: Place) -> Result<b
 }
 
 /// Whether the ring is served next.
-fn is_ring_first(operation: &Operation, cell: Object) -> Attempt<bool> {
-    Ok(operation.read(cell + RETURNED) == 0 && !due::is_due(operation, cell)?)
+fn is_ring_first(operation: &Operation, object: Object) -> Attempt<bool> {
+    Ok(operation.read(object + RETURNED) == 0 && !due::is_due(operation, object)?)
 }
 
 /// Counts items as done with; false if that would be more than were put.
@@ -390,16 +390,16 @@ fn is_ring_first(operation: &Operation, cell: Object) -> Attempt<bool> {
 /// # Crash
 /// One record.
 pub fn task_done(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
-    let cell = queue.cell;
+    let object = queue.object;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
-        if super::state::unfinished(operation.segment, cell) == 0 {
+        operation.lock(object + GET_LOCK)?;
+        if super::state::unfinished(operation.segment, object) == 0 {
             return Ok(false);
         }
-        let done = operation.read(cell + DONE);
-        operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
-        lease::uncount(operation, cell, row);
-        operation.queue_wake(cell + super::state::FINISHED);
+        let done = operation.read(object + DONE);
+        operation.write(object + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
+        lease::uncount(operation, object, row);
+        operation.queue_wake(object + super::state::FINISHED);
         operation.commit();
         Ok(true)
     })
@@ -407,14 +407,14 @@ pub fn task_done(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
 
 /// As `task_done`, by who cannot wait: where that takes waiting it is done later.
 pub fn task_done_later(space: &Space, participant: &Participant, queue: Queue, row: Row) {
-    let numbers = [queue.cell.0, row.number, row.at, 0, 0, 0];
+    let numbers = [queue.object.0, row.number, row.at, 0, 0, 0];
     space.now_or_later(participant, &TASK_DONE, numbers);
 }
 
 /// The queue is ours until this is done: memberships are given back behind it.
 static TASK_DONE: Job = Job {
-    run: |caller, &[object, number, at, ..]| {
-        let (queue, row) = (Queue::at(Object(object)), Row { number, at });
+    run: |caller, &[id, number, at, ..]| {
+        let (queue, row) = (Queue::at(Object(id)), Row { number, at });
         task_done(caller, queue, row).map(drop)
     },
     inherit: |_, _| {},

@@ -16,17 +16,17 @@ pub const KIND: Kind = Kind {
     settle,
     blocks,
     sample,
-    version: |segment, cell| {
-        let changes = |event| wait::version(wait::observe(segment, cell + event));
+    version: |segment, object| {
+        let changes = |event| wait::version(wait::observe(segment, object + event));
         EVENTS.into_iter().map(changes).fold(0, u64::wrapping_add)
     },
-    count: |segment, cell| Some(counts(segment, cell).0),
-    most: |segment, cell| {
-        let most = maximum(segment, cell).cast_signed();
+    count: |segment, object| Some(counts(segment, object).0),
+    most: |segment, object| {
+        let most = maximum(segment, object).cast_signed();
         u64::try_from(most).ok().filter(|&most| most != 0)
     },
-    counted: |segment, cell| match maximum_bytes(segment, cell) {
+    counted: |segment, object| match maximum_bytes(segment, object) {
         0 => None,
-        most => Some((bytes(segment, cell), most)),
+        most => Some((bytes(segment, object), most)),
     },
 };

@@ -17,10 +17,10 @@ use super::{due, page};
 use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Error, Result};
 use crate::memory::layout::{WORD, align_up};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, HoldingRow, Row};
 use crate::object::rows;
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
@@ -33,8 +33,8 @@ use crate::sync::Ordering;
 /// `Interrupted` as the wait policy says; `System`.
 pub fn enroll(caller: Caller, queue: Queue, row: Row) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(queue.cell + GET_LOCK)?;
-        row.write(operation, queue.object, 0, 0);
+        operation.lock(queue.object + GET_LOCK)?;
+        row.write(operation, queue.id, 0, 0);
         operation.commit();
         Ok(())
     })
@@ -46,7 +46,7 @@ pub fn enroll(caller: Caller, queue: Queue, row: Row) -> Result<()> {
 /// As `enroll`.
 pub fn withdraw(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
     caller.run(|operation| {
-        operation.lock(queue.cell + GET_LOCK)?;
+        operation.lock(queue.object + GET_LOCK)?;
         if row.amount(operation.segment) != 0 {
             return Ok(false);
         }
@@ -62,10 +62,10 @@ pub fn taken(segment: &Segment, row: Row) -> u64 {
 }
 
 /// Writes the entry that counts an item as taken by us, unless another called it done before.
-pub(super) fn count(operation: &mut Operation, cell: Object, row: Row) {
-    let surplus = operation.read(cell + SURPLUS);
+pub(super) fn count(operation: &mut Operation, object: Object, row: Row) {
+    let surplus = operation.read(object + SURPLUS);
     if surplus > 0 {
-        operation.write(cell + SURPLUS, surplus - 1);
+        operation.write(object + SURPLUS, surplus - 1);
     } else {
         let taken = row.amount(operation.segment);
         operation.write(row.at + holding::AMOUNT, taken.wrapping_add(1));
@@ -73,13 +73,13 @@ pub(super) fn count(operation: &mut Operation, cell: Object, row: Row) {
 }
 
 /// Writes the entry that counts an item as done by us: our own, or one that another took.
-pub(super) fn uncount(operation: &mut Operation, cell: Object, row: Row) {
+pub(super) fn uncount(operation: &mut Operation, object: Object, row: Row) {
     let taken = row.amount(operation.segment);
     if taken > 0 {
         operation.write(row.at + holding::AMOUNT, taken - 1);
     } else {
-        let surplus = operation.read(cell + SURPLUS);
-        operation.write(cell + SURPLUS, surplus.wrapping_add(1));
+        let surplus = operation.read(object + SURPLUS);
+        operation.write(object + SURPLUS, surplus.wrapping_add(1));
     }
 }
 
@@ -88,14 +88,14 @@ pub(super) fn uncount(operation: &mut Operation, cell: Object, row: Row) {
 /// # Errors
 /// `Corrupt`.
 pub fn leased_by_others(segment: &Segment, participant: &Participant, queue: Queue) -> Result<u64> {
-    let (_, leased) = counts(segment, queue.cell);
+    let (_, leased) = counts(segment, queue.object);
     if leased == 0 {
         return Ok(0);
     }
     let rows = rows::each(segment, holding::table(participant.me), holding::ROW)?;
     let is_lease = |&(number, at): &(u64, u64)| {
         let block = segment.word(at + holding::BLOCK).load(Ordering::Relaxed);
-        block != 0 && Row { number, at }.is_of(segment, queue.object)
+        block != 0 && Row { number, at }.is_of(segment, queue.id)
     };
     Ok(leased.saturating_sub(rows.iter().filter(|row| is_lease(row)).count() as u64))
 }
@@ -115,7 +115,7 @@ pub struct Lease {
 /// # Crash
 /// One record takes it out of the queue and writes our row; the drainer puts it back.
 pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Result<Option<Lease>> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
+    let (segment, object) = (&caller.space.segment, queue.object);
     let (mut room, mut purpose) = (0, Purpose::Store);
     loop {
         let fresh = match room {
@@ -133,16 +133,16 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
         };
         let mut is_left = false;
         let leased = caller.run(|operation| {
-            operation.lock(cell + GET_LOCK)?;
-            let page = page_of(read(segment, cell + HEAD));
+            operation.lock(object + GET_LOCK)?;
+            let page = page_of(read(segment, object + HEAD));
             // Where there is no room for a block, what has one comes first: it may make room.
             let early = match purpose == Purpose::Lease && fresh.is_none() {
-                true => due::take_early(operation, cell)?,
+                true => due::take_early(operation, object)?,
                 false => None,
             };
             let found = match early {
                 Some(block) => Some(First::Block(block)),
-                None => first(operation, cell, sift)?,
+                None => first(operation, object, sift)?,
             };
             let (kind, length) = match &found {
                 None => return Ok(Some(None)),
@@ -177,13 +177,13 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
             let attempts = payload_of(segment, block)? + ATTEMPTS;
             let before = operation.read(attempts) & 0xFFFF_FFFF;
             operation.write(attempts, before.saturating_add(1).min(0xFFFF_FFFF));
-            row.write(operation, queue.object, 1, block);
-            let leased = operation.read(cell + LEASED);
-            operation.write(cell + LEASED, leased.wrapping_add(1));
-            bytes::count_block(operation, cell, Count::Leased, block)?;
-            turn(operation, cell);
-            is_left = page_of(operation.read(cell + HEAD)) != page;
-            operation.queue_wake(cell + FINISHED); // for `wait_for`: fewest sleep there for something else
+            row.write(operation, queue.id, 1, block);
+            let leased = operation.read(object + LEASED);
+            operation.write(object + LEASED, leased.wrapping_add(1));
+            bytes::count_block(operation, object, Count::Leased, block)?;
+            turn(operation, object);
+            is_left = page_of(operation.read(object + HEAD)) != page;
+            operation.queue_wake(object + FINISHED); // for `wait_for`: fewest sleep there for something else
             operation.commit();
             crate::memory::crash_point!("queue.leased");
             Ok(Some(Some(Lease { row, block })))
@@ -198,8 +198,8 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
 }
 
 /// Turns the sequence around a change of what is in flight, once.
-fn turn(operation: &mut Operation, cell: Object) {
-    operation.sequence(cell + SEQUENCE);
+fn turn(operation: &mut Operation, object: Object) {
+    operation.sequence(object + SEQUENCE);
 }
 
 /// Ends a lease: the item is done with.
@@ -210,18 +210,18 @@ fn turn(operation: &mut Operation, cell: Object) {
 /// # Crash
 /// One record.
 pub fn finish(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
-    let cell = queue.cell;
+    let object = queue.object;
     let spent = PendingBlock::reserve(caller)?;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
+        operation.lock(object + GET_LOCK)?;
         spent.transfer(operation, lease.block);
         lease.row.clear(operation);
-        drop_lease(operation, cell, lease.block)?;
-        bytes::count_block(operation, cell, Count::Got, lease.block)?;
-        finish_one(operation, cell);
-        operation.sequence(cell + SEQUENCE);
-        operation.queue_wake(cell + ROOM);
-        operation.queue_wake(cell + FINISHED);
+        drop_lease(operation, object, lease.block)?;
+        bytes::count_block(operation, object, Count::Got, lease.block)?;
+        finish_one(operation, object);
+        operation.sequence(object + SEQUENCE);
+        operation.queue_wake(object + ROOM);
+        operation.queue_wake(object + FINISHED);
         operation.commit();
         Ok(())
     })
@@ -235,31 +235,31 @@ pub fn finish(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
 /// # Crash
 /// One record.
 pub fn give_back(caller: Caller, queue: Queue, lease: Lease) -> Result<()> {
-    let cell = queue.cell;
+    let object = queue.object;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
+        operation.lock(object + GET_LOCK)?;
         lease.row.clear(operation);
-        drop_lease(operation, cell, lease.block)?;
-        stack(operation, cell, lease.block);
-        operation.queue_wake(cell + ITEMS);
+        drop_lease(operation, object, lease.block)?;
+        stack(operation, object, lease.block);
+        operation.queue_wake(object + ITEMS);
         operation.commit();
         Ok(())
     })
 }
 
 /// Writes the entry that counts an item as done with.
-pub(super) fn finish_one(operation: &mut Operation, cell: Object) {
-    if super::state::unfinished(operation.segment, cell) > 0 {
-        let done = operation.read(cell + DONE);
-        operation.write(cell + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
+pub(super) fn finish_one(operation: &mut Operation, object: Object) {
+    if super::state::unfinished(operation.segment, object) > 0 {
+        let done = operation.read(object + DONE);
+        operation.write(object + DONE, done.wrapping_add(1) & 0xFFFF_FFFF);
     }
 }
 
 /// Writes the entries that count an item no more as out on a lease.
-pub(super) fn drop_lease(operation: &mut Operation, cell: Object, block: u64) -> Result<()> {
-    let leased = operation.read(cell + LEASED);
-    operation.write(cell + LEASED, leased.saturating_sub(1));
-    bytes::count_block(operation, cell, Count::Unleased, block)
+pub(super) fn drop_lease(operation: &mut Operation, object: Object, block: u64) -> Result<()> {
+    let leased = operation.read(object + LEASED);
+    operation.write(object + LEASED, leased.saturating_sub(1));
+    bytes::count_block(operation, object, Count::Unleased, block)
 }
 
 /// Writes the entries that give a dead process's item back, or call what it took done.
@@ -268,31 +268,31 @@ pub(super) fn drop_lease(operation: &mut Operation, cell: Object, block: u64) ->
 /// `Stop::Busy` on the get lock; `Corrupt`.
 pub(super) fn settle(
     operation: &mut Operation,
-    cell: Object,
+    object: Object,
     row: HoldingRow,
     _: bool,
 ) -> Attempt<()> {
-    operation.lock(cell + GET_LOCK)?;
+    operation.lock(object + GET_LOCK)?;
     let block = row.block(operation);
     if block != 0 {
         payload_of(operation.segment, block)?;
-        drop_lease(operation, cell, block)?;
-        stack(operation, cell, block);
+        drop_lease(operation, object, block)?;
+        stack(operation, object, block);
         row.give_block(operation);
-        operation.queue_wake(cell + ITEMS);
+        operation.queue_wake(object + ITEMS);
         return Ok(());
     }
     let taken = row.amount(operation);
-    let surplus = operation.read(cell + SURPLUS);
+    let surplus = operation.read(object + SURPLUS);
     let set_off = taken.min(surplus);
-    operation.write(cell + SURPLUS, surplus - set_off);
-    let done = operation.read(cell + DONE);
+    operation.write(object + SURPLUS, surplus - set_off);
+    let done = operation.read(object + DONE);
     let open = distance(
         done,
-        ordinal(operation.segment, read(operation.segment, cell + TAIL)),
+        ordinal(operation.segment, read(operation.segment, object + TAIL)),
     );
     let back = (taken - set_off).min(open);
-    operation.write(cell + DONE, (done + back) & 0xFFFF_FFFF);
-    operation.queue_wake(cell + FINISHED);
+    operation.write(object + DONE, (done + back) & 0xFFFF_FFFF);
+    operation.queue_wake(object + FINISHED);
     Ok(())
 }

@@ -8,10 +8,10 @@ use crate::change::operation::Purpose;
 use crate::error::{Error, Result};
 use crate::heap;
 use crate::memory::layout::{UNIT, WORD, block};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell;
+use crate::object;
 use crate::object::rows::KIND as TABLE_KIND;
+use crate::offset::Object;
 use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
 use crate::space::pending_block::PendingBlock;
@@ -48,11 +48,11 @@ pub fn create(caller: Caller, bounds: impl Into<Bounds>, order: Order) -> Result
     let page = allocate(caller, Purpose::Store)?;
     let first = page.block() + FIRST_RECORD;
     let bounds = bounds.into();
-    cell::create_with(
+    object::create_with(
         caller,
-        cell::QUEUE,
+        object::QUEUE,
         LENGTH,
-        |cell| lay_out(segment, cell, first, bounds, order),
+        |object| lay_out(segment, object, first, bounds, order),
         &[&page],
     )
 }
@@ -61,7 +61,7 @@ pub fn create(caller: Caller, bounds: impl Into<Bounds>, order: Order) -> Result
 /// that is its only one.
 pub fn lay_out(
     segment: &Segment,
-    cell: Object,
+    object: Object,
     first: u64,
     bounds: impl Into<Bounds>,
     order: Order,
@@ -72,12 +72,12 @@ pub fn lay_out(
     let words = [
         (page + block::LARGE, page),
         (first, Header::new(0, 0, 0).0),
-        (cell + HEAD, first),
-        (cell + TAIL, first),
-        (cell + MAXIMUM, items),
-        (cell + MAXBYTES, bytes),
-        (cell + ORDER, order as u64 | counted),
-        (cell + PAGES, page),
+        (object + HEAD, first),
+        (object + TAIL, first),
+        (object + MAXIMUM, items),
+        (object + MAXBYTES, bytes),
+        (object + ORDER, order as u64 | counted),
+        (object + PAGES, page),
     ];
     for (word, value) in words {
         segment.word(word).store(value, Ordering::Relaxed);
@@ -106,8 +106,8 @@ pub(super) fn next(segment: &Segment, at: u64) -> Result<u64> {
 /// # Errors
 /// `Corrupt`.
 #[inline]
-pub(super) fn next_empty(segment: &Segment, cell: Object, tail: u64) -> Result<Option<u64>> {
-    let used = [page_of(tail), page_of(read(segment, cell + HEAD))];
+pub(super) fn next_empty(segment: &Segment, object: Object, tail: u64) -> Result<Option<u64>> {
+    let used = [page_of(tail), page_of(read(segment, object + HEAD))];
     let first = next(segment, tail)?;
     let second = next(segment, first)?;
     Ok((!used.contains(&first) && !used.contains(&second)).then_some(first))
@@ -125,9 +125,9 @@ pub(super) fn add(caller: Caller, queue: Queue) -> Result<()> {
     let page = allocate(caller, Purpose::Store)?;
     let new = page.block();
     caller.run(|operation| {
-        operation.lock(queue.cell.lock())?;
-        let tail = operation.read(queue.cell + TAIL);
-        if next_empty(segment, queue.cell, tail)?.is_some() {
+        operation.lock(queue.object.lock())?;
+        let tail = operation.read(queue.object + TAIL);
+        if next_empty(segment, queue.object, tail)?.is_some() {
             return Ok(()); // another added it
         }
         let after = next(segment, tail)?;
@@ -181,15 +181,15 @@ pub(super) fn afford<T>(
 /// Drops the empty page that follows so many others; false: there is none.
 fn drop_one(caller: Caller, queue: Queue, kept: u64) -> Result<bool> {
     caller.run(|operation| {
-        operation.lock(queue.cell.lock())?;
-        let Some(kept) = last_kept(operation.segment, queue.cell, kept)? else {
+        operation.lock(queue.object.lock())?;
+        let Some(kept) = last_kept(operation.segment, queue.object, kept)? else {
             return Ok(false);
         };
         let extra = next(operation.segment, kept)?;
         let after = next(operation.segment, extra)?;
         operation.write(kept + block::LARGE, after);
-        if operation.read(queue.cell + PAGES) == extra {
-            operation.write(queue.cell + PAGES, kept);
+        if operation.read(queue.object + PAGES) == extra {
+            operation.write(queue.object + PAGES, kept);
         }
         heap::discard(operation, extra)?;
         operation.commit();
@@ -203,7 +203,7 @@ fn drop_one(caller: Caller, queue: Queue, kept: u64) -> Result<bool> {
 /// # Crash
 /// As each page, of which each leaves the circle and becomes free by one record.
 pub fn drop_pages(space: &Space, participant: &Participant, queue: Queue) {
-    if has_extra(&space.segment, queue.cell) {
+    if has_extra(&space.segment, queue.object) {
         let _ = trim(Caller::new(space, participant, &at_once()), queue);
     }
 }
@@ -211,23 +211,23 @@ pub fn drop_pages(space: &Space, participant: &Participant, queue: Queue) {
 /// Whether taking an item leaves the head's page, and there are more empty ones than are kept. The
 /// get lock is held.
 #[inline]
-pub(super) fn is_left(segment: &Segment, cell: Object, record: u64) -> bool {
-    page_of(record) != page_of(read(segment, cell + HEAD)) && has_extra(segment, cell)
+pub(super) fn is_left(segment: &Segment, object: Object, record: u64) -> bool {
+    page_of(record) != page_of(read(segment, object + HEAD)) && has_extra(segment, object)
 }
 
 /// Whether an empty page is too many, as one look without a lock tells.
 #[cold]
-fn has_extra(segment: &Segment, cell: Object) -> bool {
+fn has_extra(segment: &Segment, object: Object) -> bool {
     let _reading = Reading::new(segment); // putters drop pages, too
-    matches!(last_kept(segment, cell, SPARE), Ok(Some(_)))
+    matches!(last_kept(segment, object, SPARE), Ok(Some(_)))
 }
 
 /// The last of so many empty pages behind that of the tail, if another empty one follows. Right if the
 /// put lock is held.
-fn last_kept(segment: &Segment, cell: Object, kept: u64) -> Result<Option<u64>> {
+fn last_kept(segment: &Segment, object: Object, kept: u64) -> Result<Option<u64>> {
     // The head only moves on, towards the tail: what is empty now stays so under the put lock.
-    let used = page_of(read(segment, cell + HEAD));
-    let tail = page_of(read(segment, cell + TAIL));
+    let used = page_of(read(segment, object + HEAD));
+    let tail = page_of(read(segment, object + TAIL));
     let mut page = tail;
     for _ in 0..kept {
         page = next(segment, page)?;

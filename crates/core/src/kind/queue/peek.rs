@@ -8,8 +8,8 @@ use super::state::{
 use super::{due, tree};
 use crate::error::{Result, corrupt};
 use crate::memory::layout::WORD;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
+use crate::offset::Object;
 use crate::space::Caller;
 use crate::sync::Ordering;
 
@@ -53,7 +53,7 @@ impl Look {
 /// `Interrupted` as the wait policy says; `Corrupt`.
 pub fn peek(
     caller: Caller,
-    cell: Object,
+    object: Object,
     Look {
         most,
         longest,
@@ -62,22 +62,22 @@ pub fn peek(
 ) -> Result<Vec<Seen>> {
     let segment = &caller.space.segment;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
+        operation.lock(object + GET_LOCK)?;
         let mut seen = Vec::new();
         let (mut due, mut later) = (Vec::new(), Vec::new());
-        for block in due::blocks(segment, cell, most)? {
-            match due::is_block_next(operation, cell, block)? {
+        for block in due::blocks(segment, object, most)? {
+            match due::is_block_next(operation, object, block)? {
                 true => due.push(block),
                 false => later.push(block),
             }
         }
         let mut first = Vec::new();
-        let mut returned = read(segment, cell + RETURNED);
+        let mut returned = read(segment, object + RETURNED);
         while returned != 0 && first.len() < most {
             first.push(returned);
             returned = read(segment, payload_of(segment, returned)?);
         }
-        let at = match order_of(segment, cell) == Order::Lifo as u64 {
+        let at = match order_of(segment, object) == Order::Lifo as u64 {
             true => 0,
             false => first.len(),
         };
@@ -85,19 +85,19 @@ pub fn peek(
         for block in first.into_iter().take(most) {
             seen.push(in_block(segment, block, longest)?);
         }
-        if order_of(segment, cell) == Order::Least as u64 {
-            for index in 0..read(segment, cell + FILLED) {
+        if order_of(segment, object) == Order::Least as u64 {
+            for index in 0..read(segment, object + FILLED) {
                 if seen.len() >= most {
                     break;
                 }
-                let word = tree::word(segment, cell, index)?;
+                let word = tree::word(segment, object, index)?;
                 let block = tree::block_of(segment, word)?;
                 seen.push(block.map_or(Ok(Seen::Word(word)), |block| {
                     in_block(segment, block, longest)
                 })?);
             }
         } else {
-            in_ring(segment, cell, (most, longest), &mut seen)?;
+            in_ring(segment, object, (most, longest), &mut seen)?;
         }
         later.truncate(if is_all { most - seen.len() } else { 0 });
         for block in later {
@@ -110,11 +110,11 @@ pub fn peek(
 /// The get lock is held: what is between head and tail stays, and more may come.
 fn in_ring(
     segment: &Segment,
-    cell: Object,
+    object: Object,
     (most, longest): (usize, u64),
     seen: &mut Vec<Seen>,
 ) -> Result<()> {
-    let (mut head, tail) = (read(segment, cell + HEAD), read(segment, cell + TAIL));
+    let (mut head, tail) = (read(segment, object + HEAD), read(segment, object + TAIL));
     let mut jumps = 0;
     while head != tail && seen.len() < most {
         let header = head_of(segment, head)?;

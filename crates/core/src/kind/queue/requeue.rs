@@ -12,7 +12,7 @@ use super::tail::{room_for, stack};
 use super::tree::{self, Sift};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result};
-use crate::memory::offset::Object;
+use crate::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -26,16 +26,16 @@ use std::time::Duration;
 /// # Crash
 /// One record.
 pub fn requeue(caller: Caller, queue: Queue, lease: Lease, when: When) -> Result<()> {
-    let cell = queue.cell;
+    let object = queue.object;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
+        operation.lock(object + GET_LOCK)?;
         lease.row.clear(operation);
         if seeded(Bug::RequeueInTwo) {
             operation.commit();
         }
-        drop_lease(operation, cell, lease.block)?;
-        enter(operation, cell, lease.block, when)?;
-        operation.queue_wake(cell + ITEMS);
+        drop_lease(operation, object, lease.block)?;
+        enter(operation, object, lease.block, when)?;
+        operation.queue_wake(object + ITEMS);
         operation.commit();
         crate::memory::crash_point!("queue.requeued");
         Ok(())
@@ -43,14 +43,14 @@ pub fn requeue(caller: Caller, queue: Queue, lease: Lease, when: When) -> Result
 }
 
 /// Writes the entries that make a block in our hands an item of the queue; the get lock is held.
-fn enter(operation: &mut Operation, cell: Object, block: u64, when: When) -> Attempt<()> {
-    let is_stack = order_of(operation.segment, cell) == Order::Lifo as u64;
+fn enter(operation: &mut Operation, object: Object, block: u64, when: When) -> Attempt<()> {
+    let is_stack = order_of(operation.segment, object) == Order::Lifo as u64;
     if when == When::After(Duration::ZERO) && is_stack {
-        stack(operation, cell, block);
+        stack(operation, object, block);
         return Ok(());
     }
-    insert(operation, cell, block, when)?;
-    operation.sequence(cell + SEQUENCE);
+    insert(operation, object, block, when)?;
+    operation.sequence(object + SEQUENCE);
     Ok(())
 }
 
@@ -76,35 +76,40 @@ pub fn transfer(
         None => None,
     };
     caller.run(|operation| {
-        operation.lock(to.cell.lock())?;
-        let bytes = bytes::of_block(segment, to.cell, lease.block)?;
-        if let Some(put) = room_for(segment, to.cell, bytes)? {
+        operation.lock(to.object.lock())?;
+        let bytes = bytes::of_block(segment, to.object, lease.block)?;
+        if let Some(put) = room_for(segment, to.object, bytes)? {
             return Ok(put);
         }
-        operation.lock(from.cell + GET_LOCK)?;
-        operation.lock(to.cell + GET_LOCK)?;
+        operation.lock(from.object + GET_LOCK)?;
+        operation.lock(to.object + GET_LOCK)?;
         lease.row.clear(operation);
         if seeded(Bug::MoveInTwo) {
             operation.commit();
         }
         operation.write(payload_of(segment, lease.block)? + ATTEMPTS, 0);
-        drop_lease(operation, from.cell, lease.block)?;
-        bytes::count_block(operation, from.cell, Count::Got, lease.block)?;
-        finish_one(operation, from.cell);
-        operation.sequence(from.cell + SEQUENCE);
+        drop_lease(operation, from.object, lease.block)?;
+        bytes::count_block(operation, from.object, Count::Got, lease.block)?;
+        finish_one(operation, from.object);
+        operation.sequence(from.object + SEQUENCE);
         if let Some(sift) = sift {
-            tree::enter(operation, to.cell, lease.block, sift)?;
-            operation.sequence(to.cell + SEQUENCE);
+            tree::enter(operation, to.object, lease.block, sift)?;
+            operation.sequence(to.object + SEQUENCE);
         } else {
-            enter(operation, to.cell, lease.block, When::After(Duration::ZERO))?;
+            enter(
+                operation,
+                to.object,
+                lease.block,
+                When::After(Duration::ZERO),
+            )?;
         }
         // It counts as put there, without a record in the ring.
-        let done = operation.read(to.cell + DONE);
-        operation.write(to.cell + DONE, done.wrapping_sub(1) & 0xFFFF_FFFF);
-        bytes::count(operation, to.cell, Count::Put, bytes);
-        operation.queue_wake(from.cell + ROOM);
-        operation.queue_wake(from.cell + FINISHED);
-        operation.queue_wake(to.cell + ITEMS);
+        let done = operation.read(to.object + DONE);
+        operation.write(to.object + DONE, done.wrapping_sub(1) & 0xFFFF_FFFF);
+        bytes::count(operation, to.object, Count::Put, bytes);
+        operation.queue_wake(from.object + ROOM);
+        operation.queue_wake(from.object + FINISHED);
+        operation.queue_wake(to.object + ITEMS);
         operation.commit();
         crate::memory::crash_point!("queue.moved");
         Ok(Put::Done)
@@ -120,17 +125,17 @@ pub fn transfer(
 /// # Crash
 /// One record.
 pub fn promote(caller: Caller, queue: Queue, block: u64, sift: &Sift) -> Result<bool> {
-    let cell = queue.cell;
+    let object = queue.object;
     tree::make_room(caller, queue)?;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
+        operation.lock(object + GET_LOCK)?;
         let Some((link, _, node)) =
-            first_due(operation, cell)?.filter(|&(_, first, _)| first == block)
+            first_due(operation, object)?.filter(|&(_, first, _)| first == block)
         else {
             return Ok(false);
         };
-        remove(operation, cell, (link, node));
-        tree::enter(operation, cell, block, sift)?;
+        remove(operation, object, (link, node));
+        tree::enter(operation, object, block, sift)?;
         operation.commit();
         crate::memory::crash_point!("queue.promoted");
         Ok(true)
@@ -145,22 +150,22 @@ pub fn promote(caller: Caller, queue: Queue, block: u64, sift: &Sift) -> Result<
 /// # Crash
 /// One record.
 pub fn drop_requeued(caller: Caller, queue: Queue) -> Result<bool> {
-    let cell = queue.cell;
-    if !has_requeued(&caller.space.segment, cell) {
+    let object = queue.object;
+    if !has_requeued(&caller.space.segment, object) {
         return Ok(false);
     }
     let spent = PendingBlock::reserve(caller)?;
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
-        let Some((link, block, node)) = first_due(operation, cell)? else {
+        operation.lock(object + GET_LOCK)?;
+        let Some((link, block, node)) = first_due(operation, object)? else {
             return Ok(false);
         };
-        remove(operation, cell, (link, node));
+        remove(operation, object, (link, node));
         spent.transfer(operation, block);
-        bytes::count_block(operation, cell, Count::Got, block)?;
-        finish_one(operation, cell);
-        operation.queue_wake(cell + ROOM);
-        operation.queue_wake(cell + FINISHED);
+        bytes::count_block(operation, object, Count::Got, block)?;
+        finish_one(operation, object);
+        operation.queue_wake(object + ROOM);
+        operation.queue_wake(object + FINISHED);
         operation.commit();
         Ok(true)
     })

@@ -3,8 +3,8 @@
 use super::state::{A_JUMP, HEAD, Header, TAIL, head_of, read};
 use crate::error::{Result, corrupt};
 use crate::memory::layout::WORD;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
+use crate::offset::Object;
 use crate::sync::Ordering;
 
 /// The oldest record: where the head goes with it, where it is, and its head.
@@ -34,10 +34,10 @@ impl Front {
 
 /// The get lock is held.
 #[inline]
-pub(super) fn front(segment: &Segment, cell: Object) -> Result<Option<Front>> {
-    let mut record = segment.word(cell + HEAD).load(Ordering::Relaxed);
+pub(super) fn front(segment: &Segment, object: Object) -> Result<Option<Front>> {
+    let mut record = segment.word(object + HEAD).load(Ordering::Relaxed);
     for _ in 0..2 {
-        if record == read(segment, cell + TAIL) {
+        if record == read(segment, object + TAIL) {
             return Ok(None);
         }
         let header = head_of(segment, record)?;

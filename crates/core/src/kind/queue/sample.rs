@@ -11,9 +11,9 @@ use super::state::{
 use super::tree;
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{UNIT, WORD};
-use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
+use crate::offset::{Object, Root};
 use std::collections::BinaryHeap;
 
 /// Pages that are counted. Of a queue with more, these stand for the rest: pages lead one way only.
@@ -25,22 +25,22 @@ const RUNS: u64 = 32;
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: Root, cell: Object) -> Result<Sample> {
-    if counts(segment, cell).0 <= COUNTED {
-        return blocks(segment, root, cell).map(Sample::from);
+pub(super) fn sample(segment: &Segment, root: Root, object: Object) -> Result<Sample> {
+    if counts(segment, object).0 <= COUNTED {
+        return blocks(segment, root, object).map(Sample::from);
     }
     let mut sample = Sample::default();
     sample.add(root.0);
-    add_ring(segment, cell, &mut sample)?;
-    add_stack(segment, cell, &mut sample)?;
-    add_requeued(segment, cell, &mut sample)?;
-    add_tree(segment, cell, &mut sample)?;
+    add_ring(segment, object, &mut sample)?;
+    add_stack(segment, object, &mut sample)?;
+    add_requeued(segment, object, &mut sample)?;
+    add_tree(segment, object, &mut sample)?;
     Ok(sample)
 }
 
 /// The pages, and items of the ring at places that are evenly spread over it.
-fn add_ring(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
-    let (head, tail) = (read(segment, cell + HEAD), read(segment, cell + TAIL));
+fn add_ring(segment: &Segment, object: Object, sample: &mut Sample) -> Result<()> {
+    let (head, tail) = (read(segment, object + HEAD), read(segment, object + TAIL));
     let since_head = |at: u64| distance(ordinal(segment, head), ordinal(segment, at));
     let items = since_head(tail);
     // From the head's page to the tail's: each page, and which item is its first.
@@ -67,7 +67,7 @@ fn add_ring(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> 
             pages.push(page);
             page = next(segment, page)?;
         }
-        if page != first || page_of(read(segment, cell + TAIL)) != last {
+        if page != first || page_of(read(segment, object + TAIL)) != last {
             pages.truncate(used);
         }
     }
@@ -114,8 +114,8 @@ fn run(
 }
 
 /// Items on the stack, the last ones put: it leads one way only.
-fn add_stack(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
-    let (mut found, mut block) = (Vec::new(), read(segment, cell + RETURNED));
+fn add_stack(segment: &Segment, object: Object, sample: &mut Sample) -> Result<()> {
+    let (mut found, mut block) = (Vec::new(), read(segment, object + RETURNED));
     while block != 0 && found.len() < SAMPLED as usize {
         found.push(block);
         block = read(segment, payload_of(segment, block)? + LEFT);
@@ -124,7 +124,7 @@ fn add_stack(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()>
     let all = if block == 0 {
         looked
     } else {
-        read(segment, cell + STACKED)
+        read(segment, object + STACKED)
     };
     sample.extend(found, (looked, all));
     Ok(())
@@ -132,13 +132,13 @@ fn add_stack(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()>
 
 /// Requeued items from the top of their treap. Which are there, hashes of their offsets say: none are
 /// more likely to be.
-fn add_requeued(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
+fn add_requeued(segment: &Segment, object: Object, sample: &mut Sample) -> Result<()> {
     let (mut found, mut below) = (Vec::new(), BinaryHeap::new());
     let child = |word: u64| {
         let block = read(segment, word);
         (block != 0).then_some((weight(block), block))
     };
-    below.extend(child(cell + REQUEUED));
+    below.extend(child(object + REQUEUED));
     while found.len() < SAMPLED as usize
         && let Some((_, block)) = below.pop()
     {
@@ -153,22 +153,25 @@ fn add_requeued(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<
     let looked = found.len() as u64;
     let all = match below.is_empty() {
         true => looked,
-        false => read(segment, cell + REQUEUED_COUNT),
+        false => read(segment, object + REQUEUED_COUNT),
     };
     sample.extend(found, (looked, all));
     Ok(())
 }
 
 /// The words of a priority queue, and some of the items there.
-fn add_tree(segment: &Segment, cell: Object, sample: &mut Sample) -> Result<()> {
-    let block = read(segment, cell + TREE);
+fn add_tree(segment: &Segment, object: Object, sample: &mut Sample) -> Result<()> {
+    let block = read(segment, object + TREE);
     if block == 0 {
         return Ok(());
     }
     sample.add(block);
-    let (mut found, filled) = (Vec::new(), read(segment, cell + FILLED));
+    let (mut found, filled) = (Vec::new(), read(segment, object + FILLED));
     for index in places(filled, SAMPLED) {
-        found.extend(tree::block_of(segment, tree::word(segment, cell, index)?)?);
+        found.extend(tree::block_of(
+            segment,
+            tree::word(segment, object, index)?,
+        )?);
     }
     sample.extend(found, (filled.min(SAMPLED), filled));
     Ok(())

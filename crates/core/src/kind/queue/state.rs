@@ -1,36 +1,36 @@
 //! The queue: a ring of pages between a put lock and a get lock.
 //!
-//! | at             | word     | guarded by | meaning                                            |
-//! | -------------- | -------- | ---------- | -------------------------------------------------- |
-//! | 0              | lock     |            | the put lock                                       |
-//! | `cell::EVENT`  | items    |            | changes with every item put or come back           |
-//! | `SEQUENCE`     | sequence | get lock   | around changes of what is in flight                |
-//! | `TAIL`         | tail     | put lock   | where the next record goes                         |
-//! | `GET_LOCK`     | lock     |            | the get lock                                       |
-//! | `HEAD`         | head     | get lock   | the oldest record                                  |
-//! | `ROOM`         | room     |            | changes with every item taken                      |
-//! | `RETURNED`     | returned | get lock   | a stack of blocks served before the ring           |
-//! | `REQUEUED`     | requeued | get lock   | items back from a lease, by when each is due: a treap of blocks |
-//! | `STACKED`      | stacked  | get lock   | how many blocks are on the stack                   |
-//! | `LEASED`       | leased   | get lock   | how many items are out on a lease                  |
-//! | `DONE`         | done     | get lock   | items done with, by `task_done` and for the dead   |
-//! | `SURPLUS`      | surplus  | get lock   | items done with by others than who took them       |
-//! | `MAXIMUM`      | maximum  | put lock   | how many items there may be, or 0                  |
-//! | `CLOSING`      | closing  | put lock   | odd after `shutdown`; more with each, and each `reopen` |
-//! | `FINISHED`     | finished |            | changes with `DONE`, and with every item taken on a lease |
-//! | `PAGES`        | page     | put lock   | any page of the circle                             |
-//! | `ORDER`        | order    | once       | which item is taken first: an `Order`; `COUNTED`   |
-//! | `TREE`         | tree     | get lock   | the block of a priority queue's words              |
-//! | `TREE_ROOM`    | room     | get lock   | how many words fit there                           |
-//! | `FILLED`       | filled   | get lock   | how many are there                                 |
-//! | `TURN`         | lock     |            | the user-level lock of who works on the tree       |
-//! | `REQUEUED_COUNT` | count  | get lock   | how many items are requeued                        |
-//! | `DUE_EPOCH`    | epoch    | get lock   | counts the boots of the machine at which items were requeued |
-//! | `DUE_BOOT`     | boot     | get lock   | the last of these                                  |
-//! | `MAXBYTES`     | maximum  | once       | how many bytes the items may count, or 0: `bytes`  |
-//! | `PUT_BYTES`    | bytes    | put lock   | of items put                                       |
-//! | `GOT_BYTES`    | bytes    | get lock   | of items taken and done with                       |
-//! | `LEASED_BYTES` | bytes    | get lock   | of items out on a lease                            |
+//! | at               | word     | guarded by | meaning                                                         |
+//! | ---------------- | -------- | ---------- | --------------------------------------------------------------- |
+//! | 0                | lock     |            | the put lock                                                    |
+//! | `object::EVENT`  | items    |            | changes with every item put or come back                        |
+//! | `SEQUENCE`       | sequence | get lock   | around changes of what is in flight                             |
+//! | `TAIL`           | tail     | put lock   | where the next record goes                                      |
+//! | `GET_LOCK`       | lock     |            | the get lock                                                    |
+//! | `HEAD`           | head     | get lock   | the oldest record                                               |
+//! | `ROOM`           | room     |            | changes with every item taken                                   |
+//! | `RETURNED`       | returned | get lock   | a stack of blocks served before the ring                        |
+//! | `REQUEUED`       | requeued | get lock   | items back from a lease, by when each is due: a treap of blocks |
+//! | `STACKED`        | stacked  | get lock   | how many blocks are on the stack                                |
+//! | `LEASED`         | leased   | get lock   | how many items are out on a lease                               |
+//! | `DONE`           | done     | get lock   | items done with, by `task_done` and for the dead                |
+//! | `SURPLUS`        | surplus  | get lock   | items done with by others than who took them                    |
+//! | `MAXIMUM`        | maximum  | put lock   | how many items there may be, or 0                               |
+//! | `CLOSING`        | closing  | put lock   | odd after `shutdown`; more with each, and each `reopen`         |
+//! | `FINISHED`       | finished |            | changes with `DONE`, and with every item taken on a lease       |
+//! | `PAGES`          | page     | put lock   | any page of the circle                                          |
+//! | `ORDER`          | order    | once       | which item is taken first: an `Order`; `COUNTED`                |
+//! | `TREE`           | tree     | get lock   | the block of a priority queue's words                           |
+//! | `TREE_ROOM`      | room     | get lock   | how many words fit there                                        |
+//! | `FILLED`         | filled   | get lock   | how many are there                                              |
+//! | `TURN`           | lock     |            | the user-level lock of who works on the tree                    |
+//! | `REQUEUED_COUNT` | count    | get lock   | how many items are requeued                                     |
+//! | `DUE_EPOCH`      | epoch    | get lock   | counts the boots of the machine at which items were requeued    |
+//! | `DUE_BOOT`       | boot     | get lock   | the last of these                                               |
+//! | `MAXBYTES`       | maximum  | once       | how many bytes the items may count, or 0: `bytes`               |
+//! | `PUT_BYTES`      | bytes    | put lock   | of items put                                                    |
+//! | `GOT_BYTES`      | bytes    | get lock   | of items taken and done with                                    |
+//! | `LEASED_BYTES`   | bytes    | get lock   | of items out on a lease                                         |
 //!
 //! A page is a unit of the heap; pages form a circle by their first word, changed under the put
 //! lock. A record: `ordinal << 32 | kind << 24 | length`, then the bytes, filled to whole words.
@@ -41,18 +41,18 @@
 
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{self, UNIT, WORD, block};
-use crate::memory::offset::{EventAt, LockAt, Object};
 use crate::memory::segment::Segment;
-use crate::object::{cell, link};
+use crate::object::{self, link};
+use crate::offset::{EventAt, LockAt, Object};
 use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::Ordering;
 
-pub const ITEMS: EventAt = cell::EVENT;
-pub(super) const SEQUENCE: u64 = cell::SEQUENCE;
-pub(super) const TAIL: u64 = cell::DATA;
-pub const GET_LOCK: LockAt = LockAt(cell::PAYLOAD);
+pub const ITEMS: EventAt = object::EVENT;
+pub(super) const SEQUENCE: u64 = object::SEQUENCE;
+pub(super) const TAIL: u64 = object::DATA;
+pub const GET_LOCK: LockAt = LockAt(object::PAYLOAD);
 pub(super) const HEAD: u64 = GET_LOCK.0 + 8;
 pub const ROOM: EventAt = EventAt(GET_LOCK.0 + 16);
 pub(super) const RETURNED: u64 = GET_LOCK.0 + 24;
@@ -80,7 +80,7 @@ pub(super) const PUT_BYTES: u64 = GET_LOCK.0 + 176;
 pub(super) const GOT_BYTES: u64 = GET_LOCK.0 + 184;
 pub(super) const LEASED_BYTES: u64 = GET_LOCK.0 + 192;
 /// Bytes of payload.
-pub const LENGTH: u64 = cell::least(cell::QUEUE);
+pub const LENGTH: u64 = object::least(object::QUEUE);
 const _: () = assert!(LEASED_BYTES + WORD == GET_LOCK.0 + LENGTH);
 
 /// Which item is taken first.
@@ -136,15 +136,15 @@ pub(super) fn payload_of(segment: &Segment, block: u64) -> Result<u64> {
 /// Who uses which queue.
 #[derive(Clone, Copy)]
 pub struct Queue {
-    pub cell: Object,
-    pub object: ObjectId,
+    pub object: Object,
+    pub id: ObjectId,
 }
 
 impl Queue {
     /// One that rows name already: nothing is recorded of which object it is.
-    pub(super) fn at(cell: Object) -> Queue {
-        let object = ObjectId::default();
-        Queue { cell, object }
+    pub(super) fn at(object: Object) -> Queue {
+        let id = ObjectId::default();
+        Queue { object, id }
     }
 }
 
@@ -153,8 +153,8 @@ pub(super) fn read(segment: &Segment, word: u64) -> u64 {
 }
 
 /// Which item is taken first; written once.
-pub(super) fn order_of(segment: &Segment, cell: Object) -> u64 {
-    read(segment, cell + ORDER) & !COUNTED
+pub(super) fn order_of(segment: &Segment, object: Object) -> u64 {
+    read(segment, object + ORDER) & !COUNTED
 }
 
 pub(super) fn page_of(at: u64) -> u64 {
@@ -215,8 +215,8 @@ pub(super) fn distance(from: u64, to: u64) -> u64 {
 }
 
 /// Items that can be taken, now or when they are due, and those out on a lease, as they stood together at one moment.
-pub fn counts(segment: &Segment, cell: Object) -> (u64, u64) {
-    let at = |offset| read(segment, cell + offset);
+pub fn counts(segment: &Segment, object: Object) -> (u64, u64) {
+    let at = |offset| read(segment, object + offset);
     loop {
         let _reading = Reading::new(segment); // the page of the head may go
         let (sequence, head, tail) = (at(SEQUENCE), at(HEAD), at(TAIL));
@@ -233,35 +233,35 @@ pub fn counts(segment: &Segment, cell: Object) -> (u64, u64) {
 }
 
 /// Items put and not done with yet.
-pub fn unfinished(segment: &Segment, cell: Object) -> u64 {
-    let place = || (read(segment, cell + SEQUENCE), read(segment, cell + TAIL));
+pub fn unfinished(segment: &Segment, object: Object) -> u64 {
+    let place = || (read(segment, object + SEQUENCE), read(segment, object + TAIL));
     let _reading = Reading::new(segment);
     loop {
         let (sequence, tail) = place();
-        let open = distance(read(segment, cell + DONE), ordinal(segment, tail));
+        let open = distance(read(segment, object + DONE), ordinal(segment, tail));
         if (sequence, tail) == place() {
             return open;
         }
     }
 }
 
-pub fn maximum(segment: &Segment, cell: Object) -> u64 {
-    read(segment, cell + MAXIMUM)
+pub fn maximum(segment: &Segment, object: Object) -> u64 {
+    read(segment, object + MAXIMUM)
 }
 
-pub fn is_closing(segment: &Segment, cell: Object) -> bool {
-    read(segment, cell + CLOSING) & 1 != 0
+pub fn is_closing(segment: &Segment, object: Object) -> bool {
+    read(segment, object + CLOSING) & 1 != 0
 }
 
 /// How often the queue was shut down.
-pub fn shutdowns(segment: &Segment, cell: Object) -> u64 {
-    read(segment, cell + CLOSING).div_ceil(2)
+pub fn shutdowns(segment: &Segment, object: Object) -> u64 {
+    read(segment, object + CLOSING).div_ceil(2)
 }
 
 /// Whether the queue is shut down, or was since there were so many `shutdowns`: calls that wait end then,
 /// also if it slept while the queue was reopened.
-pub fn is_over(segment: &Segment, cell: Object, shutdowns: u64) -> bool {
-    let closing = read(segment, cell + CLOSING);
+pub fn is_over(segment: &Segment, object: Object, shutdowns: u64) -> bool {
+    let closing = read(segment, object + CLOSING);
     closing & 1 != 0 || closing.div_ceil(2) != shutdowns
 }
 
@@ -271,9 +271,9 @@ pub fn is_over(segment: &Segment, cell: Object, shutdowns: u64) -> bool {
 /// `Interrupted` as the wait policy says; `System`.
 pub fn set_maximum(caller: Caller, queue: Queue, maximum: u64) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(queue.cell.lock())?;
-        operation.write(queue.cell + MAXIMUM, maximum);
-        operation.queue_wake(queue.cell + ROOM);
+        operation.lock(queue.object.lock())?;
+        operation.write(queue.object + MAXIMUM, maximum);
+        operation.queue_wake(queue.object + ROOM);
         operation.commit();
         Ok(())
     })
@@ -285,11 +285,11 @@ pub fn set_maximum(caller: Caller, queue: Queue, maximum: u64) -> Result<()> {
 /// As `set_maximum`.
 pub fn shut_down(caller: Caller, queue: Queue) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(queue.cell.lock())?;
-        let closing = operation.read(queue.cell + CLOSING);
-        operation.write(queue.cell + CLOSING, closing.wrapping_add(1) | 1);
+        operation.lock(queue.object.lock())?;
+        let closing = operation.read(queue.object + CLOSING);
+        operation.write(queue.object + CLOSING, closing.wrapping_add(1) | 1);
         for event in EVENTS {
-            operation.queue_wake(queue.cell + event);
+            operation.queue_wake(queue.object + event);
         }
         operation.commit();
         Ok(())
@@ -302,11 +302,11 @@ pub fn shut_down(caller: Caller, queue: Queue) -> Result<()> {
 /// As `set_maximum`.
 pub fn reopen(caller: Caller, queue: Queue) -> Result<()> {
     caller.run(|operation| {
-        operation.lock(queue.cell.lock())?;
-        let closing = operation.read(queue.cell + CLOSING);
-        operation.write(queue.cell + CLOSING, closing.wrapping_add(1) & !1);
-        operation.queue_wake(queue.cell + ITEMS);
-        operation.queue_wake(queue.cell + ROOM);
+        operation.lock(queue.object.lock())?;
+        let closing = operation.read(queue.object + CLOSING);
+        operation.write(queue.object + CLOSING, closing.wrapping_add(1) & !1);
+        operation.queue_wake(queue.object + ITEMS);
+        operation.queue_wake(queue.object + ROOM);
         operation.commit();
         Ok(())
     })

@@ -15,8 +15,8 @@ use crate::change::wait;
 use crate::error::{Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{UNIT, WORD, align_up};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
@@ -42,50 +42,50 @@ enum Room {
 /// Whether one more item may be put that counts so many bytes, wherever it goes; why not. The put lock
 /// is held.
 #[inline(always)]
-pub(super) fn room_for(segment: &Segment, cell: Object, bytes: u64) -> Result<Option<Put>> {
-    let at = |offset| segment.word(cell + offset).load(Ordering::Relaxed);
+pub(super) fn room_for(segment: &Segment, object: Object, bytes: u64) -> Result<Option<Put>> {
+    let at = |offset| segment.word(object + offset).load(Ordering::Relaxed);
     if at(CLOSING) & 1 != 0 {
         return Ok(Some(Put::ShutDown));
     }
     // First of all: who waited for room would wait for ever.
-    if bytes != 0 && bytes > bytes::maximum_bytes(segment, cell) {
+    if bytes != 0 && bytes > bytes::maximum_bytes(segment, object) {
         return Ok(Some(Put::TooLarge));
     }
     let maximum = at(MAXIMUM);
     if maximum != 0 {
-        let (items, leased) = counts(segment, cell);
+        let (items, leased) = counts(segment, object);
         if items.saturating_add(leased) >= maximum {
             return Ok(Some(Put::Full));
         }
     }
-    if bytes != 0 && bytes > bytes::room(segment, cell) {
+    if bytes != 0 && bytes > bytes::room(segment, object) {
         return Ok(Some(Put::Full));
     }
     Ok(None)
 }
 
-fn is_ring_empty(segment: &Segment, cell: Object) -> bool {
-    read(segment, cell + HEAD) == read(segment, cell + TAIL)
+fn is_ring_empty(segment: &Segment, object: Object) -> bool {
+    read(segment, object + HEAD) == read(segment, object + TAIL)
 }
 
 /// The put lock is held.
 #[inline(always)]
-fn room(segment: &Segment, cell: Object, size: u64, bytes: u64) -> Result<Room> {
-    if let Some(put) = room_for(segment, cell, bytes)? {
+fn room(segment: &Segment, object: Object, size: u64, bytes: u64) -> Result<Room> {
+    if let Some(put) = room_for(segment, object, bytes)? {
         return Ok(Room::None(put));
     }
-    let tail = segment.word(cell + TAIL).load(Ordering::Relaxed);
+    let tail = segment.word(object + TAIL).load(Ordering::Relaxed);
     head_of(segment, tail)?;
     let page = page_of(tail);
     if tail + size + JUMP_ROOM <= page + UNIT {
         return Ok(Room::At { tail, record: tail });
     }
-    if let Some(next) = page::next_empty(segment, cell, tail)? {
+    if let Some(next) = page::next_empty(segment, object, tail)? {
         let record = next + FIRST_RECORD;
         return Ok(Room::At { tail, record });
     }
     // The head only moves on to the tail: if they are together, they stay so under the put lock.
-    if is_ring_empty(segment, cell) {
+    if is_ring_empty(segment, object) {
         let record = page + FIRST_RECORD;
         return Ok(Room::Start { tail, record });
     }
@@ -126,52 +126,52 @@ fn fill(
 pub unsafe fn put_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     item: &Fresh,
 ) -> Option<Put> {
     let (kind, length) = shape(item);
-    let order = read(segment, cell + ORDER);
+    let order = read(segment, object + ORDER);
     if length > INLINE || kind == A_BLOCK || order & !COUNTED != Order::Fifo as u64 {
         return None;
     }
     if order & COUNTED != 0 {
         // SAFETY: as the caller promised.
-        return unsafe { put_counted_fast(segment, participant, cell, item) };
+        return unsafe { put_counted_fast(segment, participant, object, item) };
     }
     if !participant.is_ours() {
         return None; // encoding the item forked
     }
     let Ok(Tried::Acquired | Tried::Recovered) =
-        lock::try_acquire(segment, cell.lock(), participant.me, 0)
+        lock::try_acquire(segment, object.lock(), participant.me, 0)
     else {
         return None;
     };
     let size = WORD + align_up(length, WORD);
-    let put = match room(segment, cell, size, 0) {
+    let put = match room(segment, object, size, 0) {
         // A new page is `put`'s, which then drops those too many.
         Ok(Room::At { tail, record }) if tail == record => {
             if seeded(Bug::TailBeforeRecord) {
                 let end = record + WORD + align_up(length, WORD);
-                segment.word(cell + TAIL).store(end, Ordering::Release);
+                segment.word(object + TAIL).store(end, Ordering::Release);
             }
             let end = fill(segment, (tail, record), (kind, length), |at| {
                 copy(segment, item, at);
             });
             let owed = segment.word(participant.lone_owed());
-            owed.store((cell + ITEMS).0, Ordering::Relaxed);
+            owed.store((object + ITEMS).0, Ordering::Relaxed);
             compiler_fence(Ordering::SeqCst); // owed before the change
-            segment.word(cell + TAIL).store(end, Ordering::Release); // pairs with `read`
+            segment.word(object + TAIL).store(end, Ordering::Release); // pairs with `read`
             compiler_fence(Ordering::SeqCst); // the change before unlock and wake
             crate::memory::crash_point!("queue.put");
-            lock::release(segment, cell.lock());
-            wait::notify(segment, cell + ITEMS);
+            lock::release(segment, object.lock());
+            wait::notify(segment, object + ITEMS);
             owed.store(0, Ordering::Release);
             return Some(Put::Done);
         }
         Ok(Room::None(put)) => Some(put),
         _ => None,
     };
-    lock::release(segment, cell.lock());
+    lock::release(segment, object.lock());
     put
 }
 
@@ -185,24 +185,24 @@ pub unsafe fn put_fast(
 unsafe fn put_counted_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     item: &Fresh,
 ) -> Option<Put> {
     let (kind, length) = shape(item);
     let bytes = bytes::bytes_of(length);
     // SAFETY: as the caller promised.
-    let mut record = unsafe { FastOperation::begin(segment, participant, cell.lock()) }?;
+    let mut record = unsafe { FastOperation::begin(segment, participant, object.lock()) }?;
     let size = WORD + align_up(length, WORD);
-    match room(segment, cell, size, bytes).ok()? {
+    match room(segment, object, size, bytes).ok()? {
         Room::At { tail, record: at } if tail == at => {
             let end = fill(segment, (tail, at), (kind, length), |at| {
                 copy(segment, item, at);
             });
-            let put = record.read(cell + PUT_BYTES).wrapping_add(bytes);
-            record.write(cell + PUT_BYTES, put);
-            record.write(cell + TAIL, end);
+            let put = record.read(object + PUT_BYTES).wrapping_add(bytes);
+            record.write(object + PUT_BYTES, put);
+            record.write(object + TAIL, end);
             crate::memory::crash_point!("queue.put");
-            record.commit(cell + ITEMS);
+            record.commit(object + ITEMS);
             Some(Put::Done)
         }
         Room::None(put) => Some(put),
@@ -219,9 +219,9 @@ unsafe fn put_counted_fast(
 /// The store to the tail commits, or for a block the record that ends our ownership with it. Where an
 /// empty ring begins its page again, the record that moves the head with the tail.
 pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
+    let (segment, object) = (&caller.space.segment, queue.object);
     let (kind, length) = shape(item);
-    let stack = order_of(segment, cell) == Order::Lifo as u64;
+    let stack = order_of(segment, object) == Order::Lifo as u64;
     if let (true, Fresh::Block(pending)) = (stack, item) {
         return push(caller, queue, pending);
     }
@@ -229,18 +229,18 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
     if stack || length > INLINE {
         return Err(corrupt("an item that must be in a block is not")); // the caller's mistake
     }
-    let bytes = bytes::of_fresh(segment, cell, item)?;
+    let bytes = bytes::of_fresh(segment, object, item)?;
     loop {
         let mut jumped = false;
         let put = caller.run(|operation| {
-            operation.lock(cell.lock())?;
+            operation.lock(object.lock())?;
             let mut starts = false;
-            let (tail, record) = match room(segment, cell, size, bytes)? {
+            let (tail, record) = match room(segment, object, size, bytes)? {
                 Room::At { tail, record } => (tail, record),
                 Room::Start { tail, record } => {
-                    operation.lock(cell + GET_LOCK)?;
-                    operation.write(cell + HEAD, record);
-                    operation.sequence(cell + SEQUENCE);
+                    operation.lock(object + GET_LOCK)?;
+                    operation.write(object + HEAD, record);
+                    operation.sequence(object + SEQUENCE);
                     starts = true;
                     (tail, record)
                 }
@@ -251,16 +251,16 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
             let end = fill(segment, (tail, record), (kind, length), |at| {
                 copy(segment, item, at);
             });
-            operation.queue_wake(cell + ITEMS);
+            operation.queue_wake(object + ITEMS);
             if let Fresh::Block(pending) = item {
                 pending.transfer(operation, 0);
             }
             if starts || matches!(item, Fresh::Block(_)) || bytes != 0 {
-                bytes::count(operation, cell, Count::Put, bytes);
-                operation.write(cell + TAIL, end);
+                bytes::count(operation, object, Count::Put, bytes);
+                operation.write(object + TAIL, end);
                 operation.commit();
             } else {
-                let tail = segment.word(cell + TAIL);
+                let tail = segment.word(object + TAIL);
                 operation.commit_with(|| tail.store(end, Ordering::Release));
             }
             crate::memory::crash_point!("queue.put");
@@ -269,7 +269,7 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
         match put {
             None => match page::add(caller, queue) {
                 // Its page begins again: consumers took all of it meanwhile.
-                Err(Error::Full(_)) if is_ring_empty(segment, cell) => {}
+                Err(Error::Full(_)) if is_ring_empty(segment, object) => {}
                 added => added?,
             },
             Some(done) => {
@@ -285,39 +285,39 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
 
 /// Puts a block on the stack.
 fn push(caller: Caller, queue: Queue, item: &PendingBlock) -> Result<Put> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
-    let bytes = bytes::of_block(segment, cell, item.block())?;
+    let (segment, object) = (&caller.space.segment, queue.object);
+    let bytes = bytes::of_block(segment, object, item.block())?;
     caller.run(|operation| {
-        operation.lock(cell.lock())?;
-        if let Some(put) = room_for(segment, cell, bytes)? {
+        operation.lock(object.lock())?;
+        if let Some(put) = room_for(segment, object, bytes)? {
             return Ok(put);
         }
-        operation.lock(cell + GET_LOCK)?;
-        stack(operation, cell, item.block());
-        count_put(operation, cell)?;
+        operation.lock(object + GET_LOCK)?;
+        stack(operation, object, item.block());
+        count_put(operation, object)?;
         item.transfer(operation, 0);
-        bytes::count(operation, cell, Count::Put, bytes);
-        operation.queue_wake(cell + ITEMS);
+        bytes::count(operation, object, Count::Put, bytes);
+        operation.queue_wake(object + ITEMS);
         operation.commit();
         Ok(Put::Done)
     })
 }
 
 /// Writes the entries that put a block on the stack, and the sequence around them.
-pub(super) fn stack(operation: &mut Operation, cell: Object, block: u64) {
-    let next = operation.read(cell + RETURNED);
+pub(super) fn stack(operation: &mut Operation, object: Object, block: u64) {
+    let next = operation.read(object + RETURNED);
     operation.write(heap::payload(operation.segment, block), next);
-    operation.write(cell + RETURNED, block);
-    let stacked = operation.read(cell + STACKED);
-    operation.write(cell + STACKED, stacked.wrapping_add(1));
-    operation.sequence(cell + SEQUENCE);
+    operation.write(object + RETURNED, block);
+    let stacked = operation.read(object + STACKED);
+    operation.write(object + STACKED, stacked.wrapping_add(1));
+    operation.sequence(object + SEQUENCE);
 }
 
 /// Writes the entries that count an item put on the stack, where no record in the ring does:
 /// the heads at head and tail go on by one, in one place, since the ring is empty.
-pub(super) fn count_put(operation: &mut Operation, cell: Object) -> Result<()> {
-    let tail = operation.read(cell + TAIL);
-    if tail != operation.read(cell + HEAD) {
+pub(super) fn count_put(operation: &mut Operation, object: Object) -> Result<()> {
+    let tail = operation.read(object + TAIL);
+    if tail != operation.read(object + HEAD) {
         return Err(corrupt("a stack has a ring that is not empty"));
     }
     let header = head_of(operation.segment, tail)?;

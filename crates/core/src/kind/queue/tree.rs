@@ -14,10 +14,10 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{WORD, block};
-use crate::memory::offset::{LockWord, Object};
 use crate::memory::segment::Segment;
-use crate::object::cell::{BLOCK_TAG, TAG_MASK};
 use crate::object::rows::KIND as TABLE_KIND;
+use crate::object::{BLOCK_TAG, TAG_MASK};
+use crate::offset::{LockWord, Object};
 use crate::process::participant::Participant;
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -38,31 +38,31 @@ pub struct Sift {
 pub fn try_turn(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     flags: u64,
 ) -> Result<bool> {
     let flags = lock::cpu_flags() | flags;
-    let tried = lock::try_acquire(segment, turn(cell), participant.me, flags)?;
+    let tried = lock::try_acquire(segment, turn(object), participant.me, flags)?;
     Ok(!matches!(tried, Tried::Held(_)))
 }
 
 /// The lock word of the turn, to wait for.
-pub fn turn(cell: Object) -> LockWord {
-    cell + TURN
+pub fn turn(object: Object) -> LockWord {
+    object + TURN
 }
 
-pub fn end_turn(segment: &Segment, cell: Object) {
-    lock::release(segment, cell + TURN);
+pub fn end_turn(segment: &Segment, object: Object) {
+    lock::release(segment, object + TURN);
 }
 
 /// How many items are in the tree.
-pub fn filled(segment: &Segment, cell: Object) -> u64 {
-    read(segment, cell + FILLED)
+pub fn filled(segment: &Segment, object: Object) -> u64 {
+    read(segment, object + FILLED)
 }
 
-fn place(segment: &Segment, cell: Object, index: u64) -> Result<u64> {
-    let tree = read(segment, cell + TREE);
-    let room = read(segment, cell + TREE_ROOM);
+fn place(segment: &Segment, object: Object, index: u64) -> Result<u64> {
+    let tree = read(segment, object + TREE);
+    let room = read(segment, object + TREE_ROOM);
     if index >= room {
         return Err(corrupt(format!(
             "a tree of {room} words has none at {index}"
@@ -78,9 +78,9 @@ fn place(segment: &Segment, cell: Object, index: u64) -> Result<u64> {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn word(segment: &Segment, cell: Object, index: u64) -> Result<u64> {
+pub fn word(segment: &Segment, object: Object, index: u64) -> Result<u64> {
     Ok(segment
-        .word(place(segment, cell, index)?)
+        .word(place(segment, object, index)?)
         .load(Ordering::Relaxed))
 }
 
@@ -97,10 +97,10 @@ pub fn block_of(segment: &Segment, word: u64) -> Result<Option<u64>> {
 }
 
 /// Writes the entries that move words.
-fn shift(operation: &mut Operation, cell: Object, sift: &Sift) -> Result<()> {
+fn shift(operation: &mut Operation, object: Object, sift: &Sift) -> Result<()> {
     for &(to, from) in &sift.moves {
-        let word = operation.read(place(operation.segment, cell, from)?);
-        let to = place(operation.segment, cell, to)?;
+        let word = operation.read(place(operation.segment, object, from)?);
+        let to = place(operation.segment, object, to)?;
         operation.write(to, word);
     }
     Ok(())
@@ -114,15 +114,15 @@ fn shift(operation: &mut Operation, cell: Object, sift: &Sift) -> Result<()> {
 /// # Crash
 /// One record moves all words and ends our ownership of the item's block.
 pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result<Put> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
+    let (segment, object) = (&caller.space.segment, queue.object);
     make_room(caller, queue)?;
-    let bytes = bytes::of_fresh(segment, cell, item)?;
+    let bytes = bytes::of_fresh(segment, object, item)?;
     caller.run(|operation| {
-        operation.lock(cell.lock())?;
-        if let Some(put) = room_for(segment, cell, bytes)? {
+        operation.lock(object.lock())?;
+        if let Some(put) = room_for(segment, object, bytes)? {
             return Ok(put);
         }
-        operation.lock(cell + GET_LOCK)?;
+        operation.lock(object + GET_LOCK)?;
         let word = match item {
             Fresh::Word(word) => *word,
             Fresh::Block(block) => {
@@ -133,29 +133,34 @@ pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result
                 return Err(corrupt("an item that must be in a block is not").into());
             }
         };
-        enter(operation, cell, word, sift)?;
-        count_put(operation, cell)?;
-        bytes::count(operation, cell, Count::Put, bytes);
-        operation.sequence(cell + SEQUENCE);
-        operation.queue_wake(cell + ITEMS);
+        enter(operation, object, word, sift)?;
+        count_put(operation, object)?;
+        bytes::count(operation, object, Count::Put, bytes);
+        operation.sequence(object + SEQUENCE);
+        operation.queue_wake(object + ITEMS);
         operation.commit();
         Ok(Put::Done)
     })
 }
 
 /// Writes the entries that put a word where `sift` says; the get lock is held.
-pub(super) fn enter(operation: &mut Operation, cell: Object, word: u64, sift: &Sift) -> Result<()> {
-    shift(operation, cell, sift)?;
-    operation.write(place(operation.segment, cell, sift.place)?, word);
-    let filled = operation.read(cell + FILLED);
-    operation.write(cell + FILLED, filled.wrapping_add(1));
+pub(super) fn enter(
+    operation: &mut Operation,
+    object: Object,
+    word: u64,
+    sift: &Sift,
+) -> Result<()> {
+    shift(operation, object, sift)?;
+    operation.write(place(operation.segment, object, sift.place)?, word);
+    let filled = operation.read(object + FILLED);
+    operation.write(object + FILLED, filled.wrapping_add(1));
     Ok(())
 }
 
 /// Makes sure that the tree has room for one more word. The turn is ours.
 pub(super) fn make_room(caller: Caller, queue: Queue) -> Result<()> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
-    match filled(segment, cell) >= read(segment, cell + TREE_ROOM) {
+    let (segment, object) = (&caller.space.segment, queue.object);
+    match filled(segment, object) >= read(segment, object + TREE_ROOM) {
         true => grow(caller, queue),
         false => Ok(()),
     }
@@ -166,11 +171,11 @@ pub(super) fn make_room(caller: Caller, queue: Queue) -> Result<()> {
 /// # Crash
 /// One record exchanges the old words for the new, in our hands until it goes back.
 fn grow(caller: Caller, queue: Queue) -> Result<()> {
-    let (segment, cell) = (&caller.space.segment, queue.cell);
-    let had = read(segment, cell + TREE_ROOM);
+    let (segment, object) = (&caller.space.segment, queue.object);
+    let had = read(segment, object + TREE_ROOM);
     if had != 0 {
         // A number that was scribbled on must not make the tree larger than the file.
-        let tree = read(segment, cell + TREE);
+        let tree = read(segment, object + TREE);
         segment.check_range(tree, block::LARGE)?;
         segment.check_range(heap::payload(segment, tree), had.saturating_mul(WORD))?;
     }
@@ -179,10 +184,10 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
     let fresh = PendingBlock::allocate(caller, bytes, TABLE_KIND)?;
     segment.zero(fresh.payload(), bytes);
     caller.run(|operation| {
-        operation.lock(cell + GET_LOCK)?;
-        let old = operation.read(cell + TREE);
+        operation.lock(object + GET_LOCK)?;
+        let old = operation.read(object + TREE);
         if old != 0 {
-            let filled = operation.read(cell + FILLED);
+            let filled = operation.read(object + FILLED);
             if filled > room {
                 return Err(corrupt(format!("a tree of {had} words holds {filled}")).into());
             }
@@ -192,8 +197,8 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
             segment.check_range(from, bytes)?;
             segment.copy_within(from, fresh.payload(), bytes);
         }
-        operation.write(cell + TREE, fresh.block());
-        operation.write(cell + TREE_ROOM, room);
+        operation.write(object + TREE, fresh.block());
+        operation.write(object + TREE_ROOM, room);
         fresh.transfer(operation, old);
         operation.commit();
         Ok(())
@@ -201,16 +206,16 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
 }
 
 /// Writes the entries that take the least word out; the get lock is held, and the turn is ours.
-pub(super) fn remove(operation: &mut Operation, cell: Object, sift: &Sift) -> Attempt<u64> {
+pub(super) fn remove(operation: &mut Operation, object: Object, sift: &Sift) -> Attempt<u64> {
     let segment = operation.segment;
-    let Some(last) = operation.read(cell + FILLED).checked_sub(1) else {
+    let Some(last) = operation.read(object + FILLED).checked_sub(1) else {
         return Err(corrupt("a tree lost its items under its turn").into());
     };
-    let least = operation.read(place(segment, cell, 0)?);
-    let word = operation.read(place(segment, cell, last)?);
-    shift(operation, cell, sift)?;
-    operation.write(place(segment, cell, sift.place)?, word);
-    operation.write(cell + FILLED, last);
-    operation.sequence(cell + SEQUENCE);
+    let least = operation.read(place(segment, object, 0)?);
+    let word = operation.read(place(segment, object, last)?);
+    shift(operation, object, sift)?;
+    operation.write(place(segment, object, sift.place)?, word);
+    operation.write(object + FILLED, last);
+    operation.sequence(object + SEQUENCE);
     Ok(least)
 }

@@ -10,7 +10,7 @@ use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::memory::layout::{WORD, block, kind, superblock};
 use crate::memory::segment::Segment;
-use crate::object::cell::EVENT;
+use crate::object::EVENT;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -139,7 +139,7 @@ pub(super) fn place_of(operation: &Operation, storage: Storage, entry: Entry) ->
 /// One record links the new entry or value and lets the old one go.
 pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bool> {
     let (segment, hash) = (&caller.space.segment, item.key.hash());
-    let shard = Shard::of(table.cell, hash);
+    let shard = Shard::of(table.object, hash);
     let mut kept: Option<OwnOriginal> = None;
     loop {
         let original = kept.as_ref().map_or(item.original, entry::borrow);
@@ -185,7 +185,7 @@ pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bo
                 }
             }
             operation.sequence(shard.sequence());
-            operation.queue_quiet_wake(table.cell + EVENT);
+            operation.queue_quiet_wake(table.object + EVENT);
             operation.commit();
             crate::memory::crash_point!("table.stored");
             Ok(Done::Yes(left))

@@ -6,11 +6,11 @@ use super::state::{BLOCK, COUNT, FIRST, SHARDS, Shard, Storage, USED, count, ver
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{GRAIN, LINE, WORD, kind};
-use crate::memory::offset::{Object, Root};
 use crate::memory::segment::Segment;
-use crate::object::cell::linked;
 use crate::object::link;
+use crate::object::linked;
 use crate::object::sample::{COUNTED, SAMPLED, Sample, places};
+use crate::offset::{Object, Root};
 use crate::seed::{Bug, seeded};
 use crate::space::{Blocks, deferred_free as deferred};
 use crate::sync::Ordering;
@@ -37,8 +37,8 @@ pub(super) fn defer_storage(operation: &mut Operation, link: u64, used: u64) -> 
 ///
 /// # Errors
 /// `Stop` as the heap and the directory have it.
-pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
-    if Shard::all(cell).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
+pub(super) fn destroy(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
+    if Shard::all(object).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
         return heap::discard(operation, root.0);
     }
     deferred::add(operation, root.0)
@@ -48,8 +48,8 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, cell: Object) -> At
 ///
 /// # Errors
 /// `Stop` as the heap has it; `Corrupt`.
-pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> Attempt<()> {
-    let full = Shard::all(cell).find(|shard| operation.read(shard.0 + BLOCK) != 0);
+pub(super) fn free_step(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
+    let full = Shard::all(object).find(|shard| operation.read(shard.0 + BLOCK) != 0);
     match full {
         Some(shard) => defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
         None => deferred::free_head(operation, root.0)?,
@@ -60,7 +60,7 @@ pub(super) fn free_step(operation: &mut Operation, root: Root, cell: Object) -> 
 
 /// The storage in a block that is being freed, or in nobody's hands yet: its shape says how large.
 fn storage_in(segment: &Segment, block: u64) -> Result<Storage> {
-    let (_, length, _) = crate::object::cell::shape_of(segment, block)?;
+    let (_, length, _) = crate::object::shape_of(segment, block)?;
     let log = (2..GRAIN).find(|&log| super::state::bytes(1 << log) == length);
     let storage = match log {
         Some(log) => Storage::new(segment, block | log)?,
@@ -115,13 +115,13 @@ pub(super) fn free_entry_step(operation: &mut Operation, block: u64) -> Attempt<
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn blocks(segment: &Segment, root: Root, cell: Object) -> Result<Blocks> {
+pub(super) fn blocks(segment: &Segment, root: Root, object: Object) -> Result<Blocks> {
     let mut found = Blocks {
-        version: version(segment, cell),
+        version: version(segment, object),
         blocks: vec![root.0],
         links: Vec::new(),
     };
-    for shard in Shard::all(cell) {
+    for shard in Shard::all(object) {
         if let Some(storage) = shard.store(segment)? {
             found.blocks.push(storage.block);
             let used = segment.word(shard.0 + USED).load(Ordering::Relaxed);
@@ -182,14 +182,14 @@ fn only(block: u64) -> Blocks {
 ///
 /// # Errors
 /// `Corrupt`.
-pub(super) fn sample(segment: &Segment, root: Root, cell: Object) -> Result<Sample> {
-    if count(segment, cell) <= COUNTED {
-        return blocks(segment, root, cell).map(Sample::from);
+pub(super) fn sample(segment: &Segment, root: Root, object: Object) -> Result<Sample> {
+    if count(segment, object) <= COUNTED {
+        return blocks(segment, root, object).map(Sample::from);
     }
     let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
     let mut sample = Sample::default();
     sample.add(root.0);
-    for shard in Shard::all(cell) {
+    for shard in Shard::all(object) {
         let Some(storage) = shard.store(segment)? else {
             continue;
         };

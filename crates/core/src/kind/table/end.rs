@@ -10,7 +10,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::heap;
 use crate::memory::segment::Segment;
-use crate::object::cell::EVENT;
+use crate::object::EVENT;
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, pin};
@@ -90,7 +90,7 @@ struct Found {
 /// table is empty.
 fn nearest(segment: &Segment, table: Table, end: End) -> Result<Option<(i64, Shard, Entry)>> {
     let mut nearest: Option<(i64, Shard, Entry)> = None;
-    for shard in Shard::all(table.cell) {
+    for shard in Shard::all(table.object) {
         let Some(storage) = shard.store(segment)? else {
             continue;
         };
@@ -106,7 +106,7 @@ fn nearest(segment: &Segment, table: Table, end: End) -> Result<Option<(i64, Sha
 }
 
 fn lock_all(operation: &mut Operation, table: Table) -> Attempt<()> {
-    for shard in Shard::all(table.cell) {
+    for shard in Shard::all(table.object) {
         shard.lock(operation, table)?;
     }
     Ok(())
@@ -195,7 +195,7 @@ pub fn pop_end_if<'a>(
             &spare,
         )?;
         operation.sequence(found.shard.sequence());
-        operation.queue_quiet_wake(table.cell + EVENT);
+        operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(Ok((found, taken)))
     })?;
@@ -238,7 +238,7 @@ pub fn remove_end(caller: Caller, table: Table, end: End, seen: &Seen) -> Result
         let left = value::discard(operation, found.entry.value(segment))?;
         heap::discard(operation, found.entry.0)?;
         operation.sequence(found.shard.sequence());
-        operation.queue_quiet_wake(table.cell + EVENT);
+        operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(Some((found.shard, left)))
     })?;
@@ -270,7 +270,7 @@ enum Moved {
 /// One record gives the entry another place and another stamp.
 pub fn move_to_end(caller: Caller, table: Table, key: &Key, end: End) -> Result<bool> {
     let (segment, hash) = (&caller.space.segment, key.hash());
-    let shard = Shard::of(table.cell, hash);
+    let shard = Shard::of(table.object, hash);
     loop {
         let moved = caller.run(|operation| {
             match end {
@@ -301,7 +301,7 @@ pub fn move_to_end(caller: Caller, table: Table, key: &Key, end: End) -> Result<
             }
             operation.write(entry.0 + entry::STAMP, stamp as u64);
             operation.sequence(shard.sequence());
-            operation.queue_quiet_wake(table.cell + EVENT);
+            operation.queue_quiet_wake(table.object + EVENT);
             operation.commit();
             crate::memory::crash_point!("table.moved");
             Ok(Moved::Yes)

@@ -308,5 +308,5 @@ pub fn inline_word(kind: u8, length: u64) -> u64 {
 /// Whether a value word says that the value stands in its entry.
 #[inline(always)]
 pub fn is_inline(word: u64) -> bool {
-    word & crate::object::cell::TAG_MASK == INLINE
+    word & crate::object::TAG_MASK == INLINE
 }

@@ -10,9 +10,9 @@ use crate::change::fast::FastOperation;
 use crate::change::operation::Operation;
 use crate::error::Attempt;
 use crate::heap;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
-use crate::object::cell::{EVENT, linked};
+use crate::object::{EVENT, linked};
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::space::reading::Reading;
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -29,9 +29,9 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     /// None: somebody is at work there.
     #[inline(always)]
-    fn new(segment: &'a Segment, cell: Object, key: &Key) -> Option<Look<'a>> {
+    fn new(segment: &'a Segment, object: Object, key: &Key) -> Option<Look<'a>> {
         let hash = key.hash();
-        let shard = Shard::of(cell, hash);
+        let shard = Shard::of(object, hash);
         let sequence = segment.word(shard.sequence());
         let reading = Reading::alone(segment);
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
@@ -81,16 +81,16 @@ impl OptimisticRead<'_> {
 
 /// Whether there is such a key, if one look without a lock tells. The caller has the GIL.
 #[inline]
-pub fn is_known(segment: &Segment, cell: Object, key: &Key) -> Option<bool> {
-    let look = Look::new(segment, cell, key)?;
+pub fn is_known(segment: &Segment, object: Object, key: &Key) -> Option<bool> {
+    let look = Look::new(segment, object, key)?;
     look.holds().then_some(look.entry.is_some())
 }
 
 /// The value of a key, if it is no block, and if one look without a lock finds it. The caller has the
 /// GIL, and runs no Python code as long as it has the result.
 #[inline]
-pub fn peek<'a>(segment: &'a Segment, cell: Object, key: &Key) -> Option<OptimisticRead<'a>> {
-    let look = Look::new(segment, cell, key)?;
+pub fn peek<'a>(segment: &'a Segment, object: Object, key: &Key) -> Option<OptimisticRead<'a>> {
+    let look = Look::new(segment, object, key)?;
     let entry = look.entry?;
     let word = entry.value(segment);
     let value = match entry.inline(segment, word).ok()? {
@@ -113,17 +113,17 @@ pub fn peek<'a>(segment: &'a Segment, cell: Object, key: &Key) -> Option<Optimis
 pub unsafe fn store_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     item: &Item,
     may_insert: bool,
 ) -> bool {
     // SAFETY: as the caller promised.
-    match unsafe { Place::find(segment, participant, cell, &item.key) } {
+    match unsafe { Place::find(segment, participant, object, &item.key) } {
         Some((place, Probe::There(_, entry))) => place.store(entry, &item.value),
         Some((place, Probe::Vacant(slot))) if may_insert => {
             let hash = place.hash;
             place.fast.keep_lock();
-            insert_under(segment, participant, cell, hash, slot, item).unwrap_or(false)
+            insert_under(segment, participant, object, hash, slot, item).unwrap_or(false)
         }
         _ => false,
     }
@@ -141,12 +141,12 @@ pub unsafe fn store_fast(
 pub unsafe fn change_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     key: &Key,
     next: impl FnOnce(u64) -> Option<u64>,
 ) -> Option<u64> {
     // SAFETY: as the caller promised.
-    match unsafe { Place::find(segment, participant, cell, key) }? {
+    match unsafe { Place::find(segment, participant, object, key) }? {
         (place, Probe::There(_, entry)) => place.replace(entry, |_, old| {
             (!entry::is_inline(old)).then(|| next(old))?
         }),
@@ -166,11 +166,11 @@ pub unsafe fn change_fast(
 pub unsafe fn remove_fast(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     key: &Key,
 ) -> bool {
     // SAFETY: as the caller promised.
-    match unsafe { Place::find(segment, participant, cell, key) } {
+    match unsafe { Place::find(segment, participant, object, key) } {
         Some((place, Probe::There(slot, entry))) => {
             let count = place.fast.read(place.shard.0 + COUNT).saturating_sub(1);
             if place.plain_value(entry).is_none() || is_sparse(place.storage, count) {
@@ -178,7 +178,7 @@ pub unsafe fn remove_fast(
             }
             let hash = place.hash;
             place.fast.keep_lock();
-            remove_under(segment, participant, cell, hash, slot, entry).unwrap_or(false)
+            remove_under(segment, participant, object, hash, slot, entry).unwrap_or(false)
         }
         _ => false,
     }
@@ -188,7 +188,7 @@ pub unsafe fn remove_fast(
 struct Place<'a> {
     fast: FastOperation<'a>,
     segment: &'a Segment,
-    cell: Object,
+    object: Object,
     hash: u64,
     shard: Shard,
     storage: Storage,
@@ -203,18 +203,18 @@ impl<'a> Place<'a> {
     unsafe fn find(
         segment: &'a Segment,
         participant: &Participant,
-        cell: Object,
+        object: Object,
         key: &Key,
     ) -> Option<(Place<'a>, Probe)> {
         let hash = key.hash();
-        let shard = Shard::of(cell, hash);
+        let shard = Shard::of(object, hash);
         // SAFETY: as the caller promised.
         let fast = unsafe { FastOperation::begin(segment, participant, shard.lock_word()) }?;
         if cfg!(not(target_arch = "x86_64")) {
             // Lock, then look: pairs with `quiesce`. On x86 taking the lock is that fence.
             fence(Ordering::SeqCst);
         }
-        if segment.word(cell.0).load(Ordering::Acquire) != 0 {
+        if segment.word(object.0).load(Ordering::Acquire) != 0 {
             return None;
         }
         let storage = shard.store(segment).ok()??;
@@ -222,7 +222,7 @@ impl<'a> Place<'a> {
         let place = Place {
             fast,
             segment,
-            cell,
+            object,
             hash,
             shard,
             storage,
@@ -252,7 +252,7 @@ impl<'a> Place<'a> {
         let word = next(&mut self.fast, old)?;
         self.fast.write(entry.0 + entry::VALUE, word);
         self.fast
-            .commit_under(self.shard.sequence(), self.cell + EVENT);
+            .commit_under(self.shard.sequence(), self.object + EVENT);
         Some(word)
     }
 
@@ -272,12 +272,12 @@ impl<'a> Place<'a> {
 fn insert_under(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     hash: u64,
     slot: u64,
     item: &Item,
 ) -> Attempt<bool> {
-    let shard = Shard::of(cell, hash);
+    let shard = Shard::of(object, hash);
     let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.lock_word())
     else {
         return Ok(false);
@@ -294,7 +294,7 @@ fn insert_under(
     }
     room.take(&mut operation)?;
     operation.sequence(shard.sequence());
-    operation.queue_quiet_wake(cell + EVENT);
+    operation.queue_quiet_wake(object + EVENT);
     operation.commit();
     crate::memory::crash_point!("table.stored");
     Ok(true)
@@ -306,12 +306,12 @@ fn insert_under(
 fn remove_under(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     hash: u64,
     slot: u64,
     entry: Entry,
 ) -> Attempt<bool> {
-    let shard = Shard::of(cell, hash);
+    let shard = Shard::of(object, hash);
     let Some(mut operation) = Operation::try_begin_under(segment, participant, shard.lock_word())
     else {
         return Ok(false);
@@ -325,7 +325,7 @@ fn remove_under(
         return Ok(false); // perhaps so much that some goes back to the system
     }
     operation.sequence(shard.sequence());
-    operation.queue_quiet_wake(cell + EVENT);
+    operation.queue_quiet_wake(object + EVENT);
     operation.commit();
     Ok(true)
 }

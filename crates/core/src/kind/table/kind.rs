@@ -15,8 +15,8 @@ pub const KIND: Kind = Kind {
     free_step,
     blocks,
     sample,
-    version: |segment, cell| version(segment, cell) / 2,
-    count: |segment, cell| Some(count(segment, cell)),
+    version: |segment, object| version(segment, object) / 2,
+    count: |segment, object| Some(count(segment, object)),
     ..Kind::PLAIN
 };
 

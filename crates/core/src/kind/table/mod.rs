@@ -1,6 +1,6 @@
 //! The table behind dicts and sets: keys and values in shards, in order of insertion.
 //!
-//! A cell of kind `TABLE`; its lock is the user's (`get_lock()`), its event is everybody's. In the
+//! An object of kind `TABLE`; its lock is the user's (`get_lock()`), its event is everybody's. In the
 //! payload stand the shards, a line each, and which one a key belongs to its hash says:
 //!
 //! | at | word     | guarded by  | meaning                                                      |

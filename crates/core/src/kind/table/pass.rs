@@ -10,8 +10,8 @@ use super::state::{Key, SHARDS, Shard, Storage, Table};
 use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Result};
 use crate::memory::layout::{LINE, WORD, kind, record};
-use crate::memory::offset::Object;
-use crate::object::cell::{EVENT, linked};
+use crate::object::{EVENT, linked};
+use crate::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -70,7 +70,7 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Takes the keys out that are to go.
-    fn remove(&mut self, cell: Object) -> Attempt<()> {
+    fn remove(&mut self, object: Object) -> Attempt<()> {
         let (segment, batch) = (self.operation.segment, self.batch);
         let Some(words) = &batch.words else {
             return Ok(());
@@ -83,7 +83,7 @@ impl Pass<'_, '_, '_> {
             };
             let found = probe(segment, |word| self.read(word), storage, &key, hash)?;
             if let Probe::There(slot, old) = found {
-                unlink(self.operation, Shard::of(cell, hash), storage, slot, old)?;
+                unlink(self.operation, Shard::of(object, hash), storage, slot, old)?;
                 self.go(words, old.0);
             }
         }
@@ -166,7 +166,7 @@ impl Pass<'_, '_, '_> {
     }
 
     /// Writes the entries of all steps.
-    fn store(&mut self, cell: Object) -> Attempt<Done> {
+    fn store(&mut self, object: Object) -> Attempt<Done> {
         let (segment, batch) = (self.operation.segment, self.batch);
         // How many entries come into each shard, and whether it has no room for all of them.
         let (mut coming, mut is_full) = ([0; SHARDS as usize], [false; SHARDS as usize]);
@@ -226,7 +226,7 @@ impl Pass<'_, '_, '_> {
                     self.go(words, old.0);
                 }
                 (Probe::Vacant(slot), Some((new, _))) => {
-                    let (shard, hash) = (Shard::of(cell, step.hash), step.hash);
+                    let (shard, hash) = (Shard::of(object, step.hash), step.hash);
                     coming[index] += 1;
                     if !is_full[index] {
                         is_full[index] = !insert(self.operation, shard, storage, slot, hash, new)?;
@@ -278,7 +278,7 @@ pub fn store_all<'a>(caller: Caller<'a, '_>, table: Table, batch: &mut Batch<'a>
             Done::Lacks(steps) => batch.make_entries(caller, table, &steps)?,
             Done::Names => drop(batch.words(Purpose::Store, caller)?),
             Done::Grow(shards) => {
-                for (shard, more) in Shard::all(table.cell).zip(shards) {
+                for (shard, more) in Shard::all(table.object).zip(shards) {
                     if more != 0 {
                         grow(caller, table, shard, more)?;
                     }
@@ -309,7 +309,7 @@ fn attempt(
         is_concerned[(hash % SHARDS) as usize] = true;
     }
     let concerned = || {
-        let shards = Shard::all(table.cell).zip(is_concerned);
+        let shards = Shard::all(table.object).zip(is_concerned);
         shards.filter_map(|(shard, is_concerned)| is_concerned.then_some(shard))
     };
     let done = caller.run(|operation| {
@@ -320,7 +320,7 @@ fn attempt(
             shard.lock(operation, table)?;
         }
         let mut storages = [None; SHARDS as usize];
-        let shards = Shard::all(table.cell).zip(is_concerned);
+        let shards = Shard::all(table.object).zip(is_concerned);
         for ((shard, _), storage) in shards.zip(&mut storages).filter(|((_, is), _)| *is) {
             *storage = shard.store(segment)?;
         }
@@ -330,8 +330,8 @@ fn attempt(
             storages,
             gone: 0,
         };
-        pass.remove(table.cell)?;
-        let done = pass.store(table.cell)?;
+        pass.remove(table.object)?;
+        let done = pass.store(table.object)?;
         let gone = pass.gone;
         if !matches!(done, Done::Yes) {
             return Ok(done);
@@ -342,13 +342,13 @@ fn attempt(
         for shard in concerned() {
             operation.sequence(shard.sequence());
         }
-        operation.queue_quiet_wake(table.cell + EVENT);
+        operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(done)
     })?;
     if matches!(done, Done::Yes) && batch.words.is_some() {
         for hash in &removed {
-            shrink(space, participant, table, Shard::of(table.cell, *hash));
+            shrink(space, participant, table, Shard::of(table.object, *hash));
         }
         tidy(caller)?;
     }

@@ -5,8 +5,8 @@ use super::state::{DELETED, EMPTY, Key, Shard, Storage, Table};
 use crate::change::operation::Operation;
 use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
-use crate::object::cell::Stored;
-use crate::object::cell::sequence::{Read, read_under};
+use crate::object::Stored;
+use crate::object::sequence::{Read, read_under};
 use crate::process::participant::Participant;
 use crate::space::{Caller, Space};
 use crate::sync::Ordering;
@@ -78,7 +78,7 @@ fn at_key<T>(
     mut read: impl FnMut(Option<Entry>, &dyn Fn() -> bool) -> Result<Read<T>>,
 ) -> Result<T> {
     let (segment, hash) = (&caller.space.segment, key.hash());
-    let shard = Shard::of(table.cell, hash);
+    let shard = Shard::of(table.object, hash);
     let sequence = segment.word(shard.sequence());
     let lock = |operation: &mut Operation| operation.lock(shard.lock_word()).map(drop);
     let places = (shard.lock_word(), shard.sequence());
@@ -129,7 +129,7 @@ pub fn find<'a>(
     buffer: &mut Vec<u8>,
 ) -> Result<(Option<Found<'a>>, Token)> {
     let segment = &caller.space.segment;
-    let shard = Shard::of(table.cell, key.hash());
+    let shard = Shard::of(table.object, key.hash());
     at_key(caller, table, key, |entry, still| {
         let token = Token(segment.word(shard.sequence()).load(Ordering::Acquire));
         let Some(entry) = entry else {

@@ -11,7 +11,7 @@ use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::memory::layout::{WORD, superblock};
 use crate::memory::segment::Segment;
-use crate::object::cell::EVENT;
+use crate::object::EVENT;
 use crate::process::participant::Participant;
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space, pin};
@@ -67,7 +67,7 @@ pub(super) fn leave(operation: &mut Operation, shard: Shard, storage: Storage, p
 /// One record unlinks the entry and frees it.
 pub fn remove(caller: Caller, table: Table, key: &Key, when: When) -> Result<bool> {
     let (segment, hash) = (&caller.space.segment, key.hash());
-    let shard = Shard::of(table.cell, hash);
+    let shard = Shard::of(table.object, hash);
     let mut left = false;
     let removed = caller.run(|operation| {
         shard.lock(operation, table)?;
@@ -87,7 +87,7 @@ pub fn remove(caller: Caller, table: Table, key: &Key, when: When) -> Result<boo
         left = value::discard(operation, entry.value(segment))?;
         heap::discard(operation, entry.0)?;
         operation.sequence(shard.sequence());
-        operation.queue_quiet_wake(table.cell + EVENT);
+        operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(true)
     })?;
@@ -147,7 +147,7 @@ pub fn take_if<'a>(
 ) -> Result<Take<Taken<'a>>> {
     let space = caller.space;
     let (segment, hash) = (&space.segment, key.hash());
-    let shard = Shard::of(table.cell, hash);
+    let shard = Shard::of(table.object, hash);
     let spare = PendingBlock::reserve(caller)?;
     let taken = caller.run(|operation| {
         shard.lock(operation, table)?;
@@ -165,7 +165,7 @@ pub fn take_if<'a>(
         heap::discard(operation, entry.0)?;
         let taken = detach(space, caller.participant, operation, entry, &spare)?;
         operation.sequence(shard.sequence());
-        operation.queue_quiet_wake(table.cell + EVENT);
+        operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(Take::Taken(taken))
     })?;
@@ -200,18 +200,18 @@ pub(super) fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
 pub fn clear(caller: Caller, table: Table) -> Result<()> {
     caller.run(|operation| {
         operation.lock(superblock::DIRECTORY_LOCK)?;
-        for shard in Shard::all(table.cell) {
+        for shard in Shard::all(table.object) {
             shard.lock(operation, table)?;
         }
         for index in 0..SHARDS {
-            let shard = Shard::at(table.cell, index);
+            let shard = Shard::at(table.object, index);
             destroy::defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
             operation.write(shard.0 + COUNT, 0);
             operation.write(shard.0 + USED, 0);
             operation.write(shard.0 + FIRST, 0);
             operation.sequence(shard.sequence());
         }
-        operation.queue_quiet_wake(table.cell + EVENT);
+        operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(())
     })?;

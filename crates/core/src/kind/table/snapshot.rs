@@ -7,7 +7,7 @@ use super::state::{Shard, Table, USED, count, version};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{LINE, superblock};
 use crate::memory::segment::Segment;
-use crate::object::cell::Stored;
+use crate::object::Stored;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
@@ -155,7 +155,7 @@ pub fn first(caller: Caller, table: Table, want: Want, end: End) -> Result<(Pair
         let serials = segment.word(superblock::NEXT_SERIAL);
         let newest = serials.load(Ordering::Acquire) as i64;
         let mut found: Option<(i64, Entry)> = None;
-        for shard in Shard::all(table.cell) {
+        for shard in Shard::all(table.object) {
             let Some(storage) = shard.store(segment)? else {
                 continue;
             };
@@ -183,7 +183,7 @@ pub fn first(caller: Caller, table: Table, want: Want, end: End) -> Result<(Pair
 /// As `snapshot`.
 pub fn length(caller: Caller, table: Table) -> Result<u64> {
     at_one_moment(caller, table, |_| {
-        Ok(Some(count(&caller.space.segment, table.cell)))
+        Ok(Some(count(&caller.space.segment, table.object)))
     })
 }
 
@@ -200,7 +200,7 @@ fn at_one_moment<T>(
         let sequence = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
         // Odd in the midst of a change that is applied word by word, perhaps by one who died there.
         let (mut before, mut is_changing) = (0u64, false);
-        for sequence in Shard::all(table.cell).map(sequence) {
+        for sequence in Shard::all(table.object).map(sequence) {
             before = before.wrapping_add(sequence);
             is_changing |= sequence & 1 != 0;
         }
@@ -210,7 +210,7 @@ fn at_one_moment<T>(
         }
         let still = || {
             fence(Ordering::Acquire); // pairs with apply's Release fence after odd
-            version(segment, table.cell) == before
+            version(segment, table.object) == before
         };
         match read(&still) {
             Ok(Some(found)) if still() => return Ok(found),
@@ -219,7 +219,7 @@ fn at_one_moment<T>(
         }
     }
     caller.run(|operation| -> Attempt<T> {
-        for shard in Shard::all(table.cell) {
+        for shard in Shard::all(table.object) {
             operation.lock(shard.lock_word())?;
         }
         let found = read(&|| true)?;
@@ -234,12 +234,12 @@ fn collect(
     want: Want,
     still: &dyn Fn() -> bool,
 ) -> Result<Option<Pairs>> {
-    let count = count(segment, table.cell);
+    let count = count(segment, table.object);
     if !still() {
         return Ok(None); // before a number that means nothing is made room for
     }
     let mut pairs = Pairs::new(segment, count);
-    for shard in Shard::all(table.cell) {
+    for shard in Shard::all(table.object) {
         let Some(storage) = shard.store(segment)? else {
             continue;
         };

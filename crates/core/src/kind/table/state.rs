@@ -1,6 +1,6 @@
 //! The table behind dicts and sets: keys and values in shards, in order of insertion.
 //!
-//! A cell of kind `TABLE`; its lock is the user's (`get_lock()`), its event is everybody's. In the
+//! An object of kind `TABLE`; its lock is the user's (`get_lock()`), its event is everybody's. In the
 //! payload stand the shards, a line each, and which one a key belongs to its hash says:
 //!
 //! | at | word     | guarded by  | meaning                                                      |
@@ -37,9 +37,9 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, Stop, corrupt};
 use crate::heap;
 use crate::memory::layout::{GRAIN, LINE, WORD};
-use crate::memory::offset::{LockWord, Object};
 use crate::memory::segment::Segment;
-use crate::object::cell::{self, Writer};
+use crate::object::{self, Writer};
+use crate::offset::{LockWord, Object};
 use crate::process::membership_cache::ObjectId;
 use crate::space::Caller;
 use crate::sync::{Ordering, fence};
@@ -47,7 +47,7 @@ use crate::sync::{Ordering, fence};
 pub const SHARDS: u64 = 8;
 /// Bytes of payload.
 pub const LENGTH: u64 = SHARDS * LINE;
-const _: () = assert!(LENGTH == cell::least(cell::TABLE));
+const _: () = assert!(LENGTH == object::least(object::TABLE));
 
 pub(super) const SEQUENCE: u64 = 8;
 pub(super) const BLOCK: u64 = 16;
@@ -85,7 +85,7 @@ pub type Table = Writer;
 /// # Errors
 /// `Full`.
 pub fn create(caller: Caller) -> Result<(ObjectId, u64)> {
-    cell::create(caller, cell::TABLE, LENGTH, |_| {})
+    object::create(caller, object::TABLE, LENGTH, |_| {})
 }
 
 /// A shard of a table.
@@ -93,16 +93,16 @@ pub fn create(caller: Caller) -> Result<(ObjectId, u64)> {
 pub(super) struct Shard(pub(super) u64);
 
 impl Shard {
-    pub(super) fn of(cell: Object, hash: u64) -> Shard {
-        Shard::at(cell, hash % SHARDS)
+    pub(super) fn of(object: Object, hash: u64) -> Shard {
+        Shard::at(object, hash % SHARDS)
     }
 
-    pub(super) fn at(cell: Object, index: u64) -> Shard {
-        Shard(cell::payload(cell) + index * LINE)
+    pub(super) fn at(object: Object, index: u64) -> Shard {
+        Shard(object::payload(object) + index * LINE)
     }
 
-    pub(super) fn all(cell: Object) -> impl Iterator<Item = Shard> {
-        (0..SHARDS).map(move |index| Shard::at(cell, index))
+    pub(super) fn all(object: Object) -> impl Iterator<Item = Shard> {
+        (0..SHARDS).map(move |index| Shard::at(object, index))
     }
 
     pub(super) fn lock_word(self) -> LockWord {
@@ -117,12 +117,15 @@ impl Shard {
     pub(super) fn lock(self, operation: &mut Operation, table: Table) -> Attempt<()> {
         operation.lock(self.lock_word())?;
         fence(Ordering::SeqCst); // lock, then look: pairs with `quiesce`
-        let word = operation.segment.word(table.cell.0).load(Ordering::Acquire);
+        let word = operation
+            .segment
+            .word(table.object.0)
+            .load(Ordering::Acquire);
         if word != 0
             && lock::is_held(operation.segment, word)?
-            && !cell::is_mine(operation.segment, operation.participant, table)
+            && !object::is_mine(operation.segment, operation.participant, table)
         {
-            return Err(Stop::Busy(table.cell.lock()));
+            return Err(Stop::Busy(table.object.lock()));
         }
         Ok(())
     }
@@ -206,24 +209,24 @@ pub(super) fn bytes(slots: u64) -> u64 {
 }
 
 /// How many entries there are: for who can do with a number that a change half made gives.
-pub fn count(segment: &Segment, cell: Object) -> u64 {
+pub fn count(segment: &Segment, object: Object) -> u64 {
     let read = |shard: Shard| segment.word(shard.0 + COUNT).load(Ordering::Acquire);
-    Shard::all(cell).map(read).fold(0, u64::wrapping_add)
+    Shard::all(object).map(read).fold(0, u64::wrapping_add)
 }
 
 /// A number that changes with every change.
-pub fn version(segment: &Segment, cell: Object) -> u64 {
+pub fn version(segment: &Segment, object: Object) -> u64 {
     let read = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
-    Shard::all(cell).map(read).fold(0, u64::wrapping_add)
+    Shard::all(object).map(read).fold(0, u64::wrapping_add)
 }
 
 /// Waits until no change that began before the user's lock was taken is under way: after taking it.
 ///
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`.
-pub fn quiesce(caller: Caller, cell: Object) -> Result<()> {
+pub fn quiesce(caller: Caller, object: Object) -> Result<()> {
     fence(Ordering::SeqCst); // the user's lock, then the shards': pairs with `Shard::lock`
-    for shard in Shard::all(cell) {
+    for shard in Shard::all(object) {
         if caller.space.segment.word(shard.0).load(Ordering::SeqCst) != 0 {
             caller.run(|operation| operation.lock(shard.lock_word()).map(drop))?;
         }

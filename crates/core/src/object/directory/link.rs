@@ -11,8 +11,8 @@ use crate::space::{Caller, Space};
 ///
 /// # Errors
 /// `NotFound` if the object is gone.
-pub(crate) fn link(operation: &mut Operation, object: ObjectId) -> Result<()> {
-    let at = living(operation, object)?;
+pub(crate) fn link(operation: &mut Operation, id: ObjectId) -> Result<()> {
+    let at = living(operation, id)?;
     let references = operation.read(at + REFERENCES);
     operation.write(at + REFERENCES, references.wrapping_add(1));
     Ok(())
@@ -23,15 +23,11 @@ pub(crate) fn link(operation: &mut Operation, object: ObjectId) -> Result<()> {
 ///
 /// # Errors
 /// `Stop` as taking the object apart has it; `Corrupt` if it has no reference.
-pub(crate) fn unlink(space: &Space, operation: &mut Operation, object: ObjectId) -> Attempt<()> {
-    if living(operation, object).is_err() {
-        return Err(corrupt(format!(
-            "a value keeps object {}, which is gone",
-            object.row
-        ))
-        .into());
+pub(crate) fn unlink(space: &Space, operation: &mut Operation, id: ObjectId) -> Attempt<()> {
+    if living(operation, id).is_err() {
+        return Err(corrupt(format!("a value keeps object {}, which is gone", id.row)).into());
     }
-    unreference(space, operation, object.row)
+    unreference(space, operation, id.row)
 }
 
 /// Takes a membership of an object that a value names. None: it is gone, since the value was
@@ -39,13 +35,13 @@ pub(crate) fn unlink(space: &Space, operation: &mut Operation, object: ObjectId)
 ///
 /// # Errors
 /// `Full`, with nothing changed; `Interrupted`, `System`.
-pub fn join(caller: Caller, object: ObjectId) -> Result<Option<u64>> {
+pub fn join(caller: Caller, id: ObjectId) -> Result<Option<u64>> {
     let space = caller.space;
     space.settle_up(caller.wait)?;
     let row = space.membership_cache.reserve();
-    match add_member(caller, row, object) {
+    match add_member(caller, row, id) {
         Ok(true) => {
-            space.membership_cache.hold(row, object);
+            space.membership_cache.hold(row, id);
             Ok(Some(row))
         }
         not => {

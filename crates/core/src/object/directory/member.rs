@@ -23,9 +23,9 @@ pub(super) fn settle(
     made: Result<ObjectId>,
 ) -> Result<(ObjectId, u64)> {
     match made {
-        Ok(object) => {
-            space.membership_cache.hold(member_row, object);
-            Ok((object, member_row))
+        Ok(id) => {
+            space.membership_cache.hold(member_row, id);
+            Ok((id, member_row))
         }
         Err(error) => {
             space.membership_cache.forget(member_row);
@@ -120,8 +120,8 @@ pub(crate) fn drop_member(space: &Space, operation: &mut Operation, member: u64)
 /// The rows already written go back when `participant`'s slot is drained.
 pub fn copy_members(caller: Caller) -> Result<Vec<u64>> {
     let mut lost = Vec::new();
-    for (row, object) in caller.space.membership_cache.all() {
-        if !add_member(caller, row, object)? {
+    for (row, id) in caller.space.membership_cache.all() {
+        if !add_member(caller, row, id)? {
             lost.push(row);
         }
     }
@@ -129,9 +129,9 @@ pub fn copy_members(caller: Caller) -> Result<Vec<u64>> {
 }
 
 /// Takes a membership in an empty row of ours; false if the object is gone.
-pub(super) fn add_member(caller: Caller, row: u64, object: ObjectId) -> Result<bool> {
+pub(super) fn add_member(caller: Caller, row: u64, id: ObjectId) -> Result<bool> {
     with_tables(caller, |operation| {
-        let Ok(at) = living(operation, object) else {
+        let Ok(at) = living(operation, id) else {
             return Ok(Ok(false));
         };
         let member = place!(
@@ -142,7 +142,7 @@ pub(super) fn add_member(caller: Caller, row: u64, object: ObjectId) -> Result<b
         );
         let references = operation.read(at + REFERENCES);
         operation.write(at + REFERENCES, references.wrapping_add(1));
-        operation.write(member, object.row + 1);
+        operation.write(member, id.row + 1);
         operation.commit();
         Ok(Ok(true))
     })
@@ -162,7 +162,7 @@ pub fn settle_members(caller: Caller) -> Result<()> {
     let held: HashMap<u64, ObjectId> = space.membership_cache.all().into_iter().collect();
     for (row, at) in rows::each(segment, members(caller.participant.me), MEMBER_ROW)? {
         let named = segment.word(at).load(Ordering::Relaxed);
-        if named != 0 && held.get(&row).is_none_or(|object| object.row + 1 != named) {
+        if named != 0 && held.get(&row).is_none_or(|id| id.row + 1 != named) {
             with_tables(caller, |operation| {
                 drop_member(space, operation, at)?;
                 operation.commit();
@@ -170,8 +170,8 @@ pub fn settle_members(caller: Caller) -> Result<()> {
             })?;
         }
     }
-    for (row, object) in held {
-        if !is_member(space, caller.participant, row, object) && !add_member(caller, row, object)? {
+    for (row, id) in held {
+        if !is_member(space, caller.participant, row, id) && !add_member(caller, row, id)? {
             space.membership_cache.forget(row);
         }
     }
@@ -179,11 +179,11 @@ pub fn settle_members(caller: Caller) -> Result<()> {
 }
 
 /// Whether our membership row names the object: after a fork, that the copy succeeded.
-pub fn is_member(space: &Space, participant: &Participant, row: u64, object: ObjectId) -> bool {
+pub fn is_member(space: &Space, participant: &Participant, row: u64, id: ObjectId) -> bool {
     let head = members(participant.me);
     let Ok(Place::At(at)) = rows::place(&space.segment, head, row, MEMBER_ROW) else {
         return false;
     };
-    space.membership_cache.holds(row, object)
-        && space.segment.word(at).load(Ordering::Relaxed) == object.row + 1
+    space.membership_cache.holds(row, id)
+        && space.segment.word(at).load(Ordering::Relaxed) == id.row + 1
 }

@@ -36,7 +36,7 @@ const TEXT: u64 = 2 * WORD;
 /// What a name leads to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Named {
-    pub object: ObjectId,
+    pub id: ObjectId,
     pub companion: Option<ObjectId>,
     pub description: Vec<u8>,
 }
@@ -140,9 +140,9 @@ fn named(operation: &Operation, word: u64) -> Result<Option<ObjectId>> {
 }
 
 fn leads_to(operation: &Operation, at: u64, text: Text) -> Result<Named> {
-    let object = named(operation, operation.read(at + OBJECT))?;
+    let id = named(operation, operation.read(at + OBJECT))?;
     Ok(Named {
-        object: object.ok_or_else(|| corrupt("a name leads nowhere"))?,
+        id: id.ok_or_else(|| corrupt("a name leads nowhere"))?,
         companion: named(operation, operation.read(at + COMPANION))?,
         description: text.description,
     })
@@ -161,8 +161,8 @@ pub fn lookup(caller: Caller, name: &str) -> Result<Option<Named>> {
 }
 
 /// Writes the entry that counts one more reference; where the object's row is.
-fn take_reference(operation: &mut Operation, object: ObjectId) -> Attempt<u64> {
-    let at = living(operation, object)?;
+fn take_reference(operation: &mut Operation, id: ObjectId) -> Attempt<u64> {
+    let at = living(operation, id)?;
     let references = operation.read(at + REFERENCES);
     operation.write(at + REFERENCES, references.wrapping_add(1));
     Ok(at)
@@ -181,7 +181,7 @@ pub fn bind(
     caller: Caller,
     name: &str,
     description: &[u8],
-    object: ObjectId,
+    id: ObjectId,
     companion: Option<ObjectId>,
 ) -> Result<bool> {
     if name.is_empty() || name.len() > LONGEST_NAME || description.len() > LONGEST_DESCRIPTION {
@@ -200,13 +200,7 @@ pub fn bind(
             if search(operation, name)?.is_some() {
                 return Ok(Ok(false));
             }
-            let given = give(
-                operation,
-                name,
-                &block,
-                [Some(object), companion],
-                !is_crowded,
-            )?;
+            let given = give(operation, name, &block, [Some(id), companion], !is_crowded)?;
             lacks_buckets = given.is_err_and(|missing| missing.head == superblock::BUCKETS);
             Ok(given)
         });
@@ -241,10 +235,10 @@ fn give(
         let next = operation.read(at + NEXT);
         operation.write(superblock::FREE_NAME, next);
     }
-    for (object, word) in objects.into_iter().zip([OBJECT, COMPANION]) {
-        operation.write(at + word, object.map_or(0, |object| object.row + 1));
-        let Some(object) = object else { continue };
-        let counted = take_reference(operation, object)?;
+    for (id, word) in objects.into_iter().zip([OBJECT, COMPANION]) {
+        operation.write(at + word, id.map_or(0, |id| id.row + 1));
+        let Some(id) = id else { continue };
+        let counted = take_reference(operation, id)?;
         if word == OBJECT && operation.read(counted + NAME) == 0 {
             operation.write(counted + NAME, row + 1);
         }
@@ -280,10 +274,10 @@ pub fn unbind(caller: Caller, name: &str) -> Result<bool> {
         let (row, at) = (found.row, found.at);
         let next = operation.read(at + NEXT);
         operation.write(found.link, next);
-        if let Some(object) = operation.read(at + OBJECT).checked_sub(1) {
-            let object = object_at(operation.segment, object)?;
-            if operation.read(object + NAME) == row + 1 {
-                operation.write(object + NAME, 0);
+        if let Some(id) = operation.read(at + OBJECT).checked_sub(1) {
+            let id = object_at(operation.segment, id)?;
+            if operation.read(id + NAME) == row + 1 {
+                operation.write(id + NAME, 0);
             }
         }
         for word in [at + OBJECT, at + COMPANION] {
@@ -347,8 +341,8 @@ pub fn names(caller: Caller) -> Result<Vec<Entry>> {
 ///
 /// # Errors
 /// `Corrupt`, `Interrupted`.
-pub fn name_of(caller: Caller, object: ObjectId) -> Result<Option<String>> {
-    let entry = entry_of(caller, object)?;
+pub fn name_of(caller: Caller, id: ObjectId) -> Result<Option<String>> {
+    let entry = entry_of(caller, id)?;
     Ok(entry.map(|entry| entry.name))
 }
 
@@ -356,17 +350,17 @@ pub fn name_of(caller: Caller, object: ObjectId) -> Result<Option<String>> {
 ///
 /// # Errors
 /// As `name_of`.
-pub fn entry_of(caller: Caller, object: ObjectId) -> Result<Option<Entry>> {
+pub fn entry_of(caller: Caller, id: ObjectId) -> Result<Option<Entry>> {
     with_tables(caller, |operation| {
-        let Ok(at) = living(operation, object) else {
+        let Ok(at) = living(operation, id) else {
             return Ok(Ok(None));
         };
         let Some(row) = operation.read(at + NAME).checked_sub(1) else {
             return Ok(Ok(None));
         };
         let at = row_at(operation.segment, row)?;
-        if operation.read(at) == 0 || operation.read(at + OBJECT) != object.row + 1 {
-            return Err(corrupt(format!("object {} has another's name", object.row)).into());
+        if operation.read(at) == 0 || operation.read(at + OBJECT) != id.row + 1 {
+            return Err(corrupt(format!("object {} has another's name", id.row)).into());
         }
         let text = Text::read(operation.segment, operation.read(at))?;
         let name = spelled(text.name.clone())?;

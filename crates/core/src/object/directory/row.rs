@@ -28,9 +28,9 @@ macro_rules! place {
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Error, Result, corrupt};
-use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
+use crate::offset::Root;
 use crate::process::membership_cache::ObjectId;
 use crate::space::{Caller, Space};
 use crate::sync::Ordering;
@@ -91,7 +91,7 @@ pub(super) fn object_at(segment: &Segment, row: u64) -> Result<u64> {
 }
 
 /// The place of an object that is alive.
-pub(super) fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
+pub(super) fn living(operation: &Operation, id: ObjectId) -> Result<u64> {
     let gone = || {
         Error::NotFound(
             "the object is gone: its last holder closed it or ended before this handle was \
@@ -99,8 +99,8 @@ pub(super) fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
                 .into(),
         )
     };
-    let at = object_at(operation.segment, object.row).map_err(|_| gone())?;
-    if operation.read(at) == object.serial {
+    let at = object_at(operation.segment, id.row).map_err(|_| gone())?;
+    if operation.read(at) == id.serial {
         Ok(at)
     } else {
         Err(gone())
@@ -110,28 +110,28 @@ pub(super) fn living(operation: &Operation, object: ObjectId) -> Result<u64> {
 /// The root block of an object; None if it is gone.
 ///
 /// # Errors
-/// `Stop::Busy` on the directory: the object stays while its lock is held. `Corrupt` if it has no cell.
-pub(crate) fn find(operation: &mut Operation, object: ObjectId) -> Attempt<Option<Root>> {
+/// `Stop::Busy` on the directory: the object stays while its lock is held. `Corrupt` if it has no root.
+pub(crate) fn find(operation: &mut Operation, id: ObjectId) -> Attempt<Option<Root>> {
     operation.lock(superblock::DIRECTORY_LOCK)?;
-    match living(operation, object) {
+    match living(operation, id) {
         Ok(at) => Ok(Some(root_at(operation, at)?)),
         Err(_) => Ok(None),
     }
 }
 
-/// The root block that a row names: of a cell, since all objects are.
+/// The root block that a row names.
 fn root_at(operation: &Operation, at: u64) -> Result<Root> {
     match kind_in(operation.read(at + KIND)) {
-        layout::kind::CELL => Ok(Root(operation.read(at + ROOT))),
+        layout::kind::OBJECT => Ok(Root(operation.read(at + ROOT))),
         kind => Err(corrupt(format!("an object of unknown kind {kind}"))),
     }
 }
 
 /// Counts that somebody who holds the object has had to sleep for it: for people, nothing depends
 /// on it. Never journaled, so one that is made or goes meanwhile is the caller's to prevent.
-pub fn count_wait(segment: &Segment, object: ObjectId) {
-    if let Ok(at) = object_at(segment, object.row)
-        && segment.word(at).load(Ordering::Relaxed) == object.serial
+pub fn count_wait(segment: &Segment, id: ObjectId) {
+    if let Ok(at) = object_at(segment, id.row)
+        && segment.word(at).load(Ordering::Relaxed) == id.serial
     {
         segment.word(at + KIND).fetch_add(A_WAIT, Ordering::Relaxed);
     }
@@ -171,8 +171,8 @@ pub(super) fn unreference(space: &Space, operation: &mut Operation, row: u64) ->
 ///
 /// # Errors
 /// `NotFound`, `Corrupt`.
-pub fn root(segment: &Segment, object: ObjectId) -> Result<Root> {
-    let at = object_at(segment, object.row)?;
+pub fn root(segment: &Segment, id: ObjectId) -> Result<Root> {
+    let at = object_at(segment, id.row)?;
     let root = segment.word(at + ROOT).load(Ordering::Relaxed);
     segment.check_range(root, layout::block::LARGE)?;
     Ok(Root(root))
@@ -213,7 +213,7 @@ pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
 }
 
 /// One of them, if it lives. The directory lock is held.
-pub fn listed(operation: &Operation, object: ObjectId) -> Option<Listed> {
-    let at = living(operation, object).ok()?;
-    Some(Listed::read(operation, object.row, at))
+pub fn listed(operation: &Operation, id: ObjectId) -> Option<Listed> {
+    let at = living(operation, id).ok()?;
+    Some(Listed::read(operation, id.row, at))
 }

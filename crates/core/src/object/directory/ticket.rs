@@ -40,14 +40,14 @@ impl Ticket {
 ///
 /// # Errors
 /// `NotFound` if the object is gone; `Full`.
-pub fn send(caller: Caller, object: ObjectId) -> Result<Ticket> {
+pub fn send(caller: Caller, id: ObjectId) -> Result<Ticket> {
     let segment = &caller.space.segment;
-    let id = segment
+    let number = segment
         .word(superblock::NEXT_TICKET_ID)
         .fetch_add(1, Ordering::Relaxed)
         .wrapping_add(1);
     with_tables(caller, |operation| {
-        let at = living(operation, object)?;
+        let at = living(operation, id)?;
         let free = operation.read(superblock::FREE_TICKET);
         let row = if free == 0 {
             operation.read(superblock::NEXT_TICKET_ROW)
@@ -62,8 +62,8 @@ pub fn send(caller: Caller, object: ObjectId) -> Result<Ticket> {
             operation.write(superblock::FREE_TICKET, next);
         }
         let me = caller.participant.me;
-        operation.write(ticket, id);
-        operation.write(ticket + TICKET_OBJECT, object.row + 1);
+        operation.write(ticket, number);
+        operation.write(ticket + TICKET_OBJECT, id.row + 1);
         operation.write(ticket + SENDER, u64::from(me.generation) << 32 | me.slot);
         operation.write(ticket + DEADLINE, 0);
         let open = operation.read(superblock::OPEN_TICKETS);
@@ -71,7 +71,7 @@ pub fn send(caller: Caller, object: ObjectId) -> Result<Ticket> {
         let references = operation.read(at + REFERENCES);
         operation.write(at + REFERENCES, references.wrapping_add(1));
         operation.commit();
-        Ok(Ok(Ticket { row, id }))
+        Ok(Ok(Ticket { row, id: number }))
     })
 }
 
@@ -90,13 +90,13 @@ fn close(operation: &mut Operation, row: u64, ticket: u64) {
 ///
 /// # Errors
 /// `NotFound` if the object is gone; `Full`.
-pub fn receive(caller: Caller, object: ObjectId, ticket: Ticket) -> Result<u64> {
+pub fn receive(caller: Caller, id: ObjectId, ticket: Ticket) -> Result<u64> {
     let space = caller.space;
     let segment = &space.segment;
     space.settle_up(caller.wait)?;
     let member_row = space.membership_cache.reserve();
     let made = with_tables(caller, |operation| {
-        let at = living(operation, object)?;
+        let at = living(operation, id)?;
         let member = place!(
             segment,
             members(caller.participant.me),
@@ -115,9 +115,9 @@ pub fn receive(caller: Caller, object: ObjectId, ticket: Ticket) -> Result<u64> 
             let references = operation.read(at + REFERENCES);
             operation.write(at + REFERENCES, references.wrapping_add(1));
         }
-        operation.write(member, object.row + 1);
+        operation.write(member, id.row + 1);
         operation.commit();
-        Ok(Ok(object))
+        Ok(Ok(id))
     });
     settle(space, member_row, made).map(|(_, row)| row)
 }
@@ -153,12 +153,12 @@ pub fn expire(caller: Caller) -> Result<()> {
             if deadline == 0 {
                 operation.write(ticket + DEADLINE, now + GRACE);
             } else if now > deadline {
-                let object = operation.read(ticket + TICKET_OBJECT);
+                let id = operation.read(ticket + TICKET_OBJECT);
                 close(operation, row, ticket);
                 if seeded(Bug::TicketInTwo) {
                     operation.commit();
                 }
-                unreference(caller.space, operation, object.wrapping_sub(1))?;
+                unreference(caller.space, operation, id.wrapping_sub(1))?;
             }
             operation.commit();
             Ok(Ok(()))

@@ -3,7 +3,7 @@
 use super::state::{Plan, RawArray};
 use super::{item, view};
 use crate::object::{self, Address, This};
-use courtyard_core::cell;
+use courtyard_core::object::{change, touch};
 use courtyard_core::sync::Ordering;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
@@ -157,9 +157,9 @@ impl RawArray {
         let (py, this) = (slf.py(), This::of(slf));
         let (participant, space) = (this.handle.open(py)?, this.handle.space);
         participant.waiting(py, |caller| {
-            cell::change(caller, this.writer(), || {
+            change(caller, this.writer(), || {
                 if this.guarded {
-                    cell::touch(&space.segment, this.handle.cell);
+                    touch(&space.segment, this.handle.object);
                 }
             })
         })

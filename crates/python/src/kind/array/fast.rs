@@ -5,7 +5,7 @@ use super::item;
 use super::state::Elements;
 use crate::abi::{Pointer, bound, general, guarded, held, install_items};
 use crate::format::{self, Format, fits, quick_decode, quick_encode};
-use courtyard_core::cell::{change_fast, touch};
+use courtyard_core::object::{change_fast, touch};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -79,15 +79,15 @@ fn store(this: Elements<'_>, at: u64, value: Pointer) -> bool {
         return false;
     };
     let segment = &this.handle.space.segment;
-    let (cell, guarded, width) = (this.handle.cell, this.guarded, this.width);
+    let (object, guarded, width) = (this.handle.object, this.guarded, this.width);
     let change = || {
         format::store(segment, at, width, bits);
         if guarded {
-            touch(segment, cell);
+            touch(segment, object);
         }
     };
     // SAFETY: the GIL is held from before this call until after it.
-    unsafe { change_fast(segment, participant, cell, guarded, change) }.is_some()
+    unsafe { change_fast(segment, participant, object, guarded, change) }.is_some()
 }
 
 unsafe extern "C" fn subscript(slf: Pointer, key: Pointer) -> Pointer {

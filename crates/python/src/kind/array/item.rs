@@ -3,7 +3,7 @@
 use super::state::{Elements, RawArray};
 use crate::format::{self, Format, fits, quick_decode};
 use crate::object::This;
-use courtyard_core::cell::{self, Pieces};
+use courtyard_core::object::{self, Pieces};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;
@@ -146,10 +146,10 @@ fn store(this: Elements<'_>, py: Python<'_>, at: u64, bits: u64) -> PyResult<()>
     let participant = this.handle.open(py)?;
     let space = this.handle.space;
     participant.waiting(py, |caller| {
-        cell::change(caller, this.writer(), || {
+        object::change(caller, this.writer(), || {
             format::store(&space.segment, at, this.width, bits);
             if this.guarded {
-                cell::touch(&space.segment, this.handle.cell);
+                object::touch(&space.segment, this.handle.object);
             }
         })
     })
@@ -158,7 +158,7 @@ fn store(this: Elements<'_>, py: Python<'_>, at: u64, bits: u64) -> PyResult<()>
 fn read_range(this: Elements<'_>, py: Python<'_>, offset: u64, bytes: &mut [u8]) -> PyResult<()> {
     let participant = this.handle.open(py)?;
     participant.copying(py, bytes.len() as u64, |caller| {
-        cell::read_range(caller, this.writer(), offset, bytes)
+        object::read_range(caller, this.writer(), offset, bytes)
     })
 }
 
@@ -170,7 +170,7 @@ fn read_pieces(
 ) -> PyResult<()> {
     let participant = this.handle.open(py)?;
     participant.copying(py, bytes.len() as u64, |caller| {
-        cell::read_pieces(caller, this.writer(), pieces, bytes)
+        object::read_pieces(caller, this.writer(), pieces, bytes)
     })
 }
 
@@ -182,7 +182,7 @@ pub fn text<'py>(this: Elements<'_>, py: Python<'py>) -> PyResult<Bound<'py, PyA
     let participant = this.handle.open(py)?;
     let writer = this.writer();
     let size = (usize::from(this.width.max(1)), this.bytes() as usize);
-    let bytes = participant.waiting(py, |caller| cell::read_to_zero(caller, writer, size))?;
+    let bytes = participant.waiting(py, |caller| object::read_to_zero(caller, writer, size))?;
     match this.format {
         Format::Wide => joined(this, py, bytes.chunks_exact(size.0)),
         _ => Ok(PyBytes::new(py, &bytes).into_any()),
@@ -256,7 +256,7 @@ pub fn write(
     participant
         .copying(py, data.len() as u64, |caller| {
             let writer = this.writer();
-            cell::write_pieces(caller, writer, pieces, data, None)
+            object::write_pieces(caller, writer, pieces, data, None)
         })
         .map(drop)
 }

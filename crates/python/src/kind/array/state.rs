@@ -4,7 +4,7 @@ use crate::error::named;
 use crate::format::Format;
 use crate::object::{Address, Handle, Object, This};
 use crate::thread::thread;
-use courtyard_core::cell::{self, Writer};
+use courtyard_core::object::{self, Writer};
 use courtyard_core::sync::AtomicBool;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -89,8 +89,8 @@ impl RawArray {
             strides[axis - 1] = strides[axis].saturating_mul(shape[axis].max(1));
         }
         let handle = match address {
-            Some(address) => Handle::load(py, &address, cell::BYTES)?,
-            None => Handle::create(py, cell::BYTES, bytes, |_, _| {})?,
+            Some(address) => Handle::load(py, &address, object::BYTES)?,
+            None => Handle::create(py, object::BYTES, bytes, |_, _| {})?,
         };
         if !handle.has_length(bytes) {
             let message = format!(
@@ -100,7 +100,7 @@ impl RawArray {
             return Err(named(py, "WrongType", message));
         }
         let array = RawArray {
-            start: cell::payload(handle.cell),
+            start: object::payload(handle.object),
             format,
             width,
             linear: width != 0 && shape.len() == 1,
@@ -120,7 +120,7 @@ impl RawArray {
         };
         let base = Object {
             handle,
-            kind: cell::BYTES,
+            kind: object::BYTES,
         };
         Ok(PyClassInitializer::from(base).add_subclass(array))
     }
@@ -133,7 +133,7 @@ impl Elements<'_> {
     pub fn writer(self) -> Writer {
         let guarded = self.guarded;
         Writer {
-            cell: self.handle.cell,
+            object: self.handle.object,
             guarded,
             thread: if guarded { thread() } else { 0 },
         }

@@ -15,7 +15,7 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
     }
     let quiet = handle
         .open(py)
-        .and_then(|open| open.waiting(py, |caller| table::quiesce(caller, handle.cell)));
+        .and_then(|open| open.waiting(py, |caller| table::quiesce(caller, handle.object)));
     if let Err(error) = quiet {
         let _ = release(py, handle);
         return Err(error);
@@ -27,10 +27,10 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
 /// would wake the next.
 pub fn release(py: Python<'_>, handle: &Handle) -> PyResult<()> {
     let segment = &handle.space.segment;
-    let word = segment.word(handle.cell.0).load(Ordering::Relaxed);
+    let word = segment.word(handle.object.0).load(Ordering::Relaxed);
     object::release(py, handle)?;
     if word & lock::WAITERS != 0 {
-        segment.wake(handle.cell.0, u32::MAX);
+        segment.wake(handle.object.0, u32::MAX);
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ impl Drop for Merge {
 }
 
 fn table_of(base: &Object) -> (*const Space, u64) {
-    (std::ptr::from_ref(base.handle.space), base.handle.cell.0)
+    (std::ptr::from_ref(base.handle.space), base.handle.object.0)
 }
 
 /// Keeps the items of a table for who copies them at this place; their keys.

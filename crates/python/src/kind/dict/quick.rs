@@ -27,9 +27,9 @@ fn with_known_form<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key, bool) -> Optio
 #[inline(always)]
 pub fn find(base: &Object, key: Pointer) -> Option<Pointer> {
     base.handle.held()?;
-    let (segment, cell, py) = (&base.handle.space.segment, base.handle.cell, held());
+    let (segment, object, py) = (&base.handle.space.segment, base.handle.object, held());
     with_plain_key(&bound(py, key), |key| {
-        let found = table::peek(segment, cell, key)?;
+        let found = table::peek(segment, object, key)?;
         let value = match &found.value {
             &Seen::Word(word) => {
                 return found
@@ -51,9 +51,9 @@ pub fn find(base: &Object, key: Pointer) -> Option<Pointer> {
 #[inline(always)]
 pub fn is_known(base: &Object, key: Pointer) -> Option<bool> {
     base.handle.held()?;
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let (segment, object) = (&base.handle.space.segment, base.handle.object);
     with_plain_key(&bound(held(), key), |key| {
-        table::is_known(segment, cell, key)
+        table::is_known(segment, object, key)
     })
 }
 
@@ -67,7 +67,7 @@ pub fn store(base: &Object, key: Pointer, value: Pointer) -> bool {
     let Some(flat) = codec::encode_flat(&value) else {
         return false;
     };
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let (segment, object) = (&base.handle.space.segment, base.handle.object);
     let stored = with_known_form(&key, |&key, is_exact| {
         let parts;
         let value = match flat {
@@ -84,7 +84,7 @@ pub fn store(base: &Object, key: Pointer, value: Pointer) -> bool {
             value,
         };
         // SAFETY: the GIL is held from before this call until after it.
-        Some(unsafe { table::store_fast(segment, participant, cell, &item, is_exact) })
+        Some(unsafe { table::store_fast(segment, participant, object, &item, is_exact) })
     });
     stored.unwrap_or(false)
 }
@@ -95,10 +95,10 @@ pub fn remove(base: &Object, key: Pointer) -> bool {
     let Some(participant) = base.handle.held() else {
         return false;
     };
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let (segment, object) = (&base.handle.space.segment, base.handle.object);
     let removed = with_plain_key(&bound(held(), key), |key| {
         // SAFETY: the GIL is held from before this call until after it.
-        Some(unsafe { table::remove_fast(segment, participant, cell, key) })
+        Some(unsafe { table::remove_fast(segment, participant, object, key) })
     });
     removed.unwrap_or(false)
 }
@@ -108,11 +108,11 @@ pub fn remove(base: &Object, key: Pointer) -> bool {
 pub fn add(base: &Object, key: Pointer, n: Option<Pointer>) -> Option<Pointer> {
     let (participant, py) = (base.handle.held()?, held());
     let step = n.map_or(Some(1), index)?;
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let (segment, object) = (&base.handle.space.segment, base.handle.object);
     let sum = with_plain_key(&bound(py, key), |key| {
         let next = |word| codec::add_word(word, step);
         // SAFETY: the GIL is held from before this call until after it.
-        unsafe { table::change_fast(segment, participant, cell, key, next) }
+        unsafe { table::change_fast(segment, participant, object, key, next) }
     })?;
     // A word of ours, and an int: there is no reason but memory why it should not be made.
     match codec::decode_word(py, sum) {

@@ -6,7 +6,7 @@ use crate::object::{Address, Object, Use};
 use crate::thread::thread_writer;
 use crate::value::reference::again;
 use crate::value::stored::{self, with_buffer, with_fresh};
-use courtyard_core::cell::{self, Stored};
+use courtyard_core::object::{self, Stored};
 use courtyard_core::space::Space;
 use courtyard_core::table::{self, End, Item, LENGTH, Pair, Pairs, Token, Want, When};
 use courtyard_core::value::{Fresh, SHORT_MOST};
@@ -83,7 +83,7 @@ impl Opened<'_> {
                 value,
             };
             // SAFETY: the GIL is held from before this call until after it.
-            unsafe { table::store_fast(&space.segment, participant, table.cell, &item, true) }
+            unsafe { table::store_fast(&space.segment, participant, table.object, &item, true) }
         };
         let done = match &encoded {
             _ if when != When::Always => false,
@@ -242,7 +242,7 @@ pub fn opened<T>(
     let done = work(Opened {
         space: handle.space,
         open: &open,
-        table: thread_writer(handle.cell),
+        table: thread_writer(handle.object),
     });
     done.map_err(|error| failure::of(slf, error))
 }
@@ -270,7 +270,7 @@ pub fn absent(key: &Bound<'_, PyAny>) -> PyErr {
 
 impl Table {
     pub fn make(py: Python<'_>, address: Option<&Address>) -> PyResult<PyClassInitializer<Table>> {
-        let base = Object::make(py, cell::TABLE, LENGTH, address, |_, _| {})?;
+        let base = Object::make(py, object::TABLE, LENGTH, address, |_, _| {})?;
         Ok(PyClassInitializer::from(base).add_subclass(Table))
     }
 }

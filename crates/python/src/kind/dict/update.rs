@@ -288,7 +288,7 @@ pub fn find_all<'py>(
     slf: &Bound<'py, Table>,
     keys: &Bound<'py, PyList>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let (py, segment, cell) = (slf.py(), &this.space.segment, this.table.cell);
+    let (py, segment, object) = (slf.py(), &this.space.segment, this.table.object);
     let read = || {
         let found = PyDict::new(py);
         for key in keys {
@@ -302,10 +302,10 @@ pub fn find_all<'py>(
         return read(); // one value is whole by itself
     }
     for _ in 0..PERSISTENCE {
-        let before = table::version(segment, cell);
+        let before = table::version(segment, object);
         let found = read()?;
         // Each value was whole; together they stood so if nothing changed meanwhile.
-        if table::version(segment, cell) == before {
+        if table::version(segment, object) == before {
             return Ok(found);
         }
     }

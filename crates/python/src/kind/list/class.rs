@@ -5,8 +5,8 @@ use super::item::{AtIndex, get_item, set_item};
 use super::place::{Slice, index_of};
 use super::state::{Deque, List, Sequence, all, length, opened};
 use crate::object::{Address, Edit, Object, ObjectLock, PLAIN};
-use courtyard_core::cell;
 use courtyard_core::list::{self, End, LENGTH, Token};
+use courtyard_core::object;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice};
@@ -222,7 +222,7 @@ fn made(
     address: Option<&Address>,
 ) -> PyResult<PyClassInitializer<Sequence>> {
     let fill = move |segment: &_, at| list::set_most(segment, at, most);
-    let base = Object::make(py, cell::LIST, LENGTH, address, fill)?;
+    let base = Object::make(py, object::LIST, LENGTH, address, fill)?;
     Ok(PyClassInitializer::from(base).add_subclass(Sequence))
 }
 

@@ -25,7 +25,10 @@ fn push(slf: Pointer, value: Pointer, end: End) -> bool {
     let Some(word) = codec::encode_word(&bound(held(), value)) else {
         return false;
     };
-    let (segment, list) = (&base.handle.space.segment, thread_writer(base.handle.cell));
+    let (segment, list) = (
+        &base.handle.space.segment,
+        thread_writer(base.handle.object),
+    );
     // SAFETY: the GIL is held from before this call until after it.
     unsafe { list::append_fast(segment, participant, list, end, word) }
 }
@@ -60,7 +63,10 @@ fn take(slf: Pointer, end: End) -> Option<Pointer> {
     // SAFETY: the descriptor checked the type of `slf`.
     let base: &Object = unsafe { native(slf) };
     let participant = base.handle.held()?;
-    let (segment, list) = (&base.handle.space.segment, thread_writer(base.handle.cell));
+    let (segment, list) = (
+        &base.handle.space.segment,
+        thread_writer(base.handle.object),
+    );
     // SAFETY: the GIL is held from before this call until after it.
     let word = unsafe { list::pop_fast(segment, participant, list, end) }?;
     Some(match codec::decode_word(held(), word) {

@@ -20,7 +20,7 @@ unsafe extern "C" fn subscript(slf: Pointer, key: Pointer) -> Pointer {
         let base: &Object = unsafe { native(slf) };
         if base.handle.held().is_some()
             && let Some(index) = index(key)
-            && let Some(word) = list::peek(&base.handle.space.segment, base.handle.cell, index)
+            && let Some(word) = list::peek(&base.handle.space.segment, base.handle.object, index)
             && let Ok(value) = codec::decode_word(held(), word)
         {
             return value.into_ptr();
@@ -45,7 +45,10 @@ fn replace(base: &Object, key: Pointer, value: Pointer) -> bool {
     let Some(word) = codec::encode_word(&bound(held(), value)) else {
         return false;
     };
-    let (segment, list) = (&base.handle.space.segment, thread_writer(base.handle.cell));
+    let (segment, list) = (
+        &base.handle.space.segment,
+        thread_writer(base.handle.object),
+    );
     // SAFETY: the GIL is held from before this call until after it.
     unsafe { list::set_fast(segment, participant, list, index, word) }
 }
@@ -82,7 +85,7 @@ unsafe extern "C" fn length(slf: Pointer) -> ffi::Py_ssize_t {
         let base: &Object = unsafe { native(slf) };
         // A number that is none of a list's the general way refuses.
         if base.handle.held().is_some()
-            && let count = list::count(&base.handle.space.segment, base.handle.cell)
+            && let count = list::count(&base.handle.space.segment, base.handle.object)
             && let Ok(count) = ffi::Py_ssize_t::try_from(count)
         {
             return count;

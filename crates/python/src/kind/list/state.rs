@@ -5,8 +5,8 @@ use crate::object::{Object, Use};
 use crate::thread::thread_writer;
 use crate::value::reference::again;
 use crate::value::stored::{self, with_buffer, with_fresh};
-use courtyard_core::cell::Stored;
 use courtyard_core::list::{self, End, Places, Token};
+use courtyard_core::object::Stored;
 use courtyard_core::space::Space;
 use courtyard_core::value::Take;
 use pyo3::IntoPyObjectExt;
@@ -38,7 +38,7 @@ pub struct Opened<'a> {
 
 impl Opened<'_> {
     pub fn most(self) -> Option<u64> {
-        list::most(&self.space.segment, self.list.cell)
+        list::most(&self.space.segment, self.list.object)
     }
 
     /// The element with that index, and which state of the list that was.
@@ -182,7 +182,7 @@ pub fn opened<T>(
     let done = work(Opened {
         space: handle.space,
         open: &open,
-        list: thread_writer(handle.cell),
+        list: thread_writer(handle.object),
         is_deque: slf.is_instance_of::<Deque>(),
     });
     done.map_err(|error| failure::of(slf, error))
@@ -201,6 +201,6 @@ pub fn at_index<'py>(py: Python<'py>, error: PyErr, index: impl IntoPyObject<'py
 /// Those of the handle.
 pub fn length(slf: &Bound<'_, Sequence>) -> PyResult<u64> {
     opened(slf, |this| {
-        Ok(list::count(&this.space.segment, this.list.cell))
+        Ok(list::count(&this.space.segment, this.list.object))
     })
 }

@@ -7,9 +7,9 @@ use crate::error::{named, raise};
 use crate::object::waiter::{Deadline, Wait, look_if_due};
 use crate::object::{Address, Object, acquire_deadline};
 use crate::thread::thread_writer;
-use courtyard_core::cell;
 use courtyard_core::lock::{self, WaitOutcome, Waiter};
 use courtyard_core::mutex;
+use courtyard_core::object;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn acquire_by<'a>(
     deadline: Option<Deadline>,
     mut slice: impl FnMut(&mut Wait<'a>, Duration, &mut Waiter) -> PyResult<WaitOutcome>,
 ) -> PyResult<bool> {
-    let word = primitive.handle.cell.lock();
+    let word = primitive.handle.object.lock();
     let mut flags = lock::cpu_flags();
     let limit = Limit::of(deadline);
     let mut wait = Wait::new(&primitive.handle, word.0);
@@ -79,7 +79,7 @@ fn release(py: Python<'_>, primitive: &Object) -> PyResult<()> {
     if state::release(primitive, participant) {
         return Ok(());
     }
-    Err(if primitive.kind == cell::MUTEX {
+    Err(if primitive.kind == object::MUTEX {
         named(py, "NotHeld", "release unlocked lock".into())
     } else {
         not_owned(py)
@@ -95,11 +95,11 @@ pub fn not_owned(py: Python<'_>) -> PyErr {
 /// Whether the holder before this one died.
 fn recovered(py: Python<'_>, primitive: &Object) -> PyResult<bool> {
     let participant = primitive.handle.open(py)?;
-    let (segment, word) = (&primitive.handle.space.segment, primitive.handle.cell);
-    Ok(if primitive.kind == cell::MUTEX {
+    let (segment, word) = (&primitive.handle.space.segment, primitive.handle.object);
+    Ok(if primitive.kind == object::MUTEX {
         mutex::is_recovered(segment, word)
     } else {
-        cell::is_recovered(segment, &participant, thread_writer(word))
+        object::is_recovered(segment, &participant, thread_writer(word))
     })
 }
 
@@ -112,7 +112,7 @@ impl Lock {
     #[new]
     #[pyo3(signature = (address=None))]
     fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<Lock>> {
-        let base = Object::make(py, cell::MUTEX, 0, address.as_ref(), |_, _| {})?;
+        let base = Object::make(py, object::MUTEX, 0, address.as_ref(), |_, _| {})?;
         Ok(PyClassInitializer::from(base).add_subclass(Lock))
     }
 
@@ -186,7 +186,7 @@ impl RLock {
     #[new]
     #[pyo3(signature = (address=None))]
     fn new(py: Python<'_>, address: Option<Address>) -> PyResult<PyClassInitializer<RLock>> {
-        let base = Object::make(py, cell::RMUTEX, 0, address.as_ref(), |_, _| {})?;
+        let base = Object::make(py, object::RMUTEX, 0, address.as_ref(), |_, _| {})?;
         Ok(PyClassInitializer::from(base).add_subclass(RLock))
     }
 
@@ -245,8 +245,8 @@ impl RLock {
     fn _recursion_count(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let primitive = slf.as_super().get();
         let participant = primitive.handle.open(slf.py())?;
-        let writer = thread_writer(primitive.handle.cell);
-        Ok(cell::count(
+        let writer = thread_writer(primitive.handle.object);
+        Ok(object::count(
             &primitive.handle.space.segment,
             &participant,
             writer,
@@ -257,7 +257,7 @@ impl RLock {
     fn _levels(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let (py, primitive) = (slf.py(), slf.as_super().get());
         primitive.handle.require_open(py)?;
-        let levels = cell::levels(&primitive.handle.space.segment, primitive.handle.cell);
+        let levels = object::levels(&primitive.handle.space.segment, primitive.handle.object);
         levels.map_err(|error| raise(py, error))
     }
 

@@ -20,7 +20,7 @@ fn lock_call(
     count: ffi::Py_ssize_t,
     names: Pointer,
 ) -> Pointer {
-    if lock.kind == courtyard_core::cell::MUTEX {
+    if lock.kind == courtyard_core::object::MUTEX {
         return base_call::<Lock>(slf, name, arguments, count, names);
     }
     base_call::<RLock>(slf, name, arguments, count, names)

@@ -6,7 +6,7 @@ use crate::object::waiter::look_if_due;
 use crate::thread::thread_writer;
 use courtyard_core::error::Result;
 use courtyard_core::participant::Participant;
-use courtyard_core::{cell, mutex};
+use courtyard_core::{mutex, object};
 use pyo3::prelude::*;
 
 /// Acquires the lock, of either kind, if nothing stands in the way.
@@ -21,17 +21,22 @@ pub fn quick_acquire(lock: &Object) -> bool {
 #[inline(always)]
 pub fn try_acquire(lock: &Object, participant: &Participant, flags: u64) -> Result<bool> {
     let segment = &lock.handle.space.segment;
-    if lock.kind == cell::MUTEX {
-        return mutex::try_acquire(segment, participant, lock.handle.cell, flags);
+    if lock.kind == object::MUTEX {
+        return mutex::try_acquire(segment, participant, lock.handle.object, flags);
     }
-    mutex::enter(segment, participant, thread_writer(lock.handle.cell), flags)
+    mutex::enter(
+        segment,
+        participant,
+        thread_writer(lock.handle.object),
+        flags,
+    )
 }
 
 pub fn is_locked(lock: &Object, py: Python<'_>) -> PyResult<bool> {
     lock.handle.open(py)?;
     let space = lock.handle.space;
     let is_locked =
-        || mutex::is_locked(&space.segment, lock.handle.cell).map_err(|error| raise(py, error));
+        || mutex::is_locked(&space.segment, lock.handle.object).map_err(|error| raise(py, error));
     Ok(is_locked()? && (!look_if_due(py, space)? || is_locked()?))
 }
 
@@ -46,8 +51,8 @@ pub fn quick_release(lock: &Object) -> bool {
 #[inline(always)]
 pub fn release(lock: &Object, participant: &Participant) -> bool {
     let segment = &lock.handle.space.segment;
-    if lock.kind == cell::MUTEX {
-        return mutex::release(segment, lock.handle.cell);
+    if lock.kind == object::MUTEX {
+        return mutex::release(segment, lock.handle.object);
     }
-    mutex::exit(segment, participant, thread_writer(lock.handle.cell))
+    mutex::exit(segment, participant, thread_writer(lock.handle.object))
 }

@@ -104,12 +104,12 @@ impl Records {
     /// Puts them; what has no room waits for it.
     fn flush(&mut self, slf: &Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<()> {
         let base = slf.as_super().get();
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        let (segment, object) = (&base.handle.space.segment, base.handle.object);
         let mut rest = self.records.as_slice();
         while !rest.is_empty() {
             if let Some(participant) = base.handle.held() {
                 // SAFETY: the GIL is held from before this call until after it.
-                let put = unsafe { queue::put_run(segment, participant, cell, rest) };
+                let put = unsafe { queue::put_run(segment, participant, object, rest) };
                 rest = &rest[put..];
             }
             let mut items = Items(rest);
@@ -272,10 +272,19 @@ fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run>
     };
     let mut buffer = BUFFER.take().unwrap_or_else(room);
     let room = (max - hand.items.len()).min(MOST);
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let (segment, object) = (&base.handle.space.segment, base.handle.object);
     // SAFETY: the GIL is held from before this call until after it.
-    let got =
-        unsafe { queue::get_run(segment, participant, cell, row, room, may_fail, &mut buffer) };
+    let got = unsafe {
+        queue::get_run(
+            segment,
+            participant,
+            object,
+            row,
+            room,
+            may_fail,
+            &mut buffer,
+        )
+    };
     if let Run::Taken(length) = got {
         queue::drop_pages(base.handle.space, participant, Queue::queue(base));
         let mut items = Items(&buffer[..length]);

@@ -11,8 +11,8 @@ use crate::codec::Buffers;
 use crate::deadline::{Deadline, Limit};
 use crate::error::named;
 use crate::object::{Address, Enrolment, Handle, Last, Object, waiter};
-use courtyard_core::cell;
 use courtyard_core::lock::PROBE;
+use courtyard_core::object;
 use courtyard_core::queue::{self, Bounds, FINISHED, LEAST_BYTES, LENGTH, Order};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -39,15 +39,15 @@ impl Queue {
             .find(|&known| known as u64 == order_number);
         let order = order.ok_or_else(|| PyValueError::new_err("unknown order"))?;
         let handle = match &address {
-            Some(address) => Handle::load(py, address, cell::QUEUE)?,
+            Some(address) => Handle::load(py, address, object::QUEUE)?,
             None => Handle::made(py, LENGTH, |caller| queue::create(caller, bounds, order))?,
         };
-        let enrolment = Enrolment::new(handle.space, handle.object(), Last::Stays);
+        let enrolment = Enrolment::new(handle.space, handle.id(), Last::Stays);
         if !handle.has_length(LENGTH) {
             let message = format!("expected {LENGTH} bytes, found {}", handle.length);
             return Err(named(py, "CorruptError", message));
         }
-        let kind = cell::QUEUE;
+        let kind = object::QUEUE;
         let base = PyClassInitializer::from(Object { handle, kind });
         Ok(base.add_subclass(Queue { enrolment, order }))
     }
@@ -219,13 +219,13 @@ impl Queue {
     fn qsize(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-        let (items, leased) = queue::counts(segment, cell);
+        let (segment, object) = (&base.handle.space.segment, base.handle.object);
+        let (items, leased) = queue::counts(segment, object);
         if leased == 0 {
             return Ok(items);
         }
         waiter::look_if_due(slf.py(), base.handle.space)?;
-        Ok(queue::counts(segment, cell).0)
+        Ok(queue::counts(segment, object).0)
     }
 
     /// Return whether the queue is empty: whether qsize() is 0.
@@ -244,10 +244,10 @@ impl Queue {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
         let segment = &base.handle.space.segment;
-        let maximum = queue::maximum(segment, base.handle.cell);
-        let (items, leased) = queue::counts(segment, base.handle.cell);
-        let most = queue::maximum_bytes(segment, base.handle.cell);
-        let bytes = queue::bytes(segment, base.handle.cell);
+        let maximum = queue::maximum(segment, base.handle.object);
+        let (items, leased) = queue::counts(segment, base.handle.object);
+        let most = queue::maximum_bytes(segment, base.handle.object);
+        let bytes = queue::bytes(segment, base.handle.object);
         let has_no_bytes = most != 0 && bytes.saturating_add(LEAST_BYTES) > most;
         Ok(has_no_bytes || maximum != 0 && items + leased >= maximum)
     }
@@ -257,7 +257,7 @@ impl Queue {
     fn maxbytes(slf: &Bound<'_, Self>) -> PyResult<Option<u64>> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
-        let most = queue::maximum_bytes(&base.handle.space.segment, base.handle.cell);
+        let most = queue::maximum_bytes(&base.handle.space.segment, base.handle.object);
         Ok((most != 0).then_some(most))
     }
 
@@ -265,7 +265,7 @@ impl Queue {
     fn _counted_bytes(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
-        Ok(queue::bytes(&base.handle.space.segment, base.handle.cell))
+        Ok(queue::bytes(&base.handle.space.segment, base.handle.object))
     }
 
     /// How many items there may be; 0, or less: any number. May be set.
@@ -276,7 +276,7 @@ impl Queue {
     fn get_maxsize(slf: &Bound<'_, Self>) -> PyResult<i64> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
-        let maximum = queue::maximum(&base.handle.space.segment, base.handle.cell);
+        let maximum = queue::maximum(&base.handle.space.segment, base.handle.object);
         Ok(maximum.cast_signed())
     }
 
@@ -317,10 +317,10 @@ impl Queue {
     fn join(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, base) = (slf.py(), slf.as_super().get());
         let _open = base.handle.open(py)?;
-        let (space, cell) = (base.handle.space, base.handle.cell);
+        let (space, object) = (base.handle.space, base.handle.object);
         let forever = Some(Deadline::NEVER);
-        waiter::attempt(py, &base.handle, cell + FINISHED, forever, PROBE, || {
-            Ok((queue::unfinished(&space.segment, cell) == 0).then_some(()))
+        waiter::attempt(py, &base.handle, object + FINISHED, forever, PROBE, || {
+            Ok((queue::unfinished(&space.segment, object) == 0).then_some(()))
         })
         .map(drop)
     }
@@ -332,13 +332,13 @@ impl Queue {
     fn unfinished_tasks(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-        let open = queue::unfinished(segment, cell);
-        if open == queue::counts(segment, cell).0 {
+        let (segment, object) = (&base.handle.space.segment, base.handle.object);
+        let open = queue::unfinished(segment, object);
+        if open == queue::counts(segment, object).0 {
             return Ok(open); // nobody has any in hand
         }
         waiter::look_if_due(slf.py(), base.handle.space)?;
-        Ok(queue::unfinished(segment, cell))
+        Ok(queue::unfinished(segment, object))
     }
 
     /// Shut the queue down: put raises ShutDown, get too once it is empty.
@@ -433,7 +433,7 @@ impl Queue {
         base.handle.require_open(slf.py())?;
         Ok(queue::is_closing(
             &base.handle.space.segment,
-            base.handle.cell,
+            base.handle.object,
         ))
     }
 }

@@ -67,9 +67,9 @@ pub enum End {
 impl Queue {
     /// Whether the oldest item seems to be one whose loading may fail.
     pub fn starts_uncertain(&self, base: &Object) -> bool {
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        let (segment, object) = (&base.handle.space.segment, base.handle.object);
         base.handle.held().is_some()
-            && queue::look(segment, cell).is_some_and(|(kind, _)| may_fail(kind))
+            && queue::look(segment, object).is_some_and(|(kind, _)| may_fail(kind))
     }
 
     /// Takes a small item if nothing stands in the way; `Some(None)` if there is none.
@@ -80,11 +80,11 @@ impl Queue {
         }
         let participant = base.handle.held()?;
         let row = self.enrolment.known(participant)?;
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
-        if queue::starts_with_word(segment, cell) {
+        let (segment, object) = (&base.handle.space.segment, base.handle.object);
+        if queue::starts_with_word(segment, object) {
             // Without what an item of bytes needs: a number costs a tenth less.
             // SAFETY: the GIL is held from before this call until after it.
-            if let Some(word) = unsafe { queue::get_word(segment, participant, cell, row) } {
+            if let Some(word) = unsafe { queue::get_word(segment, participant, object, row) } {
                 let item = codec::decode_word(py, word).map(Bound::unbind);
                 return Some(Some(item.inspect_err(|_| {
                     let (kind, bytes) = (queue::VALUE_WORD, word.to_ne_bytes());
@@ -96,7 +96,7 @@ impl Queue {
         with_buffer(|buffer| {
             // SAFETY: the GIL is held from before this call until after it.
             let got =
-                unsafe { queue::get_fast_but(segment, participant, cell, row, keep, buffer) }?;
+                unsafe { queue::get_fast_but(segment, participant, object, row, keep, buffer) }?;
             Some(got.map(|got| match got {
                 Got::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),
                 Got::Bytes(kind, length) => {
@@ -137,11 +137,11 @@ pub fn quick_get_kept(
     kept: bool,
 ) -> Option<PyResult<Taken>> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
-    let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+    let (segment, object) = (&base.handle.space.segment, base.handle.object);
     if this.order != Order::Fifo {
         return None;
     }
-    let (_, room) = queue::look(segment, cell).filter(|(kind, _)| may_fail(*kind))?;
+    let (_, room) = queue::look(segment, object).filter(|(kind, _)| may_fail(*kind))?;
     let row = this.enrolment.known(base.handle.held()?)?;
     let open = base.handle.open(py).ok()?;
     let (space, participant) = (base.handle.space, open.participant);
@@ -153,7 +153,7 @@ pub fn quick_get_kept(
     let keep = |kind, length| may_fail(kind) && length > room;
     with_buffer(|buffer| {
         // SAFETY: the GIL is held from before this call until after it.
-        let got = unsafe { queue::get_fast_but(segment, participant, cell, row, keep, buffer) }??;
+        let got = unsafe { queue::get_fast_but(segment, participant, object, row, keep, buffer) }??;
         let (kind, bytes) = match got {
             Got::Bytes(kind, length) => (kind, &buffer[..length]),
             Got::Word(word) => {
@@ -185,7 +185,7 @@ pub fn quick_get_kept(
 /// `CorruptError`; what a signal handler raises.
 pub fn next_due(slf: &Bound<'_, Queue>, limit: Limit) -> PyResult<Option<Instant>> {
     let handle = &slf.as_super().get().handle;
-    if !queue::has_requeued(&handle.space.segment, handle.cell) {
+    if !queue::has_requeued(&handle.space.segment, handle.object) {
         return Ok(None);
     }
     let open = handle.open(slf.py())?;
@@ -227,12 +227,12 @@ pub fn take(
     let Some(_open) = base.handle.open_until(py, limit)? else {
         return Ok(Err(End::Empty));
     };
-    let (space, cell) = (base.handle.space, base.handle.cell);
-    let (event, soonest, mut looked) = (cell + ITEMS, Cell::new(None), false);
-    let shutdowns = queue::shutdowns(&space.segment, cell);
+    let (space, object) = (base.handle.space, base.handle.object);
+    let (event, soonest, mut looked) = (object + ITEMS, Cell::new(None), false);
+    let shutdowns = queue::shutdowns(&space.segment, object);
     let got = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &soonest, || {
         // Before the look for items: those that were put before are seen then.
-        let is_over = queue::is_over(&space.segment, cell, shutdowns);
+        let is_over = queue::is_over(&space.segment, object, shutdowns);
         if space.is_behind() {
             // An item of ours may be on its way back.
             base.handle
@@ -252,7 +252,7 @@ pub fn take(
             return Ok(None);
         };
         for _ in 0..ATTEMPTS {
-            let had_later = queue::has_requeued(&space.segment, cell);
+            let had_later = queue::has_requeued(&space.segment, object);
             let full = match general(slf, &open, row, limit, whose)? {
                 Ok(Some(taken)) => return Ok(Some(Ok(taken))),
                 Ok(None) => {
@@ -304,8 +304,8 @@ pub fn look_for_leases(
     looked: &mut bool,
     limit: Limit,
 ) -> PyResult<bool> {
-    let (space, cell) = (base.handle.space, base.handle.cell);
-    let (_, leased) = queue::counts(&space.segment, cell);
+    let (space, object) = (base.handle.space, base.handle.object);
+    let (_, leased) = queue::counts(&space.segment, object);
     if *looked || leased == 0 {
         return Ok(false);
     }
@@ -400,7 +400,7 @@ fn load_and_take(
     let queue = Queue::queue(slf.as_super().get());
     with_buffer(|buffer| {
         let seen = handle.waiting_until(py, limit, |wait| {
-            queue::look_at(Caller::new(space, participant, wait), queue.cell, buffer)
+            queue::look_at(Caller::new(space, participant, wait), queue.object, buffer)
         })?;
         let Some((got, place)) = seen.flatten() else {
             return Ok(None);
@@ -427,21 +427,21 @@ pub fn look(slf: &Bound<'_, Queue>) -> PyResult<Py<PyAny>> {
     let open = handle.open(py)?;
     let mut looked = false;
     reference::again(py, || {
-        let was_closing = queue::is_closing(&handle.space.segment, handle.cell);
-        if queue::has_requeued(&handle.space.segment, handle.cell)
+        let was_closing = queue::is_closing(&handle.space.segment, handle.object);
+        if queue::has_requeued(&handle.space.segment, handle.object)
             && let Some(Some(sorted)) = Sorted::take(slf, Limit::NEVER)?
         {
             sorted.promote_due(py)?;
         }
         // Before the look: another may put one in its place by priority after it.
-        let has_later = queue::has_requeued(&handle.space.segment, handle.cell);
+        let has_later = queue::has_requeued(&handle.space.segment, handle.object);
         let seen = open.waiting(py, |caller| {
             let look = Look {
                 most: 1,
                 longest: u64::MAX,
                 is_all: false,
             };
-            queue::peek(caller, handle.cell, look)
+            queue::peek(caller, handle.object, look)
         })?;
         if seen.is_empty() && waiter::look_if_due(py, handle.space)? {
             return Ok(None); // again
@@ -467,7 +467,7 @@ pub fn peek<'py>(slf: &Bound<'py, Queue>, most: usize) -> PyResult<Bound<'py, Py
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
     let open = handle.open(py)?;
     let seen = open.waiting(py, |caller| {
-        queue::peek(caller, handle.cell, Look::at(most))
+        queue::peek(caller, handle.object, Look::at(most))
     })?;
     let decode = |item: Seen| match item {
         Seen::Word(word) => Ok(codec::decode_word(py, word)?.unbind()),

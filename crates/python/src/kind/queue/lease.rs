@@ -74,23 +74,23 @@ impl Lease {
         };
         let (soonest, no_room) = (Cell::new(None), Cell::new(None));
         let was_alone = Cell::new(false);
-        let shutdowns = queue::shutdowns(&space.segment, queue.cell);
+        let shutdowns = queue::shutdowns(&space.segment, queue.object);
         let mut looked = false;
         let leased = waiter::attempt_until(
             py,
             &base.handle,
-            base.handle.cell + ITEMS,
+            base.handle.object + ITEMS,
             self.wait,
             PROBE,
             &soonest,
             || loop {
-                let is_over = queue::is_over(&space.segment, queue.cell, shutdowns);
+                let is_over = queue::is_over(&space.segment, queue.object, shutdowns);
                 if space.is_behind() {
                     // An item of ours may be on its way back.
                     base.handle
                         .waiting_until(py, limit, |wait| space.catch_up(wait))?;
                 }
-                let had_later = queue::has_requeued(&space.segment, queue.cell);
+                let had_later = queue::has_requeued(&space.segment, queue.object);
                 let Some(sorted) = Sorted::take(slf, limit)? else {
                     return Ok(None);
                 };
@@ -104,8 +104,8 @@ impl Lease {
                     Err(error) if error.is_instance_of::<PyMemoryError>(py) => {
                         // The end of another's lease gives its memory back: it may have ended now. So
                         // does what went back, when it is due.
-                        let is_alone = queue::counts(&space.segment, queue.cell).1 == 0
-                            && !queue::has_requeued(&space.segment, queue.cell);
+                        let is_alone = queue::counts(&space.segment, queue.object).1 == 0
+                            && !queue::has_requeued(&space.segment, queue.object);
                         if was_alone.replace(is_alone) && is_alone {
                             return Err(error);
                         }
@@ -278,7 +278,7 @@ impl Lease {
                  there, then drop() it here",
             ));
         }
-        if own.handle.cell == other.handle.cell {
+        if own.handle.object == other.handle.object {
             return self.must_end(py, End::Again(When::Last));
         }
         let Some(held) = self.take(&open) else {
@@ -296,9 +296,9 @@ impl Lease {
                 Ok(())
             })
         });
-        let (segment, cell) = (&own.handle.space.segment, other.handle.cell);
+        let (segment, object) = (&own.handle.space.segment, other.handle.object);
         let item = match put {
-            Put::TooLarge => queue::of_block(segment, cell, held.lease.block).unwrap_or(0),
+            Put::TooLarge => queue::of_block(segment, object, held.lease.block).unwrap_or(0),
             _ => 0,
         };
         match put {

@@ -29,7 +29,7 @@ pub struct Sorted<'a> {
 }
 
 fn at_turn(base: &Object) -> (*const Space, u64) {
-    (std::ptr::from_ref(base.handle.space), base.handle.cell.0)
+    (std::ptr::from_ref(base.handle.space), base.handle.object.0)
 }
 
 impl<'a> Sorted<'a> {
@@ -48,15 +48,15 @@ impl<'a> Sorted<'a> {
             let message = "a comparison of items used the queue that they are in";
             return Err(PyRuntimeError::new_err(message));
         }
-        let (space, cell) = (base.handle.space, base.handle.cell);
-        let mut wait = Wait::new(&base.handle, queue::turn(cell).0);
-        let mut waiter = Waiter::new(&space.segment, queue::turn(cell));
+        let (space, object) = (base.handle.space, base.handle.object);
+        let mut wait = Wait::new(&base.handle, queue::turn(object).0);
+        let mut waiter = Waiter::new(&space.segment, queue::turn(object));
         let mut is_first = true;
         loop {
             let Some(open) = base.handle.open_until(py, limit)? else {
                 return Ok(None);
             };
-            let taken = queue::try_turn(&space.segment, &open, cell, waiter.flags());
+            let taken = queue::try_turn(&space.segment, &open, object, waiter.flags());
             if taken.map_err(|error| raise(py, error))? {
                 waiter.acquired();
                 TURNS.with_borrow_mut(|turns| turns.push(this));
@@ -74,8 +74,8 @@ impl<'a> Sorted<'a> {
 
     /// None: it cannot be loaded here.
     fn item(&self, py: Python<'_>, index: u64) -> PyResult<Option<Py<PyAny>>> {
-        let (space, cell) = (self.base.handle.space, self.base.handle.cell);
-        let word = queue::word(&space.segment, cell, index).map_err(|error| raise(py, error))?;
+        let (space, object) = (self.base.handle.space, self.base.handle.object);
+        let word = queue::word(&space.segment, object, index).map_err(|error| raise(py, error))?;
         let block = queue::block_of(&space.segment, word).map_err(|error| raise(py, error))?;
         match block {
             Some(block) => self.loaded(py, block),
@@ -91,7 +91,7 @@ impl<'a> Sorted<'a> {
     }
 
     fn filled(&self) -> u64 {
-        queue::filled(&self.base.handle.space.segment, self.base.handle.cell)
+        queue::filled(&self.base.handle.space.segment, self.base.handle.object)
     }
 
     /// Where a new item goes: up from the end while it is less than what is above.
@@ -221,7 +221,7 @@ impl Sorted<'_> {
     pub fn promote_due(&self, py: Python<'_>) -> PyResult<bool> {
         let handle = &self.base.handle;
         let (space, queue) = (handle.space, Queue::queue(self.base));
-        while queue::has_requeued(&space.segment, queue.cell) {
+        while queue::has_requeued(&space.segment, queue.object) {
             let open = handle.open(py)?;
             let due = open.waiting(py, |caller| queue::until_due(caller, queue))?;
             let Some((_, block)) = due.filter(|(wait, _)| wait.is_zero()) else {
@@ -259,6 +259,6 @@ impl Drop for Sorted<'_> {
         if !self.holder.is_ours() {
             return; // a comparison forked: here the turn is our parent's
         }
-        queue::end_turn(&self.base.handle.space.segment, self.base.handle.cell);
+        queue::end_turn(&self.base.handle.space.segment, self.base.handle.object);
     }
 }

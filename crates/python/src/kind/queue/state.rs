@@ -54,7 +54,7 @@ pub fn full(py: Python<'_>) -> PyErr {
 #[cold]
 pub fn refused(slf: &Bound<'_, Queue>, put: Put, item: u64) -> PyErr {
     let handle = &slf.as_super().get().handle;
-    let most = queue::maximum_bytes(&handle.space.segment, handle.cell);
+    let most = queue::maximum_bytes(&handle.space.segment, handle.object);
     match put {
         Put::ShutDown => shut_down(slf, true),
         Put::TooLarge => PyValueError::new_err(format!(
@@ -75,10 +75,10 @@ pub fn first_item(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
 #[cold]
 pub fn shut_down(slf: &Bound<'_, Queue>, by_put: bool) -> PyErr {
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
-    let (items, leased) = queue::counts(&handle.space.segment, handle.cell);
+    let (items, leased) = queue::counts(&handle.space.segment, handle.object);
     let name = handle.shown_name(py);
     let name = name.map_or("the queue".into(), |name| format!("the queue {name}"));
-    if !queue::is_closing(&handle.space.segment, handle.cell) {
+    if !queue::is_closing(&handle.space.segment, handle.object) {
         let message =
             format!("{name} was shut down by shutdown() while this call waited; it was reopened");
         return shut_down_saying(py, message);
@@ -132,8 +132,8 @@ pub fn deadline_of(
 impl Queue {
     pub fn queue(base: &Object) -> queue::Queue {
         queue::Queue {
-            cell: base.handle.cell,
-            object: base.handle.object(),
+            object: base.handle.object,
+            id: base.handle.id(),
         }
     }
 

@@ -27,10 +27,10 @@ impl Queue {
             return None;
         }
         let participant = base.handle.held()?;
-        let (segment, cell) = (&base.handle.space.segment, base.handle.cell);
+        let (segment, object) = (&base.handle.space.segment, base.handle.object);
         let put = |fresh: &Fresh| {
             // SAFETY: the GIL is held from before this call until after it.
-            unsafe { queue::put_fast(segment, participant, cell, fresh) }
+            unsafe { queue::put_fast(segment, participant, object, fresh) }
         };
         // What encoding raises, the general way raises again.
         match codec::encode(item, Links::Keep).ok()? {
@@ -125,17 +125,17 @@ fn put_parts(
     }
     let open = base.handle.open(py)?;
     let (space, participant) = (base.handle.space, open.participant);
-    if let Some(put) = queue::never_fits(&space.segment, base.handle.cell, length) {
+    if let Some(put) = queue::never_fits(&space.segment, base.handle.object, length) {
         return Err(refused(slf, put, queue::bytes_of(length))); // before room is looked for, and waited for
     }
     // A full space is like a full queue while a `get` could make room.
-    let event = base.handle.cell + ROOM;
+    let event = base.handle.object + ROOM;
     let limit = Limit::of(wait);
-    let shutdowns = queue::shutdowns(&space.segment, base.handle.cell);
+    let shutdowns = queue::shutdowns(&space.segment, base.handle.object);
     let mut full = FullSpace::new(base, length);
     let again = Cell::new(None);
     let fresh = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
-        let is_over = queue::is_over(&space.segment, base.handle.cell, shutdowns);
+        let is_over = queue::is_over(&space.segment, base.handle.object, shutdowns);
         let fresh = base.handle.copying_until(py, length, limit, |wait| {
             let caller = Caller::new(space, participant, wait);
             match objects {
@@ -190,7 +190,7 @@ impl<'a> FullSpace<'a> {
         py: Python<'_>,
         done: PyResult<Option<T>>,
     ) -> PyResult<Option<T>> {
-        let (segment, cell) = (&self.base.handle.space.segment, self.base.handle.cell);
+        let (segment, object) = (&self.base.handle.space.segment, self.base.handle.object);
         let before = self.empty.take();
         self.again = None;
         let error = match done {
@@ -201,12 +201,12 @@ impl<'a> FullSpace<'a> {
             let leased = queue::leased_by_others(segment, participant, Queue::queue(self.base));
             leased.is_ok_and(|leased| leased > 0)
         };
-        if queue::counts(segment, cell).0 > 0 || self.base.handle.held().is_some_and(leased) {
+        if queue::counts(segment, object).0 > 0 || self.base.handle.held().is_some_and(leased) {
             return Ok(None);
         }
         let (now, taken) = (
             Instant::now(),
-            segment.word((cell + ROOM).0).load(Ordering::Relaxed),
+            segment.word((object + ROOM).0).load(Ordering::Relaxed),
         );
         let since = before.and_then(|(since, then, _)| (then == taken).then_some(since));
         let since = since.unwrap_or(now);
@@ -237,13 +237,13 @@ pub fn put_fresh(
     let (py, base) = (slf.py(), slf.as_super().get());
     let open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
-    let event = base.handle.cell + ROOM;
+    let event = base.handle.object + ROOM;
     let limit = Limit::of(wait);
-    let shutdowns = queue::shutdowns(&space.segment, queue.cell);
+    let shutdowns = queue::shutdowns(&space.segment, queue.object);
     let mut full = FullSpace::new(base, 0);
     let again = Cell::new(None);
     let done = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
-        let is_over = queue::is_over(&space.segment, queue.cell, shutdowns);
+        let is_over = queue::is_over(&space.segment, queue.object, shutdowns);
         let Some(sorted) = Sorted::take(slf, limit)? else {
             return Ok(None);
         };
@@ -263,7 +263,7 @@ pub fn put_fresh(
         None if full.empty.is_some() => Err(full.too_late(py)),
         put => {
             let put = put.unwrap_or(Put::Full);
-            let item = queue::of_fresh(&space.segment, queue.cell, fresh);
+            let item = queue::of_fresh(&space.segment, queue.object, fresh);
             Err(refused(slf, put, item.unwrap_or(0)))
         }
     }

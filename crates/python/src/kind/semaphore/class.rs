@@ -5,10 +5,10 @@ use crate::deadline::Limit;
 use crate::error::raise;
 use crate::object::waiter::{self, Deadline};
 use crate::object::{Address, Enrolment, Last, Object, Use, semaphore_deadline};
-use courtyard_core::cell::{self, EVENT};
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
+use courtyard_core::object::{self, EVENT};
 use courtyard_core::participant::Participant;
 use courtyard_core::semaphore::{self, LENGTH, User};
 use pyo3::exceptions::PyValueError;
@@ -26,8 +26,8 @@ impl Semaphore {
     #[inline(always)]
     fn known(&self, base: &Object, participant: &Participant) -> Option<User> {
         let row = self.enrolment.known(participant)?;
-        let (cell, object) = (base.handle.cell, base.handle.object());
-        Some(User { cell, object, row })
+        let (object, id) = (base.handle.object, base.handle.id());
+        Some(User { object, id, row })
     }
 
     /// None: that took too long.
@@ -44,8 +44,8 @@ impl Semaphore {
             Ok(())
         };
         let row = self.enrolment.row(open.participant, make, unmake)?;
-        let (cell, object) = (base.handle.cell, base.handle.object());
-        Ok(row.map(|row| User { cell, object, row }))
+        let (object, id) = (base.handle.object, base.handle.id());
+        Ok(row.map(|row| User { object, id, row }))
     }
 
     fn known_user(&self, py: Python<'_>, base: &Object, open: &Use<'_>) -> PyResult<User> {
@@ -78,7 +78,7 @@ impl Semaphore {
 
 fn acquire(slf: &Bound<'_, Semaphore>, deadline: Option<Deadline>) -> PyResult<bool> {
     let (py, base) = (slf.py(), slf.as_super().get());
-    let event = base.handle.cell + EVENT;
+    let event = base.handle.object + EVENT;
     let limit = Limit::of(deadline);
     let Some(_open) = base.handle.open_until(py, limit)? else {
         return Ok(false);
@@ -129,14 +129,14 @@ impl Semaphore {
         let limit = if bounded { Some(value) } else { None };
         let base = Object::make(
             py,
-            cell::SEMAPHORE,
+            object::SEMAPHORE,
             LENGTH,
             address.as_ref(),
             |segment, at| {
                 semaphore::fill(segment, at, value, limit);
             },
         )?;
-        let (space, object) = (base.handle.space, base.handle.object());
+        let (space, object) = (base.handle.space, base.handle.id());
         let enrolment = Enrolment::new(space, object, Last::Free);
         Ok(PyClassInitializer::from(base).add_subclass(Semaphore { enrolment }))
     }
@@ -195,9 +195,9 @@ impl Semaphore {
     fn get_value(slf: &Bound<'_, Self>) -> PyResult<u64> {
         let base = slf.as_super().get();
         base.handle.require_open(slf.py())?;
-        let (space, cell) = (base.handle.space, base.handle.cell);
+        let (space, object) = (base.handle.space, base.handle.object);
         waiter::look_if_due(slf.py(), space)?; // some may be a dead process's
-        Ok(semaphore::value(&space.segment, cell))
+        Ok(semaphore::value(&space.segment, object))
     }
 
     /// Whether a permit that this process holds came back from a dead one.
@@ -218,6 +218,6 @@ impl Semaphore {
     #[getter]
     fn _limit(slf: &Bound<'_, Self>) -> Option<u64> {
         let base = slf.as_super().get();
-        semaphore::limit(&base.handle.space.segment, base.handle.cell)
+        semaphore::limit(&base.handle.space.segment, base.handle.object)
     }
 }

@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::object::waiter::Deadline;
 use crate::object::{self, This};
 use crate::value::{reference, stored};
-use courtyard_core::cell::{self, Found, Fresh, Pinned, Stored, Token};
+use courtyard_core::object::{self as engine, Found, Fresh, Pinned, Stored, Token};
 use courtyard_core::participant::Participant;
 use courtyard_core::space::Caller;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -34,7 +34,7 @@ impl This<'_, RawValue> {
         let mut bytes = vec![0; self.handle.length as usize];
         self.handle.copying(py, self.handle.length, |wait| {
             let space = self.handle.space;
-            cell::read_bytes(
+            engine::read_bytes(
                 Caller::new(space, participant, wait),
                 self.writer(),
                 &mut bytes,
@@ -56,7 +56,7 @@ impl This<'_, RawValue> {
         }
         participant.copying(py, bytes.len() as u64, |caller| {
             let writer = self.writer();
-            cell::write_bytes(caller, writer, offset, bytes, expected)
+            engine::write_bytes(caller, writer, offset, bytes, expected)
         })
     }
 
@@ -129,7 +129,7 @@ impl This<'_, RawValue> {
     ) -> PyResult<Option<(Py<PyAny>, Token)>> {
         let space = self.handle.space;
         let (found, token) = self.handle.waiting(py, |wait| {
-            cell::find(Caller::new(space, participant, wait), self.writer())
+            engine::find(Caller::new(space, participant, wait), self.writer())
         })?;
         let value = match found {
             Found::Copied(Stored::Word(word)) => Some(codec::decode_word(py, word)?),
@@ -165,13 +165,13 @@ impl This<'_, RawValue> {
             }
             Encoded::Block(block) => block.with_parts(|parts, length| {
                 self.handle.copying(py, length, |wait| {
-                    cell::prepare(Caller::new(space, me, wait), block.kind, parts)
+                    engine::prepare(Caller::new(space, me, wait), block.kind, parts)
                 })
             })?,
         };
         participant.waiting(py, |caller| {
             let writer = self.writer();
-            cell::store(caller, writer, &fresh, expected)
+            engine::store(caller, writer, &fresh, expected)
         })
     }
 

@@ -4,7 +4,7 @@ use super::state::RawValue;
 use crate::argument::Given;
 use crate::format::Format;
 use crate::object::{self, Address, This};
-use courtyard_core::cell::{self, DATA};
+use courtyard_core::object::{DATA, payload};
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -239,10 +239,10 @@ impl RawValue {
             ));
         }
         this.handle.require_open(slf.py())?;
-        let cell = this.handle.cell;
+        let object = this.handle.object;
         let (start, length) = match this.format.width() {
-            0 => (cell::payload(cell), this.handle.length),
-            width => (cell + DATA, u64::from(width)),
+            0 => (payload(object), this.handle.length),
+            width => (object + DATA, u64::from(width)),
         };
         let address = this.handle.space.segment.address(start);
         let (start, length) = (address.as_ptr().cast::<c_void>(), length as ffi::Py_ssize_t);

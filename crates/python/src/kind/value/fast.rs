@@ -6,7 +6,7 @@ use crate::abi::{
 };
 use crate::format::{self, Format, quick_decode, quick_encode};
 use crate::object::This;
-use courtyard_core::cell::{DATA, change_fast};
+use courtyard_core::object::{DATA, change_fast};
 use courtyard_core::participant::Participant;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -20,9 +20,13 @@ impl This<'_, RawValue> {
     fn quick<T>(self, change: impl FnOnce(u64) -> T) -> Option<T> {
         let participant: &Participant = self.handle.held()?;
         let segment = &self.handle.space.segment;
-        let (cell, guarded) = (self.handle.cell, self.guarded);
+        let (object, guarded) = (self.handle.object, self.guarded);
         // SAFETY: the GIL is held from before this call until after it.
-        unsafe { change_fast(segment, participant, cell, guarded, || change(cell + DATA)) }
+        unsafe {
+            change_fast(segment, participant, object, guarded, || {
+                change(object + DATA)
+            })
+        }
     }
 }
 
@@ -32,7 +36,7 @@ unsafe extern "C" fn value_get(slf: Pointer, _: Pointer) -> Pointer {
         let this: This<RawValue> = unsafe { This::native(slf) };
         let width = this.format.width();
         if width >= 4 && this.handle.held().is_some() {
-            let bits = format::load(&this.handle.space.segment, this.handle.cell + DATA, width);
+            let bits = format::load(&this.handle.space.segment, this.handle.object + DATA, width);
             if let Some(object) = quick_decode(this.format, bits) {
                 return object;
             }

@@ -5,7 +5,7 @@ use crate::error::named;
 use crate::format::{self, Format};
 use crate::object::{Address, Handle, Object, This};
 use crate::thread::thread;
-use courtyard_core::cell::{self, DATA, Writer};
+use courtyard_core::object::{self, DATA, Writer};
 use courtyard_core::sync::Ordering;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -34,9 +34,9 @@ impl RawValue {
         let format = Format::parse(code)
             .ok_or_else(|| PyValueError::new_err(format!("unknown format {code:?}")))?;
         let kind = match format {
-            Format::Chars | Format::Raw => cell::BYTES,
-            Format::Stored => cell::STORED,
-            _ => cell::SCALAR,
+            Format::Chars | Format::Raw => object::BYTES,
+            Format::Stored => object::STORED,
+            _ => object::SCALAR,
         };
         let handle = match address {
             Some(address) => Handle::load(py, &address, kind)?,
@@ -49,7 +49,7 @@ impl RawValue {
                 }
             })?,
         };
-        if kind == cell::BYTES && !handle.has_length(length) {
+        if kind == object::BYTES && !handle.has_length(length) {
             return Err(named(
                 py,
                 "WrongType",
@@ -71,7 +71,7 @@ impl This<'_, RawValue> {
     pub fn writer(self) -> Writer {
         let guarded = self.guarded;
         Writer {
-            cell: self.handle.cell,
+            object: self.handle.object,
             guarded,
             thread: if guarded { thread() } else { 0 },
         }
@@ -79,14 +79,14 @@ impl This<'_, RawValue> {
 
     #[inline]
     pub fn data(self) -> u64 {
-        self.handle.cell + DATA
+        self.handle.object + DATA
     }
 
     /// Changes a scalar by one store or one atomic operation.
     #[inline]
     pub fn change<T>(self, py: Python<'_>, change: impl FnMut() -> T) -> PyResult<T> {
         let participant = self.handle.open(py)?;
-        participant.waiting(py, |caller| cell::change(caller, self.writer(), change))
+        participant.waiting(py, |caller| object::change(caller, self.writer(), change))
     }
 
     pub fn is_scalar(self) -> bool {

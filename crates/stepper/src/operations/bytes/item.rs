@@ -68,9 +68,9 @@ fn putting(entries: &mut Vec<Entry>) {
         |space, scene, ()| {
             let item = item(2, SMALL);
             let parts = [item.as_slice()];
-            let (cell, fresh) = (scene.queue.cell, Fresh::Bytes(KIND, &parts));
+            let (object, fresh) = (scene.queue.object, Fresh::Bytes(KIND, &parts));
             // SAFETY: the processes here have one thread.
-            let put = unsafe { queue::put_fast(&space.segment, me(space), cell, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me(space), object, &fresh) };
             assert_eq!(put, Some(Put::Done));
         },
     ));
@@ -93,9 +93,9 @@ fn putting(entries: &mut Vec<Entry>) {
                 for item in &items {
                     assert!(queue::add_record(&mut records, Item::Bytes(KIND, item)));
                 }
-                let cell = scene.queue.cell;
+                let object = scene.queue.object;
                 // SAFETY: as above.
-                let put = unsafe { queue::put_run(&space.segment, me(space), cell, &records) };
+                let put = unsafe { queue::put_run(&space.segment, me(space), object, &records) };
                 assert_eq!(put, records.len() / 3 * fit);
             },
         ));
@@ -190,10 +190,10 @@ fn getting(entries: &mut Vec<Entry>) {
         0,
         enroll,
         |space, scene, row| {
-            let (segment, me, cell) = (&space.segment, me(space), scene.queue.cell);
+            let (segment, me, object) = (&space.segment, me(space), scene.queue.object);
             let mut buffer = [0; INLINE as usize];
             // SAFETY: as above.
-            let got = unsafe { queue::get_fast(segment, me, cell, row, &mut buffer) };
+            let got = unsafe { queue::get_fast(segment, me, object, row, &mut buffer) };
             assert!(matches!(got, Some(Some(Got::Bytes(KIND, SMALL)))));
         },
     ));
@@ -209,10 +209,11 @@ fn getting(entries: &mut Vec<Entry>) {
             0,
             enroll,
             move |space, scene, row| {
-                let (segment, me, cell) = (&space.segment, me(space), scene.queue.cell);
+                let (segment, me, object) = (&space.segment, me(space), scene.queue.object);
                 let (mut buffer, none) = ([0; UNIT as usize], |_| false);
                 // SAFETY: as above.
-                let run = unsafe { queue::get_run(segment, me, cell, row, max, none, &mut buffer) };
+                let run =
+                    unsafe { queue::get_run(segment, me, object, row, max, none, &mut buffer) };
                 assert!(matches!(run, Run::Taken(_)), "{run:?}");
             },
         ));
@@ -225,7 +226,7 @@ fn getting(entries: &mut Vec<Entry>) {
         enroll,
         |space, scene, row| {
             let (queue, mut buffer) = (scene.queue, vec![0; INLINE as usize]);
-            let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
+            let seen = queue::look_at(caller(space), queue.object, &mut buffer);
             let (_, place) = seen.expect("to look").expect("an item");
             let taken = queue::take_at(caller(space), queue, row, place);
             assert!(taken.expect("to take"));
@@ -242,14 +243,16 @@ fn getting(entries: &mut Vec<Entry>) {
         0,
         |space, queue| {
             // SAFETY: as above.
-            let put =
-                unsafe { queue::put_fast(&space.segment, me(space), queue.cell, &Fresh::Word(7)) };
+            let put = unsafe {
+                queue::put_fast(&space.segment, me(space), queue.object, &Fresh::Word(7))
+            };
             assert_eq!(put, Some(Put::Done));
             enroll(space, queue)
         },
         |space, scene, row| {
             // SAFETY: as above.
-            let got = unsafe { queue::get_word(&space.segment, me(space), scene.queue.cell, row) };
+            let got =
+                unsafe { queue::get_word(&space.segment, me(space), scene.queue.object, row) };
             assert_eq!(got, Some(7));
         },
     ));

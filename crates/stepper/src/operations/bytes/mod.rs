@@ -6,8 +6,8 @@ mod lease;
 use super::queue::{blocks, item, make};
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, announce_at, caller, is_free, told_apart, warm, was_told_at};
-use courtyard_core::cell;
 use courtyard_core::holding::Row;
+use courtyard_core::object;
 use courtyard_core::queue::{
     self, Bounds, Fresh, GET_LOCK, INLINE, Look, Order, Put, Queue, ROOM, Seen, Sift,
 };
@@ -72,7 +72,7 @@ fn put(space: &Space, queue: Queue, order: Order, number: usize, length: usize) 
     let parts = [bytes.as_slice()];
     let fresh = fresh(space, order, &parts);
     let put = if order == Order::Least {
-        let place = queue::filled(&space.segment, queue.cell);
+        let place = queue::filled(&space.segment, queue.object);
         let moves = Vec::new();
         let sift = Sift { moves, place };
         queue::insert(caller(space), queue, &fresh, &sift)
@@ -96,10 +96,10 @@ fn lease(space: &Space, queue: Queue) -> queue::Lease {
 
 /// What is there, in the order in which it would be taken; the locks are free.
 fn state(space: &Space, queue: Queue) -> Result<(Vec<u8>, u64), String> {
-    is_free(space, queue.cell.lock())?;
-    is_free(space, queue.cell + GET_LOCK)?;
+    is_free(space, queue.object.lock())?;
+    is_free(space, queue.object + GET_LOCK)?;
     let look = Look::at(usize::MAX);
-    let seen = queue::peek(caller(space), queue.cell, look);
+    let seen = queue::peek(caller(space), queue.object, look);
     let number = |seen| match seen {
         Seen::Bytes(_, bytes) => bytes[0],
         Seen::Word(word) => word as u8,
@@ -107,7 +107,7 @@ fn state(space: &Space, queue: Queue) -> Result<(Vec<u8>, u64), String> {
     };
     let seen = seen.map_err(|error| error.to_string())?;
     let numbers = seen.into_iter().map(number).collect();
-    Ok((numbers, queue::bytes(&space.segment, queue.cell)))
+    Ok((numbers, queue::bytes(&space.segment, queue.object)))
 }
 
 /// The state in which the queues have these items, and `leased` of the first are out.
@@ -181,7 +181,7 @@ fn change_both<R: 'static>(
                 other: other.queue,
                 flagged: [
                     grows.then(|| announce(space, made.made())),
-                    shrinks.then(|| announce_at(space, made.queue.cell + ROOM)),
+                    shrinks.then(|| announce_at(space, made.queue.object + ROOM)),
                 ],
             }
         },
@@ -200,8 +200,8 @@ fn change_both<R: 'static>(
                     outcome => outcome,
                 };
             }
-            let base = scene.queue.cell;
-            let told = [base + cell::EVENT, base + ROOM]
+            let base = scene.queue.object;
+            let told = [base + object::EVENT, base + ROOM]
                 .into_iter()
                 .zip(scene.flagged);
             for (event, flagged) in told {

@@ -3,8 +3,8 @@
 use super::{ALL, ENDS, LARGE, SHORT, Start, WORD, append, change, contents, fresh, push, with};
 use crate::entry::Entry;
 use crate::stage::{caller, me, writer};
-use courtyard_core::cell;
 use courtyard_core::list::{self, End};
+use courtyard_core::object;
 use courtyard_core::space::Space;
 use courtyard_core::value::Taken;
 
@@ -75,7 +75,7 @@ fn is_taken(space: &Space, taken: Taken, length: usize) {
         Taken::Bytes(_, bytes) => bytes.len(),
         Taken::Pinned(pinned) => pinned.length as usize,
         Taken::Block(block) => {
-            let shape = cell::shape_of(&space.segment, block.block());
+            let shape = object::shape_of(&space.segment, block.block());
             shape.expect("a block").1 as usize
         }
     };
@@ -210,10 +210,10 @@ fn fast(entries: &mut Vec<Entry>) {
         |_, _| (),
         |space, made, ()| {
             let (me, list) = (me(space), writer(made));
-            let entered = cell::enter(&space.segment, me, list, 0).expect("an answer");
-            assert_eq!(entered, cell::Entered::Yes);
+            let entered = object::enter(&space.segment, me, list, 0).expect("an answer");
+            assert_eq!(entered, object::Entered::Yes);
             append(space, made, (SHORT, 7));
-            assert!(cell::exit(&space.segment, me, list));
+            assert!(object::exit(&space.segment, me, list));
         },
     ));
 }

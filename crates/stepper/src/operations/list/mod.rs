@@ -5,9 +5,9 @@ mod many;
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, is_free, leave, told_apart, warm, with_wake, writer};
-use courtyard_core::cell::{self, Stored};
 use courtyard_core::layout::LINE;
 use courtyard_core::list::{self, End, Places};
+use courtyard_core::object::{self, Stored};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::value::{self, Found, Fresh};
@@ -26,9 +26,9 @@ type Content = (usize, u8);
 
 fn create(space: &Space, most: Option<u64>) -> Made {
     let made = list::create(caller(space), most);
-    let (object, row) = made.expect("a list");
-    let (base, ..) = cell::open(&space.segment, object).expect("the list");
-    Made { object, row, base }
+    let (id, row) = made.expect("a list");
+    let (base, ..) = object::open(&space.segment, id).expect("the list");
+    Made { id, row, base }
 }
 
 /// A value that is ready to be linked.
@@ -109,7 +109,7 @@ fn look(space: &Space, made: Made) -> Result<Vec<Content>, String> {
 
 /// How large the ring is.
 fn capacity(space: &Space, made: Made) -> u64 {
-    let word = space.segment.word(cell::payload(made.base) + 8);
+    let word = space.segment.word(object::payload(made.base) + 8);
     word.load(Ordering::Relaxed)
 }
 

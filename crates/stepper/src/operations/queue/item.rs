@@ -20,7 +20,7 @@ fn put_run<'a>(space: &Space, queue: Queue, items: impl IntoIterator<Item = Item
         assert!(queue::add_record(&mut records, item));
     }
     // SAFETY: the processes here have one thread.
-    let put = unsafe { queue::put_run(&space.segment, me(space), queue.cell, &records) };
+    let put = unsafe { queue::put_run(&space.segment, me(space), queue.object, &records) };
     assert_eq!(put, records.len());
 }
 
@@ -55,7 +55,7 @@ fn putting(entries: &mut Vec<Entry>) {
             let parts = [item.as_slice()];
             let fresh = Fresh::Bytes(KIND, &parts);
             // SAFETY: the processes here have one thread.
-            let put = unsafe { queue::put_fast(&space.segment, me(space), queue.cell, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me(space), queue.object, &fresh) };
             assert_eq!(put, Some(Put::Done));
         },
     ));
@@ -102,7 +102,7 @@ fn putting(entries: &mut Vec<Entry>) {
                 }
                 // SAFETY: the processes here have one thread.
                 let put =
-                    unsafe { queue::put_run(&space.segment, me(space), queue.cell, &records) };
+                    unsafe { queue::put_run(&space.segment, me(space), queue.object, &records) };
                 assert_eq!(put, records.len() / items.len() * fit);
             },
         ));
@@ -183,7 +183,7 @@ fn getting(entries: &mut Vec<Entry>) {
             let mut buffer = [0; INLINE as usize];
             let (segment, me) = (&space.segment, me(space));
             // SAFETY: the processes here have one thread.
-            let got = unsafe { queue::get_fast(segment, me, queue.cell, row, &mut buffer) };
+            let got = unsafe { queue::get_fast(segment, me, queue.object, row, &mut buffer) };
             assert!(matches!(got, Some(Some(Got::Bytes(KIND, 100)))));
         },
     ));
@@ -195,7 +195,7 @@ fn getting(entries: &mut Vec<Entry>) {
         enroll,
         |space, queue, row| {
             // SAFETY: as above.
-            let got = unsafe { queue::get_word(&space.segment, me(space), queue.cell, row) };
+            let got = unsafe { queue::get_word(&space.segment, me(space), queue.object, row) };
             assert_eq!(got, Some(0));
         },
     ));
@@ -215,8 +215,9 @@ fn getting(entries: &mut Vec<Entry>) {
                 let (segment, me) = (&space.segment, me(space));
                 let (mut buffer, none) = ([0; UNIT as usize], |_| false);
                 // SAFETY: as above.
-                let run =
-                    unsafe { queue::get_run(segment, me, queue.cell, at, max, none, &mut buffer) };
+                let run = unsafe {
+                    queue::get_run(segment, me, queue.object, at, max, none, &mut buffer)
+                };
                 let Run::Taken(bytes) = run else {
                     panic!("{run:?}");
                 };
@@ -311,7 +312,7 @@ fn giving_back(entries: &mut Vec<Entry>) {
         enroll,
         |space, queue, row| {
             let mut buffer = vec![0; INLINE as usize];
-            let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
+            let seen = queue::look_at(caller(space), queue.object, &mut buffer);
             let (seen, place) = seen.expect("to look").expect("an item");
             assert_eq!(bytes_of(space, seen, &buffer), item(0, 100));
             let taken = queue::take_at(caller(space), queue, row, place);

@@ -8,7 +8,7 @@ use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake}
 use courtyard_core::holding::Row;
 use courtyard_core::queue::{self, Bounds, Fresh, GET_LOCK, Got, INLINE, Order, Put, Queue};
 use courtyard_core::space::Space;
-use courtyard_core::{HOOKS, cell, directory};
+use courtyard_core::{HOOKS, directory, object};
 
 const KIND: u8 = 20;
 
@@ -29,18 +29,18 @@ pub struct Scene {
 impl Scene {
     pub fn made(&self) -> Made {
         Made {
-            object: self.queue.object,
+            id: self.queue.id,
             row: self.row,
-            base: self.queue.cell,
+            base: self.queue.object,
         }
     }
 }
 
 pub fn make(space: &Space, bounds: impl Into<Bounds>, order: Order) -> Scene {
     let made = queue::create(caller(space), bounds, order);
-    let (object, row) = made.expect("a queue");
-    let (cell, ..) = cell::open(&space.segment, object).expect("the queue");
-    let queue = Queue { cell, object };
+    let (id, row) = made.expect("a queue");
+    let (object, ..) = object::open(&space.segment, id).expect("the queue");
+    let queue = Queue { object, id };
     Scene {
         queue,
         row,
@@ -51,7 +51,7 @@ pub fn make(space: &Space, bounds: impl Into<Bounds>, order: Order) -> Scene {
 
 /// How many blocks it consists of.
 pub fn blocks(space: &Space, queue: Queue) -> Result<usize, String> {
-    let root = directory::root(&space.segment, queue.object).or_text()?;
+    let root = directory::root(&space.segment, queue.id).or_text()?;
     let blocks = (HOOKS.blocks)(&space.segment, root.0).or_text()?.blocks;
     Ok(blocks.len())
 }
@@ -106,22 +106,22 @@ fn get(space: &Space, queue: Queue, row: Row) -> Option<Vec<u8>> {
 /// Whether the next item lies in the ring itself.
 fn is_ring_first(space: &Space, queue: Queue) -> bool {
     let mut buffer = vec![0; INLINE as usize];
-    let seen = queue::look_at(caller(space), queue.cell, &mut buffer);
+    let seen = queue::look_at(caller(space), queue.object, &mut buffer);
     seen.expect("to look").is_some()
 }
 
 /// All items, in their order; what is open is what is there, and both locks are free.
 fn items(space: &Space, queue: Queue) -> Result<Vec<Vec<u8>>, String> {
     let segment = &space.segment;
-    let (counted, leased) = queue::counts(segment, queue.cell);
-    let open = queue::unfinished(segment, queue.cell);
+    let (counted, leased) = queue::counts(segment, queue.object);
+    let open = queue::unfinished(segment, queue.object);
     let row = enroll(space, queue);
     let mut items = Vec::new();
     while let Some(item) = get(space, queue, row) {
         items.push(item);
     }
-    is_free(space, queue.cell.lock())?;
-    is_free(space, queue.cell + GET_LOCK)?;
+    is_free(space, queue.object.lock())?;
+    is_free(space, queue.object + GET_LOCK)?;
     match (items.len() as u64, 0, items.len() as u64) {
         expected if expected == (counted, leased, open) => Ok(items),
         expected => Err(format!(
@@ -264,8 +264,8 @@ fn living(entries: &mut Vec<Entry>) {
             queue::reopen(caller(space), scene.queue).expect("to reopen");
         },
         |space, scene| {
-            is_free(space, scene.queue.cell.lock())?;
-            let closing = queue::is_closing(&space.segment, scene.queue.cell);
+            is_free(space, scene.queue.object.lock())?;
+            let closing = queue::is_closing(&space.segment, scene.queue.object);
             told_apart(&closing, &true, &false)
         },
     ));
@@ -281,8 +281,8 @@ fn living(entries: &mut Vec<Entry>) {
             queue::shut_down(caller(space), scene.queue).expect("to shut down");
         },
         |space, scene| {
-            is_free(space, scene.queue.cell.lock())?;
-            let closing = queue::is_closing(&space.segment, scene.queue.cell);
+            is_free(space, scene.queue.object.lock())?;
+            let closing = queue::is_closing(&space.segment, scene.queue.object);
             told_apart(&closing, &false, &true)
         },
     ));

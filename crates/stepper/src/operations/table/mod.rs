@@ -8,8 +8,8 @@ mod value;
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake, writer};
-use courtyard_core::cell::{self, Stored};
 use courtyard_core::layout::{GRAIN, LINE};
+use courtyard_core::object::{self, Stored};
 use courtyard_core::offset::LockWord;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
@@ -59,9 +59,9 @@ fn spread(count: u32, lengths: &[usize]) -> Vec<Pair> {
 
 fn create(space: &Space) -> Made {
     let made = table::create(caller(space));
-    let (object, row) = made.expect("a table");
-    let (base, ..) = cell::open(&space.segment, object).expect("the table");
-    Made { object, row, base }
+    let (id, row) = made.expect("a table");
+    let (base, ..) = object::open(&space.segment, id).expect("the table");
+    Made { id, row, base }
 }
 
 /// A value that is ready to be linked.
@@ -150,14 +150,14 @@ fn contents(space: &Space, made: Made) -> Result<Vec<Pair>, String> {
     }
     is_free(space, made.base.lock())?;
     for shard in 0..SHARDS {
-        is_free(space, LockWord(cell::payload(made.base) + shard * LINE))?;
+        is_free(space, LockWord(object::payload(made.base) + shard * LINE))?;
     }
     Ok(found)
 }
 
 /// How large the indexes are, all together.
 fn slots(space: &Space, made: Made) -> u64 {
-    let block = |shard| cell::payload(made.base) + shard * LINE + 16;
+    let block = |shard| object::payload(made.base) + shard * LINE + 16;
     let read = |word| space.segment.word(word).load(Ordering::Relaxed);
     (0..SHARDS).map(|shard| read(block(shard)) % GRAIN).sum()
 }

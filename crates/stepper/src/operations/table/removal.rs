@@ -7,7 +7,7 @@ use super::{
 };
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, caller, fill, me, told_apart, warm, with_wake, writer};
-use courtyard_core::cell;
+use courtyard_core::object;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::Space;
 use courtyard_core::table;
@@ -19,7 +19,7 @@ pub(super) fn is_taken(space: &Space, taken: Taken, length: usize) {
         Taken::Bytes(_, bytes) => bytes,
         Taken::Pinned(pinned) => vec![1; pinned.length as usize],
         Taken::Block(block) => {
-            let shape = cell::shape_of(&space.segment, block.block());
+            let shape = object::shape_of(&space.segment, block.block());
             let (_, length, payload) = shape.expect("a block");
             let mut bytes = vec![0; length as usize];
             space.segment.copy_out(payload, &mut bytes);
@@ -89,9 +89,9 @@ pub fn add(entries: &mut Vec<Entry>) {
                 without(&before, 1),
                 move |space, _| ready_blocks(space, &pair),
                 move |space, made, ()| {
-                    let (segment, me, cell) = (&space.segment, me(space), made.base);
+                    let (segment, me, object) = (&space.segment, me(space), made.base);
                     // SAFETY: the processes here have one thread.
-                    assert!(unsafe { table::remove_fast(segment, me, cell, &key(&name)) });
+                    assert!(unsafe { table::remove_fast(segment, me, object, &key(&name)) });
                 },
             ));
         }

@@ -8,9 +8,9 @@ use super::{
 use crate::entry::Outcome;
 use crate::entry::{Ends, Entry, play};
 use crate::stage::{Made, caller, me, told_apart, warm, writer};
-use courtyard_core::cell;
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
+use courtyard_core::object;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, SHARDS, When};
@@ -132,10 +132,10 @@ fn changed_fast() -> Entry {
             _ => panic!("a word is no word"),
         },
         move |space, made, word| {
-            let (segment, me, cell) = (&space.segment, me(space), made.base);
+            let (segment, me, object) = (&space.segment, me(space), made.base);
             let next = |old: u64| (old != word).then_some(word);
             // SAFETY: the processes here have one thread.
-            let done = unsafe { table::change_fast(segment, me, cell, &key(&name), next) };
+            let done = unsafe { table::change_fast(segment, me, object, &key(&name), next) };
             assert_eq!(done, Some(word));
         },
     )
@@ -266,11 +266,11 @@ pub fn add(entries: &mut Vec<Entry>) {
         |_, _| (),
         move |space, made, ()| {
             let (me, table) = (me(space), writer(made));
-            let entered = cell::enter(&space.segment, me, table, 0).expect("an answer");
-            assert_eq!(entered, cell::Entered::Yes);
+            let entered = object::enter(&space.segment, me, table, 0).expect("an answer");
+            assert_eq!(entered, object::Entered::Yes);
             table::quiesce(caller(space), made.base).expect("to be quiet");
             store(space, made, &pair);
-            assert!(cell::exit(&space.segment, me, table));
+            assert!(object::exit(&space.segment, me, table));
         },
     ));
 }

@@ -1,9 +1,9 @@
-//! What one process may do to a cell, and what its user's lock keeps out.
+//! What one process may do to an object, and what its user's lock keeps out.
 
 mod stage;
 
-use courtyard_core::cell::{self, BYTES, Entered, Pieces, SCALAR, Writer};
 use courtyard_core::error::Error;
+use courtyard_core::object::{self, BYTES, Entered, Pieces, SCALAR, Writer};
 use courtyard_core::sync::{AtomicBool, AtomicU8, Ordering};
 use stage::{
     End, Folder, add, add_fast, alone, attach, caller, census, leave, make, me, read, spawn, writer,
@@ -17,31 +17,31 @@ fn holding_the_lock_of_a_value() {
     let made = make(&space, SCALAR, 0);
     let (segment, one) = (&space.segment, writer(made));
     let other = Writer { thread: 2, ..one };
-    let enter = |writer| cell::enter(segment, me(&space), writer, 0).unwrap();
+    let enter = |writer| object::enter(segment, me(&space), writer, 0).unwrap();
     assert_eq!([enter(one), enter(one)], [Entered::Yes; 2]);
     assert_eq!(enter(other), Entered::No);
-    assert!(!cell::exit(segment, me(&space), other));
+    assert!(!object::exit(segment, me(&space), other));
     assert!(
         !add_fast(&space, made, 1),
         "the fast path may not pass a held lock"
     );
     assert_eq!(add(&space, made, 1), 1); // by the thread that holds it
-    assert!(cell::exit(segment, me(&space), one) && cell::exit(segment, me(&space), one));
-    assert!(!cell::exit(segment, me(&space), one));
+    assert!(object::exit(segment, me(&space), one) && object::exit(segment, me(&space), one));
+    assert!(!object::exit(segment, me(&space), one));
     // A holder dies: the next internal writer takes the lock over, the next user learns of it.
     let holder = spawn(|| {
         let space = attach(&space);
-        cell::enter(&space.segment, me(&space), writer(made), 0).unwrap();
+        object::enter(&space.segment, me(&space), writer(made), 0).unwrap();
         courtyard_core::os::die();
     });
     assert_eq!(holder.wait(), End::Killed);
     assert_eq!(add(&space, made, 1), 2);
     assert_eq!(enter(other), Entered::Yes);
-    assert!(cell::is_recovered(segment, me(&space), other));
-    assert!(cell::exit(segment, me(&space), other));
+    assert!(object::is_recovered(segment, me(&space), other));
+    assert!(object::exit(segment, me(&space), other));
     assert_eq!(enter(one), Entered::Yes);
-    assert!(!cell::is_recovered(segment, me(&space), one));
-    assert!(cell::exit(segment, me(&space), one));
+    assert!(!object::is_recovered(segment, me(&space), one));
+    assert!(object::exit(segment, me(&space), one));
     leave(&space, made);
     census(&space);
 }
@@ -55,7 +55,7 @@ fn writing_bytes_anywhere() {
     let mut model = vec![0u8; 2000];
     let put = |offset: u64, bytes: &[u8], expected: Option<&[u8]>| {
         let writer = writer(made);
-        cell::write_bytes(caller(&space), writer, offset, bytes, expected).unwrap()
+        object::write_bytes(caller(&space), writer, offset, bytes, expected).unwrap()
     };
     for (turn, (offset, length)) in [
         (0, 0),
@@ -114,7 +114,7 @@ fn writing_pieces_beside_others() {
             stride,
         };
         let writer = writer(made);
-        cell::write_pieces(caller(&space), writer, pieces, &from, None).unwrap();
+        object::write_pieces(caller(&space), writer, pieces, &from, None).unwrap();
         for index in 0..count {
             let (to, at) = (
                 (offset + index * stride) as usize,
@@ -126,11 +126,11 @@ fn writing_pieces_beside_others() {
         for (start, end) in [(0, 1), (3, 11), (7, 4000), (9, 9), (3993, 4000)] {
             let mut part = vec![0; end - start];
             let start = start as u64;
-            cell::read_range(caller(&space), writer, start, &mut part).unwrap();
+            object::read_range(caller(&space), writer, start, &mut part).unwrap();
             assert_eq!(part, model[start as usize..end]);
         }
         let mut part = vec![0; from.len()];
-        cell::read_pieces(caller(&space), writer, pieces, &mut part).unwrap();
+        object::read_pieces(caller(&space), writer, pieces, &mut part).unwrap();
         assert_eq!(part, from, "{pieces:?}");
     }
     leave(&space, made);
@@ -144,14 +144,14 @@ fn bytes_in_place_start_on_a_line() {
     let space = folder.space();
     for length in [0, 1, 8, 1000, 32_704, 32_705, 40_000, 1 << 20] {
         let made = make(&space, BYTES, length);
-        assert_eq!(cell::payload(made.base) % 64, 0);
+        assert_eq!(object::payload(made.base) % 64, 0);
         let bytes = vec![7; length as usize];
-        cell::write_bytes(caller(&space), writer(made), 0, &bytes, None).unwrap();
+        object::write_bytes(caller(&space), writer(made), 0, &bytes, None).unwrap();
         assert_eq!(read(&space, made, length as usize), bytes);
         leave(&space, made);
         census(&space);
     }
-    let huge = cell::create(caller(&space), BYTES, 1 << 60, |_| {});
+    let huge = object::create(caller(&space), BYTES, 1 << 60, |_| {});
     assert!(matches!(huge, Err(Error::Full(_))));
 }
 
@@ -162,8 +162,8 @@ fn neighbours_written_without_the_lock() {
     let folder = Folder::new();
     let space = folder.space();
     let made = make(&space, BYTES, 64);
-    let at = cell::payload(made.base) + 3;
-    let own: &AtomicU8 = space.segment.cell(at);
+    let at = object::payload(made.base) + 3;
+    let own: &AtomicU8 = space.segment.object(at);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -178,7 +178,7 @@ fn neighbours_written_without_the_lock() {
                 };
                 for pieces in [Pieces::range(4, 9), Pieces::range(0, 3), one] {
                     let from = vec![1; (pieces.length * pieces.count) as usize];
-                    cell::write_pieces(caller(&other), writer, pieces, &from, None).unwrap();
+                    object::write_pieces(caller(&other), writer, pieces, &from, None).unwrap();
                 }
             }
             other.discard();

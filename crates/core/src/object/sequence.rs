@@ -4,7 +4,7 @@ use super::head::{SEQUENCE, Writer, guard};
 use crate::change::lock::Waiter;
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
-use crate::memory::offset::LockWord;
+use crate::offset::LockWord;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
@@ -27,8 +27,8 @@ pub enum Read<T> {
     Lost,
 }
 
-/// Runs `read` until the cell's sequence did not change meanwhile; after many losses, under the
-/// cell's lock.
+/// Runs `read` until the object's sequence did not change meanwhile; after many losses, under the
+/// object's lock.
 pub(super) fn under_sequence<T>(
     caller: Caller,
     writer: Writer,
@@ -38,7 +38,7 @@ pub(super) fn under_sequence<T>(
         guarded: true,
         ..writer
     };
-    let places = (writer.cell.lock(), writer.cell + SEQUENCE);
+    let places = (writer.object.lock(), writer.object + SEQUENCE);
     let lock = |operation: &mut Operation| guard(operation, exclusive);
     read_under(caller, places, lock, read)
 }

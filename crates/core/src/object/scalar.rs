@@ -4,13 +4,13 @@ use super::head::{EVENT, OWNER, RECOVERED, Writer, guard};
 use crate::change::lock::{self, Tried};
 use crate::change::wait;
 use crate::error::{Result, corrupt};
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
+use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::space::Caller;
 use crate::sync::{Ordering, compiler_fence};
 
-/// Changes a cell by one store that `change` makes, and tells the waiters.
+/// Changes an object by one store that `change` makes, and tells the waiters.
 ///
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`.
@@ -20,10 +20,10 @@ use crate::sync::{Ordering, compiler_fence};
 pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) -> Result<T> {
     caller.run(|operation| {
         guard(operation, writer)?;
-        operation.queue_wake(writer.cell + EVENT);
+        operation.queue_wake(writer.object + EVENT);
         let mut result = None;
         operation.commit_with(|| result = Some(change()));
-        crate::memory::crash_point!("cell.stored");
+        crate::memory::crash_point!("object.stored");
         result.ok_or_else(|| corrupt("the change did not run").into())
     })
 }
@@ -41,30 +41,30 @@ pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) 
 pub unsafe fn change_fast<T>(
     segment: &Segment,
     participant: &Participant,
-    cell: Object,
+    object: Object,
     guarded: bool,
     change: impl FnOnce() -> T,
 ) -> Option<T> {
     if guarded {
-        match lock::try_acquire(segment, cell.lock(), participant.me, 0) {
+        match lock::try_acquire(segment, object.lock(), participant.me, 0) {
             Ok(Tried::Acquired) => {}
             Ok(Tried::Recovered) => {
                 segment
-                    .word(cell + OWNER)
+                    .word(object + OWNER)
                     .store(RECOVERED, Ordering::Relaxed);
             }
             _ => return None,
         }
     }
-    let event = cell + EVENT;
+    let event = object + EVENT;
     let owed = segment.word(participant.lone_owed());
     owed.store(event.0, Ordering::Relaxed);
     compiler_fence(Ordering::SeqCst); // owed before the change
     let result = change();
     compiler_fence(Ordering::SeqCst); // the change before unlock and wake
-    crate::memory::crash_point!("cell.stored");
+    crate::memory::crash_point!("object.stored");
     if guarded {
-        lock::release(segment, cell.lock());
+        lock::release(segment, object.lock());
     }
     wait::notify(segment, event);
     owed.store(0, Ordering::Release);

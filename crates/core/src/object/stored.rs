@@ -112,8 +112,8 @@ pub enum Found<'a> {
 pub fn find<'a>(caller: Caller<'a, '_>, writer: Writer) -> Result<(Found<'a>, Token)> {
     let segment = &caller.space.segment;
     let (data, sequence) = (
-        segment.word(writer.cell + DATA),
-        segment.word(writer.cell + SEQUENCE),
+        segment.word(writer.object + DATA),
+        segment.word(writer.object + SEQUENCE),
     );
     under_sequence(caller, writer, || {
         let before = sequence.load(Ordering::Acquire);
@@ -211,7 +211,7 @@ pub fn store(
     expected: Option<Token>,
 ) -> Result<bool> {
     let segment = &caller.space.segment;
-    let data = writer.cell + DATA;
+    let data = writer.object + DATA;
     let exclusive = Writer {
         guarded: true,
         ..writer
@@ -222,12 +222,12 @@ pub fn store(
         let old = operation.read(data);
         let now = Token {
             word: old,
-            sequence: operation.read(writer.cell + SEQUENCE),
+            sequence: operation.read(writer.object + SEQUENCE),
         };
         if expected.is_some_and(|expected| expected != now) {
             return Ok(false);
         }
-        operation.queue_wake(writer.cell + EVENT);
+        operation.queue_wake(writer.object + EVENT);
         let old_block = linked(segment, old)?;
         if let (Fresh::Word(word), None) = (fresh, old_block) {
             operation.commit_with(|| segment.word(data).store(*word, Ordering::Release));
@@ -254,7 +254,7 @@ pub fn store(
                 pending.transfer(operation, instead);
             }
         }
-        operation.sequence(writer.cell + SEQUENCE);
+        operation.sequence(writer.object + SEQUENCE);
         operation.commit();
         Ok(true)
     })?;

@@ -2,7 +2,7 @@
 //!
 //! | at | word     | changed by                                                         |
 //! | -- | -------- | ------------------------------------------------------------------ |
-//! |  0 | lock     | every writer of a guarded cell, and `get_lock()`'s holder           |
+//! |  0 | lock     | every writer of a guarded object, and `get_lock()`'s holder         |
 //! |  8 | owner    | `thread << 32 | RECOVERED | count`: get_lock()'s, under the lock    |
 //! | 16 | event    | every change                                                       |
 //! | 24 | sequence | around changes of more than one word                               |
@@ -17,17 +17,17 @@ use crate::change::operation::{Operation, Purpose, class_for};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::heap;
 use crate::memory::layout::{self, WORD, block};
-use crate::memory::offset::{EventAt, Object, Root};
 use crate::memory::segment::Segment;
 use crate::object::directory;
+use crate::offset::{EventAt, Object, Root};
 use crate::process::membership_cache::ObjectId;
 use crate::process::participant::Participant;
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
-/// The kind of object that the directory lists for all cells.
-pub const KIND: u64 = layout::kind::CELL;
+/// The kind of a root block.
+pub const KIND: u64 = layout::kind::OBJECT;
 
 pub const OWNER: u64 = 8;
 
@@ -43,13 +43,13 @@ pub const PAYLOAD: u64 = 48;
 
 /// Where bytes in place start: on a line of their own, as vector instructions like it. That is
 /// PAYLOAD itself in a small block.
-pub const fn payload(cell: Object) -> u64 {
-    layout::align_up(cell.0 + PAYLOAD, LINE)
+pub const fn payload(object: Object) -> u64 {
+    layout::align_up(object.0 + PAYLOAD, LINE)
 }
 
 pub(super) const LINE: u64 = 64;
 
-/// What a block must hold for a cell with so many bytes in place.
+/// What a block must hold for an object with so many bytes in place.
 pub(super) fn room(length: u64) -> Result<u64> {
     if length >> 56 != 0 {
         return Err(Error::Full(format!("{length} bytes fit nowhere")));
@@ -60,7 +60,7 @@ pub(super) fn room(length: u64) -> Result<u64> {
     Ok(class_for(small).map_or(large, |_| small))
 }
 
-/// What a cell holds: the low byte of its shape word.
+/// What an object holds: the low byte of its shape word.
 pub const SCALAR: u64 = 1;
 
 pub const BYTES: u64 = 2;
@@ -95,7 +95,7 @@ pub const RECOVERED: u64 = 1 << 31;
 
 pub(super) const COUNT: u64 = RECOVERED - 1;
 
-/// How many bytes of payload a cell of this kind has at least: it uses them as its own words.
+/// How many bytes of payload an object of this kind has at least: it uses them as its own words.
 pub const fn least(kind: u64) -> u64 {
     match kind {
         SEMAPHORE | CONDITION => 24,
@@ -107,7 +107,7 @@ pub const fn least(kind: u64) -> u64 {
     }
 }
 
-/// Makes a cell of `kind` with room for `length` bytes in place, filled by `fill` (zero before)
+/// Makes an object of `kind` with room for `length` bytes in place, filled by `fill` (zero before)
 /// with nothing held. Returns the object and our membership row.
 ///
 /// # Errors
@@ -137,7 +137,7 @@ pub fn create_with(
     directory::create(caller, &root, parts, KIND)
 }
 
-/// The block of a cell of `kind` with `length` bytes in place, all zero, that no object names.
+/// The block of an object of `kind` with `length` bytes in place, all zero, that no object names.
 ///
 /// # Errors
 /// `Full`.
@@ -156,12 +156,12 @@ pub fn unlisted<'a>(
     Ok(root)
 }
 
-/// The first word of a cell, and its kind and length, checked.
+/// The first word of an object, and its kind and length, checked.
 ///
 /// # Errors
 /// `NotFound`, `Corrupt`.
-pub fn open(segment: &Segment, object: ObjectId) -> Result<(Object, u64, u64)> {
-    at(segment, directory::root(segment, object)?)
+pub fn open(segment: &Segment, id: ObjectId) -> Result<(Object, u64, u64)> {
+    at(segment, directory::root(segment, id)?)
 }
 
 /// As `open`, of a root block.
@@ -170,32 +170,32 @@ pub fn open(segment: &Segment, object: ObjectId) -> Result<(Object, u64, u64)> {
 /// `Corrupt`.
 pub fn at(segment: &Segment, root: Root) -> Result<(Object, u64, u64)> {
     segment.check_range(root.0, block::SMALL)?;
-    let cell = Object(heap::payload(segment, root.0));
-    segment.check_range(cell.0, PAYLOAD)?;
-    let shape = segment.word(cell + SHAPE).load(Ordering::Relaxed);
+    let object = Object(heap::payload(segment, root.0));
+    segment.check_range(object.0, PAYLOAD)?;
+    let shape = segment.word(object + SHAPE).load(Ordering::Relaxed);
     let (kind, length) = (shape & 0xFF, shape >> 8);
     segment.check_range(
-        cell.0,
-        payload(cell) - cell.0 + layout::align_up(length, WORD),
+        object.0,
+        payload(object) - object.0 + layout::align_up(length, WORD),
     )?;
     if !matches!(kind, SCALAR..=MUTEX | RMUTEX..=BARRIER | QUEUE..=LIST) || length < least(kind) {
         return Err(corrupt(format!(
             "a cell of kind {kind} and {length} bytes, which there is none of"
         )));
     }
-    Ok((cell, kind, length))
+    Ok((object, kind, length))
 }
 
 /// Who writes: a thread of this process, for whom `get_lock()` may be held already.
 #[derive(Clone, Copy)]
 pub struct Writer {
-    pub cell: Object,
-    /// 0 for a cell without `get_lock()` whose changes are single words.
+    pub object: Object,
+    /// 0 for an object without `get_lock()` whose changes are single words.
     pub guarded: bool,
     pub thread: u32,
 }
 
-/// Takes the cell's lock for an operation, unless this thread holds it through `get_lock()`.
+/// Takes the object's lock for an operation, unless this thread holds it through `get_lock()`.
 ///
 /// # Errors
 /// `Stop::Busy` if another holds it.
@@ -203,20 +203,20 @@ pub fn guard(operation: &mut Operation, writer: Writer) -> Attempt<()> {
     if !writer.guarded || is_mine(operation.segment, operation.participant, writer) {
         return Ok(());
     }
-    if operation.lock(writer.cell.lock())? == Tried::Recovered {
+    if operation.lock(writer.object.lock())? == Tried::Recovered {
         // The dead holder's thread and count mean nothing now, but its death does.
         operation
             .segment
-            .word(writer.cell + OWNER)
+            .word(writer.object + OWNER)
             .store(RECOVERED, Ordering::Relaxed);
     }
     Ok(())
 }
 
-/// Whether this very thread holds the cell through `get_lock()`: only it writes its own name.
+/// Whether this very thread holds the object through `get_lock()`: only it writes its own name.
 pub fn is_mine(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
-    let word = segment.word(writer.cell.0).load(Ordering::Relaxed);
-    let owner = segment.word(writer.cell + OWNER).load(Ordering::Relaxed);
+    let word = segment.word(writer.object.0).load(Ordering::Relaxed);
+    let owner = segment.word(writer.object + OWNER).load(Ordering::Relaxed);
     word != 0
         && lock::is_held_by(word, participant.me)
         && (owner >> 32) as u32 == writer.thread

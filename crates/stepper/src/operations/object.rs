@@ -1,20 +1,20 @@
-//! Scalars, bytes, and the locks of cells.
+//! Scalars, bytes, and the locks of objects.
 
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{
     Made, add as add_to, add_fast, announce, bytes_apart, caller, get, is_free, make, me, read,
     set, told_apart, victim, warm, with_wake, write, writer,
 };
-use courtyard_core::cell::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
 use courtyard_core::layout::RESERVED_SLOT;
 use courtyard_core::lock::{self, Waiter};
 use courtyard_core::mutex;
+use courtyard_core::object::{self, BYTES, Entered, MUTEX, SCALAR, Writer};
 use courtyard_core::offset::LockWord;
 use courtyard_core::participant::Me;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 
-/// A cell of slot 0, and the event word that somebody sleeps on.
+/// An object of slot 0, and the event word that somebody sleeps on.
 struct Scene {
     made: Made,
     flagged: Option<u64>,
@@ -165,15 +165,18 @@ fn locking(
             let outcome = told_apart(&get(space, scene.made), &7, &8)?;
             let word = |offset| space.segment.word(scene.made.base + offset);
             let held = word(0).load(Ordering::Relaxed) != 0;
-            let count = word(cell::OWNER).load(Ordering::Relaxed) as u32 & !(1 << 31);
+            let count = word(object::OWNER).load(Ordering::Relaxed) as u32 & !(1 << 31);
             if !held && count != 0 {
                 return Err("the lock is free, and its owner word names a holder".into());
             }
             let (me, writer) = (me(space), writer(scene.made));
-            if !matches!(cell::enter(&space.segment, me, writer, 0), Ok(Entered::Yes)) {
+            if !matches!(
+                object::enter(&space.segment, me, writer, 0),
+                Ok(Entered::Yes)
+            ) {
                 return Err("get_lock() cannot be had".into());
             }
-            match cell::exit(&space.segment, me, writer) {
+            match object::exit(&space.segment, me, writer) {
                 true => Ok(outcome),
                 false => Err("get_lock() is not ours".into()),
             }
@@ -182,12 +185,12 @@ fn locking(
 }
 
 fn enter(space: &Space, made: Made) {
-    let entered = cell::enter(&space.segment, me(space), writer(made), 0).expect("an answer");
+    let entered = object::enter(&space.segment, me(space), writer(made), 0).expect("an answer");
     assert_eq!(entered, Entered::Yes);
 }
 
 fn exit(space: &Space, made: Made) {
-    assert!(cell::exit(&space.segment, me(space), writer(made)));
+    assert!(object::exit(&space.segment, me(space), writer(made)));
 }
 
 /// A `Lock` of slot 0: `releases` counted before and after.

@@ -6,13 +6,13 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
 use crate::heap;
 use crate::memory::layout::{block, kind};
-use crate::memory::offset::Root;
 use crate::memory::segment::Segment;
 use crate::object::link;
+use crate::offset::Root;
 use crate::space::{Blocks, deferred_free};
 use crate::sync::Ordering;
 
-/// Writes the entries that free a cell, its root block included.
+/// Writes the entries that free an object, its root block included.
 ///
 /// # Errors
 /// `Stop` as the heap has it.
@@ -27,7 +27,7 @@ pub fn destroy(operation: &mut Operation, root: Root) -> Attempt<()> {
     Ok(())
 }
 
-/// What a cell consists of.
+/// What an object consists of.
 ///
 /// # Errors
 /// `Corrupt`.

@@ -5,8 +5,8 @@ use super::sequence::{Read, under_sequence};
 use crate::change::journal::Transfer;
 use crate::error::Result;
 use crate::memory::layout::WORD;
-use crate::memory::offset::Object;
 use crate::memory::segment::Segment;
+use crate::offset::Object;
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
@@ -17,7 +17,7 @@ const ENTRIES: u64 = 32;
 /// How many bytes of a text are read before its end is known: whole elements.
 const AT_FIRST: usize = 256;
 
-/// Which bytes of a cell: `count` pieces of `length`, the first at `offset`, then `stride` apart.
+/// Which bytes of an object: `count` pieces of `length`, the first at `offset`, then `stride` apart.
 #[derive(Clone, Copy, Debug)]
 pub struct Pieces {
     pub offset: u64,
@@ -52,7 +52,7 @@ impl Pieces {
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`.
 pub fn read_range(caller: Caller, writer: Writer, offset: u64, to: &mut [u8]) -> Result<()> {
-    let from = payload(writer.cell) + offset;
+    let from = payload(writer.object) + offset;
     under_sequence(caller, writer, || {
         caller.space.segment.copy_out(from, to);
         Ok(Read::Copied(()))
@@ -65,7 +65,7 @@ pub fn read_range(caller: Caller, writer: Writer, offset: u64, to: &mut [u8]) ->
 /// As `read_range`.
 pub fn read_pieces(caller: Caller, writer: Writer, pieces: Pieces, to: &mut [u8]) -> Result<()> {
     let pieces = pieces.joined();
-    let from = payload(writer.cell) + pieces.offset;
+    let from = payload(writer.object) + pieces.offset;
     under_sequence(caller, writer, || {
         let parts = to.chunks_exact_mut(pieces.length.max(1) as usize);
         for (part, index) in parts.zip(0..pieces.count) {
@@ -88,7 +88,7 @@ pub fn read_to_zero(
     writer: Writer,
     (width, length): (usize, usize),
 ) -> Result<Vec<u8>> {
-    let from = payload(writer.cell);
+    let from = payload(writer.object);
     under_sequence(caller, writer, || {
         let mut bytes = Vec::new();
         while bytes.len() < length {
@@ -110,13 +110,13 @@ pub fn read_to_zero(
 }
 
 /// Says to readers of a range that an element changed, right after the store that did it. The
-/// caller holds the cell's lock: a sequence is changed by one at a time.
+/// caller holds the object's lock: a sequence is changed by one at a time.
 ///
 /// # Crash
 /// A death before it leaves readers that saw the element and no change: one change, seen whole.
 #[inline(always)]
-pub fn touch(segment: &Segment, cell: Object) {
-    let sequence = segment.word(cell + SEQUENCE);
+pub fn touch(segment: &Segment, object: Object) {
+    let sequence = segment.word(object + SEQUENCE);
     let even = sequence.load(Ordering::Relaxed);
     // pairs with the readers' Acquire load of the sequence, and their fence after the copy
     sequence.store(even.wrapping_add(2), Ordering::Release);
@@ -139,7 +139,7 @@ pub fn write_pieces(
     expected: Option<&[u8]>,
 ) -> Result<bool> {
     let segment = &caller.space.segment;
-    let start = payload(writer.cell);
+    let start = payload(writer.object);
     let Pieces {
         offset,
         length,
@@ -147,7 +147,7 @@ pub fn write_pieces(
         stride,
     } = pieces.joined();
     // What follows the payload's end within its last word is nobody's.
-    let end = segment.word(writer.cell + SHAPE).load(Ordering::Relaxed) >> 8;
+    let end = segment.word(writer.object + SHAPE).load(Ordering::Relaxed) >> 8;
     let whole = offset.is_multiple_of(WORD)
         && (length.is_multiple_of(WORD) || offset.saturating_add(length) == end);
     let by_entries = count == 1 && whole && length <= ENTRIES * WORD;
@@ -187,8 +187,8 @@ pub fn write_pieces(
                 }
             }
         }
-        operation.sequence(writer.cell + SEQUENCE);
-        operation.queue_wake(writer.cell + EVENT);
+        operation.sequence(writer.object + SEQUENCE);
+        operation.queue_wake(writer.object + EVENT);
         operation.commit();
         Ok(true)
     })
