@@ -1,5 +1,5 @@
-/* Event words, the bell, wakes owed and who gives them when a waker dies: crates/core/src/wait,
- * operation (store_owed, finish), recover (the owed words).
+/* Event words, the bell, queued wakes and who gives them when a waker dies: crates/core/src/wait,
+ * operation (store_wakes, finish), recover (the queued wakes).
  *
  * A word is sequence * 4 + BELL * 2 + SLEEPER.  No sleep has a time limit here: what the model
  * proves, no time slice helps to reach.  A process may die at any step.
@@ -13,12 +13,12 @@
  *
  *  BUG  1 the condition is tested before the word is read   2 bumped before the change
  *       3 woken before the flags are cleared                4 the bell is read after the objects
- *       5 all flags are cleared, also those not seen        6 owed is stored after the change
- *       7 owed is cleared before the wake                   8 the reaper wakes without a bump
+ *       5 all flags are cleared, also those not seen        6 queued is stored after the change
+ *       7 queued is cleared before the wake                   8 the reaper wakes without a bump
  *       9 the reaper believes the flags                    10 the flags stay; a wake that finds nobody clears
- *      11 owed is cleared before the bell is rung          12 a waiter sets its flag whatever the word is now
+ *      11 queued is cleared before the bell is rung          12 a waiter sets its flag whatever the word is now
  *      13 the reaper forgets the bell
- *      14 the reaper clears owed before it repeats the wake
+ *      14 the reaper clears queued before it repeats the wake
  *      15 JOURNAL: the reaper clears the record before it replays it
  */
 #ifndef WHO
@@ -55,7 +55,7 @@ byte ev[3];                          /* two objects' event words, and [2] the be
 byte data[2], twin[2];               /* what is waited for; the second word of each record */
 bool asleep[4]; byte on[4];
 bool done[8], dead[8], reaped[8];
-byte owed[2];                        /* of each waker: object + 1, or 0 */
+byte queued[2];                        /* of each waker: object + 1, or 0 */
 byte entry[2], to[2]; bool committed[2];
 byte lk[2] = NOBODY, right = NOBODY; /* the objects' locks; the byte of the dead */
 byte ndead;
@@ -103,7 +103,7 @@ inline notify(e) {
   if
   :: seen & BELL ->
 #if BUG == 11
-     owed[me - A] = 0;
+     queued[me - A] = 0;
 #endif
      tell(2)
   :: else
@@ -186,36 +186,36 @@ inline change(o) {
 #ifdef JOURNAL
   if :: atomic { lk[o] == NOBODY -> lk[o] = me; entry[me - A] = o; to[me - A] = data[o] + 1 } OR_DIE fi;
 #if BUG != 6
-  if :: owed[me - A] = 1 + o OR_DIE fi;
+  if :: queued[me - A] = 1 + o OR_DIE fi;
 #endif
   if :: committed[me - A] = 1 OR_DIE fi;
   if :: twin[o] = to[me - A] OR_DIE fi;
   if :: data[o] = to[me - A] OR_DIE fi;
   if :: d_step { committed[me - A] = 0; entry[me - A] = 0; to[me - A] = 0 } OR_DIE fi;
 #if BUG == 7
-  owed[me - A] = 0;
+  queued[me - A] = 0;
 #elif BUG == 6
-  if :: owed[me - A] = 1 + o OR_DIE fi;
+  if :: queued[me - A] = 1 + o OR_DIE fi;
 #endif
   if :: lk[o] = NOBODY OR_DIE fi;
   notify(o);
 #elif BUG == 2
-  owed[me - A] = 1 + o;
+  queued[me - A] = 1 + o;
   notify(o);
   d_step { data[o]++; twin[o]++ };
 #elif BUG == 6
   d_step { data[o]++; twin[o]++ };
-  if :: owed[me - A] = 1 + o OR_DIE fi;
+  if :: queued[me - A] = 1 + o OR_DIE fi;
   notify(o);
 #else
-  if :: owed[me - A] = 1 + o OR_DIE fi;
+  if :: queued[me - A] = 1 + o OR_DIE fi;
   if :: d_step { data[o]++; twin[o]++ } OR_DIE fi;
 #if BUG == 7
-  if :: owed[me - A] = 0 OR_DIE fi;
+  if :: queued[me - A] = 0 OR_DIE fi;
 #endif
   notify(o);
 #endif
-  if :: d_step { owed[me - A] = 0; seen = 0; n = 0; old = 0 } OR_DIE fi
+  if :: d_step { queued[me - A] = 0; seen = 0; n = 0; old = 0 } OR_DIE fi
 }
 proctype waker(byte me) {
   byte seen, n, k, old;
@@ -244,10 +244,10 @@ proctype reaper(byte me) {           /* recover::reap of a dead waker; the right
      fi;
 #endif
      if
-     :: owed[v - A] ->
-        o = owed[v - A] - 1;
+     :: queued[v - A] ->
+        o = queued[v - A] - 1;
 #if BUG == 14
-        owed[v - A] = 0;
+        queued[v - A] = 0;
 #endif
 #if BUG == 9
         tell(o);
@@ -258,7 +258,7 @@ proctype reaper(byte me) {           /* recover::reap of a dead waker; the right
         repeat(2);
 #endif
 #endif
-        if :: owed[v - A] = 0 OR_DIE fi
+        if :: queued[v - A] = 0 OR_DIE fi
      :: else
      fi;
      if

@@ -1,5 +1,5 @@
-/* An object's life: membership rows of each handle, tickets, heirs, unfinished blocks:
- * crates/core/src/directory, unfinished, drain, fork, roster; the hooks of crates/python/src/process.
+/* An object's life: membership rows of each handle, tickets, child reservations, pending blocks:
+ * crates/core/src/directory, pending_block, drain, fork, membership_cache; the hooks of crates/python/src/process.
  *
  * Every record is one step here, for recovery.pml shows that it is; processes die between any two.
  * With REAPERS a drainer's record of a membership row is taken apart: the directory's lock, commit, each
@@ -10,18 +10,18 @@
  *  REAPERS  0        how often whoever drains dies; another takes over
  *  RECEIVE  2        receivers; the parent sends to each that there is
  *  LOADS    1        how often each receiver loads
- *  EXCHANGE -        the parent also replaces the object's block through its unfinished row
+ *  EXCHANGE -        the parent also replaces the object's block through its pending row
  *  THREAD   -        a second thread of the parent drops or makes a handle while the first forks,
- *                    whenever another library's fork hook lets the GIL go; the heir is then reconciled
+ *                    whenever another library's fork hook lets the GIL go; the reservation is then reconciled
  *                    with what the fork really copied
  *  BUG      0        a seeded bug, see the table
  *
  *  BUG  1 the ticket is closed, then the membership written   2 a load does not compare serials
  *       3 the sender drops before it writes the ticket        4 tickets die with their sender at once
- *       5 a second load closes a ticket that is closed        6 the heir's rows are written after the fork
+ *       5 a second load closes a ticket that is closed        6 the reservation's rows are written after the fork
  *       7 the parent drops the page before the fork           8 the child's page is not inherited
  *       9 a drained row is emptied after its reference went   10 the new block is linked, then the row set
- *      11 THREAD: nobody waits, nothing is reconciled         12 THREAD: the roster is frozen, GIL held
+ *      11 THREAD: nobody waits, nothing is reconciled         12 THREAD: the membership cache is frozen, GIL held
  *      13 REAPERS: a dead drainer's record is forgotten       14 REAPERS: the directory is unlocked before the record is cleared
  */
 #ifndef DEATHS
@@ -47,18 +47,18 @@ byte serial = 1, refs = 1;
 bool member[8];                      /* a row names the object */
 bool ticket[2];                      /* open tickets, id = index + 1 */
 bool msg[2], loaded[2], expired[2];  /* a pickle under way; ghosts */
-/* blocks: a bit each; in exactly one place: heap, unfinished row of the parent, link */
-byte heap = 2, unfinished, link = 1;
+/* blocks: a bit each; in exactly one place: heap, pending row of the parent, link */
+byte heap = 2, pending, link = 1;
 /* private to processes, copied by fork */
 bool has[8];                         /* the handle of this row */
 bool dead[4], reaped[4];             /* killed or at its end; drained */
-bool heir, page_p, page_c, forked, gil, window, frozen, t_done = 1;
+bool reserved, page_p, page_c, forked, gil, window, frozen, t_done = 1;
 byte ndead, nreap;
 /* the directory's lock, held by a drainer; its record: row + 1, the references that remain */
 bool dir; byte record, remain;
 
 #define COUNT (member[0]+member[1]+member[2]+member[3]+member[4]+member[5]+member[6]+member[7]+ticket[0]+ticket[1])
-#define SOUND assert(dir || serial != 1 || refs == COUNT); assert((heap ^ unfinished ^ link) == 3 && (heap & unfinished) == 0 && (heap & link) == 0 && (unfinished & link) == 0)
+#define SOUND assert(dir || serial != 1 || refs == COUNT); assert((heap ^ pending ^ link) == 3 && (heap & pending) == 0 && (heap & link) == 0 && (pending & link) == 0)
 #define UNREF refs--; if :: refs == 0 -> serial = 0; heap = heap | link; link = 0 :: else fi
 #define USE(p) assert(dead[p] || !(has[(p)*ROWS] || has[(p)*ROWS+1]) || serial == 1)
 #define GIL atomic { !gil -> gil = 1 }
@@ -119,22 +119,22 @@ proctype parent() {
   if :: send(1) :: skip fi;
 #endif
 #ifdef EXCHANGE
-  if :: d_step { heap = 0; unfinished = 2; SOUND } OR_DIE(0) fi;         /* allocate into the row; fill it with nothing held */
+  if :: d_step { heap = 0; pending = 2; SOUND } OR_DIE(0) fi;         /* allocate into the row; fill it with nothing held */
 #if BUG == 10
   if :: link = 2 OR_DIE(0) fi;
-  if :: unfinished = 1 OR_DIE(0) fi;
+  if :: pending = 1 OR_DIE(0) fi;
 #else
   if
-  :: d_step { link = 2; unfinished = 1; SOUND }        /* the exchange */
+  :: d_step { link = 2; pending = 1; SOUND }        /* the exchange */
   :: skip                                              /* given up before: the row still names the new one */
   OR_DIE(0)
   fi;
 #endif
-  if :: d_step { heap = unfinished; unfinished = 0; SOUND } OR_DIE(0) fi; /* free what the row names */
+  if :: d_step { heap = pending; pending = 0; SOUND } OR_DIE(0) fi; /* free what the row names */
 #endif
   if
   :: /* fork::before: a slot for the child, rows at the same numbers, one record each */
-     if :: d_step { heir = 1; page_p = 1 } OR_DIE(0) fi;
+     if :: d_step { reserved = 1; page_p = 1 } OR_DIE(0) fi;
 #if BUG != 6
      if :: d_step { UNLOCKED; if :: has[0] -> ROW(3, 0) = 1; refs++; SOUND :: else fi } OR_DIE(0) fi;
      if :: d_step { UNLOCKED; if :: has[1] -> ROW(3, 1) = 1; refs++; SOUND :: else fi } OR_DIE(0) fi;
@@ -181,7 +181,7 @@ proctype thread() {                  /* in the window it makes a second handle, 
   { GIL;
     if
     :: !frozen
-    fi;                              /* roster: spins, the GIL held */
+    fi;                              /* membership cache: spins, the GIL held */
     if
     :: window && has[0] -> d_step { UNLOCKED; assert(ROW(0, 0)); ROW(0, 0) = 0; has[0] = 0; UNREF; SOUND }
     :: has[0] -> d_step { UNLOCKED; ROW(0, 1) = 1; refs++; has[1] = 1; SOUND }
@@ -203,7 +203,7 @@ gone:
 proctype child() {
   forked;
 #if defined(THREAD) && BUG != 11 && BUG != 12
-  /* directory::settle_members: the heir's rows against the handles that the fork really copied */
+  /* directory::settle_members: the reservation's rows against the handles that the fork really copied */
   if :: d_step { UNLOCKED; if :: ROW(3, 0) && !has[6] -> ROW(3, 0) = 0; UNREF; SOUND :: else fi } OR_DIE(3) fi;
   if
   :: d_step { UNLOCKED; if :: has[7] && !ROW(3, 1) -> if :: serial == 1 -> ROW(3, 1) = 1; refs++ :: else -> has[7] = 0 fi
@@ -216,7 +216,7 @@ proctype child() {
            if :: has[7] && !ROW(3, 1) -> has[7] = 0 :: else fi };
   USE(3);
   USE(3);
-  /* a new handle takes the first row that the roster takes for free: here it is the same object's */
+  /* a new handle takes the first row that the membership cache takes for free: here it is the same object's */
   if :: d_step { UNLOCKED; if :: !has[6] && serial == 1 -> ROW(3, 0) = 1; refs++; has[6] = 1; SOUND :: else fi } OR_DIE(3) fi;
   if :: has[6] -> drop(3, 0) :: else fi;
   if :: has[7] -> drop(3, 1) :: else fi;
@@ -256,7 +256,7 @@ inline drain_row(k) {
   fi
 }
 inline drain(p) {
-  if :: d_step { p == 0 -> heap = heap | unfinished; unfinished = 0; SOUND } :: p != 0 OR_DIES fi;
+  if :: d_step { p == 0 -> heap = heap | pending; pending = 0; SOUND } :: p != 0 OR_DIES fi;
   drain_row(2 * p);
   drain_row(2 * p + 1);
   if :: reaped[p] = 1 OR_DIES fi
@@ -276,7 +276,7 @@ again:
   :: dead[0] && !reaped[0] -> drain(0)
   :: dead[1] && !reaped[1] -> drain(1)
   :: dead[2] && !reaped[2] -> drain(2)
-  :: heir && !reaped[3] && !page_p && !page_c -> drain(3)
+  :: reserved && !reaped[3] && !page_p && !page_c -> drain(3)
 #if BUG == 4
   :: d_step { dead[0] && ticket[0] -> ticket[0] = 0; UNREF }
 #endif
@@ -289,7 +289,7 @@ proctype monitor() {
   timeout ->
   assert(dead[0] && dead[1] && dead[2]);              /* nobody hangs */
   assert(!forked || dead[3]);
-  assert(!heir || reaped[3]);
+  assert(!reserved || reaped[3]);
   assert(serial != 1);                                /* nothing is kept for ever */
   assert(heap == 3)
 }

@@ -28,7 +28,7 @@
  *      13 committed record forgotten            14 applied before commit
  *      15 slot freed without draining           16 a dead one's tables read before the drain lock
  *      17 a busy second lock's owner is never looked at (LIVE)
- *      18 a drained thing is given back and struck out in two records
+ *      18 a drained thing is given back and cleared in two records
  *      19 a past word is taken over by a store, not by compare-and-exchange
  *      20 a dead one's record is cleared before it is replayed (MAXR)
  *      21 a generation of one bit (two deaths)

@@ -133,7 +133,7 @@ def test_what_goes_is_free_again() -> None:
 
 @pytest.mark.parametrize("start", [0, 1, 5000, 13_000])
 def test_long_moves_on_either_side_of_the_turn(start: int) -> None:
-    """Where the nearer side does not stand in a run, the other side moves."""
+    """Where the nearer side does not are in a run, the other side moves."""
     theirs: list[Any] = list(range(20_000))
     ours: Any = cy.List(theirs)
     for x in (ours, theirs):

@@ -86,7 +86,7 @@ pub mod inside {
     pub use crate::memory::copy;
     pub use crate::memory::{crash, superblock};
     pub use crate::object::rows;
-    pub use crate::process::{backlog, enrolled, loan, pending};
+    pub use crate::process::{backlog, holding_cache, loan, pending};
     pub use crate::recovery::drain;
     pub use crate::space::{deferred_free, hole, pin, reading};
 }

@@ -40,10 +40,10 @@ bugs! {
     UncommittedReplayed,
     /// journal: a record that was carried through is not counted.
     RecordsUncounted,
-    /// operation: the wakes owed are stored after the change.
-    OwedAfterCommit,
-    /// operation: the wakes owed are cleared before they are given.
-    OwedClearedBeforeWake,
+    /// operation: the queued wakes are stored after the change.
+    WakesAfterCommit,
+    /// operation: the queued wakes are cleared before they are given.
+    WakesClearedBeforeWake,
     /// operation: a change of one word is told of before it is stored.
     WakeBeforeStore,
     /// operation: the locks are released before the record is applied and clear.
@@ -82,8 +82,8 @@ bugs! {
     LinkDroppedInTwo,
     /// recover: the generation is advanced before the replay.
     GenerationBeforeReplay,
-    /// recover: the wakes that the dead one owed are forgotten.
-    OwedNotRepeated,
+    /// recover: the wakes that the dead one had queued are forgotten.
+    WakesNotRepeated,
     /// recover: the reaper does not look at the slot again under its byte.
     ReapBlindly,
     /// participant: a newcomer does not look at the slot again under its byte.
@@ -191,13 +191,13 @@ bugs! {
 }
 
 #[cfg(any(loom, feature = "seeded-bugs"))]
-mod planting {
+mod seeding {
     use super::Bug;
     use std::cell::Cell;
     use std::marker::PhantomData;
 
     std::thread_local! {
-        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+        static SEEDED: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
     /// While it lives the bug is seeded: in this thread, and in children forked from it.
@@ -205,23 +205,23 @@ mod planting {
 
     impl Drop for Seeded {
         fn drop(&mut self) {
-            PLANTED.set(None);
+            SEEDED.set(None);
         }
     }
 
     pub fn seed(bug: Bug) -> Option<Seeded> {
-        PLANTED.set(Some(bug));
+        SEEDED.set(Some(bug));
         Some(Seeded(PhantomData))
     }
 
     #[inline]
     pub fn seeded(bug: Bug) -> bool {
-        PLANTED.get() == Some(bug)
+        SEEDED.get() == Some(bug)
     }
 }
 
 #[cfg(not(any(loom, feature = "seeded-bugs")))]
-mod planting {
+mod seeding {
     use super::Bug;
 
     pub enum Seeded {}
@@ -237,4 +237,4 @@ mod planting {
     }
 }
 
-pub use planting::{Seeded, seed, seeded};
+pub use seeding::{Seeded, seed, seeded};

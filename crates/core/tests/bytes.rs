@@ -6,7 +6,7 @@ use courtyard_core::holding::Row;
 use courtyard_core::layout::WORD;
 use courtyard_core::object;
 use courtyard_core::queue::{
-    self, Bounds, Fresh, INLINE, Item, LEAST_BYTES, Order, Put, Queue, Run, Sift, When,
+    self, Bounds, INLINE, Item, LEAST_BYTES, NewItem, Order, Put, Queue, Run, Sift, When,
 };
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
@@ -27,7 +27,7 @@ fn make(space: &Space, order: Order, bytes: u64) -> Queue {
 
 fn row(space: &Space, queue: Queue) -> Row {
     let row = Row::reserve(caller(space)).unwrap();
-    queue::enroll(caller(space), queue, row).unwrap();
+    queue::count_in(caller(space), queue, row).unwrap();
     row
 }
 
@@ -42,13 +42,13 @@ fn last(space: &Space, queue: Queue, order: Order, more: u64) -> Option<Sift> {
 fn put(space: &Space, queue: Queue, order: Order, length: u64) -> Put {
     let bytes = vec![1; length as usize];
     let parts = [bytes.as_slice()];
-    let fresh = match order == Order::Fifo && length <= INLINE {
-        true => Fresh::Bytes(BYTES, &parts),
+    let new = match order == Order::Fifo && length <= INLINE {
+        true => NewItem::Bytes(BYTES, &parts),
         false => queue::prepare(caller(space), BYTES, &parts).unwrap(),
     };
     let put = match last(space, queue, order, 1) {
-        Some(sift) => queue::insert(caller(space), queue, &fresh, &sift),
-        None => queue::put(caller(space), queue, &fresh),
+        Some(sift) => queue::insert(caller(space), queue, &new, &sift),
+        None => queue::put(caller(space), queue, &new),
     };
     put.unwrap()
 }
@@ -171,8 +171,8 @@ fn alone_and_at_once() {
     let (object, row) = (queue.object, row(&space, queue));
     let bytes = || queue::bytes(segment, object);
     // SAFETY: this test has one thread.
-    let put_fast = |fresh: &Fresh| unsafe { queue::put_fast(segment, me, object, fresh) };
-    assert_eq!(put_fast(&Fresh::Word(9)), Some(Put::Done));
+    let put_fast = |new: &NewItem| unsafe { queue::put_fast(segment, me, object, new) };
+    assert_eq!(put_fast(&NewItem::Word(9)), Some(Put::Done));
     let mut records = Vec::new();
     for word in 0..9 {
         assert!(queue::add_record(&mut records, Item::Word(word << 3 | 1)));
@@ -186,9 +186,9 @@ fn alone_and_at_once() {
         "three of a record of 16 bytes fit"
     );
     assert_eq!(put_run(), 0);
-    assert_eq!(put_fast(&Fresh::Word(9)), Some(Put::Full));
+    assert_eq!(put_fast(&NewItem::Word(9)), Some(Put::Full));
     let large = [[0_u8; 100].as_slice()];
-    let large = Fresh::Bytes(BYTES, &large);
+    let large = NewItem::Bytes(BYTES, &large);
     assert_eq!(put_fast(&large), Some(Put::TooLarge));
     assert_eq!(queue::never_fits(segment, object, 100), Some(Put::TooLarge));
     assert_eq!(queue::never_fits(segment, object, 64), None);

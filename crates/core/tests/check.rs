@@ -53,7 +53,7 @@ fn an_item_is_taken_and_freed_meanwhile() {
     // It lives as long as the process, as its place in the space does.
     let other: &'static Space = Box::leak(Box::new(attach(&space)));
     let row = Row::reserve(caller(other)).unwrap();
-    queue::enroll(caller(other), queue, row).unwrap();
+    queue::count_in(caller(other), queue, row).unwrap();
     let get = move || -> Got<'static> {
         let buffer = &mut vec![0; INLINE as usize];
         let got = queue::get(caller(other), queue, row, None, buffer);

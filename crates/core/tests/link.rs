@@ -10,7 +10,7 @@ use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, Item, Key, Table, Want, When};
-use courtyard_core::value::{Fresh, Taken};
+use courtyard_core::value::{NewValue, Taken};
 use courtyard_core::{directory, link};
 use stage::{Folder, Made, alone, caller, census, crashes, leave, make, writer};
 
@@ -33,7 +33,7 @@ fn key(name: &str) -> Key<'_> {
     Key { tag: 1, bytes }
 }
 
-fn put(space: &Space, table: Writer, name: &str, value: Fresh) {
+fn put(space: &Space, table: Writer, name: &str, value: NewValue) {
     let (key, original) = (key(name), None);
     let item = Item {
         key,
@@ -50,7 +50,7 @@ fn keep(space: &Space, table: Writer, name: &str, objects: &[ObjectId], bytes: &
         space,
         table,
         name,
-        Fresh::Block(linked(space, objects, bytes)),
+        NewValue::Block(linked(space, objects, bytes)),
     );
 }
 
@@ -81,7 +81,7 @@ fn objects_live_as_long_as_a_value_keeps_them() {
         assert_eq!(objects(&space), 3);
         let row = directory::join(caller(&space), made.id);
         let row = row.expect("an answer").expect("it lives");
-        put(&space, holder, "k", Fresh::Word(1));
+        put(&space, holder, "k", NewValue::Word(1));
         assert_eq!(objects(&space), 2);
         directory::leave(caller(&space), row).expect("to leave");
         let gone = directory::join(caller(&space), made.id);
@@ -121,13 +121,13 @@ fn every_way_out_gives_them_back() {
     let space = folder.space();
     let (made, holder) = table(&space);
     let before = objects(&space);
-    let fresh = || {
+    let new = || {
         let made = make(&space, SCALAR, 0);
         let own = linked(&space, &[made.id], LARGE);
         leave(&space, made);
         own
     };
-    drop(fresh());
+    drop(new());
     assert_eq!(objects(&space), before);
     let many = |names: [&str; 2]| {
         let mut batch = Batch::new(2, false);
@@ -135,7 +135,7 @@ fn every_way_out_gives_them_back() {
             let item = Item {
                 key: key(name),
                 original: None,
-                value: Fresh::Block(fresh()),
+                value: NewValue::Block(new()),
             };
             batch.add(caller(&space), holder, &item).expect("to add");
         }
@@ -156,7 +156,7 @@ fn every_way_out_gives_them_back() {
     assert_eq!(objects(&space), before + 1);
     table::clear(caller(&space), holder).expect("to clear");
     assert_eq!(objects(&space), before);
-    put(&space, holder, "c", Fresh::Block(fresh()));
+    put(&space, holder, "c", NewValue::Block(new()));
     leave(&space, made);
     assert_eq!(objects(&space), before - 1);
 }
@@ -167,24 +167,24 @@ fn a_stored_object_keeps_them_too() {
     let folder = Folder::new();
     let space = folder.space();
     let holder = make(&space, STORED, 0);
-    let store = |fresh| {
-        let done = object::store(caller(&space), writer(holder), &fresh, None);
+    let store = |new| {
+        let done = object::store(caller(&space), writer(holder), &new, None);
         assert!(done.expect("to store"));
     };
     for bytes in [BYTES, LARGE] {
         let made = make(&space, SCALAR, 0);
-        store(object::Fresh::Block(linked(&space, &[made.id], bytes)));
+        store(object::NewValue::Block(linked(&space, &[made.id], bytes)));
         leave(&space, made);
         assert_eq!(objects(&space), 2);
         let made = make(&space, SCALAR, 0);
-        store(object::Fresh::Block(linked(&space, &[made.id], bytes)));
+        store(object::NewValue::Block(linked(&space, &[made.id], bytes)));
         leave(&space, made);
         assert_eq!(objects(&space), 2);
-        store(object::Fresh::Word(1));
+        store(object::NewValue::Word(1));
         assert_eq!(objects(&space), 1);
     }
     let made = make(&space, SCALAR, 0);
-    store(object::Fresh::Block(linked(&space, &[made.id], LARGE)));
+    store(object::NewValue::Block(linked(&space, &[made.id], LARGE)));
     leave(&space, made);
     leave(&space, holder);
     assert_eq!(objects(&space), 0);

@@ -8,7 +8,7 @@ use courtyard_core::list::{self, Batch, End, List, Piece, Places};
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::object::{self, Stored, Writer};
 use courtyard_core::space::Space;
-use courtyard_core::value::{self, Found, Fresh, Taken};
+use courtyard_core::value::{self, Found, NewValue, Taken};
 use proptest::prelude::*;
 use stage::{End as Ended, Folder, alone, attach, caller, census, me, spawn};
 use std::collections::VecDeque;
@@ -35,19 +35,19 @@ fn make(space: &Space, most: Option<u64>) -> (ObjectId, u64, List) {
     (id, row, list)
 }
 
-fn with_value<T>(space: &Space, value: u64, work: impl FnOnce(&Fresh) -> T) -> T {
+fn with_value<T>(space: &Space, value: u64, work: impl FnOnce(&NewValue) -> T) -> T {
     let bytes = bytes(value);
     let parts: &[&[u8]] = &[&bytes];
-    let fresh = match bytes.len() {
-        0 => Fresh::Word(value << 3 | 1),
+    let new_value = match bytes.len() {
+        0 => NewValue::Word(value << 3 | 1),
         _ => value::prepare(caller(space), value as u8 | 128, parts).expect("to prepare"),
     };
-    work(&fresh)
+    work(&new_value)
 }
 
 fn push(space: &Space, list: List, end: End, value: u64) {
-    with_value(space, value, |fresh| {
-        let pushed = list::push(caller(space), list, end, fresh, None);
+    with_value(space, value, |new_value| {
+        let pushed = list::push(caller(space), list, end, new_value, None);
         assert!(pushed.expect("to push"));
     });
 }
@@ -55,8 +55,8 @@ fn push(space: &Space, list: List, end: End, value: u64) {
 fn batch<'a>(space: &'a Space, values: &[u64]) -> Batch<'a> {
     let mut batch = Batch::new(values.len() as u64);
     for &value in values {
-        with_value(space, value, |fresh| {
-            batch.add(caller(space), fresh).expect("to add");
+        with_value(space, value, |new_value| {
+            batch.add(caller(space), new_value).expect("to add");
         });
     }
     batch
@@ -222,9 +222,9 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
                 put(model, most, *front, *value - *value % 5);
                 let made = *value - *value % 5;
                 // Only words go this way: the value is one whose bytes are none.
-                with_value(space, made, |fresh| {
+                with_value(space, made, |new_value| {
                     let at = if *front { 0 } else { -1 };
-                    let set = list::set(caller(space), list, at, fresh);
+                    let set = list::set(caller(space), list, at, new_value);
                     assert!(set.expect("to set"));
                 });
             }
@@ -252,8 +252,8 @@ fn apply(space: &Space, list: List, model: &mut VecDeque<u64>, step: &Step) {
             }
         }
         Step::Set(index, value) => {
-            let set = with_value(space, *value, |fresh| {
-                list::set(caller(space), list, *index, fresh).expect("to set")
+            let set = with_value(space, *value, |new_value| {
+                list::set(caller(space), list, *index, new_value).expect("to set")
             });
             assert_eq!(set, place(*index).is_some());
             if let Some(place) = place(*index) {
@@ -392,8 +392,8 @@ fn what_was_read_before_a_change_is_no_ground_for_another() {
     push(&space, list, End::Last, 0);
     let token = list::look(caller(&space), list).expect("to look");
     push(&space, list, End::Last, 5);
-    let late = with_value(&space, 10, |fresh| {
-        list::push(caller(&space), list, End::Last, fresh, Some(token))
+    let late = with_value(&space, 10, |new_value| {
+        list::push(caller(&space), list, End::Last, new_value, Some(token))
     });
     assert!(!late.expect("an answer"));
     let batch = batch(&space, &[2, 3]);

@@ -18,7 +18,7 @@ use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::Ordering;
-use courtyard_core::value::{Found, Fresh, Taken};
+use courtyard_core::value::{Found, NewValue, Taken};
 use loom::thread;
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ fn get(space: &Space, participant: &Participant, index: i64) -> Option<u64> {
 }
 
 fn push(space: &Space, participant: &Participant, end: End, value: u64) {
-    let value = Fresh::Word(number(value));
+    let value = NewValue::Word(number(value));
     let pushed = list::push(caller(space, participant), LIST, end, &value, None);
     assert!(pushed.unwrap());
 }
@@ -120,7 +120,7 @@ fn pop(space: &Space, participant: &Participant, end: End) -> Option<u64> {
 }
 
 fn set(space: &Space, participant: &Participant, index: i64, value: u64) {
-    let value = Fresh::Word(number(value));
+    let value = NewValue::Word(number(value));
     let set = list::set(caller(space, participant), LIST, index, &value);
     assert!(set.unwrap());
 }

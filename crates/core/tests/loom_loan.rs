@@ -14,15 +14,15 @@ const ME: u64 = 1;
 #[derive(Default)]
 struct Parent {
     loan: Loan<u64>,
-    owed: [AtomicU64; 2],
+    borrowed: [AtomicU64; 2],
     given: AtomicU64,
 }
 
 impl Parent {
-    fn is_owed(&self) -> bool {
-        self.owed
+    fn is_needed(&self) -> bool {
+        self.borrowed
             .iter()
-            .any(|owed| owed.load(Ordering::Acquire) != 0)
+            .any(|borrowed| borrowed.load(Ordering::Acquire) != 0)
     }
 
     fn give(&self, value: u64) {
@@ -30,24 +30,24 @@ impl Parent {
     }
 
     fn lend(&self, child: usize) {
-        self.owed[child].store(1, Ordering::Release);
+        self.borrowed[child].store(1, Ordering::Release);
         self.loan.lend();
     }
 
     /// In the child.
     fn settled(&self, child: usize) {
-        self.owed[child].store(0, Ordering::Release);
+        self.borrowed[child].store(0, Ordering::Release);
     }
 
     fn is_lending(&self) -> bool {
         let give = |value| self.give(value);
-        self.loan.is_open(ME, || self.is_owed(), give)
+        self.loan.is_open(ME, || self.is_needed(), give)
     }
 
     /// Gives it back, now or when no child needs it.
     fn drop_it(&self, value: u64) -> bool {
         let give = |value| self.give(value);
-        let held = self.loan.hold(ME, value, || self.is_owed(), give);
+        let held = self.loan.hold(ME, value, || self.is_needed(), give);
         if !held {
             self.give(value);
         }

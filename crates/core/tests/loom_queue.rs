@@ -14,7 +14,7 @@ use courtyard_core::object;
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{
-    self, Bounds, FIRST_RECORD, Fresh, Got, Item, Items, JUMP_ROOM, Order, Put, Queue, Run,
+    self, Bounds, FIRST_RECORD, Got, Item, Items, JUMP_ROOM, NewItem, Order, Put, Queue, Run,
 };
 use courtyard_core::recover;
 use courtyard_core::seed;
@@ -129,12 +129,12 @@ fn produce(space: &Space, participant: &Participant, items: u64, way: Way, told:
         *told.lock().unwrap() = done;
     }
     for item in done + 1..=items {
-        let fresh = Fresh::Word(item);
+        let new = NewItem::Word(item);
         // SAFETY: a participant of a model has one thread.
-        let fast = || unsafe { queue::put_fast(&space.segment, participant, OBJECT, &fresh) };
+        let fast = || unsafe { queue::put_fast(&space.segment, participant, OBJECT, &new) };
         let put = (way == Way::Fast).then(fast).flatten();
         let put =
-            put.unwrap_or_else(|| queue::put(caller(space, participant), QUEUE, &fresh).unwrap());
+            put.unwrap_or_else(|| queue::put(caller(space, participant), QUEUE, &new).unwrap());
         assert_eq!(put, Put::Done);
         *told.lock().unwrap() = item;
     }

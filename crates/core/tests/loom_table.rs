@@ -17,7 +17,7 @@ use courtyard_core::segment::{DATA, Segment};
 use courtyard_core::space::{Caller, Hooks, Space, unlimited};
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, End, Item, Key, SHARDS, Table, Want, When};
-use courtyard_core::value::{Found, Fresh};
+use courtyard_core::value::{Found, NewValue};
 use loom::thread;
 use std::sync::Arc;
 
@@ -190,7 +190,7 @@ fn store(space: &Space, participant: &Participant, which: usize) {
     let item = Item {
         key: key(&names[which]),
         original: None,
-        value: Fresh::Word(2 << 3 | 1),
+        value: NewValue::Word(2 << 3 | 1),
     };
     let stored = table::store(caller(space, participant), TABLE, &item, When::Always);
     assert!(stored.unwrap());

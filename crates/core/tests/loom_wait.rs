@@ -268,13 +268,13 @@ fn catches_a_bell_read_late() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_wake_owed_late() {
-    let _seeded = seed::seed(seed::Bug::OwedAfterCommit);
+    let _seeded = seed::seed(seed::Bug::WakesAfterCommit);
     with_death("seed", Way::Event, false, Bug::None);
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
 fn catches_a_wake_forgotten_early() {
-    let _seeded = seed::seed(seed::Bug::OwedClearedBeforeWake);
+    let _seeded = seed::seed(seed::Bug::WakesClearedBeforeWake);
     with_death("seed", Way::Event, false, Bug::None);
 }

@@ -159,7 +159,7 @@ fn beside(other: impl Fn() + Sync, work: impl FnOnce()) {
 /// Forks while other threads take rows of the membership cache and give them back as fast as they can;
 /// then while they make objects, and behind our back.
 #[test]
-fn forks_beside_threads_that_are_anywhere_in_the_roster() {
+fn forks_beside_threads_that_are_anywhere_in_the_membership_cache() {
     let _alone = alone();
     let folder = Folder::new();
     let space = folder.space();

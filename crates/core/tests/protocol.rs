@@ -509,7 +509,7 @@ fn rows_of_a_table() {
 }
 
 #[test]
-fn the_roster() {
+fn the_membership_cache() {
     let membership_cache = MembershipCache::default();
     let id = |row| ObjectId {
         row,

@@ -7,7 +7,7 @@ use courtyard_core::holding::Row;
 use courtyard_core::layout::{UNIT, WORD, superblock};
 use courtyard_core::object;
 use courtyard_core::queue::{
-    self, Fresh, Got, INLINE, LONGEST_SEEN, Look, Order, Put, Queue, Seen, Sift, When,
+    self, Got, INLINE, LONGEST_SEEN, Look, NewItem, Order, Put, Queue, Seen, Sift, When,
 };
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
@@ -23,18 +23,18 @@ fn make(space: &Space, order: Order) -> Queue {
     Queue { object, id }
 }
 
-fn put(space: &Space, queue: Queue, item: &Fresh) {
+fn put(space: &Space, queue: Queue, item: &NewItem) {
     let put = queue::put(caller(space), queue, item);
     assert_eq!(put.unwrap(), Put::Done);
 }
 
-fn block<'a>(space: &'a Space, kind: u8, bytes: &[u8]) -> Fresh<'a> {
+fn block<'a>(space: &'a Space, kind: u8, bytes: &[u8]) -> NewItem<'a> {
     queue::prepare(caller(space), kind, &[bytes]).unwrap()
 }
 
 fn row(space: &Space, queue: Queue) -> Row {
     let row = Row::reserve(caller(space)).unwrap();
-    queue::enroll(caller(space), queue, row).unwrap();
+    queue::count_in(caller(space), queue, row).unwrap();
     row
 }
 
@@ -84,9 +84,9 @@ fn first_in_first_out_over_pages() {
     let space = folder.space();
     let queue = make(&space, Order::Fifo);
     for number in 0..3 * UNIT / 1000 {
-        put(&space, queue, &Fresh::Word(number << 3 | 1));
+        put(&space, queue, &NewItem::Word(number << 3 | 1));
         let bytes = vec![number as u8; 900];
-        put(&space, queue, &Fresh::Bytes(BYTES, &[&bytes]));
+        put(&space, queue, &NewItem::Bytes(BYTES, &[&bytes]));
     }
     put(&space, queue, &block(&space, BYTES, &[7; 9000]));
     let long = vec![1; LONGEST_SEEN as usize + 1];
@@ -122,7 +122,7 @@ fn the_least_first() {
     let space = folder.space();
     let queue = make(&space, Order::Least);
     for place in 0..3 {
-        let item = Fresh::Word(place << 3 | 1);
+        let item = NewItem::Word(place << 3 | 1);
         let sift = Sift {
             moves: Vec::new(),
             place,
@@ -238,7 +238,7 @@ fn requeued_items_stand_by_when_they_are_due() {
         let mut state = 88_172_645_463_325_252;
         let mut expected = Vec::new();
         for number in 0..3000 {
-            put(&space, queue, &Fresh::Word(number << 3 | 1));
+            put(&space, queue, &NewItem::Word(number << 3 | 1));
             let (lease, item) = lease(&space, queue);
             let hours = delay(number, &mut state);
             expected.push((hours, item));
@@ -279,7 +279,7 @@ fn a_new_boot_ends_all_delays() {
     let space = folder.space();
     let queue = make(&space, Order::Fifo);
     for number in 0..4 {
-        put(&space, queue, &Fresh::Word(number << 3 | 1));
+        put(&space, queue, &NewItem::Word(number << 3 | 1));
     }
     let later = When::After(Duration::from_secs(3600));
     for _ in 0..2 {
@@ -315,7 +315,7 @@ fn a_tree_in_circles_is_an_error() {
     let queue = make(&space, Order::Fifo);
     let mut blocks = Vec::new();
     for number in 0..3 {
-        put(&space, queue, &Fresh::Word(number << 3 | 1));
+        put(&space, queue, &NewItem::Word(number << 3 | 1));
         let (lease, _) = lease(&space, queue);
         blocks.push(lease.block);
         requeue(&space, queue, lease, When::After(Duration::from_secs(3600)));
@@ -329,7 +329,7 @@ fn a_tree_in_circles_is_an_error() {
     assert!(queue::until_due(caller(&space), queue).is_err());
     assert!(queue::drop_requeued(caller(&space), queue).is_err());
     assert!(queue::peek(caller(&space), queue.object, Look::at(usize::MAX)).is_err());
-    put(&space, queue, &Fresh::Word(1));
+    put(&space, queue, &NewItem::Word(1));
     let mut buffer = vec![0; INLINE as usize];
     let row = row(&space, queue);
     assert!(queue::get(caller(&space), queue, row, None, &mut buffer).is_err());

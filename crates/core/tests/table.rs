@@ -9,7 +9,7 @@ use courtyard_core::object::{self, Stored, Writer};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, Batch, End as Side, Item, Key, Table, Want, When};
-use courtyard_core::value::{self, Found, Fresh, Taken};
+use courtyard_core::value::{self, Found, NewValue, Taken};
 use proptest::prelude::*;
 use stage::{End, Folder, alone, attach, caller, census, spawn};
 
@@ -49,7 +49,7 @@ fn with_item<T>(space: &Space, number: u64, value: u64, work: impl FnOnce(&Item)
     let (key, bytes) = (key(number), bytes(value));
     let parts: &[&[u8]] = &[&bytes];
     let value = match bytes.len() {
-        0 => Fresh::Word(value << 3 | 1),
+        0 => NewValue::Word(value << 3 | 1),
         _ => value::prepare(caller(space), value as u8 | 128, parts).expect("to prepare"),
     };
     let original = number.is_multiple_of(3).then_some((9, &b"original"[..]));
@@ -340,7 +340,7 @@ fn new_keys_by_the_fast_path() {
             bytes: b"new",
         },
         original: None,
-        value: Fresh::Bytes(130, &long),
+        value: NewValue::Bytes(130, &long),
     };
     // SAFETY: as above.
     let is_fast =
@@ -414,7 +414,7 @@ fn an_index_shrinks_with_what_is_taken_out() {
     };
     for round in 0..3 {
         for number in 0..8000 {
-            let (name, value) = (name(number), Fresh::Word(number << 3 | 1));
+            let (name, value) = (name(number), NewValue::Word(number << 3 | 1));
             let item = Item {
                 key: key(&name),
                 original: None,
@@ -477,7 +477,7 @@ fn keys_go_round() {
                 bytes: &bytes,
             },
             original: None,
-            value: Fresh::Word(number << 3 | 1),
+            value: NewValue::Word(number << 3 | 1),
         };
         let stored = table::store(caller(&space), table, &item, When::Always);
         assert!(stored.expect("to store"));

@@ -6,7 +6,7 @@ mod stage;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::Waiter;
 use courtyard_core::object::{self, BYTES, Entered, SCALAR, SEMAPHORE, STORED, Writer};
-use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue};
+use courtyard_core::queue::{self, Got, INLINE, NewItem, Order, Put, Queue};
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::{AtomicU64, Ordering};
@@ -135,7 +135,7 @@ fn items_and_permits() {
             id: items,
         };
         let (counted, own) = (Row::reserve(caller).unwrap(), Row::reserve(caller).unwrap());
-        queue::enroll(caller, queue, counted).unwrap();
+        queue::count_in(caller, queue, counted).unwrap();
         let user = User {
             object: semaphore,
             id: permits,
@@ -146,12 +146,12 @@ fn items_and_permits() {
             let number = thread * TURNS + turn + 1;
             let bytes = vec![0; [8, 6000][turn as usize % 2]];
             let parts = [&bytes[..]];
-            let fresh = match turn % 3 {
-                0 => Fresh::Word(number << 3 | 1),
+            let new = match turn % 3 {
+                0 => NewItem::Word(number << 3 | 1),
                 _ if bytes.len() > INLINE as usize => queue::prepare(caller, 18, &parts).unwrap(),
-                _ => Fresh::Bytes(18, &parts),
+                _ => NewItem::Bytes(18, &parts),
             };
-            while queue::put(caller, queue, &fresh).unwrap() == Put::Full {
+            while queue::put(caller, queue, &new).unwrap() == Put::Full {
                 if take_one(space, queue, counted, &mut buffer) {
                     got.fetch_add(1, Ordering::Relaxed);
                 }

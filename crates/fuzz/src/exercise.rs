@@ -9,7 +9,7 @@ use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::{self, Waiter};
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::object::{
-    self, BYTES, FLAG, Fresh, LIST, MUTEX, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
+    self, BYTES, FLAG, LIST, MUTEX, NewValue, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
 };
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
@@ -252,15 +252,13 @@ impl<'a> Session<'a> {
                 return;
             }
             let bytes = vec![5; length];
-            let fresh = match length {
-                0 => Some(Fresh::Word(1)),
+            let new = match length {
+                0 => Some(NewValue::Word(1)),
                 _ => tried!(self, |caller| object::prepare(caller, 18, &[&bytes])),
             };
-            let Some(fresh) = fresh else { continue };
+            let Some(new) = new else { continue };
             let expected = token.filter(|_| length == 40);
-            tried!(self, |caller| object::store(
-                caller, writer, &fresh, expected
-            ));
+            tried!(self, |caller| object::store(caller, writer, &new, expected));
         }
     }
 

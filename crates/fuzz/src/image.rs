@@ -16,7 +16,7 @@ pub struct Image {
     pub known: Vec<Known>,
     /// Runs of pages: where they start, and their bytes.
     runs: Vec<(u64, Vec<u8>)>,
-    /// Where words stand that are not zero.
+    /// Where words are that are not zero.
     pub words: Vec<u64>,
     /// Offsets that something in the file names, or could: blocks, chunks, rows, objects.
     pub places: Vec<u64>,

@@ -11,7 +11,7 @@ use courtyard_core::list::{self, Batch, End, List, Piece, Places};
 use courtyard_core::object::{self, LIST, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::space::{Caller, Space};
-use courtyard_core::value::{self, Fresh};
+use courtyard_core::value::{self, NewValue};
 use std::cell::Cell;
 
 const KIND: u8 = 18;
@@ -33,26 +33,30 @@ fn list_of(space: &Space, known: &Known) -> List {
 }
 
 /// Makes a value of the length whose turn it is, for `work`.
-fn with_value<T>(caller: Caller, number: u64, work: impl FnOnce(&Fresh) -> Result<T>) -> Result<T> {
+fn with_value<T>(
+    caller: Caller,
+    number: u64,
+    work: impl FnOnce(&NewValue) -> Result<T>,
+) -> Result<T> {
     let bytes = vec![5; LENGTHS[number as usize % LENGTHS.len()]];
     let parts: &[&[u8]] = &[&bytes];
-    let fresh = match bytes.len() {
-        0 => Fresh::Word(number << 3 | 1),
+    let new = match bytes.len() {
+        0 => NewValue::Word(number << 3 | 1),
         _ => value::prepare(caller, KIND, parts)?,
     };
-    work(&fresh)
+    work(&new)
 }
 
 fn push(caller: Caller, list: List, end: End, number: u64) -> Result<bool> {
-    with_value(caller, number, |fresh| {
-        list::push(caller, list, end, fresh, None)
+    with_value(caller, number, |new| {
+        list::push(caller, list, end, new, None)
     })
 }
 
 fn batch<'a>(caller: Caller<'a, '_>, count: u64) -> Result<Batch<'a>> {
     let mut batch = Batch::new(count);
     for number in 0..count {
-        with_value(caller, number, |fresh| batch.add(caller, fresh))?;
+        with_value(caller, number, |new| batch.add(caller, new))?;
     }
     Ok(batch)
 }
@@ -203,8 +207,8 @@ impl Session<'_> {
             unsafe { list::append_fast(&space.segment, me, list, end, 9) };
             // SAFETY: as above.
             unsafe { list::set_fast(&space.segment, me, list, number as i64, 17) };
-            tried!(self, |caller| with_value(caller, number + 1, |fresh| {
-                list::set(caller, list, -2, fresh)
+            tried!(self, |caller| with_value(caller, number + 1, |new| {
+                list::set(caller, list, -2, new)
             }));
         }
         for number in 0..6 {

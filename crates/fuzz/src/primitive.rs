@@ -7,7 +7,7 @@ use courtyard_core::holding::Row;
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::object::{BARRIER, CONDITION, FLAG, MUTEX, QUEUE, RMUTEX, SEMAPHORE, Writer};
 use courtyard_core::offset::Object;
-use courtyard_core::queue::{self, Fresh, Got, INLINE, Order, Put, Queue, Sift};
+use courtyard_core::queue::{self, Got, INLINE, NewItem, Order, Put, Queue, Sift};
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::{flag, lock, mutex};
 
@@ -138,8 +138,8 @@ impl Session<'_> {
         queue::counts(segment, object);
         queue::unfinished(segment, object);
         queue::is_closing(segment, object);
-        let enrolled = tried!(self, |caller| queue::enroll(caller, queue, row));
-        if enrolled.is_none() {
+        let counts = tried!(self, |caller| queue::count_in(caller, queue, row));
+        if counts.is_none() {
             return;
         }
         for length in LENGTHS {
@@ -166,17 +166,17 @@ impl Session<'_> {
         let bytes = vec![3; length];
         let parts = [&bytes[..]];
         let in_block = order != Order::Fifo || length > INLINE as usize;
-        let fresh = match length {
-            0 if order != Order::Lifo => Some(Fresh::Word(1)),
+        let new = match length {
+            0 if order != Order::Lifo => Some(NewItem::Word(1)),
             _ if in_block => tried!(self, |caller| queue::prepare(caller, KIND, &parts)),
-            _ => Some(Fresh::Bytes(KIND, &parts)),
+            _ => Some(NewItem::Bytes(KIND, &parts)),
         };
-        let Some(fresh) = fresh else { return };
+        let Some(new) = new else { return };
         if order != Order::Least {
             // SAFETY: this process has one thread.
-            let put = unsafe { queue::put_fast(&space.segment, me, queue.object, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me, queue.object, &new) };
             if put != Some(Put::Done) {
-                tried!(self, |caller| queue::put(caller, queue, &fresh));
+                tried!(self, |caller| queue::put(caller, queue, &new));
             }
             return;
         }
@@ -186,7 +186,7 @@ impl Session<'_> {
                 moves: Vec::new(),
                 place: queue::filled(&space.segment, object),
             };
-            tried!(self, |caller| queue::insert(caller, queue, &fresh, &sift));
+            tried!(self, |caller| queue::insert(caller, queue, &new, &sift));
             queue::end_turn(&space.segment, object);
         }
     }

@@ -17,8 +17,8 @@ use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::object::{
-    self, BARRIER, BYTES, CONDITION, FLAG, Fresh, MUTEX, QUEUE, RMUTEX, SCALAR, SEMAPHORE, STORED,
-    Writer,
+    self, BARRIER, BYTES, CONDITION, FLAG, MUTEX, NewValue, QUEUE, RMUTEX, SCALAR, SEMAPHORE,
+    STORED, Writer,
 };
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
@@ -139,11 +139,11 @@ fn bytes(space: &Space, length: usize) -> Known {
 }
 
 fn put(space: &Space, writer: Writer, bytes: &[u8]) {
-    let fresh = match bytes {
-        [] => Fresh::Word(1),
+    let new_value = match bytes {
+        [] => NewValue::Word(1),
         bytes => object::prepare(caller(space), 18, &[bytes]).expect("a block"),
     };
-    object::store(caller(space), writer, &fresh, None).expect("stored");
+    object::store(caller(space), writer, &new_value, None).expect("stored");
 }
 
 fn stored(space: &Space, length: usize) -> Known {
@@ -227,7 +227,7 @@ fn hold(space: &Space, known: &Known) {
         BARRIER => drop(barrier::join(caller, Party { object, id, row })),
         QUEUE => {
             let (queue, order) = (Queue { object, id }, order(&known.holds));
-            queue::enroll(caller, queue, row).expect("to enroll");
+            queue::count_in(caller, queue, row).expect("to count in");
             Session::new(space, me).get(queue, order, row);
             if order != Order::Least {
                 let row = Row::reserve(caller).expect("a row");

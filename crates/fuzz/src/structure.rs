@@ -115,9 +115,9 @@ pub fn journals(draft: &mut Draft) {
             };
             draft.set(base + record::COPY_FROM + index * WORD, value);
         }
-        for index in 0..record::OWED_WORDS {
+        for index in 0..record::WAKE_WORDS {
             let word = target(draft);
-            draft.set(base + record::OWED + index * WORD, word);
+            draft.set(base + record::WAKES + index * WORD, word);
         }
         let mut commit = record::committed(entries, sequences, copies, 0);
         if draft.random.one_in(4) {

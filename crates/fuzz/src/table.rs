@@ -12,7 +12,7 @@ use courtyard_core::offset::Object;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
 use courtyard_core::table::{self, Batch, End, Item, Key, SHARDS, Table, Token, Want, When};
-use courtyard_core::value::{self, Fresh};
+use courtyard_core::value::{self, NewValue};
 use std::cell::Cell;
 
 const KIND: u8 = 18;
@@ -41,7 +41,7 @@ fn with_item<T>(
     let (name, bytes) = (name(number), vec![5; length]);
     let parts: &[&[u8]] = &[&bytes];
     let value = match length {
-        0 => Fresh::Word(number << 3 | 1),
+        0 => NewValue::Word(number << 3 | 1),
         _ => value::prepare(caller, KIND, parts)?,
     };
     let item = Item {
@@ -62,7 +62,7 @@ pub fn put(space: &Space, table: Table, number: u64, own: PendingBlock) {
     let item = Item {
         key: key(&name),
         original: number.is_multiple_of(3).then_some((KIND, &b"original"[..])),
-        value: Fresh::Block(own),
+        value: NewValue::Block(own),
     };
     let stored = table::store(caller(space), table, &item, When::Always);
     assert!(stored.expect("stored"));
@@ -162,7 +162,7 @@ pub fn chained(space: &Space) -> Vec<Known> {
     all.into()
 }
 
-/// The index was exchanged, and the entries say where they stood in the old one.
+/// The index was exchanged, and the entries say where they were in the old one.
 pub fn grown(space: &Space) -> Vec<Known> {
     let all = [filled(space, 90)];
     die(space, &all[0], ("table.grown", 0), |space, table, arm| {
@@ -251,7 +251,7 @@ impl Session<'_> {
             tried!(self, |caller| store(caller, table, (number, length), when));
             let bytes = vec![9; length.min(300)];
             let parts: &[&[u8]] = &[&bytes];
-            for value in [Fresh::Word(9), Fresh::Bytes(KIND, parts)] {
+            for value in [NewValue::Word(9), NewValue::Bytes(KIND, parts)] {
                 let (segment, object, name) = (&space.segment, table.object, name(number));
                 let (key, original) = (key(&name), None);
                 let item = Item {

@@ -23,7 +23,7 @@ const SAVED: usize = OPENED + MOST_OPEN;
 /// A store that straddles two pages opens both; a gather or scatter opens more.
 const MOST_OPEN: usize = 16;
 
-pub const FRESH: u64 = 0;
+pub const UNUSED: u64 = 0;
 /// The child is about to begin what it was forked for.
 pub const MARKED: u64 = 1;
 pub const DONE: u64 = 2;
@@ -70,7 +70,7 @@ impl Control {
 
     /// Forgets what the last child left.
     pub fn reset(&self) {
-        self.set_state(FRESH);
+        self.set_state(UNUSED);
         self.word(WRITTEN).store(0, Ordering::Relaxed);
         self.word(OPEN).store(0, Ordering::Relaxed);
         self.word(MESSAGE).store(0, Ordering::Relaxed);

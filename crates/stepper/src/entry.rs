@@ -2,7 +2,7 @@
 //!
 //! To add one: `play(name, ends, setup, ready, act, judge)`.
 //!
-//! - `setup` makes the state in a fresh space, in the name of slot 0. That participant counts as
+//! - `setup` makes the state in a new space, in the name of slot 0. That participant counts as
 //!   alive from then on: what it holds stays.
 //! - `ready` prepares the process that is to die: what it does is not stepped.
 //! - `act` is stepped, one instruction at a time, and killed after each.

@@ -6,7 +6,7 @@ use courtyard_core::inside::crash;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::layout::UNIT;
 use courtyard_core::membership_cache::ObjectId;
-use courtyard_core::object::{self, Fresh, Stored, Writer};
+use courtyard_core::object::{self, NewValue, Stored, Writer};
 use courtyard_core::offset::{EventWord, LockWord, Object};
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
@@ -99,11 +99,11 @@ pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
 
 /// A short word if there are no bytes, else a block.
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
-    let fresh = match bytes {
-        [] => Fresh::Word(1),
+    let new_value = match bytes {
+        [] => NewValue::Word(1),
         bytes => object::prepare(caller(space), 16, &[bytes]).expect("a block"),
     };
-    let stored = object::store(caller(space), writer(made), &fresh, None);
+    let stored = object::store(caller(space), writer(made), &new_value, None);
     assert!(stored.expect("to store"));
 }
 

@@ -18,7 +18,7 @@ class Container(Object):
     __slots__ = ()
 
     def copy(self) -> Any:
-        """Return a plain builtin of all that is here, as it stood at one moment."""
+        """Return a plain builtin of all that is here, as it was at one moment."""
         raise NotImplementedError
 
     def __copy__(self) -> Any:

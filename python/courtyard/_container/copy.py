@@ -37,7 +37,7 @@ def deep(
 
 
 def at_one_moment(root: Any) -> Any:
-    """Return a deep copy of a container and of all in it, as they stood at one moment.
+    """Return a deep copy of a container and of all in it, as they were at one moment.
 
     All are read, then asked for their versions again: if none has changed, there was a moment at
     which all of them were so. Otherwise they are read again; after 30 times with the locks of all

@@ -253,7 +253,7 @@ class Counter(Dict["_T", int]):
 
 
 def _plain(other: Any) -> Any:
-    """Return a shared Counter's content as it stood at one moment; anything else as it is."""
+    """Return a shared Counter's content as it was at one moment; anything else as it is."""
     return other.copy() if isinstance(other, Counter) else other
 
 

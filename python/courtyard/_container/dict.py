@@ -266,7 +266,7 @@ class Dict(Container, Table, _Store["_K", "_V"]):
 
 
 def _plain(other: Any) -> Any:
-    """Return a Dict's content as it stood at one moment; anything else as it is."""
+    """Return a Dict's content as it was at one moment; anything else as it is."""
     return other.copy() if isinstance(other, Dict) else other
 
 

@@ -80,7 +80,7 @@ class Namespace(Table, _Store):  # type: ignore[misc]
             raise _missing(self, name) from None
 
     def __copy__(self) -> SimpleNamespace:
-        """Return a plain namespace of all attributes, as they stood at one moment."""
+        """Return a plain namespace of all attributes, as they were at one moment."""
         return SimpleNamespace(**dict(self._items()))
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:

@@ -92,7 +92,7 @@ class NestedDict(Dict["_K", "_V"]):
             return super().mutate(key, lambda value: share.anew(fn(value)), *given)
 
     def to_plain(self) -> dict[Any, Any]:
-        """Return all of it as plain dicts and lists, as it stood at one moment: to save, for json.
+        """Return all of it as plain dicts and lists, as it was at one moment: to save, for json.
 
         Other containers in it become builtins too, in tuples and objects as well; locks and queues
         stay handles. What is in two places, or in itself, is so in the result. It reads everything,

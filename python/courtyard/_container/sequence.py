@@ -230,5 +230,5 @@ def _listed(iterable: Iterable[Any]) -> list[Any]:
 
 
 def _plain(other: Any) -> Any:
-    """Return what a shared one holds, as it stood at one moment; anything else as it is."""
+    """Return what a shared one holds, as it was at one moment; anything else as it is."""
     return other.copy() if isinstance(other, Sequence) else other

@@ -130,7 +130,7 @@ class Set(Container, Table, _Store["_T"]):
         return set(self._keys())
 
     def _present(self, elements: Iterable[Any]) -> list[Any]:
-        """Return those of the elements that are here, as it stood at one moment."""
+        """Return those of the elements that are here, as it was at one moment."""
         elements = list(elements)
         is_here = self._store_contains
         for _ in range(_MAX_ATTEMPTS):
@@ -401,7 +401,7 @@ class Set(Container, Table, _Store["_T"]):
 
 
 def _plain(other: Any) -> Any:
-    """Return a Set's elements as they stood at one moment; anything else as it is."""
+    """Return a Set's elements as they were at one moment; anything else as it is."""
     return other.copy() if isinstance(other, Set) else other
 
 

@@ -122,16 +122,39 @@ impl<'a> FastOperation<'a> {
 
     #[inline(always)]
     fn end(self, sequence: Option<u64>, event: EventWord, wake: impl FnOnce(&Segment, EventWord)) {
-        let (segment, lock) = (self.segment, self.lock);
-        let queued = segment.word(self.base + record::OWED);
-        queued.store(event.0, Ordering::Relaxed);
-        compiler_fence(Ordering::SeqCst); // the wake before the commit
-        journal::commit(segment, self.base, self.entries, sequence);
-        std::mem::forget(self);
-        lock::release(segment, lock);
-        wake(segment, event);
-        queued.store(0, Ordering::Release);
+        let (segment, base, lock) = (self.segment, self.base, self.lock);
+        commit(segment, base, Some(lock), event, wake, || {
+            journal::commit(segment, base, self.entries, sequence);
+            std::mem::forget(self);
+        });
     }
+}
+
+/// Commits by `change`, in the name of the thread whose record is at `base`: queues a wake before it, and unlocks and
+/// wakes after it.
+///
+/// # Crash
+/// As `change`; after its commit also the wake will have happened.
+#[inline(always)]
+pub fn commit<T>(
+    segment: &Segment,
+    base: u64,
+    lock: Option<LockWord>,
+    event: EventWord,
+    wake: impl FnOnce(&Segment, EventWord),
+    change: impl FnOnce() -> T,
+) -> T {
+    let queued = segment.word(base + record::WAKES);
+    queued.store(event.0, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst); // the wake before the commit
+    let result = change();
+    compiler_fence(Ordering::SeqCst); // the commit before unlock and wake
+    if let Some(lock) = lock {
+        lock::release(segment, lock);
+    }
+    wake(segment, event);
+    queued.store(0, Ordering::Release);
+    result
 }
 
 impl Drop for FastOperation<'_> {

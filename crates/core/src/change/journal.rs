@@ -71,7 +71,7 @@ pub struct Record<'a> {
     groups: u64,
 }
 
-/// Where entries beyond `ENTRY_PAIRS` stand, and what has an entry: found by hashing, since they
+/// Where entries beyond `ENTRY_PAIRS` are, and what has an entry: found by hashing, since they
 /// may be many.
 #[derive(Default)]
 struct Chain {
@@ -143,7 +143,7 @@ impl<'a> Record<'a> {
             .load(Ordering::Relaxed)
     }
 
-    /// Where an entry stands in the segment.
+    /// Where an entry is in the segment.
     fn entry(&self, index: u64) -> u64 {
         match index.checked_sub(record::ENTRY_PAIRS) {
             None => self.base + record::ENTRIES + index * 2 * WORD,
@@ -394,7 +394,7 @@ impl<'a> Record<'a> {
         let room = self
             .segment
             .check_range(chain.payload, chain.pairs * 2 * WORD);
-        // A record chains when it is full: else what stands behind its entries is an older one's.
+        // A record chains when it is full: else what follows its entries is an older one's.
         let here = self.entries - chain.pairs;
         if here > record::ENTRY_PAIRS
             || chain.pairs != 0 && (room.is_err() || here < record::ENTRY_PAIRS)

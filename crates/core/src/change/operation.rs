@@ -55,7 +55,7 @@ pub struct Operation<'a> {
     base: u64,
     locks: [LockWord; LOCKS],
     held: usize,
-    wakes: [EventWord; record::OWED_WORDS as usize],
+    wakes: [EventWord; record::WAKE_WORDS as usize],
     queued: usize,
     /// Whether events change only if somebody waits.
     quiet: bool,
@@ -115,7 +115,7 @@ impl<'a> Operation<'a> {
             base,
             locks: [LockWord::default(); LOCKS],
             held: 0,
-            wakes: [EventWord::default(); record::OWED_WORDS as usize],
+            wakes: [EventWord::default(); record::WAKE_WORDS as usize],
             queued: 0,
             quiet: false,
             contended: LockWord::default(),
@@ -267,18 +267,18 @@ impl<'a> Operation<'a> {
 
     /// Stores the queued wakes, then commits by `change`; `finish` unlocks and wakes.
     fn commit_by(&mut self, change: impl FnOnce(&mut Self)) {
-        if !seeded(Bug::OwedAfterCommit) {
+        if !seeded(Bug::WakesAfterCommit) {
             self.store_wakes();
         }
         change(self);
-        if seeded(Bug::OwedAfterCommit) {
+        if seeded(Bug::WakesAfterCommit) {
             self.store_wakes();
         }
     }
 
     fn store_wakes(&self) {
         for (index, &event) in self.wakes[..self.queued].iter().enumerate() {
-            let word = self.base + record::OWED + index as u64 * WORD;
+            let word = self.base + record::WAKES + index as u64 * WORD;
             self.segment.word(word).store(event.0, Ordering::Relaxed);
         }
         compiler_fence(Ordering::SeqCst); // wakes before commit
@@ -310,7 +310,7 @@ impl<'a> Operation<'a> {
 
     #[inline(always)]
     fn wake(&mut self) {
-        if seeded(Bug::OwedClearedBeforeWake) {
+        if seeded(Bug::WakesClearedBeforeWake) {
             self.clear_wakes();
         }
         for &event in &self.wakes[..self.queued] {
@@ -328,7 +328,7 @@ impl<'a> Operation<'a> {
     #[inline(always)]
     fn clear_wakes(&self) {
         for index in 0..self.queued as u64 {
-            let word = self.base + record::OWED + index * WORD;
+            let word = self.base + record::WAKES + index * WORD;
             self.segment.word(word).store(0, Ordering::Release);
         }
     }

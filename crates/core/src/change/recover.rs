@@ -1,5 +1,5 @@
 //! Phase (a): what a dead participant had committed is done, what it had not is forgotten, the
-//! wakes it owed are given, and its locks become free.
+//! wakes it had queued are given, and its locks become free.
 //!
 //! It takes no lock and builds no record, so it runs wherever a waiter stands. Any of its steps
 //! may be the last: the next reaper begins again, and doing a step twice changes nothing.
@@ -43,10 +43,10 @@ pub fn reap(segment: &Segment, dead: Me) -> Result<bool> {
     }
     crate::memory::crash_point!("recover.replayed");
     for index in 0..slot::RECORD_COUNT {
-        let owed = layout::thread_record(dead.slot, index) + record::OWED;
-        for word in (0..record::OWED_WORDS).map(|word| segment.word(owed + word * WORD)) {
+        let wakes = layout::thread_record(dead.slot, index) + record::WAKES;
+        for word in (0..record::WAKE_WORDS).map(|word| segment.word(wakes + word * WORD)) {
             let event = word.load(Ordering::Relaxed);
-            if segment.check_range(event, WORD).is_ok() && !seeded(Bug::OwedNotRepeated) {
+            if segment.check_range(event, WORD).is_ok() && !seeded(Bug::WakesNotRepeated) {
                 wait::repeat(segment, EventWord(event));
             }
             word.store(0, Ordering::Relaxed);

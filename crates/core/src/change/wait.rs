@@ -38,7 +38,7 @@ pub fn version(word: u64) -> u64 {
     word / STEP
 }
 
-/// Tells waiters of a change already stored. The caller's owed word names `event` meanwhile.
+/// Tells waiters of a change already stored. The caller's record names `event` meanwhile.
 #[inline]
 pub fn notify(segment: &Segment, event: EventWord) {
     // SeqCst pairs with `prepare`'s CAS and `observe`: the waiter sees the bump or we its flag.
@@ -79,7 +79,7 @@ fn wake(segment: &Segment, event: EventWord, flags: u64) {
     }
 }
 
-/// Repeats a wake that a dead process owed: it may have died anywhere in `notify`.
+/// Repeats a wake that a dead process had queued: it may have died anywhere in `notify`.
 pub fn repeat(segment: &Segment, event: EventWord) {
     for word in [event, superblock::BELL] {
         segment.word(word.0).fetch_add(STEP, Ordering::SeqCst);

@@ -61,7 +61,7 @@ pub fn turn(segment: &Segment, object: Object, on: bool) {
 /// As `object::change`.
 ///
 /// # Crash
-/// The atomic operation commits; the wake owed is written before it.
+/// The atomic operation commits; the queued wake is written before it.
 pub fn change(caller: Caller, object: Object, on: bool) -> Result<()> {
     let writer = object::Writer {
         object,

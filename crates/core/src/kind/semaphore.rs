@@ -70,7 +70,7 @@ pub struct User {
     pub row: Row,
 }
 
-/// Takes a permit if one is free and nothing stands in the way; false: `try_acquire` is due.
+/// Takes a permit if one is free, on the fast path; false: `try_acquire` is due.
 ///
 /// # Safety
 /// As `FastOperation::begin`.
@@ -106,7 +106,7 @@ pub unsafe fn acquire_fast(segment: &Segment, participant: &Participant, user: U
     true
 }
 
-/// Gives one of our own permits if nothing stands in the way; false: `release` is due.
+/// Gives one of our own permits, on the fast path; false: `release` is due.
 ///
 /// # Safety
 /// As `FastOperation::begin`.

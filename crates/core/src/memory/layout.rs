@@ -180,7 +180,7 @@ pub mod slot {
     pub const LENT: u64 = 0xBC0;
     pub const LENT_ROWS: u64 = 0xBC8;
     /// Who keeps its memberships until ours are copied: its slot + 1 and generation; 0: nobody.
-    pub const OWES: u64 = 0xDC8;
+    pub const BORROWS: u64 = 0xDC8;
     /// Not 0: the process has come to its end by itself. Stored once, never journaled.
     pub const ENDED: u64 = 0xDD8;
     /// How many threads read without a lock just now: the GIL's holder, which stores the first, and
@@ -208,7 +208,7 @@ pub mod record {
     /// One more of these in `COMMIT`.
     pub const CARRIED: u64 = 1 << 40;
     pub const TO_REPLAY: u64 = CARRIED - 1;
-    /// Where the other numbers of a committed record stand, behind that of its entries.
+    /// Where the other numbers of a committed record are, behind that of its entries.
     pub const SEQUENCES_AT: u32 = 7;
     pub const COPIES_AT: u32 = 11;
     pub const CHAINED_AT: u32 = 12;
@@ -228,8 +228,8 @@ pub mod record {
     pub const COPY_LENGTH: u64 = 0x020;
     pub const COPY_COUNT: u64 = 0x028;
     pub const COPY_STRIDE: u64 = 0x030;
-    pub const OWED: u64 = 0x040;
-    pub const OWED_WORDS: u64 = many(4, 1);
+    pub const WAKES: u64 = 0x040;
+    pub const WAKE_WORDS: u64 = many(4, 1);
     /// Pairs (sequence word, its even value before).
     pub const SEQUENCES: u64 = 0x080;
     pub const SEQUENCE_PAIRS: u64 = 8;
@@ -396,7 +396,7 @@ pub fn layout_hash() -> u64 {
         slot::FIRST_HOLDINGS,
         slot::WAITS,
         slot::LENT,
-        slot::OWES,
+        slot::BORROWS,
         slot::ENDED,
         superblock::MOVES,
         superblock::GIVING,
@@ -448,8 +448,8 @@ mod tests {
             assert!(slot::PENDING + slot::PENDING_ROWS * 8 <= slot::PINS);
             assert!(slot::PINS + slot::PIN_ROWS * 8 <= slot::MEMBERS);
             assert!(slot::END_OF_MEMBERS <= slot::LENT);
-            assert!(slot::LENT_ROWS + slot::PENDING_ROWS * 8 <= slot::OWES);
-            assert!(slot::OWES + 16 <= slot::ENDED);
+            assert!(slot::LENT_ROWS + slot::PENDING_ROWS * 8 <= slot::BORROWS);
+            assert!(slot::BORROWS + 16 <= slot::ENDED);
             assert!(slot::ENDED < slot::READING_ALONE);
             assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
             assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::FIRST_HOLDINGS);

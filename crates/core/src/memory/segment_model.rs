@@ -63,8 +63,8 @@ impl Segment {
             .chain(entries)
             .map(move |at| journal + at);
         let records = (0..slot::RECORD_COUNT).flat_map(move |index| {
-            let owed = (0..record::OWED_WORDS).map(|word| record::OWED + word * WORD);
-            let head = owed.chain([record::COMMIT]);
+            let wakes = (0..record::WAKE_WORDS).map(|word| record::WAKES + word * WORD);
+            let head = wakes.chain([record::COMMIT]);
             head.map(move |at| layout::thread_record(slot, index) + at)
         });
         head.map(move |at| base + at).chain(records).chain(journal)

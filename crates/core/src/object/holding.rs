@@ -70,7 +70,7 @@ impl Row {
     /// Makes rows free again in which this process is on record with objects that are gone.
     pub fn give_forsaken(segment: &Segment, participant: &Participant) {
         let is_gone = |id| !is_there(segment, id);
-        for (number, at) in participant.enrolled.forsaken(is_gone) {
+        for (number, at) in participant.holding_cache.forsaken(is_gone) {
             segment.word(at).store(0, Ordering::Relaxed); // no record is about it any more
             participant.holdings.forget(number);
         }
@@ -115,7 +115,7 @@ fn is_there(segment: &Segment, id: ObjectId) -> bool {
 
 /// Whether a dead process's row still names the object: its drainer has not come to it. One whom
 /// a reaper has at hand counts as alive.
-pub fn is_owed(segment: &Segment, id: ObjectId) -> bool {
+pub fn is_unsettled(segment: &Segment, id: ObjectId) -> bool {
     let named = |at: u64| {
         let word = |offset| segment.word(at + offset).load(Ordering::Acquire); // pairs with apply
         word(0) == id.row + 1 && word(SERIAL) == id.serial

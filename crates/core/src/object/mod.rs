@@ -27,6 +27,6 @@ pub use owner::{Entered, count, enter, exit, is_recovered, levels};
 pub use removal::{blocks, destroy};
 pub use scalar::{change, change_fast};
 pub use stored::{
-    BLOCK_TAG, Found, Fresh, Pinned, Stored, TAG_MASK, Token, find, linked, load, pinned, prepare,
-    shape_of, store,
+    BLOCK_TAG, Found, NewValue, Pinned, Stored, TAG_MASK, Token, find, linked, load, pinned,
+    prepare, shape_of, store,
 };

@@ -2,13 +2,13 @@
 
 use super::head::{EVENT, OWNER, RECOVERED, Writer, guard};
 use crate::change::lock::{self, Tried};
-use crate::change::wait;
+use crate::change::{fast, wait};
 use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
 use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::space::Caller;
-use crate::sync::{Ordering, compiler_fence};
+use crate::sync::Ordering;
 
 /// Changes an object by one store that `change` makes, and tells the waiters.
 ///
@@ -16,7 +16,7 @@ use crate::sync::{Ordering, compiler_fence};
 /// `Interrupted` as the wait policy says; `System`.
 ///
 /// # Crash
-/// The store commits; the wake owed is written before it.
+/// The store commits; the queued wake is written before it.
 pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) -> Result<T> {
     caller.run(|operation| {
         guard(operation, writer)?;
@@ -28,7 +28,7 @@ pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) 
     })
 }
 
-/// As `change`, where nothing stands in the way: no spinning, no waiting, no general machinery.
+/// As `change`, on the fast path: no spinning, no waiting, no general machinery.
 /// None: the lock is held or was a dead one's, nothing was done, `change` is due.
 ///
 /// # Safety
@@ -36,7 +36,7 @@ pub fn change<T>(caller: Caller, writer: Writer, mut change: impl FnMut() -> T) 
 /// is set apart for one caller at a time (who holds the GIL throughout).
 ///
 /// # Crash
-/// As `change`: owed, store, unlock, wake, owed cleared, in this order.
+/// As `change`.
 #[inline(always)]
 pub unsafe fn change_fast<T>(
     segment: &Segment,
@@ -56,17 +56,11 @@ pub unsafe fn change_fast<T>(
             _ => return None,
         }
     }
-    let event = object + EVENT;
-    let owed = segment.word(participant.lone_owed());
-    owed.store(event.0, Ordering::Relaxed);
-    compiler_fence(Ordering::SeqCst); // owed before the change
-    let result = change();
-    compiler_fence(Ordering::SeqCst); // the change before unlock and wake
-    crate::memory::crash_point!("object.stored");
-    if guarded {
-        lock::release(segment, object.lock());
-    }
-    wait::notify(segment, event);
-    owed.store(0, Ordering::Release);
+    let (base, lock) = (participant.record(0), guarded.then_some(object.lock()));
+    let result = fast::commit(segment, base, lock, object + EVENT, wait::notify, || {
+        let result = change();
+        crate::memory::crash_point!("object.stored");
+        result
+    });
     Some(result)
 }

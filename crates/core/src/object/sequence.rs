@@ -11,7 +11,7 @@ use crate::sync::{Ordering, fence, relax};
 use std::time::Duration;
 
 /// Failed attempts to read under the sequence before the reader takes the lock.
-const PERSISTENCE: u32 = 1000;
+const MAX_ATTEMPTS: u32 = 1000;
 /// The same where the sequence stays odd: of these, each is a wait for the lock. Damage may leave
 /// it odd with nobody at work, and then there is nothing to wait for.
 const STANDS: u32 = 20;
@@ -54,7 +54,7 @@ pub fn read_under<T>(
     let segment = &caller.space.segment;
     let sequence = segment.word(places.1);
     let mut stands = 0;
-    for turn in 0..PERSISTENCE {
+    for turn in 0..MAX_ATTEMPTS {
         let reading = Reading::new(segment);
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
         if before & 1 == 0 {

@@ -45,7 +45,7 @@ pub struct Token {
 }
 
 /// A block about to be stored, or the word that says it all.
-pub enum Fresh<'a> {
+pub enum NewValue<'a> {
     Word(u64),
     Block(PendingBlock<'a>),
 }
@@ -54,18 +54,18 @@ pub enum Fresh<'a> {
 ///
 /// # Errors
 /// `Full`.
-pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<Fresh<'a>> {
+pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<NewValue<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let room = length.max(WORD);
-    let fresh = PendingBlock::allocate(caller, room, u64::from(kind))?;
-    let shape = caller.space.segment.word(fresh.block() + block::SHAPE);
+    let new = PendingBlock::allocate(caller, room, u64::from(kind))?;
+    let shape = caller.space.segment.word(new.block() + block::SHAPE);
     shape.store(length | u64::from(kind) << 56, Ordering::Relaxed);
-    let mut at = fresh.payload();
+    let mut at = new.payload();
     for part in parts {
         caller.space.segment.copy_in(at, part);
         at += part.len() as u64;
     }
-    Ok(Fresh::Block(fresh))
+    Ok(NewValue::Block(new))
 }
 
 /// A large block of a stored object: it stays as it is until this is dropped.
@@ -207,7 +207,7 @@ pub fn load(caller: Caller, writer: Writer) -> Result<(Stored, Token)> {
 pub fn store(
     caller: Caller,
     writer: Writer,
-    fresh: &Fresh,
+    new: &NewValue,
     expected: Option<Token>,
 ) -> Result<bool> {
     let segment = &caller.space.segment;
@@ -229,7 +229,7 @@ pub fn store(
         }
         operation.queue_wake(writer.object + EVENT);
         let old_block = linked(segment, old)?;
-        if let (Fresh::Word(word), None) = (fresh, old_block) {
+        if let (NewValue::Word(word), None) = (new, old_block) {
             operation.commit_with(|| segment.word(data).store(*word, Ordering::Release));
             return Ok(true);
         }
@@ -237,16 +237,16 @@ pub fn store(
         if let Some(old) = old_block {
             let has_contents = kind::has_contents(deferred_free::kind_of(segment, old));
             left = has_contents || heap::is_large(segment, old);
-            match fresh {
+            match new {
                 _ if has_contents => deferred_free::add(operation, old)?,
                 _ if left => pin::retire(operation, old)?,
-                Fresh::Block(_) => instead = old, // freed with the guard of the new one
-                Fresh::Word(_) => heap::discard(operation, old)?,
+                NewValue::Block(_) => instead = old, // freed with the guard of the new one
+                NewValue::Word(_) => heap::discard(operation, old)?,
             }
         }
-        match fresh {
-            Fresh::Word(word) => operation.write(data, *word),
-            Fresh::Block(pending) => {
+        match new {
+            NewValue::Word(word) => operation.write(data, *word),
+            NewValue::Block(pending) => {
                 operation.write(data, pending.block());
                 if seeded(Bug::ExchangeInTwo) {
                     operation.commit();

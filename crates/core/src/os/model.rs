@@ -221,7 +221,7 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         if mortal::is_dying() {
-            return; // `bury` closes it
+            return; // its death closes it
         }
         let mut table = self.kernel.table.lock().unwrap();
         let before = table.locks.len();

@@ -2,7 +2,7 @@
 //! process.
 //!
 //! Children are numbered as they are lent to. What is held back waits for those of that time, and whoever
-//! finds that none of them owes any more hands it over. A child says that it owes in a word of its own.
+//! finds that none of them borrows any more hands it over. A child says that it borrows in a word of its own.
 
 use crate::process::backlog::Backlog;
 use crate::seed::{Bug, seeded};
@@ -33,10 +33,10 @@ impl<T: Copy> Loan<T> {
         self.lent.fetch_add(1, Ordering::Release); // pairs with `open`: its word first
     }
 
-    /// Whether a child may need what we give back, as `is_owed` finds in their words. If none does, what
+    /// Whether a child may need what we give back, as `is_needed` finds in their words. If none does, what
     /// was held back goes to `give`. `me` is as for the backlog.
-    pub fn is_open(&self, me: u64, is_owed: impl FnOnce() -> bool, give: impl FnMut(T)) -> bool {
-        self.open(me, is_owed, give).is_some()
+    pub fn is_open(&self, me: u64, is_needed: impl FnOnce() -> bool, give: impl FnMut(T)) -> bool {
+        self.open(me, is_needed, give).is_some()
     }
 
     /// Holds this back if a child may need it: true; else it is the caller's to give back.
@@ -44,10 +44,10 @@ impl<T: Copy> Loan<T> {
         &self,
         me: u64,
         value: T,
-        is_owed: impl FnOnce() -> bool,
+        is_needed: impl FnOnce() -> bool,
         mut give: impl FnMut(T),
     ) -> bool {
-        let Some(lent) = self.open(me, is_owed, &mut give) else {
+        let Some(lent) = self.open(me, is_needed, &mut give) else {
             return false;
         };
         self.held.push(me, (lent, value));
@@ -64,13 +64,13 @@ impl<T: Copy> Loan<T> {
     }
 
     /// Up to which child may need what we give back.
-    fn open(&self, me: u64, is_owed: impl FnOnce() -> bool, give: impl FnMut(T)) -> Option<u64> {
+    fn open(&self, me: u64, is_needed: impl FnOnce() -> bool, give: impl FnMut(T)) -> Option<u64> {
         // Who is lent to after this is forked after what the caller dropped, and knows nothing of it.
         let mut lent = self.lent.load(Ordering::Acquire); // pairs with `lend`
         if self.is_repaid(lent) {
             return None;
         }
-        if is_owed() {
+        if is_needed() {
             return Some(lent);
         }
         if seeded(Bug::RepaidUnasked) {

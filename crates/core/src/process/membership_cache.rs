@@ -82,14 +82,14 @@ impl MembershipCache {
         if let Some(there) = self.part(part) {
             return there;
         }
-        let fresh = Box::into_raw(Box::new(Part::new(part)));
+        let new = Box::into_raw(Box::new(Part::new(part)));
         let (none, order) = (ptr::null_mut(), Ordering::AcqRel);
-        match self.parts[part].compare_exchange(none, fresh, order, Ordering::Acquire) {
+        match self.parts[part].compare_exchange(none, new, order, Ordering::Acquire) {
             // SAFETY: just leaked, and freed with the membership cache only.
-            Ok(_) => unsafe { &*fresh },
+            Ok(_) => unsafe { &*new },
             Err(there) => {
                 // SAFETY: nobody has seen it.
-                drop(unsafe { Box::from_raw(fresh) });
+                drop(unsafe { Box::from_raw(new) });
                 // SAFETY: a leaked box, freed with the membership cache only.
                 unsafe { &*there }
             }

@@ -2,7 +2,7 @@
 
 pub mod backlog;
 pub mod byte;
-pub mod enrolled;
+pub mod holding_cache;
 pub mod keep;
 pub mod loan;
 pub mod membership_cache;

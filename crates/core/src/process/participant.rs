@@ -11,13 +11,13 @@
 //! | DRAINING | nobody, a drainer | its locks are free; phase (b) gives back the rest   | FREE |
 
 use crate::error::{Error, Result};
-use crate::memory::layout::{self, SLOTS, WORD, record, slot};
+use crate::memory::layout::{self, SLOTS, WORD, slot};
 use crate::memory::segment::Segment;
 use crate::os;
 pub(crate) use crate::process::byte::system;
 use crate::process::byte::{Anchor, Hold};
 pub use crate::process::byte::{Right, any_alive, is_alive};
-use crate::process::enrolled::Enrolled;
+use crate::process::holding_cache::HoldingCache;
 use crate::process::keep::{Keeps, Kept};
 use crate::process::membership_cache::MembershipCache;
 use crate::process::pending::{Pending, take_bit};
@@ -102,7 +102,7 @@ pub struct Participant {
     /// Which rows of the table of holdings are taken.
     pub holdings: MembershipCache,
     /// Which of these rows objects are used by.
-    pub enrolled: Enrolled,
+    pub holding_cache: HoldingCache,
 }
 
 // SAFETY: the anchor's page is never read or written.
@@ -180,7 +180,7 @@ impl Participant {
             kept_pins: Keeps::new(),
             waits: AtomicU64::new(0),
             holdings: MembershipCache::default(),
-            enrolled: Enrolled::default(),
+            holding_cache: HoldingCache::default(),
         }))
     }
 
@@ -295,7 +295,7 @@ impl Participant {
     /// As `take_record`; None: all are taken just now.
     #[inline]
     pub fn try_take_record(&self) -> Option<u64> {
-        // Record 0 is set apart: see `lone_owed`.
+        // Record 0 is set apart for the fast path.
         let mut records = self.busy.iter().zip(0..).skip(1);
         // pairs with `give_record`, Release: the record's words are as it left them
         let free = records.find(|(busy, _)| !busy.swap(true, Ordering::Acquire));
@@ -304,13 +304,6 @@ impl Participant {
 
     pub fn give_record(&self, index: u64) {
         self.busy[index as usize].store(false, Ordering::Release);
-    }
-
-    /// The owed word of record 0, for the one thread at a time that changes single words with
-    /// nothing else in the way (the GIL's holder), and so needs not take a record.
-    #[inline]
-    pub fn lone_owed(&self) -> u64 {
-        self.record(0) + record::OWED
     }
 
     #[inline]

@@ -7,7 +7,7 @@
 //! So it is with what views read: blocks pinned, and blocks in hand that were items. The child's
 //! rows name them before it exists, at the same row numbers, and it lets go of them by itself.
 //!
-//! A fork never waits. Where a lock that somebody was stopped in stands in the way of the copy, the
+//! A fork never waits. Where a lock that somebody was stopped in is in the way of the copy, the
 //! child makes it itself, when it first uses an object; its parent gives none back before that.
 
 use crate::change::recover;
@@ -33,7 +33,7 @@ pub struct ChildReservation {
     /// What the membership cache had counted when it was copied.
     changes: u64,
     /// Whether it is still to be copied, by the child.
-    owes: bool,
+    borrows: bool,
 }
 
 // SAFETY: the parent's place is a leaked box, and shared like any participant; so is the space.
@@ -63,14 +63,14 @@ pub fn before(space: &Space) -> Result<Option<ChildReservation>> {
         participant,
         parent,
         changes,
-        owes: false,
+        borrows: false,
     };
     lend(&space.segment, me, &reservation.participant);
     match directory::copy_members(Caller::new(space, &reservation.participant, wait)) {
         Ok(_) => {}
         Err(Error::Interrupted | Error::TimedOut) => {
             space.lend(me, &reservation.participant);
-            reservation.owes = true;
+            reservation.borrows = true;
         }
         Err(error) => {
             reservation.participant.release_anchor(); // reaped and drained by the next sweep
@@ -132,12 +132,12 @@ pub fn after_in_child(space: &Space, mut reservation: ChildReservation) -> Resul
         return Ok(()); // nobody yet, as after a fork behind our back
     }
     let left = inherit(&space.segment, parent, &reservation.participant);
-    let (changes, owes) = (reservation.changes, reservation.owes);
+    let (changes, borrows) = (reservation.changes, reservation.borrows);
     let participant = space.install(Box::new(reservation.participant));
     if left {
         pin::look(space, participant);
     }
-    if !owes && space.membership_cache.changes() == changes {
+    if !borrows && space.membership_cache.changes() == changes {
         return Ok(());
     }
     settle(space, participant)

@@ -83,7 +83,7 @@ pub struct Object {
     pub name: Option<directory::Entry>,
 }
 
-/// All of it, as it stood at one moment as far as the directory goes.
+/// All of it, as it was at one moment as far as the directory goes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct View {
     pub processes: Vec<Process>,

@@ -115,13 +115,13 @@ impl Space {
     }
 
     /// Whether a child of ours is alive whose memberships are not copied yet.
-    fn is_owed(&self, participant: &Participant) -> bool {
+    fn is_needed(&self, participant: &Participant) -> bool {
         let us = name(participant.me);
-        let owes = |slot| layout::slot_record(slot) + slot::OWES;
+        let borrows = |slot| layout::slot_record(slot) + slot::BORROWS;
         (0..SLOTS).any(|slot| {
             let State { state, generation } = State::read(&self.segment, slot);
             state == LIVE
-                && self.segment.word(owes(slot)).load(Ordering::Acquire) == us
+                && self.segment.word(borrows(slot)).load(Ordering::Acquire) == us
                 && !matches!(
                     recover::reap(&self.segment, Me { slot, generation }),
                     Ok(true)
@@ -133,9 +133,9 @@ impl Space {
     /// still are others.
     pub fn is_lending(&self, participant: &Participant) -> bool {
         let me = number(participant);
-        let is_owed = || self.is_owed(participant);
+        let is_needed = || self.is_needed(participant);
         self.loan
-            .is_open(me, is_owed, |work| self.backlog.push(me, work))
+            .is_open(me, is_needed, |work| self.backlog.push(me, work))
     }
 
     /// Puts off work until no child needs what it gives back; false: none does.
@@ -147,14 +147,14 @@ impl Space {
     ) -> bool {
         let (me, by) = (number(participant), participant.me);
         let work = Deferred { by, job, numbers };
-        let is_owed = || self.is_owed(participant);
+        let is_needed = || self.is_needed(participant);
         self.loan
-            .hold(me, work, is_owed, |work| self.backlog.push(me, work))
+            .hold(me, work, is_needed, |work| self.backlog.push(me, work))
     }
 
     /// A child that is about to be forked has its memberships copied by itself. We keep ours till then.
     pub fn lend(&self, parent: &Participant, child: &Participant) {
-        let word = layout::slot_record(child.me.slot) + slot::OWES;
+        let word = layout::slot_record(child.me.slot) + slot::BORROWS;
         self.segment
             .word(word)
             .store(name(parent.me), Ordering::Release);
@@ -186,7 +186,7 @@ impl Space {
             self.catch_up(wait)?;
             if self.is_owing() {
                 let me = self.participate(wait)?.me; // another thread is at it
-                let word = layout::slot_record(me.slot) + slot::OWES;
+                let word = layout::slot_record(me.slot) + slot::BORROWS;
                 let seen = self.segment.word(word).load(Ordering::Relaxed);
                 wait(&mut |limit| Ok(self.segment.sleep(word, seen, limit.min(A_MOMENT)).into()))?;
             }
@@ -196,7 +196,7 @@ impl Space {
 
     /// In the child: they are copied; its parent may give its own back.
     pub fn settled(&self, child: &Participant) {
-        let word = layout::slot_record(child.me.slot) + slot::OWES;
+        let word = layout::slot_record(child.me.slot) + slot::BORROWS;
         self.segment.word(word).store(0, Ordering::Release);
         self.is_owing.store(false, Ordering::Relaxed);
     }

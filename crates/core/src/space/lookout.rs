@@ -1,7 +1,7 @@
 //! Who looks after the dead while many wait: one of them at a time.
 //!
 //! What somebody waits for may be what only the recovery of a dead process gives: a lease that it
-//! held, a wake that it owed. To find the dead is to ask the kernel after each of the living, so if
+//! held, a wake that it had queued. To find the dead is to ask the kernel after each of the living, so if
 //! all who wait did that, the calls would grow with the square of their number. They take turns
 //! instead. `superblock::TURN` says when the last turn began and where the next one goes on:
 //! `boot clock in milliseconds << 16 | slot`.

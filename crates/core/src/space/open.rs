@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// How often a newcomer looks for a slot while the dead are drained, and how long it waits
 /// between two looks if others drain them.
-const PERSISTENCE: u32 = 200;
+const MAX_ATTEMPTS: u32 = 200;
 const TURN: Duration = Duration::from_millis(5);
 
 /// What an object, or a block with contents, consists of.
@@ -338,7 +338,7 @@ impl Space {
     /// As `participate`.
     pub fn register(&self, inherited: bool, wait: WaitPolicy) -> Result<Participant> {
         let segment = &self.segment;
-        for round in 0..PERSISTENCE {
+        for round in 0..MAX_ATTEMPTS {
             let looks = self.looks.load(Ordering::Relaxed);
             let is_quick = (inherited || looks) && round == 0;
             if !is_quick {

@@ -4,6 +4,6 @@ mod stored;
 mod words;
 
 pub use stored::{
-    Found, Fresh, SHORT_MOST, Take, Taken, copy, discard, find, kind_of, prepare, take, tidy,
+    Found, NewValue, SHORT_MOST, Take, Taken, copy, discard, find, kind_of, prepare, take, tidy,
 };
 pub use words::{Words, free_words_step};

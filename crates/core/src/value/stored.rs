@@ -15,17 +15,17 @@ pub const SHORT_MOST: u64 = 1024;
 
 /// A value about to be stored: a word; the codec's kind and bytes, at most `SHORT_MOST`; or a
 /// filled block.
-pub enum Fresh<'a> {
+pub enum NewValue<'a> {
     Word(u64),
     Bytes(u8, &'a [&'a [u8]]),
     Block(PendingBlock<'a>),
 }
 
-impl Fresh<'_> {
+impl NewValue<'_> {
     /// How many bytes come as they are.
     pub fn short(&self) -> u64 {
         match self {
-            Fresh::Bytes(_, parts) => parts.iter().map(|part| part.len() as u64).sum(),
+            NewValue::Bytes(_, parts) => parts.iter().map(|part| part.len() as u64).sum(),
             _ => 0,
         }
     }
@@ -37,9 +37,9 @@ impl Fresh<'_> {
     /// `Stop::Refill` if there is none; `Corrupt`.
     pub fn word(&self, operation: &Operation) -> Attempt<u64> {
         let (kind, parts) = match self {
-            Fresh::Word(word) => return Ok(*word),
-            Fresh::Block(block) => return Ok(block.block()),
-            Fresh::Bytes(kind, parts) => (*kind, *parts),
+            NewValue::Word(word) => return Ok(*word),
+            NewValue::Block(block) => return Ok(block.block()),
+            NewValue::Bytes(kind, parts) => (*kind, *parts),
         };
         let (length, segment) = (self.short(), operation.segment);
         let class = class_for(length.max(WORD));
@@ -66,9 +66,9 @@ impl Fresh<'_> {
     /// None once `word` succeeded.
     pub fn link(&self, operation: &mut Operation) -> Attempt<()> {
         match self {
-            Fresh::Word(_) => {}
-            Fresh::Block(block) => block.transfer(operation, 0),
-            Fresh::Bytes(..) => {
+            NewValue::Word(_) => {}
+            NewValue::Block(block) => block.transfer(operation, 0),
+            NewValue::Bytes(..) => {
                 if let Some(class) = class_for(self.short().max(WORD)) {
                     operation.take(class)?;
                 }
@@ -82,14 +82,18 @@ impl Fresh<'_> {
 ///
 /// # Errors
 /// `Full`.
-pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &'a [&'a [u8]]) -> Result<Fresh<'a>> {
+pub fn prepare<'a>(
+    caller: Caller<'a, '_>,
+    kind: u8,
+    parts: &'a [&'a [u8]],
+) -> Result<NewValue<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     if length <= SHORT_MOST {
-        return Ok(Fresh::Bytes(kind, parts));
+        return Ok(NewValue::Bytes(kind, parts));
     }
     match object::prepare(caller, kind, parts)? {
-        object::Fresh::Word(word) => Ok(Fresh::Word(word)),
-        object::Fresh::Block(block) => Ok(Fresh::Block(block)),
+        object::NewValue::Word(word) => Ok(NewValue::Word(word)),
+        object::NewValue::Block(block) => Ok(NewValue::Block(block)),
     }
 }
 

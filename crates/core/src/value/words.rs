@@ -39,7 +39,7 @@ impl<'a> Words<'a> {
         self.own.payload()
     }
 
-    /// Where a word stands.
+    /// Where a word is.
     pub fn word(&self, index: u64) -> u64 {
         self.own.payload() + (1 + index) * WORD
     }

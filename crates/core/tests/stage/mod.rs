@@ -5,7 +5,7 @@ use courtyard_core::census::{self, Census};
 use courtyard_core::check;
 use courtyard_core::inside::crash;
 use courtyard_core::membership_cache::ObjectId;
-use courtyard_core::object::{self, Fresh, Stored, Writer};
+use courtyard_core::object::{self, NewValue, Stored, Writer};
 use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::{Caller, Space, unlimited};
@@ -174,12 +174,12 @@ pub fn read(space: &Space, made: Made, length: usize) -> Vec<u8> {
 
 /// Stores bytes in a stored object; a short word (`tag 1`) if there are none.
 pub fn put(space: &Space, made: Made, bytes: &[u8]) {
-    let fresh = if bytes.is_empty() {
-        Fresh::Word(1)
+    let new = if bytes.is_empty() {
+        NewValue::Word(1)
     } else {
         object::prepare(caller(space), 16, &[bytes]).unwrap()
     };
-    let stored = object::store(caller(space), writer(made), &fresh, None).unwrap();
+    let stored = object::store(caller(space), writer(made), &new, None).unwrap();
     assert!(stored);
 }
 

@@ -1,4 +1,4 @@
-//! Methods of a class that stand before those of its native base.
+//! Methods of a class that come before those of its native base.
 
 use super::call::{Pointer, bound, general};
 use super::publish;
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::ffi::{CString, c_int};
 
-/// A method of the base and the fast function that stands before it.
+/// A method of the base and the fast function that comes before it.
 pub struct Fast {
     pub name: &'static str,
     pub method: ffi::PyMethodDefPointer,

@@ -1,7 +1,7 @@
 //! CPython's calling convention: the methods that run in tens of nanoseconds.
 //!
 //! PyO3's convention costs 5 to 15 ns a call: as much as the operation itself. So the classes of
-//! `courtyard` get method descriptors made here, which stand before the same-named methods of
+//! `courtyard` get method descriptors made here, which come before the same-named methods of
 //! their native bases. Each tries its fast path and leaves everything else, waiting and errors
 //! included, to that method. A descriptor checks the type of `self` before it calls.
 //!

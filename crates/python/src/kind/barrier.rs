@@ -3,7 +3,7 @@
 use crate::deadline::Limit;
 use crate::error::{in_context, raise, uninterruptible_until};
 use crate::object::waiter::{self, Deadline, look_if_due};
-use crate::object::{Address, Enrolment, Last, Object, Use};
+use crate::object::{Address, Holding, Last, Object, Use};
 use courtyard_core::barrier::{
     self, ACTING, BROKEN, Cause, DRAINING, FILLING, Joined, LENGTH, Party, RESETTING,
 };
@@ -20,7 +20,7 @@ use std::cell::RefCell;
 #[pyclass(frozen, subclass, extends = Object, module = "courtyard._native")]
 pub struct Barrier {
     /// Where it is on record that we are a party.
-    enrolment: Enrolment,
+    holding: Holding,
 }
 
 impl Barrier {
@@ -31,7 +31,7 @@ impl Barrier {
             row.give(open.participant);
             Ok(())
         };
-        self.enrolment.row(open.participant, make, unmake)
+        self.holding.row(open.participant, make, unmake)
     }
 }
 
@@ -175,7 +175,7 @@ impl Wait<'_, '_> {
             PROBE,
             || {
                 waiter::look_after(self.py, space, self.limit)?;
-                Ok((!holding::is_owed(&space.segment, id)).then_some(()))
+                Ok((!holding::is_unsettled(&space.segment, id)).then_some(()))
             },
         )?;
         if seen.is_none() {
@@ -226,8 +226,8 @@ impl Barrier {
             },
         )?;
         let (space, object) = (base.handle.space, base.handle.id());
-        let enrolment = Enrolment::new(space, object, Last::Departs);
-        Ok(PyClassInitializer::from(base).add_subclass(Barrier { enrolment }))
+        let holding = Holding::new(space, object, Last::Departs);
+        Ok(PyClassInitializer::from(base).add_subclass(Barrier { holding }))
     }
 
     /// Waits for the others; the last one runs the action, if it is not None.

@@ -204,7 +204,7 @@ impl Handle {
             std::ptr::from_ref(participant).cast_mut(),
             Ordering::Relaxed,
         );
-        process::enter(space); // until `depart`
+        process::enter(space); // until `give_back`
         Ok(Handle {
             space,
             id,
@@ -400,7 +400,7 @@ impl Handle {
         if was_closed || self.is_used() {
             Ok(())
         } else {
-            self.depart(wait)
+            self.give_back(wait)
         }
     }
 
@@ -412,7 +412,7 @@ impl Handle {
 
     /// Gives our membership back, and with the last one the object's memory. Where it fails it is
     /// done later.
-    fn depart(&self, wait: WaitPolicy) -> Result<()> {
+    fn give_back(&self, wait: WaitPolicy) -> Result<()> {
         let _way = self.take_way();
         if let Some(participant) = self.member() {
             directory::leave(Caller::new(self.space, participant, wait), self.row)?;
@@ -420,8 +420,8 @@ impl Handle {
         Ok(())
     }
 
-    /// As `depart`, where nobody can wait.
-    fn depart_at_once(&self) {
+    /// As `give_back`, where nobody can wait.
+    fn give_back_at_once(&self) {
         let _way = self.take_way();
         if let Some(participant) = self.member() {
             directory::let_go(self.space, participant, self.row);
@@ -458,12 +458,12 @@ impl Handle {
     /// Ends what `retain` began; the last one gives a closed handle's membership back.
     pub fn give_up(&self) {
         self.kept.fetch_add(u32::MAX, Ordering::Relaxed);
-        self.depart_if_over();
+        self.give_back_if_over();
     }
 
-    fn depart_if_over(&self) {
+    fn give_back_if_over(&self) {
         if self.is_closed() && !self.is_used() {
-            self.depart_at_once();
+            self.give_back_at_once();
         }
     }
 
@@ -480,7 +480,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // In use by nobody any more; what was retained for good ends here.
         if !self.is_closed() || self.is_used() {
-            self.depart_at_once();
+            self.give_back_at_once();
         }
         drop(self.take_way()); // of one that was closed while its parent's threads used it
     }
@@ -508,7 +508,7 @@ impl Drop for Use<'_> {
         // In a child forked meanwhile it was counted for its parent.
         if self.participant.is_ours() {
             self.handle.uses.fetch_add(u32::MAX, Ordering::Relaxed);
-            self.handle.depart_if_over();
+            self.handle.give_back_if_over();
         }
     }
 }

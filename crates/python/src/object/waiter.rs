@@ -28,14 +28,14 @@ use std::time::{Duration, Instant};
 const FEW_SPINS: u32 = 40;
 const MANY_SPINS: u32 = 1500;
 /// So many waits in a row may spin in vain before waiters spin but few times.
-const PATIENT: i32 = 8;
+const FULL_BUDGET: i32 = 8;
 /// And after so many of those, one tries again.
 const RETRY: i32 = 64;
 
 thread_local! {
-    /// How many more waits of this thread are to spin many times (from 1 to `PATIENT`), or, below 0,
+    /// How many more waits of this thread are to spin many times (from 1 to `FULL_BUDGET`), or, below 0,
     /// how many are not.
-    static HOPE: Cell<i32> = const { Cell::new(PATIENT) };
+    static SPIN_BUDGET: Cell<i32> = const { Cell::new(FULL_BUDGET) };
 }
 
 /// Sleeps until the event word differs from `flagged`: spins, unless nothing happened for a whole
@@ -55,21 +55,21 @@ fn slice(
 
 /// Whether the event word comes to differ while we spin.
 fn spin(space: &Space, event: EventWord, flagged: u64) -> bool {
-    let hope = HOPE.get();
-    let spins = if hope > 0 { MANY_SPINS } else { FEW_SPINS };
+    let budget = SPIN_BUDGET.get();
+    let spins = if budget > 0 { MANY_SPINS } else { FEW_SPINS };
     for _ in 0..spins {
         if wait::observe(&space.segment, event) != flagged {
-            HOPE.set(PATIENT);
+            SPIN_BUDGET.set(FULL_BUDGET);
             return true;
         }
         relax();
     }
-    let less = match hope {
+    let less = match budget {
         1 => -RETRY,
         -1 => 1,
-        hope => hope + if hope > 0 { -1 } else { 1 },
+        hope => hope + if budget > 0 { -1 } else { 1 },
     };
-    HOPE.set(less);
+    SPIN_BUDGET.set(less);
     false
 }
 
@@ -334,7 +334,7 @@ fn attempt_in<T>(
     }
 }
 
-/// Recovers those who died, so that what they held or owed comes to those who wait.
+/// Recovers those who died, so that what they held, and the wakes they had queued, come to those who wait.
 pub fn look_after(py: Python<'_>, space: &Space, limit: Limit) -> PyResult<()> {
     recovered(py, space, recover::reap_all(&space.segment), limit)
 }

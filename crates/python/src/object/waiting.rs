@@ -46,7 +46,7 @@ impl Handle {
     ///
     /// # Errors
     /// As `error::waiting`.
-    pub fn surely<T>(
+    pub fn uninterruptible<T>(
         &self,
         py: Python<'_>,
         limit: Limit,
@@ -141,14 +141,15 @@ impl Use<'_> {
 
     /// # Errors
     /// As `error::waiting`.
-    pub fn surely<T>(
+    pub fn uninterruptible<T>(
         &self,
         py: Python<'_>,
         limit: Limit,
         work: impl FnOnce(Caller<'static, '_>) -> Result<T>,
         later: impl FnOnce(),
     ) -> PyResult<Option<T>> {
-        self.handle.surely(py, limit, self.called(work), later)
+        self.handle
+            .uninterruptible(py, limit, self.called(work), later)
     }
 
     /// # Errors

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often a value is read again whose objects are gone by the time they are opened. Each time
 /// somebody replaced it; this often nobody does.
-const PERSISTENCE: u32 = 10_000;
+const MAX_ATTEMPTS: u32 = 10_000;
 
 thread_local! {
     /// Whether this thread reduces a handle for a stored value.
@@ -293,7 +293,7 @@ impl<S: Source> Source for Rest<S> {
 /// # Errors
 /// Those of `read`; `CorruptError` if that never ends.
 pub fn again<T>(py: Python<'_>, mut read: impl FnMut() -> PyResult<Option<T>>) -> PyResult<T> {
-    for _ in 0..PERSISTENCE {
+    for _ in 0..MAX_ATTEMPTS {
         if let Some(found) = read()? {
             return Ok(found);
         }

@@ -11,7 +11,7 @@ use courtyard_core::object::{self, Pinned, Stored};
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
-use courtyard_core::value::{Found, Fresh, Taken, prepare};
+use courtyard_core::value::{Found, NewValue, Taken, prepare};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::Cell;
@@ -41,17 +41,17 @@ pub fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
 ///
 /// # Errors
 /// `SpaceFull`; `CourtyardError` for a courtyard object of another space; what `work` fails with.
-pub fn with_fresh<T: Send>(
+pub fn with_new<T: Send>(
     py: Python<'_>,
     open: &Use<'_>,
     encoded: Encoded<'_, '_>,
-    work: impl FnOnce(Caller<'static, '_>, Fresh<'_>) -> Result<T> + Send,
+    work: impl FnOnce(Caller<'static, '_>, NewValue<'_>) -> Result<T> + Send,
 ) -> PyResult<T> {
     match encoded {
-        Encoded::Word(word) => open.waiting(py, |caller| work(caller, Fresh::Word(word))),
+        Encoded::Word(word) => open.waiting(py, |caller| work(caller, NewValue::Word(word))),
         Encoded::Block(block) if !block.links.is_empty() => {
             let own = keeping(py, open, &block)?;
-            open.waiting(py, |caller| work(caller, Fresh::Block(own)))
+            open.waiting(py, |caller| work(caller, NewValue::Block(own)))
         }
         Encoded::Block(block) => block.with_parts(|parts, length| {
             let kind = block.kind;

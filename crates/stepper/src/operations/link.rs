@@ -8,7 +8,7 @@ use courtyard_core::object::{self, SCALAR, STORED, Stored};
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::Space;
 use courtyard_core::table::{self, Batch, Item, Key, Want, When};
-use courtyard_core::value::{Fresh, Taken};
+use courtyard_core::value::{NewValue, Taken};
 use courtyard_core::{HOOKS, directory, link};
 
 const BYTES: &[u8] = &[7; 100];
@@ -41,7 +41,7 @@ fn key(name: &str) -> Key<'_> {
     Key { tag: 1, bytes }
 }
 
-fn item<'a>(name: &'a str, value: Fresh<'a>) -> Item<'a> {
+fn item<'a>(name: &'a str, value: NewValue<'a>) -> Item<'a> {
     let (key, original) = (key(name), None);
     Item {
         key,
@@ -50,7 +50,7 @@ fn item<'a>(name: &'a str, value: Fresh<'a>) -> Item<'a> {
     }
 }
 
-fn put(space: &Space, holder: Made, name: &str, value: Fresh) {
+fn put(space: &Space, holder: Made, name: &str, value: NewValue) {
     let item = item(name, value);
     let stored = table::store(caller(space), writer(holder), &item, When::Always);
     assert!(stored.expect("to store"));
@@ -61,7 +61,7 @@ fn keep(space: &Space, holder: Made, name: &str, objects: &[ObjectId], bytes: &[
         space,
         holder,
         name,
-        Fresh::Block(linked(space, objects, bytes)),
+        NewValue::Block(linked(space, objects, bytes)),
     );
 }
 
@@ -128,7 +128,7 @@ fn change(
             let (holder, held) = (create(space), make(space, SCALAR, 0));
             // The index of a shard is there.
             for name in ["a", "b", "c"] {
-                put(space, holder, name, Fresh::Word(1));
+                put(space, holder, name, NewValue::Word(1));
                 remove(space, holder, name);
             }
             let scene = Scene { holder, held };
@@ -178,7 +178,7 @@ fn storing(entries: &mut Vec<Entry>) {
             let mut batch = Batch::new(2, false);
             for (name, count) in [("a", 1), ("b", 2)] {
                 let own = linked(space, &vec![scene.held.id; count], BYTES);
-                let item = item(name, Fresh::Block(own));
+                let item = item(name, NewValue::Block(own));
                 let added = batch.add(caller(space), writer(scene.holder), &item);
                 added.expect("to add");
             }
@@ -204,7 +204,7 @@ fn giving_up(entries: &mut Vec<Entry>) {
         content_of(&[("a", 1)], 3),
         content_of(&[("a", 0)], 2),
         |space, scene| entrust(space, scene.holder, "a", BYTES),
-        |space, scene| put(space, scene.holder, "a", Fresh::Word(1)),
+        |space, scene| put(space, scene.holder, "a", NewValue::Word(1)),
     ));
     entries.push(change(
         "remove what keeps an object that another holds",
@@ -307,8 +307,8 @@ fn giving_up(entries: &mut Vec<Entry>) {
 
 /// A stored object keeps others as values of tables do.
 fn in_an_object(entries: &mut Vec<Entry>) {
-    fn store(space: &Space, made: Made, fresh: object::Fresh) {
-        let done = object::store(caller(space), writer(made), &fresh, None);
+    fn store(space: &Space, made: Made, new_value: object::NewValue) {
+        let done = object::store(caller(space), writer(made), &new_value, None);
         assert!(done.expect("to store"));
     }
     for (name, bytes, links) in [
@@ -326,18 +326,18 @@ fn in_an_object(entries: &mut Vec<Entry>) {
                 store(
                     space,
                     holder,
-                    object::Fresh::Block(linked(space, &[made.id], bytes)),
+                    object::NewValue::Block(linked(space, &[made.id], bytes)),
                 );
                 leave(space, made.row);
                 Scene { holder, held }
             },
             |space, _| warm(space),
             move |space, scene, ()| {
-                let fresh = match links {
-                    0 => object::Fresh::Word(1),
-                    _ => object::Fresh::Block(linked(space, &[scene.held.id; 2], bytes)),
+                let new_value = match links {
+                    0 => object::NewValue::Word(1),
+                    _ => object::NewValue::Block(linked(space, &[scene.held.id; 2], bytes)),
                 };
-                store(space, scene.holder, fresh);
+                store(space, scene.holder, new_value);
             },
             move |space, scene| {
                 let found = (HOOKS.blocks)(&space.segment, root(space, scene.holder)?);

@@ -1,13 +1,13 @@
 //! Items that keep objects: put, taken, leased, dropped, given up with what they keep.
 
-use super::queue::{enroll, make};
+use super::queue::{make, own_row};
 use crate::entry::{Ends, Entry, OrText, play};
 use crate::stage::{caller, is_free, leave, make as make_object, me, told_apart, warm};
 use courtyard_core::holding::Row;
 use courtyard_core::layout::superblock;
 use courtyard_core::object::SCALAR;
 use courtyard_core::queue::{
-    self, Fresh, GET_LOCK, Got, INLINE, Look, Order, Put, Queue, Seen, Sift, length_linked,
+    self, GET_LOCK, Got, INLINE, Look, NewItem, Order, Put, Queue, Seen, Sift, length_linked,
 };
 use courtyard_core::space::Space;
 use courtyard_core::{directory, link};
@@ -23,22 +23,22 @@ type State = (usize, usize);
 fn entrust(space: &Space, queue: Queue, order: Order, count: usize, bytes: &[u8]) {
     let made: Vec<_> = (0..count).map(|_| make_object(space, SCALAR, 0)).collect();
     let objects: Vec<_> = made.iter().map(|made| made.id).collect();
-    let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
-    let fresh = fresh.expect("a block");
+    let new = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
+    let new = new.expect("a block");
     for made in made {
         leave(space, made.row);
     }
-    put(space, queue, order, &fresh);
+    put(space, queue, order, &new);
 }
 
-fn put(space: &Space, queue: Queue, order: Order, fresh: &Fresh) {
+fn put(space: &Space, queue: Queue, order: Order, new: &NewItem) {
     let put = if order == Order::Least {
         let place = queue::filled(&space.segment, queue.object);
         let moves = Vec::new();
         let sift = Sift { moves, place };
-        queue::insert(caller(space), queue, fresh, &sift)
+        queue::insert(caller(space), queue, new, &sift)
     } else {
-        queue::put(caller(space), queue, fresh)
+        queue::put(caller(space), queue, new)
     };
     assert_eq!(put.expect("to put"), Put::Done);
 }
@@ -127,11 +127,11 @@ fn putting(entries: &mut Vec<Entry>) {
             |space, _| {
                 let made = make_object(space, SCALAR, 0);
                 let objects = [made.id];
-                let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
+                let new = queue::prepare_linked(caller(space), KIND, &objects, &[bytes]);
                 leave(space, made.row);
-                fresh.expect("a block")
+                new.expect("a block")
             },
-            move |space, queue, fresh| put(space, queue, order, &fresh),
+            move |space, queue, new| put(space, queue, order, &new),
         ));
     }
     entries.push(change(
@@ -142,9 +142,9 @@ fn putting(entries: &mut Vec<Entry>) {
         |space, _, ()| {
             let made = [0, 1].map(|_| make_object(space, SCALAR, 0));
             let objects = made.map(|made| made.id);
-            let fresh = queue::prepare_linked(caller(space), KIND, &objects, &[SMALL]);
+            let new = queue::prepare_linked(caller(space), KIND, &objects, &[SMALL]);
             assert!(length_linked(&objects, &[SMALL]) < INLINE);
-            drop(fresh.expect("a block"));
+            drop(new.expect("a block"));
             for made in made {
                 leave(space, made.row);
             }
@@ -174,7 +174,7 @@ fn taking(entries: &mut Vec<Entry>) {
             &format!("get {name}"),
             (order, count, bytes),
             states,
-            enroll,
+            own_row,
             move |space, queue, row| {
                 let (sift, mut buffer) = (first(order), vec![0; INLINE as usize]);
                 let sift = sift.as_ref();

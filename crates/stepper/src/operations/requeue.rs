@@ -1,13 +1,13 @@
 //! Items that go back from a lease, and items that move to another queue.
 
-use super::queue::{bytes_of, contents, enroll, item, make};
+use super::queue::{bytes_of, contents, item, make, own_row};
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
 use courtyard_core::inside::operation::Purpose;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::queue::{
-    self, Fresh, GET_LOCK, INLINE, Look, Order, Put, Queue, Seen, Sift, When,
+    self, GET_LOCK, INLINE, Look, NewItem, Order, Put, Queue, Seen, Sift, When,
 };
 use courtyard_core::space::Space;
 use courtyard_core::{directory, heap};
@@ -23,8 +23,8 @@ type Items = Vec<u8>;
 fn put(space: &Space, queue: Queue, order: Order, number: usize, length: usize) {
     let bytes = item(number, length);
     let parts = [bytes.as_slice()];
-    let fresh = if order == Order::Fifo && length <= INLINE as usize {
-        Fresh::Bytes(KIND, &parts)
+    let new = if order == Order::Fifo && length <= INLINE as usize {
+        NewItem::Bytes(KIND, &parts)
     } else {
         queue::prepare(caller(space), KIND, &parts).expect("a block")
     };
@@ -32,9 +32,9 @@ fn put(space: &Space, queue: Queue, order: Order, number: usize, length: usize) 
         let place = queue::filled(&space.segment, queue.object); // they come in order
         let moves = Vec::new();
         let sift = Sift { moves, place };
-        queue::insert(caller(space), queue, &fresh, &sift)
+        queue::insert(caller(space), queue, &new, &sift)
     } else {
-        queue::put(caller(space), queue, &fresh)
+        queue::put(caller(space), queue, &new)
     };
     assert_eq!(put.expect("to put"), Put::Done);
 }
@@ -221,7 +221,7 @@ fn serving(entries: &mut Vec<Entry>) {
             let lease = first(space, queue);
             requeue(space, queue, lease, When::After(Duration::ZERO));
         }
-        enroll(space, queue)
+        own_row(space, queue)
     };
     entries.push(change(
         "get a requeued item",

@@ -156,12 +156,12 @@ pub fn add(entries: &mut Vec<Entry>) {
                 loaded.expect("the value").1
             },
             move |space, made, token| {
-                let fresh = match to {
-                    0 => object::Fresh::Word(1),
+                let new_value = match to {
+                    0 => object::NewValue::Word(1),
                     _ => object::prepare(caller(space), 16, &[&vec![2; to]]).expect("a block"),
                 };
                 let writer = writer(made);
-                let stored = object::store(caller(space), writer, &fresh, Some(token));
+                let stored = object::store(caller(space), writer, &new_value, Some(token));
                 assert!(stored.expect("to store"), "the token was not the last");
             },
         ));

@@ -1,6 +1,6 @@
 //! Items of a priority queue, put in and taken out under its turn.
 
-use super::queue::{bytes_of, contents, enroll, item, make};
+use super::queue::{bytes_of, contents, item, make, own_row};
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{announce, caller, fill, is_free, me, told_apart, warm, with_wake};
 use courtyard_core::HOOKS;
@@ -8,7 +8,7 @@ use courtyard_core::directory;
 use courtyard_core::heap;
 use courtyard_core::holding::Row;
 use courtyard_core::object::{BLOCK_TAG, TAG_MASK};
-use courtyard_core::queue::{self, Fresh, GET_LOCK, INLINE, Order, Put, Queue, Sift};
+use courtyard_core::queue::{self, GET_LOCK, INLINE, NewItem, Order, Put, Queue, Sift};
 use courtyard_core::space::Space;
 
 const KIND: u8 = 20;
@@ -81,13 +81,13 @@ fn take_turn(space: &Space, queue: Queue) {
 
 fn put(space: &Space, queue: Queue, number: u8, length: usize) {
     let bytes = item(usize::from(number), length);
-    let fresh = match length {
-        0 => Fresh::Word(word_of(number)),
+    let new_item = match length {
+        0 => NewItem::Word(word_of(number)),
         _ => queue::prepare(caller(space), KIND, &[&bytes]).expect("a block"),
     };
     take_turn(space, queue);
     let sift = rise(space, queue, number);
-    let put = queue::insert(caller(space), queue, &fresh, &sift);
+    let put = queue::insert(caller(space), queue, &new_item, &sift);
     assert_eq!(put.expect("to put"), Put::Done);
     queue::end_turn(&space.segment, queue.object);
 }
@@ -124,7 +124,7 @@ fn items(space: &Space, queue: Queue) -> Result<Items, String> {
     ] {
         is_free(space, lock)?;
     }
-    let row = enroll(space, queue);
+    let row = own_row(space, queue);
     let items: Items = std::iter::from_fn(|| get(space, queue, row)).collect();
     match (items.len() as u64, 0) == (counted, leased) {
         true => Ok(items),
@@ -229,7 +229,7 @@ pub fn add(entries: &mut Vec<Entry>) {
             length,
             vec![1, 2, 3, 5, 4, 6, 7],
             vec![2, 3, 5, 4, 6, 7],
-            enroll,
+            own_row,
             |space, queue, row| assert!(get(space, queue, row).is_some()),
         ));
     }
@@ -251,7 +251,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         vec![2, 3],
         |space, _| fill(space),
         |space, queue, held| {
-            let row = enroll(space, queue);
+            let row = own_row(space, queue);
             assert!(get(space, queue, row).is_some());
             std::mem::forget(held);
         },

@@ -4,7 +4,7 @@ use crate::change::operation::{Operation, Purpose};
 use crate::error::Result;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
-use crate::value::{Fresh, Words};
+use crate::value::{NewValue, Words};
 
 /// Values about to be linked: their words; those that name blocks also stand in a block of ours.
 pub struct Batch<'a> {
@@ -38,8 +38,8 @@ impl<'a> Batch<'a> {
     ///
     /// # Crash
     /// One record takes a block from our hands into the batch, which is ours.
-    pub fn add(&mut self, caller: Caller<'a, '_>, value: &Fresh) -> Result<()> {
-        if let Fresh::Word(word) = value {
+    pub fn add(&mut self, caller: Caller<'a, '_>, value: &NewValue) -> Result<()> {
+        if let NewValue::Word(word) = value {
             self.values.push(*word);
             return Ok(());
         }

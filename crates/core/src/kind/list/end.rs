@@ -16,7 +16,7 @@ use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, pin};
 use crate::sync::Ordering;
-use crate::value::{self, Fresh, SHORT_MOST, Take, Taken, Words, tidy};
+use crate::value::{self, NewValue, SHORT_MOST, Take, Taken, Words, tidy};
 
 /// An end of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +33,7 @@ impl End {
         }
     }
 
-    /// Where a new word stands, and where the list then starts. There is room.
+    /// Where a new word is, and where the list then starts. There is room.
     pub(super) fn next(self, ring: Ring) -> (u64, u64) {
         match self {
             End::First => {
@@ -44,7 +44,7 @@ impl End {
         }
     }
 
-    /// Where the word at this end stands. There is one.
+    /// Where the word at this end is. There is one.
     pub(super) fn last(self, ring: Ring) -> u64 {
         match self {
             End::First => ring.word(0),
@@ -83,7 +83,7 @@ pub fn push(
     caller: Caller,
     list: List,
     end: End,
-    value: &Fresh,
+    value: &NewValue,
     when: Option<Token>,
 ) -> Result<bool> {
     let (segment, object) = (&caller.space.segment, list.object);

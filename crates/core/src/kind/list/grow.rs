@@ -86,26 +86,26 @@ pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
     let (segment, object) = (&space.segment, list.object);
     // A look without the lock; what it finds is looked at again.
     let seen = super::state::count(segment, object).min(segment.size() / WORD);
-    let fresh = Aside::new(purpose(more, 0), caller, room(seen.saturating_add(more)))?;
+    let new_value = Aside::new(purpose(more, 0), caller, room(seen.saturating_add(more)))?;
     // Its pages are there before anything is locked.
-    segment.zero(fresh.words, fresh.capacity * WORD);
+    segment.zero(new_value.words, new_value.capacity * WORD);
     if seeded(Bug::CopiedBeforeLock) {
-        copy(space, list, &fresh)?;
+        copy(space, list, &new_value)?;
     }
     caller.run(|operation| {
         lock(operation, list)?;
         let ring = Ring::read(segment, object)?;
         let serves = match more {
-            0 => !is_too_large(ring.capacity, ring.count) || fresh.capacity >= ring.capacity,
+            0 => !is_too_large(ring.capacity, ring.count) || new_value.capacity >= ring.capacity,
             more => ring.capacity - ring.count >= more,
         };
-        if serves || ring.count > fresh.capacity {
+        if serves || ring.count > new_value.capacity {
             return Ok(()); // another made room, or more is needed by now
         }
         if !seeded(Bug::CopiedBeforeLock) {
-            copy(space, list, &fresh)?;
+            copy(space, list, &new_value)?;
         }
-        fresh.link(operation, object, ring, true);
+        new_value.link(operation, object, ring, true);
         operation.write(root(object) + START, 0);
         operation.sequence(sequence(object));
         operation.commit();
@@ -114,12 +114,12 @@ pub(super) fn resize(caller: Caller, list: List, more: u64) -> Result<()> {
     })
 }
 
-fn copy(space: &Space, list: List, fresh: &Aside) -> Result<()> {
+fn copy(space: &Space, list: List, new_value: &Aside) -> Result<()> {
     let segment = &space.segment;
     let ring = Ring::read(segment, list.object)?;
-    for index in 0..ring.count.min(fresh.capacity) {
+    for index in 0..ring.count.min(new_value.capacity) {
         let word = segment.word(ring.word(index)).load(Ordering::Relaxed);
-        let at = segment.word(fresh.words + index * WORD);
+        let at = segment.word(new_value.words + index * WORD);
         at.store(word, Ordering::Relaxed);
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The list behind lists and deques: value words in a ring.
 //!
 //! An object of kind `LIST`; its lock, the user's (`get_lock()`) and every writer's, guards all of it.
-//! In the payload stands the *root*:
+//! In the payload is the *root*:
 //!
 //! | at | word     | meaning                                                  |
 //! | -- | -------- | -------------------------------------------------------- |
@@ -14,7 +14,7 @@
 //! The ring's block: `first | left | words`. The two say which elements a block that is being freed
 //! still names; as long as a list has it they are 0.
 //!
-//! What stands outside of the elements means nothing, so new ones are written there, and one record
+//! What is outside of the elements means nothing, so new ones are written there, and one record
 //! makes them count. Elements in place change by a record, and so does what is between a change inside
 //! and the nearer end. All else (sorting, what leaves every other) is built aside, and one record
 //! exchanges the rings.

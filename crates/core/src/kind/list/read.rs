@@ -11,7 +11,7 @@ use crate::sync::{Ordering, fence, relax};
 use crate::value::{self, Found};
 
 /// Failed attempts to read many beside writers before the list is locked.
-const PERSISTENCE: u32 = 20;
+const MAX_ATTEMPTS: u32 = 20;
 
 /// Which state of a list was read, and how many elements it had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,7 +97,7 @@ pub fn get<'a>(
     })
 }
 
-/// Copies the elements that `choose` wants of a list so long, as they stood together at one moment.
+/// Copies the elements that `choose` wants of a list so long, as they were together at one moment.
 ///
 /// # Errors
 /// As `look`.
@@ -108,7 +108,7 @@ pub fn snapshot(
 ) -> Result<(Vec<Stored>, Token)> {
     let segment = &caller.space.segment;
     let word = segment.word(sequence(list.object));
-    for _ in 0..PERSISTENCE {
+    for _ in 0..MAX_ATTEMPTS {
         let _reading = Reading::new(segment);
         let before = word.load(Ordering::Acquire); // pairs with apply's Release of even
         if before & 1 != 0 {

@@ -14,7 +14,7 @@ use crate::offset::Object;
 use crate::seed::{Bug, seeded};
 use crate::space::{Caller, deferred_free};
 use crate::sync::Ordering;
-use crate::value::{self, Fresh, Words, tidy};
+use crate::value::{self, NewValue, Words, tidy};
 
 /// Stores a value in place of the element with that index, which counts from the end if it is
 /// negative; false: there is none.
@@ -24,7 +24,7 @@ use crate::value::{self, Fresh, Words, tidy};
 ///
 /// # Crash
 /// One record links the new value and lets the old one go.
-pub fn set(caller: Caller, list: List, index: i64, value: &Fresh) -> Result<bool> {
+pub fn set(caller: Caller, list: List, index: i64, value: &NewValue) -> Result<bool> {
     let (segment, object) = (&caller.space.segment, list.object);
     let mut left = false;
     let found = caller.run(|operation| {

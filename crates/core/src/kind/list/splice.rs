@@ -77,7 +77,7 @@ impl Change {
         }
     }
 
-    /// Where its words stand, if they stand in a run.
+    /// Where its words are, if they stand in a run.
     fn run(&self) -> Option<u64> {
         let ring = self.ring();
         let first = ring.start + self.places.first;
@@ -248,7 +248,7 @@ fn ring_of(segment: &Segment, list: List, token: Token) -> Result<Option<Ring>> 
     }
 }
 
-/// Where the words stand until the record is clear.
+/// Where the words are until the record is clear.
 enum Through<'a> {
     Entries(Vec<u64>),
     Chain(PendingBlock<'a>, Vec<u64>),

@@ -1,6 +1,6 @@
 //! Many small items at once: put by one store and taken by one record.
 
-use super::bytes::{self};
+use super::bytes;
 use super::page;
 use super::ring::front;
 use super::state::{
@@ -8,16 +8,16 @@ use super::state::{
     ORDER, Order, PUT_BYTES, REQUEUED, RETURNED, ROOM, SURPLUS, TAIL, WORD_KINDS, counts, head_of,
     page_of, read,
 };
+use super::tail::commit_put;
 use crate::change::fast::FastOperation;
 use crate::change::lock::{self, Tried};
-use crate::change::wait;
 use crate::error::Result;
 use crate::memory::layout::{UNIT, WORD};
 use crate::memory::segment::Segment;
 use crate::object::holding::{self, Row};
 use crate::offset::Object;
 use crate::process::participant::Participant;
-use crate::sync::{Ordering, compiler_fence};
+use crate::sync::Ordering;
 
 /// A record of a run to be put, at the end of those before: a value word, or bytes of the codec's kind
 /// that are to lie in the ring; false: they are too many for it.
@@ -40,14 +40,14 @@ pub fn add_record(records: &mut Vec<u8>, item: Item) -> bool {
     true
 }
 
-/// Puts as many of the records as the page has room for, if nothing stands in the way; how many bytes of
+/// Puts as many of the records as the page has room for, on the fast path; how many bytes of
 /// them.
 ///
 /// # Safety
 /// As `put_fast`.
 ///
 /// # Crash
-/// The store to the tail commits all; the wake owed is written before it. In a queue that counts bytes
+/// The store to the tail commits all; the queued wake is written before it. In a queue that counts bytes
 /// one record does both.
 pub unsafe fn put_run(
     segment: &Segment,
@@ -73,19 +73,11 @@ pub unsafe fn put_run(
         lock::release(segment, object.lock());
         return 0;
     }
-    let owed = segment.word(participant.lone_owed());
-    owed.store((object + ITEMS).0, Ordering::Relaxed);
-    compiler_fence(Ordering::SeqCst); // owed before the change
-    segment.word(object + TAIL).store(end, Ordering::Release); // pairs with `read`
-    compiler_fence(Ordering::SeqCst); // the change before unlock and wake
-    crate::memory::crash_point!("queue.put");
-    lock::release(segment, object.lock());
-    wait::notify(segment, object + ITEMS);
-    owed.store(0, Ordering::Release);
+    commit_put(segment, participant, object, end);
     put
 }
 
-/// As `put_run`, into a queue that counts bytes; None where something stands in the way.
+/// As `put_run`, into a queue that counts bytes; None where the fast path does not apply.
 unsafe fn put_counted_run(
     segment: &Segment,
     participant: &Participant,
@@ -169,7 +161,7 @@ pub fn starts_with_word(segment: &Segment, object: Object) -> bool {
         && head_of(segment, head).is_ok_and(|header| header.kind() == A_WORD)
 }
 
-/// Takes the oldest item if it is a word and nothing stands in the way. `row` counts what this process
+/// Takes the oldest item if it is a word, on the fast path. `row` counts what this process
 /// takes.
 ///
 /// # Safety

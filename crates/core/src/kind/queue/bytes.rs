@@ -16,7 +16,7 @@
 //! in a tree: the bytes of the record that it would be in the ring, which are those that it is stored
 //! in, filled to whole words, and a word more.
 
-use super::item::{Fresh, Put, contents, shape};
+use super::item::{NewItem, Put, contents, shape};
 use super::ring::First;
 use super::state::{
     COUNTED, GOT_BYTES, LEASED, LEASED_BYTES, MAXBYTES, ORDER, PUT_BYTES, payload_of, read,
@@ -77,9 +77,9 @@ pub(super) fn room(segment: &Segment, object: Object) -> u64 {
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn of_fresh(segment: &Segment, object: Object, item: &Fresh) -> Result<u64> {
+pub fn of_new(segment: &Segment, object: Object, item: &NewItem) -> Result<u64> {
     match item {
-        Fresh::Block(block) => of_block(segment, object, block.block()),
+        NewItem::Block(block) => of_block(segment, object, block.block()),
         _ if is_counted(segment, object) => Ok(bytes_of(shape(item).1)),
         _ => Ok(0),
     }

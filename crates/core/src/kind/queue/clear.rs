@@ -42,7 +42,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
         object::unlisted(purpose, caller, object::QUEUE, LENGTH)
     })?;
     let own = husk.payload();
-    let mut fresh: Option<PendingBlock> = None;
+    let mut new: Option<PendingBlock> = None;
     loop {
         let cleared = caller.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
@@ -56,7 +56,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
             keep(ORDER, order_of(segment, object));
             let tail = operation.read(object + TAIL);
             if operation.read(object + HEAD) != tail {
-                let Some(page) = &fresh else {
+                let Some(page) = &new else {
                     return Ok(None); // again, with a page for what comes next
                 };
                 let (first, link) = (page.block() + FIRST_RECORD, page.block() + block::LARGE);
@@ -100,7 +100,7 @@ pub fn clear(caller: Caller, queue: Queue) -> Result<u64> {
             Some(items) => return Ok(items),
             None => {
                 let allocate = || page::allocate(caller, Purpose::Release);
-                fresh = Some(page::afford(caller, queue, allocate)?);
+                new = Some(page::afford(caller, queue, allocate)?);
             }
         }
     }

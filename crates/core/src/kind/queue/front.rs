@@ -42,7 +42,7 @@ fn copy_out<'a>(segment: &Segment, front: &Front, buffer: &mut [u8]) -> Result<G
     Ok(Got::Bytes(kind as u8, length))
 }
 
-/// Takes the oldest item if it lies in the ring itself and nothing stands in the way; `Some(None)`
+/// Takes the oldest item if it lies in the ring itself, on the fast path; `Some(None)`
 /// if there is none, None if `get` is due. `row` counts what this process takes.
 ///
 /// # Safety

@@ -11,7 +11,7 @@ use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
 /// An item about to be put: a value word, bytes with the codec's kind, or a filled block.
-pub enum Fresh<'a> {
+pub enum NewItem<'a> {
     Word(u64),
     Bytes(u8, &'a [&'a [u8]]),
     Block(PendingBlock<'a>),
@@ -60,12 +60,12 @@ pub fn fill(segment: &Segment, block: &PendingBlock, kind: u8, parts: &[&[u8]]) 
 ///
 /// # Errors
 /// `Full`.
-pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<Fresh<'a>> {
+pub fn prepare<'a>(caller: Caller<'a, '_>, kind: u8, parts: &[&[u8]]) -> Result<NewItem<'a>> {
     let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
     let room = BLOCK_HEAD + align_up(length, WORD);
-    let fresh = PendingBlock::allocate(caller, room, u64::from(kind))?;
-    fill(&caller.space.segment, &fresh, kind, parts);
-    Ok(Fresh::Block(fresh))
+    let new = PendingBlock::allocate(caller, room, u64::from(kind))?;
+    fill(&caller.space.segment, &new, kind, parts);
+    Ok(NewItem::Block(new))
 }
 
 /// As `prepare`, of an item that keeps these objects as long as it is one: what follows the head of the
@@ -81,7 +81,7 @@ pub fn prepare_linked<'a>(
     kind: u8,
     objects: &[ObjectId],
     parts: &[&[u8]],
-) -> Result<Fresh<'a>> {
+) -> Result<NewItem<'a>> {
     let block = link::prepare_item(caller, objects, parts)?;
     let length = length_linked(objects, parts);
     set_contents(
@@ -90,7 +90,7 @@ pub fn prepare_linked<'a>(
         u64::from(kind),
         length,
     );
-    Ok(Fresh::Block(block))
+    Ok(NewItem::Block(block))
 }
 
 /// How long the contents of such an item are.
@@ -130,24 +130,24 @@ pub fn contents(segment: &Segment, payload: u64) -> Result<(u8, u64, u64)> {
 
 /// The kind and length of what goes into the ring itself.
 #[inline]
-pub(super) fn shape(item: &Fresh) -> (u64, u64) {
+pub(super) fn shape(item: &NewItem) -> (u64, u64) {
     match item {
-        Fresh::Word(_) => (A_WORD, WORD),
-        Fresh::Bytes(kind, parts) => {
+        NewItem::Word(_) => (A_WORD, WORD),
+        NewItem::Bytes(kind, parts) => {
             let length = parts.iter().map(|part| part.len() as u64).sum();
             (u64::from(*kind), length)
         }
-        Fresh::Block(_) => (A_BLOCK, WORD),
+        NewItem::Block(_) => (A_BLOCK, WORD),
     }
 }
 
 /// Copies what goes into the ring itself to `at`.
 #[inline]
-pub(super) fn copy(segment: &Segment, item: &Fresh, mut at: u64) {
+pub(super) fn copy(segment: &Segment, item: &NewItem, mut at: u64) {
     match item {
-        Fresh::Word(word) => segment.word(at).store(*word, Ordering::Relaxed),
-        Fresh::Block(block) => segment.word(at).store(block.block(), Ordering::Relaxed),
-        Fresh::Bytes(_, parts) => {
+        NewItem::Word(word) => segment.word(at).store(*word, Ordering::Relaxed),
+        NewItem::Block(block) => segment.word(at).store(block.block(), Ordering::Relaxed),
+        NewItem::Bytes(_, parts) => {
             for part in *parts {
                 segment.copy_in(at, part);
                 at += part.len() as u64;

@@ -31,7 +31,7 @@ use crate::sync::Ordering;
 ///
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`.
-pub fn enroll(caller: Caller, queue: Queue, row: Row) -> Result<()> {
+pub fn count_in(caller: Caller, queue: Queue, row: Row) -> Result<()> {
     caller.run(|operation| {
         operation.lock(queue.object + GET_LOCK)?;
         row.write(operation, queue.id, 0, 0);
@@ -43,7 +43,7 @@ pub fn enroll(caller: Caller, queue: Queue, row: Row) -> Result<()> {
 /// Gives the row up, if nothing that was taken is open; false: it goes with this process.
 ///
 /// # Errors
-/// As `enroll`.
+/// As `count_in`.
 pub fn withdraw(caller: Caller, queue: Queue, row: Row) -> Result<bool> {
     caller.run(|operation| {
         operation.lock(queue.object + GET_LOCK)?;
@@ -118,7 +118,7 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
     let (segment, object) = (&caller.space.segment, queue.object);
     let (mut room, mut purpose) = (0, Purpose::Store);
     loop {
-        let fresh = match room {
+        let new = match room {
             0 => None,
             room => {
                 let allocate = || PendingBlock::allocate_for(purpose, caller, room, 0);
@@ -136,7 +136,7 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
             operation.lock(object + GET_LOCK)?;
             let page = page_of(read(segment, object + HEAD));
             // Where there is no room for a block, what has one comes first: it may make room.
-            let early = match purpose == Purpose::Lease && fresh.is_none() {
+            let early = match purpose == Purpose::Lease && new.is_none() {
                 true => due::take_early(operation, object)?,
                 false => None,
             };
@@ -154,12 +154,12 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
                 block
             } else {
                 let need = BLOCK_HEAD + align_up(length, WORD);
-                let Some(fresh) = fresh.as_ref().filter(|_| need <= room) else {
+                let Some(new) = new.as_ref().filter(|_| need <= room) else {
                     room = need;
                     return Ok(None); // again, with a block for it
                 };
-                let at = fresh.payload() + BLOCK_HEAD;
-                set_contents(segment, fresh.payload(), kind, length);
+                let at = new.payload() + BLOCK_HEAD;
+                set_contents(segment, new.payload(), kind, length);
                 match found {
                     Some(First::Word(word)) => segment.word(at).store(word, Ordering::Relaxed),
                     Some(First::Ring(front)) => {
@@ -168,8 +168,8 @@ pub fn lease(caller: Caller, queue: Queue, row: Row, sift: Option<&Sift>) -> Res
                     }
                     _ => {}
                 }
-                fresh.transfer(operation, 0);
-                fresh.block()
+                new.transfer(operation, 0);
+                new.block()
             };
             if seeded(Bug::LeaseInTwo) {
                 operation.commit();

@@ -34,7 +34,7 @@
 //!
 //! A page is a unit of the heap; pages form a circle by their first word, changed under the put
 //! lock. A record: `ordinal << 32 | kind << 24 | length`, then the bytes, filled to whole words.
-//! The kinds below `WORD_KINDS` say what the bytes are; others are the codec's. At the tail stands
+//! The kinds below `WORD_KINDS` say what the bytes are; others are the codec's. At the tail is
 //! the head of a record to come, with its ordinal, so that the difference of the two ordinals is
 //! the number of items. One store to the tail publishes an item, one to the head takes it, and
 //! what is behind a store before it means nothing.
@@ -60,7 +60,7 @@ mod tail;
 mod tree;
 
 pub use batch::{Item, Items, Run, add_record, get_run, get_word, put_run, starts_with_word};
-pub use bytes::{LEAST_BYTES, bytes, bytes_of, maximum_bytes, never_fits, of_block, of_fresh};
+pub use bytes::{LEAST_BYTES, bytes, bytes_of, maximum_bytes, never_fits, of_block, of_new};
 pub use clear::{clear, free_cleared};
 pub use due::{When, has_requeued, until_due};
 pub use end::{End, end, end_later};
@@ -69,10 +69,10 @@ pub use front::{
     task_done, task_done_later,
 };
 pub use item::{
-    Fresh, Got, Put, attempts, contents, fill, length_linked, prepare, prepare_linked, reserve,
+    Got, NewItem, Put, attempts, contents, fill, length_linked, prepare, prepare_linked, reserve,
 };
 pub use kind::KIND;
-pub use lease::{Lease, enroll, finish, give_back, lease, leased_by_others, taken, withdraw};
+pub use lease::{Lease, count_in, finish, give_back, lease, leased_by_others, taken, withdraw};
 pub use page::{Bounds, create, drop_pages, lay_out};
 pub use peek::{LONGEST_SEEN, Look, Seen, peek};
 pub use requeue::{drop_requeued, promote, requeue, transfer};

@@ -34,7 +34,7 @@
 //!
 //! A page is a unit of the heap; pages form a circle by their first word, changed under the put
 //! lock. A record: `ordinal << 32 | kind << 24 | length`, then the bytes, filled to whole words.
-//! The kinds below `WORD_KINDS` say what the bytes are; others are the codec's. At the tail stands
+//! The kinds below `WORD_KINDS` say what the bytes are; others are the codec's. At the tail is
 //! the head of a record to come, with its ordinal, so that the difference of the two ordinals is
 //! the number of items. One store to the tail publishes an item, one to the head takes it, and
 //! what is behind a store before it means nothing.
@@ -214,7 +214,7 @@ pub(super) fn distance(from: u64, to: u64) -> u64 {
     u64::from((to as u32).wrapping_sub(from as u32))
 }
 
-/// Items that can be taken, now or when they are due, and those out on a lease, as they stood together at one moment.
+/// Items that can be taken, now or when they are due, and those out on a lease, as they were together at one moment.
 pub fn counts(segment: &Segment, object: Object) -> (u64, u64) {
     let at = |offset| read(segment, object + offset);
     loop {

@@ -1,14 +1,14 @@
 //! Putting: behind the tail of the ring, or onto the stack.
 
 use super::bytes::{self, Count};
-use super::item::{Fresh, Put, copy, shape};
+use super::item::{NewItem, Put, copy, shape};
 use super::page;
 use super::state::{
     A_BLOCK, A_JUMP, CLOSING, COUNTED, FIRST_RECORD, GET_LOCK, HEAD, Header, INLINE, ITEMS,
     JUMP_ROOM, MAXIMUM, ORDER, Order, PUT_BYTES, Queue, RETURNED, SEQUENCE, STACKED, TAIL, counts,
     head_of, order_of, page_of, read,
 };
-use crate::change::fast::FastOperation;
+use crate::change::fast::{self, FastOperation};
 use crate::change::lock::{self, Tried};
 use crate::change::operation::Operation;
 use crate::change::wait;
@@ -21,7 +21,7 @@ use crate::process::participant::Participant;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
-use crate::sync::{Ordering, compiler_fence};
+use crate::sync::Ordering;
 
 /// Where an item goes.
 enum Room {
@@ -114,20 +114,20 @@ fn fill(
     end
 }
 
-/// Puts an item that lies in the ring itself, if nothing stands in the way; None: `put` is due.
+/// Puts an item that lies in the ring itself, on the fast path; None: `put` is due.
 ///
 /// # Safety
 /// No other thread of this process is in such a function of the same space meanwhile: it uses
 /// the record set apart for the GIL's holder.
 ///
 /// # Crash
-/// The store to the tail commits; the wake owed is written before it.
+/// The store to the tail commits; the queued wake is written before it.
 #[inline]
 pub unsafe fn put_fast(
     segment: &Segment,
     participant: &Participant,
     object: Object,
-    item: &Fresh,
+    item: &NewItem,
 ) -> Option<Put> {
     let (kind, length) = shape(item);
     let order = read(segment, object + ORDER);
@@ -157,15 +157,7 @@ pub unsafe fn put_fast(
             let end = fill(segment, (tail, record), (kind, length), |at| {
                 copy(segment, item, at);
             });
-            let owed = segment.word(participant.lone_owed());
-            owed.store((object + ITEMS).0, Ordering::Relaxed);
-            compiler_fence(Ordering::SeqCst); // owed before the change
-            segment.word(object + TAIL).store(end, Ordering::Release); // pairs with `read`
-            compiler_fence(Ordering::SeqCst); // the change before unlock and wake
-            crate::memory::crash_point!("queue.put");
-            lock::release(segment, object.lock());
-            wait::notify(segment, object + ITEMS);
-            owed.store(0, Ordering::Release);
+            commit_put(segment, participant, object, end);
             return Some(Put::Done);
         }
         Ok(Room::None(put)) => Some(put),
@@ -173,6 +165,16 @@ pub unsafe fn put_fast(
     };
     lock::release(segment, object.lock());
     put
+}
+
+/// Commits, with the put lock held, what was written up to `end`: the store to the tail.
+#[inline(always)]
+pub(super) fn commit_put(segment: &Segment, participant: &Participant, object: Object, end: u64) {
+    let (base, lock) = (participant.record(0), Some(object.lock()));
+    fast::commit(segment, base, lock, object + ITEMS, wait::notify, || {
+        segment.word(object + TAIL).store(end, Ordering::Release); // pairs with `read`
+        crate::memory::crash_point!("queue.put");
+    });
 }
 
 /// As `put_fast`, into a queue that counts bytes.
@@ -186,7 +188,7 @@ unsafe fn put_counted_fast(
     segment: &Segment,
     participant: &Participant,
     object: Object,
-    item: &Fresh,
+    item: &NewItem,
 ) -> Option<Put> {
     let (kind, length) = shape(item);
     let bytes = bytes::bytes_of(length);
@@ -218,18 +220,18 @@ unsafe fn put_counted_fast(
 /// # Crash
 /// The store to the tail commits, or for a block the record that ends our ownership with it. Where an
 /// empty ring begins its page again, the record that moves the head with the tail.
-pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
+pub fn put(caller: Caller, queue: Queue, item: &NewItem) -> Result<Put> {
     let (segment, object) = (&caller.space.segment, queue.object);
     let (kind, length) = shape(item);
     let stack = order_of(segment, object) == Order::Lifo as u64;
-    if let (true, Fresh::Block(pending)) = (stack, item) {
+    if let (true, NewItem::Block(pending)) = (stack, item) {
         return push(caller, queue, pending);
     }
     let size = WORD + align_up(length, WORD);
     if stack || length > INLINE {
         return Err(corrupt("an item that must be in a block is not")); // the caller's mistake
     }
-    let bytes = bytes::of_fresh(segment, object, item)?;
+    let bytes = bytes::of_new(segment, object, item)?;
     loop {
         let mut jumped = false;
         let put = caller.run(|operation| {
@@ -252,10 +254,10 @@ pub fn put(caller: Caller, queue: Queue, item: &Fresh) -> Result<Put> {
                 copy(segment, item, at);
             });
             operation.queue_wake(object + ITEMS);
-            if let Fresh::Block(pending) = item {
+            if let NewItem::Block(pending) = item {
                 pending.transfer(operation, 0);
             }
-            if starts || matches!(item, Fresh::Block(_)) || bytes != 0 {
+            if starts || matches!(item, NewItem::Block(_)) || bytes != 0 {
                 bytes::count(operation, object, Count::Put, bytes);
                 operation.write(object + TAIL, end);
                 operation.commit();

@@ -6,7 +6,7 @@
 //! move them. Nobody but the turn's holder changes the tree; when it dies, nothing or all moved.
 
 use super::bytes::{self, Count};
-use super::item::{Fresh, Put};
+use super::item::{NewItem, Put};
 use super::state::{FILLED, GET_LOCK, ITEMS, Queue, SEQUENCE, TREE, TREE_ROOM, TURN, read};
 use super::tail::{count_put, room_for};
 use crate::change::lock::{self, Tried};
@@ -113,10 +113,10 @@ fn shift(operation: &mut Operation, object: Object, sift: &Sift) -> Result<()> {
 ///
 /// # Crash
 /// One record moves all words and ends our ownership of the item's block.
-pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result<Put> {
+pub fn insert(caller: Caller, queue: Queue, item: &NewItem, sift: &Sift) -> Result<Put> {
     let (segment, object) = (&caller.space.segment, queue.object);
     make_room(caller, queue)?;
-    let bytes = bytes::of_fresh(segment, object, item)?;
+    let bytes = bytes::of_new(segment, object, item)?;
     caller.run(|operation| {
         operation.lock(object.lock())?;
         if let Some(put) = room_for(segment, object, bytes)? {
@@ -124,12 +124,12 @@ pub fn insert(caller: Caller, queue: Queue, item: &Fresh, sift: &Sift) -> Result
         }
         operation.lock(object + GET_LOCK)?;
         let word = match item {
-            Fresh::Word(word) => *word,
-            Fresh::Block(block) => {
+            NewItem::Word(word) => *word,
+            NewItem::Block(block) => {
                 block.transfer(operation, 0);
                 block.block()
             }
-            Fresh::Bytes(..) => {
+            NewItem::Bytes(..) => {
                 return Err(corrupt("an item that must be in a block is not").into());
             }
         };
@@ -181,8 +181,8 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
     }
     let room = (had * 2).max(FIRST_ROOM);
     let bytes = room * WORD;
-    let fresh = PendingBlock::allocate(caller, bytes, TABLE_KIND)?;
-    segment.zero(fresh.payload(), bytes);
+    let new = PendingBlock::allocate(caller, bytes, TABLE_KIND)?;
+    segment.zero(new.payload(), bytes);
     caller.run(|operation| {
         operation.lock(object + GET_LOCK)?;
         let old = operation.read(object + TREE);
@@ -195,11 +195,11 @@ fn grow(caller: Caller, queue: Queue) -> Result<()> {
             segment.check_range(old, block::LARGE)?;
             let from = heap::payload(segment, old);
             segment.check_range(from, bytes)?;
-            segment.copy_within(from, fresh.payload(), bytes);
+            segment.copy_within(from, new.payload(), bytes);
         }
-        operation.write(object + TREE, fresh.block());
+        operation.write(object + TREE, new.block());
         operation.write(object + TREE_ROOM, room);
-        fresh.transfer(operation, old);
+        new.transfer(operation, old);
         operation.commit();
         Ok(())
     })

@@ -14,7 +14,7 @@ use crate::change::operation::Purpose;
 use crate::error::Result;
 use crate::memory::layout::WORD;
 use crate::space::Caller;
-use crate::value::{Fresh, SHORT_MOST, Words};
+use crate::value::{NewValue, SHORT_MOST, Words};
 
 /// Entries of the record for each key that gets an entry or goes: at most its index word, its place,
 /// and the word of the batch that then names the old entry; for each shard its counts.
@@ -37,7 +37,7 @@ pub type Merge = fn(there: u64, word: u64) -> Option<u64>;
 #[derive(Clone, Copy)]
 pub(super) enum Kept {
     Word(u64),
-    /// The codec's kind, and how many bytes, which stand behind those of the key.
+    /// The codec's kind, and how many bytes, which follow those of the key.
     Bytes(u8, u32),
     /// It is in the entry that was made of it.
     No,
@@ -60,7 +60,7 @@ impl Step {
         (self.hash % SHARDS) as usize
     }
 
-    /// The key, and what stands behind it.
+    /// The key, and what follows it.
     pub(super) fn key<'b>(&self, bytes: &'b [u8]) -> (Key<'b>, &'b [u8]) {
         let (bytes, rest) = bytes[self.at..].split_at(self.length as usize);
         let tag = self.tag;
@@ -177,11 +177,11 @@ impl<'a> Batch<'a> {
     pub fn keep(&mut self, item: &Item) -> bool {
         let (at, length) = (self.bytes.len(), item.key.bytes.len() as u32); // at most KEY_MOST
         let value = match &item.value {
-            Fresh::Word(word) => {
+            NewValue::Word(word) => {
                 self.bytes.extend_from_slice(item.key.bytes);
                 Kept::Word(*word)
             }
-            Fresh::Bytes(kind, parts) if item.value.short() <= self.kept_most() => {
+            NewValue::Bytes(kind, parts) if item.value.short() <= self.kept_most() => {
                 self.bytes.extend_from_slice(item.key.bytes);
                 let from = self.bytes.len();
                 parts
@@ -224,7 +224,7 @@ impl<'a> Batch<'a> {
             room.take(operation)?;
             operation.write(place, new.0);
             operation.write(count_word, count + 1);
-            if let Fresh::Block(block) = &item.value {
+            if let NewValue::Block(block) = &item.value {
                 block.transfer(operation, 0);
             }
             operation.commit();
@@ -260,8 +260,8 @@ impl<'a> Batch<'a> {
                     .as_ref()
                     .map(|(_, kind, bytes)| (*kind, bytes.as_slice())),
                 value: match value {
-                    Kept::Word(word) => Fresh::Word(word),
-                    Kept::Bytes(kind, _) => Fresh::Bytes(kind, &[short]),
+                    Kept::Word(word) => NewValue::Word(word),
+                    Kept::Bytes(kind, _) => NewValue::Bytes(kind, &[short]),
                     Kept::No => return Ok(()),
                 },
             };

@@ -15,13 +15,13 @@ use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
-use crate::value::{self, Fresh, tidy};
+use crate::value::{self, NewValue, tidy};
 
 /// What is stored where.
 pub struct Item<'a> {
     pub key: Key<'a>,
     pub original: Original<'a>,
-    pub value: Fresh<'a>,
+    pub value: NewValue<'a>,
 }
 
 /// On what condition.
@@ -88,9 +88,9 @@ impl<'a> Room<'a> {
         segment.check_range(entry.0, self.size)?;
         entry.fill(segment, &item.key, original, self.size, 0);
         let word = match &item.value {
-            Fresh::Word(word) => *word,
-            Fresh::Block(block) => block.block(),
-            Fresh::Bytes(kind, parts) => entry.fill_inline(segment, *kind, parts)?,
+            NewValue::Word(word) => *word,
+            NewValue::Block(block) => block.block(),
+            NewValue::Bytes(kind, parts) => entry.fill_inline(segment, *kind, parts)?,
         };
         entry.set_value(segment, word);
         Ok(entry)
@@ -119,7 +119,7 @@ pub(super) fn next_stamp(segment: &Segment) -> i64 {
     serials.fetch_add(1, Ordering::Relaxed).wrapping_add(1) as i64
 }
 
-/// Where an entry stands in the order: where it says, or, if a death left that stale, where it is.
+/// Where an entry is in the order: where it says, or, if a death left that stale, where it is.
 pub(super) fn place_of(operation: &Operation, storage: Storage, entry: Entry) -> Option<u64> {
     let is_at =
         |place: u64| place < storage.room() && operation.read(storage.place(place)) == entry.0;
@@ -147,7 +147,7 @@ pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bo
         let done = caller.run(|operation| {
             // Another word or block for a key that is there needs no entry, and no memory for one.
             let filled = match item.value {
-                Fresh::Bytes(..) => Some(room.fill(operation, item, original)?),
+                NewValue::Bytes(..) => Some(room.fill(operation, item, original)?),
                 _ => None,
             };
             shard.lock(operation, table)?;
@@ -163,7 +163,8 @@ pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bo
             match probe(segment, plainly(segment), storage, &item.key, hash)? {
                 Probe::There(..) if when == When::Absent => return Ok(Done::No),
                 Probe::There(_, old)
-                    if matches!(item.value, Fresh::Bytes(..)) && !old.was(segment, original)? =>
+                    if matches!(item.value, NewValue::Bytes(..))
+                        && !old.was(segment, original)? =>
                 {
                     return Ok(Done::Kept(old.original(segment)?));
                 }
@@ -179,7 +180,7 @@ pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bo
                         return Ok(Done::Grow);
                     }
                     room.take(operation)?;
-                    if let Fresh::Block(block) = &item.value {
+                    if let NewValue::Block(block) = &item.value {
                         block.transfer(operation, 0);
                     }
                 }
@@ -251,17 +252,17 @@ fn replace(
     let segment = operation.segment;
     let value = old.value(segment);
     match (&item.value, filled) {
-        (Fresh::Word(word), _) => {
+        (NewValue::Word(word), _) => {
             operation.write(old.0 + VALUE, *word);
             value::discard(operation, value)
         }
-        (Fresh::Block(block), _) => {
+        (NewValue::Block(block), _) => {
             operation.write(old.0 + VALUE, block.block());
             block.transfer(operation, 0);
             value::discard(operation, value)
         }
-        (Fresh::Bytes(..), None) => Err(crate::error::corrupt("an entry was not filled").into()),
-        (Fresh::Bytes(..), Some(new)) => {
+        (NewValue::Bytes(..), None) => Err(crate::error::corrupt("an entry was not filled").into()),
+        (NewValue::Bytes(..), Some(new)) => {
             exchange(operation, storage, slot, old, new)?;
             room.take(operation)?;
             heap::discard(operation, old.0)?;

@@ -14,7 +14,7 @@ pub const VALUE: u64 = 16;
 pub const META: u64 = 24;
 const KEY: u64 = 32;
 
-/// The tag of a value word that says that the value's bytes stand in the entry.
+/// The tag of a value word that says that the value's bytes are in the entry.
 const INLINE: u64 = 6;
 /// Of a block's shape.
 const LENGTH_MASK: u64 = (1 << 56) - 1;
@@ -39,7 +39,7 @@ pub fn borrow(original: &OwnOriginal) -> Original<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry(pub u64);
 
-/// A value that stands in an entry: its kind, how long it is, and where.
+/// A value that is in an entry: its kind, how long it is, and where.
 pub struct Inline {
     pub kind: u8,
     pub length: u64,
@@ -305,7 +305,7 @@ pub fn inline_word(kind: u8, length: u64) -> u64 {
     INLINE | u64::from(kind) << 8 | length << 16
 }
 
-/// Whether a value word says that the value stands in its entry.
+/// Whether a value word says that the value is in its entry.
 #[inline(always)]
 pub fn is_inline(word: u64) -> bool {
     word & crate::object::TAG_MASK == INLINE

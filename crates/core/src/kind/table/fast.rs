@@ -16,7 +16,7 @@ use crate::offset::Object;
 use crate::process::participant::Participant;
 use crate::space::reading::Reading;
 use crate::sync::{AtomicU64, Ordering, fence};
-use crate::value::{Fresh, SHORT_MOST};
+use crate::value::{NewValue, SHORT_MOST};
 
 /// What one look at a shard without a lock found.
 struct Look<'a> {
@@ -231,12 +231,12 @@ impl<'a> Place<'a> {
     }
 
     #[inline(always)]
-    fn store(self, entry: Entry, value: &Fresh) -> bool {
+    fn store(self, entry: Entry, value: &NewValue) -> bool {
         let segment = self.segment;
         let next = |fast: &mut FastOperation, _| match value {
-            Fresh::Word(word) => Some(*word),
-            Fresh::Bytes(kind, parts) => write_inline(segment, fast, entry, *kind, parts),
-            Fresh::Block(_) => None,
+            NewValue::Word(word) => Some(*word),
+            NewValue::Bytes(kind, parts) => write_inline(segment, fast, entry, *kind, parts),
+            NewValue::Block(_) => None,
         };
         self.replace(entry, next).is_some()
     }
@@ -282,7 +282,7 @@ fn insert_under(
     else {
         return Ok(false);
     };
-    if matches!(item.value, Fresh::Block(_)) || item.value.short() > SHORT_MOST {
+    if matches!(item.value, NewValue::Block(_)) || item.value.short() > SHORT_MOST {
         return Ok(false); // the value has a block of its own
     }
     let (Some(room), Some(storage)) = (Room::small(item)?, shard.store(segment)?) else {

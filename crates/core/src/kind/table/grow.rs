@@ -102,13 +102,13 @@ fn rebuild(
 ) -> Result<()> {
     let segment = &caller.space.segment;
     let length = bytes(slots);
-    let fresh = PendingBlock::allocate(caller, length, kind::PLAIN)?;
-    segment.zero(fresh.payload(), length);
+    let new_value = PendingBlock::allocate(caller, length, kind::PLAIN)?;
+    segment.zero(new_value.payload(), length);
     // From here on it counts as what has contents: none, since nothing is left in it.
-    let shape = segment.word(fresh.block() + block::SHAPE);
+    let shape = segment.word(new_value.block() + block::SHAPE);
     shape.store(length | kind::TABLE << 56, Ordering::Relaxed);
     let log = u64::from(slots.trailing_zeros());
-    let Some(new) = Storage::new(segment, fresh.block() | log)? else {
+    let Some(new) = Storage::new(segment, new_value.block() | log)? else {
         return Ok(());
     };
     let (mut buffer, mut is_clean) = (Vec::with_capacity(256), true);
@@ -123,7 +123,7 @@ fn rebuild(
         let mut filled = start;
         if let Some(old) = old {
             if !std::mem::take(&mut is_clean) {
-                segment.zero(fresh.payload(), length); // an earlier attempt was cut short
+                segment.zero(new_value.payload(), length); // an earlier attempt was cut short
             }
             for place in 0..operation.read(shard.0 + USED).min(old.room()) {
                 let word = segment.word(old.place(place)).load(Ordering::Relaxed);
@@ -141,7 +141,7 @@ fn rebuild(
         operation.write(shard.0 + BLOCK, new.word());
         operation.write(shard.0 + USED, filled);
         operation.write(shard.0 + FIRST, start);
-        fresh.transfer(operation, old.map_or(0, |old| old.block));
+        new_value.transfer(operation, old.map_or(0, |old| old.block));
         operation.sequence(shard.sequence());
         operation.commit();
         crate::memory::crash_point!("table.grown");

@@ -183,7 +183,7 @@ pub fn copy(
     }
 }
 
-/// Copies a value that stands in its entry to the end of `buffer`; its kind.
+/// Copies a value that is in its entry to the end of `buffer`; its kind.
 fn copy_inline(
     segment: &Segment,
     entry: Entry,

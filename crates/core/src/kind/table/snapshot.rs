@@ -1,4 +1,4 @@
-//! All keys, or all keys and values, or those at an end, as they stood together at one moment.
+//! All keys, or all keys and values, or those at an end, as they were together at one moment.
 
 use super::end::End;
 use super::entry::Entry;
@@ -13,7 +13,7 @@ use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
 
 /// Failed attempts to read beside writers before all shards are locked.
-const PERSISTENCE: u32 = 20;
+const MAX_ATTEMPTS: u32 = 20;
 
 /// What is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +32,7 @@ pub struct Pair<'a> {
     pub value: Option<Stored<&'a [u8]>>,
 }
 
-/// Entries, copied; their bytes stand one after another.
+/// Entries, copied; their bytes follow one another.
 #[derive(Default)]
 pub struct Pairs {
     places: Vec<Place>,
@@ -177,7 +177,7 @@ pub fn first(caller: Caller, table: Table, want: Want, end: End) -> Result<(Pair
     })
 }
 
-/// How many entries there are, as they stood together at one moment.
+/// How many entries there are, as they were together at one moment.
 ///
 /// # Errors
 /// As `snapshot`.
@@ -195,7 +195,7 @@ fn at_one_moment<T>(
     read: impl Fn(&dyn Fn() -> bool) -> Result<Option<T>>,
 ) -> Result<T> {
     let segment = &caller.space.segment;
-    for _ in 0..PERSISTENCE {
+    for _ in 0..MAX_ATTEMPTS {
         let _reading = Reading::new(segment);
         let sequence = |shard: Shard| segment.word(shard.sequence()).load(Ordering::Acquire);
         // Odd in the midst of a change that is applied word by word, perhaps by one who died there.

@@ -1,7 +1,7 @@
 //! The table behind dicts and sets: keys and values in shards, in order of insertion.
 //!
 //! An object of kind `TABLE`; its lock is the user's (`get_lock()`), its event is everybody's. In the
-//! payload stand the shards, a line each, and which one a key belongs to its hash says:
+//! payload are the shards, a line each, and which one a key belongs to its hash says:
 //!
 //! | at | word     | guarded by  | meaning                                                      |
 //! | -- | -------- | ----------- | ------------------------------------------------------------ |
@@ -10,7 +10,7 @@
 //! | 16 | block    | the lock    | `block | log2(slots)`; 0: nothing was ever put here          |
 //! | 24 | count    | the lock    | how many entries there are                                   |
 //! | 32 | used     | the lock    | places of the order that were given out                      |
-//! | 40 | first    | the lock    | no entry stands before this place                            |
+//! | 40 | first    | the lock    | no entry is before this place                            |
 //!
 //! The block holds the *index*, by hash with open addressing, and the *order*, by insertion. When
 //! the order is full both are built anew aside, and one record exchanges the blocks. A word of the

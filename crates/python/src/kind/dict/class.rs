@@ -255,7 +255,7 @@ impl Dict {
         }
     }
 
-    /// All keys and values, in their order of insertion, as they stood at one moment; or what is left
+    /// All keys and values, in their order of insertion, as they were at one moment; or what is left
     /// of them after the first: see Table._keys.
     #[pyo3(signature = (begun=None, /))]
     fn _items<'py>(
@@ -296,7 +296,7 @@ impl Dict {
         })
     }
 
-    /// The values of those of the keys that there are, as they stood at one moment.
+    /// The values of those of the keys that there are, as they were at one moment.
     fn _find_all<'py>(
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyList>,

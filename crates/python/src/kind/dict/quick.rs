@@ -5,7 +5,7 @@ use crate::codec::identity::{text_key, with_key};
 use crate::codec::{self, Flat};
 use crate::object::Object;
 use courtyard_core::table::{self, Item, Key, Seen};
-use courtyard_core::value::Fresh;
+use courtyard_core::value::NewValue;
 use pyo3::prelude::*;
 
 /// Runs `work` on a key; None: what the key raises, the general way raises again.
@@ -23,7 +23,7 @@ fn with_known_form<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key, bool) -> Optio
     }
 }
 
-/// The value of a key that is a word, a short text or short bytes, if nothing stands in the way.
+/// The value of a key that is a word, a short text or short bytes, on the fast path.
 #[inline(always)]
 pub fn find(base: &Object, key: Pointer) -> Option<Pointer> {
     base.handle.held()?;
@@ -47,7 +47,7 @@ pub fn find(base: &Object, key: Pointer) -> Option<Pointer> {
     })
 }
 
-/// Whether there is such a key, if nothing stands in the way.
+/// Whether there is such a key, on the fast path.
 #[inline(always)]
 pub fn is_known(base: &Object, key: Pointer) -> Option<bool> {
     base.handle.held()?;
@@ -71,10 +71,10 @@ pub fn store(base: &Object, key: Pointer, value: Pointer) -> bool {
     let stored = with_known_form(&key, |&key, is_exact| {
         let parts;
         let value = match flat {
-            Flat::Word(word) => Fresh::Word(word),
+            Flat::Word(word) => NewValue::Word(word),
             Flat::Content(kind, bytes) => {
                 parts = [bytes];
-                Fresh::Bytes(kind, &parts)
+                NewValue::Bytes(kind, &parts)
             }
         };
         let original = None;
@@ -103,7 +103,7 @@ pub fn remove(base: &Object, key: Pointer) -> bool {
     removed.unwrap_or(false)
 }
 
-/// Adds an int to one that is a word, if nothing stands in the way; the sum.
+/// Adds an int to one that is a word, on the fast path; the sum.
 #[inline(always)]
 pub fn add(base: &Object, key: Pointer, n: Option<Pointer>) -> Option<Pointer> {
     let (participant, py) = (base.handle.held()?, held());

@@ -5,11 +5,11 @@ use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::object::{Address, Object, Use};
 use crate::thread::thread_writer;
 use crate::value::reference::again;
-use crate::value::stored::{self, with_buffer, with_fresh};
+use crate::value::stored::{self, with_buffer, with_new};
 use courtyard_core::object::{self, Stored};
 use courtyard_core::space::Space;
 use courtyard_core::table::{self, End, Item, LENGTH, Pair, Pairs, Token, Want, When};
-use courtyard_core::value::{Fresh, SHORT_MOST};
+use courtyard_core::value::{NewValue, SHORT_MOST};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -76,7 +76,7 @@ impl Opened<'_> {
         let (space, participant, table) = (self.space, self.open.participant, self.table);
         let key = identity.key;
         let encoded = codec::encode(value, Links::Keep)?;
-        let fast = |value: Fresh| {
+        let fast = |value: NewValue| {
             let item = Item {
                 key,
                 original,
@@ -87,16 +87,16 @@ impl Opened<'_> {
         };
         let done = match &encoded {
             _ if when != When::Always => false,
-            Encoded::Word(word) => fast(Fresh::Word(*word)),
+            Encoded::Word(word) => fast(NewValue::Word(*word)),
             Encoded::Block(block) if !block.links.is_empty() => false,
             Encoded::Block(block) => block.with_parts(|parts, length| {
-                length <= SHORT_MOST && fast(Fresh::Bytes(block.kind, parts))
+                length <= SHORT_MOST && fast(NewValue::Bytes(block.kind, parts))
             }),
         };
         if done {
             return Ok(true);
         }
-        with_fresh(py, self.open, encoded, |caller, value| {
+        with_new(py, self.open, encoded, |caller, value| {
             let item = Item {
                 key,
                 original,

@@ -90,7 +90,7 @@ impl Table {
         popped.ok_or_else(|| PyKeyError::new_err("pop from an empty set"))
     }
 
-    /// All keys, in their order of insertion, as they stood at one moment; or, with what _first_key
+    /// All keys, in their order of insertion, as they were at one moment; or, with what _first_key
     /// gave, those of them that were there by then, without that one.
     #[pyo3(signature = (begun=None, /))]
     fn _keys<'py>(

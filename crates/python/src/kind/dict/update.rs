@@ -7,14 +7,14 @@ use crate::codec::identity::{self, Identity, with_flat_key, with_key, with_known
 use crate::codec::{self, Buffers, Flat, Links, dict_next, encode_flat, failure};
 use crate::error::changed_inside;
 use crate::object::waiter::Deadline;
-use crate::value::stored::{self, with_fresh};
+use crate::value::stored::{self, with_new};
 use courtyard_core::table::{self, Batch, End, EndSeen, Item, Popped, When};
-use courtyard_core::value::{Fresh, Take};
+use courtyard_core::value::{NewValue, Take};
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList};
 
 /// How often a change is tried beside others before these are locked out.
-const PERSISTENCE: u32 = 30;
+const MAX_ATTEMPTS: u32 = 30;
 /// How often what others are not locked out of is tried, where but few changes stand in its way.
 const MANY: u32 = 10_000;
 
@@ -52,14 +52,14 @@ fn insist<T>(
     slf: &Bound<'_, Table>,
     mut attempt: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<T> {
-    for _ in 0..PERSISTENCE {
+    for _ in 0..MAX_ATTEMPTS {
         if let Some(done) = attempt()? {
             return Ok(done);
         }
     }
     exclusively(slf, || {
         // A thread of this process shares no lock with us: it waits now, too.
-        let mut tries = (0..PERSISTENCE).map(|_| attempt());
+        let mut tries = (0..MAX_ATTEMPTS).map(|_| attempt());
         let done = tries.find_map(Result::transpose);
         done.unwrap_or_else(|| Err(changed_inside("the key")))
     })
@@ -219,10 +219,10 @@ fn keep_flat<'py>(
         let kept = with_flat_key(&key, |key| {
             let (parts, original) = (&mut [&[][..]], None);
             let value = match value {
-                Flat::Word(word) => Fresh::Word(word),
+                Flat::Word(word) => NewValue::Word(word),
                 Flat::Content(kind, bytes) => {
                     parts[0] = bytes;
-                    Fresh::Bytes(kind, parts)
+                    NewValue::Bytes(kind, parts)
                 }
             };
             batch.keep(&Item {
@@ -251,7 +251,7 @@ fn add(this: Opened<'_>, batch: &mut Batch, pair: &Bound<'_, PyAny>) -> PyResult
             .as_ref()
             .map(|(kind, bytes)| (*kind, bytes.as_slice()));
         let key = identity.key;
-        with_fresh(pair.py(), this.open, encoded, |caller, value| {
+        with_new(pair.py(), this.open, encoded, |caller, value| {
             let item = Item {
                 key,
                 original,
@@ -279,7 +279,7 @@ fn value_of<'py>(
     }
 }
 
-/// The values of those of the keys that there are, as they stood together at one moment.
+/// The values of those of the keys that there are, as they were together at one moment.
 ///
 /// # Errors
 /// What decoding raises.
@@ -301,7 +301,7 @@ pub fn find_all<'py>(
     if keys.len() < 2 {
         return read(); // one value is whole by itself
     }
-    for _ in 0..PERSISTENCE {
+    for _ in 0..MAX_ATTEMPTS {
         let before = table::version(segment, object);
         let found = read()?;
         // Each value was whole; together they stood so if nothing changed meanwhile.

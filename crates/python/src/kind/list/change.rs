@@ -7,18 +7,18 @@ use crate::codec::{self, Encoded, LINKED, Links};
 use crate::error::{changed_inside, raise};
 use crate::object;
 use crate::object::waiter::Deadline;
-use crate::value::stored::with_fresh;
+use crate::value::stored::with_new;
 use courtyard_core::error::Error;
 use courtyard_core::link;
 use courtyard_core::list::{self, Batch, End, Piece, Places, Token};
 use courtyard_core::object::Stored;
-use courtyard_core::value::{Fresh, prepare};
+use courtyard_core::value::{NewValue, prepare};
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 /// How often a change is tried beside others before these are locked out.
-const PERSISTENCE: u32 = 30;
+const MAX_ATTEMPTS: u32 = 30;
 /// So many elements that are no run are replaced where they are; of more the list is built anew.
 const FEW: u64 = 4096;
 
@@ -30,7 +30,7 @@ fn insist<T>(
     slf: &Bound<'_, Sequence>,
     mut attempt: impl FnMut(Opened<'_>) -> PyResult<Option<T>>,
 ) -> PyResult<T> {
-    for _ in 0..PERSISTENCE {
+    for _ in 0..MAX_ATTEMPTS {
         if let Some(done) = opened(slf, &mut attempt)? {
             return Ok(done);
         }
@@ -38,7 +38,7 @@ fn insist<T>(
     let (py, handle) = (slf.py(), &slf.as_super().get().handle);
     object::acquire(py, handle, Some(Deadline::NEVER))?;
     // A thread of this process shares no lock with us: it waits now, too.
-    let mut tries = (0..PERSISTENCE).map(|_| opened(slf, &mut attempt));
+    let mut tries = (0..MAX_ATTEMPTS).map(|_| opened(slf, &mut attempt));
     let done = tries.find_map(Result::transpose);
     object::release(py, handle)?;
     done.unwrap_or_else(|| Err(changed_inside("the list")))
@@ -92,7 +92,7 @@ fn add(
     batch: &mut Batch,
     encoded: Encoded<'_, '_>,
 ) -> PyResult<()> {
-    with_fresh(py, this.open, encoded, |caller, value| {
+    with_new(py, this.open, encoded, |caller, value| {
         batch.add(caller, &value)
     })
 }
@@ -363,11 +363,11 @@ fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Stored) -
     match element {
         Stored::Word(word) => this
             .open
-            .waiting(py, |caller| batch.add(caller, &Fresh::Word(*word)))?,
+            .waiting(py, |caller| batch.add(caller, &NewValue::Word(*word)))?,
         Stored::Bytes(LINKED, bytes) => {
             return this.open.copying(py, bytes.len() as u64, |caller| {
                 match link::copy(caller, bytes) {
-                    Ok(own) => batch.add(caller, &Fresh::Block(own)).map(|()| true),
+                    Ok(own) => batch.add(caller, &NewValue::Block(own)).map(|()| true),
                     Err(Error::NotFound(_)) => Ok(false),
                     Err(error) => Err(error),
                 }
@@ -375,8 +375,8 @@ fn copy(this: Opened<'_>, py: Python<'_>, batch: &mut Batch, element: &Stored) -
         }
         Stored::Bytes(kind, bytes) => this.open.copying(py, bytes.len() as u64, |caller| {
             let parts: &[&[u8]] = &[bytes];
-            let fresh = prepare(caller, *kind, parts)?;
-            batch.add(caller, &fresh)
+            let new_value = prepare(caller, *kind, parts)?;
+            batch.add(caller, &new_value)
         })?,
     }
     Ok(true)

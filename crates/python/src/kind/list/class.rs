@@ -108,7 +108,7 @@ impl Sequence {
         change::reverse(slf)
     }
 
-    /// All values, as they stood at one moment.
+    /// All values, as they were at one moment.
     fn _values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         opened(slf, |this| Ok(this.values(slf.py(), &all)?.0))
     }
@@ -130,7 +130,7 @@ impl Sequence {
         })
     }
 
-    /// All values, as they stood at one moment, and which moment that was.
+    /// All values, as they were at one moment, and which moment that was.
     fn _look<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyList>, (u64, u64))> {
         opened(slf, |this| {
             let (values, token) = this.values(slf.py(), &all)?;

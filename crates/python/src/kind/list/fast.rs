@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::ptr;
 
-/// Puts a word at an end, if nothing stands in the way.
+/// Puts a word at an end, on the fast path.
 #[inline(always)]
 fn push(slf: Pointer, value: Pointer, end: End) -> bool {
     // SAFETY: the descriptor checked the type of `slf`.
@@ -57,7 +57,7 @@ unsafe extern "C" fn appendleft(slf: Pointer, value: Pointer) -> Pointer {
     })
 }
 
-/// The word at an end, taken out, if nothing stands in the way.
+/// The word at an end, taken out, on the fast path.
 #[inline(always)]
 fn take(slf: Pointer, end: End) -> Option<Pointer> {
     // SAFETY: the descriptor checked the type of `slf`.

@@ -4,7 +4,7 @@ use super::place::index_of;
 use super::state::{Sequence, length, opened};
 use crate::codec::{self, Links};
 use crate::object::{Place, Spot};
-use crate::value::stored::with_fresh;
+use crate::value::stored::with_new;
 use courtyard_core::list;
 use courtyard_core::sync::{AtomicU64, Ordering};
 use pyo3::exceptions::PyRuntimeError;
@@ -31,7 +31,7 @@ pub fn set_item(
     let encoded = codec::encode(value, Links::Keep)?;
     opened(slf, |this| {
         let list = this.list;
-        let set = with_fresh(slf.py(), this.open, encoded, |caller, value| {
+        let set = with_new(slf.py(), this.open, encoded, |caller, value| {
             list::set(caller, list, index, &value)
         })?;
         match set {

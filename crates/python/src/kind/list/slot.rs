@@ -36,7 +36,7 @@ unsafe extern "C" fn subscript(slf: Pointer, key: Pointer) -> Pointer {
     })
 }
 
-/// Stores a word in place of another, if nothing stands in the way.
+/// Stores a word in place of another, on the fast path.
 #[inline(always)]
 fn replace(base: &Object, key: Pointer, value: Pointer) -> bool {
     let (Some(participant), Some(index)) = (base.handle.held(), index(key)) else {

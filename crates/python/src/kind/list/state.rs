@@ -4,7 +4,7 @@ use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::object::{Object, Use};
 use crate::thread::thread_writer;
 use crate::value::reference::again;
-use crate::value::stored::{self, with_buffer, with_fresh};
+use crate::value::stored::{self, with_buffer, with_new};
 use courtyard_core::list::{self, End, Places, Token};
 use courtyard_core::object::Stored;
 use courtyard_core::space::Space;
@@ -120,7 +120,7 @@ impl Opened<'_> {
         when: Option<Token>,
     ) -> PyResult<bool> {
         let list = self.list;
-        with_fresh(py, self.open, encoded, |caller, value| {
+        with_new(py, self.open, encoded, |caller, value| {
             list::push(caller, list, end, &value, when)
         })
     }

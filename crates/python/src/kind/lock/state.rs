@@ -9,7 +9,7 @@ use courtyard_core::participant::Participant;
 use courtyard_core::{mutex, object};
 use pyo3::prelude::*;
 
-/// Acquires the lock, of either kind, if nothing stands in the way.
+/// Acquires the lock, of either kind, on the fast path.
 #[inline(always)]
 pub fn quick_acquire(lock: &Object) -> bool {
     lock.handle

@@ -11,7 +11,7 @@ use crate::object::{Object, Use};
 use courtyard_core::holding::Row;
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
-use courtyard_core::queue::{self, Fresh, VALUE_WORD};
+use courtyard_core::queue::{self, NewItem, VALUE_WORD};
 use courtyard_core::space::Caller;
 use pyo3::prelude::*;
 use std::cell::Cell;
@@ -47,7 +47,7 @@ pub fn secure_bytes(
         queue::prepare(Caller::new(space, participant, wait), kind, parts)
     });
     match block? {
-        Fresh::Block(block) => Some(Held::new(space, participant, block)),
+        NewItem::Block(block) => Some(Held::new(space, participant, block)),
         _ => None,
     }
 }
@@ -103,7 +103,7 @@ fn give_back(
         return;
     };
     let block = Cell::new(Some(block));
-    let put = base.handle.surely(
+    let put = base.handle.uninterruptible(
         slf.py(),
         limit(raised),
         |wait| {
@@ -142,7 +142,7 @@ fn copy_of(
         raised.get_or_insert(error);
     }
     match block.ok()? {
-        Fresh::Block(block) => Some(block),
+        NewItem::Block(block) => Some(block),
         _ => None,
     }
 }

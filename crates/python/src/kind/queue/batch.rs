@@ -4,13 +4,13 @@ use super::back::{put_back, secure, secure_bytes};
 use super::front::{End, take};
 use super::item::{Held, decode_bytes, may_fail};
 use super::state::{Queue, empty, is_fifo, shut_down};
-use super::tail::{put_encoded, put_fresh, spare};
+use super::tail::{put_encoded, put_new, spare};
 use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::ending;
 use crate::object::waiter::Deadline;
 use courtyard_core::layout::UNIT;
 use courtyard_core::os;
-use courtyard_core::queue::{self, Fresh, Item, Items, Run};
+use courtyard_core::queue::{self, Item, Items, NewItem, Run};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -114,15 +114,15 @@ impl Records {
             }
             let mut items = Items(rest);
             let parts;
-            let fresh = match items.next() {
+            let new = match items.next() {
                 None => break,
-                Some(Item::Word(word)) => Fresh::Word(word),
+                Some(Item::Word(word)) => NewItem::Word(word),
                 Some(Item::Bytes(kind, bytes)) => {
                     parts = [bytes];
-                    Fresh::Bytes(kind, &parts)
+                    NewItem::Bytes(kind, &parts)
                 }
             };
-            put_fresh(slf, slf.as_any(), &fresh, wait)?;
+            put_new(slf, slf.as_any(), &new, wait)?;
             rest = items.0;
         }
         self.records.clear();
@@ -174,7 +174,7 @@ pub fn get<'py>(
         Err(why) => why,
     };
     let open = slf.as_super().get().handle.open(py)?;
-    let Some(row) = slf.get().enrolment.known(open.participant) else {
+    let Some(row) = slf.get().holding.known(open.participant) else {
         hand.blocks.into_iter().for_each(std::mem::forget);
         return Err(why); // a child forked meanwhile: what was taken is its parent's
     };
@@ -256,7 +256,7 @@ impl Hand<'_> {
     }
 }
 
-/// Takes more items if they lie in the ring, are plain, and nothing stands in the way.
+/// Takes more items if they lie in the ring, are plain,, on the fast path.
 ///
 /// # Errors
 /// What decoding raises where memory has run out: those not decoded have blocks.
@@ -266,7 +266,7 @@ fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run>
         return Ok(Run::Other);
     }
     let known = base.handle.held();
-    let known = known.and_then(|known| Some((known, this.enrolment.known(known)?)));
+    let known = known.and_then(|known| Some((known, this.holding.known(known)?)));
     let Some((participant, row)) = known else {
         return Ok(Run::Other);
     };

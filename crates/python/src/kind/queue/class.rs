@@ -10,7 +10,7 @@ use crate::argument::Truth;
 use crate::codec::Buffers;
 use crate::deadline::{Deadline, Limit};
 use crate::error::named;
-use crate::object::{Address, Enrolment, Handle, Last, Object, waiter};
+use crate::object::{Address, Handle, Holding, Last, Object, waiter};
 use courtyard_core::lock::PROBE;
 use courtyard_core::object;
 use courtyard_core::queue::{self, Bounds, FINISHED, LEAST_BYTES, LENGTH, Order};
@@ -42,14 +42,14 @@ impl Queue {
             Some(address) => Handle::load(py, address, object::QUEUE)?,
             None => Handle::made(py, LENGTH, |caller| queue::create(caller, bounds, order))?,
         };
-        let enrolment = Enrolment::new(handle.space, handle.id(), Last::Stays);
+        let holding = Holding::new(handle.space, handle.id(), Last::Stays);
         if !handle.has_length(LENGTH) {
             let message = format!("expected {LENGTH} bytes, found {}", handle.length);
             return Err(named(py, "CorruptError", message));
         }
         let kind = object::QUEUE;
         let base = PyClassInitializer::from(Object { handle, kind });
-        Ok(base.add_subclass(Queue { enrolment, order }))
+        Ok(base.add_subclass(Queue { holding, order }))
     }
 
     /// Put an item into the queue; when it returns, every process can get the item.
@@ -299,7 +299,7 @@ impl Queue {
         let open = base.handle.open(py)?;
         let row = this.known_row(py, base, &open)?;
         let (space, queue) = (base.handle.space, Queue::queue(base));
-        let done = open.surely(
+        let done = open.uninterruptible(
             py,
             Limit::NEVER,
             |caller| queue::task_done(caller, queue, row),

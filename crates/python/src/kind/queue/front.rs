@@ -72,14 +72,14 @@ impl Queue {
             && queue::look(segment, object).is_some_and(|(kind, _)| may_fail(kind))
     }
 
-    /// Takes a small item if nothing stands in the way; `Some(None)` if there is none.
+    /// Takes a small item, on the fast path; `Some(None)` if there is none.
     #[inline(always)]
     pub fn quick_get(&self, py: Python<'_>, base: &Object) -> Option<Option<PyResult<Py<PyAny>>>> {
         if self.order != Order::Fifo {
             return None;
         }
         let participant = base.handle.held()?;
-        let row = self.enrolment.known(participant)?;
+        let row = self.holding.known(participant)?;
         let (segment, object) = (&base.handle.space.segment, base.handle.object);
         if queue::starts_with_word(segment, object) {
             // Without what an item of bytes needs: a number costs a tenth less.
@@ -128,7 +128,7 @@ fn give_back(
     }
 }
 
-/// Takes a small item whose loading may fail, if nothing stands in the way, and loads it: with a block
+/// Takes a small item whose loading may fail, on the fast path, and loads it: with a block
 /// at hand by which it can go back, which comes with it if `kept`. Its buffers are `whose`.
 pub fn quick_get_kept(
     slf: &Bound<'_, Queue>,
@@ -142,7 +142,7 @@ pub fn quick_get_kept(
         return None;
     }
     let (_, room) = queue::look(segment, object).filter(|(kind, _)| may_fail(*kind))?;
-    let row = this.enrolment.known(base.handle.held()?)?;
+    let row = this.holding.known(base.handle.held()?)?;
     let open = base.handle.open(py).ok()?;
     let (space, participant) = (base.handle.space, open.participant);
     // What that raises, the general way raises again.

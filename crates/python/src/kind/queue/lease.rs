@@ -392,7 +392,7 @@ impl Lease {
             End::Back if is_poison => End::Again(When::Last),
             end => end,
         };
-        let ended = open.surely(
+        let ended = open.uninterruptible(
             py,
             Limit::NEVER,
             |caller| queue::end(caller, queue, lease, end),

@@ -4,7 +4,7 @@ use crate::argument::Truth;
 use crate::codec::failure;
 use crate::deadline::{Deadline, Limit};
 use crate::error::{in_context, raise};
-use crate::object::{Enrolment, Object, Use, follows_multiprocessing};
+use crate::object::{Holding, Object, Use, follows_multiprocessing};
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::queue::{self, Order, Put};
@@ -17,7 +17,7 @@ use pyo3::types::PyType;
 #[pyclass(frozen, subclass, extends = Object, module = "courtyard._native")]
 pub struct Queue {
     /// Where what we took is counted.
-    pub enrolment: Enrolment,
+    pub holding: Holding,
     /// Which item is taken first.
     pub order: Order,
 }
@@ -150,8 +150,8 @@ impl Queue {
             open.waiting_until(py, limit, |caller| {
                 let row = Row::reserve(caller)?;
                 let queue = Queue::queue(base);
-                let enrolled = queue::enroll(caller, queue, row);
-                enrolled.inspect_err(|_| row.give(participant))?;
+                let counts = queue::count_in(caller, queue, row);
+                counts.inspect_err(|_| row.give(participant))?;
                 Ok(row)
             })
         };
@@ -164,7 +164,7 @@ impl Queue {
                 Ok(())
             })
         };
-        self.enrolment.row(participant, make, unmake)
+        self.holding.row(participant, make, unmake)
     }
 
     /// As `row`, for as long as it takes.

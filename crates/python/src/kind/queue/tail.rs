@@ -10,7 +10,7 @@ use crate::object::waiter::{self, Deadline};
 use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
 use courtyard_core::membership_cache::ObjectId;
-use courtyard_core::queue::{self, Fresh, INLINE, Order, Put, ROOM};
+use courtyard_core::queue::{self, INLINE, NewItem, Order, Put, ROOM};
 use courtyard_core::space::Caller;
 use courtyard_core::sync::Ordering;
 use pyo3::exceptions::{PyException, PyMemoryError, PyValueError};
@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 impl Queue {
-    /// Puts a small item if nothing stands in the way.
+    /// Puts a small item, on the fast path.
     #[inline(always)]
     pub fn quick_put(&self, base: &Object, item: &Bound<'_, PyAny>) -> Option<Put> {
         if self.order != Order::Fifo {
@@ -28,15 +28,15 @@ impl Queue {
         }
         let participant = base.handle.held()?;
         let (segment, object) = (&base.handle.space.segment, base.handle.object);
-        let put = |fresh: &Fresh| {
+        let put = |new: &NewItem| {
             // SAFETY: the GIL is held from before this call until after it.
-            unsafe { queue::put_fast(segment, participant, object, fresh) }
+            unsafe { queue::put_fast(segment, participant, object, new) }
         };
         // What encoding raises, the general way raises again.
         match codec::encode(item, Links::Keep).ok()? {
-            Encoded::Word(word) => put(&Fresh::Word(word)),
+            Encoded::Word(word) => put(&NewItem::Word(word)),
             Encoded::Block(block) if block.links.is_empty() => {
-                block.with_parts(|parts, _| put(&Fresh::Bytes(block.kind, parts)))
+                block.with_parts(|parts, _| put(&NewItem::Bytes(block.kind, parts)))
             }
             Encoded::Block(_) => None,
         }
@@ -86,7 +86,7 @@ pub fn put_encoded(
             let (kind, word) = (queue::VALUE_WORD, word.to_ne_bytes());
             put_parts(slf, item, (kind, None), &[&word], wait)
         }
-        Encoded::Word(word) => put_fresh(slf, item, &Fresh::Word(*word), wait),
+        Encoded::Word(word) => put_new(slf, item, &NewItem::Word(*word), wait),
         Encoded::Block(block) => block.with_parts(|parts, _| {
             if block.links.is_empty() {
                 return put_parts(slf, item, (block.kind, None), parts, wait);
@@ -121,7 +121,7 @@ fn put_parts(
         None => parts.iter().map(|part| part.len() as u64).sum(),
     };
     if objects.is_none() && length <= INLINE && slf.get().order == Order::Fifo {
-        return put_fresh(slf, item, &Fresh::Bytes(kind, parts), wait);
+        return put_new(slf, item, &NewItem::Bytes(kind, parts), wait);
     }
     let open = base.handle.open(py)?;
     let (space, participant) = (base.handle.space, open.participant);
@@ -134,24 +134,24 @@ fn put_parts(
     let shutdowns = queue::shutdowns(&space.segment, base.handle.object);
     let mut full = FullSpace::new(base, length);
     let again = Cell::new(None);
-    let fresh = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
+    let new = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
         let is_over = queue::is_over(&space.segment, base.handle.object, shutdowns);
-        let fresh = base.handle.copying_until(py, length, limit, |wait| {
+        let new = base.handle.copying_until(py, length, limit, |wait| {
             let caller = Caller::new(space, participant, wait);
             match objects {
                 Some(objects) => queue::prepare_linked(caller, kind, objects, parts),
                 None => queue::prepare(caller, kind, parts),
             }
         });
-        let fresh = full.unless_hopeless(py, fresh)?;
+        let new = full.unless_hopeless(py, new)?;
         again.set(full.again);
-        match fresh {
+        match new {
             None if is_over => Err(shut_down(slf, true)),
-            fresh => Ok(fresh),
+            new => Ok(new),
         }
     })?;
-    match fresh {
-        Some(fresh) => put_fresh(slf, item, &fresh, wait),
+    match new {
+        Some(new) => put_new(slf, item, &new, wait),
         None => Err(full.too_late(py)),
     }
 }
@@ -228,10 +228,10 @@ impl<'a> FullSpace<'a> {
 ///
 /// # Errors
 /// As `put`.
-pub fn put_fresh(
+pub fn put_new(
     slf: &Bound<'_, Queue>,
     item: &Bound<'_, PyAny>,
-    fresh: &Fresh,
+    new: &NewItem,
     wait: Option<Deadline>,
 ) -> PyResult<()> {
     let (py, base) = (slf.py(), slf.as_super().get());
@@ -250,8 +250,8 @@ pub fn put_fresh(
         let sift = sorted.map(|sorted| Ok::<_, PyErr>((sorted.place(item)?, sorted)));
         let sift = sift.transpose()?;
         let done = open.waiting_until(py, limit, |caller| match &sift {
-            Some((sift, _)) => queue::insert(caller, queue, fresh, sift),
-            None => queue::put(caller, queue, fresh),
+            Some((sift, _)) => queue::insert(caller, queue, new, sift),
+            None => queue::put(caller, queue, new),
         });
         let done = done.map(|put| put.filter(|&put| put != Put::Full));
         let done = full.unless_hopeless(py, done)?;
@@ -263,7 +263,7 @@ pub fn put_fresh(
         None if full.empty.is_some() => Err(full.too_late(py)),
         put => {
             let put = put.unwrap_or(Put::Full);
-            let item = queue::of_fresh(&space.segment, queue.object, fresh);
+            let item = queue::of_new(&space.segment, queue.object, new);
             Err(refused(slf, put, item.unwrap_or(0)))
         }
     }

@@ -4,7 +4,7 @@ use crate::argument::Truth;
 use crate::deadline::Limit;
 use crate::error::raise;
 use crate::object::waiter::{self, Deadline};
-use crate::object::{Address, Enrolment, Last, Object, Use, semaphore_deadline};
+use crate::object::{Address, Holding, Last, Object, Use, semaphore_deadline};
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
@@ -19,13 +19,13 @@ use pyo3::types::PyTuple;
 #[pyclass(frozen, subclass, extends = Object, module = "courtyard._native")]
 pub struct Semaphore {
     /// Where our permits are on record.
-    enrolment: Enrolment,
+    holding: Holding,
 }
 
 impl Semaphore {
     #[inline(always)]
     fn known(&self, base: &Object, participant: &Participant) -> Option<User> {
-        let row = self.enrolment.known(participant)?;
+        let row = self.holding.known(participant)?;
         let (object, id) = (base.handle.object, base.handle.id());
         Some(User { object, id, row })
     }
@@ -43,7 +43,7 @@ impl Semaphore {
             row.give(open.participant);
             Ok(())
         };
-        let row = self.enrolment.row(open.participant, make, unmake)?;
+        let row = self.holding.row(open.participant, make, unmake)?;
         let (object, id) = (base.handle.object, base.handle.id());
         Ok(row.map(|row| User { object, id, row }))
     }
@@ -102,7 +102,7 @@ fn release(slf: &Bound<'_, Semaphore>, count: u64) -> PyResult<()> {
     let open = base.handle.open(py)?;
     let user = slf.get().known_user(py, base, &open)?;
     let space = base.handle.space;
-    let done = open.surely(
+    let done = open.uninterruptible(
         py,
         Limit::NEVER,
         |caller| semaphore::release(caller, user, count),
@@ -137,8 +137,8 @@ impl Semaphore {
             },
         )?;
         let (space, object) = (base.handle.space, base.handle.id());
-        let enrolment = Enrolment::new(space, object, Last::Free);
-        Ok(PyClassInitializer::from(base).add_subclass(Semaphore { enrolment }))
+        let holding = Holding::new(space, object, Last::Free);
+        Ok(PyClassInitializer::from(base).add_subclass(Semaphore { holding }))
     }
 
     /// Take a permit; return whether that succeeded.

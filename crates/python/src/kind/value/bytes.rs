@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::object::waiter::Deadline;
 use crate::object::{self, This};
 use crate::value::{reference, stored};
-use courtyard_core::object::{self as engine, Found, Fresh, Pinned, Stored, Token};
+use courtyard_core::object::{self as engine, Found, NewValue, Pinned, Stored, Token};
 use courtyard_core::participant::Participant;
 use courtyard_core::space::Caller;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
 
 /// How often a change is tried beside others before these are locked out.
-const PERSISTENCE: u32 = 30;
+const MAX_ATTEMPTS: u32 = 30;
 /// And how often where they cannot be.
 pub const MANY: u32 = 100_000;
 
@@ -158,10 +158,10 @@ impl This<'_, RawValue> {
         let py = value.py();
         let participant = self.handle.open(py)?;
         let (space, me) = (self.handle.space, participant.participant);
-        let fresh = match codec::encode(value, Links::Keep)? {
-            Encoded::Word(word) => Fresh::Word(word),
+        let new_value = match codec::encode(value, Links::Keep)? {
+            Encoded::Word(word) => NewValue::Word(word),
             Encoded::Block(block) if !block.links.is_empty() => {
-                Fresh::Block(stored::keeping(py, &participant, &block)?)
+                NewValue::Block(stored::keeping(py, &participant, &block)?)
             }
             Encoded::Block(block) => block.with_parts(|parts, length| {
                 self.handle.copying(py, length, |wait| {
@@ -171,7 +171,7 @@ impl This<'_, RawValue> {
         };
         participant.waiting(py, |caller| {
             let writer = self.writer();
-            engine::store(caller, writer, &fresh, expected)
+            engine::store(caller, writer, &new_value, expected)
         })
     }
 
@@ -215,7 +215,7 @@ impl This<'_, RawValue> {
             Ok(done.then_some(value))
         };
         let guarded = self.writer().guarded;
-        for _ in 0..if guarded { PERSISTENCE } else { MANY } {
+        for _ in 0..if guarded { MAX_ATTEMPTS } else { MANY } {
             if let Some(value) = attempt()? {
                 return Ok(value);
             }
@@ -224,7 +224,7 @@ impl This<'_, RawValue> {
             return Err(changed_inside("the value"));
         }
         object::acquire(py, self.handle, Some(Deadline::NEVER))?;
-        let mut tries = (0..PERSISTENCE).map(|_| attempt());
+        let mut tries = (0..MAX_ATTEMPTS).map(|_| attempt());
         let done = tries.find_map(Result::transpose);
         object::release(py, self.handle)?;
         done.unwrap_or_else(|| Err(changed_inside("the value")))

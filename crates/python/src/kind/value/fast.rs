@@ -15,7 +15,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 impl This<'_, RawValue> {
-    /// Changes the scalar if nothing stands in the way.
+    /// Changes the scalar, on the fast path.
     #[inline(always)]
     fn quick<T>(self, change: impl FnOnce(u64) -> T) -> Option<T> {
         let participant: &Participant = self.handle.held()?;

@@ -2,11 +2,11 @@
 
 use super::{KIND, LARGE, SMALL, START, Start, change, put, sift};
 use crate::entry::Entry;
-use crate::operations::queue::{bytes_of, enroll, item};
+use crate::operations::queue::{bytes_of, item, own_row};
 use crate::stage::{caller, me};
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
-use courtyard_core::queue::{self, Fresh, Got, INLINE, Item, Order, Put, Queue, Run};
+use courtyard_core::queue::{self, Got, INLINE, Item, NewItem, Order, Put, Queue, Run};
 use courtyard_core::space::Space;
 
 /// So many items of this length fill a page.
@@ -68,9 +68,9 @@ fn putting(entries: &mut Vec<Entry>) {
         |space, scene, ()| {
             let item = item(2, SMALL);
             let parts = [item.as_slice()];
-            let (object, fresh) = (scene.queue.object, Fresh::Bytes(KIND, &parts));
+            let (object, new_item) = (scene.queue.object, NewItem::Bytes(KIND, &parts));
             // SAFETY: the processes here have one thread.
-            let put = unsafe { queue::put_fast(&space.segment, me(space), object, &fresh) };
+            let put = unsafe { queue::put_fast(&space.segment, me(space), object, &new_item) };
             assert_eq!(put, Some(Put::Done));
         },
     ));
@@ -176,7 +176,7 @@ fn getting(entries: &mut Vec<Entry>) {
             start,
             ([&before, &[]], [&after, &[]]),
             0,
-            enroll,
+            own_row,
             move |space, scene, row| {
                 let least = if order == Order::Lifo { 1 } else { 0 };
                 assert_eq!(get(space, scene.queue, row, order), Some(least));
@@ -188,7 +188,7 @@ fn getting(entries: &mut Vec<Entry>) {
         START,
         ([&[0, 1], &[]], [&[1], &[]]),
         0,
-        enroll,
+        own_row,
         |space, scene, row| {
             let (segment, me, object) = (&space.segment, me(space), scene.queue.object);
             let mut buffer = [0; INLINE as usize];
@@ -207,7 +207,7 @@ fn getting(entries: &mut Vec<Entry>) {
             start,
             ([&[0, 1, 2], &[]], [after, &[]]),
             0,
-            enroll,
+            own_row,
             move |space, scene, row| {
                 let (segment, me, object) = (&space.segment, me(space), scene.queue.object);
                 let (mut buffer, none) = ([0; UNIT as usize], |_| false);
@@ -223,7 +223,7 @@ fn getting(entries: &mut Vec<Entry>) {
         START,
         ([&[0, 1], &[]], [&[1], &[]]),
         0,
-        enroll,
+        own_row,
         |space, scene, row| {
             let (queue, mut buffer) = (scene.queue, vec![0; INLINE as usize]);
             let seen = queue::look_at(caller(space), queue.object, &mut buffer);
@@ -244,10 +244,10 @@ fn getting(entries: &mut Vec<Entry>) {
         |space, queue| {
             // SAFETY: as above.
             let put = unsafe {
-                queue::put_fast(&space.segment, me(space), queue.object, &Fresh::Word(7))
+                queue::put_fast(&space.segment, me(space), queue.object, &NewItem::Word(7))
             };
             assert_eq!(put, Some(Put::Done));
-            enroll(space, queue)
+            own_row(space, queue)
         },
         |space, scene, row| {
             // SAFETY: as above.

@@ -2,7 +2,7 @@
 
 use super::{LARGE, SMALL, START, Start, bounds, change, change_both, lease, put, sift};
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::operations::queue::{enroll, make};
+use crate::operations::queue::{make, own_row};
 use crate::stage::{caller, me, warm};
 use courtyard_core::directory;
 use courtyard_core::holding::Row;
@@ -100,7 +100,7 @@ fn going_back(entries: &mut Vec<Entry>) {
             start,
             ([&[0, 1], &[]], [&[1], &[]]),
             0,
-            enroll,
+            own_row,
             |space, scene, row| drop(get_block(space, scene.queue, row)),
         ));
         entries.push(change(
@@ -109,7 +109,7 @@ fn going_back(entries: &mut Vec<Entry>) {
             ([&[1], &[]], [&[0, 1], &[]]),
             0,
             |space, queue| {
-                let row = enroll(space, queue);
+                let row = own_row(space, queue);
                 (row, get_block(space, queue, row))
             },
             |space, scene, (row, block)| {

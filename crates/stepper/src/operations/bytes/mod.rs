@@ -9,7 +9,7 @@ use crate::stage::{announce, announce_at, caller, is_free, told_apart, warm, was
 use courtyard_core::holding::Row;
 use courtyard_core::object;
 use courtyard_core::queue::{
-    self, Bounds, Fresh, GET_LOCK, INLINE, Look, Order, Put, Queue, ROOM, Seen, Sift,
+    self, Bounds, GET_LOCK, INLINE, Look, NewItem, Order, Put, Queue, ROOM, Seen, Sift,
 };
 use courtyard_core::space::Space;
 
@@ -59,9 +59,9 @@ fn bounds(items: usize, length: usize) -> Bounds {
     }
 }
 
-fn fresh<'a>(space: &'a Space, order: Order, parts: &'a [&'a [u8]]) -> Fresh<'a> {
+fn new<'a>(space: &'a Space, order: Order, parts: &'a [&'a [u8]]) -> NewItem<'a> {
     match order == Order::Fifo && parts[0].len() <= INLINE as usize {
-        true => Fresh::Bytes(KIND, parts),
+        true => NewItem::Bytes(KIND, parts),
         false => queue::prepare(caller(space), KIND, parts).expect("a block"),
     }
 }
@@ -70,14 +70,14 @@ fn fresh<'a>(space: &'a Space, order: Order, parts: &'a [&'a [u8]]) -> Fresh<'a>
 fn put(space: &Space, queue: Queue, order: Order, number: usize, length: usize) -> Put {
     let bytes = item(number, length);
     let parts = [bytes.as_slice()];
-    let fresh = fresh(space, order, &parts);
+    let new = new(space, order, &parts);
     let put = if order == Order::Least {
         let place = queue::filled(&space.segment, queue.object);
         let moves = Vec::new();
         let sift = Sift { moves, place };
-        queue::insert(caller(space), queue, &fresh, &sift)
+        queue::insert(caller(space), queue, &new, &sift)
     } else {
-        queue::put(caller(space), queue, &fresh)
+        queue::put(caller(space), queue, &new)
     };
     put.expect("to put")
 }

@@ -1,6 +1,8 @@
 //! Elements put and taken at both ends, and replaced.
 
-use super::{ALL, ENDS, LARGE, SHORT, Start, WORD, append, change, contents, fresh, push, with};
+use super::{
+    ALL, ENDS, LARGE, SHORT, Start, WORD, append, change, contents, new_value, push, with,
+};
 use crate::entry::Entry;
 use crate::stage::{caller, me, writer};
 use courtyard_core::list::{self, End};
@@ -25,7 +27,7 @@ fn pushing(entries: &mut Vec<Entry>) {
                 format!("push {what}, {place}"),
                 start,
                 after,
-                move |space, _| fresh(space, (length, new)),
+                move |space, _| new_value(space, (length, new)),
                 move |space, made, value| push(space, made, end, &value),
             ));
         }
@@ -43,7 +45,7 @@ fn pushing(entries: &mut Vec<Entry>) {
             name,
             start,
             after,
-            move |space, _| fresh(space, (SHORT, new)),
+            move |space, _| new_value(space, (SHORT, new)),
             |space, made, value| push(space, made, End::Last, &value),
         ));
     }
@@ -62,7 +64,7 @@ fn pushing(entries: &mut Vec<Entry>) {
                 format!("push, {place}, and drop {length} bytes at the other end"),
                 start,
                 after,
-                move |space, _| fresh(space, (SHORT, new)),
+                move |space, _| new_value(space, (SHORT, new)),
                 move |space, made, value| push(space, made, end, &value),
             ));
         }
@@ -145,7 +147,7 @@ fn setting(entries: &mut Vec<Entry>) {
                 format!("set {to} bytes over {from}"),
                 start,
                 after,
-                move |space, _| fresh(space, (to, 7)),
+                move |space, _| new_value(space, (to, 7)),
                 |space, made, value| {
                     let list = writer(made);
                     let set = list::set(caller(space), list, -2, &value);

@@ -1,7 +1,7 @@
 //! Many elements exchanged at once: batches, bounds, slices, a new ring.
 
 use super::{
-    ALL, Content, ENDS, LARGE, SHORT, SMALL, Start, WORD, change, contents, fresh, look, with,
+    ALL, Content, ENDS, LARGE, SHORT, SMALL, Start, WORD, change, contents, look, new_value, with,
 };
 use crate::entry::{Ends, Entry, Outcome, play};
 use crate::stage::{announce, caller, warm, with_wake, writer};
@@ -11,7 +11,7 @@ use courtyard_core::space::Space;
 fn batch(space: &'static Space, contents: &[Content]) -> Batch<'static> {
     let mut batch = Batch::new(contents.len() as u64);
     for &content in contents {
-        let value = fresh(space, content);
+        let value = new_value(space, content);
         batch.add(caller(space), &value).expect("to add");
     }
     batch

@@ -10,7 +10,7 @@ use courtyard_core::list::{self, End, Places};
 use courtyard_core::object::{self, Stored};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use courtyard_core::value::{self, Found, Fresh};
+use courtyard_core::value::{self, Found, NewValue};
 
 const KIND: u8 = 20;
 
@@ -32,16 +32,16 @@ fn create(space: &Space, most: Option<u64>) -> Made {
 }
 
 /// A value that is ready to be linked.
-fn fresh(space: &'static Space, (length, byte): Content) -> Fresh<'static> {
+fn new_value(space: &'static Space, (length, byte): Content) -> NewValue<'static> {
     if length == WORD {
-        return Fresh::Word(u64::from(byte) << 3 | 1);
+        return NewValue::Word(u64::from(byte) << 3 | 1);
     }
     let bytes: &'static [u8] = vec![byte; length].leak();
     let parts: &'static [&'static [u8]] = vec![bytes].leak();
     value::prepare(caller(space), KIND, parts).expect("a block")
 }
 
-fn push(space: &Space, made: Made, end: End, value: &Fresh) {
+fn push(space: &Space, made: Made, end: End, value: &NewValue) {
     let list = writer(made);
     let pushed = list::push(caller(space), list, end, value, None);
     assert!(pushed.expect("to push"));
@@ -56,7 +56,7 @@ fn put(space: &Space, made: Made, end: End, (length, byte): Content) {
     let bytes = vec![byte; length];
     let parts: &[&[u8]] = &[&bytes];
     let value = match length {
-        WORD => Fresh::Word(u64::from(byte) << 3 | 1),
+        WORD => NewValue::Word(u64::from(byte) << 3 | 1),
         _ => value::prepare(caller(space), KIND, parts).expect("a block"),
     };
     push(space, made, end, &value);

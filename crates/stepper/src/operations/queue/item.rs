@@ -1,12 +1,12 @@
 //! Items put, taken and given back.
 
-use super::{KIND, LARGE, PAGE, bytes_of, change, change_from, enroll, get, item, put, row};
+use super::{KIND, LARGE, PAGE, bytes_of, change, change_from, get, item, own_row, put, row};
 use crate::entry::Entry;
 use crate::stage::{caller, me};
 use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
 use courtyard_core::pending_block::PendingBlock;
-use courtyard_core::queue::{self, Fresh, Got, INLINE, Item, Items, Put, Queue, Run};
+use courtyard_core::queue::{self, Got, INLINE, Item, Items, NewItem, Put, Queue, Run};
 use courtyard_core::space::Space;
 
 /// Items of a word each.
@@ -53,9 +53,10 @@ fn putting(entries: &mut Vec<Entry>) {
         |space, queue, ()| {
             let item = item(1, 100);
             let parts = [item.as_slice()];
-            let fresh = Fresh::Bytes(KIND, &parts);
+            let new_item = NewItem::Bytes(KIND, &parts);
             // SAFETY: the processes here have one thread.
-            let put = unsafe { queue::put_fast(&space.segment, me(space), queue.object, &fresh) };
+            let put =
+                unsafe { queue::put_fast(&space.segment, me(space), queue.object, &new_item) };
             assert_eq!(put, Some(Put::Done));
         },
     ));
@@ -122,7 +123,7 @@ fn putting(entries: &mut Vec<Entry>) {
         row(PAGE, 4000),
         (Vec::new(), row(1, 4000)),
         |space, queue| {
-            let row = enroll(space, queue);
+            let row = own_row(space, queue);
             while get(space, queue, row).is_some() {}
         },
         |space, queue, ()| assert_eq!(put(space, queue, &item(0, 4000), false), Put::Done),
@@ -134,7 +135,7 @@ fn putting(entries: &mut Vec<Entry>) {
         row(PAGE, 4000),
         row(PAGE + 1, 4000),
         |space, queue| {
-            let row = enroll(space, queue);
+            let row = own_row(space, queue);
             while get(space, queue, row).is_some() {}
             for number in 0..6 * PAGE {
                 put(space, queue, &item(number, 4000), false);
@@ -169,7 +170,7 @@ fn getting(entries: &mut Vec<Entry>) {
             (0, stack),
             before,
             after,
-            enroll,
+            own_row,
             |space, queue, row| assert!(get(space, queue, row).is_some()),
         ));
     }
@@ -178,7 +179,7 @@ fn getting(entries: &mut Vec<Entry>) {
         (0, false),
         row(2, 100),
         row(2, 100)[1..].to_vec(),
-        enroll,
+        own_row,
         |space, queue, row| {
             let mut buffer = [0; INLINE as usize];
             let (segment, me) = (&space.segment, me(space));
@@ -192,7 +193,7 @@ fn getting(entries: &mut Vec<Entry>) {
         (0, false),
         words(4),
         words(4)[1..].to_vec(),
-        enroll,
+        own_row,
         |space, queue, row| {
             // SAFETY: as above.
             let got = unsafe { queue::get_word(&space.segment, me(space), queue.object, row) };
@@ -210,7 +211,7 @@ fn getting(entries: &mut Vec<Entry>) {
             (0, false),
             row(count, length),
             row(count, length)[taken..].to_vec(),
-            enroll,
+            own_row,
             move |space, queue, at| {
                 let (segment, me) = (&space.segment, me(space));
                 let (mut buffer, none) = ([0; UNIT as usize], |_| false);
@@ -235,7 +236,7 @@ fn getting(entries: &mut Vec<Entry>) {
         row(2, 100),
         row(2, 100)[1..].to_vec(),
         |space, queue| {
-            let row = enroll(space, queue);
+            let row = own_row(space, queue);
             get(space, queue, row).expect("an item");
             row
         },
@@ -274,7 +275,7 @@ fn giving_back(entries: &mut Vec<Entry>) {
             (0, stack),
             first.clone(),
             less.clone(),
-            enroll,
+            own_row,
             |space, queue, row| drop(get_block(space, queue, row)),
         ));
         entries.push(change_from(
@@ -283,7 +284,7 @@ fn giving_back(entries: &mut Vec<Entry>) {
             first.clone(),
             (less, first),
             |space, queue| {
-                let row = enroll(space, queue);
+                let row = own_row(space, queue);
                 (row, get_block(space, queue, row))
             },
             |space, queue, (row, block)| {
@@ -297,7 +298,7 @@ fn giving_back(entries: &mut Vec<Entry>) {
         row(3, 100),
         (row(3, 100)[1..].to_vec(), row(3, 100)),
         |space, queue| {
-            let row = enroll(space, queue);
+            let row = own_row(space, queue);
             (row, get_block(space, queue, row))
         },
         |space, queue, (row, block)| {
@@ -309,7 +310,7 @@ fn giving_back(entries: &mut Vec<Entry>) {
         (0, false),
         row(3, 100),
         row(3, 100)[1..].to_vec(),
-        enroll,
+        own_row,
         |space, queue, row| {
             let mut buffer = vec![0; INLINE as usize];
             let seen = queue::look_at(caller(space), queue.object, &mut buffer);

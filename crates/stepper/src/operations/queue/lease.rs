@@ -1,6 +1,6 @@
 //! Items on a lease, and what takes items out of a space that is full.
 
-use super::{LARGE, PAGE, change, contents, enroll, get, item, row};
+use super::{LARGE, PAGE, change, contents, get, item, own_row, row};
 use crate::entry::Entry;
 use crate::stage::{caller, fill, me};
 use courtyard_core::heap;
@@ -83,7 +83,7 @@ fn taking_from_a_full_space(entries: &mut Vec<Entry>) {
         row(1, LARGE),
         |space, _| fill(space),
         |space, queue, held| {
-            let row = enroll(space, queue);
+            let row = own_row(space, queue);
             assert!(get(space, queue, row).is_some());
             std::mem::forget(held);
         },
@@ -145,7 +145,7 @@ fn leasing(entries: &mut Vec<Entry>) {
             |space, queue| {
                 let lease = lease(space, queue);
                 queue::give_back(caller(space), queue, lease).expect("to give back");
-                enroll(space, queue)
+                own_row(space, queue)
             },
             |space, queue, row| assert!(get(space, queue, row).is_some()),
         ));

@@ -6,7 +6,7 @@ mod lease;
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake};
 use courtyard_core::holding::Row;
-use courtyard_core::queue::{self, Bounds, Fresh, GET_LOCK, Got, INLINE, Order, Put, Queue};
+use courtyard_core::queue::{self, Bounds, GET_LOCK, Got, INLINE, NewItem, Order, Put, Queue};
 use courtyard_core::space::Space;
 use courtyard_core::{HOOKS, directory, object};
 
@@ -62,22 +62,22 @@ pub fn item(number: usize, length: usize) -> Vec<u8> {
 
 fn put(space: &Space, queue: Queue, bytes: &[u8], stack: bool) -> Put {
     let parts = [bytes];
-    let fresh = if stack || bytes.len() > INLINE as usize {
+    let new = if stack || bytes.len() > INLINE as usize {
         queue::prepare(caller(space), KIND, &parts).expect("a block")
     } else {
-        Fresh::Bytes(KIND, &parts)
+        NewItem::Bytes(KIND, &parts)
     };
-    queue::put(caller(space), queue, &fresh).expect("to put")
+    queue::put(caller(space), queue, &new).expect("to put")
 }
 
 fn put_word(space: &Space, queue: Queue, word: u64) {
-    let put = queue::put(caller(space), queue, &Fresh::Word(word));
+    let put = queue::put(caller(space), queue, &NewItem::Word(word));
     assert_eq!(put.expect("to put"), Put::Done);
 }
 
-pub fn enroll(space: &Space, queue: Queue) -> Row {
+pub fn own_row(space: &Space, queue: Queue) -> Row {
     let row = Row::reserve(caller(space)).expect("a row");
-    queue::enroll(caller(space), queue, row).expect("to enroll");
+    queue::count_in(caller(space), queue, row).expect("to count in");
     row
 }
 
@@ -115,7 +115,7 @@ fn items(space: &Space, queue: Queue) -> Result<Vec<Vec<u8>>, String> {
     let segment = &space.segment;
     let (counted, leased) = queue::counts(segment, queue.object);
     let open = queue::unfinished(segment, queue.object);
-    let row = enroll(space, queue);
+    let row = own_row(space, queue);
     let mut items = Vec::new();
     while let Some(item) = get(space, queue, row) {
         items.push(item);

@@ -14,7 +14,7 @@ use courtyard_core::offset::LockWord;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, End, Item, Key, SHARDS, Want, When};
-use courtyard_core::value::{self as core_value, Found, Fresh};
+use courtyard_core::value::{self as core_value, Found, NewValue};
 
 const KIND: u8 = 20;
 const TAG: u8 = 1;
@@ -65,16 +65,16 @@ fn create(space: &Space) -> Made {
 }
 
 /// A value that is ready to be linked.
-fn value(space: &'static Space, (length, byte): (usize, u8)) -> Fresh<'static> {
+fn value(space: &'static Space, (length, byte): (usize, u8)) -> NewValue<'static> {
     if length == WORD {
-        return Fresh::Word(u64::from(byte) << 3 | 1);
+        return NewValue::Word(u64::from(byte) << 3 | 1);
     }
     let bytes: &'static [u8] = vec![byte; length].leak();
     let parts: &'static [&'static [u8]] = vec![bytes].leak();
     core_value::prepare(caller(space), KIND, parts).expect("a block")
 }
 
-fn item<'a>(name: &'a [u8], value: Fresh<'a>) -> Item<'a> {
+fn item<'a>(name: &'a [u8], value: NewValue<'a>) -> Item<'a> {
     let original = Some((KIND, &b"original"[..])).filter(|_| name.len() > 1);
     Item {
         key: key(name),
@@ -83,7 +83,7 @@ fn item<'a>(name: &'a [u8], value: Fresh<'a>) -> Item<'a> {
     }
 }
 
-fn put(space: &Space, made: Made, name: &[u8], value: Fresh) {
+fn put(space: &Space, made: Made, name: &[u8], value: NewValue) {
     let (table, item) = (writer(made), item(name, value));
     let stored = table::store(caller(space), table, &item, When::Always);
     assert!(stored.expect("to store"));
@@ -93,7 +93,7 @@ fn store(space: &Space, made: Made, (name, (length, byte)): &Pair) {
     let bytes = vec![*byte; *length];
     let parts: &[&[u8]] = &[&bytes];
     let value = match *length {
-        WORD => Fresh::Word(u64::from(*byte) << 3 | 1),
+        WORD => NewValue::Word(u64::from(*byte) << 3 | 1),
         _ => core_value::prepare(caller(space), KIND, parts).expect("a block"),
     };
     put(space, made, name, value);

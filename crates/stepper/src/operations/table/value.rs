@@ -14,7 +14,7 @@ use courtyard_core::object;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, SHARDS, When};
-use courtyard_core::value::{Found, Fresh};
+use courtyard_core::value::{Found, NewValue};
 
 /// A value is stored that was made ready before.
 fn stored(
@@ -128,7 +128,7 @@ fn changed_fast() -> Entry {
         after,
         filled(before),
         move |space, _| match value(space, pair.1) {
-            Fresh::Word(word) => word,
+            NewValue::Word(word) => word,
             _ => panic!("a word is no word"),
         },
         move |space, made, word| {

@@ -26,9 +26,9 @@ struct Used {
 
 /// Private to a process: a child has a table of its own.
 #[derive(Default)]
-pub struct Enrolled(Mutex<Rows>);
+pub struct HoldingCache(Mutex<Rows>);
 
-impl Enrolled {
+impl HoldingCache {
     /// For a few instructions, never while anything waits.
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -93,21 +93,21 @@ impl Enrolled {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{Enrolled, ObjectId};
+    use super::{HoldingCache, ObjectId};
 
     #[test]
     fn one_row_for_all_handles() {
-        let (enrolled, id) = (Enrolled::default(), ObjectId { row: 3, serial: 4 });
-        assert_eq!(enrolled.join(id), None);
-        enrolled.add(id, (7, 700));
-        assert_eq!(enrolled.join(id), Some((7, 700)));
-        assert_eq!(enrolled.leave(id, true), None); // one more has it
-        assert_eq!(enrolled.leave(id, false), None); // and something is on record
-        assert!(enrolled.forsaken(|_| false).is_empty());
-        assert_eq!(enrolled.join(id), Some((7, 700)));
-        assert!(enrolled.forsaken(|_| true).is_empty()); // in use
-        assert_eq!(enrolled.leave(id, false), None);
-        assert_eq!(enrolled.forsaken(|_| true), [(7, 700)]);
-        assert_eq!(enrolled.join(id), None);
+        let (cache, id) = (HoldingCache::default(), ObjectId { row: 3, serial: 4 });
+        assert_eq!(cache.join(id), None);
+        cache.add(id, (7, 700));
+        assert_eq!(cache.join(id), Some((7, 700)));
+        assert_eq!(cache.leave(id, true), None); // one more has it
+        assert_eq!(cache.leave(id, false), None); // and something is on record
+        assert!(cache.forsaken(|_| false).is_empty());
+        assert_eq!(cache.join(id), Some((7, 700)));
+        assert!(cache.forsaken(|_| true).is_empty()); // in use
+        assert_eq!(cache.leave(id, false), None);
+        assert_eq!(cache.forsaken(|_| true), [(7, 700)]);
+        assert_eq!(cache.join(id), None);
     }
 }

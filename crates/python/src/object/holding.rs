@@ -9,7 +9,7 @@ use courtyard_core::sync::{AtomicPtr, AtomicU64, Ordering};
 use pyo3::PyResult;
 
 /// As whom we have a row, and where. Changed with the GIL.
-pub struct Enrolment {
+pub struct Holding {
     holder: AtomicPtr<Participant>,
     number: AtomicU64,
     at: AtomicU64,
@@ -29,9 +29,9 @@ pub enum Last {
     Departs,
 }
 
-impl Enrolment {
-    pub fn new(space: &'static Space, object: ObjectId, last: Last) -> Enrolment {
-        Enrolment {
+impl Holding {
+    pub fn new(space: &'static Space, object: ObjectId, last: Last) -> Holding {
+        Holding {
             holder: AtomicPtr::default(),
             number: AtomicU64::new(0),
             at: AtomicU64::new(0),
@@ -75,13 +75,15 @@ impl Enrolment {
             unmake(row)?;
             return Ok(Some(theirs));
         }
-        participant.enrolled.add(self.object, (row.number, row.at));
+        participant
+            .holding_cache
+            .add(self.object, (row.number, row.at));
         self.set(participant, row);
         Ok(Some(row))
     }
 
     fn join(&self, participant: &Participant) -> Option<Row> {
-        let (number, at) = participant.enrolled.join(self.object)?;
+        let (number, at) = participant.holding_cache.join(self.object)?;
         let row = Row { number, at };
         self.set(participant, row);
         Some(row)
@@ -95,7 +97,7 @@ impl Enrolment {
     }
 }
 
-impl Drop for Enrolment {
+impl Drop for Holding {
     fn drop(&mut self) {
         // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
         let Some(participant) = (unsafe { self.space.registered().as_ref() }) else {
@@ -109,7 +111,11 @@ impl Drop for Enrolment {
             Last::Stays => false,
             Last::Departs => true,
         };
-        if participant.enrolled.leave(self.object, is_free).is_none() {
+        if participant
+            .holding_cache
+            .leave(self.object, is_free)
+            .is_none()
+        {
             return;
         }
         match self.last {
