@@ -9,6 +9,29 @@ from pathlib import Path
 from tests.support.children import run_script, running
 
 COMMAND = "from courtyard.cli import main; main()"
+SHOP = """
+import signal
+import courtyard as cy
+space = cy.Space("shop")
+till = space.named("till", cy.Lock)
+till.acquire()
+stock = space.named("stock", cy.Dict, {"apples": 3, "pears": {"green": 2}})
+jobs = space.named("jobs [all]", cy.Queue, maxsize=10)
+jobs.put(1)
+cells = space.named("cells", cy.Array, "d", 5)
+gate = space.named("gate", cy.Semaphore, 3)
+gate.acquire()
+private = cy.Dict(a=1)
+print("ready", flush=True)
+signal.pause()
+"""
+TWO_SPACES = """
+import courtyard as cy
+for name in ("shop", "depot"):
+    cy.Space(name).named("both", cy.Queue, maxsize=7).maxsize = 9
+cy.Space("depot").named("one", cy.Deque, "abc", maxlen=5).maxlen = 4
+cy.Space("depot").named("gate*", cy.Lock)
+"""
 
 
 def command(

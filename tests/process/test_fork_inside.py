@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +18,14 @@ import pytest
 
 import courtyard as cy
 from tests.object.test_sharing import in_fork
-from tests.support.children import die_with_parent
+from tests.support.forking import forked, forker
 
 LARGE = "x" * 50_000
 
 
-class Forker:
-    """Forks once, at the first of its calls."""
-
-    child: int | None = None
-
-    def __call__(self) -> bool:
-        if self.child is None:
-            self.child = os.fork()
-            if self.child == 0:
-                die_with_parent()
-        return False
-
-
-forker = Forker()
-
-
 @pytest.fixture(autouse=True)
-def a_new_forker() -> Iterator[None]:
-    global forker
-    forker = Forker()
-    yield
+def a_new_forker() -> None:
+    forker.child = None
 
 
 def same(value: Any) -> Any:
@@ -97,75 +79,6 @@ class Compared:
 
     def __hash__(self) -> int:
         return self.number
-
-
-def ended(child: int, limit: float = 30) -> int:
-    """Wait for a child, and say how it ended."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.002)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    raise AssertionError("the child hung")
-
-
-def work(number: int) -> None:
-    """Make and drop, store and take, as a process does that is well."""
-    for size in (10, 3000, 40_000, 300_000):
-        value, queue, table = cy.Value(object), cy.Queue(), cy.Dict()
-        text = chr(65 + number) * size
-        value.value = text
-        queue.put(text)
-        table["a"] = text
-        assert (value.value, queue.get(timeout=20), table.pop("a")) == (text, text, text)
-
-
-def forked(
-    call: Callable[[], object],
-    *objects: Any,
-    after: Callable[[object], object] = lambda result: None,
-    spared: tuple[type[BaseException], ...] = (),
-) -> None:
-    """Make a call that forks inside, and see that both go on well.
-
-    `after` judges the parent's result. `spared` are the errors that the call may end with in the
-    child, besides ours: those of its timeout.
-    """
-    # Blocks of all sizes are at hand, as after some work.
-    work(0)
-    parent = os.getpid()
-    result: object = None
-    try:
-        result = call()
-    except BaseException as error:
-        if os.getpid() == parent:
-            raise
-        if not isinstance(error, (cy.CourtyardError, *spared)):
-            sys.excepthook(*sys.exc_info())
-            os._exit(3)
-    finally:
-        if os.getpid() != parent:
-            code = 2
-            try:
-                if sys.exc_info()[0] is None:
-                    work(1)
-                    for obj in objects:
-                        cy.check(obj)
-                    code = 0
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-            finally:
-                os._exit(code)
-    assert forker.child, "it did not fork"
-    work(2)
-    after(result)
-    assert ended(forker.child) == 0
-    work(3)
-    for obj in objects:
-        cy.check(obj)
 
 
 def put_all(make: Callable[[], Any], put: Callable[[Any, Any], object]) -> Callable[[Any], None]:
@@ -243,7 +156,6 @@ def forking_number(item: Compared) -> int:
 
 
 def test_comparisons_that_fork() -> None:
-    global forker
     value = cy.Value(object, Compared(1))
     forked(lambda: value.compare_exchange(Compared(1), LARGE), value)
     for call in (
@@ -253,7 +165,7 @@ def test_comparisons_that_fork() -> None:
         lambda s: s.sort(key=forking_number),
         lambda s: s.sort(),
     ):
-        forker = Forker()
+        forker.child = None
         row = cy.List([Compared(number) for number in (9, 8, 7, 7, 6)])
         forked(lambda call=call, row=row: call(row), row, spared=(ValueError,))  # type: ignore[misc]
 
@@ -395,8 +307,7 @@ def test_a_fork_while_a_get_waits() -> None:
     import queue as standard
 
     for kind in ("Queue", "LifoQueue", "PriorityQueue"):
-        global forker
-        forker = Forker()
+        forker.child = None
         queue = getattr(cy, kind)()
         in_wait(
             lambda queue=queue: queue.get(timeout=1),  # type: ignore[misc]
@@ -437,7 +348,6 @@ def test_a_fork_while_a_lock_is_awaited(kind: str) -> None:
 
 
 def test_a_fork_while_a_write_waits_for_get_lock() -> None:
-    global forker
     for obj, write in (
         (cy.Value(object, 1), lambda obj: obj.set(LARGE)),
         (cy.Value("i", 1), lambda obj: obj.increment()),
@@ -445,7 +355,7 @@ def test_a_fork_while_a_write_waits_for_get_lock() -> None:
         (cy.List([1]), lambda obj: obj.append(LARGE)),
         (cy.Array("i", 3), lambda obj: obj.__setitem__(0, 3)),
     ):
-        forker = Forker()
+        forker.child = None
         held, free = threading.Event(), threading.Event()
 
         def hold(obj: Any = obj, held: Any = held, free: Any = free) -> None:
@@ -478,8 +388,7 @@ def test_a_fork_while_a_condition_is_awaited() -> None:
     with condition:
         condition.notify_all()
     event = cy.Event()
-    global forker
-    forker = Forker()
+    forker.child = None
     in_wait(lambda: event.wait(3), event.set, after=lambda found: found)
 
 
@@ -517,6 +426,5 @@ def test_pickles_of_courtyard_objects_that_fork() -> None:
     table, inner = cy.Dict(), cy.Value("i", 4)
     forked(lambda: table.__setitem__("a", [inner, Reduced(LARGE), cy.List([1])]), table)
     assert table["a"][0].value == 4
-    global forker
-    forker = Forker()
+    forker.child = None
     forked(lambda: pickle.dumps([inner, Reduced(1)]))

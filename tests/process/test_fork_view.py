@@ -10,8 +10,8 @@ import pytest
 
 import courtyard as cy
 from tests.object.test_sharing import in_fork
-from tests.process.test_fork_inside import ended
 from tests.support.children import die_with_parent, fork, run_script
+from tests.support.forking import ended
 
 np = pytest.importorskip("numpy")
 

@@ -15,49 +15,13 @@
 //! Replay is right because every word named is guarded by a lock that the writer holds from
 //! reading it until the record is cleared, and no word ever written without that lock is named.
 
+use crate::change::transfer::Transfer;
 use crate::memory::layout::{self, WORD, record, superblock};
 use crate::memory::segment::Segment;
 use crate::seed::{Bug, seeded};
 use crate::sync::{Ordering, compiler_fence, fence};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-
-/// Bytes copied by a record: pieces without gaps, from a place of the writer's own, to places
-/// `stride` apart. It writes these bytes and no others: their neighbours may be changed without
-/// the lock, through views and in arrays without one.
-#[derive(Clone, Copy)]
-pub struct Transfer {
-    pub from: u64,
-    pub to: u64,
-    pub length: u64,
-    pub count: u64,
-    pub stride: u64,
-}
-
-impl Transfer {
-    fn apply(self, segment: &Segment) {
-        for index in 0..self.count {
-            let (from, to) = (
-                self.from + index * self.length,
-                self.to + index * self.stride,
-            );
-            segment.copy_within(from, to, self.length);
-        }
-    }
-
-    fn is_sound(self, segment: &Segment) -> bool {
-        let data = |at: u64, length: Option<u64>| {
-            let lead = at % WORD; // it may begin within a word
-            let length = length.and_then(|length| length.checked_add(lead));
-            length.is_some_and(|length| segment.check_range(at - lead, length).is_ok())
-        };
-        let last = self.count.saturating_sub(1).checked_mul(self.stride);
-        let reach = last.and_then(|last| last.checked_add(self.length));
-        self.length != 0
-            && data(self.from, self.count.checked_mul(self.length))
-            && data(self.to, reach)
-    }
-}
 
 /// A record being written, or a dead one's being replayed.
 pub struct Record<'a> {

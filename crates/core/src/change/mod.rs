@@ -7,5 +7,6 @@ pub mod lock;
 pub mod operation;
 pub mod progress;
 pub mod recover;
+pub mod transfer;
 pub mod wait;
 pub mod waiting;

@@ -4,8 +4,9 @@
 //! commits. Whatever stops it before the commit (a held lock, an empty magazine) undoes nothing,
 //! because nothing is done; `Caller::run` removes the cause with nothing held.
 
-use crate::change::journal::{Record, Transfer};
+use crate::change::journal::Record;
 use crate::change::lock::{self, Tried};
+use crate::change::transfer::Transfer;
 use crate::change::wait;
 use crate::error::{Attempt, Stop};
 use crate::memory::layout::{CLASSES, RESERVE, WORD, record};

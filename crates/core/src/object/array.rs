@@ -2,7 +2,7 @@
 
 use super::head::{EVENT, KIND, SEQUENCE, SHAPE, Writer, guard, payload};
 use super::sequence::{Read, under_sequence};
-use crate::change::journal::Transfer;
+use crate::change::transfer::Transfer;
 use crate::error::Result;
 use crate::memory::layout::WORD;
 use crate::memory::segment::Segment;

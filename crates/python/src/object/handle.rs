@@ -13,9 +13,8 @@ use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::object;
 use courtyard_core::offset;
 use courtyard_core::participant::Participant;
-use courtyard_core::space::{Caller, Space, WaitPolicy, at_once};
+use courtyard_core::space::{Caller, Space, at_once};
 use courtyard_core::sync::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::path::Path;
@@ -23,23 +22,23 @@ use std::path::Path;
 pub struct Handle {
     pub space: &'static Space,
     pub(super) id: ObjectId,
-    row: u64,
+    pub(super) row: u64,
     /// Where it is.
     pub object: offset::Object,
     pub length: u64,
     /// As whom this process held the object when last asked: changes with a fork.
     pub(super) holder: AtomicPtr<Participant>,
-    closed: AtomicBool,
+    pub(super) closed: AtomicBool,
     /// Whether we count as a way into the space.
-    way: AtomicBool,
+    pub(super) way: AtomicBool,
     /// Views on our memory: they keep us, and so the object, open.
-    views: AtomicU32,
+    pub(super) views: AtomicU32,
     /// Operations under way in any thread, and as whom: those of the threads of a parent mean nothing
     /// in its forked child.
-    uses: AtomicU32,
-    user: AtomicPtr<Participant>,
+    pub(super) uses: AtomicU32,
+    pub(super) user: AtomicPtr<Participant>,
     /// What keeps our membership beyond an operation.
-    kept: AtomicU32,
+    pub(super) kept: AtomicU32,
     /// Whether `__init__` has been called, or never will be.
     settled: AtomicBool,
     /// The class whose `__init__` is to make the object, by calling ours (`subclass`): until then this
@@ -359,9 +358,9 @@ impl Handle {
     /// The name as messages have it, in quotes; None: it has none, or that cannot be said at once.
     #[cold]
     pub fn shown_name(&self, py: Python<'_>) -> Option<String> {
-        let participant = self.open_until(py, Limit::of(None)).ok()??;
-        let name = self.waiting_until(py, Limit::of(None), |wait| {
-            directory::name_of(Caller::new(self.space, &participant, wait), self.id)
+        let open = self.open_until(py, Limit::of(None)).ok()??;
+        let name = open.waiting_until(py, Limit::of(None), |caller| {
+            directory::name_of(caller, self.id)
         });
         name.ok()??.map(|name| format!("{name:?}"))
     }
@@ -376,113 +375,6 @@ impl Handle {
             directory::send(Caller::new(self.space, &participant, wait), self.id)
         })?;
         Ok(address(self.space, self.id, ticket))
-    }
-
-    /// # Errors
-    /// `BufferError` while views exist.
-    pub fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let views = self.views.load(Ordering::Relaxed);
-        if views > 0 {
-            return Err(PyBufferError::new_err(format!(
-                "{views} view(s) of this object exist; release them before close()"
-            )));
-        }
-        if !self.is_closed() {
-            waiting(py, |wait| self.leave(wait))?;
-        }
-        Ok(())
-    }
-
-    fn leave(&self, wait: WaitPolicy) -> Result<()> {
-        let was_closed = self.closed.swap(true, Ordering::Relaxed);
-        self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
-        // Whoever still uses it gives it back.
-        if was_closed || self.is_used() {
-            Ok(())
-        } else {
-            self.give_back(wait)
-        }
-    }
-
-    /// Whether somebody in this process still needs our membership.
-    fn is_used(&self) -> bool {
-        let me = self.space.registered() == self.user.load(Ordering::Relaxed);
-        self.kept.load(Ordering::Relaxed) > 0 || me && self.uses.load(Ordering::Relaxed) > 0
-    }
-
-    /// Gives our membership back, and with the last one the object's memory. Where it fails it is
-    /// done later.
-    fn give_back(&self, wait: WaitPolicy) -> Result<()> {
-        let _way = self.take_way();
-        if let Some(participant) = self.member() {
-            directory::leave(Caller::new(self.space, participant, wait), self.row)?;
-        }
-        Ok(())
-    }
-
-    /// As `give_back`, where nobody can wait.
-    fn give_back_at_once(&self) {
-        let _way = self.take_way();
-        if let Some(participant) = self.member() {
-            directory::let_go(self.space, participant, self.row);
-            process::look_back(self.space);
-        }
-    }
-
-    /// Our way into the space, whoever ends it first.
-    fn take_way(&self) -> Option<process::Way> {
-        let is_ours = self.way.swap(false, Ordering::Relaxed);
-        is_ours.then(|| process::Way::noted(self.space))
-    }
-
-    /// As whom we hold the object, if we do.
-    fn member(&self) -> Option<&'static Participant> {
-        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
-        let participant = unsafe { self.space.registered().as_ref() };
-        let noted = || self.space.membership_cache.holds(self.row, self.id);
-        if participant.is_none() && noted() {
-            self.space.membership_cache.forget(self.row); // forked behind our back: nothing is held yet
-        }
-        participant.filter(|participant| {
-            directory::is_member(self.space, participant, self.row, self.id)
-                || self.space.is_owing() && noted()
-        })
-    }
-
-    /// Keeps our membership, as a running operation does, also after `close()`: for a view that
-    /// must stay good until `give_up`. The handle is open.
-    pub fn retain(&self) {
-        self.kept.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Ends what `retain` began; the last one gives a closed handle's membership back.
-    pub fn give_up(&self) {
-        self.kept.fetch_add(u32::MAX, Ordering::Relaxed);
-        self.give_back_if_over();
-    }
-
-    fn give_back_if_over(&self) {
-        if self.is_closed() && !self.is_used() {
-            self.give_back_at_once();
-        }
-    }
-
-    pub fn export(&self) {
-        self.views.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub fn unexport(&self) {
-        self.views.fetch_add(u32::MAX, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        // In use by nobody any more; what was retained for good ends here.
-        if !self.is_closed() || self.is_used() {
-            self.give_back_at_once();
-        }
-        drop(self.take_way()); // of one that was closed while its parent's threads used it
     }
 }
 

@@ -9,6 +9,7 @@ mod handle;
 mod holding;
 mod initialise;
 mod lock;
+mod membership;
 mod pending;
 pub mod subclass;
 mod this;

@@ -163,6 +163,19 @@ impl Use<'_> {
         self.handle.copying(py, bytes, self.called(work))
     }
 
+    /// # Errors
+    /// As `error::waiting`.
+    pub fn copying_until<T: Send>(
+        &self,
+        py: Python<'_>,
+        bytes: u64,
+        limit: Limit,
+        work: impl FnOnce(Caller<'static, '_>) -> Result<T> + Send,
+    ) -> PyResult<Option<T>> {
+        self.handle
+            .copying_until(py, bytes, limit, self.called(work))
+    }
+
     #[inline]
     fn called<T, W: FnOnce(Caller<'static, '_>) -> Result<T>>(
         &self,

@@ -15,7 +15,6 @@ use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Got, INLINE, ITEMS, Look, Order, Seen};
-use courtyard_core::space::Caller;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -146,9 +145,7 @@ pub fn quick_get_kept(
     let open = base.handle.open(py).ok()?;
     let (space, participant) = (base.handle.space, open.participant);
     // What that raises, the general way raises again.
-    let spare = base.handle.waiting_until(py, limit, |wait| {
-        queue::reserve(Caller::new(space, participant, wait), room)
-    });
+    let spare = open.waiting_until(py, limit, |caller| queue::reserve(caller, room));
     let spare = spare.ok()??;
     let keep = |kind, length| may_fail(kind) && length > room;
     with_buffer(|buffer| {
@@ -335,16 +332,9 @@ fn general(
     let sift = sorted.as_ref().map(|sorted| sorted.least(py));
     let sift = sift.transpose()?.flatten();
     with_buffer(|buffer| {
-        let got = base.handle.waiting_until(py, limit, |wait| {
+        let got = open.waiting_until(py, limit, |caller| {
             let sift = sift.as_ref();
-            match queue::get_but(
-                Caller::new(space, participant, wait),
-                queue,
-                row,
-                sift,
-                may_fail,
-                buffer,
-            ) {
+            match queue::get_but(caller, queue, row, sift, may_fail, buffer) {
                 Err(full @ Error::Full(_)) => Ok(Err(full)),
                 got => got.map(Ok),
             }
@@ -395,12 +385,10 @@ fn load_and_take(
     limit: Limit,
     whose: Buffers,
 ) -> PyResult<Option<Py<PyAny>>> {
-    let (py, handle) = (slf.py(), &slf.as_super().get().handle);
-    let (space, participant) = (handle.space, open.participant);
-    let queue = Queue::queue(slf.as_super().get());
+    let (py, queue) = (slf.py(), Queue::queue(slf.as_super().get()));
     with_buffer(|buffer| {
-        let seen = handle.waiting_until(py, limit, |wait| {
-            queue::look_at(Caller::new(space, participant, wait), queue.object, buffer)
+        let seen = open.waiting_until(py, limit, |caller| {
+            queue::look_at(caller, queue.object, buffer)
         })?;
         let Some((got, place)) = seen.flatten() else {
             return Ok(None);
@@ -410,8 +398,8 @@ fn load_and_take(
             Got::Bytes(kind, length) => decode_bytes(py, kind, &buffer[..length], whose)?,
             Got::Block(_) => return Ok(None),
         };
-        let taken = handle.waiting_until(py, limit, |wait| {
-            queue::take_at(Caller::new(space, participant, wait), queue, row, place)
+        let taken = open.waiting_until(py, limit, |caller| {
+            queue::take_at(caller, queue, row, place)
         })?;
         Ok((taken == Some(true)).then_some(item))
     })

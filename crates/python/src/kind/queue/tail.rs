@@ -11,7 +11,6 @@ use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::queue::{self, INLINE, NewItem, Order, Put, ROOM};
-use courtyard_core::space::Caller;
 use courtyard_core::sync::Ordering;
 use pyo3::exceptions::{PyException, PyMemoryError, PyValueError};
 use pyo3::intern;
@@ -124,7 +123,7 @@ fn put_parts(
         return put_new(slf, item, &NewItem::Bytes(kind, parts), wait);
     }
     let open = base.handle.open(py)?;
-    let (space, participant) = (base.handle.space, open.participant);
+    let space = base.handle.space;
     if let Some(put) = queue::never_fits(&space.segment, base.handle.object, length) {
         return Err(refused(slf, put, queue::bytes_of(length))); // before room is looked for, and waited for
     }
@@ -136,12 +135,9 @@ fn put_parts(
     let again = Cell::new(None);
     let new = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
         let is_over = queue::is_over(&space.segment, base.handle.object, shutdowns);
-        let new = base.handle.copying_until(py, length, limit, |wait| {
-            let caller = Caller::new(space, participant, wait);
-            match objects {
-                Some(objects) => queue::prepare_linked(caller, kind, objects, parts),
-                None => queue::prepare(caller, kind, parts),
-            }
+        let new = open.copying_until(py, length, limit, |caller| match objects {
+            Some(objects) => queue::prepare_linked(caller, kind, objects, parts),
+            None => queue::prepare(caller, kind, parts),
         });
         let new = full.unless_hopeless(py, new)?;
         again.set(full.again);

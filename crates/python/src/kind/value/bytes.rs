@@ -6,11 +6,9 @@ use crate::codec::{self, Buffers, Encoded, LINKED, Links, Source, failure};
 use crate::error::{LONG, changed_inside};
 use crate::format::Format;
 use crate::object::waiter::Deadline;
-use crate::object::{self, This};
+use crate::object::{self, This, Use};
 use crate::value::{reference, stored};
 use courtyard_core::object::{self as engine, Found, NewValue, Pinned, Stored, Token};
-use courtyard_core::participant::Participant;
-use courtyard_core::space::Caller;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple, PyType};
@@ -30,15 +28,10 @@ fn is_text(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 impl This<'_, RawValue> {
-    pub fn read_bytes(self, py: Python<'_>, participant: &Participant) -> PyResult<Vec<u8>> {
+    pub fn read_bytes(self, py: Python<'_>, open: &Use<'_>) -> PyResult<Vec<u8>> {
         let mut bytes = vec![0; self.handle.length as usize];
-        self.handle.copying(py, self.handle.length, |wait| {
-            let space = self.handle.space;
-            engine::read_bytes(
-                Caller::new(space, participant, wait),
-                self.writer(),
-                &mut bytes,
-            )
+        open.copying(py, self.handle.length, |caller| {
+            engine::read_bytes(caller, self.writer(), &mut bytes)
         })?;
         Ok(bytes)
     }
@@ -116,8 +109,8 @@ impl This<'_, RawValue> {
     }
 
     pub fn load_stored(self, py: Python<'_>) -> PyResult<(Py<PyAny>, Token)> {
-        let participant = self.handle.open(py)?;
-        let loaded = reference::again(py, || self.try_load_stored(py, participant.participant));
+        let open = self.handle.open(py)?;
+        let loaded = reference::again(py, || self.try_load_stored(py, &open));
         loaded.map_err(|error| failure::of_value(py, error, || self.handle.shown_name(py)))
     }
 
@@ -125,12 +118,10 @@ impl This<'_, RawValue> {
     fn try_load_stored(
         self,
         py: Python<'_>,
-        participant: &'static Participant,
+        open: &Use<'_>,
     ) -> PyResult<Option<(Py<PyAny>, Token)>> {
-        let space = self.handle.space;
-        let (found, token) = self.handle.waiting(py, |wait| {
-            engine::find(Caller::new(space, participant, wait), self.writer())
-        })?;
+        let (space, participant) = (self.handle.space, open.participant);
+        let (found, token) = open.waiting(py, |caller| engine::find(caller, self.writer()))?;
         let value = match found {
             Found::Copied(Stored::Word(word)) => Some(codec::decode_word(py, word)?),
             Found::Copied(Stored::Bytes(kind, bytes)) => {
@@ -157,15 +148,14 @@ impl This<'_, RawValue> {
     pub fn store_stored(self, value: &Bound<'_, PyAny>, expected: Option<Token>) -> PyResult<bool> {
         let py = value.py();
         let participant = self.handle.open(py)?;
-        let (space, me) = (self.handle.space, participant.participant);
         let new_value = match codec::encode(value, Links::Keep)? {
             Encoded::Word(word) => NewValue::Word(word),
             Encoded::Block(block) if !block.links.is_empty() => {
                 NewValue::Block(stored::keeping(py, &participant, &block)?)
             }
             Encoded::Block(block) => block.with_parts(|parts, length| {
-                self.handle.copying(py, length, |wait| {
-                    engine::prepare(Caller::new(space, me, wait), block.kind, parts)
+                participant.copying(py, length, |caller| {
+                    engine::prepare(caller, block.kind, parts)
                 })
             })?,
         };
