@@ -44,7 +44,7 @@ bugs! {
     WakesAfterCommit,
     /// operation: the queued wakes are cleared before they are given.
     WakesClearedBeforeWake,
-    /// operation: a change of one word is told of before it is stored.
+    /// operation: the waiters are woken before a change of one word is stored.
     WakeBeforeStore,
     /// operation: the locks are released before the record is applied and clear.
     UnlockBeforeClear,

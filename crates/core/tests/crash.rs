@@ -166,7 +166,7 @@ impl Watch {
         Watch { event, flagged }
     }
 
-    fn was_told(&self, space: &Space) -> bool {
+    fn was_woken(&self, space: &Space) -> bool {
         let now = wait::observe(&space.segment, self.event);
         now != self.flagged && now & wait::SLEEPER == 0
     }
@@ -204,8 +204,8 @@ fn scalar_change_dies(change: impl Fn(&Space, Made)) {
         |at| {
             let value = get(&space, made);
             assert!(value == 7 || value == 8, "{at}: {value}");
-            let told = watch.take().unwrap().was_told(&space);
-            assert!(told || value == 7, "{at}: nobody was told");
+            let woken = watch.take().unwrap().was_woken(&space);
+            assert!(woken || value == 7, "{at}: nobody was woken");
             add(&space, made, 1); // the lock is free
         },
     );
@@ -241,8 +241,8 @@ fn notifying_a_condition() {
             });
         },
         |at| {
-            let told = watch.take().unwrap().was_told(&space);
-            assert!(leave() <= told, "{at}: notified, but nobody was told");
+            let woken = watch.take().unwrap().was_woken(&space);
+            assert!(leave() <= woken, "{at}: notified, but nobody was woken");
         },
     );
 }
@@ -266,8 +266,8 @@ fn writing_bytes() {
             |at| {
                 let value = read(&space, made, length);
                 assert!(value == old || value == new, "{at}: torn");
-                let told = watch.take().unwrap().was_told(&space);
-                assert!(told || value == old, "{at}: nobody was told");
+                let woken = watch.take().unwrap().was_woken(&space);
+                assert!(woken || value == old, "{at}: nobody was woken");
             },
         );
     }
@@ -302,8 +302,8 @@ fn storing_objects() {
                     assert!(value == old, "{from} to {to}, {at}: torn");
                     assert_eq!(now, of_old, "{from} to {to}, {at}");
                 }
-                let told = watch.take().unwrap().was_told(&space);
-                assert!(told || value == old, "{at}: nobody was told");
+                let woken = watch.take().unwrap().was_woken(&space);
+                assert!(woken || value == old, "{at}: nobody was woken");
             },
         );
     }

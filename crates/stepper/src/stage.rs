@@ -183,11 +183,11 @@ pub fn announce_at(space: &Space, event: EventWord) -> u64 {
 }
 
 /// After a change the sleeper must have been told: the word differs from what it sleeps on.
-pub fn was_told(space: &Space, made: Made, flagged: Option<u64>) -> bool {
-    was_told_at(space, made.base + object::EVENT, flagged)
+pub fn was_woken(space: &Space, made: Made, flagged: Option<u64>) -> bool {
+    was_woken_at(space, made.base + object::EVENT, flagged)
 }
 
-pub fn was_told_at(space: &Space, event: EventWord, flagged: Option<u64>) -> bool {
+pub fn was_woken_at(space: &Space, event: EventWord, flagged: Option<u64>) -> bool {
     let now = wait::observe(&space.segment, event);
     flagged.is_none_or(|flagged| now != flagged && now & wait::SLEEPER == 0)
 }
@@ -198,8 +198,8 @@ pub fn with_wake(
     made: Made,
     flagged: Option<u64>,
 ) -> Result<Outcome, String> {
-    if outcome == Outcome::After && !was_told(space, made, flagged) {
-        return Err("it changed and nobody was told".into());
+    if outcome == Outcome::After && !was_woken(space, made, flagged) {
+        return Err("it changed and nobody was woken".into());
     }
     Ok(outcome)
 }

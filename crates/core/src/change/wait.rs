@@ -1,6 +1,6 @@
 //! Event words: the only way to sleep until something changes.
 //!
-//! An event word: `sequence << 2 | BELL | SLEEPER`. The flags say who must be told of a bump.
+//! An event word: `sequence << 2 | BELL | SLEEPER`. The flags say who must be woken at a bump.
 //!
 //! | bit     | set by                                   | cleared by                          |
 //! | ------- | ---------------------------------------- | ----------------------------------- |
@@ -38,7 +38,7 @@ pub fn version(word: u64) -> u64 {
     word / STEP
 }
 
-/// Tells waiters of a change already stored. The caller's record names `event` meanwhile.
+/// Wakes the waiters after a change was stored. The caller's record names `event` meanwhile.
 #[inline]
 pub fn notify(segment: &Segment, event: EventWord) {
     // SeqCst pairs with `prepare`'s CAS and `observe`: the waiter sees the bump or we its flag.

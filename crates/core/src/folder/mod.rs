@@ -1,10 +1,4 @@
 //! Where spaces are: a folder of segment files for one user, or a file where the user says.
-//!
-//! A space is built in an unnamed file and linked in whole once its creator's liveness is
-//! locked. An attacher holds the gate's lock until it is registered, one of a space that outlives
-//! its processes alone; who removes a file holds it exclusively and finds nobody registered. So
-//! nobody meets a space half born or gone, and of those who come after all others ended, one is
-//! first and alone.
 
 mod attach;
 mod build;

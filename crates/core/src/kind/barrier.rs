@@ -285,8 +285,8 @@ pub fn let_go(space: &Space, participant: &Participant, party: Party) {
 
 /// The object is ours until this is done: memberships are given back behind it.
 static LET_GO: Job = Job {
-    run: |caller, &[id, number, at, ..]| {
-        let (object, row) = (Object(id), Row { number, at });
+    run: |caller, &[object, number, at, ..]| {
+        let (object, row) = (Object(object), Row { number, at });
         caller.run(|operation| {
             operation.lock(object.lock())?;
             let phase = operation.read(object + PHASE);

@@ -149,8 +149,8 @@ pub fn let_go(space: &Space, participant: &Participant, waiter: Waiter) {
 
 /// The object is ours until this is done: memberships are given back behind it.
 static LET_GO: Job = Job {
-    run: |caller, &[id, number, at, ..]| {
-        let (object, row) = (Object(id), Row { number, at });
+    run: |caller, &[object, number, at, ..]| {
+        let (object, row) = (Object(object), Row { number, at });
         caller.run(|operation| {
             operation.lock(object.lock())?;
             if row.amount(operation.segment) & NOTIFIED == 0 {
@@ -192,7 +192,7 @@ pub fn notify(caller: Caller, object: Object, count: u64) -> Result<()> {
             let given = operation.read(object + GIVEN).saturating_add(count);
             give(operation, object, given);
         }
-        // Who waits with `wait_for` on the condition itself is told in any case.
+        // Who waits with `wait_for` on the condition itself is woken in any case.
         operation.queue_wake(object + EVENT);
         operation.commit();
         Ok(())

@@ -55,7 +55,7 @@ pub fn turn(segment: &Segment, object: Object, on: bool) {
     }
 }
 
-/// Turns the flag and tells the waiters.
+/// Turns the flag and wakes the waiters.
 ///
 /// # Errors
 /// As `object::change`.

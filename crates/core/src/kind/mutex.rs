@@ -31,7 +31,7 @@ pub const RLOCK: Kind = Kind {
 };
 
 #[inline]
-fn tell(segment: &Segment, mutex: Object) {
+fn wake(segment: &Segment, mutex: Object) {
     if cfg!(not(target_arch = "x86_64")) {
         fence(Ordering::SeqCst); // change, then look; on x86 the RMW before is that fence
     }
@@ -55,7 +55,7 @@ pub fn try_acquire(
     match lock::try_acquire(segment, mutex.lock(), participant.me, flags)? {
         Tried::Held(_) => Ok(false),
         _ => {
-            tell(segment, mutex);
+            wake(segment, mutex);
             Ok(true)
         }
     }
@@ -77,7 +77,7 @@ pub fn release(segment: &Segment, mutex: Object) -> bool {
         Ordering::Relaxed,
     );
     lock::release(segment, mutex.lock());
-    tell(segment, mutex);
+    wake(segment, mutex);
     true
 }
 
@@ -94,7 +94,7 @@ pub fn enter(
 ) -> Result<bool> {
     let entered = object::enter(segment, participant, writer, flags)? == Entered::Yes;
     if entered {
-        tell(segment, writer.object);
+        wake(segment, writer.object);
     }
     Ok(entered)
 }
@@ -114,7 +114,7 @@ pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> boo
         Ordering::Relaxed,
     );
     object::exit(segment, participant, writer);
-    tell(segment, writer.object);
+    wake(segment, writer.object);
     true
 }
 

@@ -10,7 +10,7 @@ use crate::process::participant::Participant;
 use crate::space::Caller;
 use crate::sync::Ordering;
 
-/// Changes an object by one store that `change` makes, and tells the waiters.
+/// Changes an object by one store that `change` makes, and wakes the waiters.
 ///
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`.

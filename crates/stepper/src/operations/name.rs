@@ -1,7 +1,7 @@
 //! Objects named, found by their names, and names deleted.
 
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{Made, announce_at, caller, get, leave, make, set, warm, was_told_at};
+use crate::stage::{Made, announce_at, caller, get, leave, make, set, warm, was_woken_at};
 use courtyard_core::check;
 use courtyard_core::directory;
 use courtyard_core::inside::rows;
@@ -90,8 +90,8 @@ fn naming(entries: &mut Vec<Entry>) {
         |space, _| warm_names(space),
         |space, (made, _), ()| assert!(bind(space, "x", *made, None)),
         |space, (made, flagged)| match leads(space, *made)? {
-            true if was_told_at(space, superblock::NAMED, Some(*flagged)) => Ok(Outcome::After),
-            true => Err("it has a name and nobody was told".into()),
+            true if was_woken_at(space, superblock::NAMED, Some(*flagged)) => Ok(Outcome::After),
+            true => Err("it has a name and nobody was woken".into()),
             false => Ok(Outcome::Before),
         },
     ));

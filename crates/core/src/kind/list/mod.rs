@@ -1,25 +1,4 @@
 //! The list behind lists and deques: value words in a ring.
-//!
-//! An object of kind `LIST`; its lock, the user's (`get_lock()`) and every writer's, guards all of it.
-//! In the payload is the *root*:
-//!
-//! | at | word     | meaning                                                  |
-//! | -- | -------- | -------------------------------------------------------- |
-//! |  0 | block    | the ring's block; 0: none                                |
-//! |  8 | capacity | words of the ring                                        |
-//! | 16 | start    | which of them is the first element                       |
-//! | 24 | length   | how many elements there are                              |
-//! | 32 | most     | as many as there may be, + 1; 0: any number            |
-//!
-//! The ring's block: `first | left | words`. The two say which elements a block that is being freed
-//! still names; as long as a list has it they are 0.
-//!
-//! What is outside of the elements means nothing, so new ones are written there, and one record
-//! makes them count. Elements in place change by a record, and so does what is between a change inside
-//! and the nearer end. All else (sorting, what leaves every other) is built aside, and one record
-//! exchanges the rings.
-//!
-//! Readers take no lock: they copy out under the object's sequence.
 
 mod batch;
 mod create;

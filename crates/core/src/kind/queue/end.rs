@@ -69,8 +69,8 @@ pub fn end_later(space: &Space, participant: &Participant, queue: Queue, lease: 
 
 /// The queue is ours until this is done: memberships are given back behind it.
 static END: Job = Job {
-    run: |caller, &[id, number, at, block, kind, delay]| {
-        let (queue, row) = (Queue::at(Object(id)), Row { number, at });
+    run: |caller, &[object, number, at, block, kind, delay]| {
+        let (queue, row) = (Queue::at(Object(object)), Row { number, at });
         let how = End::of((kind, delay));
         end(caller, queue, Lease { row, block }, how)
     },

@@ -413,8 +413,8 @@ pub fn task_done_later(space: &Space, participant: &Participant, queue: Queue, r
 
 /// The queue is ours until this is done: memberships are given back behind it.
 static TASK_DONE: Job = Job {
-    run: |caller, &[id, number, at, ..]| {
-        let (queue, row) = (Queue::at(Object(id)), Row { number, at });
+    run: |caller, &[object, number, at, ..]| {
+        let (queue, row) = (Queue::at(Object(object)), Row { number, at });
         task_done(caller, queue, row).map(drop)
     },
     inherit: |_, _| {},

@@ -234,7 +234,12 @@ pub fn counts(segment: &Segment, object: Object) -> (u64, u64) {
 
 /// Items put and not done with yet.
 pub fn unfinished(segment: &Segment, object: Object) -> u64 {
-    let place = || (read(segment, object + SEQUENCE), read(segment, object + TAIL));
+    let place = || {
+        (
+            read(segment, object + SEQUENCE),
+            read(segment, object + TAIL),
+        )
+    };
     let _reading = Reading::new(segment);
     loop {
         let (sequence, tail) = place();
@@ -279,7 +284,7 @@ pub fn set_maximum(caller: Caller, queue: Queue, maximum: u64) -> Result<()> {
     })
 }
 
-/// From now on nothing can be put; who waits is told.
+/// From now on nothing can be put; who waits is woken.
 ///
 /// # Errors
 /// As `set_maximum`.

@@ -176,7 +176,7 @@ fn take_reference(operation: &mut Operation, id: ObjectId) -> Attempt<u64> {
 /// # Crash
 /// One record: the name leads to the whole object, or there is no such name. The object is its
 /// maker's until then, and goes with it. The same record makes one bucket more, if one is due, and
-/// those who wait for names are told, by whoever recovers us if need be.
+/// those who wait for names are woken, by whoever recovers us if need be.
 pub fn bind(
     caller: Caller,
     name: &str,

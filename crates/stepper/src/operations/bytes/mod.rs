@@ -5,7 +5,7 @@ mod lease;
 
 use super::queue::{blocks, item, make};
 use crate::entry::{Ends, Entry, Outcome, play};
-use crate::stage::{announce, announce_at, caller, is_free, told_apart, warm, was_told_at};
+use crate::stage::{announce, announce_at, caller, is_free, told_apart, warm, was_woken_at};
 use courtyard_core::holding::Row;
 use courtyard_core::object;
 use courtyard_core::queue::{
@@ -201,12 +201,12 @@ fn change_both<R: 'static>(
                 };
             }
             let base = scene.queue.object;
-            let told = [base + object::EVENT, base + ROOM]
+            let events = [base + object::EVENT, base + ROOM]
                 .into_iter()
                 .zip(scene.flagged);
-            for (event, flagged) in told {
-                if found == after && flagged.is_some() && !was_told_at(space, event, flagged) {
-                    return Err("it changed and nobody was told".into());
+            for (event, flagged) in events {
+                if found == after && flagged.is_some() && !was_woken_at(space, event, flagged) {
+                    return Err("it changed and nobody was woken".into());
                 }
             }
             Ok(outcome)
