@@ -19,7 +19,7 @@ INSTALLED := $(if $(filter full,$(SIZE)),,$(addprefix tests/,cli multiprocessing
 # The models of the engine's own code, built as models.
 # Without backtraces: a panic inside a model, which a seeded bug must bring about, writes its
 # backtrace on the small stack of one of loom's coroutines, overflows it and then hangs.
-LOOM := RUST_BACKTRACE=0 RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --profile loom --test 'loom*' --target-dir target/loom
+LOOM := RUST_BACKTRACE=0 RUSTFLAGS="--cfg loom" cargo test -p courtyard-core --profile loom --test loom --target-dir target/loom
 
 # All pages anew: what a page that has not changed warned of would not be said again.
 SPHINX = $(PY) -m sphinx -E -W --keep-going -b html -d build/doctrees docs
@@ -83,7 +83,7 @@ conformance: | require
 endif
 
 torture: size $(VENV)/extra-test ## run the models, the kills at every instruction and at random (SIZE=small or full)
-	$(LOOM) -- --include-ignored
+	COURTYARD_MODELS=full $(LOOM) -- --include-ignored
 	@if command -v spin >/dev/null; then models/run.sh $(SIZE); else \
 	    echo "courtyard: the Promela models were not run: 'spin' is missing (Debian and Ubuntu: apt install spin)"; fi
 	cargo run --release -p courtyard-stepper -- $(if $(filter full,$(SIZE)),--full,--seconds 60)

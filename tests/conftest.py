@@ -56,6 +56,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.setpgid(0, 0)
     die_with_parent()
 
+# A child from the fork server has what the modules of tests import, but for courtyard itself.
+multiprocessing.set_forkserver_preload(["hypothesis", "numpy", "pytest"])
+
 # Many minutes long, and run by `make torture` alone.
 collect_ignore = [] if "COURTYARD_TORTURE_SIZE" in os.environ else ["torture"]
 

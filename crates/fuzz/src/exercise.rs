@@ -57,14 +57,15 @@ impl From<&Error> for Outcome {
     }
 }
 
-/// Slices of waiting for held locks, in all: in a mutated file they may name the living.
-const SLICES: u32 = 3;
+/// How long it waits for held locks, in all: in a mutated file they may name the living.
+const WAIT: Duration = Duration::from_millis(300);
 
 pub struct Session<'a> {
     pub space: &'a Space,
     pub me: &'a Participant,
     worst: Outcome,
-    pub slices: u32,
+    /// How long it still waits, in all.
+    pub left: Duration,
     /// What waits by itself, for some seconds at a time, is not gone on with for ever.
     end: Instant,
     /// Whether the objects still hold what they did.
@@ -76,19 +77,19 @@ pub struct Session<'a> {
 /// Runs an operation; None if it failed, which is noted.
 macro_rules! tried {
     ($session:expr, |$caller:ident| $work:expr) => {{
-        let left = std::cell::Cell::new($session.slices);
+        let left = std::cell::Cell::new($session.left);
         let wait = |slice: courtyard_core::space::Slice| {
-            if left.get() == 0 {
+            if left.get().is_zero() {
                 return Err(courtyard_core::error::Error::Interrupted);
             }
-            let outcome = slice(courtyard_core::lock::PROBE)?;
-            let is_over = outcome == courtyard_core::lock::WaitOutcome::TimedOut;
-            left.set(left.get() - u32::from(is_over));
+            let began = std::time::Instant::now();
+            slice(courtyard_core::lock::PROBE)?;
+            left.set(left.get().saturating_sub(began.elapsed()));
             Ok(())
         };
         let $caller = courtyard_core::space::Caller::new($session.space, $session.me, &wait);
         let result = $work;
-        $session.slices = left.get();
+        $session.left = left.get();
         $session.note(result)
     }};
 }
@@ -100,7 +101,7 @@ impl<'a> Session<'a> {
             space,
             me,
             worst: Outcome::Sound,
-            slices: SLICES,
+            left: WAIT,
             end: Instant::now() + Duration::from_secs(2),
             first: true,
             tell: false,
@@ -133,7 +134,7 @@ impl<'a> Session<'a> {
 
     /// Whether it is worth going on: somebody who lives may hold a lock for ever.
     pub fn is_stuck(&self) -> bool {
-        self.slices == 0 || Instant::now() > self.end
+        self.left.is_zero() || Instant::now() > self.end
     }
 
     /// Receives an object, uses it and leaves it; a new pickle keeps it for the next session.

@@ -2,7 +2,6 @@
 //!
 //! Two processes run `heap` and `space` as they are, on a heap of two free runs whose bits share
 //! a word of the bitmaps. The mortal one dies before each of its stores, and is then reaped.
-#![cfg(loom)]
 
 use courtyard_core::heap;
 use courtyard_core::layout::{self, UNIT, WORD, block, slot, superblock};

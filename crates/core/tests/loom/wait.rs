@@ -3,7 +3,6 @@
 //! Wakers are operations as they are, each changing a word of its own by one store. The mortal
 //! one dies before each of its stores in turn; the reaper, where it is mortal too, before each
 //! of its own. A waiter needs no slot. Nothing ever times an event's sleeper out here.
-#![cfg(loom)]
 
 use courtyard_core::inside::operation::Operation;
 use courtyard_core::layout::{WORD, superblock};

@@ -4,7 +4,6 @@
 //! queue of three pages, of which putters leave one empty: inside a page, and where an item goes from
 //! one page to the next. And where an empty queue of one page begins it again. The mortal one dies before each of its stores; the other reaps it and takes
 //! what is left.
-#![cfg(loom)]
 
 use courtyard_core::holding::{self, Row};
 use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};

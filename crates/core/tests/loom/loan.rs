@@ -1,5 +1,4 @@
 //! What is held back for children goes when they have theirs, and no sooner, whichever thread finds out.
-#![cfg(loom)]
 
 use courtyard_core::inside::loan::Loan;
 use courtyard_core::mortal;

@@ -5,7 +5,6 @@
 //! operations as they are; the reader is the loop of `object::under_sequence`, one turn of it.
 //!
 //! A block changes hands twice, while somebody reads all words that may name it, as `check` does.
-#![cfg(loom)]
 
 use courtyard_core::inside::operation::Operation;
 use courtyard_core::inside::progress::Progress;

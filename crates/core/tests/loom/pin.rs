@@ -4,7 +4,6 @@
 //! of two large blocks: the writer unlinks the one that a link names and puts the other there.
 //! The mortal one dies before each of its stores; its slot is then reaped, and its pins are
 //! cleared as the drainer does.
-#![cfg(loom)]
 
 use courtyard_core::error::Error;
 use courtyard_core::fork;

@@ -2,7 +2,6 @@
 //!
 //! The contenders are processes of one thread each, running `lock` and `recover` as they are.
 //! The mortal one dies before each of its stores in turn (see `courtyard_core::mortal`).
-#![cfg(loom)]
 
 use courtyard_core::lock::{self, PROBE, Tried, WaitOutcome, Waiter};
 use courtyard_core::mortal::{self, IMMORTAL};

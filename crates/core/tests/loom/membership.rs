@@ -1,6 +1,5 @@
 //! The membership cache: rows go to one thread each, and a row that names an object names its serial,
 //! too.
-#![cfg(loom)]
 
 use courtyard_core::membership_cache::{MembershipCache, ObjectId};
 use courtyard_core::mortal;

@@ -2,7 +2,6 @@
 //!
 //! Two waiters run `lookout` as it is, at one moment and then at the next; one of them dies before
 //! each of its stores. The dead participant is in the reserved slot, which phase (a) alone frees.
-#![cfg(loom)]
 
 use courtyard_core::layout::{RESERVED_SLOT as SLOT, superblock};
 use courtyard_core::lock::PROBE;

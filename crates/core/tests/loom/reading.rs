@@ -2,7 +2,6 @@
 //!
 //! The reader announces itself and follows a link as `table` and `list` do; the writer unlinks the
 //! block, frees it, marks its unit and punches it, by `heap`, `hole` and `reading` as they are.
-#![cfg(loom)]
 
 use courtyard_core::heap;
 use courtyard_core::inside::hole::Step;

@@ -1,0 +1,16 @@
+//! The models: every interleaving of a few threads that run the engine's own code, under loom.
+#![cfg(loom)]
+
+mod heap;
+mod journal;
+mod list;
+mod loan;
+mod lock;
+mod lookout;
+mod membership;
+mod participant;
+mod pin;
+mod queue;
+mod reading;
+mod table;
+mod wait;
