@@ -94,7 +94,7 @@ proptest! {
         drop(held);
         let now = census(&space);
         prop_assert_eq!((now.used, now.live_blocks), (empty.used, empty.live_blocks));
-        // The hint never stands above a free run.
+        // The hint is never above a free run.
         let hint = space.segment.word(superblock::FIRST_FREE).load(Ordering::Relaxed);
         prop_assert!(hint <= space.segment.word(superblock::FRONTIER).load(Ordering::Relaxed));
         space.discard();

@@ -190,7 +190,7 @@ fn not_while_somebody_reads() {
     space.discard();
 }
 
-/// A reader that was killed while it read stands in nobody's way.
+/// A reader that was killed while it read is in nobody's way.
 #[test]
 fn the_dead_read_nothing() {
     let _alone = alone();

@@ -135,7 +135,7 @@ enum Step {
     Set(i64, u64),
     SetFast(i64, u64),
     Extend(bool, Vec<u64>),
-    /// What stands between is replaced.
+    /// What is between them is replaced.
     Splice(usize, usize, Vec<u64>),
     Reverse,
     Sort,

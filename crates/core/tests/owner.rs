@@ -59,7 +59,7 @@ fn die_holding(space: &Space, mutex: Made, bytes: Made) {
 }
 
 /// Processes wait for the lock of a dead one while they hold others, recover it, and die of that
-/// at each step; who stands at theirs recovers them in turn. All get what they wait for, nobody
+/// at each step; who waits for theirs recovers them in turn. All get what they wait for, nobody
 /// gets what is held, and what the first had committed is done.
 #[test]
 fn reapers_that_hold_other_locks() {

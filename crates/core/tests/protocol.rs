@@ -92,7 +92,7 @@ fn a_lock_word() {
         WaitOutcome::Changed
     );
 
-    // The holder dies: who stands there sees it, reaps it, and takes the lock over.
+    // The holder dies: who waits there sees it, reaps it, and takes the lock over.
     assert_eq!(acquire(guest.me, 0), Tried::Acquired);
     let dead = guest.me;
     guest.release_anchor();

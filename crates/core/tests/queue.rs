@@ -219,7 +219,7 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// Thousands of items at times in many orders: they stand by when each is due, those of one time in
+/// Thousands of items at times in many orders: they are ordered by when each is due, those of one time in
 /// the order in which they went back; and go in that order.
 #[test]
 fn requeued_items_stand_by_when_they_are_due() {

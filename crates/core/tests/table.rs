@@ -310,7 +310,7 @@ proptest! {
         directory::leave(caller(&space), row).expect("to leave");
         let after = census(&space);
         prop_assert_eq!(after.objects, before.objects);
-        // What is left of it stands ready in the magazines.
+        // What is left of it is ready in the magazines.
         prop_assert_eq!(after.live_blocks, before.live_blocks + 1); // rows of objects
     }
 }

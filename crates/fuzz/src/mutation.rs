@@ -112,7 +112,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Sizes and ends, and what stands just beside them.
+    /// Sizes and ends, and what is just beside them.
     pub fn size(&mut self) -> u64 {
         let (random, image) = (&mut *self.random, self.image);
         let sizes = [

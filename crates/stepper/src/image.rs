@@ -14,7 +14,7 @@ pub type Page = [u8; PAGE as usize];
 /// Distinguishes images within one run.
 pub type Print = u128;
 
-/// Where a space is, or will stand.
+/// Where a space is, or will be.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub folder: PathBuf,

@@ -77,21 +77,21 @@ impl Bench {
         Ok(path)
     }
 
-    fn materialise(&self, name: &str, staged: &Staged, image: &Image) -> Result<Stand, String> {
+    fn materialise(&self, name: &str, staged: &Staged, image: &Image) -> Result<Replica, String> {
         let folder = self.folder(name)?;
         image.write(&folder).or_text()?;
-        Stand::new(place_in(&folder, staged), staged)
+        Replica::new(place_in(&folder, staged), staged)
     }
 
     /// Recovers and judges an image in a process of its own.
     fn judge(&self, name: &str, staged: &Staged, image: &Image) -> Result<Judged, String> {
-        let stand = self.materialise(name, staged, image)?;
+        let replica = self.materialise(name, staged, image)?;
         let control = self.control;
         control.reset();
         let Some(pid) = system::fork() else {
             system::alarm(PATIENCE);
             control::guarded(control, || {
-                let judged = (staged.judge)(&stand.place)?;
+                let judged = (staged.judge)(&replica.place)?;
                 let outcome = judged.outcome as u64;
                 control.set_found(outcome, &judged.figures);
                 Ok(())
@@ -147,18 +147,18 @@ fn place_in(folder: &Path, staged: &Staged) -> Place {
 }
 
 /// A space on its file, with those who live on kept alive by us.
-struct Stand {
+struct Replica {
     place: Place,
     _keepers: Option<File>,
 }
 
-impl Stand {
-    fn new(place: Place, staged: &Staged) -> Result<Stand, String> {
+impl Replica {
+    fn new(place: Place, staged: &Staged) -> Result<Replica, String> {
         let file = match os::open(&place.path) {
             Ok(file) if !staged.keepers.is_empty() => file,
             _ => {
                 let _keepers = None;
-                return Ok(Stand { place, _keepers });
+                return Ok(Replica { place, _keepers });
             }
         };
         for &(first, count) in &staged.keepers {
@@ -168,7 +168,7 @@ impl Stand {
             }
         }
         let _keepers = Some(file);
-        Ok(Stand { place, _keepers })
+        Ok(Replica { place, _keepers })
     }
 }
 
@@ -331,8 +331,8 @@ fn step_operation(
     let rehearsal = bench.materialise("work", staged, base)?;
     let hot = tracee::hot_pages(bench.control, &rehearsal.place, &*staged.body, SLOTS)?;
     drop(rehearsal);
-    let stand = bench.materialise("work", staged, base)?;
-    let mut watch = Watch::new(&stand.place, hot, staged.fleeting);
+    let replica = bench.materialise("work", staged, base)?;
+    let mut watch = Watch::new(&replica.place, hot, staged.fleeting);
     let mut known: HashMap<Print, Option<Judged>> = HashMap::new();
     let mut found = Vec::new();
     let (ends, reached) = (entry.ends, Outcome::Before);
@@ -340,12 +340,12 @@ fn step_operation(
     let tracing = Control::new();
     let steps = tracee::trace(
         tracing,
-        &stand.place,
+        &replica.place,
         &*staged.body,
         &mut watch,
         &mut |step, watch| {
             let image = &watch.image;
-            if let Err(text) = (staged.beside)(&stand.place) {
+            if let Err(text) = (staged.beside)(&replica.place) {
                 report.accuse(format!("step {step}, beside the living: {text}"));
             }
             let judged = match known.get(&image.print()) {
@@ -415,11 +415,11 @@ fn follow_recovery(
     let Some(name) = found.image.names.iter().find(is_space) else {
         return Ok(()); // there is nothing to recover
     };
-    let place = |stand: &Stand| -> Place {
-        let path = stand.place.folder.join(name);
+    let place = |replica: &Replica| -> Place {
+        let path = replica.place.folder.join(name);
         Place {
             path,
-            ..stand.place.clone()
+            ..replica.place.clone()
         }
     };
     // Walking over the whole takes long and writes little: not stepped, but followed by stores.
@@ -429,8 +429,8 @@ fn follow_recovery(
         let rehearsal = bench.materialise("again", staged, &found.image)?;
         hot = tracee::hot_pages(bench.control, &place(&rehearsal), &body, SLOTS)?;
     }
-    let stand = bench.materialise("again", staged, &found.image)?;
-    let mut watch = Watch::new(&stand.place, hot, false);
+    let replica = bench.materialise("again", staged, &found.image)?;
+    let mut watch = Watch::new(&replica.place, hot, false);
     let tracing = Control::new();
     let mut each = |step: u64, watch: &Watch| {
         let image = &watch.image;
@@ -449,8 +449,8 @@ fn follow_recovery(
         report.bear(bench.most)
     };
     let count = match way {
-        Way::Steps => tracee::trace(tracing, &place(&stand), &body, &mut watch, &mut each),
-        Way::Stores => store::trace(tracing, &place(&stand), &body, &mut watch, &mut each),
+        Way::Steps => tracee::trace(tracing, &place(&replica), &body, &mut watch, &mut each),
+        Way::Stores => store::trace(tracing, &place(&replica), &body, &mut watch, &mut each),
     };
     tracing.discard();
     let count = count.map_err(|text| format!("step {}, recovery: {text}", found.step))?;

@@ -179,7 +179,7 @@ pub fn announce(space: &Space, made: Made) -> u64 {
 /// As `announce`, on any event word.
 pub fn announce_at(space: &Space, event: EventWord) -> u64 {
     let observed = wait::observe(&space.segment, event);
-    wait::prepare(&space.segment, event, observed).expect("an event word that stands still")
+    wait::prepare(&space.segment, event, observed).expect("an event word that does not change")
 }
 
 /// After a change the sleeper must have been told: the word differs from what it sleeps on.

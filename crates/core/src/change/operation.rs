@@ -371,7 +371,7 @@ impl<'a> Operation<'a> {
         Ok(())
     }
 
-    /// How many blocks the magazine holds, and the word after which they stand.
+    /// How many blocks the magazine holds, and the word after which they are.
     pub fn stock(&self, class: usize) -> (u64, u64) {
         let magazine = magazine(self.base, class);
         (self.read(magazine).min(record::MAGAZINE_ROOM), magazine)

@@ -8,7 +8,7 @@
 //! ```text
 //! a = Progress::read      each record's count and what is to be replayed, each slot's state
 //! ...                     reads
-//! b = Progress::read      a == b and nothing was to be replayed: the words stood so together
+//! b = Progress::read      a == b and nothing was to be replayed: the words were so together
 //! ```
 //!
 //! A record is counted by the store that clears it, so between two equal words that say that nothing is
@@ -29,7 +29,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// As it stands after all that was read before this, and before all that is read after.
+    /// As it is after all that was read before this, and before all that is read after.
     pub fn read(segment: &Segment) -> Progress {
         fence(Ordering::Acquire); // pairs with the Release fence between commit and apply
         let states: Vec<State> = (0..SLOTS).map(|slot| State::read(segment, slot)).collect();

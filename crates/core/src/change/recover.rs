@@ -1,7 +1,7 @@
 //! Phase (a): what a dead participant had committed is done, what it had not is forgotten, the
 //! wakes it had queued are given, and its locks become free.
 //!
-//! It takes no lock and builds no record, so it runs wherever a waiter stands. Any of its steps
+//! It takes no lock and builds no record, so it runs wherever a waiter is. Any of its steps
 //! may be the last: the next reaper begins again, and doing a step twice changes nothing.
 
 use crate::change::journal::Record;

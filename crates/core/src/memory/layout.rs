@@ -113,7 +113,7 @@ pub mod superblock {
     /// `DIRECTORY_LOCK`; a block's serial word leads to the next.
     pub const DEFERRED_FREE: u64 = 0x4C0;
     /// Names: first free row + 1, rows ever used, how many there are, how many buckets there are
-    /// beyond the first 64; segments of rows; segments of buckets, the first of which stands here.
+    /// beyond the first 64; segments of rows; segments of buckets, the first of which are here.
     /// Guarded by `DIRECTORY_LOCK`.
     pub const FREE_NAME: u64 = 0x4C8;
     pub const NEXT_NAME: u64 = 0x4D0;
@@ -339,7 +339,7 @@ pub const fn slot_state(slot: u64) -> u64 {
     SLOT_STATES + slot * WORD
 }
 
-/// Whether a word is of the holdings that stand in a slot.
+/// Whether a word is of the holdings that are in a slot.
 pub const fn is_holding(word: u64) -> bool {
     word >= SLOT_RECORDS
         && word < BITMAPS

@@ -2,7 +2,7 @@
 //!
 //! A table's head is `SEGMENTS` words, each the payload of a block with the rows of one segment,
 //! or 0. A segment is linked once, under the directory's lock, and stays. The first segments of a
-//! participant's members and holdings stand in its slot, that of the buckets of names in the
+//! participant's members and holdings are in its slot, that of the buckets of names in the
 //! superblock; their words stay 0.
 
 use crate::change::operation::Purpose;

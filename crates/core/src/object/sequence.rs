@@ -1,4 +1,4 @@
-//! Reading without a lock: copy out, then see whether the sequence stood still.
+//! Reading without a lock: copy out, then see whether the sequence has changed.
 
 use super::head::{SEQUENCE, Writer, guard};
 use crate::change::lock::Waiter;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const MAX_ATTEMPTS: u32 = 1000;
 /// The same where the sequence stays odd: of these, each is a wait for the lock. Damage may leave
 /// it odd with nobody at work, and then there is nothing to wait for.
-const STANDS: u32 = 20;
+const MAX_WAITS: u32 = 20;
 const A_LOOK: Duration = Duration::from_millis(1);
 
 /// What an attempt to read under the sequence came to.
@@ -53,7 +53,7 @@ pub fn read_under<T>(
 ) -> Result<T> {
     let segment = &caller.space.segment;
     let sequence = segment.word(places.1);
-    let mut stands = 0;
+    let mut waits = 0;
     for turn in 0..MAX_ATTEMPTS {
         let reading = Reading::new(segment);
         let before = sequence.load(Ordering::Acquire); // pairs with apply's Release of even
@@ -76,8 +76,8 @@ pub fn read_under<T>(
                 let mut waiter = Waiter::new(segment, places.0);
                 caller.space.wait_slice(&mut waiter, limit.min(A_LOOK))
             })?;
-            stands += 1;
-            if stands == STANDS {
+            waits += 1;
+            if waits == MAX_WAITS {
                 break;
             }
         }

@@ -1,11 +1,11 @@
 //! What views of this process keep of blocks: for the children that it forks.
 //!
 //! A private note beside a table of 64 rows (pins, or blocks in hand): which block a row names, and
-//! on whose behalf. Atomic words, readable as they stand in a child forked at any moment.
+//! on whose behalf. Atomic words, readable as they are in a child forked at any moment.
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Rows of the tables beside which such notes stand; one in models, where nobody forks.
+/// Rows of the tables that have such notes beside them; one in models, where nobody forks.
 pub const ROWS: usize = if cfg!(loom) { 1 } else { 64 };
 
 /// On whose behalf a row is kept.

@@ -2,7 +2,7 @@
 //!
 //! A private copy, for handing out rows and for forks. It has no latch: a child may be forked, by
 //! whatever code, while other threads are anywhere in it. Each thread's stores come over in their
-//! order, so the child reads it as it stands: a row names an object only once its serial is stored,
+//! order, so the child reads it as it is: a row names an object only once its serial is stored,
 //! and what a thread that does not exist there had reserved stays taken.
 //!
 //! Rows lie in parts that stay where they are, as the rows of the shared table do: see `rows`.

@@ -1,6 +1,6 @@
 //! Which rows of its table of pending blocks a process has taken, and where the rows are.
 //!
-//! The first 64 rows stand in the process's slot, the others in blocks, each twice as large as the
+//! The first 64 rows are in the process's slot, the others in blocks, each twice as large as the
 //! one before, that are added when there is no free row: whoever waits with a block in hand takes a
 //! row from nobody. The last of the 64 is for adding.
 

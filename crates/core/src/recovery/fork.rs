@@ -185,7 +185,7 @@ fn rows(parent: &Participant, child: &Participant) -> Vec<Row> {
     let blocks = parent.kept_blocks.carried().map(|kept| Row {
         kept,
         ours: child.lent(kept.row),
-        // What is itself lent stands in another table.
+        // What is itself lent is in another table.
         theirs: match parent.kept_blocks.is_inherited(kept.row) {
             true => parent.lent(kept.row),
             false => parent.pending_word(kept.row),

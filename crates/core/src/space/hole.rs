@@ -52,7 +52,7 @@ const LATELY: u64 = 1000;
 /// Memory is not scarce any more where so many units are free: room for a chunk of any class.
 const PLENTY: u64 = RESERVE + 16;
 
-/// How long who frees something stands at a lock to give memory back.
+/// How long who frees something waits for a lock to give memory back.
 const A_MOMENT: Duration = Duration::from_millis(1);
 /// How often `trim` waits so long for who reads.
 #[cfg(not(loom))]

@@ -240,7 +240,7 @@ fn add_rows(caller: Caller) -> Result<()> {
     let payload = heap::payload(&space.segment, block);
     space.segment.zero(payload, length);
     let head = layout::slot_record(participant.me.slot) + slot::MORE_PENDING;
-    // Nothing stands in its way: the words are our own.
+    // No lock is needed: the words are our own.
     caller.run(|operation| {
         operation.write(head + part as u64 * WORD, payload);
         operation.write(owner, 0);

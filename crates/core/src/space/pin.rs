@@ -8,7 +8,7 @@
 //! A forked child goes on with what its parent reads: its own rows name the blocks before the
 //! parent's may let go of them (`fork`). Whoever scans may have passed the child's rows before that
 //! and come to the parent's after. So the copy counts in `MOVES` after it stored the child's, and a
-//! scan that found nothing counts only if that stands where it did.
+//! scan that found nothing counts only if that is where it was.
 
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};

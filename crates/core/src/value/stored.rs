@@ -60,7 +60,7 @@ impl NewValue<'_> {
     }
 
     /// Writes the entries that end our ownership of the block of `word`, which the caller's link. Before
-    /// any block is given back: that would come to stand in its place.
+    /// any block is given back: that would come in its place.
     ///
     /// # Errors
     /// None once `word` succeeded.

@@ -124,14 +124,14 @@ fn set(space: &Space, participant: &Participant, index: i64, value: u64) {
     assert!(set.unwrap());
 }
 
-/// What a writer does with a list of one element, 1; what stands first before and after.
+/// What a writer does with a list of one element, 1; what is first before and after.
 #[derive(Clone, Copy)]
 enum Change {
     /// Replaces it by 2.
     Set,
     /// Puts 2 before it.
     Push,
-    /// Takes it out, and puts 2 where it stood.
+    /// Takes it out, and puts 2 where it was.
     Turn,
 }
 

@@ -137,7 +137,7 @@ fn space(act: Act) -> Arc<Space> {
         set(first - LINE, class as u64 | shape);
     }
     if let Act::Move(end) = act {
-        // The second key stands behind the first, with a place before them or behind.
+        // The second key is behind the first, with a place before them or behind.
         let second = keys()[1];
         let hash = key(&second).hash();
         let slot = |number: u64| index + number % SLOTS * WORD;

@@ -1,4 +1,4 @@
-//! What the tests stand on: a folder of their own, children that always end, short names.
+//! What the tests are built on: a folder of their own, children that always end, short names.
 #![allow(dead_code, clippy::disallowed_methods)]
 
 use courtyard_core::census::{self, Census};

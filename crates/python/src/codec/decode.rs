@@ -44,7 +44,7 @@ pub fn decode_flat<'py>(
     create::text(py, tag, length, fill)
 }
 
-/// Decodes a payload; `links` are the objects that stand in its list of links, and the buffers in it
+/// Decodes a payload; `links` are the objects in its list of links, and the buffers in it
 /// are `whose`.
 ///
 /// # Errors

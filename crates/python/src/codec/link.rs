@@ -36,7 +36,7 @@ pub fn refuse(py: Python<'_>) -> PyErr {
     )
 }
 
-/// Runs `load`, for whose handles `links` stands.
+/// Runs `load`, for whose handles `links` is.
 ///
 /// # Errors
 /// Those of `load`.

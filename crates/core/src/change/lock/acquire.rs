@@ -262,7 +262,7 @@ pub enum Tried {
     Held(u64),
 }
 
-/// One attempt. `flags` may hold those of a `Waiter`, if the caller stood at this word before, and a CPU.
+/// One attempt. `flags` may hold those of a `Waiter`, if the caller waited for this word before, and a CPU.
 ///
 /// # Errors
 /// `Corrupt` if the word names no slot.

@@ -6,11 +6,11 @@ use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::value::{NewValue, Words};
 
-/// Values about to be linked: their words; those that name blocks also stand in a block of ours.
+/// Values about to be linked: their words; those that name blocks are also in a block of ours.
 pub struct Batch<'a> {
     pub(super) values: Vec<u64>,
     owned: Option<Words<'a>>,
-    /// How many of them stand there: known here, for memory there is anybody's to scribble on.
+    /// How many of them are there: known here, for memory there is anybody's to scribble on.
     linked: u64,
     room: u64,
 }

@@ -1,5 +1,4 @@
-//! The shortest changes, by the one thread that nothing stands in the way of: of values that are
-//! words, where there is room.
+//! The fast path of the shortest changes: of values that are words, where there is room.
 
 use super::end::End;
 use super::most;

@@ -77,7 +77,7 @@ impl Change {
         }
     }
 
-    /// Where its words are, if they stand in a run.
+    /// Where its words are, if they are in a run.
     fn run(&self) -> Option<u64> {
         let ring = self.ring();
         let first = ring.start + self.places.first;
@@ -86,7 +86,7 @@ impl Change {
         is_run.then(|| ring.word(self.places.first))
     }
 
-    /// Whether its words are too many for entries, and stand in no run.
+    /// Whether its words are too many for entries, and are in no run.
     fn is_scattered(&self) -> bool {
         self.places.count > MANY && self.run().is_none()
     }
@@ -101,7 +101,7 @@ impl Change {
 /// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
 ///
 /// # Crash
-/// One record moves the words, by entries or by a copy of words that stand in a block of ours, takes
+/// One record moves the words, by entries or by a copy of words that are in a block of ours, takes
 /// the new values from the batch, and leaves us what is dropped.
 pub fn splice(
     caller: Caller,
@@ -158,7 +158,7 @@ pub fn splice(
     let is_nearer_first = new != old && first <= after;
     let mut change = change_of(is_nearer_first);
     if new != old && change.is_scattered() {
-        // Beyond the turn of the ring: what is on the other side stands in a run, if it is more.
+        // Beyond the turn of the ring: what is on the other side is in a run, if it is more.
         change = change_of(!is_nearer_first);
     }
     if !is_still(segment, list, token) {

@@ -65,7 +65,7 @@ pub(super) fn lock(operation: &mut Operation, list: List) -> Attempt<()> {
     Ok(())
 }
 
-/// The ring as it stands.
+/// The ring as it is.
 #[derive(Clone, Copy)]
 pub(super) struct Ring {
     pub(super) block: u64,
@@ -117,7 +117,7 @@ impl Ring {
         }
     }
 
-    /// Where an element's word stands, or the next one's.
+    /// Where an element's word is, or the next one's.
     #[inline]
     pub(super) fn word(self, index: u64) -> u64 {
         self.words + self.turn(index) * WORD

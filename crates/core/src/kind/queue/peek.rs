@@ -46,7 +46,7 @@ impl Look {
 }
 
 /// The first items, in the order in which they would be taken; but of a priority
-/// queue only the first of its tree is known to be the next: the others follow as they stand there.
+/// queue only the first of its tree is known to be the next: the others follow as they are there.
 /// Getters wait meanwhile.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ impl Front {
         self.header.length()
     }
 
-    /// What stands in a record of one word.
+    /// What is in a record of one word.
     pub(super) fn word(&self, segment: &Segment) -> u64 {
         segment.word(self.record + WORD).load(Ordering::Relaxed)
     }

@@ -113,7 +113,7 @@ pub const FIRST_RECORD: u64 = block::LARGE + WORD;
 pub const JUMP_ROOM: u64 = 2 * WORD;
 
 /// At the start of a block's payload: the next on the stack, the kind and length of what follows, how
-/// often the item was leased, and where it stands among those that are requeued. What follows is at a
+/// often the item was leased, and where it is among those that are requeued. What follows is at a
 /// multiple of 16, for the buffers in it.
 pub(super) const BLOCK_HEAD: u64 = link::ITEM_HEAD;
 /// The next on the stack; of a requeued item what is due before it.

@@ -267,7 +267,7 @@ impl<'a> Place<'a> {
 
 /// Links a new entry where a search under the shard's lock found no key, and releases the lock: false, or
 /// a `Stop`, where the general path is due. It is given no `Place`: one whose address is needed would
-/// stand in memory, and replacing a value would take longer.
+/// be in memory, and replacing a value would take longer.
 #[inline(never)]
 fn insert_under(
     segment: &Segment,

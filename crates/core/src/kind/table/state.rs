@@ -70,7 +70,7 @@ pub struct Key<'a> {
 pub const KEY_MOST: usize = (1 << 26) - 1;
 
 impl Key<'_> {
-    /// Which shard it belongs to, `hash % SHARDS`, and where it stands there.
+    /// Which shard it belongs to, `hash % SHARDS`, and where it is there.
     #[inline]
     pub fn hash(&self) -> u64 {
         xxhash_rust::xxh3::xxh3_64_with_seed(self.bytes, u64::from(self.tag))

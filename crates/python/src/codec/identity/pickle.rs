@@ -66,7 +66,7 @@ fn with_one_main(pickle: Vec<u8>) -> Vec<u8> {
     [&head[..HEAD - length.len()], &length, &renamed].concat()
 }
 
-/// Whether a short text and the opcode that looks it up in a module follow: what stands before is
+/// Whether a short text and the opcode that looks it up in a module follow: what is before is
 /// the module, not a text that happens to be the same.
 fn is_name_of_global(bytes: &[u8]) -> bool {
     const TEXT: u8 = 0x8c;

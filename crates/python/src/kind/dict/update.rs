@@ -15,7 +15,7 @@ use pyo3::types::{PyAnyMethods, PyDict, PyList};
 
 /// How often a change is tried beside others before these are locked out.
 const MAX_ATTEMPTS: u32 = 30;
-/// How often what others are not locked out of is tried, where but few changes stand in its way.
+/// How often what others are not locked out of is tried, where but few changes are in its way.
 const MANY: u32 = 10_000;
 
 /// Reads a key's value, lets `next` say what to store, and stores that if nothing changed meanwhile;

@@ -128,7 +128,7 @@ struct Start {
     holds: Vec<Content>,
     most: Option<u64>,
     turned: usize,
-    /// So many of them come to stand in front of the ring's first word, at its end.
+    /// So many of them come to be in front of the ring's first word, at its end.
     front: usize,
 }
 
