@@ -22,7 +22,7 @@ from benchmarks.operation import Operation
 ROOT = Path(__file__).parent.parent
 SHARED_MEMORY = "/dev/shm"
 GRACE = 0.3  # seconds to tidy up after a hang
-PATIENCE = 2  # hangs after which a cell is not tried again
+MOST_HANGS = 2  # hangs after which a cell is not tried again
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Cell:
 
     def due(self, number: int) -> bool:
         """Say whether the cell is to be measured in this round."""
-        if self.skipped or sum(text.startswith("hung") for text in self.failures) >= PATIENCE:
+        if self.skipped or sum(text.startswith("hung") for text in self.failures) >= MOST_HANGS:
             return False
         rounds = 1 if peer.start(self.peer) else self.operation.rounds
         return rounds is None or number < rounds

@@ -21,7 +21,7 @@ DISTRIBUTION = "redis"
 
 redis: Any = import_module("redis")
 
-PATIENCE = 10.0  # seconds until the server answers
+TIMEOUT = 10.0  # seconds until the server answers
 QUIET = ("--port", "0", "--save", "", "--appendonly", "no", "--daemonize", "no")
 
 
@@ -43,7 +43,7 @@ def place() -> str:
     """Start the one server of this cell, which ends with it; return its socket."""
     found = path()
     server = serve([program(), "--unixsocket", found, *QUIET])
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while True:
         try:
             if redis.Redis(unix_socket_path=found).ping():

@@ -21,19 +21,19 @@ from tests.support.children import die_with_parent, run_script
 ROOT = Path(__file__).parent.parent.parent
 REQUESTS = {"small": 2000, "full": 20_000}.get(os.environ.get("COURTYARD_TORTURE_SIZE", ""), 400)
 WORKERS, CLIENTS = 4, 6
-PATIENCE = 20  # seconds for an answer
+TIMEOUT = 20  # seconds for an answer
 
 
 class Connection(http.client.HTTPConnection):
     """To a server at a Unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=PATIENCE)
+        super().__init__("localhost", timeout=TIMEOUT)
         self.path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PATIENCE)
+        self.sock.settimeout(TIMEOUT)
         self.sock.connect(str(self.path))
 
 
@@ -82,7 +82,7 @@ def serve(
                 server.wait(0.01)
         yield server
         server.terminate()
-        assert server.wait(PATIENCE) == 0, log.read_text()
+        assert server.wait(TIMEOUT) == 0, log.read_text()
     finally:
         server.kill()
         server.wait()

@@ -41,79 +41,79 @@ def wait_on(condition: cy.Condition, timeout: float | None) -> bool:
 # A call, the lock that is held, and what it comes to when its time is up.
 Call = tuple[Callable[[Stage], Any], Callable[[Stage], int], Any]
 WITH_TIMEOUT: dict[str, Call] = {
-    "get": (lambda s: s.queue.get(timeout=0.2), lambda s: s.cell(s.queue, GET_LOCK), queue.Empty),
+    "get": (lambda s: s.queue.get(timeout=0.2), lambda s: s.place(s.queue, GET_LOCK), queue.Empty),
     "get_many": (
         lambda s: s.queue.get_many(5, timeout=0.2),
-        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.place(s.queue, GET_LOCK),
         queue.Empty,
     ),
     "get_nowait": (
         lambda s: s.queue.get_nowait(),
-        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.place(s.queue, GET_LOCK),
         queue.Empty,
     ),
     "lease": (
         lambda s: s.queue.lease(timeout=0.2).__enter__(),
-        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.place(s.queue, GET_LOCK),
         queue.Empty,
     ),
-    "put": (lambda s: s.queue.put(1, timeout=0.2), lambda s: s.cell(s.queue), queue.Full),
+    "put": (lambda s: s.queue.put(1, timeout=0.2), lambda s: s.place(s.queue), queue.Full),
     "put_many": (
         lambda s: s.queue.put_many([1], timeout=0.2),
-        lambda s: s.cell(s.queue),
+        lambda s: s.place(s.queue),
         queue.Full,
     ),
-    "put_nowait": (lambda s: s.queue.put_nowait(1), lambda s: s.cell(s.queue), queue.Full),
+    "put_nowait": (lambda s: s.queue.put_nowait(1), lambda s: s.place(s.queue), queue.Full),
     "put of much": (
         lambda s: s.queue.put(b"x" * 2_000_000, timeout=0.2),
-        lambda s: s.cell(s.queue),
+        lambda s: s.place(s.queue),
         queue.Full,
     ),
     "get by order": (
         lambda s: s.least.get(timeout=0.2),
-        lambda s: s.cell(s.least, TURN),
+        lambda s: s.place(s.least, TURN),
         queue.Empty,
     ),
     "get_nowait by order": (
         lambda s: s.least.get_nowait(),
-        lambda s: s.cell(s.least, TURN),
+        lambda s: s.place(s.least, TURN),
         queue.Empty,
     ),
     "put by order": (
         lambda s: s.least.put(1, timeout=0.2),
-        lambda s: s.cell(s.least, TURN),
+        lambda s: s.place(s.least, TURN),
         queue.Full,
     ),
-    "acquire": (lambda s: s.semaphore.acquire(timeout=0.2), lambda s: s.cell(s.semaphore), False),
-    "acquire(False)": (lambda s: s.semaphore.acquire(False), lambda s: s.cell(s.semaphore), False),
+    "acquire": (lambda s: s.semaphore.acquire(timeout=0.2), lambda s: s.place(s.semaphore), False),
+    "acquire(False)": (lambda s: s.semaphore.acquire(False), lambda s: s.place(s.semaphore), False),
     "wait on a condition": (
         lambda s: wait_on(s.condition, 0.2),
-        lambda s: s.cell(s.condition),
+        lambda s: s.place(s.condition),
         False,
     ),
     "wait at a barrier": (
         lambda s: s.barrier.wait(0.2),
-        lambda s: s.cell(s.barrier),
+        lambda s: s.place(s.barrier),
         threading.BrokenBarrierError,
     ),
     "get_lock": (
         lambda s: s.dict.get_lock().acquire(timeout=0.2),
-        lambda s: s.cell(s.dict),
+        lambda s: s.place(s.dict),
         False,
     ),
     "wait_for": (
         lambda s: s.array.wait_for([7] * 100, timeout=0.2),
-        lambda s: s.cell(s.array),
+        lambda s: s.place(s.array),
         False,
     ),
     "wait_for that reads": (
         lambda s: s.array.wait_for(lambda array: array[:] == [7] * 100, timeout=0.2),
-        lambda s: s.cell(s.array),
+        lambda s: s.place(s.array),
         False,
     ),
     "wait_for that writes": (
         lambda s: s.array.wait_for(lambda array: array.__setitem__(slice(2), [1, 1]), timeout=0.2),
-        lambda s: s.cell(s.array),
+        lambda s: s.place(s.array),
         False,
     ),
 }
@@ -122,7 +122,7 @@ WITH_TIMEOUT: dict[str, Call] = {
 @pytest.mark.parametrize("name", WITH_TIMEOUT)
 def test_a_timeout_holds_beside_a_held_lock(stage: Stage, name: str) -> None:
     call, lock, result = WITH_TIMEOUT[name]
-    odd = stage.cell(stage.array, SEQUENCE)
+    odd = stage.place(stage.array, SEQUENCE)
     sequence = stage.peer.read(odd)
     stage.peer.write(odd, sequence | 1)
     with stage.peer.holding(lock(stage)), alarm(SOON):
@@ -142,19 +142,19 @@ def test_a_timeout_holds_beside_a_held_lock(stage: Stage, name: str) -> None:
 
 
 WITHOUT: dict[str, tuple[Callable[[Stage], Any], Callable[[Stage], int]]] = {
-    "get": (lambda s: s.queue.get(), lambda s: s.cell(s.queue, GET_LOCK)),
-    "put": (lambda s: s.queue.put(1), lambda s: s.cell(s.queue)),
-    "get by order": (lambda s: s.least.get(), lambda s: s.cell(s.least, TURN)),
-    "task_done": (lambda s: s.queue.task_done(), lambda s: s.cell(s.queue, GET_LOCK)),
-    "acquire": (lambda s: s.semaphore.acquire(), lambda s: s.cell(s.semaphore)),
-    "release": (lambda s: s.semaphore.release(), lambda s: s.cell(s.semaphore)),
-    "wait": (lambda s: wait_on(s.condition, None), lambda s: s.cell(s.condition)),
-    "notify": (lambda s: notify(s.condition), lambda s: s.cell(s.condition)),
-    "at a barrier": (lambda s: s.barrier.wait(), lambda s: s.cell(s.barrier)),
-    "a slice": (lambda s: s.array[:], lambda s: s.cell(s.array)),
+    "get": (lambda s: s.queue.get(), lambda s: s.place(s.queue, GET_LOCK)),
+    "put": (lambda s: s.queue.put(1), lambda s: s.place(s.queue)),
+    "get by order": (lambda s: s.least.get(), lambda s: s.place(s.least, TURN)),
+    "task_done": (lambda s: s.queue.task_done(), lambda s: s.place(s.queue, GET_LOCK)),
+    "acquire": (lambda s: s.semaphore.acquire(), lambda s: s.place(s.semaphore)),
+    "release": (lambda s: s.semaphore.release(), lambda s: s.place(s.semaphore)),
+    "wait": (lambda s: wait_on(s.condition, None), lambda s: s.place(s.condition)),
+    "notify": (lambda s: notify(s.condition), lambda s: s.place(s.condition)),
+    "at a barrier": (lambda s: s.barrier.wait(), lambda s: s.place(s.barrier)),
+    "a slice": (lambda s: s.array[:], lambda s: s.place(s.array)),
     "a slice written": (
         lambda s: s.array.__setitem__(slice(3), [1] * 3),
-        lambda s: s.cell(s.array),
+        lambda s: s.place(s.array),
     ),
     "an object made": (lambda s: cy.Lock(), lambda s: DIRECTORY),
     "an object closed": (lambda s: s.array.close(), lambda s: DIRECTORY),
@@ -171,7 +171,7 @@ def notify(condition: cy.Condition) -> None:
 def test_a_signal_ends_what_waits_beside_a_held_lock(stage: Stage, name: str) -> None:
     call, lock = WITHOUT[name]
     at = lock(stage)
-    odd = stage.cell(stage.array, SEQUENCE)
+    odd = stage.place(stage.array, SEQUENCE)
     sequence = stage.peer.read(odd)
     stage.peer.write(odd, sequence | 1)
     start = time.monotonic()
@@ -214,7 +214,7 @@ def test_a_tree_whose_storing_a_signal_ends_is_given_up_at_once(stage: Stage, lo
 
 
 def test_what_is_there_is_found_although_a_lock_is_held_for_a_while(stage: Stage) -> None:
-    lock = stage.cell(stage.queue, GET_LOCK)
+    lock = stage.place(stage.queue, GET_LOCK)
     with stage.peer.holding(lock):
         timer = threading.Timer(0.15, lambda: stage.peer.write(lock, 0))
         timer.start()

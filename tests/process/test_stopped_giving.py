@@ -22,26 +22,26 @@ from tests.support.stopped import (
 GIVING: dict[str, tuple[Callable[[Stage], Any], Callable[[Stage], int], Callable[[Stage], Any]]] = {
     "release": (
         lambda s: s.semaphore.release(),
-        lambda s: s.cell(s.semaphore),
+        lambda s: s.place(s.semaphore),
         lambda s: s.semaphore.acquire(timeout=5) and s.semaphore.get_value() == 4,
     ),
     "task_done": (
         lambda s: s.queue.task_done(),
-        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.place(s.queue, GET_LOCK),
         lambda s: (
             s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5)
         ),
     ),
     "the end of a lease": (
         lambda s: s.lease.__exit__(None, None, None),
-        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.place(s.queue, GET_LOCK),
         lambda s: (
             s.queue.qsize() == 0 and cy.wait_for(s.queue, lambda q: not q.unfinished_tasks, 5)
         ),
     ),
     "an item given back": (
         lambda s: s.lease.give_back(),
-        lambda s: s.cell(s.queue, GET_LOCK),
+        lambda s: s.place(s.queue, GET_LOCK),
         lambda s: s.queue.get(timeout=5) == 1,
     ),
 }
@@ -84,7 +84,7 @@ class Stops:
 def test_an_item_goes_back_later_where_a_lock_is_held_by_then(stage: Stage, size: int) -> None:
     stage.queue.get()
     stage.queue.put_many([1, Stops("x" * size), 2])
-    held = stage.peer.holding(stage.cell(stage.queue, GET_LOCK))
+    held = stage.peer.holding(stage.place(stage.queue, GET_LOCK))
 
     def stop() -> None:
         held.__enter__()

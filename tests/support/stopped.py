@@ -25,7 +25,7 @@ STATES, RECORDS, RECORD_SIZE, SLOTS = 0x1000, 0x5000, 0xA000, 1024
 DRAIN_LOCKS, DRAINING = 0x3000, 2
 FIRST_ROWS, OBJECT_ROW, UNIT = 64, 40, 16 << 10
 
-# In a cell; the last two in a queue's.
+# In an object; the last two in a queue's.
 SEQUENCE = 0x18
 GET_LOCK = 0x30
 TURN = GET_LOCK + 128
@@ -55,7 +55,7 @@ class Peer:
     def write(self, offset: int, word: int) -> None:
         struct.pack_into("=Q", self.memory, offset, word)
 
-    def cell(self, handle: Any) -> int:
+    def place(self, handle: Any) -> int:
         """Where the words of an object are. It opens a ticket."""
         row, serial = handle._address()[2:4]
         part = (row // FIRST_ROWS + 1).bit_length() - 1
@@ -107,8 +107,8 @@ class Stage:
         self.queue.qsize()
         time.sleep(600)
 
-    def cell(self, kept: Any, offset: int = 0) -> int:
-        return self.peer.cell(kept) + offset
+    def place(self, kept: Any, offset: int = 0) -> int:
+        return self.peer.place(kept) + offset
 
     def close(self) -> None:
         self.peer.close()

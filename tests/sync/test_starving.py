@@ -114,14 +114,14 @@ def take_and_log(lock: Any, log: mmap.mmap, name: int, turns: int) -> None:
 
 
 @pytest.mark.parametrize("_again", range(5))
-@pytest.mark.parametrize("patient", [1, 4])
+@pytest.mark.parametrize("waiting", [1, 4])
 def test_others_have_two_turns_at_most_while_one_starves(
-    peer: Peer, patient: int, _again: int
+    peer: Peer, waiting: int, _again: int
 ) -> None:
     """The bound itself: all who starve do so before the first turn, whatever the machine does."""
     lock, log = cy.Lock(), mmap.mmap(-1, 8192)
-    word, greedy, turns = peer.cell(lock), 3, 40
-    names = list(range(greedy + patient))
+    word, greedy, turns = peer.place(lock), 3, 40
+    names = list(range(greedy + waiting))
     lock.acquire()
     pids = []
     try:
@@ -140,7 +140,7 @@ def test_others_have_two_turns_at_most_while_one_starves(
             children.kill(pid)
     (number,) = struct.unpack_from("=Q", log)
     order = struct.unpack_from(f"={number}Q", log, 8)
-    assert number == greedy * turns + patient
+    assert number == greedy * turns + waiting
     for name in names[greedy:]:
         before = order[: order.index(name)]
         most = max(before.count(other) for other in names)
@@ -151,7 +151,7 @@ def test_others_have_two_turns_at_most_while_one_starves(
 def test_who_gives_up_is_not_waited_for(peer: Peer) -> None:
     """It was counted as starving: the lock is kept for nobody when it has gone."""
     lock = cy.Lock()
-    word = peer.cell(lock)
+    word = peer.place(lock)
     gone = threading.Event()
 
     def give_up() -> None:
@@ -175,7 +175,7 @@ def test_who_gives_up_is_not_waited_for(peer: Peer) -> None:
 def test_a_killed_waiter_is_waited_for_once(peer: Peer, left: int) -> None:
     """A member that was killed is counted still; once it did not come it is forgotten."""
     lock, log = cy.Lock(), mmap.mmap(-1, 8192)
-    word = peer.cell(lock)
+    word = peer.place(lock)
     lock.acquire()
     pids = [children.fork(take_and_log, lock, log, name, 1) for name in range(1 + left)]
     end = time.monotonic() + 20
@@ -197,7 +197,7 @@ def test_a_killed_waiter_is_waited_for_once(peer: Peer, left: int) -> None:
 @pytest.mark.parametrize("kind", ["Lock", "RLock"])
 def test_a_lock_that_is_kept_for_nobody_is_free_all_the_same(peer: Peer, kind: str) -> None:
     lock = getattr(cy, kind)()
-    word = peer.cell(lock)
+    word = peer.place(lock)
     for arguments in ({}, {"blocking": False}, {"timeout": 9}):
         peer.write(word, KEPT)
         assert not lock.locked() if kind == "Lock" else True
@@ -210,7 +210,7 @@ def test_a_lock_that_is_kept_for_nobody_is_free_all_the_same(peer: Peer, kind: s
 
 def test_a_changes_lock_that_is_kept_for_nobody_is_free_all_the_same(peer: Peer) -> None:
     kept = cy.Semaphore(1)
-    word = peer.cell(kept)
+    word = peer.place(kept)
     for _ in range(3):
         peer.write(word, KEPT)
         assert kept.acquire(False)

@@ -17,7 +17,7 @@ from typing import Any
 import courtyard as cy
 from tests.support.campaign import Campaign, Hang, Kind, Lost, held
 
-PATIENCE = 1.0  # seconds after which what waits is said to hang
+LIMIT = 1.0  # seconds after which what waits is said to hang
 MOST_SECONDS = 60.0  # for each row of the table
 
 context = multiprocessing.get_context("fork")
@@ -80,7 +80,7 @@ def to_pair(hold: Holder) -> Callable[[Any, int], None]:
 
 
 def briefly(lock: Any) -> Any:
-    return held(lock, PATIENCE)
+    return held(lock, LIMIT)
 
 
 def kinds(module: Any) -> dict[str, Kind]:

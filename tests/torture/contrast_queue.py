@@ -21,7 +21,7 @@ from typing import Any
 import courtyard as cy
 from tests.support.children import fork, kill
 
-PATIENCE = 2.0  # seconds after which a queue is said to hang
+LIMIT = 2.0  # seconds after which a queue is said to hang
 MOST_SECONDS = 60.0  # for each row of the table
 LAST = 0  # the number of the last item
 
@@ -97,7 +97,7 @@ def once(q: Any, first: int, victim: int, chance: random.Random) -> tuple[bool, 
     workers[victim].end(0)
     stop[0] = 1
     workers.append(Worker(consume, q) if victim else Worker(lambda pipe: finish(q)))
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + LIMIT
     rest = [worker for number, worker in enumerate(workers) if number != victim]
     ended = [worker.end(deadline) for worker in rest]
     put = workers[0].told()

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Seconds that recovery and the judge may take; they need milliseconds.
-const PATIENCE: u32 = 10;
+const LIMIT: u32 = 10;
 /// Recoveries of one operation that are followed: of all its images, if it has no more.
 const MOST_RECOVERIES: usize = 64;
 /// Slots that are looked at where it is not known which pages a run writes.
@@ -89,7 +89,7 @@ impl Bench {
         let control = self.control;
         control.reset();
         let Some(pid) = system::fork() else {
-            system::alarm(PATIENCE);
+            system::alarm(LIMIT);
             control::guarded(control, || {
                 let judged = (staged.judge)(&replica.place)?;
                 let outcome = judged.outcome as u64;
