@@ -123,38 +123,38 @@ impl<'a> FastOperation<'a> {
     #[inline(always)]
     fn end(self, sequence: Option<u64>, event: EventWord, wake: impl FnOnce(&Segment, EventWord)) {
         let (segment, base, lock) = (self.segment, self.base, self.lock);
-        commit(segment, base, Some(lock), event, wake, || {
-            journal::commit(segment, base, self.entries, sequence);
-            std::mem::forget(self);
-        });
+        queue_wake(segment, base, event);
+        journal::commit(segment, base, self.entries, sequence);
+        std::mem::forget(self);
+        finish(segment, base, Some(lock), event, wake);
     }
 }
 
-/// Commits by `change`, in the name of the thread whose record is at `base`: queues a wake before it, and unlocks and
-/// wakes after it.
-///
-/// # Crash
-/// As `change`; after its commit also the wake will have happened.
+/// Stores, before a change on the fast path commits, the wake that follows it; `base` is the record of
+/// its thread.
 #[inline(always)]
-pub fn commit<T>(
+pub fn queue_wake(segment: &Segment, base: u64, event: EventWord) {
+    let queued = segment.word(base + record::WAKES);
+    queued.store(event.0, Ordering::Relaxed);
+    compiler_fence(Ordering::SeqCst); // the wake before the commit
+}
+
+/// What follows that commit: unlocks, and wakes those who wait on `event`.
+#[inline(always)]
+pub fn finish(
     segment: &Segment,
     base: u64,
     lock: Option<LockWord>,
     event: EventWord,
     wake: impl FnOnce(&Segment, EventWord),
-    change: impl FnOnce() -> T,
-) -> T {
-    let queued = segment.word(base + record::WAKES);
-    queued.store(event.0, Ordering::Relaxed);
-    compiler_fence(Ordering::SeqCst); // the wake before the commit
-    let result = change();
+) {
     compiler_fence(Ordering::SeqCst); // the commit before unlock and wake
     if let Some(lock) = lock {
         lock::release(segment, lock);
     }
     wake(segment, event);
+    let queued = segment.word(base + record::WAKES);
     queued.store(0, Ordering::Release);
-    result
 }
 
 impl Drop for FastOperation<'_> {

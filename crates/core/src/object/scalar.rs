@@ -56,11 +56,11 @@ pub unsafe fn change_fast<T>(
             _ => return None,
         }
     }
-    let (base, lock) = (participant.record(0), guarded.then_some(object.lock()));
-    let result = fast::commit(segment, base, lock, object + EVENT, wait::notify, || {
-        let result = change();
-        crate::memory::crash_point!("object.stored");
-        result
-    });
+    let (base, event) = (participant.record(0), object + EVENT);
+    fast::queue_wake(segment, base, event);
+    let result = change();
+    crate::memory::crash_point!("object.stored");
+    let lock = guarded.then_some(object.lock());
+    fast::finish(segment, base, lock, event, wait::notify);
     Some(result)
 }

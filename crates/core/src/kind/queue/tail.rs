@@ -170,11 +170,11 @@ pub unsafe fn put_fast(
 /// Commits, with the put lock held, what was written up to `end`: the store to the tail.
 #[inline(always)]
 pub(super) fn commit_put(segment: &Segment, participant: &Participant, object: Object, end: u64) {
-    let (base, lock) = (participant.record(0), Some(object.lock()));
-    fast::commit(segment, base, lock, object + ITEMS, wait::notify, || {
-        segment.word(object + TAIL).store(end, Ordering::Release); // pairs with `read`
-        crate::memory::crash_point!("queue.put");
-    });
+    let (base, event) = (participant.record(0), object + ITEMS);
+    fast::queue_wake(segment, base, event);
+    segment.word(object + TAIL).store(end, Ordering::Release); // pairs with `read`
+    crate::memory::crash_point!("queue.put");
+    fast::finish(segment, base, Some(object.lock()), event, wait::notify);
 }
 
 /// As `put_fast`, into a queue that counts bytes.
