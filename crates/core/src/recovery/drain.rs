@@ -19,12 +19,13 @@ use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Space, deferred_free, pin};
 use crate::sync::{Ordering, fence};
 
-/// Recovers all the dead: phase (a) for those not reaped yet, then phase (b).
+/// Recovers all the dead: phase (a) for those not reaped yet, then phase (b). Frees some of what they
+/// left, however much that is; true: all of it.
 ///
 /// # Errors
 /// `Interrupted` as the wait policy says; `System`. Broken entries are dropped, not reported: a
 /// space must stay usable; `check` tells.
-pub fn sweep(caller: Caller) -> Result<()> {
+pub fn sweep(caller: Caller) -> Result<bool> {
     let segment = &caller.space.segment;
     if recover::reap_all(segment)? {
         for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state == DRAINING) {
@@ -32,11 +33,11 @@ pub fn sweep(caller: Caller) -> Result<()> {
         }
     }
     directory::expire(caller)?;
-    deferred_free::run(caller)?;
-    if seeded(Bug::RetiredNotSwept) {
-        return Ok(());
+    let is_all = deferred_free::run_some(caller)?;
+    if !seeded(Bug::RetiredNotSwept) {
+        pin::sweep(caller)?;
     }
-    pin::sweep(caller)
+    Ok(is_all)
 }
 
 /// Drains one slot, unless another does.

@@ -97,7 +97,7 @@ fn tidy(space: &Space, participant: &Participant) {
     let now = os::boot_clock().as_secs();
     let is_time = space.tidied.swap(now, Ordering::Relaxed) != now;
     if drained || is_time {
-        let _ = deferred_free::run(caller).and_then(|()| pin::sweep(caller));
+        let _ = deferred_free::run_some(caller).and_then(|_| pin::sweep(caller));
     }
     if is_time {
         let _ = directory::expire(caller);

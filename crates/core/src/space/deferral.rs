@@ -17,7 +17,7 @@ static SWEEP: Job = Job {
     run: |caller, _| {
         let space = caller.space;
         space.sweep_due.store(false, Ordering::Relaxed);
-        let swept = (space.hooks.sweep)(caller);
+        let swept = caller.sweep();
         if swept.is_err() {
             space.sweep_due.store(true, Ordering::Relaxed);
         }

@@ -74,8 +74,7 @@ impl Caller<'_, '_> {
                 }
                 // First what the dead held is given back: perhaps enough, the next attempt says.
                 Stop::Grow(..) if !swept && space.may_reclaim()? => {
-                    swept = true;
-                    (space.hooks.sweep)(self)?;
+                    swept = self.sweep_some()?;
                     continue;
                 }
                 Stop::Grow(units, all) => self.grow(units, all),
@@ -85,8 +84,7 @@ impl Caller<'_, '_> {
             };
             match no_room {
                 Err(Error::Full(_)) if !swept && space.may_reclaim()? => {
-                    swept = true;
-                    (space.hooks.sweep)(self)?;
+                    swept = self.sweep_some()?;
                 }
                 Err(Error::Full(_)) if !reclaimed => {
                     reclaimed = true;
@@ -98,6 +96,25 @@ impl Caller<'_, '_> {
                 made => made?,
             }
         }
+    }
+
+    /// Sweeps as long as the wait policy allows.
+    ///
+    /// # Errors
+    /// Those of a sweep; `Interrupted` and `TimedOut` as the wait policy says: some is left.
+    pub(crate) fn sweep(self) -> Result<()> {
+        while !self.sweep_some()? {}
+        Ok(())
+    }
+
+    /// Sweeps for about a millisecond; true: nothing is left. What is left may take seconds: the wait
+    /// policy says whether the call has the time.
+    fn sweep_some(self) -> Result<bool> {
+        let is_all = (self.space.hooks.sweep)(self)?;
+        if !is_all {
+            (self.wait)(&mut |_| Ok(WaitOutcome::Changed))?;
+        }
+        Ok(is_all)
     }
 
     /// Waits a slice for a lock with nothing held, and reaps its owner if it is dead.

@@ -37,8 +37,8 @@ pub struct Blocks {
 /// What a space needs from the layers above it.
 #[derive(Clone, Copy)]
 pub struct Hooks {
-    /// Recovers the dead and gives back what they held.
-    pub sweep: fn(Caller) -> Result<()>,
+    /// Recovers the dead and gives back what they held; frees some of what nobody holds, true: all of it.
+    pub sweep: fn(Caller) -> Result<bool>,
     /// Gives back what one dead participant held, in a slot that is draining.
     pub drain: fn(Caller, slot: u64) -> Result<()>,
     /// Writes the entries that free an object with its last reference, its root block included.
@@ -55,7 +55,7 @@ pub struct Hooks {
 impl Hooks {
     /// Those of a model, where nothing above the space is at work.
     pub const MODEL: Hooks = Hooks {
-        sweep: |_| Ok(()),
+        sweep: |_| Ok(true),
         drain: |_, _| Ok(()),
         destroy: |_, _| Ok(()),
         free_step: |_, _, _| Ok(()),
@@ -375,20 +375,35 @@ impl Space {
 
     /// Drains the dead in the name of the reserved slot, then leaves it: it owns nothing.
     fn drain_as(&self, guest: Participant, wait: WaitPolicy) -> Result<()> {
-        let swept = (self.hooks.sweep)(Caller::new(self, &guest, wait));
+        let swept = Caller::new(self, &guest, wait).sweep();
         let me = guest.me;
         guest.release_anchor();
         recover::reap(&self.segment, me)?; // phase (a) alone frees the reserved slot
         swept
     }
 
-    /// Recovers the dead and gives back what they held.
+    /// Recovers the dead, gives back what they held, and frees what nobody holds.
     ///
     /// # Errors
-    /// `Interrupted`, `System`, `Corrupt`.
+    /// `Interrupted` and `TimedOut` as the wait policy says: some may be left. `System`, `Corrupt`.
     pub fn sweep(&self, wait: WaitPolicy) -> Result<()> {
         self.catch_up(wait)?;
+        self.caller(wait)?.sweep()
+    }
+
+    /// As `sweep`, about a millisecond of it; true: nothing is left.
+    ///
+    /// # Errors
+    /// As `sweep`.
+    pub fn sweep_some(&self, wait: WaitPolicy) -> Result<bool> {
+        self.catch_up(wait)?;
         (self.hooks.sweep)(self.caller(wait)?)
+    }
+
+    /// Whether something that nobody holds is still to be freed.
+    pub fn is_freeing(&self) -> bool {
+        let deferred = self.segment.word(superblock::DEFERRED_FREE);
+        deferred.load(Ordering::Relaxed) != 0
     }
 
     /// Whether a sweep may free something: of the dead, tickets that may be theirs, blocks
@@ -398,6 +413,6 @@ impl Space {
         Ok(recover::reap_all(&self.segment)?
             || is_set(superblock::OPEN_TICKETS)
             || is_set(superblock::RETIRED)
-            || is_set(superblock::DEFERRED_FREE))
+            || self.is_freeing())
     }
 }

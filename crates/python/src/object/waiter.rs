@@ -290,7 +290,7 @@ fn attempt_in<T>(
 ) -> PyResult<Option<T>> {
     let space = wait.space;
     let mut lookout = Lookout::new(look);
-    let (mut is_idle, mut has_looked) = (false, false);
+    let (mut is_idle, mut has_looked, mut is_swept) = (false, false, true);
     loop {
         let mut observed = events.observe(&space.segment);
         if let Some(result) = attempt()? {
@@ -303,6 +303,12 @@ fn attempt_in<T>(
             }
             return Ok(None);
         };
+        if !is_swept {
+            is_swept = recovered(py, space, Ok(true), Limit::of(deadline))?;
+            ending::waiting(py, || ()); // other threads run
+            py.check_signals()?;
+            continue; // all of it may take seconds: what we wait for may come meanwhile
+        }
         if let Some(soonest) = soonest.get() {
             left = left.min(soonest.saturating_duration_since(Instant::now()));
             if left.is_zero() {
@@ -327,7 +333,8 @@ fn attempt_in<T>(
         if is_idle {
             let _ = space.catch_up(&at_once()); // perhaps what we wait for was put off here
             let found = lookout.look(&space.segment, os::boot_clock());
-            recovered(py, space, found, Limit::of(deadline))?;
+            let found = found.map(|found| found || space.is_freeing());
+            is_swept = recovered(py, space, found, Limit::of(deadline))?;
         } else {
             lookout.woken();
         }
@@ -336,7 +343,7 @@ fn attempt_in<T>(
 
 /// Recovers those who died, so that what they held, and the wakes they had queued, come to those who wait.
 pub fn look_after(py: Python<'_>, space: &Space, limit: Limit) -> PyResult<()> {
-    recovered(py, space, recover::reap_all(&space.segment), limit)
+    recovered(py, space, recover::reap_all(&space.segment), limit).map(drop)
 }
 
 /// Looks after the dead for a call that does not wait, if nobody has for a while: what it asks for may be
@@ -352,15 +359,16 @@ pub fn look_if_due(py: Python<'_>, space: &Space) -> PyResult<bool> {
     Ok(true)
 }
 
-/// Gives back what the dead held, if a look found that there is something to give back.
-fn recovered(py: Python<'_>, space: &Space, found: Result<bool>, limit: Limit) -> PyResult<()> {
+/// Gives back what the dead held, if a look found that there is something to give back, and frees some of
+/// what they left; false: there is more of that.
+fn recovered(py: Python<'_>, space: &Space, found: Result<bool>, limit: Limit) -> PyResult<bool> {
     match found {
-        Ok(false) | Err(Error::System { .. }) => Ok(()),
-        Ok(true) => waiting_until(py, limit, |wait| match space.sweep(wait) {
-            Err(Error::System { .. }) => Ok(()),
+        Ok(false) | Err(Error::System { .. }) => Ok(true),
+        Ok(true) => waiting_until(py, limit, |wait| match space.sweep_some(wait) {
+            Err(Error::System { .. }) => Ok(true),
             swept => swept,
         })
-        .map(drop),
+        .map(|swept| swept.unwrap_or(true)),
         Err(error) => Err(raise(py, error)),
     }
 }
