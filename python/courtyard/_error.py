@@ -80,7 +80,7 @@ def _load_error() -> type:
         a value.
         """
 
-        _class_name = _why = _place = _object = ""
+        _class_name = _why = _place = _object = _advice = ""
 
         @property
         def class_name(self) -> str:

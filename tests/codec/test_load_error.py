@@ -131,7 +131,7 @@ PLACES: list[tuple[Callable[[], Any], Callable[[Any], Any], str]] = [
             (lambda q: q.get_nowait(), "the first item"),
             (lambda q: q.get(timeout=5), "the first item"),
             (lambda q: q.get_many(3), "item 0"),
-            (lambda q: q.lease().__enter__(), "the first item"),
+            (lambda q: q.lease().__enter__(), "the leased item"),
         )
     ),
 ]
@@ -148,6 +148,7 @@ def test_says_where(
     error = caught.value
     assert f"cannot load {place}" in str(error)
     assert f"{__name__}.Moved cannot be found in this process" in str(error)
+    assert ("can still drop(), move() or requeue() it" in str(error)) == ("item" in place)
     assert error.class_name == f"{__name__}.Moved"
     assert isinstance(error.__cause__, AttributeError)
     again = pickle.loads(pickle.dumps(error))

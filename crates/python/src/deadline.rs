@@ -101,7 +101,8 @@ impl Limit {
         }
     }
 
-    fn begun(mut self) -> Limit {
+    /// The same, begun.
+    pub fn begun(mut self) -> Limit {
         self.begin();
         self
     }

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 _MOST_OPERATIONS = 100_000
 _MOST_LETTERS = 80
 # What a program can do about a value that it cannot load.
-_ADVICE = {"the first item": "; a lease can still drop(), move() or requeue() it"}
+_ADVICE = {
+    "the first item": "; a lease can still drop(), move() or requeue() it",
+    "item": "; a lease, which gets them one by one, can still drop(), move() or requeue() it",
+    "the leased item": "; the lease can still drop(), move() or requeue() it",
+}
 
 
 class Unloadable:
@@ -108,6 +112,7 @@ def _made(name: str, why: str) -> Any:
 def locate(error: Any, place: str, *key: object) -> None:
     """Add to a LoadError which value it was, if that is not known yet."""
     if error._why and not error._place:
+        error._advice = _ADVICE.get(place, "")
         if key:
             shown = repr(key[0])
             most = _MOST_LETTERS
@@ -125,8 +130,8 @@ def belong(error: Any, title: str) -> None:
 
 def _say(error: Any) -> None:
     of = f" of {error._object}" if error._object else ""
-    advice = _ADVICE.get(error._place, "")
-    error.args = (f"cannot load {error._place or 'a stored value'}{of}: {error._why}{advice}",)
+    place = error._place or "a stored value"
+    error.args = (f"cannot load {place}{of}: {error._why}{error._advice}",)
 
 
 def nested(pickled: bytes) -> list[Any] | None:

@@ -95,6 +95,9 @@ def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
 def edit(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     """Change a value in place, for ``with``: a Value's, or that under a key or attribute.
 
+    All other writers wait until the block ends. Then the value is stored, unless the block raised:
+    what this thread itself stored in its place meanwhile, other than by the value, is lost.
+
     Raises TypeError for what cannot be changed in place, as a number, a text or a tuple of these.
 
     >>> import courtyard as cy

@@ -126,6 +126,11 @@ class Named(Subclassable):
         return len(asked) == len(found) and all(same)
 
     @classmethod
+    def _remedy(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> str:
+        """Say how an object becomes what was asked for; ``""`` if it cannot."""
+        return ""
+
+    @classmethod
     def _shown(cls, details: tuple[Any, ...]) -> str:
         return ", ".join(str(detail) for detail in details if detail is not None)
 
@@ -235,9 +240,10 @@ def obtain(
             if cls._agrees(asked[1:], declared[1:]):
                 return arrived
         found_as, wanted = _article(declared, "_shown"), _article(asked, "_wanted")
+        remedy = cls._remedy(asked[1:], declared[1:]) if declared[0] == asked[0] else ""
         raise WrongType(
-            f"{name!r} is {found_as} in {space!r}, not {wanted}: use another name, or delete this "
-            "one first (del space[name])"
+            f"{name!r} is {found_as} in {space!r}, not {wanted}: {remedy}use another name, or "
+            "delete this one first (del space[name])"
         )
 
 

@@ -82,7 +82,7 @@ class Queue(Object, _native.Queue["_T"]):
     >>> pages.put("x" * 900)
     >>> pages.put("x" * 900, timeout=0.01)
     Traceback (most recent call last):
-    queue.Full
+    queue.Full: the items count 912 bytes, ...
     """
 
     __slots__ = ()
@@ -104,6 +104,12 @@ class Queue(Object, _native.Queue["_T"]):
 
     def _details(self) -> tuple[Any, ...]:
         return (max(0, self.maxsize), self.maxbytes or 0)
+
+    @classmethod
+    def _remedy(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> str:
+        if not cls._agrees((None, asked[1]), found):
+            return ""
+        return f"open it without maxsize and set its maxsize to {asked[0]}, "
 
     @classmethod
     def _shown(cls, details: tuple[Any, ...]) -> str:

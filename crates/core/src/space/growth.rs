@@ -129,6 +129,19 @@ impl Space {
         self.extend(self.segment.data(), self.segment.data() + SMALLEST)
     }
 
+    /// Checks that so many bytes in one piece have room in the space, were it empty.
+    ///
+    /// # Errors
+    /// `Full`.
+    pub fn check_fits(&self, length: u64) -> Result<()> {
+        let limit = self.limit();
+        let most = (limit - self.segment.data()).saturating_sub(RESERVE * UNIT);
+        match length.saturating_add(layout::block::LARGE) > most {
+            true => Err(self.over_limit(length, limit)),
+            false => Ok(()),
+        }
+    }
+
     fn limit(&self) -> u64 {
         let word = |offset| self.segment.word(offset).load(Ordering::Relaxed);
         let limit = match word(superblock::SIZE_LIMIT) {

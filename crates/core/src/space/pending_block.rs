@@ -3,9 +3,10 @@
 use crate::change::operation::{Operation, Purpose};
 use crate::error::{Attempt, Error, Result};
 use crate::heap;
-use crate::memory::layout::{self, FIRST_ROWS, WORD, slot};
+use crate::memory::layout::{self, FIRST_ROWS, SLOTS, WORD, slot};
+use crate::memory::segment::Segment;
 use crate::process::keep::{Keeper, ROWS};
-use crate::process::participant::Participant;
+use crate::process::participant::{LIVE, Participant, State};
 use crate::process::pending::{PARTS, Pending, SPARE};
 use crate::space::{Caller, Job, Space, deferred_free, pin};
 use crate::sync::Ordering;
@@ -197,6 +198,18 @@ impl Drop for PendingBlock<'_> {
         let numbers = [self.row, lent.into(), 0, 0, 0, 0];
         self.space.now_or_later(self.participant, &DISPOSE, numbers);
     }
+}
+
+/// How many blocks processes have that are in no object: each is being filled, or was just taken. Of the
+/// first rows.
+pub fn count(segment: &Segment) -> usize {
+    let is_set = |word| segment.word(word).load(Ordering::Relaxed) != 0;
+    let rows = |slot| {
+        let first = layout::slot_record(slot) + slot::PENDING;
+        (0..slot::PENDING_ROWS).filter(move |row| is_set(first + row * WORD))
+    };
+    let live = (0..SLOTS).filter(|&slot| State::read(segment, slot).state == LIVE);
+    live.flat_map(rows).count()
 }
 
 /// Adds a segment of rows, or waits a moment while another thread does.

@@ -444,7 +444,9 @@ impl Dict {
     /// Raises KeyError if there is neither value nor default; TypeError, before the block, for a value
     /// that cannot be changed in place, nor anything in it: a number, a text, None, a datetime, a tuple
     /// of these. mutate() replaces such a value. Raises RuntimeError in a block of edit() for the same key
-    /// in the same thread, and what reading and storing raise, which leaves the old value. A process killed in the block has stored nothing, and the lock is free again.
+    /// in the same thread, and what reading and storing raise, which leaves the old value. What the block
+    /// itself stores under the key, other than by the value, is lost when it ends. A process killed in the
+    /// block has stored nothing, and the lock is free again.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(cart=["a"])

@@ -3,7 +3,7 @@
 use super::front::{look_for_leases, next_due};
 use super::item::{decode_leased, is_poison};
 use super::order::Sorted;
-use super::state::{Queue, empty, first_item, refused, shut_down};
+use super::state::{Queue, empty, first_item, leased_item, refused, shut_down};
 use crate::deadline::Limit;
 use crate::error::raise;
 use crate::object::Use;
@@ -161,7 +161,7 @@ impl Lease {
             }
             Err(error) if is_poison(py, &error) => {
                 hold(true);
-                Err(first_item(slf, error))
+                Err(leased_item(slf, error))
             }
             Err(error) => {
                 hold(false);

@@ -50,6 +50,14 @@ pub fn full(py: Python<'_>) -> PyErr {
     raised(py, &CLASS, "queue", "Full")
 }
 
+/// As `full`, which says why.
+#[cold]
+pub fn full_saying(py: Python<'_>, why: String) -> PyErr {
+    let error = full(py);
+    let _ = error.value(py).setattr("args", (why,));
+    error
+}
+
 /// Why an item was not put, which counts so many bytes.
 #[cold]
 pub fn refused(slf: &Bound<'_, Queue>, put: Put, item: u64) -> PyErr {
@@ -61,7 +69,18 @@ pub fn refused(slf: &Bound<'_, Queue>, put: Put, item: u64) -> PyErr {
             "the item counts {item} bytes, and all items together may count {most} (maxbytes): it \
              can never be put; make it smaller, or make a queue with a larger maxbytes"
         )),
-        Put::Done | Put::Full => full(slf.py()),
+        Put::Done | Put::Full => {
+            let segment = &handle.space.segment;
+            let bytes = queue::bytes(segment, handle.object);
+            if most == 0 || bytes.saturating_add(item) <= most {
+                return full(slf.py()); // of items
+            }
+            let why = format!(
+                "the items count {bytes} bytes, those on a lease included, and may count {most} (maxbytes): \
+                 there is room for the item, of {item} bytes, when some are taken and done"
+            );
+            full_saying(slf.py(), why)
+        }
     }
 }
 
@@ -69,6 +88,12 @@ pub fn refused(slf: &Bound<'_, Queue>, put: Put, item: u64) -> PyErr {
 #[cold]
 pub fn first_item(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
     failure::of(slf, failure::at(slf.py(), error, "the first item"))
+}
+
+/// As `first_item`, of the item that a lease has.
+#[cold]
+pub fn leased_item(slf: &Bound<'_, Queue>, error: PyErr) -> PyErr {
+    failure::of(slf, failure::at(slf.py(), error, "the leased item"))
 }
 
 /// `ShutDown`, which says what was shut down and what is left. `by_put`: something was to be put.

@@ -2,20 +2,22 @@
 
 use super::item::KIND_LINKED;
 use super::order::Sorted;
-use super::state::{Queue, full, refused, shut_down};
+use super::state::{Queue, full, full_saying, refused, shut_down};
 use crate::codec::{self, Encoded, Links};
 use crate::deadline::Limit;
+use crate::error::raise;
 use crate::object::Object;
 use crate::object::waiter::{self, Deadline};
 use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::pending_block;
 use courtyard_core::queue::{self, INLINE, NewItem, Order, Put, ROOM};
 use courtyard_core::sync::Ordering;
 use pyo3::exceptions::{PyException, PyMemoryError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 impl Queue {
@@ -127,28 +129,35 @@ fn put_parts(
     if let Some(put) = queue::never_fits(&space.segment, base.handle.object, length) {
         return Err(refused(slf, put, queue::bytes_of(length))); // before room is looked for, and waited for
     }
+    space.check_fits(length).map_err(|error| raise(py, error))?; // no `get` would make room
     // A full space is like a full queue while a `get` could make room.
     let event = base.handle.object + ROOM;
-    let limit = Limit::of(wait);
+    let limit = Limit::of(wait).begun();
     let shutdowns = queue::shutdowns(&space.segment, base.handle.object);
-    let mut full = FullSpace::new(base, length);
+    let full = RefCell::new(FullSpace::new(base, length));
     let again = Cell::new(None);
-    let new = waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, || {
+    let mut attempt = || {
         let is_over = queue::is_over(&space.segment, base.handle.object, shutdowns);
         let new = open.copying_until(py, length, limit, |caller| match objects {
             Some(objects) => queue::prepare_linked(caller, kind, objects, parts),
             None => queue::prepare(caller, kind, parts),
         });
+        let mut full = full.borrow_mut();
         let new = full.unless_hopeless(py, new)?;
         again.set(full.again);
         match new {
             None if is_over => Err(shut_down(slf, true)),
             new => Ok(new),
         }
-    })?;
+    };
+    let mut new =
+        waiter::attempt_until(py, &base.handle, event, wait, PROBE, &again, &mut attempt)?;
+    if new.is_none() && full.borrow().is_hopeless(0) {
+        new = attempt()?; // who had the memory at the last attempt may have freed it since
+    }
     match new {
         Some(new) => put_new(slf, item, &new, wait),
-        None => Err(full.too_late(py)),
+        None => Err(full.into_inner().too_late(py, 0)),
     }
 }
 
@@ -158,12 +167,14 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// What a put does in a full space: it waits for a `get`, or for the end of another process's lease. Even if
 /// the queue has no item and nobody has a lease, memory may be about to become free: a process that has just
-/// taken an item has not freed it yet. So the put tries again for a while after the last change. One that
-/// does not wait raises what one whose time is up does.
+/// taken an item has not freed it yet, and one that is putting an item has its memory. So the put tries again
+/// for a while after the last change. One that does not wait raises what one whose time is up does.
 struct FullSpace<'a> {
     base: &'a Object,
-    /// Since when the queue has been empty, how often something was taken by then, and what was raised.
-    empty: Option<(Instant, u64, PyErr)>,
+    /// What the space raised at the last attempt.
+    error: Option<PyErr>,
+    /// Since when the queue has been empty, and how often something was taken by then.
+    empty: Option<(Instant, u64)>,
     grace: Duration,
     /// When to try again although nobody took anything.
     again: Option<Instant>,
@@ -174,6 +185,7 @@ impl<'a> FullSpace<'a> {
     fn new(base: &'a Object, length: u64) -> FullSpace<'a> {
         FullSpace {
             base,
+            error: None,
             empty: None,
             grace: GRACE + Duration::from_nanos(length.saturating_mul(4)), // 250 MB a second
             again: None,
@@ -188,11 +200,11 @@ impl<'a> FullSpace<'a> {
     ) -> PyResult<Option<T>> {
         let (segment, object) = (&self.base.handle.space.segment, self.base.handle.object);
         let before = self.empty.take();
-        self.again = None;
-        let error = match done {
-            Err(error) if error.is_instance_of::<PyMemoryError>(py) => error,
+        (self.error, self.again) = (None, None);
+        match done {
+            Err(error) if error.is_instance_of::<PyMemoryError>(py) => self.error = Some(error),
             done => return done,
-        };
+        }
         let leased = |participant| {
             let leased = queue::leased_by_others(segment, participant, Queue::queue(self.base));
             leased.is_ok_and(|leased| leased > 0)
@@ -204,19 +216,33 @@ impl<'a> FullSpace<'a> {
             Instant::now(),
             segment.word((object + ROOM).0).load(Ordering::Relaxed),
         );
-        let since = before.and_then(|(since, then, _)| (then == taken).then_some(since));
+        let since = before.and_then(|(since, then)| (then == taken).then_some(since));
         let since = since.unwrap_or(now);
         if now - since > self.grace {
-            return Err(error);
+            return self.error.take().map_or(Ok(None), Err);
         }
-        self.empty = Some((since, taken, error));
+        self.empty = Some((since, taken));
         self.again = Some(now + PAUSE.max((now - since) / 4));
         Ok(None)
     }
 
+    /// Whether no `get` would make room. `own`: how many blocks the item itself is in.
+    fn is_hopeless(&self, own: usize) -> bool {
+        let segment = &self.base.handle.space.segment;
+        self.empty.is_some() && pending_block::count(segment) <= own
+    }
+
     /// What is raised when the time is up.
-    fn too_late(self, py: Python<'_>) -> PyErr {
-        self.empty.map_or_else(|| full(py), |(_, _, error)| error)
+    fn too_late(self, py: Python<'_>, own: usize) -> PyErr {
+        let is_hopeless = self.is_hopeless(own);
+        match self.error {
+            None => full(py),
+            Some(error) if is_hopeless => error,
+            Some(error) => {
+                let why = error.value(py);
+                full_saying(py, format!("no item was taken in time to make room; {why}"))
+            }
+        }
     }
 }
 
@@ -234,7 +260,7 @@ pub fn put_new(
     let open = base.handle.open(py)?;
     let (space, queue) = (base.handle.space, Queue::queue(base));
     let event = base.handle.object + ROOM;
-    let limit = Limit::of(wait);
+    let limit = Limit::of(wait).begun();
     let shutdowns = queue::shutdowns(&space.segment, queue.object);
     let mut full = FullSpace::new(base, 0);
     let again = Cell::new(None);
@@ -256,7 +282,9 @@ pub fn put_new(
     })?;
     match done {
         Some(Put::Done) => Ok(()),
-        None if full.empty.is_some() => Err(full.too_late(py)),
+        None if full.error.is_some() => {
+            Err(full.too_late(py, matches!(new, NewItem::Block(_)).into()))
+        }
         put => {
             let put = put.unwrap_or(Put::Full);
             let item = queue::of_new(&space.segment, queue.object, new);
