@@ -214,7 +214,8 @@ pub(super) fn distance(from: u64, to: u64) -> u64 {
     u64::from((to as u32).wrapping_sub(from as u32))
 }
 
-/// Items that can be taken, now or when they are due, and those out on a lease, as they were together at one moment.
+/// Items that can be taken, now or when they are due, and those out on a lease, as they were together
+/// at one moment.
 pub fn counts(segment: &Segment, object: Object) -> (u64, u64) {
     let at = |offset| read(segment, object + offset);
     loop {

@@ -215,7 +215,8 @@ unsafe fn put_counted_fast(
 /// Puts an item, if there is room for it.
 ///
 /// # Errors
-/// `Full` when a page is needed and there is none: then the ring is not empty; `Interrupted` as the wait policy says; `Corrupt`.
+/// `Full` when a page is needed and there is none: then the ring is not empty; `Interrupted` as the
+/// wait policy says; `Corrupt`.
 ///
 /// # Crash
 /// The store to the tail commits, or for a block the record that ends our ownership with it. Where an

@@ -10,8 +10,8 @@ use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
 
-/// Makes an object of a filled root block, and of `parts` that it links, held by this process. Returns the object and the
-/// row of our membership.
+/// Makes an object of a filled root block, and of `parts` that it links, held by this process. Returns
+/// the object and the row of our membership.
 ///
 /// # Errors
 /// `Full`, with nothing changed.

@@ -1,9 +1,10 @@
 //! Which objects there are, who holds them, and which pickles are under way.
 //!
 //! An object's row: `serial | root block | references | kind | name`; in a free row the serial is 0
-//! and the word of the kind is the next free row + 1. References are the memberships, the open tickets and
-//! the links of stored values. The name is its row among the names, + 1; 0: it has none. The row outlives the object, so that a serial is always
-//! checked against a serial, never against another object's data.
+//! and the word of the kind is the next free row + 1. References are the memberships, the open tickets
+//! and the links of stored values. The name is its row among the names, + 1; 0: it has none. The row
+//! outlives the object, so that a serial is always checked against a serial, never against another
+//! object's data.
 //!
 //! A ticket's row: `id | object row + 1 | sender | deadline`; in a free row the id is 0 and the
 //! second word the next free row + 1. All of it is guarded by the directory lock.
