@@ -189,7 +189,8 @@ fn a_waiter_that_is_woken_early_starves_in_time() {
             woken += 1;
             // It does not sleep for long before it has joined those that starve.
             let outcome = waiter.wait(lock::PROBE).unwrap();
-            let joined = word(&space, lock.0) & (lock::FIRST | lock::SECOND) * MEMBERS != 0;
+            let members = (lock::FIRST | lock::SECOND) * MEMBERS;
+            let joined = word(&space, lock.0) & members != 0;
             assert!(joined || outcome != WaitOutcome::TimedOut);
         }
         drop(waiter);
