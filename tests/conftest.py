@@ -91,6 +91,9 @@ class Watch:
         # Each process of pytest-xdist collects all of them, at one time.
         self.start("the collection of tests", 3 * LIMIT)
         result = yield
+        # Thousands of tests are millions of objects: no later collection of garbage visits them.
+        gc.collect()
+        gc.freeze()
         self.end()
         return result
 

@@ -84,6 +84,16 @@ def join(*processes: BaseProcess, limit: float = 30) -> None:
     assert codes == [0] * len(codes), f"exit codes {codes} (None: still alive after {limit} s)"
 
 
+def environment() -> dict[str, str]:
+    """Return a copy of ``os.environ``, beside threads that change it too.
+
+    ``os.environ.copy()`` reads the names, then each value. pytest removes ``PYTEST_CURRENT_TEST``
+    after each part of a test, and the runner of CPython's tests goes on in the background.
+    """
+    found = ((name, os.environ.get(name)) for name in list(os.environ))
+    return {name: value for name, value in found if value is not None}
+
+
 @contextmanager
 def running(
     command: list[str],
@@ -105,7 +115,7 @@ def running(
         stdout=stdout,
         stderr=stderr,
         text=True,
-        env=os.environ | (env or {}),
+        env=environment() | (env or {}),
         cwd=cwd,
         process_group=0,
         preexec_fn=die_with_parent,
