@@ -50,7 +50,8 @@ os.environ.pop("PYTEST_ADDOPTS", None)
 resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 # A shell starts what runs in the background with SIGINT ignored, and every child inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-if "PYTEST_XDIST_WORKER" in os.environ:
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:
     # The watchdog of a worker that is done kills what is left in its process group: other workers
     # may still be at work. Ctrl-C no longer reaches this group; the end of the main process does.
     os.setpgid(0, 0)
@@ -106,7 +107,9 @@ class Watch:
         return result
 
     def pytest_unconfigure(self) -> None:
-        self.start("the exit of the test process")
+        # A process of pytest-xdist waits until all are done, and is killed when the main one ends.
+        if not IS_WORKER:
+            self.start("the exit of the test process")
         self.process.returncode = 0  # it outlives this process, and nobody waits for it
 
 

@@ -457,6 +457,17 @@ class Point(ctypes.Structure):
 """
 
 
+RECEIVED = """
+import copy, pickle, sys
+import courtyard as cy
+sys.path.insert(0, sys.argv[1])
+order = pickle.loads(bytes.fromhex(sys.argv[2]))
+import shop
+assert type(order.get()) is shop.Order and type(copy.copy(order).get()) is shop.Order
+print(order._title())
+"""
+
+
 def test_what_was_declared_as_a_class_that_is_not_here(tmp_path: Path) -> None:
     """It fails alone, and says of which object."""
     (tmp_path / "m").mkdir()
@@ -476,9 +487,12 @@ def test_what_was_declared_as_a_class_that_is_not_here(tmp_path: Path) -> None:
             with pytest.raises(cy.LoadError, match=said):
                 getattr(cy, title).named(name, space=space)
         for order in (space["order"], cy.Value.named("order", space=space)):
-            assert "<cannot load: Order>" in repr(order)
+            assert repr(order) == "<courtyard.Value(Order) 'order': <cannot load: Order>>"
             with pytest.raises(cy.LoadError, match=f'of Value "order": {why.format("Order")}'):
                 order.get()
+        # A handle is of the class, too, in a process that finds it.
+        sent = pickle.dumps(space["order"]).hex()
+        assert run_script(RECEIVED, str(tmp_path / "m"), sent).stdout == "Value(Order)\n"
         found = dict(space.items())
         assert [*found] == ["n", "order", "point", "points"]
         assert found["n"].value == 5

@@ -1,4 +1,4 @@
-"""Runs CPython's tests, two at a time, each in a process of its own with a time limit."""
+"""Runs CPython's tests, each in a process of its own with a time limit."""
 
 import json
 import py_compile

@@ -39,10 +39,12 @@ def runner(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Runner]:
     """Run those of the tests that pytest was asked for, ahead of it and in its order."""
-    asked = [getattr(item, "callspec", None) for item in request.session.items]
-    found = [callspec.params.get("test") for callspec in asked if callspec is not None]
     runner = Runner(tmp_path_factory.mktemp("conformance"))
-    runner.announce([t for t in found if isinstance(t, Test) and t.name not in EXCLUDED])
+    # A process of pytest-xdist does not know which of them the others run.
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        asked = [getattr(item, "callspec", None) for item in request.session.items]
+        found = [callspec.params.get("test") for callspec in asked if callspec is not None]
+        runner.announce([t for t in found if isinstance(t, Test) and t.name not in EXCLUDED])
     yield runner
     runner.close()
 

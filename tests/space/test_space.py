@@ -397,17 +397,25 @@ def test_what_is_no_type_is_no_attribute(name: str) -> None:
     assert str(raised.value) == f"'Space' object has no attribute '{name}'"
 
 
-def test_an_object_of_another_space_is_refused_with_what_to_do() -> None:
-    with cy.Space() as here:
+def test_an_object_of_another_space_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    url = (tmp_path / "durable").as_uri()
+    with cy.Space() as here, cy.Space(url) as durable, cy.Space("elsewhere") as named:
         box = here.dict()
-        with pytest.raises(
-            cy.CourtyardError, match=r"make it in that space, by a method \(space.Qu"
+        for other, is_in in (
+            (cy.Queue(), "a private space, this object in another"),
+            (durable.Queue(), f"a private space, this object in courtyard.Space('{url}')"),
+            (named.Queue(), "a private space, this object in courtyard.Space('elsewhere')"),
         ):
-            box["inbox"] = cy.Queue()
-        assert dict(box) == {}
+            with pytest.raises(cy.CourtyardError) as raised:
+                box["inbox"] = other
+            assert f"the container is in {is_in}; make it in the" in str(raised.value)
+            assert r"by a method (space.Queue())" in str(raised.value)
+            assert dict(box) == {}
         box["inbox"] = box.space.Queue()
         box["inbox"].put(1)
         assert box["inbox"].get() == 1
+        named.destroy()
+        durable.destroy()
 
 
 def test_an_object_cannot_be_given_a_name_later() -> None:

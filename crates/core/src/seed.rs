@@ -180,6 +180,8 @@ bugs! {
     NotificationForgotten,
     /// barrier: a party is counted by one record and written into our row by the next.
     JoinInTwo,
+    /// barrier: a party inside is one less by one record, its row says so by the next.
+    LeaveInTwo,
     /// barrier: a dead party breaks nothing.
     PartyNotMissed,
     /// barrier: a party that died outside `wait` is not missed.

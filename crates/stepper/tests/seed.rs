@@ -133,6 +133,7 @@ fn caught(bug: Bug) -> Caught {
         Bug::NotificationInTwo => Stepped("take a notification", "expected (1, 1) or (1, 1)"),
         Bug::NotificationForgotten => Stepped("take a notification", "expected (1, 1) or (1, 1)"),
         Bug::JoinInTwo => Stepped("join a barrier", "expected (0, 0) or (4, 0)"),
+        Bug::LeaveInTwo => Stepped("leave a barrier", "expected (0, 0) or (0, 0)"),
         Bug::AbsentNotMissed => Stepped("join a barrier again", "expected (0, true) or (4, false)"),
         Bug::PartyNotMissed => Stepped("join a barrier as the last", "expected (0, 0) or (4, 0)"),
         Bug::HeldForNobody => Modelled(LOAN, "catches_what_is_held_for_nobody"),

@@ -78,7 +78,8 @@ def _normal(description: Any) -> Any:
 def restore(description: Any) -> Any:
     """Return the declared type. Raises LoadError if its class is not to be had here.
 
-    A value that is stored as a pickle is then opened as one of any class: to read it raises.
+    A value that is stored as a pickle is opened all the same, with a stand-in for its class: to
+    read it raises.
     """
     if isinstance(description, str):
         if description in _BUILTIN:
@@ -108,8 +109,29 @@ def restore(description: Any) -> Any:
         return _import(module, name)
     except Exception as error:  # whatever the module raises
         if not layout:
-            return object
+            return _stand_in(module, name)
         raise missing(error, module, name) from error
+
+
+class _Missing(type):
+    """The type of stand-ins for classes that are not to be had here."""
+
+
+_stand_ins: dict[tuple[str, str], _Missing] = {}
+
+
+def _stand_in(module: str, name: str) -> _Missing:
+    """Return a class of that name, which is pickled as the one that it stands for."""
+    from copyreg import pickle
+
+    # By the table, as pickle takes every other object of a subclass of type for a global.
+    pickle(_Missing, _reduce)  # type: ignore[arg-type]
+    names = {"__module__": module, "__qualname__": name}
+    return _stand_ins.setdefault((module, name), _Missing(name.rpartition(".")[2], (), names))
+
+
+def _reduce(stand_in: Any) -> tuple[Any, ...]:
+    return restore, (describe(stand_in),)
 
 
 def _import(module: str, name: str) -> Any:

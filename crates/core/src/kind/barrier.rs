@@ -268,6 +268,9 @@ pub fn leave(caller: Caller, party: Party) -> Result<u64> {
         operation.lock(object.lock())?;
         let phase = operation.read(object + PHASE);
         go(operation, object, phase, 1);
+        if seeded(Bug::LeaveInTwo) {
+            operation.commit();
+        }
         one_less(operation, row);
         operation.queue_wake(object + EVENT);
         operation.commit();

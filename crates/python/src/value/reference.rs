@@ -14,6 +14,7 @@ use crate::error::{named, raise, waiting};
 use crate::object::{Address, PendingMembers, handle_of, importing};
 use crate::policy;
 use courtyard_core::directory;
+use courtyard_core::folder::DURABLE;
 use courtyard_core::layout::{LINE, align_up};
 use courtyard_core::link;
 use courtyard_core::membership_cache::ObjectId;
@@ -22,7 +23,7 @@ use courtyard_core::space::{Caller, Space};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -129,14 +130,13 @@ impl Outward {
             if self.foreign == Foreign::Ticketed {
                 return Ok(None);
             }
-            let (here, there) = (self.space.segment.path(), handle.space.segment.path());
+            let (here, there) = (shown(py, self.space)?, shown(py, handle.space)?);
+            let another = if here == there { "another" } else { &*there };
             let what = format!(
-                "a container can keep objects of its own space only: this one is in {}, the container \
-                 in {}; make it in that space, by a method (space.Queue()) or with a name \
-                 (PriorityQueue.named(..., space=space)), where space is the container's `space`; or \
-                 pass it as an argument",
-                there.display(),
-                here.display()
+                "a container can keep objects of its own space only: the container is in {here}, this \
+                 object in {another}; make it in the container's, by a method (space.Queue()) or with \
+                 a name (PriorityQueue.named(..., space=space)), where space is the container's \
+                 `space`; or pass it as an argument"
             );
             return Err(named(py, "CourtyardError", what));
         }
@@ -144,6 +144,17 @@ impl Outward {
         objects.push(handle.id());
         Ok(Some(objects.len() as u64 - 1))
     }
+}
+
+/// A space as a message names it.
+fn shown(py: Python<'_>, space: &Space) -> PyResult<String> {
+    let title = space.title().map_err(|error| raise(py, error))?;
+    let url = match title {
+        "" if space.kind() != DURABLE => return Ok("a private space".into()),
+        "" => format!("file://{}", space.segment.path().display()),
+        title => title.into(),
+    };
+    Ok(format!("courtyard.Space({})", PyString::new(py, &url).repr()?))
 }
 
 /// What a value's block has before its payload, and the objects that it is to keep.
