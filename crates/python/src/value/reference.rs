@@ -154,7 +154,10 @@ fn shown(py: Python<'_>, space: &Space) -> PyResult<String> {
         "" => format!("file://{}", space.segment.path().display()),
         title => title.into(),
     };
-    Ok(format!("courtyard.Space({})", PyString::new(py, &url).repr()?))
+    Ok(format!(
+        "courtyard.Space({})",
+        PyString::new(py, &url).repr()?
+    ))
 }
 
 /// What a value's block has before its payload, and the objects that it is to keep.
