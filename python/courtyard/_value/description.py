@@ -125,7 +125,7 @@ def _stand_in(module: str, name: str) -> _Missing:
     from copyreg import pickle
 
     # By the table, as pickle takes every other object of a subclass of type for a global.
-    pickle(_Missing, _reduce)  # type: ignore[arg-type]
+    pickle(_Missing, _reduce)
     names = {"__module__": module, "__qualname__": name}
     return _stand_ins.setdefault((module, name), _Missing(name.rpartition(".")[2], (), names))
 
