@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("own_home")
 Value: Any = cy.Value
 RawValue: Any = cy.RawValue
 SIZE = os.environ.get("COURTYARD_TORTURE_SIZE", "")
-KILLS = {"small": 3000, "full": 20_000}.get(SIZE, 400)
+KILLS = {"small": 3000, "full": 20_000}.get(SIZE, 150)
 LARGE = 2**100  # with any digits on top of it: never a word, always a block
 
 

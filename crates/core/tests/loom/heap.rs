@@ -3,6 +3,7 @@
 //! Two processes run `heap` and `space` as they are, on a heap of two free runs whose bits share
 //! a word of the bitmaps. The mortal one dies before each of its stores, and is then reaped.
 
+use crate::process::{self, caller, join};
 use courtyard_core::heap;
 use courtyard_core::layout::{self, UNIT, WORD, block, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
@@ -10,9 +11,8 @@ use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Caller, Hooks, Space, unlimited};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use loom::thread;
 use std::sync::Arc;
 
 const BITMAP: u64 = layout::BITMAPS;
@@ -40,31 +40,18 @@ fn space() -> Arc<Space> {
     ];
     let slots = (0..2).flat_map(|slot| Segment::slot(slot, 5));
     let heads = (0..8).map(|unit| DATA + unit * UNIT + block::SHAPE);
-    let segment = Segment::new(slots.chain(words).chain(heads));
     let start = [
         (superblock::FRONTIER, 8),
         (superblock::USED, 2),
         (BITMAP, STARTS),
         (BITMAP + WORD, FREE),
     ];
-    for (word, value) in start {
-        segment.word(word).store(value, Ordering::Relaxed);
-    }
-    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
-}
-
-fn join(space: &Space, slot: u64) -> Participant {
-    let claim = || {
-        Participant::claim(&space.segment, slot, false)
-            .unwrap()
-            .unwrap()
-    };
-    space.segment.live(slot, IMMORTAL, claim).unwrap()
+    process::space(slots.chain(words).chain(heads), &start)
 }
 
 fn allocate(space: &Space, participant: &Participant) {
     let owner = participant.pending_word(0);
-    let allocated = Caller::new(&space, participant, &unlimited)
+    let allocated = caller(space, participant)
         .run(|operation| heap::allocate(operation, UNITS * UNIT - block::LARGE, owner));
     allocated.unwrap();
 }
@@ -73,17 +60,10 @@ fn allocate(space: &Space, participant: &Participant) {
 fn take(stores: u64) {
     let space = space();
     let segment = &space.segment;
-    let [mortal, other] = [join(&space, 0), join(&space, 1)];
+    let [mortal, other] = [join(&space.segment, 0), join(&space.segment, 1)];
     let dead = mortal.me;
-    let taking = space.clone();
-    let taking = thread::spawn(move || {
-        let lived = taking
-            .segment
-            .live(0, stores, || allocate(&taking, &mortal));
-        lived.is_some()
-    });
-    segment.live(1, IMMORTAL, || allocate(&space, &other));
-    let lived = taking.join().unwrap();
+    let take = move |space: &Space| allocate(space, &mortal);
+    let (lived, ()) = process::beside(&space, stores, take, || allocate(&space, &other));
     if !lived {
         recover::reap(segment, dead).unwrap();
     }

@@ -6,6 +6,7 @@
 //!
 //! A block changes hands twice, while somebody reads all words that may name it, as `check` does.
 
+use crate::process::join;
 use courtyard_core::inside::operation::Operation;
 use courtyard_core::inside::progress::Progress;
 use courtyard_core::layout::{self, WORD, record, slot};
@@ -123,11 +124,6 @@ fn add(segment: &Segment, participant: &Participant, bug: Bug) {
 fn segment(writers: u64) -> Arc<Segment> {
     let words = (0..writers).flat_map(|slot| Segment::slot(slot, 2));
     Arc::new(Segment::new(words.chain([LOCK.0, SEQUENCE]).chain(PAIR)))
-}
-
-fn join(segment: &Segment, slot: u64) -> Participant {
-    let claim = || Participant::claim(segment, slot, false).unwrap().unwrap();
-    segment.live(slot, IMMORTAL, claim).unwrap()
 }
 
 /// What must hold when nobody is inside: both words equal, the sequence even and in step.

@@ -5,6 +5,7 @@
 //! writer dies before each of its stores; the reader meets that, and reaps him. Two writers beside
 //! each other lose nothing.
 
+use crate::process::{self, caller, join, words};
 use courtyard_core::inside::operation;
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::list::{self, End, List};
@@ -15,10 +16,9 @@ use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Caller, Hooks, Space, unlimited};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::value::{Found, NewValue, Taken};
-use loom::thread;
 use std::sync::Arc;
 
 const OBJECT: Object = Object(DATA + UNIT + block::SMALL);
@@ -37,14 +37,8 @@ const fn number(number: u64) -> u64 {
     number << 3 | 1
 }
 
-/// For a call that waits as long as it takes.
-fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
-    Caller::new(space, participant, &unlimited)
-}
-
 /// A list of `count` elements: 1, 2.
 fn space(count: u64) -> Arc<Space> {
-    let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
     let own = (0..2).flat_map(|slot| {
         let magazines = (0..slot::RECORD_COUNT).flat_map(move |index| {
             let magazine = operation::magazine(layout::thread_record(slot, index), 0);
@@ -53,10 +47,10 @@ fn space(count: u64) -> Arc<Space> {
         let row = layout::slot_record(slot) + slot::PENDING;
         Segment::slot(slot, 8).chain(magazines).chain([row])
     });
-    let words = own
-        .chain(at(OBJECT.0, (object::PAYLOAD + list::LENGTH) / WORD))
-        .chain(at(RING, 8))
-        .chain(at(NEXT, 8))
+    let all = own
+        .chain(words(OBJECT.0, (object::PAYLOAD + list::LENGTH) / WORD))
+        .chain(words(RING, 8))
+        .chain(words(NEXT, 8))
         .chain([
             superblock::UUID,
             superblock::UUID + WORD,
@@ -66,33 +60,23 @@ fn space(count: u64) -> Arc<Space> {
             layout::bitmaps(0),
             CHUNK + chunk::SHAPE,
         ]);
-    let segment = Segment::new(words);
-    let set = |word: u64, value: u64| segment.word(word).store(value, Ordering::Relaxed);
     let root = object::payload(OBJECT);
-    set(root, RING);
-    set(root + 8, CAPACITY);
-    set(root + 24, count);
-    set(RING, 32 | kind::RING << 56);
-    // The ring is a block of a chunk, and goes into a magazine.
-    set(superblock::FRONTIER, 8);
-    set(layout::bitmaps(0), 1 << 2);
-    set(
-        CHUNK + chunk::SHAPE,
-        255 << 8 | 1 << chunk::UNITS | chunk::TAG,
-    );
-    for index in 0..count {
-        set(RING + block::SMALL + (2 + index) * WORD, number(1 + index));
-    }
-    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
-}
-
-fn join(space: &Space, slot: u64) -> Participant {
-    let claim = || {
-        Participant::claim(&space.segment, slot, false)
-            .unwrap()
-            .unwrap()
-    };
-    space.segment.live(slot, IMMORTAL, claim).unwrap()
+    let mut start = vec![
+        (root, RING),
+        (root + 8, CAPACITY),
+        (root + 24, count),
+        (RING, 32 | kind::RING << 56),
+        // The ring is a block of a chunk, and goes into a magazine.
+        (superblock::FRONTIER, 8),
+        (layout::bitmaps(0), 1 << 2),
+        (
+            CHUNK + chunk::SHAPE,
+            255 << 8 | 1 << chunk::UNITS | chunk::TAG,
+        ),
+    ];
+    let element = |index| (RING + block::SMALL + (2 + index) * WORD, number(1 + index));
+    start.extend((0..count).map(element));
+    process::space(all, &start)
 }
 
 fn get(space: &Space, participant: &Participant, index: i64) -> Option<u64> {
@@ -150,26 +134,14 @@ fn change(space: &Space, participant: &Participant, change: Change) {
 fn meet(what: Change, stores: u64) {
     let space = space(1);
     let segment = &space.segment;
-    let [writer, reader] = [join(&space, 0), join(&space, 1)];
-    let there = space.clone();
-    let changing = thread::spawn(move || {
-        let act = || change(&there, &writer, what);
-        there.segment.live(0, stores, act).is_some()
-    });
-    let reader = Arc::new(reader);
-    let (there, beside) = (space.clone(), reader.clone());
-    let looking = thread::spawn(move || {
-        let look = || get(&there, &beside, 0);
-        there.segment.live(1, IMMORTAL, look).unwrap()
-    });
-    let during = looking.join().unwrap();
-    let lives = changing.join().unwrap();
+    let [writer, reader] = [join(&space.segment, 0), join(&space.segment, 1)];
+    let act = move |space: &Space| change(space, &writer, what);
+    let look = || get(&space, &reader, 0);
+    let (lives, during) = process::beside(&space, stores, act, look);
     if !lives {
         recover::reap_all(segment).unwrap();
     }
-    let after = segment
-        .live(1, IMMORTAL, || get(&space, &reader, 0))
-        .unwrap();
+    let after = segment.live(1, IMMORTAL, look).unwrap();
     let is_known = |found: Option<u64>| match what {
         Change::Turn => matches!(found, Some(1 | 2) | None),
         _ => matches!(found, Some(1 | 2)),
@@ -195,25 +167,14 @@ fn meet(what: Change, stores: u64) {
 fn grow() {
     let space = space(2);
     let segment = &space.segment;
-    let [first, second] = [join(&space, 0), join(&space, 1)];
+    let [first, second] = [join(&space.segment, 0), join(&space.segment, 1)];
     for index in 0..slot::RECORD_COUNT {
         let magazine = operation::magazine(layout::thread_record(0, index), 0);
         segment.word(magazine).store(1, Ordering::Relaxed);
         segment.word(magazine + WORD).store(NEXT, Ordering::Relaxed);
     }
-    let there = space.clone();
-    let growing = thread::spawn(move || {
-        let act = || push(&there, &first, End::Last, 3);
-        there.segment.live(0, IMMORTAL, act).unwrap();
-    });
-    let second = Arc::new(second);
-    let (there, beside) = (space.clone(), second.clone());
-    let setting = thread::spawn(move || {
-        let act = || set(&there, &beside, 0, 4);
-        there.segment.live(1, IMMORTAL, act).unwrap();
-    });
-    growing.join().unwrap();
-    setting.join().unwrap();
+    let push = move |space: &Space| push(space, &first, End::Last, 3);
+    process::beside(&space, IMMORTAL, push, || set(&space, &second, 0, 4));
     let look = || [0, 1, 2].map(|index| get(&space, &second, index));
     let after = segment.live(1, IMMORTAL, look).unwrap();
     assert_eq!(after, [Some(4), Some(2), Some(3)], "a value is lost");
@@ -223,20 +184,11 @@ fn grow() {
 fn bound() {
     let space = space(1);
     let segment = &space.segment;
-    let [first, second] = [join(&space, 0), join(&space, 1)];
-    let there = space.clone();
-    let bounding = thread::spawn(move || {
-        let act = || list::bound(caller(&there, &first), LIST, Some(1)).unwrap();
-        there.segment.live(0, IMMORTAL, act).unwrap();
+    let [first, second] = [join(&space.segment, 0), join(&space.segment, 1)];
+    let bound = move |space: &Space| list::bound(caller(space, &first), LIST, Some(1)).unwrap();
+    process::beside(&space, IMMORTAL, bound, || {
+        push(&space, &second, End::Last, 2);
     });
-    let second = Arc::new(second);
-    let (there, beside) = (space.clone(), second.clone());
-    let pushing = thread::spawn(move || {
-        let act = || push(&there, &beside, End::Last, 2);
-        there.segment.live(1, IMMORTAL, act).unwrap();
-    });
-    bounding.join().unwrap();
-    pushing.join().unwrap();
     let look = || [0, 1].map(|index| get(&space, &second, index));
     let after = segment.live(1, IMMORTAL, look).unwrap();
     assert_eq!(after, [Some(2), None], "more than there may be");

@@ -10,6 +10,7 @@ mod lookout;
 mod membership;
 mod participant;
 mod pin;
+mod process;
 mod queue;
 mod reading;
 mod table;

@@ -5,6 +5,7 @@
 //! The mortal one dies before each of its stores; its slot is then reaped, and its pins are
 //! cleared as the drainer does.
 
+use crate::process::{self, caller, join};
 use courtyard_core::error::Error;
 use courtyard_core::fork;
 use courtyard_core::inside::pin::{self, Pin};
@@ -16,7 +17,7 @@ use courtyard_core::participant::{DRAINING, Participant, State};
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Caller, Hooks, Space, unlimited};
+use courtyard_core::space::Space;
 use courtyard_core::sync::{Ordering, fence};
 use loom::thread;
 use std::sync::Arc;
@@ -36,11 +37,6 @@ enum Bug {
     None,
     /// The reader does not look at the link again.
     NoRecheck,
-}
-
-/// For a call that waits as long as it takes.
-fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
-    Caller::new(space, participant, &unlimited)
 }
 
 fn space() -> Arc<Space> {
@@ -63,7 +59,6 @@ fn space() -> Arc<Space> {
         LINK,
     ];
     let slots = (0..3).flat_map(|slot| Segment::slot(slot, 7));
-    let segment = Segment::new(slots.chain(heads).chain(heap));
     // Two used runs of one unit each.
     let start = [
         (superblock::FRONTIER, 2),
@@ -73,19 +68,7 @@ fn space() -> Arc<Space> {
         (OLD + PAYLOAD, 1),
         (NEW + PAYLOAD, 1),
     ];
-    for (word, value) in start {
-        segment.word(word).store(value, Ordering::Relaxed);
-    }
-    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
-}
-
-fn join(space: &Space, slot: u64) -> Participant {
-    let claim = || {
-        Participant::claim(&space.segment, slot, false)
-            .unwrap()
-            .unwrap()
-    };
-    space.segment.live(slot, IMMORTAL, claim).unwrap()
+    process::space(slots.chain(heads).chain(heap), &start)
 }
 
 fn is_free(space: &Space) -> bool {
@@ -149,7 +132,7 @@ fn recover(space: &Space, slot: u64, reservation: &Participant) {
 /// A reader and a writer, of whom one may die; the other recovers it.
 fn meet(reader_stores: u64, writer_stores: u64, bug: Bug) {
     let space = space();
-    let [reader, writer] = [join(&space, 0), join(&space, 1)];
+    let [reader, writer] = [join(&space.segment, 0), join(&space.segment, 1)];
     let reading = space.clone();
     let reading = thread::spawn(move || {
         let segment = &reading.segment;
@@ -179,7 +162,11 @@ fn meet(reader_stores: u64, writer_stores: u64, bug: Bug) {
 fn reader_forks() {
     let space = space();
     // The scan comes to the child's slot first, then to the reader's.
-    let [child, writer, reader] = [join(&space, 0), join(&space, 1), join(&space, 2)];
+    let [child, writer, reader] = [
+        join(&space.segment, 0),
+        join(&space.segment, 1),
+        join(&space.segment, 2),
+    ];
     let reading = space.clone();
     let reading = thread::spawn(move || {
         let segment = &reading.segment;

@@ -5,6 +5,7 @@
 //! one page to the next. And where an empty queue of one page begins it again. The mortal one dies before each of its stores; the other reaps it and takes
 //! what is left.
 
+use crate::process::{self, caller, join, words};
 use courtyard_core::holding::{self, Row};
 use courtyard_core::layout::{self, UNIT, WORD, block, record, slot, superblock};
 use courtyard_core::membership_cache::ObjectId;
@@ -18,7 +19,7 @@ use courtyard_core::queue::{
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Caller, Hooks, Space, unlimited};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use loom::thread;
 use std::sync::{Arc, Mutex};
@@ -39,11 +40,6 @@ const AT_THE_END: u64 = PAGES[0] + UNIT - JUMP_ROOM - RECORD;
 /// Where no more item fits: of its only page a queue is given the start again.
 const BEHIND_ALL: u64 = PAGES[0] + UNIT - JUMP_ROOM;
 
-/// For a call that waits as long as it takes.
-fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
-    Caller::new(space, participant, &unlimited)
-}
-
 fn row(slot: u64) -> Row {
     let at = ROWS + slot * holding::ROW;
     Row { number: slot, at }
@@ -52,34 +48,32 @@ fn row(slot: u64) -> Row {
 fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
     let own = (0..2).flat_map(|slot| {
         let fast = layout::thread_record(slot, 0) + record::ENTRIES;
-        let fast = (0..6).map(move |word| fast + word * WORD);
-        let row = (0..4).map(move |word| row(slot).at + word * WORD);
         let pending = layout::slot_record(slot) + slot::PENDING;
         Segment::slot(slot, 3)
-            .chain(fast)
-            .chain(row)
+            .chain(words(fast, 6))
+            .chain(words(row(slot).at, 4))
             .chain([pending])
     });
-    let object = (0..(object::PAYLOAD + queue::LENGTH) / WORD).map(|word| OBJECT + word * WORD);
-    let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
+    let object = words(OBJECT.0, (object::PAYLOAD + queue::LENGTH) / WORD);
     let room = (items * RECORD / WORD + 1).min((PAGES[0] + UNIT - first) / WORD);
     let again = match first {
         BEHIND_ALL => 1 + items * RECORD / WORD,
         _ => 0,
     };
-    let pages = at(PAGES[0] + block::LARGE, 1 + again)
-        .chain(at(first, room))
-        .chain(at(PAGES[1] + block::LARGE, 2 + items * RECORD / WORD))
-        .chain(at(PAGES[2] + block::LARGE, 1));
+    let pages = words(PAGES[0] + block::LARGE, 1 + again)
+        .chain(words(first, room))
+        .chain(words(PAGES[1] + block::LARGE, 2 + items * RECORD / WORD))
+        .chain(words(PAGES[2] + block::LARGE, 1));
     let whole = [
         superblock::UUID,
         superblock::UUID + WORD,
         superblock::BELL.0,
         superblock::FIRST_FREE,
     ];
-    let segment = Segment::new(own.chain(object).chain(pages).chain(whole));
+    let space = process::space(own.chain(object).chain(pages).chain(whole), &[]);
+    let segment = &space.segment;
     let bounds = Bounds { items: 0, bytes };
-    queue::lay_out(&segment, OBJECT, first, bounds, Order::Fifo);
+    queue::lay_out(segment, OBJECT, first, bounds, Order::Fifo);
     let circle = match first {
         BEHIND_ALL => &PAGES[..1],
         _ => &PAGES,
@@ -92,16 +86,7 @@ fn space(first: u64, items: u64, bytes: u64) -> Arc<Space> {
         let named = segment.word(row(slot).at);
         named.store(QUEUE.id.row + 1, Ordering::Relaxed);
     }
-    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
-}
-
-fn join(space: &Space, slot: u64) -> Participant {
-    let claim = || {
-        Participant::claim(&space.segment, slot, false)
-            .unwrap()
-            .unwrap()
-    };
-    space.segment.live(slot, IMMORTAL, claim).unwrap()
+    space
 }
 
 /// How an end works: as the GIL's holder, where that is possible, one item at a time or several;
@@ -185,7 +170,7 @@ fn meet(first: u64, deaths: [u64; 2], way: Way) {
 fn meet_in(first: u64, (items, bytes): (u64, u64), [putting, taking]: [u64; 2], way: Way) {
     let space = space(first, items, bytes);
     let segment = &space.segment;
-    let [producer, consumer] = [join(&space, 0), join(&space, 1)];
+    let [producer, consumer] = [join(&space.segment, 0), join(&space.segment, 1)];
     let (told, got) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(Vec::new())));
     let (there, telling) = (space.clone(), told.clone());
     let producing = thread::spawn(move || {
@@ -247,7 +232,7 @@ fn share(stores: u64) {
     const ITEMS: u64 = 2;
     let space = space(INSIDE, ITEMS, 0);
     let segment = &space.segment;
-    let [mortal, other] = [join(&space, 0), join(&space, 1)];
+    let [mortal, other] = [join(&space.segment, 0), join(&space.segment, 1)];
     let told = Mutex::new(0);
     segment.live(0, IMMORTAL, || {
         produce(&space, &mortal, ITEMS, Way::Operation, &told)

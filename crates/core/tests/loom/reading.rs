@@ -3,6 +3,7 @@
 //! The reader announces itself and follows a link as `table` and `list` do; the writer unlinks the
 //! block, frees it, marks its unit and punches it, by `heap`, `hole` and `reading` as they are.
 
+use crate::process::{self, caller, join};
 use courtyard_core::heap;
 use courtyard_core::inside::hole::Step;
 use courtyard_core::inside::reading::Reading;
@@ -12,9 +13,8 @@ use courtyard_core::offset::LockWord;
 use courtyard_core::participant::Participant;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Caller, Hooks, Space, unlimited};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use loom::thread;
 use std::sync::Arc;
 
 /// The block of the first unit; in the second, which stays in use, are a lock and the link to it.
@@ -23,11 +23,6 @@ const PAYLOAD: u64 = OLD + block::LARGE;
 const LOCK: LockWord = LockWord(DATA + UNIT);
 const LINK: u64 = LOCK.0 + 8;
 const BITMAP: u64 = layout::BITMAPS;
-
-/// For a call that waits as long as it takes.
-fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
-    Caller::new(space, participant, &unlimited)
-}
 
 fn space() -> Arc<Space> {
     let counts = (0..2).flat_map(|slot| {
@@ -53,7 +48,6 @@ fn space() -> Arc<Space> {
         LINK,
     ];
     let slots = (0..2).flat_map(|slot| Segment::slot(slot, 6));
-    let segment = Segment::new(slots.chain(counts).chain(heap));
     let start = [
         (superblock::FRONTIER, 2),
         (superblock::USED, 2),
@@ -61,18 +55,7 @@ fn space() -> Arc<Space> {
         (LINK, OLD),
         (PAYLOAD, 1),
     ];
-    for (word, value) in start {
-        segment.word(word).store(value, Ordering::Relaxed);
-    }
-    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
-}
-
-fn join(space: &Space, slot: u64) -> Participant {
-    let claim = || {
-        let claimed = Participant::claim(&space.segment, slot, false);
-        claimed.unwrap().unwrap()
-    };
-    space.segment.live(slot, IMMORTAL, claim).unwrap()
+    process::space(slots.chain(counts).chain(heap), &start)
 }
 
 /// Follows the link twice: what was read first may be old by the second time.
@@ -97,16 +80,11 @@ fn give_back(space: &Space, participant: &Participant) -> bool {
 
 fn meet() {
     let space = space();
-    let [reader, writer] = [join(&space, 0), join(&space, 1)];
-    let reading = space.clone();
-    let reading = thread::spawn(move || {
-        let record = layout::slot_record(reader.me.slot);
-        reading
-            .segment
-            .live(0, IMMORTAL, || read(&reading.segment, record));
-    });
+    let [reader, writer] = [join(&space.segment, 0), join(&space.segment, 1)];
     let segment = &space.segment;
-    let given = segment.live(1, IMMORTAL, || {
+    let record = layout::slot_record(reader.me.slot);
+    let read = move |space: &Space| read(&space.segment, record);
+    let (_, given) = process::beside(&space, IMMORTAL, read, || {
         let freed = caller(&space, &writer).run(|operation| {
             operation.lock(LOCK)?;
             operation.write(LINK, 0);
@@ -118,8 +96,7 @@ fn meet() {
         freed.unwrap();
         give_back(&space, &writer)
     });
-    reading.join().unwrap();
-    if given != Some(true) {
+    if !given {
         let again = segment.live(1, IMMORTAL, || give_back(&space, &writer));
         assert_eq!(again, Some(true), "nobody reads, and it stays");
     }

@@ -4,6 +4,7 @@
 //! The writer runs `table::store` and `table::remove` as they are. The reader runs `table::find`. The
 //! writer dies before each of its stores; the reader meets that, and reaps him.
 
+use crate::process::{self, caller, join, words};
 use courtyard_core::inside::operation::{self, class_for};
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
@@ -13,11 +14,10 @@ use courtyard_core::participant::Participant;
 use courtyard_core::recover;
 use courtyard_core::seed;
 use courtyard_core::segment::{DATA, Segment};
-use courtyard_core::space::{Caller, Hooks, Space, unlimited};
+use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
 use courtyard_core::table::{self, End, Item, Key, SHARDS, Table, Want, When};
 use courtyard_core::value::{Found, NewValue};
-use loom::thread;
 use std::sync::Arc;
 
 const OBJECT: Object = Object(DATA + UNIT + block::SMALL);
@@ -55,11 +55,6 @@ enum Act {
     Move(End),
 }
 
-/// For a call that waits as long as it takes.
-fn caller<'a>(space: &'a Space, participant: &'a Participant) -> Caller<'a, 'static> {
-    Caller::new(space, participant, &unlimited)
-}
-
 fn key(bytes: &[u8]) -> Key<'_> {
     Key { tag: 1, bytes }
 }
@@ -87,25 +82,24 @@ fn magazines(record: u64) -> impl Iterator<Item = u64> {
 
 /// A table of one entry: the first key, and the value 1.
 fn space(act: Act) -> Arc<Space> {
-    let at = |from: u64, words: u64| (0..words).map(move |word| from + word * WORD);
     let own = (0..2).flat_map(|slot| {
         let records = (0..slot::RECORD_COUNT).map(move |index| layout::thread_record(slot, index));
         let pending = layout::slot_record(slot) + slot::PENDING;
         Segment::slot(slot, 7)
             .chain(records.flat_map(magazines))
-            .chain((0..slot::PENDING_ROWS).map(move |row| pending + row * WORD))
+            .chain(words(pending, slot::PENDING_ROWS))
     });
-    let words = own
-        .chain(at(OBJECT.0, (object::PAYLOAD + table::LENGTH) / WORD))
-        .chain(at(
+    let all = own
+        .chain(words(OBJECT.0, (object::PAYLOAD + table::LENGTH) / WORD))
+        .chain(words(
             STORAGE,
             (block::SMALL + (1 + SLOTS + ROOM) * WORD) / WORD,
         ))
-        .chain(at(LARGER, (block::SMALL + LARGER_LENGTH) / WORD))
-        .chain(at(OLD, ENTRY_WORDS))
-        .chain(at(NEW, ENTRY_WORDS))
+        .chain(words(LARGER, (block::SMALL + LARGER_LENGTH) / WORD))
+        .chain(words(OLD, ENTRY_WORDS))
+        .chain(words(NEW, ENTRY_WORDS))
         .chain([STORAGE - LINE, LARGER - LINE, OLD - LINE])
-        .chain(at(layout::bitmaps(0), 2))
+        .chain(words(layout::bitmaps(0), 2))
         .chain([
             superblock::UUID,
             superblock::UUID + WORD,
@@ -113,7 +107,8 @@ fn space(act: Act) -> Arc<Space> {
             superblock::NEXT_SERIAL,
             superblock::FRONTIER,
         ]);
-    let segment = Segment::new(words);
+    let space = process::space(all, &[]);
+    let segment = &space.segment;
     let set = |word: u64, value: u64| segment.word(word).store(value, Ordering::Relaxed);
     let first = keys()[0];
     let hash = key(&first).hash();
@@ -160,16 +155,7 @@ fn space(act: Act) -> Arc<Space> {
         }
         set(superblock::NEXT_SERIAL, 2);
     }
-    Arc::new(Space::new(segment, Hooks::MODEL).unwrap())
-}
-
-fn join(space: &Space, slot: u64) -> Participant {
-    let claim = || {
-        Participant::claim(&space.segment, slot, false)
-            .unwrap()
-            .unwrap()
-    };
-    space.segment.live(slot, IMMORTAL, claim).unwrap()
+    space
 }
 
 /// Gives the first participant a block of each class, at hand.
@@ -255,26 +241,16 @@ fn states(act: Act) -> Vec<[Option<u64>; 2]> {
 fn meet(act: Act, looked_up: usize, stores: u64) {
     let space = space(act);
     let segment = &space.segment;
-    let [writer, reader] = [join(&space, 0), join(&space, 1)];
+    let [writer, reader] = [join(&space.segment, 0), join(&space.segment, 1)];
     stock(segment);
-    let there = space.clone();
-    let writing = thread::spawn(move || {
-        let act = || perform(&there, &writer, act);
-        there.segment.live(0, stores, act).is_some()
-    });
-    let reader = Arc::new(reader);
-    let (there, beside) = (space.clone(), reader.clone());
-    let looking = thread::spawn(move || {
-        let look = || find(&there, &beside, looked_up);
-        there.segment.live(1, IMMORTAL, look).unwrap()
-    });
+    let write = move |space: &Space| perform(space, &writer, act);
+    let (lives, during) =
+        process::beside(&space, stores, write, || find(&space, &reader, looked_up));
     let look = |which| {
         segment
             .live(1, IMMORTAL, || find(&space, &reader, which))
             .unwrap()
     };
-    let during = looking.join().unwrap();
-    let lives = writing.join().unwrap();
     if !lives {
         recover::reap_all(segment).unwrap();
     }
@@ -299,20 +275,10 @@ fn meet(act: Act, looked_up: usize, stores: u64) {
 fn meet_order(to: End, looked_at: End, stores: u64) {
     let space = space(Act::Move(to));
     let segment = &space.segment;
-    let [writer, reader] = [join(&space, 0), join(&space, 1)];
-    let there = space.clone();
-    let writing = thread::spawn(move || {
-        let act = || perform(&there, &writer, Act::Move(to));
-        there.segment.live(0, stores, act).is_some()
-    });
-    let reader = Arc::new(reader);
-    let (there, beside) = (space.clone(), reader.clone());
-    let looking = thread::spawn(move || {
-        let look = || at_end(&there, &beside, looked_at);
-        there.segment.live(1, IMMORTAL, look).unwrap()
-    });
-    let during = looking.join().unwrap();
-    let lives = writing.join().unwrap();
+    let [writer, reader] = [join(&space.segment, 0), join(&space.segment, 1)];
+    let write = move |space: &Space| perform(space, &writer, Act::Move(to));
+    let look = || at_end(&space, &reader, looked_at);
+    let (lives, during) = process::beside(&space, stores, write, look);
     if !lives {
         recover::reap_all(segment).unwrap();
     }

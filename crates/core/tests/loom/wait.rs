@@ -4,6 +4,7 @@
 //! one dies before each of its stores in turn; the reaper, where it is mortal too, before each
 //! of its own. A waiter needs no slot. Nothing ever times an event's sleeper out here.
 
+use crate::process::join;
 use courtyard_core::inside::operation::Operation;
 use courtyard_core::layout::{WORD, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
@@ -106,11 +107,6 @@ fn segment() -> Arc<Segment> {
     let words = (0..2).flat_map(|slot| Segment::slot(slot, 0));
     let shared = [EVENT.0, superblock::BELL.0, change(0), change(1)];
     Arc::new(Segment::new(words.chain(shared)))
-}
-
-fn join(segment: &Segment, slot: u64) -> Participant {
-    let claim = || Participant::claim(segment, slot, false).unwrap().unwrap();
-    segment.live(slot, IMMORTAL, claim).unwrap()
 }
 
 /// Waiters on both changes of two wakers, of whom none dies.
