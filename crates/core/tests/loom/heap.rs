@@ -3,7 +3,7 @@
 //! Two processes run `heap` and `space` as they are, on a heap of two free runs whose bits share
 //! a word of the bitmaps. The mortal one dies before each of its stores, and is then reaped.
 
-use crate::process::{self, caller, join};
+use crate::process::{self, caller};
 use courtyard_core::heap;
 use courtyard_core::layout::{self, UNIT, WORD, block, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
@@ -60,12 +60,11 @@ fn allocate(space: &Space, participant: &Participant) {
 fn take(stores: u64) {
     let space = space();
     let segment = &space.segment;
-    let [mortal, other] = [join(&space.segment, 0), join(&space.segment, 1)];
-    let dead = mortal.me;
-    let take = move |space: &Space| allocate(space, &mortal);
-    let (lived, ()) = process::beside(&space, stores, take, || allocate(&space, &other));
+    let pair = process::pair(&space);
+    let mortal = pair[0].me;
+    let (lived, ..) = process::beside(&space, pair, stores, allocate, allocate);
     if !lived {
-        recover::reap(segment, dead).unwrap();
+        recover::reap(segment, mortal).unwrap();
     }
     let read = |word| segment.word(word).load(Ordering::Relaxed);
     let taken = [0, 1].map(|slot| read(owner(slot)));

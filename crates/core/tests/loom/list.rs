@@ -5,7 +5,7 @@
 //! writer dies before each of its stores; the reader meets that, and reaps him. Two writers beside
 //! each other lose nothing.
 
-use crate::process::{self, caller, join, words};
+use crate::process::{self, caller, words};
 use courtyard_core::inside::operation;
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::list::{self, End, List};
@@ -134,14 +134,13 @@ fn change(space: &Space, participant: &Participant, change: Change) {
 fn meet(what: Change, stores: u64) {
     let space = space(1);
     let segment = &space.segment;
-    let [writer, reader] = [join(&space.segment, 0), join(&space.segment, 1)];
-    let act = move |space: &Space| change(space, &writer, what);
-    let look = || get(&space, &reader, 0);
-    let (lives, during) = process::beside(&space, stores, act, look);
+    let act = move |space: &Space, writer: &Participant| change(space, writer, what);
+    let look = |space: &Space, reader: &Participant| get(space, reader, 0);
+    let (lives, during, reader) = process::beside(&space, process::pair(&space), stores, act, look);
     if !lives {
         recover::reap_all(segment).unwrap();
     }
-    let after = segment.live(1, IMMORTAL, look).unwrap();
+    let after = segment.live(1, IMMORTAL, || look(&space, &reader)).unwrap();
     let is_known = |found: Option<u64>| match what {
         Change::Turn => matches!(found, Some(1 | 2) | None),
         _ => matches!(found, Some(1 | 2)),
@@ -167,14 +166,15 @@ fn meet(what: Change, stores: u64) {
 fn grow() {
     let space = space(2);
     let segment = &space.segment;
-    let [first, second] = [join(&space.segment, 0), join(&space.segment, 1)];
+    let pair = process::pair(&space);
     for index in 0..slot::RECORD_COUNT {
         let magazine = operation::magazine(layout::thread_record(0, index), 0);
         segment.word(magazine).store(1, Ordering::Relaxed);
         segment.word(magazine + WORD).store(NEXT, Ordering::Relaxed);
     }
-    let push = move |space: &Space| push(space, &first, End::Last, 3);
-    process::beside(&space, IMMORTAL, push, || set(&space, &second, 0, 4));
+    let push = |space: &Space, first: &Participant| push(space, first, End::Last, 3);
+    let set = |space: &Space, second: &Participant| set(space, second, 0, 4);
+    let (.., second) = process::beside(&space, pair, IMMORTAL, push, set);
     let look = || [0, 1, 2].map(|index| get(&space, &second, index));
     let after = segment.live(1, IMMORTAL, look).unwrap();
     assert_eq!(after, [Some(4), Some(2), Some(3)], "a value is lost");
@@ -184,11 +184,11 @@ fn grow() {
 fn bound() {
     let space = space(1);
     let segment = &space.segment;
-    let [first, second] = [join(&space.segment, 0), join(&space.segment, 1)];
-    let bound = move |space: &Space| list::bound(caller(space, &first), LIST, Some(1)).unwrap();
-    process::beside(&space, IMMORTAL, bound, || {
-        push(&space, &second, End::Last, 2);
-    });
+    let bound = |space: &Space, first: &Participant| {
+        list::bound(caller(space, first), LIST, Some(1)).unwrap();
+    };
+    let push = |space: &Space, second: &Participant| push(space, second, End::Last, 2);
+    let (.., second) = process::beside(&space, process::pair(&space), IMMORTAL, bound, push);
     let look = || [0, 1].map(|index| get(&space, &second, index));
     let after = segment.live(1, IMMORTAL, look).unwrap();
     assert_eq!(after, [Some(2), None], "more than there may be");

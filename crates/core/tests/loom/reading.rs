@@ -3,7 +3,7 @@
 //! The reader announces itself and follows a link as `table` and `list` do; the writer unlinks the
 //! block, frees it, marks its unit and punches it, by `heap`, `hole` and `reading` as they are.
 
-use crate::process::{self, caller, join};
+use crate::process::{self, caller};
 use courtyard_core::heap;
 use courtyard_core::inside::hole::Step;
 use courtyard_core::inside::reading::Reading;
@@ -80,12 +80,12 @@ fn give_back(space: &Space, participant: &Participant) -> bool {
 
 fn meet() {
     let space = space();
-    let [reader, writer] = [join(&space.segment, 0), join(&space.segment, 1)];
     let segment = &space.segment;
-    let record = layout::slot_record(reader.me.slot);
-    let read = move |space: &Space| read(&space.segment, record);
-    let (_, given) = process::beside(&space, IMMORTAL, read, || {
-        let freed = caller(&space, &writer).run(|operation| {
+    let read = |space: &Space, reader: &Participant| {
+        read(&space.segment, layout::slot_record(reader.me.slot));
+    };
+    let write = |space: &Space, writer: &Participant| {
+        let freed = caller(space, writer).run(|operation| {
             operation.lock(LOCK)?;
             operation.write(LINK, 0);
             operation.lock(superblock::HEAP_LOCK)?;
@@ -94,8 +94,9 @@ fn meet() {
             Ok(())
         });
         freed.unwrap();
-        give_back(&space, &writer)
-    });
+        give_back(space, writer)
+    };
+    let (_, given, writer) = process::beside(&space, process::pair(&space), IMMORTAL, read, write);
     if !given {
         let again = segment.live(1, IMMORTAL, || give_back(&space, &writer));
         assert_eq!(again, Some(true), "nobody reads, and it stays");

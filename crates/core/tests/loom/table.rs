@@ -4,7 +4,7 @@
 //! The writer runs `table::store` and `table::remove` as they are. The reader runs `table::find`. The
 //! writer dies before each of its stores; the reader meets that, and reaps him.
 
-use crate::process::{self, caller, join, words};
+use crate::process::{self, caller, words};
 use courtyard_core::inside::operation::{self, class_for};
 use courtyard_core::layout::{self, LINE, UNIT, WORD, block, chunk, kind, slot, superblock};
 use courtyard_core::mortal::{self, IMMORTAL};
@@ -241,11 +241,11 @@ fn states(act: Act) -> Vec<[Option<u64>; 2]> {
 fn meet(act: Act, looked_up: usize, stores: u64) {
     let space = space(act);
     let segment = &space.segment;
-    let [writer, reader] = [join(&space.segment, 0), join(&space.segment, 1)];
+    let pair = process::pair(&space);
     stock(segment);
-    let write = move |space: &Space| perform(space, &writer, act);
-    let (lives, during) =
-        process::beside(&space, stores, write, || find(&space, &reader, looked_up));
+    let write = move |space: &Space, writer: &Participant| perform(space, writer, act);
+    let read = move |space: &Space, reader: &Participant| find(space, reader, looked_up);
+    let (lives, during, reader) = process::beside(&space, pair, stores, write, read);
     let look = |which| {
         segment
             .live(1, IMMORTAL, || find(&space, &reader, which))
@@ -275,10 +275,10 @@ fn meet(act: Act, looked_up: usize, stores: u64) {
 fn meet_order(to: End, looked_at: End, stores: u64) {
     let space = space(Act::Move(to));
     let segment = &space.segment;
-    let [writer, reader] = [join(&space.segment, 0), join(&space.segment, 1)];
-    let write = move |space: &Space| perform(space, &writer, Act::Move(to));
-    let look = || at_end(&space, &reader, looked_at);
-    let (lives, during) = process::beside(&space, stores, write, look);
+    let write = move |space: &Space, writer: &Participant| perform(space, writer, Act::Move(to));
+    let look = move |space: &Space, reader: &Participant| at_end(space, reader, looked_at);
+    let (lives, during, reader) =
+        process::beside(&space, process::pair(&space), stores, write, look);
     if !lives {
         recover::reap_all(segment).unwrap();
     }
