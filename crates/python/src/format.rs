@@ -2,7 +2,7 @@
 
 use courtyard_core::segment::Segment;
 use courtyard_core::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-use pyo3::exceptions::{PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyException, PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyString};
@@ -190,7 +190,16 @@ impl Format {
                 } else if let Ok(bytes) = value.cast::<PyByteArray>() {
                     one(&bytes.to_vec())
                 } else {
-                    value.extract::<u8>().ok().map(u64::from)
+                    match value.extract::<u8>() {
+                        Ok(byte) => Some(u64::from(byte)),
+                        Err(error)
+                            if error.is_instance_of::<PyTypeError>(py)
+                                || error.is_instance_of::<PyOverflowError>(py) =>
+                        {
+                            None
+                        }
+                        Err(error) => return Err(error), // what its __index__ raises
+                    }
                 };
                 byte.ok_or_else(|| {
                     wrong(
@@ -250,9 +259,11 @@ pub fn overflow() -> PyErr {
 fn wrong(expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let class = value.get_type().name();
     let found = class.map_or_else(|_| "?".into(), |name| name.to_string());
-    let shown = value
-        .repr()
-        .map_or_else(|_| String::new(), |text| text.to_string());
+    let shown = match value.repr() {
+        Ok(text) => text.to_string(),
+        Err(error) if error.is_instance_of::<PyException>(value.py()) => String::new(),
+        Err(error) => return error, // Ctrl-C
+    };
     let short: String = shown.chars().take(60).collect();
     let dots = if short.len() < shown.len() { "..." } else { "" };
     PyTypeError::new_err(format!("expected {expected}, found {found}: {short}{dots}"))

@@ -152,10 +152,25 @@ pub fn encode_flat<'a>(value: &'a Bound<'_, PyAny>) -> Option<Flat<'a>> {
 /// What pickling raises; `CourtyardError` for a courtyard object that is not to be kept.
 #[inline]
 pub fn encode<'a, 'py>(value: &'a Bound<'py, PyAny>, links: Links) -> PyResult<Encoded<'a, 'py>> {
+    match encode_plain(value, links)? {
+        Some(encoded) => Ok(encoded),
+        None => pickled(value, links),
+    }
+}
+
+/// As `encode`, without Python code; None: it takes pickle, which may run some.
+///
+/// # Errors
+/// `MemoryError`; `CourtyardError` for a courtyard object that is not to be kept.
+#[inline]
+pub fn encode_plain<'a, 'py>(
+    value: &'a Bound<'py, PyAny>,
+    links: Links,
+) -> PyResult<Option<Encoded<'a, 'py>>> {
     let object = value.as_borrowed();
     let class = object::class(object);
     if let Some(word) = word::encode(object, class) {
-        return Ok(Encoded::Word(word));
+        return Ok(Some(Encoded::Word(word)));
     }
     let block = match class {
         Class::Float => Block::new(KIND_FLOAT, Main::Short(object::float(object).to_ne_bytes())),
@@ -172,12 +187,15 @@ pub fn encode<'a, 'py>(value: &'a Bound<'py, PyAny>, links: Links) -> PyResult<E
                 None => Main::Made(integer::bytes(object)?),
             },
         ),
-        _ => return compound(value, links).map(Encoded::Block),
+        _ => return compound(value, links),
     };
-    Ok(Encoded::Block(block))
+    Ok(Some(Encoded::Block(block)))
 }
 
-fn compound<'a, 'py>(value: &Bound<'py, PyAny>, links: Links) -> PyResult<Block<'a, 'py>> {
+fn compound<'a, 'py>(
+    value: &Bound<'py, PyAny>,
+    links: Links,
+) -> PyResult<Option<Encoded<'a, 'py>>> {
     let mut scratch = SCRATCH.take().unwrap_or_else(|| Box::new(Scratch::new()));
     let mut writer = Writer::new(&mut scratch, links);
     let written = writer.write(value.as_borrowed());
@@ -187,13 +205,16 @@ fn compound<'a, 'py>(value: &Bound<'py, PyAny>, links: Links) -> PyResult<Block<
     match (written, raised) {
         (Ok(()), _) => {
             let linked = linked.into_iter().map(Bound::unbind).collect();
-            return Ok(native.beside(outside, linked));
+            Ok(Some(Encoded::Block(native.beside(outside, linked))))
         }
-        (Err(Stop::Raised), Some(error)) => return Err(error),
-        (Err(Stop::Refused), _) => return Err(refuse(value.py())),
-        _ => drop(native), // gives its memory back before Python code runs
+        (Err(Stop::Raised), Some(error)) => Err(error),
+        (Err(Stop::Refused), _) => Err(refuse(value.py())),
+        _ => Ok(None),
     }
+}
+
+fn pickled<'a, 'py>(value: &Bound<'py, PyAny>, links: Links) -> PyResult<Encoded<'a, 'py>> {
     let pickle = pickle::dump(value, links == Links::Keep)?;
     let block = Block::new(KIND_PICKLE, Main::Pickle(pickle.main));
-    Ok(block.beside(pickle.buffers, pickle.linked))
+    Ok(Encoded::Block(block.beside(pickle.buffers, pickle.linked)))
 }

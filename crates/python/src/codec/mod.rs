@@ -37,7 +37,7 @@ mod word;
 mod writer;
 
 pub use decode::{decode, decode_flat, decode_word};
-pub use encode::{Block, Encoded, Flat, encode, encode_flat, encode_word};
+pub use encode::{Block, Encoded, Flat, encode, encode_flat, encode_plain, encode_word};
 pub use hook::{_decode, _encode, peek};
 pub use kind::{LINKED, is_pickle, may_fail};
 pub use link::{Links, is_courtyard, linked};

@@ -9,7 +9,7 @@ use crate::codec::object::{self, Class, Object};
 use crate::codec::{self, Encoded, Links, integer, link};
 use crate::policy;
 use courtyard_core::table::Key;
-use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError, PyTypeError};
+use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -39,6 +39,32 @@ impl Drop for Room {
     }
 }
 
+/// Why an object has no canonical form.
+enum Stop {
+    /// It takes Python code, which is not to run.
+    Foreign,
+    /// It can be no key: it is too long, or cannot be pickled.
+    Unfit(PyErr),
+    Raised(PyErr),
+}
+
+impl From<PyErr> for Stop {
+    fn from(error: PyErr) -> Stop {
+        Stop::Raised(error)
+    }
+}
+
+impl From<Stop> for PyErr {
+    fn from(stop: Stop) -> PyErr {
+        match stop {
+            Stop::Foreign => PyRuntimeError::new_err("unreachable"),
+            Stop::Unfit(error) | Stop::Raised(error) => error,
+        }
+    }
+}
+
+type Written<T = ()> = Result<T, Stop>;
+
 /// Runs `work` on an object's canonical form. A text in ASCII is used where it is.
 ///
 /// # Errors
@@ -50,7 +76,7 @@ pub fn with_key<T>(
     work: impl FnOnce(Identity) -> PyResult<T>,
 ) -> PyResult<T> {
     let mut room = Room::new();
-    let identity = room.identity(object)?;
+    let identity = room.identity(object, true)?;
     if identity.key.bytes.len() > LONGEST {
         return Err(too_long());
     }
@@ -68,11 +94,23 @@ pub fn with_known_key<T>(
     work: impl FnOnce(Identity) -> PyResult<T>,
 ) -> PyResult<Option<T>> {
     let mut room = Room::new();
-    match room.identity(object) {
+    match room.identity(object, true) {
         Ok(identity) if identity.key.bytes.len() > LONGEST => Ok(None),
         Ok(identity) => work(identity).map(Some),
-        Err(error) => unless_unpicklable(object, error).map(|()| None),
+        Err(Stop::Unfit(error)) => unless_unpicklable(object, error).map(|()| None),
+        Err(stop) => Err(stop.into()),
     }
+}
+
+/// As `with_key`, if it takes no Python code; else None, and nothing of the object's own has run.
+#[inline(always)]
+pub fn with_plain_key<T>(
+    object: &Bound<'_, PyAny>,
+    work: impl FnOnce(Identity) -> Option<T>,
+) -> Option<T> {
+    let mut room = Room::new();
+    let identity = room.identity(object, false).ok()?;
+    (identity.key.bytes.len() <= LONGEST).then(|| work(identity))?
 }
 
 /// The error, unless it says that something with a hash cannot be pickled.
@@ -83,10 +121,10 @@ fn unless_unpicklable(object: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
     let has_another_reason = is(py.get_type::<PyMemoryError>())
         || is(py.get_type::<PyRecursionError>())
         || policy::is_refusing();
-    if has_another_reason || !is(py.get_type::<PyException>()) || object.hash().is_err() {
+    if has_another_reason || !is(py.get_type::<PyException>()) {
         return Err(error);
     }
-    Ok(())
+    object.hash().map(drop)
 }
 
 /// The key that a text is; None: the object is no text.
@@ -158,19 +196,28 @@ impl Room {
     }
 
     #[inline(always)]
-    fn identity<'a>(&'a mut self, object: &'a Bound<'_, PyAny>) -> PyResult<Identity<'a>> {
+    fn identity<'a>(
+        &'a mut self,
+        object: &'a Bound<'_, PyAny>,
+        may_run: bool,
+    ) -> Written<Identity<'a>> {
         let object = object.as_borrowed();
         match object::class(object) {
-            Class::Text => text(object),
-            Class::Int => self.integer(object),
-            class => self.other(object, class),
+            Class::Text => Ok(text(object)?),
+            Class::Int => Ok(self.integer(object)?),
+            class => self.other(object, class, may_run),
         }
     }
 
     #[inline(never)]
-    fn other<'a>(&'a mut self, object: Object<'a, '_>, exact: Class) -> PyResult<Identity<'a>> {
+    fn other<'a>(
+        &'a mut self,
+        object: Object<'a, '_>,
+        exact: Class,
+        may_run: bool,
+    ) -> Written<Identity<'a>> {
         let class = counts_as(object, exact);
-        let mut writer = Writer::new(object);
+        let mut writer = Writer::new(object, may_run);
         let tag = match class {
             Class::Tuple | Class::FrozenSet => {
                 writer.is_exact = class == exact;
@@ -352,26 +399,29 @@ struct Writer<'a, 'py> {
     key: Object<'a, 'py>,
     out: Vec<u8>,
     depth: u32,
+    /// Whether Python code may run.
+    may_run: bool,
     is_hashed: bool,
     is_exact: bool,
     is_plain: bool,
 }
 
 impl<'a, 'py> Writer<'a, 'py> {
-    fn new(key: Object<'a, 'py>) -> Writer<'a, 'py> {
+    fn new(key: Object<'a, 'py>, may_run: bool) -> Writer<'a, 'py> {
         Writer {
             key,
             out: Vec::new(),
             depth: 0,
+            may_run,
             is_hashed: false,
             is_exact: true,
             is_plain: true,
         }
     }
 
-    fn head(&mut self, mut count: usize) -> PyResult<()> {
+    fn head(&mut self, mut count: usize) -> Written {
         if self.out.len() + count > LONGEST {
-            return Err(too_long()); // before it is copied together
+            return Err(Stop::Unfit(too_long())); // before it is copied together
         }
         while count >= 128 {
             self.out.push(count as u8 | 128);
@@ -381,14 +431,14 @@ impl<'a, 'py> Writer<'a, 'py> {
         Ok(())
     }
 
-    fn leaf(&mut self, tag: u8, bytes: &[u8]) -> PyResult<()> {
+    fn leaf(&mut self, tag: u8, bytes: &[u8]) -> Written {
         self.out.push(tag);
         self.head(bytes.len())?;
         self.out.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn item(&mut self, object: Object<'_, 'py>) -> PyResult<()> {
+    fn item(&mut self, object: Object<'_, 'py>) -> Written {
         let exact = object::class(object);
         let class = counts_as(object, exact);
         let is_deep = self.depth == DEPTH;
@@ -413,7 +463,7 @@ impl<'a, 'py> Writer<'a, 'py> {
         }
     }
 
-    fn container(&mut self, object: Object<'_, 'py>, class: Class) -> PyResult<u8> {
+    fn container(&mut self, object: Object<'_, 'py>, class: Class) -> Written<u8> {
         self.depth += 1;
         let tag = if class == Class::Tuple {
             let count = object::tuple_length(object);
@@ -431,7 +481,7 @@ impl<'a, 'py> Writer<'a, 'py> {
         Ok(tag)
     }
 
-    fn frozenset(&mut self, object: Object<'_, 'py>) -> PyResult<()> {
+    fn frozenset(&mut self, object: Object<'_, 'py>) -> Written {
         // An exact one with the same members: a subclass may have an iterator of its own.
         // SAFETY: alive.
         let members = unsafe { ffi::PyFrozenSet_New(object.as_ptr()) };
@@ -462,17 +512,20 @@ impl<'a, 'py> Writer<'a, 'py> {
     /// `is_safe` to ask: of tuples too deep inside one another pickle says so, where their hash
     /// would run out of stack.
     #[cold]
-    fn foreign(&mut self, object: Object<'_, 'py>, is_safe: bool) -> PyResult<Vec<u8>> {
+    fn foreign(&mut self, object: Object<'_, 'py>, is_safe: bool) -> Written<Vec<u8>> {
+        if !self.may_run {
+            return Err(Stop::Foreign);
+        }
         if link::is_courtyard(object) {
             let message = "a courtyard object cannot be a key: it is equal to nothing but itself, \
                            in this process; use a key that says which one it is";
-            return Err(PyTypeError::new_err(message));
+            return Err(Stop::Unfit(PyTypeError::new_err(message)));
         }
         self.is_plain = false;
         if is_safe {
             self.hash()?;
         }
-        let pickle = pickle::dump(&object)?;
+        let pickle = pickle::dump(&object).map_err(Stop::Unfit)?;
         self.hash()?;
         Ok(pickle)
     }

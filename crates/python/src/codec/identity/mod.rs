@@ -27,6 +27,6 @@ mod hook;
 mod pickle;
 
 pub use decode::decode;
-pub use encode::{original, text_key, with_flat_key, with_key, with_known_key};
+pub use encode::{original, text_key, with_flat_key, with_key, with_known_key, with_plain_key};
 pub use form::{Identity, may_fail};
 pub use hook::{_key_decode, _key_encode};

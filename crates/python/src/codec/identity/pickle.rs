@@ -14,14 +14,16 @@ pub fn dump(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     // An object met twice is written twice: equal keys may or may not share their parts, as texts
     // that are literals do. What contains itself, or too much of the same, needs references.
     match dump_as(value, true) {
-        Err(error)
-            if error.is_instance_of::<PyValueError>(py)
-                || error.is_instance_of::<PyRecursionError>(py) =>
-        {
-            dump_as(value, false)
-        }
+        Err(error) if needs_references(py, &error) => dump_as(value, false),
         result => result,
     }
+}
+
+/// Whether the pickler itself gave up: no Python code was running, as it is where an object's own raises.
+fn needs_references(py: Python<'_>, error: &PyErr) -> bool {
+    let is_one =
+        error.is_instance_of::<PyValueError>(py) || error.is_instance_of::<PyRecursionError>(py);
+    is_one && error.traceback(py).is_none()
 }
 
 fn dump_as(value: &Bound<'_, PyAny>, is_fast: bool) -> PyResult<Vec<u8>> {

@@ -382,7 +382,7 @@ fn assign(
         write(this, py, first * width, width, stride, data)
     };
     if step > 0
-        && let Some(buffer) = same_buffer(this, value)
+        && let Some(buffer) = same_buffer(this, value)?
     {
         if buffer.item_count() != count {
             return Err(other_size());
@@ -448,19 +448,31 @@ fn other_size() -> PyErr {
 }
 
 /// The buffer of an object whose elements have the same bytes as ours, in one piece.
-fn same_buffer(this: Elements<'_>, value: &Bound<'_, PyAny>) -> Option<PyUntypedBuffer> {
+///
+/// # Errors
+/// What `__buffer__` raises, unless that says that there is no such buffer.
+fn same_buffer(this: Elements<'_>, value: &Bound<'_, PyAny>) -> PyResult<Option<PyUntypedBuffer>> {
     // SAFETY: alive, and the GIL is held.
     if unsafe { ffi::PyObject_CheckBuffer(value.as_ptr()) } == 0 {
-        return None;
+        return Ok(None);
     }
-    let buffer = PyUntypedBuffer::get(value).ok()?;
+    let py = value.py();
+    let says_none = |error: &PyErr| {
+        error.is_instance_of::<PyBufferError>(py)
+            || error.is_instance_of::<PyTypeError>(py)
+            || error.is_instance_of::<PyValueError>(py) // NumPy's, of dates
+    };
+    let buffer = match PyUntypedBuffer::get(value) {
+        Err(error) if says_none(&error) => return Ok(None),
+        buffer => buffer?,
+    };
     let same_size = buffer.item_size() == usize::from(this.width);
     let format = buffer.format().to_bytes();
     let letter = match format {
         [letter] | [b'@' | b'=', letter] => *letter,
         [b'<', letter] if cfg!(target_endian = "little") => *letter,
         [b'>', letter] if cfg!(target_endian = "big") => *letter,
-        _ => return None,
+        _ => return Ok(None),
     };
     let letters: &[u8] = match this.format {
         Format::Integer { signed: true, .. } | Format::Exact => b"bhilqn",
@@ -472,5 +484,5 @@ fn same_buffer(this: Elements<'_>, value: &Bound<'_, PyAny>) -> Option<PyUntyped
         _ => b"",
     };
     let same = same_size && letters.contains(&letter);
-    (same && buffer.dimensions() == 1 && buffer.is_c_contiguous()).then_some(buffer)
+    Ok((same && buffer.dimensions() == 1 && buffer.is_c_contiguous()).then_some(buffer))
 }

@@ -1,16 +1,16 @@
 //! One entry of a table where it is.
 
 use crate::abi::{Pointer, bound, held, index};
-use crate::codec::identity::{text_key, with_key};
+use crate::codec::identity::{text_key, with_plain_key};
 use crate::codec::{self, Flat};
 use crate::object::Object;
 use courtyard_core::table::{self, Item, Key, Seen};
 use courtyard_core::value::NewValue;
 use pyo3::prelude::*;
 
-/// Runs `work` on a key; None: what the key raises, the general way raises again.
+/// Runs `work` on a key; None: it takes Python code, which the general way runs, or is none.
 #[inline(always)]
-fn with_plain_key<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key) -> Option<T>) -> Option<T> {
+fn with_quick_key<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key) -> Option<T>) -> Option<T> {
     with_known_form(key, |key, _| work(key))
 }
 
@@ -19,7 +19,7 @@ fn with_plain_key<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key) -> Option<T>) -
 fn with_known_form<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key, bool) -> Option<T>) -> Option<T> {
     match text_key(key) {
         Some(text) => work(&text, true),
-        None => with_key(key, |identity| Ok(work(&identity.key, identity.is_exact))).ok()?,
+        None => with_plain_key(key, |identity| work(&identity.key, identity.is_exact)),
     }
 }
 
@@ -28,7 +28,7 @@ fn with_known_form<T>(key: &Bound<'_, PyAny>, work: impl Fn(&Key, bool) -> Optio
 pub fn find(base: &Object, key: Pointer) -> Option<Pointer> {
     base.handle.held()?;
     let (segment, object, py) = (&base.handle.space.segment, base.handle.object, held());
-    with_plain_key(&bound(py, key), |key| {
+    with_quick_key(&bound(py, key), |key| {
         let found = table::peek(segment, object, key)?;
         let value = match &found.value {
             &Seen::Word(word) => {
@@ -52,7 +52,7 @@ pub fn find(base: &Object, key: Pointer) -> Option<Pointer> {
 pub fn is_known(base: &Object, key: Pointer) -> Option<bool> {
     base.handle.held()?;
     let (segment, object) = (&base.handle.space.segment, base.handle.object);
-    with_plain_key(&bound(held(), key), |key| {
+    with_quick_key(&bound(held(), key), |key| {
         table::is_known(segment, object, key)
     })
 }
@@ -96,7 +96,7 @@ pub fn remove(base: &Object, key: Pointer) -> bool {
         return false;
     };
     let (segment, object) = (&base.handle.space.segment, base.handle.object);
-    let removed = with_plain_key(&bound(held(), key), |key| {
+    let removed = with_quick_key(&bound(held(), key), |key| {
         // SAFETY: the GIL is held from before this call until after it.
         Some(unsafe { table::remove_fast(segment, participant, object, key) })
     });
@@ -109,7 +109,7 @@ pub fn add(base: &Object, key: Pointer, n: Option<Pointer>) -> Option<Pointer> {
     let (participant, py) = (base.handle.held()?, held());
     let step = n.map_or(Some(1), index)?;
     let (segment, object) = (&base.handle.space.segment, base.handle.object);
-    let sum = with_plain_key(&bound(py, key), |key| {
+    let sum = with_quick_key(&bound(py, key), |key| {
         let next = |word| codec::add_word(word, step);
         // SAFETY: the GIL is held from before this call until after it.
         unsafe { table::change_fast(segment, participant, object, key, next) }

@@ -4,7 +4,7 @@ use super::back::{put_back, secure, secure_bytes};
 use super::front::{End, take};
 use super::item::{Held, decode_bytes, may_fail};
 use super::state::{Queue, empty, is_fifo, shut_down};
-use super::tail::{put_encoded, put_new, spare};
+use super::tail::{put, put_new, put_slowly};
 use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::ending;
 use crate::object::waiter::Deadline;
@@ -27,7 +27,7 @@ const FULL: usize = UNIT as usize / 2;
 ///
 /// # Errors
 /// As `put`.
-pub fn put(
+pub fn put_all(
     slf: &Bound<'_, Queue>,
     items: &Bound<'_, PyAny>,
     wait: Option<Deadline>,
@@ -46,23 +46,26 @@ pub fn put(
             }
             continue;
         }
-        let put = match codec::encode(&item, Links::Keep) {
-            Ok(encoded) if fifo && run.add(&encoded) => {
-                if run.count < MOST && run.records.len() < FULL {
-                    continue;
+        match codec::encode_plain(&item, Links::Keep) {
+            Ok(Some(encoded)) if fifo && run.add(&encoded) => {
+                if run.count >= MOST || run.records.len() >= FULL {
+                    run.flush(slf, wait)?;
                 }
-                run.flush(slf, wait)
             }
-            Ok(encoded) => {
+            Ok(Some(encoded)) => {
                 run.flush(slf, wait)?;
-                put_encoded(slf, &item, &encoded, wait)
+                put_slowly(slf, &item, Ok(encoded), wait)?;
+            }
+            // Its own code may run: those before it are in the queue by then.
+            Ok(None) => {
+                run.flush(slf, wait)?;
+                put(slf, &item, wait)?;
             }
             Err(error) => {
                 run.flush(slf, wait)?;
-                Err(error)
+                put_slowly(slf, &item, Err(error), wait)?;
             }
-        };
-        put.or_else(|error| spare(slf, &item, error))?;
+        }
     }
     run.flush(slf, wait)?;
     RECORDS.set(run);

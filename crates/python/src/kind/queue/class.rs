@@ -5,7 +5,7 @@ use super::clear::clear;
 use super::front::{get, look, peek};
 use super::lease::Lease;
 use super::state::{Queue, deadline_of, first_item};
-use super::tail::{put, put_one, spare};
+use super::tail::put;
 use crate::argument::Truth;
 use crate::codec::Buffers;
 use crate::deadline::{Deadline, Limit};
@@ -77,19 +77,12 @@ impl Queue {
         block: Option<Truth>,
         timeout: Option<f64>,
     ) -> PyResult<()> {
-        let wait = deadline_of(slf, block, timeout)?;
-        match put(slf, item, wait) {
-            Err(error) => spare(slf, item, error),
-            done => done,
-        }
+        put(slf, item, deadline_of(slf, block, timeout)?)
     }
 
     /// Put an item if there is room. Raises queue.Full if not; otherwise like put.
     fn put_nowait(slf: &Bound<'_, Self>, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        match put(slf, item, None) {
-            Err(error) => spare(slf, item, error),
-            done => done,
-        }
+        put(slf, item, None)
     }
 
     /// Take the first item out of the queue and return it.
@@ -178,11 +171,11 @@ impl Queue {
     ) -> PyResult<()> {
         let wait = deadline_of(slf, block, timeout)?;
         if items.is_exact_instance_of::<PyList>() || items.is_exact_instance_of::<PyTuple>() {
-            return batch::put(slf, items, wait);
+            return batch::put_all(slf, items, wait);
         }
         // Others may make their items one by one: each is there as soon as it is made.
         for item in items.try_iter()? {
-            put_one(slf, &item?, wait)?;
+            put(slf, &item?, wait)?;
         }
         Ok(())
     }

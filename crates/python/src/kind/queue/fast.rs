@@ -2,13 +2,13 @@
 
 use super::front::quick_get_kept;
 use super::state::{Queue, first_item};
+use super::tail::{put, put_slowly};
 use crate::abi::{
     Fast, Pointer, base_call, bound, general, guarded, held, install_methods, native, none,
 };
-use crate::codec::Buffers;
+use crate::codec::{self, Buffers, Links};
 use crate::deadline::{Deadline, Limit};
 use crate::object::Object;
-use courtyard_core::queue::Put;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -27,6 +27,30 @@ unsafe fn queue<'a>(slf: Pointer) -> (&'a Queue, &'a Object) {
     (own, base)
 }
 
+/// Puts an item, which is encoded once: that may run its own code.
+#[inline(always)]
+fn put_item(slf: Pointer, item: Pointer, wait: Option<Deadline>) -> Pointer {
+    // SAFETY: the descriptor checked the type of `slf`.
+    let (own, base) = unsafe { queue(slf) };
+    let item = bound(held(), item);
+    if base.handle.held().is_none() {
+        return done(|py| put(bound(py, slf).cast()?, &item, wait));
+    }
+    let encoded = codec::encode(&item, Links::Keep);
+    if let Ok(encoded) = &encoded
+        && own.quick_put(base, encoded)
+    {
+        return none();
+    }
+    done(|py| put_slowly(bound(py, slf).cast()?, &item, encoded, wait))
+}
+
+/// Runs the general way of what returns nothing.
+#[cold]
+fn done(work: impl FnOnce(Python<'_>) -> PyResult<()>) -> Pointer {
+    general(|py| work(py).map(|()| py.None()))
+}
+
 unsafe extern "C" fn queue_put(
     slf: Pointer,
     arguments: *const Pointer,
@@ -34,28 +58,16 @@ unsafe extern "C" fn queue_put(
     names: Pointer,
 ) -> Pointer {
     guarded(|| {
-        // SAFETY: the descriptor checked the type of `slf`.
-        let (own, base) = unsafe { queue(slf) };
         if count == 1 && names.is_null() {
             // SAFETY: the interpreter passes `count` arguments.
-            let item = bound(held(), unsafe { *arguments });
-            if own.quick_put(base, &item) == Some(Put::Done) {
-                return none();
-            }
+            return put_item(slf, unsafe { *arguments }, Some(Deadline::NEVER));
         }
         base_call::<Queue>(slf, c"put", arguments, count, names)
     })
 }
 
 unsafe extern "C" fn queue_put_nowait(slf: Pointer, item: Pointer) -> Pointer {
-    guarded(|| {
-        // SAFETY: the descriptor checked the type of `slf`.
-        let (own, base) = unsafe { queue(slf) };
-        if own.quick_put(base, &bound(held(), item)) == Some(Put::Done) {
-            return none();
-        }
-        base_call::<Queue>(slf, c"put_nowait", &raw const item, 1, ptr::null_mut())
-    })
+    guarded(|| put_item(slf, item, None))
 }
 
 /// What a fast `get` found, for CPython; None: the general way is due.

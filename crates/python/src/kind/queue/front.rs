@@ -15,7 +15,7 @@ use courtyard_core::holding::Row;
 use courtyard_core::lock::PROBE;
 use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Got, INLINE, ITEMS, Look, Order, Seen};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::cell::Cell;
@@ -142,11 +142,17 @@ pub fn quick_get_kept(
     }
     let (_, room) = queue::look(segment, object).filter(|(kind, _)| may_fail(*kind))?;
     let row = this.holding.known(base.handle.held()?)?;
-    let open = base.handle.open(py).ok()?;
+    let open = match base.handle.open(py) {
+        Ok(open) => open,
+        Err(error) => return Some(Err(error)),
+    };
     let (space, participant) = (base.handle.space, open.participant);
-    // What that raises, the general way raises again.
-    let spare = open.waiting_until(py, limit, |caller| queue::reserve(caller, room));
-    let spare = spare.ok()??;
+    let spare = match open.waiting_until(py, limit, |caller| queue::reserve(caller, room)) {
+        Ok(spare) => spare?,
+        // The general way goes on in a full space.
+        Err(error) if error.is_instance_of::<PyMemoryError>(py) => return None,
+        Err(error) => return Some(Err(error)), // as a signal handler may raise
+    };
     let keep = |kind, length| may_fail(kind) && length > room;
     with_buffer(|buffer| {
         // SAFETY: the GIL is held from before this call until after it.

@@ -2,12 +2,12 @@
 
 use super::item::KIND_LINKED;
 use super::order::Sorted;
-use super::state::{Queue, full, full_saying, refused, shut_down};
+use super::state::{Queue, full, full_saying, is_fifo, refused, shut_down};
 use crate::codec::{self, Encoded, Links};
 use crate::deadline::Limit;
 use crate::error::raise;
-use crate::object::Object;
 use crate::object::waiter::{self, Deadline};
+use crate::object::{Object, Use};
 use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
 use courtyard_core::membership_cache::ObjectId;
@@ -21,42 +21,30 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 impl Queue {
-    /// Puts a small item, on the fast path.
+    /// Puts a small item, on the fast path; whether it did.
     #[inline(always)]
-    pub fn quick_put(&self, base: &Object, item: &Bound<'_, PyAny>) -> Option<Put> {
-        if self.order != Order::Fifo {
-            return None;
-        }
-        let participant = base.handle.held()?;
+    pub fn quick_put(&self, base: &Object, item: &Encoded<'_, '_>) -> bool {
+        let participant = base.handle.held().filter(|_| is_fifo(self));
+        let Some(participant) = participant else {
+            return false;
+        };
         let (segment, object) = (&base.handle.space.segment, base.handle.object);
         let put = |new: &NewItem| {
             // SAFETY: the GIL is held from before this call until after it.
             unsafe { queue::put_fast(segment, participant, object, new) }
         };
-        // What encoding raises, the general way raises again.
-        match codec::encode(item, Links::Keep).ok()? {
-            Encoded::Word(word) => put(&NewItem::Word(word)),
+        let put = match item {
+            Encoded::Word(word) => put(&NewItem::Word(*word)),
             Encoded::Block(block) if block.links.is_empty() => {
                 block.with_parts(|parts, _| put(&NewItem::Bytes(block.kind, parts)))
             }
             Encoded::Block(_) => None,
-        }
+        };
+        put == Some(Put::Done)
     }
 }
 
-/// Puts an item the quick way or the general one.
-pub fn put_one(
-    slf: &Bound<'_, Queue>,
-    item: &Bound<'_, PyAny>,
-    wait: Option<Deadline>,
-) -> PyResult<()> {
-    if slf.get().quick_put(slf.as_super().get(), item) == Some(Put::Done) {
-        return Ok(());
-    }
-    put(slf, item, wait).or_else(|error| spare(slf, item, error))
-}
-
-/// Puts an item; `wait` says until when to wait for room.
+/// Puts an item; `wait` says until when to wait for room. It is encoded once: that may run its own code.
 ///
 /// # Errors
 /// `queue.Full`, `ShutDown`, `SpaceFull`, what pickling raises; `ValueError`: it can never fit.
@@ -65,18 +53,44 @@ pub fn put(
     item: &Bound<'_, PyAny>,
     wait: Option<Deadline>,
 ) -> PyResult<()> {
-    let handle = &slf.as_super().get().handle;
-    let Some(_open) = handle.open_until(slf.py(), Limit::of(wait))? else {
-        return Err(full(slf.py()));
+    let _open = match slf.as_super().get().handle.held() {
+        Some(_) => None,
+        None => Some(require_open(slf, wait)?), // which says whether anything may be pickled
     };
-    put_encoded(slf, item, &codec::encode(item, Links::Keep)?, wait)
+    let encoded = codec::encode(item, Links::Keep);
+    if let Ok(encoded) = &encoded
+        && slf.get().quick_put(slf.as_super().get(), encoded)
+    {
+        return Ok(());
+    }
+    put_slowly(slf, item, encoded, wait)
 }
 
-/// As `put`, of an item that is encoded.
+/// As `put`, of an item that was encoded, by the general path.
 ///
 /// # Errors
 /// As `put`.
-pub fn put_encoded(
+#[cold]
+pub fn put_slowly(
+    slf: &Bound<'_, Queue>,
+    item: &Bound<'_, PyAny>,
+    encoded: PyResult<Encoded<'_, '_>>,
+    wait: Option<Deadline>,
+) -> PyResult<()> {
+    let put = encoded.and_then(|encoded| {
+        let _open = require_open(slf, wait)?;
+        put_encoded(slf, item, &encoded, wait)
+    });
+    put.or_else(|error| spare(slf, item, error))
+}
+
+fn require_open<'a>(slf: &'a Bound<'_, Queue>, wait: Option<Deadline>) -> PyResult<Use<'a>> {
+    let handle = &slf.as_super().get().handle;
+    let open = handle.open_until(slf.py(), Limit::of(wait))?;
+    open.ok_or_else(|| full(slf.py()))
+}
+
+fn put_encoded(
     slf: &Bound<'_, Queue>,
     item: &Bound<'_, PyAny>,
     encoded: &Encoded<'_, '_>,
@@ -294,7 +308,7 @@ pub fn put_new(
 }
 
 /// What multiprocessing does with an item that it cannot pickle: its queues have a hook for it.
-pub fn spare(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+fn spare(slf: &Bound<'_, Queue>, item: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
     let hook = intern!(slf.py(), "_on_queue_feeder_error");
     let is_ours = error.is_instance_of::<PyValueError>(slf.py()) || {
         let value = error.value(slf.py());
