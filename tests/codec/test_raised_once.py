@@ -214,7 +214,7 @@ class Index:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, LookupError])
-@pytest.mark.parametrize("code", ["i", "Q", "d", "f", "c", "b", ctypes.c_bool])
+@pytest.mark.parametrize("code", ["i", "Q", "d", "f", "b", ctypes.c_bool])
 def test_a_number(code: Any, error: type[BaseException]) -> None:
     a: Any = cy.Array(code, 2)
     stores: list[Callable[[Any], object]] = [

@@ -190,16 +190,9 @@ impl Format {
                 } else if let Ok(bytes) = value.cast::<PyByteArray>() {
                     one(&bytes.to_vec())
                 } else {
-                    match value.extract::<u8>() {
-                        Ok(byte) => Some(u64::from(byte)),
-                        Err(error)
-                            if error.is_instance_of::<PyTypeError>(py)
-                                || error.is_instance_of::<PyOverflowError>(py) =>
-                        {
-                            None
-                        }
-                        Err(error) => return Err(error), // what its __index__ raises
-                    }
+                    // As ctypes, without __index__.
+                    let number = value.cast::<PyInt>().ok();
+                    number.and_then(|number| number.extract::<u8>().ok().map(u64::from))
                 };
                 byte.ok_or_else(|| {
                     wrong(
