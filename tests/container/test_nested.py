@@ -264,3 +264,39 @@ def test_what_a_child_stored_outlives_it(ctx: BaseContext) -> None:
     join(start(ctx, store_nested, d))
     assert d["theirs"]["deep"][0].increment("n") == 1
     d.check()
+
+
+class Changes:
+    """Copying it changes the container that it is in."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        CHANGE[0]()
+        return self
+
+
+CHANGE: list[Callable[[], object]] = [lambda: None]
+
+
+def test_what_changes_while_it_is_copied_has_no_plain_form() -> None:
+    d: Any = courtyard.NestedDict(seen={}, rows=[1], log=Changes())
+    try:
+        for change in (
+            lambda: d.__setitem__("seen", {"at": 1}),
+            lambda: d["seen"].increment("n"),
+            lambda: d["rows"].append(1),
+        ):
+            CHANGE[0] = change
+            with pytest.raises(RuntimeError, match="changed each time while it was copied"):
+                d.to_plain()
+            assert d.get_lock().acquire(block=False)  # it is not left with us
+            d.get_lock().release()
+    finally:
+        CHANGE[0] = lambda: None
+    assert set(d.to_plain()) == {"log", "seen", "rows"}
+
+
+def test_a_list_in_it_has_a_plain_form_too() -> None:
+    d: Any = courtyard.NestedDict(rows=[{"a": [1]}, 2])
+    found = d["rows"].to_plain()
+    assert found == [{"a": [1]}, 2]
+    assert (type(found), type(found[0]), type(found[0]["a"])) == (list, dict, list)

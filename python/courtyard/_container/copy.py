@@ -42,22 +42,24 @@ def at_one_moment(root: Any) -> Any:
     All are read, then asked for their versions again: if none has changed, there was a moment at
     which all of them were so. Otherwise they are read again; after 30 times with the locks of all
     that were found, in one order, so that two who do so never wait for each other.
+
+    Raises RuntimeError if there is no such moment, as what copies the values changes containers.
     """
     from contextlib import ExitStack
     from copy import deepcopy
 
-    for _ in range(_MAX_ATTEMPTS):
-        memo: dict[Any, Any] = {}
-        found = deepcopy(root, memo)
-        if all(version(obj) == before for obj, before in memo[_READ]):
-            return found
-    while True:
-        locked = {obj._identity(): obj for obj, _ in memo[_READ]}
+    known: dict[Any, Any] = {}
+    for attempt in range(2 * _MAX_ATTEMPTS):
         with ExitStack() as locks:
-            for identity in sorted(locked):
-                obj = locked[identity]
+            for identity in sorted(known) if attempt >= _MAX_ATTEMPTS else ():
+                obj = known[identity]
                 locks.enter_context(type(obj).get_lock(obj))
-            memo = {}
+            memo: dict[Any, Any] = {}
             found = deepcopy(root, memo)
-            if all(obj._identity() in locked for obj, _ in memo[_READ]):
+            if all(version(obj) == before for obj, before in memo[_READ]):
                 return found
+        known = {obj._identity(): obj for obj, _ in memo[_READ]}
+    raise RuntimeError(
+        "a container changed each time while it was copied: what copies the values in it "
+        "(__deepcopy__, __reduce__) must not change it"
+    )

@@ -99,6 +99,8 @@ class NestedDict(Dict["_K", "_V"]):
         and again if another writer changed something in between; after 30 such attempts, it holds
         the locks of all the containers for the next. O(size), some microseconds for each container.
 
+        Raises what copying the values raises, and RuntimeError if that changes the containers.
+
         >>> import courtyard as cy, json
         >>> d = cy.NestedDict(a={"n": [1, 2]})
         >>> json.dumps(d.to_plain())
@@ -146,6 +148,10 @@ class NestedList(List["_T"]):
     def _extend(self, values: list[Any], front: bool) -> None:
         with _Sharing(self) as share:
             super()._extend([share(value) for value in values], front)
+
+    def to_plain(self) -> list[Any]:
+        """Return all of it as plain lists and dicts, as ``NestedDict.to_plain()`` does."""
+        return at_one_moment(self)  # type: ignore[no-any-return]
 
     def _fill(self, values: list[Any]) -> None:
         super()._extend(values, False)
