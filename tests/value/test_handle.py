@@ -53,8 +53,6 @@ def test_a_closed_value_says_so(type_: Any) -> None:
         lambda: value.check(),
         lambda: value.__reduce__(),
     ]
-    if type_ is not object:
-        calls.append(lambda: memoryview(value))
     if type_ == "i":
         calls += [value.increment, value.get_obj]
     for number, call in enumerate(calls):
@@ -74,22 +72,23 @@ def test_close_is_of_one_handle() -> None:
 
 
 def test_views_keep_a_value_open() -> None:
-    value = Value("i", 5)
-    view = memoryview(value)
+    value, raw = Value("i", 5), RawValue("i", 5)
+    obj, view = value.get_obj(), memoryview(raw)
     assert (view.nbytes, view.readonly) == (4, False)
-    obj = value.get_obj()
-    with pytest.raises(BufferError, match="view"):
-        value.close()
-    assert value.increment() == 6
-    assert obj.value == int.from_bytes(view, "little") == 6
-    obj.value = 9
-    assert value.value == 9
+    for each in (value, raw):
+        with pytest.raises(BufferError, match="view"):
+            each.close()
+    assert value.increment() == obj.value == 6
+    assert raw.increment() == view[()] == 6
+    obj.value = view[()] = 9
+    assert value.value == raw.value == 9
     view.release()
-    with pytest.raises(BufferError):
-        value.close()
     del obj
     gc.collect()
-    value.close()
+    for each in (value, raw):
+        each.close()
+    with pytest.raises(cy.Closed):
+        memoryview(raw)
 
 
 @pytest.mark.usefixtures("own_home")
@@ -109,8 +108,9 @@ def test_a_view_outlives_its_value() -> None:
 
 
 def test_objects_have_no_views() -> None:
-    with pytest.raises(BufferError):
-        memoryview(Value(object))
+    for value in (Value(object), RawValue(object)):
+        with pytest.raises(BufferError):
+            memoryview(value)
 
 
 def test_weak_references() -> None:

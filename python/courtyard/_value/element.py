@@ -82,6 +82,18 @@ def _resolve(declared: Any) -> Element:
     return Element(code, declaration.length, layout, ctype, None)
 
 
+def shape_of(declared: Any) -> tuple[str, tuple[int, ...]]:
+    """Return the buffer protocol's letters of a value's elements, and how many there are."""
+    import ctypes
+
+    lengths: list[int] = []
+    ctype: Any = resolve(declared).ctype or int  # a class of Python's own is no array
+    while issubclass(ctype, ctypes.Array):
+        lengths.append(ctype._length_)
+        ctype = ctype._type_
+    return element_of(ctype if lengths else declared).layout or "B", tuple(lengths)
+
+
 def _layout(ctype: Any) -> str:
     """Return the buffer protocol's letters of what is no single word, every gap named."""
     import ctypes

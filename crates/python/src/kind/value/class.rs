@@ -1,15 +1,14 @@
 //! `RawValue`: one shared value.
 
 use super::state::RawValue;
+use super::view::{self, Memory};
 use crate::argument::Given;
-use crate::format::Format;
 use crate::object::{self, Address, This};
-use courtyard_core::object::{DATA, payload};
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 
 #[pymethods]
 impl RawValue {
@@ -205,7 +204,8 @@ impl RawValue {
                  type, as in Value('i'); use .value",
             ));
         }
-        ctype.call_method1("from_buffer", (slf,))
+        let memory = Bound::new(slf.py(), Memory(slf.clone().unbind()))?;
+        ctype.call_method1("from_buffer", (memory,))
     }
 
     #[getter]
@@ -232,32 +232,14 @@ impl RawValue {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let this = This::of(&slf);
-        if this.format == Format::Stored {
-            return Err(PyBufferError::new_err(
-                "a value of any object has no buffer; use .value",
-            ));
-        }
-        this.handle.require_open(slf.py())?;
-        let object = this.handle.object;
-        let (start, length) = match this.format.width() {
-            0 => (payload(object), this.handle.length),
-            width => (object + DATA, u64::from(width)),
-        };
-        let address = this.handle.space.segment.address(start);
-        let (start, length) = (address.as_ptr().cast::<c_void>(), length as ffi::Py_ssize_t);
-        // SAFETY: the interpreter's view; the memory stays mapped and ours while `slf` lives.
-        let filled = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length, 0, flags) };
-        if filled != 0 {
-            return Err(PyErr::fetch(slf.py()));
-        }
-        this.handle.export();
-        Ok(())
+        // SAFETY: the interpreter's view.
+        unsafe { view::fill(&slf, view, flags) }
     }
 
     /// # Safety
     /// Called by the interpreter with a view made above.
-    unsafe fn __releasebuffer__(slf: Bound<'_, Self>, _view: *mut ffi::Py_buffer) {
-        This::of(&slf).handle.unexport();
+    unsafe fn __releasebuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer) {
+        // SAFETY: as above.
+        unsafe { view::release(&slf, view) }
     }
 }

@@ -6,6 +6,7 @@ mod fast;
 mod guarded;
 mod operation;
 mod state;
+mod view;
 
 pub use fast::install;
 pub use guarded::Value;
