@@ -20,6 +20,10 @@ def frame(**columns: Any) -> Any:
     return pd.DataFrame({"a": [1.0, NAN, 3.0], "s": ["x", None, "z"]} | columns)
 
 
+def masked_records(mask: Any) -> Any:
+    return np.ma.array([(1, 2.0), (3, NAN)], "i4,f8", mask=mask)
+
+
 @dataclasses.dataclass
 class Holder:
     """Its ``==`` compares its arrays, and says no single truth."""
@@ -54,6 +58,34 @@ PAIRS: dict[str, tuple[Callable[[], Any], list[Callable[[], Any]]]] = {
         lambda: np.array([(1, NAN), (2, 1)], [("x", "i4"), ("y", "f8")]),
         [lambda: np.array([(1, NAN), (2, 2)], [("x", "i4"), ("y", "f8")]), lambda: np.zeros(2)],
     ),
+    "objects, not numbers": (
+        lambda: np.array([None, NAN, float("nan")], object),
+        [lambda: np.array([None, NAN, 1], object), lambda: np.array([NAN, None, NAN], object)],
+    ),
+    "masked": (
+        lambda: np.ma.array([1, 2], mask=[False, True]),
+        [
+            lambda: np.ma.array([1, 2], mask=[False, False]),
+            lambda: np.ma.array([2, 2], mask=[False, True]),
+            lambda: np.array([1, 2]),
+        ],
+    ),
+    "all masked": (
+        lambda: np.ma.array([1.0, 2.0], mask=True),
+        [lambda: np.ma.array([1.0, 2.0], mask=[True, False]), lambda: np.ma.masked],
+    ),
+    "masked records": (
+        lambda: masked_records([(0, 1), (0, 0)]),
+        [lambda: masked_records([(0, 1), (1, 0)])],
+    ),
+    "beside not a number": (
+        lambda: {"a": np.zeros(2), "n": float("nan"), "m": [np.float32("nan"), 1j * NAN]},
+        [
+            lambda: {"a": np.zeros(2), "n": 1.0, "m": [np.float32("nan"), 1j * NAN]},
+            lambda: {"a": np.zeros(2), "n": float("nan"), "m": [np.float32("nan"), 1j]},
+        ],
+    ),
+    "missing": (lambda: [pd.NA, 1], [lambda: [1, 1], lambda: [pd.NA, 2], lambda: [None, 1]]),
     "frame": (
         frame,
         [
@@ -191,3 +223,54 @@ def test_of_those_that_exchange_an_array_one_succeeds_each_time() -> None:
         kill(child)
     found = value.value
     assert (found == found[0]).all() and found[0] >= 100
+
+
+def test_nothing_but_itself_equals_what_is_missing() -> None:
+    value = cy.Value(object, pd.NA)
+    for other in (1, None, NAN, "", [pd.NA]):
+        assert not value.compare_exchange(other, 2)
+    assert value.compare_exchange(pd.NA, 2)
+    assert not value.compare_exchange(pd.NA, 3)
+
+
+class Asked:
+    """Its ``==`` raises the first time, and only then."""
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome, self.times = outcome, 0
+
+    def __eq__(self, other: object) -> Any:
+        self.times += 1
+        if self.times > 1:
+            return True
+        if isinstance(self.outcome, type):
+            raise self.outcome("not now")
+        return self.outcome
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, KeyboardInterrupt, LookupError])
+@pytest.mark.parametrize("around", [lambda x: x, lambda x: [1, x], lambda x: {"a": (x,)}])
+def test_a_comparison_that_raises_is_not_made_again(around: Any, error: Any) -> None:
+    value = cy.Value(object, around(5))
+    table: Any = cy.Dict(k=around(5))
+    for use in (
+        lambda x: value.compare_exchange(x, 1),
+        lambda x: table.compare_exchange("k", x, 1),
+        lambda x: value.wait_for(x, 0),
+    ):
+        asked = Asked(error)
+        with pytest.raises(error, match="not now"):
+            use(around(asked))
+        assert asked.times == 1
+    assert value.value == table["k"] == around(5)
+
+
+def test_what_a_comparison_returns_is_taken_as_a_truth_once() -> None:
+    value = cy.Value(object, 5)
+    for outcome in (0, "", np.False_, 1, "yes", np.True_):
+        value.value = 5
+        asked = Asked(outcome)
+        assert value.compare_exchange(asked, 1) == bool(outcome)
+        assert asked.times == 1

@@ -14,13 +14,16 @@ pub fn equal(left: &Bound<'_, PyAny>, right: &Bound<'_, PyAny>) -> PyResult<bool
     if left.is(right) {
         return Ok(true);
     }
-    match left.rich_compare(right, CompareOp::Eq) {
+    let py = left.py();
+    let (result, error) = match left.rich_compare(right, CompareOp::Eq) {
         Ok(result) if result.is_exact_instance_of::<PyBool>() => return result.is_truthy(),
-        Err(error) if !is_ambiguous(left.py(), &error) => return Err(error),
-        _ => {}
-    }
-    let module = left.py().import("courtyard._codec.equality")?;
-    module.call_method1("same", (left, right))?.extract()
+        Ok(result) => (Some(result), None),
+        Err(error) if is_ambiguous(py, &error) => (None, Some(error.into_value(py))),
+        Err(error) => return Err(error),
+    };
+    let module = py.import("courtyard._codec.equality")?;
+    let same = module.call_method1("same", (left, right, result, error))?;
+    same.extract()
 }
 
 /// Whether that may be an array that has no single truth, or none to compare with another.
