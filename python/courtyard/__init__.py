@@ -13,6 +13,10 @@ import sys
 if sys.platform != "linux":
     raise ImportError(f"courtyard runs on Linux; this is {sys.platform}")
 
+# What a spawned child stores names the main script so; multiprocessing's import does the same.
+if "__main__" in sys.modules:
+    sys.modules.setdefault("__mp_main__", sys.modules["__main__"])
+
 from courtyard import _process as _process  # its import arranges forks and exit
 from courtyard import _public
 from courtyard._container import Counter, Deque, Dict, List, Namespace, NestedDict, Set

@@ -65,3 +65,44 @@ def test_keys_of_the_main_scripts_classes(tmp_path: Path, method: str) -> None:
     script = tmp_path / "program.py"
     script.write_text(SCRIPT)
     assert run_script(script, method).stdout == "the same\n"
+
+
+STORED = """
+import enum, sys
+import courtyard as cy
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+def store(url):
+    space = cy.Space(url)
+    space.named("d", cy.Dict)["v"] = Color.BLUE
+    space.named("q", cy.Queue).put([Color.RED])
+    space.named("v", cy.Value, object).value = Color
+
+if __name__ == "__main__":
+    if sys.argv[1] == "store":
+        import multiprocessing
+        context = multiprocessing.get_context(sys.argv[3])
+        child = context.Process(target=store, args=(sys.argv[2],))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+    else:
+        space = cy.Space(sys.argv[2])
+        assert space.named("d", cy.Dict)["v"] is Color.BLUE
+        assert space.named("q", cy.Queue).get() == [Color.RED]
+        assert space.named("v", cy.Value, object).value is Color
+        assert "multiprocessing.context" not in sys.modules
+        space.destroy()
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_what_a_child_stored_is_there_for_the_next_run(tmp_path: Path, method: str) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(STORED)
+    url = (tmp_path / "space").as_uri()
+    run_script(script, "store", url, method)
+    run_script(script, "load", url)
