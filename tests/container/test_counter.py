@@ -249,3 +249,17 @@ def test_no_count_is_lost_where_two_add_to_what_is_new(ctx: BaseContext) -> None
     assert c["all"] == 3 * rounds
     assert (c["0"], c[str(rounds)]) == (3, 6)
     assert all(c[str(number)] == 9 for number in range(1, rounds))
+
+
+def test_what_cannot_be_added_to_a_number_is_no_count() -> None:
+    for value in ("x", None, [1]):
+        mine, plain_one = Counter(a=1), collections.Counter(a=1)
+        for c in (mine, plain_one):
+            with pytest.raises(TypeError):
+                c.update({"b": value})
+            with pytest.raises(TypeError):
+                c.subtract({"b": value})
+        assert plain(mine) == plain_one == {"a": 1}
+    mine = Counter(a=1)
+    mine.update(b=0.5, c=True)
+    assert dict(mine) == {"a": 1, "b": 0.5, "c": 1}

@@ -353,6 +353,10 @@ fn add_each(
 ) -> PyResult<()> {
     let py = pairs.py();
     let sums = PyDict::new(py);
+    let is_empty = this
+        .open
+        .waiting(py, |caller| table::length(caller, this.table))?
+        == 0;
     for pair in pairs.items() {
         let (key, mut n): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
         if negative {
@@ -360,7 +364,8 @@ fn add_each(
         }
         let sum = match value_of(this, slf, &key)? {
             Some(value) => value.add(&n)?,
-            None => n,
+            None if is_empty => n, // as collections.Counter does
+            None => n.add(0)?,
         };
         sums.set_item(key, sum)?;
     }
