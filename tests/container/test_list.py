@@ -266,3 +266,22 @@ def test_each_is_popped_once() -> None:
     context = multiprocessing.get_context("fork")
     join(*[start(context, pop_all, x, taken) for _ in range(3)])
     assert sorted(taken) == list(range(500))
+
+
+@pytest.mark.parametrize("values", [[0, 1, 2, 3, 4], [3, 1, 2]])
+def test_a_sort_whose_key_changes_the_list(values: list[int]) -> None:
+    x: Any = List(values)
+
+    def reverses(value: int) -> int:
+        x.reverse()
+        return value
+
+    def appends(value: int) -> int:
+        x.append(9)
+        return value
+
+    for key in (reverses, appends):
+        with pytest.raises(ValueError, match="list modified during sort"):
+            x.sort(key=key)
+    assert x.get_lock().acquire(block=False)
+    x.get_lock().release()

@@ -94,8 +94,8 @@ class List(_Store["_T"], Sequence["_T"]):
 
         Keys are computed and compared on a copy, without a lock, and again if another writer
         changes the list in between; after 4 such attempts, ``get_lock()`` is held for the next.
-        Raises what the key function and comparisons raise, and ValueError if these change the
-        list; then the list is unchanged. Others see it as it was, or sorted. As list.sort.
+        Raises what the key function and comparisons raise, and ValueError if these change the list
+        each time; then it is not sorted. Others see it as it was, or sorted. As list.sort.
 
         >>> import courtyard as cy
         >>> x = cy.List(["bb", "a", "ccc"])
@@ -109,7 +109,7 @@ class List(_Store["_T"], Sequence["_T"]):
             keys: list[Any] = values if key is None else list(map(key, values))
             places = sorted(range(len(values)), key=keys.__getitem__, reverse=reverse)
             if places == list(range(len(values))):
-                return True
+                return self._look()[1] == moment if key is not None else True
             return self._keep(moment, places)
 
         self._insist(attempt, ValueError("list modified during sort"))
