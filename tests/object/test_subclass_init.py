@@ -385,3 +385,17 @@ def test_the_object_of_another_class_is_not_taken_over() -> None:
     unmade.put(1)
     with pytest.raises(RuntimeError):
         jobs.get()
+
+
+@pytest.mark.parametrize(
+    "base",
+    [cy.Queue, cy.LifoQueue, cy.PriorityQueue, cy.JoinableQueue, cy.SimpleQueue, cy.Semaphore,
+     cy.BoundedSemaphore, cy.Lock, cy.RLock, cy.Event, cy.Condition, cy.Barrier],
+)  # fmt: skip
+def test_wrong_keywords_are_told_as_those_of_its_init(base: Any) -> None:
+    class Own(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(wrong=1)
+
+    with pytest.raises(TypeError, match=rf"^{base.__name__}\.__init__\(\)"):
+        Own()

@@ -100,10 +100,12 @@ def initialise(obj: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
     try:
         made = find(base, arguments, keywords) if find else base(*arguments, **keywords)
     except TypeError as error:
-        wrong = f"{base.__name__}.__new__()"
-        if not str(error).startswith(wrong):
-            raise
-        raise TypeError(str(error).replace(wrong, f"{base.__name__}.__init__()", 1)) from None
+        for cls in base.__mro__:  # the one that has it
+            wrong = f"{cls.__name__}.__new__()"
+            if str(error).startswith(wrong):
+                right = f"{base.__name__}.__init__()"
+                raise TypeError(str(error).replace(wrong, right, 1)) from None
+        raise
     if not isinstance(made, base):
         raise TypeError(
             f"with these arguments a {type(made).__name__} is made: derive "
