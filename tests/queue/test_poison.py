@@ -245,3 +245,20 @@ def test_nothing_is_lost_with_killed_workers(cls: Any, payload: str) -> None:
         assert set(left) | set(aside) | set(results) == set(items)
         assert q.qsize() == failed.qsize() == 0
         space.check()
+
+
+def test_the_least_items_come_first_until_one_cannot_be_loaded() -> None:
+    q = made(cy.PriorityQueue, Job(1), Job(2), Job(9))
+    broken.add(2)
+    assert q.get().number == 1
+    assert q.get().number == 9, "what cannot be loaded comes after all others"
+    with pytest.raises(cy.LoadError):
+        q.get()
+    q.put(Job(0))
+    with pytest.raises(cy.LoadError):
+        q.get()  # it is first in line now, as in any queue
+    lease = q.lease()
+    with pytest.raises(cy.LoadError), lease:
+        pass
+    lease.drop()
+    assert q.get().number == 0

@@ -179,7 +179,8 @@ class PriorityQueue(Queue["_T"]):
 
     An item whose lease ended because its block raised, or its process died, is handed out before
     all others; one that was put back by ``requeue()`` has its place by priority. An item that
-    cannot be loaded here comes after all others.
+    cannot be loaded here comes after all others. Once ``get()`` has raised LoadError for it, it is
+    first in line, as in any queue, until a lease drops, moves or requeues it.
 
     >>> import courtyard as cy
     >>> q = cy.PriorityQueue()
