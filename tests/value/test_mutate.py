@@ -18,6 +18,11 @@ import courtyard.multiprocessing
 from tests.support.children import fork, join, kill, start
 
 
+class Job:
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+
+
 class Pair(ctypes.Structure):
     _fields_ = [("x", ctypes.c_int), ("mutate", ctypes.c_int)]
 
@@ -142,8 +147,9 @@ def test_what_cannot_be_done_changes_nothing(form: str, how: str) -> None:
     with pytest.raises(TypeError, match="not callable"):
         value.mutate(5)
     if form != "object":
-        with pytest.raises(TypeError, match="returned None for what was a"):
+        with pytest.raises(TypeError, match="returned None for a value of type") as raised:
             value.mutate(lambda _: None)
+        assert "to store None" not in str(raised.value), "no None can be there"
     assert value.value == held(1) and value.version == before
     assert value.mutate(add) == held(2), "no lock was left held"
 
@@ -151,15 +157,19 @@ def test_what_cannot_be_done_changes_nothing(form: str, how: str) -> None:
 def test_a_forgotten_return() -> None:
     cart: Any = cy.Value(object, ["a"])
     with pytest.raises(
-        TypeError, match=r"None for what was a list: return the new value, or use ed"
+        TypeError, match=r"None for a value of type list: return the new value, or use ed"
     ):
         cart.mutate(lambda c: c.append("b"))
     assert cart.value == ["a"]
+    job: Any = cy.Value(object, Job(1))
+    with pytest.raises(TypeError, match=r"a value of type Job: .* use edit\(\); to store None"):
+        job.mutate(lambda job: setattr(job, "tries", 2))
+    assert job.value.tries == 1
     array: Any = cy.Value(ctypes.c_int * 3)
-    with pytest.raises(TypeError, match="returned None for what was a c_int_Array_3"):
+    with pytest.raises(TypeError, match="returned None for a value of type c_int_Array_3"):
         array.mutate(lambda a: a.__setitem__(0, 1))
     pair: Any = cy.Value(Pair)
-    with pytest.raises(TypeError, match="returned None for what was a Pair"):
+    with pytest.raises(TypeError, match="returned None for a value of type Pair"):
         cy.mutate(pair, lambda p: setattr(p, "x", 1))
     assert list(array) == [0, 0, 0] and pair.x == 0
     none = cy.Value(object, 5)

@@ -361,6 +361,28 @@ fn new_keys_by_the_fast_path() {
 }
 
 #[test]
+fn an_index_that_grows_for_a_key_is_no_change_of_its_shard() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let (_, _, table) = make(&space);
+    let token_of = |number: u64| {
+        let (tag, bytes) = ((number % 2) as u8, &key(number)[..]);
+        let found = table::find(caller(&space), table, &Key { tag, bytes }, &mut Vec::new());
+        found.expect("to look").1
+    };
+    for number in 0..500 {
+        let token = token_of(number);
+        assert!(
+            store(&space, table, number, 0, When::Unchanged(token)),
+            "{number}"
+        );
+        let again = store(&space, table, number, 0, When::Unchanged(token));
+        assert!(!again, "{number}");
+    }
+}
+
+#[test]
 fn many_keys_grow_the_index_and_a_batch_is_one_change() {
     let _alone = alone();
     let folder = Folder::new();

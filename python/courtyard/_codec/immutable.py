@@ -46,6 +46,8 @@ def is_immutable(value: Any) -> bool:
     a subclass that has attributes of its own.
     """
     cls = type(value)
+    if cls is object:
+        return True  # as a mark that stands for no value
     if issubclass(cls, type) or _is_of(value, "enum", "Enum"):
         return True  # pickled by name: what is changed of it is not stored
     if _is_of(value, "numpy", "generic"):

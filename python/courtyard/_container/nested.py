@@ -62,7 +62,10 @@ class NestedDict(Dict["_K", "_V"]):
             self._store_setitem(key, share(value))
 
     def setdefault(self, key: _K, default: Any = None, /) -> Any:
-        """Return the value of a key; store default there first if there is none. Atomic."""
+        """Return the value of a key; store default there first if there is none. Atomic.
+
+        A dict or a list as the default comes back as the shared one that was made of it.
+        """
         if type(default) not in _KINDS:
             return super().setdefault(key, default)
         found = self.get(key, _ABSENT)
@@ -85,7 +88,8 @@ class NestedDict(Dict["_K", "_V"]):
     def mutate(self, key: _K, fn: Callable[[Any], Any], default: Any = _ABSENT) -> Any:
         """Replace the value of a key by fn(value) and return that, as ``Dict`` does.
 
-        ``fn`` may be called again, if another writer changed the dict in between.
+        ``fn`` may be called again, if another writer changed the dict in between. Each call gets a
+        copy of its own of a value that is no shared dict or list, and of the default.
         """
         given = () if default is _ABSENT else (default,)
         with _Sharing(self) as share:

@@ -82,7 +82,11 @@ def mutate(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     """Replace a value by what a function returns for it, atomically, and return that.
 
     The value is a Value's, or that under a key or attribute. The function returns the new value.
-    It may be called again, if another writer changed the value in between.
+    It may be called again, if another writer changed the value in between. Each call gets a copy of
+    its own, of the value or of the default.
+
+    Raises TypeError if the function returns None for what can be changed in place: all that
+    ``edit`` takes.
 
     >>> import courtyard as cy
     >>> ns = cy.Namespace(seen=("a",))
@@ -96,7 +100,8 @@ def edit(obj: Any, /, *arguments: Any, **keywords: Any) -> Any:
     """Change a value in place, for ``with``: a Value's, or that under a key or attribute.
 
     All other writers wait until the block ends. Then the value is stored, unless the block raised:
-    what this thread itself stored in its place meanwhile, other than by the value, is lost.
+    what this thread itself stored in its place meanwhile, other than by the value, is lost. For a
+    missing key or attribute the block gets a copy of the default, if there is one.
 
     Raises TypeError for what cannot be changed in place, as a number, a text or a tuple of these.
 

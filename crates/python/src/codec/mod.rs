@@ -13,6 +13,7 @@
 //! | 27           | the same, with buffers                                                        |
 
 mod buffer;
+mod copy;
 mod create;
 mod decode;
 mod encode;
@@ -36,6 +37,7 @@ mod tag;
 mod word;
 mod writer;
 
+pub use copy::copy_of_default;
 pub use decode::{decode, decode_flat, decode_word};
 pub use encode::{Block, Encoded, Flat, encode, encode_flat, encode_plain, encode_word};
 pub use hook::{_decode, _encode, peek};

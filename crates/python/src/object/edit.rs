@@ -3,11 +3,11 @@
 
 use super::class::Object;
 use super::handle::Handle;
+use super::immutable::is_immutable;
 use courtyard_core::space::Space;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyDict, PyList, PySet, PyType};
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -175,17 +175,7 @@ impl Drop for Edit {
 
 /// Refuses what the block could only replace: that would be lost in silence.
 fn require_changeable(value: &Bound<'_, PyAny>, instead: &str) -> PyResult<()> {
-    let is_known = value.is_exact_instance_of::<PyList>()
-        || value.is_exact_instance_of::<PyDict>()
-        || value.is_exact_instance_of::<PySet>()
-        || value.is_exact_instance_of::<PyByteArray>();
-    if is_known {
-        return Ok(());
-    }
-    let py = value.py();
-    let module = py.import(intern!(py, "courtyard._codec.immutable"))?;
-    let is_immutable = module.call_method1(intern!(py, "is_immutable"), (value,))?;
-    if !is_immutable.is_truthy()? {
+    if !is_immutable(value)? {
         return Ok(());
     }
     let name = value.get_type().name()?;
@@ -194,24 +184,24 @@ fn require_changeable(value: &Bound<'_, PyAny>, instead: &str) -> PyResult<()> {
     )))
 }
 
-/// Whether what is of this class is changed in place as a rule: a function that changes one is apt to
-/// return nothing.
+/// Refuses None from the function of `mutate` for a value that `edit` takes: a function that changes
+/// one in place is apt to return nothing.
 ///
 /// # Errors
-/// What a metaclass raises.
-pub fn is_container(kind: &Bound<'_, PyType>) -> PyResult<bool> {
-    let py = kind.py();
-    Ok(kind.is_subclass_of::<PySet>()? || kind.hasattr(intern!(py, "__setitem__"))?)
-}
-
-/// What `mutate` raises for a function that returned nothing.
-///
-/// # Errors
-/// `MemoryError`.
-pub fn none_returned(kind: &Bound<'_, PyType>) -> PyResult<PyErr> {
-    Ok(PyTypeError::new_err(format!(
-        "mutate's function returned None for what was a {}: return the new value, or use edit(); to \
-         store None, assign it",
-        kind.name()?
+/// `TypeError`; what looking into the value raises.
+pub fn refuse_none(value: &Bound<'_, PyAny>, may_be_none: bool) -> PyResult<()> {
+    let is_immutable = is_immutable(value)?;
+    if may_be_none && is_immutable {
+        return Ok(());
+    }
+    let edit = if is_immutable { "" } else { ", or use edit()" };
+    let assign = if may_be_none {
+        "; to store None, assign it"
+    } else {
+        ""
+    };
+    Err(PyTypeError::new_err(format!(
+        "mutate's function returned None for a value of type {}: return the new value{edit}{assign}",
+        value.get_type().name()?
     )))
 }

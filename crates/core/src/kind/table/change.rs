@@ -30,7 +30,7 @@ pub enum When {
     Always,
     /// If there is no such key.
     Absent,
-    /// If nothing in the key's shard changed since.
+    /// If no other call changed anything in the key's shard since.
     Unchanged(Token),
 }
 
@@ -137,7 +137,7 @@ pub(super) fn place_of(operation: &Operation, storage: Storage, entry: Entry) ->
 ///
 /// # Crash
 /// One record links the new entry or value and lets the old one go.
-pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bool> {
+pub fn store(caller: Caller, table: Table, item: &Item, mut when: When) -> Result<bool> {
     let (segment, hash) = (&caller.space.segment, item.key.hash());
     let shard = Shard::of(table.object, hash);
     let mut kept: Option<OwnOriginal> = None;
@@ -200,7 +200,13 @@ pub fn store(caller: Caller, table: Table, item: &Item, when: When) -> Result<bo
             }
             Done::No => return Ok(false),
             Done::Kept(original) => kept = Some(original),
-            Done::Grow => grow(caller, table, shard, 1)?,
+            Done::Grow => {
+                if let Some(rebuilt) = grow(caller, table, shard, 1)?
+                    && when == When::Unchanged(rebuilt.before)
+                {
+                    when = When::Unchanged(rebuilt.after);
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Building a shard's index and order anew: with more room, or with less.
 
 use super::entry::{self, Entry};
-use super::read::{fingerprint, first_slot};
+use super::read::{Token, fingerprint, first_slot};
 use super::state::{BLOCK, COUNT, EMPTY, FIRST, Key, Shard, Storage, Table, USED, bytes, room};
 use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{GRAIN, block, kind};
@@ -30,14 +30,19 @@ pub(super) fn is_sparse(storage: Storage, count: u64) -> bool {
     storage.slots > FEWEST && count <= storage.slots / 4
 }
 
-/// Gives a shard room for `more` entries, unless it has that by now.
+/// Gives a shard room for `more` entries, unless it has that by now. What `rebuild` gives.
 ///
 /// # Errors
 /// `Full`, with nothing changed.
 ///
 /// # Crash
 /// As `rebuild`.
-pub(super) fn grow(caller: Caller, table: Table, shard: Shard, more: u64) -> Result<()> {
+pub(super) fn grow(
+    caller: Caller,
+    table: Table,
+    shard: Shard,
+    more: u64,
+) -> Result<Option<Rebuilt>> {
     let segment = &caller.space.segment;
     // A look without the lock; what it finds is looked at again.
     let count = shard.store(segment)?.map_or(0, |storage| {
@@ -64,7 +69,7 @@ pub(super) fn make_room_in_front(caller: Caller, table: Table, shard: Shard) -> 
     let read = |at: u64| segment.word(shard.0 + at).load(Ordering::Relaxed);
     let slots = slots_for(read(COUNT).min(segment.size() / GRAIN), 2);
     let is_due = |old: Option<Storage>| old.is_some() && read(FIRST) == 0;
-    rebuild(caller, table, shard, (slots, true), is_due)
+    rebuild(caller, table, shard, (slots, true), is_due).map(drop)
 }
 
 /// Gives a shard whose index is sparse a smaller one: after taking keys out. That was done already,
@@ -84,8 +89,14 @@ pub(super) fn shrink(space: &Space, participant: &Participant, table: Table, sha
     let _ = rebuild(caller, table, shard, (slots, false), is_sparse);
 }
 
+/// The states of a shard before it was rebuilt and after: no key has changed in between.
+pub(super) struct Rebuilt {
+    pub(super) before: Token,
+    pub(super) after: Token,
+}
+
 /// Gives a shard index and order of so many slots, with room in front or not, if `is_due` still
-/// holds under its lock, and if all entries find room there.
+/// holds under its lock, and if all entries find room there. None: it was not done.
 ///
 /// # Errors
 /// `Full`, with nothing changed.
@@ -99,7 +110,7 @@ fn rebuild(
     shard: Shard,
     (slots, in_front): (u64, bool),
     is_due: impl Fn(Option<Storage>) -> bool,
-) -> Result<()> {
+) -> Result<Option<Rebuilt>> {
     let segment = &caller.space.segment;
     let length = bytes(slots);
     let new_value = PendingBlock::allocate(caller, length, kind::PLAIN)?;
@@ -109,14 +120,14 @@ fn rebuild(
     shape.store(length | kind::TABLE << 56, Ordering::Relaxed);
     let log = u64::from(slots.trailing_zeros());
     let Some(new) = Storage::new(segment, new_value.block() | log)? else {
-        return Ok(());
+        return Ok(None);
     };
     let (mut buffer, mut is_clean) = (Vec::with_capacity(256), true);
     caller.run(|operation| {
         shard.lock(operation, table)?;
         let old = shard.store(segment)?;
         if !is_due(old) {
-            return Ok(()); // another was here
+            return Ok(None); // another was here
         }
         let spare = new.room().saturating_sub(operation.read(shard.0 + COUNT));
         let start = if in_front { spare / 2 } else { 0 };
@@ -131,7 +142,7 @@ fn rebuild(
                     continue;
                 }
                 if filled >= new.room() {
-                    return Ok(()); // it filled up meanwhile: again, with more room
+                    return Ok(None); // it filled up meanwhile: again, with more room
                 }
                 let entry = Entry::at(segment, word)?;
                 put(segment, new, entry, filled, &mut buffer)?;
@@ -142,8 +153,10 @@ fn rebuild(
         operation.write(shard.0 + USED, filled);
         operation.write(shard.0 + FIRST, start);
         new_value.transfer(operation, old.map_or(0, |old| old.block));
+        let before = Token(operation.read(shard.sequence()));
         operation.sequence(shard.sequence());
         operation.commit();
+        let after = Token(segment.word(shard.sequence()).load(Ordering::Relaxed));
         crate::memory::crash_point!("table.grown");
         for place in start..filled {
             let word = segment.word(new.place(place)).load(Ordering::Relaxed);
@@ -152,7 +165,7 @@ fn rebuild(
                 .word(entry.0 + entry::META)
                 .store(entry.meta_at(segment, place), Ordering::Relaxed);
         }
-        Ok(())
+        Ok(Some(Rebuilt { before, after }))
     })
 }
 

@@ -4,7 +4,7 @@ use super::state::{Dict, Table, absent, end, opened};
 use super::update;
 use crate::argument::{Given, Truth};
 use crate::codec::identity::{with_key, with_known_key};
-use crate::codec::{self, Buffers, Links};
+use crate::codec::{self, Buffers, Links, failure};
 use crate::object::{self, Address, Edit, Place, Spot};
 use crate::value::reference::again;
 use courtyard_core::table::{self, Want, When};
@@ -25,8 +25,9 @@ impl Place for UnderKey {
         let found = opened(self.map.bind(py).as_super(), |this| {
             with_known_key(key, |identity| Ok(this.find(py, &identity)?.0))
         })?;
-        let default = || self.default.as_ref().map(|value| value.bind(py).clone());
-        found.flatten().or_else(default).ok_or_else(|| absent(key))
+        let default = self.default.as_ref().map(|value| value.bind(py));
+        or_default(found.flatten(), default, key)
+            .map_err(|error| failure::of(self.map.bind(py), error))
     }
 
     fn spot(&self, py: Python<'_>) -> PyResult<Spot> {
@@ -40,6 +41,19 @@ impl Place for UnderKey {
         let py = value.py();
         // As the class has it: a NestedDict makes shared ones of dicts.
         self.map.bind(py).set_item(self.key.bind(py), value)
+    }
+}
+
+/// The value of a key, or a copy of the default.
+fn or_default<'py>(
+    value: Option<Bound<'py, PyAny>>,
+    default: Option<&Bound<'py, PyAny>>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match (value, default) {
+        (Some(value), _) => Ok(value),
+        (None, Some(default)) => codec::copy_of_default(default),
+        (None, None) => Err(absent(key)),
     }
 }
 
@@ -142,11 +156,12 @@ impl Dict {
     /// Return the value of a key; store default there first if there is none.
     ///
     /// Atomic: of many processes that call it together one stores its default, and all return that.
-    /// Waits while another holds get_lock(). The call that stored returns the object it gave, the
-    /// others return copies.
+    /// Waits while another holds get_lock(). Unlike dict.setdefault, it returns a copy of what is
+    /// stored in any case, and so never a list that was given: `edit(key, default)` is for changes in
+    /// place.
     ///
-    /// Raises what pickling the default raises, and SpaceFull; then nothing has changed. A process
-    /// killed meanwhile has stored it, or not. As dict.setdefault.
+    /// Raises what pickling and loading the default raise, and SpaceFull; then nothing has changed. A
+    /// process killed meanwhile has stored it, or not.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(a=1)
@@ -166,8 +181,9 @@ impl Dict {
                     if let Some(value) = this.find(py, &identity)?.0 {
                         return Ok(value);
                     }
+                    let copy = codec::copy_of_default(&default)?;
                     if this.store(py, key, &identity, &default, When::Absent)? {
-                        return Ok(default.clone());
+                        return Ok(copy);
                     }
                 }
             })
@@ -381,20 +397,21 @@ impl Dict {
         Ok(equal)
     }
 
-    /// Replace the value of a key by fn(value) and return that; a missing key has the default.
+    /// Replace the value of a key by fn(value) and return that; for a missing key fn gets the default.
     ///
     /// Atomic. Nothing is locked while fn runs, and **fn may be called again** if another writer
     /// changed the dict in between, so it should have no other effects. After 30 such calls,
     /// get_lock() is held for the next. So fn must not wait for what another process or thread does, which
-    /// may wait for that lock. fn gets a copy of the value and must **return the new
-    /// value**: changing the copy alone has no effect. `with d.edit(key) as value:` is for changes in
-    /// place. Waits while another holds get_lock().
+    /// may wait for that lock. Each call of fn gets a copy of its own, of the value or of the default, and
+    /// must **return the new value**: changing the copy alone has no effect. `with d.edit(key) as
+    /// value:` is for changes in place. Waits while another holds get_lock().
     ///
-    /// Raises KeyError if there is neither value nor default, what fn raises, what pickling its
-    /// result raises, RuntimeError if fn itself changes the key, and SpaceFull; and TypeError if it
-    /// returns None for a list, a dict, a set, an array (anything whose items can be assigned to),
-    /// which is nearly always a `return` that was forgotten: to store None, assign it. Then nothing
-    /// else has changed. A process killed meanwhile has replaced the value, or not.
+    /// Raises KeyError if there is neither value nor default, what pickling and loading the default
+    /// raise, what fn raises, what pickling its result raises, RuntimeError if fn itself changes the key,
+    /// and SpaceFull; and TypeError if it returns None for what can be changed in place (a list, an
+    /// array, an object: all that edit() takes), which is nearly always a `return` that was forgotten:
+    /// to store None, assign it. Then nothing else has changed. A process killed meanwhile has replaced
+    /// the value, or not.
     ///
     /// >>> import courtyard as cy
     /// >>> d = cy.Dict(words=["a"])
@@ -414,14 +431,10 @@ impl Dict {
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut made = None;
         update::update(slf.as_super(), key, |value| {
-            let value = match value.or_else(|| default.0.clone()) {
-                Some(value) => value,
-                None => return Err(absent(key)),
-            };
-            let kind = value.get_type();
-            let new = r#fn.call1((value,))?;
-            if new.is_none() && object::is_container(&kind)? {
-                return Err(object::none_returned(&kind)?);
+            let value = or_default(value, default.0.as_ref(), key)?;
+            let new = r#fn.call1((&value,))?;
+            if new.is_none() {
+                object::refuse_none(&value, true)?;
             }
             made = Some(new.clone());
             Ok(Some(new))
@@ -432,9 +445,9 @@ impl Dict {
     /// Change the value of a key in place: `with d.edit(key) as value:`. What it became is stored.
     ///
     /// Holds get_lock() from before the value is read until it is stored, so that it is exact beside
-    /// all other writers, which wait for it. If the block raises, nothing is stored. A missing key
-    /// has the default, which is stored with the change. Edits of several keys may be inside
-    /// one another.
+    /// all other writers, which wait for it. If the block raises, nothing is stored. For a missing key
+    /// the block gets a copy of the default, which is stored with the change. Edits of several keys may
+    /// be inside one another.
     ///
     /// It is for values that can be changed in place: a list, a dict, an array, an object. To assign
     /// to the name in the block has no effect, and what the block itself stores under this key is

@@ -131,8 +131,8 @@ impl RawValue {
     /// number, beside what fn takes.
     ///
     /// Raises what fn raises, what set() raises for its result, RuntimeError if fn itself changes the
-    /// value, and SpaceFull; and TypeError if fn returns None where no None can be, or for a list, a
-    /// dict, a set, an array (anything whose items can be assigned to), which is nearly always a
+    /// value, and SpaceFull; and TypeError if fn returns None where no None can be, or for what can be
+    /// changed in place (a list, an array, an object: all that edit() takes), which is nearly always a
     /// `return` that was forgotten: to store None, assign it. Then nothing else has changed. A process
     /// killed meanwhile has replaced the value, or not.
     ///

@@ -126,11 +126,9 @@ impl This<'_, RawValue> {
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut made = None;
         self.update(py, |value| {
-            let kind = value.get_type();
             let new = r#fn.call1((value,))?;
-            let may_be_none = self.format == Format::Stored;
-            if new.is_none() && (!may_be_none || object::is_container(&kind)?) {
-                return Err(object::none_returned(&kind)?);
+            if new.is_none() {
+                object::refuse_none(value, self.format == Format::Stored)?;
             }
             let new = self.converted(new)?;
             made = Some(new.clone());
