@@ -1,11 +1,14 @@
 """What the drop-in's Manager makes is a standard proxy, too, and its pools can be handed on."""
 
 import copy
+import json
+import multiprocessing as standard
 import os
 import pickle
 import signal
 import time
-from collections.abc import MutableMapping, MutableSequence
+from array import array
+from collections.abc import Iterator, MutableMapping, MutableSequence
 from multiprocessing import managers as standard_managers
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 
 import courtyard as cy
 import courtyard.multiprocessing as multiprocessing
-from tests.support.children import die_with_parent, join, start
+from tests.support.children import die_with_parent, fork, join, kill, start
 
 managers: Any = standard_managers
 MADE: list[tuple[str, tuple[Any, ...], str, Any]] = [
@@ -81,6 +84,88 @@ def test_a_method_by_its_name() -> None:
     with pytest.raises(TypeError, match="a Lock has no value"):
         manager.Lock()._getvalue()
     assert isinstance(d, MutableMapping) and isinstance(x, MutableSequence)
+
+
+@pytest.fixture(params=["courtyard", "standard"])
+def manager(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Return a manager of either kind: what is tested of it holds for both."""
+    if request.param == "courtyard":
+        yield multiprocessing.Manager()
+        return
+    with standard.Manager() as theirs:
+        yield theirs
+
+
+def test_a_dicts_keys_values_and_items_are_lists(manager: Any) -> None:
+    assert isinstance(manager, managers.SyncManager)
+    d = manager.dict(a=1, b=[2])
+    assert d.keys() == ["a", "b"] and d.keys()[0] == "a" and d.keys() * 2 == [*"abab"]
+    assert d.values() == [1, [2]] and d.items() == [("a", 1), ("b", [2])]
+    for found in (d.keys(), d.values(), d.items()):
+        assert isinstance(found, list) and json.loads(json.dumps(found))
+        assert type(pickle.loads(pickle.dumps(found))) is type(copy.copy(found)) is list
+        found.append(5)
+        assert found[-1] == 5 and [*found] == found[:] == list(found)
+    assert sorted(d) == list(d.keys()) == [*reversed(d.keys())][::-1]
+    assert dict(d) == {**d} == d.copy() == {"a": 1, "b": [2]}
+
+
+def test_what_other_proxies_return(manager: Any) -> None:
+    numbers, row, value = manager.Array("d", [1, 2, 3]), manager.list([1, 2]), manager.Value("i", 3)
+    assert list(numbers[:2]) == [1, 2]
+    assert numbers[0] == 1.0 and type(numbers[0]) is float and list(numbers) == [1, 2, 3]
+    numbers[1:] = array("d", [8, 9])
+    assert numbers._getvalue() == array("d", [1, 8, 9])
+    assert type(row[:]) is type(row * 2) is list
+    assert str(value) == "Value('i', 3)" and str(row) == "[1, 2]" and value.get() == 3
+    plain = value._getvalue()
+    assert isinstance(plain, managers.Value) and plain.value == 3
+    assert str(manager.Namespace(x=1)) == "Namespace(x=1)"
+    assert str(numbers) == "array('d', [1.0, 8.0, 9.0])" and repr(numbers)
+
+
+def test_a_copy_is_another_proxy_of_the_same_object(manager: Any) -> None:
+    d, row, value = manager.dict(a=1), manager.list([1]), manager.Value("i", 3)
+    numbers, names = manager.Array("i", [1]), manager.Namespace(x=1)
+    for made in (d, row, value, numbers, names, manager.Lock(), manager.Queue()):
+        assert type(copy.copy(made)) is type(made) and copy.copy(made) is not made
+    copy.copy(d)["b"], copy.copy(value).value, copy.copy(names).x = 2, 4, 5
+    copy.copy(row).append(2)
+    copy.copy(numbers)[0] = 7
+    assert (d["b"], value.value, names.x, row[-1], numbers[0]) == (2, 4, 5, 2, 7)
+    assert copy.deepcopy(d) == {"a": 1, "b": 2}
+
+
+def test_what_needs_a_server() -> None:
+    manager: Any = multiprocessing.Manager()
+    for name in ("address", "connect", "get_server", "register"):
+        assert not hasattr(manager, name)
+        with pytest.raises(AttributeError, match=f"a Manager of courtyard has no server.* {name}"):
+            getattr(manager, name)
+
+    class Theirs(managers.SyncManager):  # type: ignore[misc]
+        pass
+
+    Theirs.register("Thing", list)
+    with pytest.raises(NotImplementedError, match="makes no Thing"):
+        Theirs.Thing(manager)
+
+
+def keep(d: Any, key: int) -> None:
+    while True:
+        d.pop(key, None)
+        d[key] = key
+
+
+def test_a_plain_dict_of_one_is_of_one_moment() -> None:
+    """No key is asked for that has gone since the keys were read."""
+    d: Any = multiprocessing.Manager().dict({n: n for n in range(10)})
+    other = fork(keep, d, 5)
+    try:
+        for _ in range(2000):
+            assert len(dict(d)) >= 9 <= len({**d})
+    finally:
+        kill(other)
 
 
 def square(n: int) -> int:

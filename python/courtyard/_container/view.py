@@ -27,14 +27,17 @@ class Keys(KeysView):  # type: ignore[type-arg]
         self._place = id(frame), frame.f_lasti
 
     def __iter__(self) -> Iterator[Any]:
-        frame = _getframe(1)
+        frame, mapping = _getframe(1), self._mapping
+        return self.merged(frame) or iterate(len(mapping), mapping._keys, mapping._first_key, frame)
+
+    def merged(self, frame: FrameType) -> Iterator[Any] | None:
+        """Return an iterator for what made the view and goes over it by one instruction.
+
+        So do ``dict(d)``, ``{**d}`` and ``plain.update(d)``, which go on to ask for the value of
+        each key: they get those of the same moment. None: ``frame`` is at another instruction.
+        """
         place = id(frame), frame.f_lasti
-        mapping = self._mapping
-        if place != self._place:
-            return iterate(len(mapping), mapping._keys, mapping._first_key, frame)
-        # Made and gone over by one instruction: dict(d), {**d}, plain.update(d), which go on to
-        # ask for the value of each key. They get those of the same moment.
-        return iter(mapping._begin_merge(place))
+        return iter(self._mapping._begin_merge(place)) if place == self._place else None
 
     def __reversed__(self) -> Iterator[Any]:
         mapping = self._mapping

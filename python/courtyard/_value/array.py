@@ -115,18 +115,21 @@ class _AnyArray(Object):
         """Return DLPack's name of the memory that CPUs use."""
         return 1, 0
 
-    def __copy__(self, memo: dict[Any, Any] | None = None) -> Any:
+    def __copy__(self) -> Any:
         """Return another shared array of this type and shape, which holds the same."""
+        return self._another(None)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
+        """Return what ``copy.copy`` does: elements contain nothing else."""
+        return self._another(memo)
+
+    def _another(self, memo: dict[Any, Any] | None) -> Any:
         array = _typed(self)
         element = element_of(array._declared)
         what = (home_of(self), array._declared, element, array.shape, None, None)
         made = _native.place_of(self).call(_open, what, {})  # in the same space
         _native.RawArray._fill(made, _native.RawArray._read(array, 0, array.nbytes))
         return carry(made, self, memo)
-
-    def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
-        """Return what ``copy.copy`` does: elements contain nothing else."""
-        return self.__copy__(memo)
 
     def __int__(self) -> int:
         """Raise TypeError, as the standard class does."""

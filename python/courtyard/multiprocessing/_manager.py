@@ -9,12 +9,20 @@ from courtyard._public import publish
 from courtyard._space.factory import Factories
 from courtyard._value.declaration import resolve
 from courtyard.multiprocessing import _proxy
+from courtyard.multiprocessing._proxy import managers
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
-class Manager(Factories):
+def _serverless(name: str) -> Any:
+    def missing(self: Manager) -> Any:
+        raise AttributeError(f"a Manager of courtyard has no server, and so no {name}")
+
+    return property(missing)
+
+
+class Manager(Factories, managers.SyncManager):  # type: ignore[misc]
     """What ``multiprocessing.Manager()`` returns: makes shared objects of this process's space.
 
     They are courtyard's own, in shared memory: there is no server process, nothing to start and
@@ -32,6 +40,10 @@ class Manager(Factories):
     """
 
     __slots__ = ("_context",)
+
+    address, connect, get_server, register = map(
+        _serverless, ("address", "connect()", "get_server()", "register()")
+    )
 
     def __init__(self, context: Any) -> None:
         """Make its pools by this context."""
@@ -70,6 +82,13 @@ class Manager(Factories):
         except TypeError:
             typecode = object
         return super().Value(typecode, *args, lock=lock)
+
+    def _create(self, typeid: str, /, *_arguments: Any, **_keywords: Any) -> Any:
+        """Raise NotImplementedError, for what a program has registered in SyncManager."""
+        raise NotImplementedError(
+            f"a Manager of courtyard makes no {typeid}: for classes of your own use "
+            "multiprocessing.managers.SyncManager"
+        )
 
     def join(self, timeout: float | None = None) -> None:
         """Return at once: there is no server to wait for."""

@@ -113,7 +113,7 @@ class _SharedTypes(_standard.BaseContext):
 
         return sharedctypes.Array(typecode_or_type, size_or_initializer, lock=lock)
 
-    def Manager(self) -> Manager:  # type: ignore[override]
+    def Manager(self) -> Manager:
         """Return what makes shared objects with SyncManager's methods, with no server."""
         from courtyard.multiprocessing import _manager
 
