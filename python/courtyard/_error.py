@@ -62,22 +62,61 @@ def __getattr__(name: str) -> Any:
     return globals().setdefault(name, made)
 
 
+def load_error(cause: BaseException) -> Any:
+    """Return the class of the LoadError for what loading raised: also a MemoryError, if it is one.
+
+    The same for ImportError. There is none that is an AttributeError: ``hasattr(namespace, "x")``
+    and ``getattr(namespace, "x", None)`` would say of a value that is there that it is not.
+    """
+    also = (kind for kind in (ImportError, MemoryError) if isinstance(cause, kind))
+    also = (kind for kind in (ImportError, MemoryError) if isinstance(cause, kind))
+    return _load_error_and(next(also, None))
+
+
+def _load_error_and(also: type[Exception] | None) -> Any:
+    if also is None:
+        return __getattr__("LoadError")
+    if also not in _load_errors:
+        from courtyard._error import LoadError
+
+        def reduce(self: Any) -> Any:
+            return _remade, (also, self.args, self.__dict__)
+
+        body = {
+            "__doc__": LoadError.__doc__,
+            "__module__": "courtyard",
+            "__reduce__": reduce,
+            "__str__": Exception.__str__,
+        }
+        _load_errors[also] = type("LoadError", (LoadError, also), body)
+    return _load_errors[also]
+
+
+_load_errors: dict[type, Any] = {}
+
+
+def _remade(also: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    made = _load_error_and(also)(*args)
+    made.__dict__.update(state)
+    return made
+
+
 def _load_error() -> type:
     from _pickle import UnpicklingError
 
     class LoadError(CourtyardError, UnpicklingError):
         """A stored value or key cannot be loaded in this process; it stays where it is.
 
-        Raised for any Exception that loading a pickle raises: its class cannot be imported here,
-        its ``__init__`` or ``__setstate__`` fails, or it contains an object of another space that
-        is gone (``NotFound``). The message names the object, the key or index, and the class.
-        ``class_name`` is the class, ``"module.Class"``, or ``""`` if it is unknown. ``__cause__``
-        is the original error. It is a ``pickle.UnpicklingError``, too.
+        Raised for any Exception, or SystemExit, that loading raises: its class cannot be imported
+        here, its ``__init__`` or ``__setstate__`` fails, there is no memory for it, or it contains
+        an object of another space that is gone (``NotFound``). The message names the object, the
+        key or index, and the class. ``class_name`` is the class, ``"module.Class"``, or ``""`` if
+        it is unknown. ``__cause__`` is the original error. It is a ``pickle.UnpicklingError``, too,
+        and an ImportError or a MemoryError if the original error is.
 
-        These errors are raised unchanged instead: MemoryError, KeyboardInterrupt and the like,
-        what a signal handler raises, and courtyard's own other errors (``NotTrusted``,
-        ``CorruptError``, ...). A repr never raises it: it shows ``<cannot load: Class>`` for such
-        a value.
+        These errors are raised unchanged instead: KeyboardInterrupt, what a signal handler raises,
+        and courtyard's own other errors (``NotTrusted``, ``CorruptError``, ...). A repr never
+        raises it: it shows ``<cannot load: module.Class>`` for such a value.
         """
 
         _class_name = _why = _place = _object = _advice = ""

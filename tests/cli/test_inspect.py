@@ -87,12 +87,21 @@ def test_peek_never_unpickles_unless_told(folder: Path) -> None:
 
 
 UNLOADABLE = """
-import sys, types, courtyard as cy
+import ctypes, sys, types, courtyard as cy
 gone = sys.modules["gone"] = types.ModuleType("gone")
 exec("class Job: pass", vars(gone))
 cy.Queue.named("line").put_many([1, 2, gone.Job()])
 cy.Dict.named("table").update({"job": gone.Job(), "number": 5})
 cy.List.named("row").extend([gone.Job(), 6])
+cy.Namespace.named("names", a=1, job=gone.Job(), c=[2])
+gone.Frame = type("Frame", (ctypes.Structure,), {"_fields_": [("x", ctypes.c_int)]})
+gone.Frame.__module__ = "gone"
+cy.Dict.named("keys").update({gone.Job(): 1, "number": 5})
+cy.Set.named("set").add(gone.Job())
+cy.Counter.named("counts").update([gone.Job()])
+cy.Value.named("value", object, gone.Job())
+cy.Value.named("frame", gone.Frame)
+cy.Event.named("event")
 """
 
 
@@ -107,8 +116,23 @@ def test_unpickle_shows_what_can_be_loaded(folder: Path) -> None:
     # To load an item of a queue, it has to be taken.
     line = entries("line")
     assert line[:2] == ["1", "2"] and re.fullmatch(r"<pickle, \d+ bytes>", line[2])
-    assert entries("table") == ["('job', <cannot load: Job>)", "('number', 5)"]
-    assert entries("row") == ["<cannot load: Job>", "6"]
+    assert entries("table") == ["('job', <cannot load: gone.Job>)", "('number', 5)"]
+    assert entries("row") == ["<cannot load: gone.Job>", "6"]
+    assert entries("names") == ["('a', 1)", "('job', <cannot load: gone.Job>)", "('c', [2])"]
+    assert entries("keys") == ["(<cannot load: gone.Job>, 1)", "('number', 5)"]
+    assert entries("set") == entries("value") == ["<cannot load: gone.Job>"]
+    assert entries("counts") == ["(<cannot load: gone.Job>, 1)"]
+    assert entries("frame") == ["<cannot load: gone.Frame>"]
+    assert entries("event") == []
+
+
+def test_unpickle_goes_on_after_what_cannot_be_loaded(folder: Path) -> None:
+    run_script(UNLOADABLE, env={"COURTYARD_DIR": str(folder)})
+    said = command("inspect", "*", "--peek", "2", "--unpickle", folder=folder).stdout
+    shown = re.findall(r"^name +(\S+)", said, re.M)
+    assert shown == sorted(shown) and len(shown) == 10
+    assert "  'a': 1\n  'job': <cannot load: gone.Job>\n" in said
+    assert "'c': [2]" not in said
 
 
 def test_inspect_of_what_is_not_there(folder: Path) -> None:

@@ -197,7 +197,7 @@ def test_module_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(cy.LoadError, match=r"shortlived_module\.Job cannot be found") as caught:
         d["key"]
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
-    assert "<cannot load: Job>" in repr(d)
+    assert "<cannot load: shortlived_module.Job>" in repr(d)
 
 
 def test_class_that_fails() -> None:
@@ -209,7 +209,9 @@ def test_class_that_fails() -> None:
         d = table(value)
         with pytest.raises(cy.LoadError, match=rf"\.{name} cannot be built"):
             d["key"]
-        assert repr(d) == f"<courtyard.Dict: {{'first': 1, 'key': <cannot load: {name}>}}>"
+        assert (
+            repr(d) == f"<courtyard.Dict: {{'first': 1, 'key': <cannot load: {__name__}.{name}>}}>"
+        )
 
 
 def test_long_key_is_cut() -> None:
@@ -222,7 +224,7 @@ def test_long_key_is_cut() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [KeyboardInterrupt(), SystemExit(), MemoryError(), cy.CorruptError("x"), cy.Closed("y")],
+    [KeyboardInterrupt(), GeneratorExit(), cy.CorruptError("x"), cy.Closed("y"), cy.SpaceFull("z")],
 )
 def test_what_stays_as_it_is(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "raises", error)
@@ -231,6 +233,85 @@ def test_what_stays_as_it_is(error: BaseException, monkeypatch: pytest.MonkeyPat
         with pytest.raises(type(error)) as caught:
             call()
         assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("error", "also"),
+    [
+        (MemoryError(), MemoryError),
+        (ModuleNotFoundError("m"), ImportError),
+        (SystemExit(3), None),
+        (AttributeError("a"), None),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_it_is_also_what_a_caller_catches(
+    error: BaseException, also: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "raises", error)
+    with pytest.raises(cy.LoadError) as caught:
+        _ = cy.Namespace(x=Stateful()).x
+    found = caught.value
+    assert found.__cause__ is error and found.class_name == f"{__name__}.Stateful"
+    said = f"cannot load the value of key 'x' of Namespace: {__name__}.Stateful cannot be built: "
+    assert str(found).startswith(said + type(error).__name__)
+    for each in (found, copy.copy(found), pickle.loads(pickle.dumps(found))):
+        assert [isinstance(each, kind) for kind in (MemoryError, ImportError)] == [
+            also is MemoryError,
+            also is ImportError,
+        ]
+        assert isinstance(each, cy.LoadError) and isinstance(each, pickle.UnpicklingError)
+        assert not isinstance(each, AttributeError | SystemExit)  # hasattr() would hide it; it ends
+        assert str(each) == str(found) and each.class_name == found.class_name
+        assert f"{type(each).__module__}.{type(each).__qualname__}" == "courtyard.LoadError"
+
+
+class Speechless(Exception):
+    class_name = 5
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def test_what_has_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "raises", Speechless())
+    d = table(Stateful())
+    with pytest.raises(cy.LoadError, match="Speechless: <its __str__ raised ZeroDivisionError>"):
+        d["key"]
+    assert f"<cannot load: {__name__}.Stateful>" in repr(d)
+
+
+def test_a_value_for_which_there_is_no_memory() -> None:
+    """One that is no pickle, too."""
+    done = run_script(NO_MEMORY, limit=50)
+    assert done.stdout.splitlines() == [
+        "True cannot load the value of key 'k' of Dict: MemoryError",
+        "True cannot load the leased item of Queue: MemoryError; the lease can still drop(), "
+        "move() or requeue() it",
+        "1 0",
+    ]
+
+
+NO_MEMORY = """
+import resource, courtyard as cy
+size = 64 << 20
+d, q = cy.Dict(k=bytes(size)), cy.Queue()
+q.put(bytes(size))
+try: d["j"]
+except KeyError: pass
+try: raise cy.LoadError
+except cy.LoadError: pass
+import courtyard._codec.loading, pickletools
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + size // 2, resource.RLIM_INFINITY))
+try: d["k"]
+except cy.LoadError as error: print(isinstance(error, MemoryError), error)
+lease = q.lease()
+try: lease.__enter__()
+except cy.LoadError as error: print(isinstance(error, MemoryError), error)
+print(lease.attempts, q.qsize())
+lease.drop()
+"""
 
 
 @pytest.mark.parametrize("cls", [cy.Queue, cy.LifoQueue, cy.PriorityQueue])
@@ -272,7 +353,7 @@ def test_one_inside_another() -> None:
     d: Any = cy.Dict(outer=Reader())
     with pytest.raises(cy.LoadError, match="of key 'key' of Dict"):
         d["outer"]
-    assert repr(d) == "<courtyard.Dict: {'outer': <cannot load: Picky>}>"
+    assert repr(d) == f"<courtyard.Dict: {{'outer': <cannot load: {__name__}.Picky>}}>"
 
 
 class Reader:
@@ -321,20 +402,22 @@ REPRS: list[tuple[Callable[[], Any], str, str]] = [
 def test_repr(make: Callable[[], Any], shown: str, plain: str, _gone: Any) -> None:
     found = make()
     _gone()
-    placeholder = "<cannot load: Moved>"
+    placeholder = f"<cannot load: {__name__}.Moved>"
     assert repr(found) == shown.replace("$", placeholder)
     assert str(found) == f"{found}" == plain.replace("$", placeholder)
 
 
-@pytest.mark.parametrize("error", [ValueError(), cy.NotFound("x"), MemoryError(), SystemExit()])
+@pytest.mark.parametrize(
+    "error", [ValueError(), cy.NotFound("x"), MemoryError(), SystemExit(), KeyboardInterrupt()]
+)
 def test_repr_of_other_errors(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "raises", error)
     x = cy.List([Stateful()])
-    if isinstance(error, MemoryError | SystemExit):
+    if isinstance(error, KeyboardInterrupt):
         with pytest.raises(type(error)):
             repr(x)
     else:
-        assert repr(x) == "<courtyard.List: [<cannot load: Stateful>]>"
+        assert repr(x) == f"<courtyard.List: [<cannot load: {__name__}.Stateful>]>"
 
 
 class Color(enum.Enum):
@@ -345,7 +428,7 @@ def test_repr_of_a_key_that_is_kept_beside(monkeypatch: pytest.MonkeyPatch) -> N
     d: Any = cy.Dict()
     d[(True, Color.RED)] = 1
     monkeypatch.delattr(sys.modules[__name__], "Color")
-    assert repr(d) == "<courtyard.Dict: {<cannot load: Color>: 1}>"
+    assert repr(d) == f"<courtyard.Dict: {{<cannot load: {__name__}.Color>: 1}}>"
     with pytest.raises(cy.LoadError, match="a key of Dict"):
         list(d)
 
@@ -364,7 +447,7 @@ def test_repr_where_pickle_is_refused(tmp_path: Path) -> None:
         "    except cy.NotTrusted: print('refused')\n"
     )
     done = run_script(code)
-    assert done.stdout == "{'k': <cannot load: Outer>}\nrefused\n", done.stderr
+    assert done.stdout == f"{{'k': <cannot load: {__name__}.Outer>}}\nrefused\n", done.stderr
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -387,7 +470,7 @@ def test_in_another_process(method: str, tmp_path: Path) -> None:
         "    p = c.Process(target=child, args=(d,)); p.start(); p.join()\n"
     )
     done = run_script(script, method, limit=50, env={"PYTHONWARNINGS": "ignore"})
-    assert done.stdout == "{'k': <cannot load: Job>}\nJob\n", done.stderr
+    assert done.stdout == "{'k': <cannot load: __main__.Job>}\nJob\n", done.stderr
 
 
 def test_import_stays_light() -> None:
@@ -487,7 +570,8 @@ def test_what_was_declared_as_a_class_that_is_not_here(tmp_path: Path) -> None:
             with pytest.raises(cy.LoadError, match=said):
                 getattr(cy, title).named(name, space=space)
         for order in (space["order"], cy.Value.named("order", space=space)):
-            assert repr(order) == "<courtyard.Value(Order) 'order': <cannot load: Order>>"
+            shown = "<cannot load: shop.Order>"
+            assert repr(order) == f"<courtyard.Value(Order) 'order': {shown}>"
             with pytest.raises(cy.LoadError, match=f'of Value "order": {why.format("Order")}'):
                 order.get()
         # A handle is of the class, too, in a process that finds it.
@@ -496,5 +580,7 @@ def test_what_was_declared_as_a_class_that_is_not_here(tmp_path: Path) -> None:
         found = dict(space.items())
         assert [*found] == ["n", "order", "point", "points"]
         assert found["n"].value == 5
-        assert repr([*space.values()][2:]) == "[<cannot load: Point>, <cannot load: Point>]"
+        assert (
+            repr([*space.values()][2:]) == "[<cannot load: shop.Point>, <cannot load: shop.Point>]"
+        )
         space.destroy()

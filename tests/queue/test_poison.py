@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -163,16 +164,53 @@ def test_what_the_program_does_with_it(cls: Any, way: str) -> None:
     q.check()
 
 
-def test_other_errors_give_it_back_first_in_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def exit_at_once(_number: int) -> BaseException:
+    """Have a signal handler raise while the item is loaded."""
+    os.kill(os.getpid(), signal.SIGUSR1)
+    return ValueError("no signal came")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, exit_at_once])
+def test_what_says_nothing_of_the_item_gives_it_back_first_in_line(
+    error: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     q = made(cy.Queue, Job(0), 1)
     broken.add(0)
-    for error in (KeyboardInterrupt, MemoryError):
-        monkeypatch.setattr("tests.support.lease.raises", error)
-        with pytest.raises(error):
-            q.lease().__enter__()
-        assert state(q) == (2, 2)
+    monkeypatch.setattr("tests.support.lease.raises", error)
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: sys.exit(3))
+    with pytest.raises(SystemExit if error is exit_at_once else error):
+        q.lease().__enter__()
+    signal.signal(signal.SIGUSR1, before)
+    assert state(q) == (2, 2)
     broken.clear()
     assert drained(q) == [Job(0), 1]
+
+
+class Panic(BaseException):
+    """What a class of an extension in Rust raises."""
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemExit, Panic, cy.SpaceFull])
+def test_whatever_loading_raises_the_lease_has_the_item(
+    error: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    q, failed = made(cy.Queue, Job(0), 1), cy.Queue[Any]()
+    broken.add(0)
+    monkeypatch.setattr("tests.support.lease.raises", error)
+    expected = error if error in (Panic, cy.SpaceFull) else cy.LoadError
+    for attempt in (1, 2):
+        lease = q.lease()
+        with pytest.raises(expected) as caught:
+            lease.__enter__()
+        assert lease.attempts == attempt and state(q) == (1, 2)
+        if attempt == 1:
+            del caught, lease  # it goes to the end
+            assert q.get() == 1
+            q.task_done()
+            q.put(1)
+    lease.move(failed)
+    broken.clear()
+    assert failed.get() == Job(0) and drained(q) == [1]
 
 
 def test_killed_with_poison_in_hand() -> None:

@@ -60,8 +60,9 @@ class Opaque:
 
 def unloadable(error: BaseException, pickled: bytes) -> Unloadable:
     """Return what a repr shows of a value whose loading raised an error."""
-    found = getattr(error, "class_name", "") or _culprit(error, pickled)[0]
-    return Unloadable(found.rpartition(".")[2] or type(error).__name__, (error, pickled))
+    found = error.class_name if isinstance(error, _error.LoadError) else ""
+    found = found or _culprit(error, pickled)[0] or type(error).__name__
+    return Unloadable(found, (error, pickled))
 
 
 def is_of_a_handler(error: BaseException) -> bool:
@@ -85,26 +86,26 @@ def is_of_a_handler(error: BaseException) -> bool:
 def load_error(error: BaseException, pickled: bytes) -> Any:
     """Return the LoadError for what loading a pickle raised."""
     name, is_missing = _culprit(error, pickled)
-    why = f"{type(error).__name__}: {error}"
+    why = _said(error)
     if is_missing:
         return missing(error, *name.rpartition(".")[::2])
     if name:
         why = f"{name} cannot be built: {why}"
-    return _made(name, why)
+    return _made(error, name, why)
 
 
 def missing(error: BaseException, module: str, name: str) -> Any:
     """Return the LoadError for a class that cannot be found, which raised an error."""
     name = f"{module}.{name}"
     why = (
-        f"{name} cannot be found in this process: {type(error).__name__}: {error}; a class must be "
+        f"{name} cannot be found in this process: {_said(error)}; a class must be "
         "importable under that name by each process that loads its objects"
     )
-    return _made(name, why)
+    return _made(error, name, why)
 
 
-def _made(name: str, why: str) -> Any:
-    made = _error.LoadError(f"cannot load a stored value: {why}")
+def _made(error: BaseException, name: str, why: str) -> Any:
+    made = _error.load_error(error)(f"cannot load a stored value: {why}")
     made._class_name, made._why = name, why
     return made
 
@@ -168,6 +169,17 @@ def nested(pickled: bytes) -> list[Any] | None:
         return None
 
 
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_text(error)}".removesuffix(": ")
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as other:  # its own __str__ fails
+        return f"<its __str__ raised {type(other).__name__}>"
+
+
 def _culprit(error: BaseException, pickled: bytes) -> tuple[str, bool]:
     """Return the class or function that could not be found or built, as far as it can be told.
 
@@ -181,7 +193,7 @@ def _culprit(error: BaseException, pickled: bytes) -> tuple[str, bool]:
         for module, name in found:
             if not _is_there(module, name):
                 return f"{module}.{name}", True
-    said, names = str(error), {f.rpartition(".")[0] for f in _frames(error)}
+    said, names = _text(error), {f.rpartition(".")[0] for f in _frames(error)}
     named = [each for each in found if each[1] in names or f"{each[1]}." in said]
     for module, name in named or found:
         return f"{module}.{name}", False

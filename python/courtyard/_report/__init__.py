@@ -1,14 +1,14 @@
 """What there is to see of spaces: which there are, what is in them, who uses, holds and awaits it.
 
 For tools (the command line is written on it); nothing of it is public. Looking changes nothing: the
-dead are told of, not recovered, and nothing that was pickled is loaded.
+dead are told of, not recovered, and nothing that was pickled is loaded, but by ``loaded``.
 
 ``spaces()`` lists the files of this user's folder without entering them. ``survey(space)`` looks at
-all objects and processes of one space at one moment; ``peek`` at the contents of one object.
-``remove`` and ``remove_orphans`` take files away.
+all objects and processes of one space at one moment; ``peek`` and ``loaded`` at the contents of one
+object. ``remove`` and ``remove_orphans`` take files away.
 """
 
-from courtyard._codec.loading import Unloadable as Unloadable
+from courtyard._report.content import loaded as loaded
 from courtyard._report.content import peek as peek
 from courtyard._report.inspection import A_NAME as A_NAME
 from courtyard._report.inspection import ObjectInfo as ObjectInfo

@@ -1,4 +1,4 @@
-"""What is in an object, decoded without unpickling."""
+"""What is in an object: decoded without unpickling, or loaded."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from courtyard import _native
+from courtyard._codec.loading import Unloadable
 from courtyard._container import Deque, List, NestedDict, Set
 from courtyard._container.nested import NestedList
-from courtyard._error import NotFound
+from courtyard._error import LoadError, NotFound
 from courtyard._value import RawValue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from courtyard._space import Space
 
 
@@ -27,7 +30,31 @@ def peek(space: Space, name: str, count: int = 10) -> list[Any]:
     and lists, of up to ``count`` entries each; an inner one that contains itself as ``...``. A
     class of the program's own (a ``Value(Point)``) is not imported: its bytes come instead.
     """
-    return _native.peek(lambda: [_plain(e, count, ()) for e in _entries(space, name, count)])
+    return _native.peek(lambda: [_plain(e, count, ()) for e in _found(space, name, count)])
+
+
+def loaded(space: Space, name: str, count: int = 10) -> list[Any]:
+    """Return up to ``count`` entries, as ``peek`` does, with pickles loaded: runs what they say.
+
+    What cannot be loaded comes as an ``Unloadable``. To load an item of a queue, it has to be
+    taken: such items come as ``peek`` has them.
+    """
+    try:
+        obj = space[name]
+    except LoadError as error:
+        return [Unloadable(error.class_name)]
+    if isinstance(obj, _native.Queue):
+        return peek(space, name, count)
+    return _native.showing(lambda: _entries(obj, count, _pairs))
+
+
+def _pairs(obj: _native.Dict[Any, Any], count: int) -> list[tuple[Any, Any]]:
+    """Return the first pairs of a dict, of which nothing else is loaded, but for the keys."""
+    keys = obj._keys()[:count]
+    if any(isinstance(key, Unloadable) for key in keys):
+        return obj._items()[:count]  # by such a key nothing is found
+    gone = Unloadable("it is gone")
+    return [(key, _native.Dict.get(obj, key, gone)) for key in keys]
 
 
 def _plain(value: Any, count: int, outer: tuple[Any, ...]) -> Any:
@@ -45,7 +72,7 @@ def _plain(value: Any, count: int, outer: tuple[Any, ...]) -> Any:
     return {key: _plain(each, count, inside) for key, each in items}
 
 
-def _entries(space: Space, name: str, count: int) -> list[Any]:
+def _found(space: Space, name: str, count: int) -> list[Any]:
     native = space._opened()
     found = native.lookup(name)
     if found is None:
@@ -53,20 +80,24 @@ def _entries(space: Space, name: str, count: int) -> list[Any]:
     described = found[0]
     foreign = len(described) > 1 and _is_foreign(described[1])
     obj: Any = _plainly(native, found) if foreign else space[name]
+    if foreign and found[0][1][3:] != ("",):
+        return [_native.RawValue._bytes(obj)]
+    return _entries(obj, count, lambda obj, count: _native.Dict._items(obj)[:count])
+
+
+def _entries(obj: Any, count: int, pairs: Callable[[Any, int], list[Any]]) -> list[Any]:
     if isinstance(obj, _native.RawValue):
-        if foreign and found[0][1][3:] != ("",):
-            return [_native.RawValue._bytes(obj)]
         return [_native.RawValue.get(obj)]
     if isinstance(obj, _native.RawArray):
         return list(islice(iter(obj), count))
     if isinstance(obj, List | Deque):
-        return obj._values()[:count]
+        return obj._piece(0, count)[0]
     if isinstance(obj, _native.Queue):
         return obj._peek(count)
     if isinstance(obj, Set):
         return obj._keys()[:count]
     if isinstance(obj, _native.Dict):
-        return _native.Dict._items(obj)[:count]
+        return pairs(obj, count)
     return []
 
 

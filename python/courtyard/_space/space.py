@@ -35,7 +35,7 @@ class _Items(ItemsView):  # type: ignore[type-arg]
             except NotFound:  # deleted meanwhile
                 continue
             except _error.LoadError as error:
-                found = Unloadable(error.class_name.rpartition(".")[2])
+                found = Unloadable(error.class_name)
             yield name, found
 
 
@@ -255,7 +255,8 @@ class Space(Stateful, Factories, Mapping):  # type: ignore[type-arg]
     def items(self) -> ItemsView[str, Any]:
         """Return a view of names and objects, as a dict does.
 
-        In place of an object whose class cannot be found here it shows ``<cannot load: Class>``.
+        In place of an object whose class cannot be found here it shows
+        ``<cannot load: module.Class>``.
         """
         return _Items(self)
 

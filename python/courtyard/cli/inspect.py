@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -72,6 +71,7 @@ def inspect(
     """
     found: list[tuple[str, _report.ObjectInfo, list[Any]]] = []
     absent, seen = [], set()
+    look = _report.loaded if unpickle else _report.peek
     with refusals():
         for glob in globs:
             matched = False
@@ -80,7 +80,7 @@ def inspect(
                     matched = True
                     if (called, obj.key) not in seen:
                         seen.add((called, obj.key))
-                        entries = _entries(place, obj, peek, unpickle) if peek else []
+                        entries = look(place, obj.label, peek) if peek else []
                         found.append((called, obj, entries))
             if not matched:
                 absent.append(glob)
@@ -118,31 +118,6 @@ def _matching(survey: _report.Survey, glob: str) -> list[_report.ObjectInfo]:
     named = [(obj.name, obj) for obj in survey.objects if obj.name is not None]
     found = [obj for name, obj in named if fnmatchcase(name, glob)]
     return found or [obj for name, obj in named if name == glob]  # what looks like a glob is a name
-
-
-def _entries(place: cy.Space, obj: _report.ObjectInfo, count: int, unpickle: bool) -> list[Any]:
-    if not unpickle:
-        return _report.peek(place, obj.label, count)
-    found = place[obj.label]
-    if isinstance(found, cy.Queue):
-        return _report.peek(place, obj.label, count)  # to load an item, it has to be taken
-    if isinstance(found, cy.Dict):
-        return [(key, _loaded(found, key)) for key in islice(found, count)]
-    if isinstance(found, cy.List | cy.Deque):
-        return [_loaded(found, index) for index in range(min(count, len(found)))]
-    if hasattr(found, "__iter__"):
-        return list(islice(found, count))
-    return [found.value] if hasattr(found, "value") else []
-
-
-def _loaded(container: Any, key: Any) -> Any:
-    """Return a value, or what stands for one that cannot be loaded here, or is gone by now."""
-    try:
-        return container[key]
-    except cy.LoadError as error:
-        return _report.Unloadable(error.class_name.rpartition(".")[2])
-    except LookupError:
-        return _report.Unloadable("it is gone")
 
 
 def _print(called: str, obj: _report.ObjectInfo, entries: list[Any]) -> None:

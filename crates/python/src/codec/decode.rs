@@ -7,7 +7,7 @@ use super::kind::{
 };
 use super::reader::Reader;
 use super::source::{Buffers, Source, settle};
-use super::{create, integer, pickle, tag, word};
+use super::{create, failure, integer, pickle, tag, word};
 use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
@@ -48,8 +48,18 @@ pub fn decode_flat<'py>(
 /// are `whose`.
 ///
 /// # Errors
-/// `CorruptError` for what no codec wrote; what unpickling raises.
+/// `CorruptError` for what no codec wrote; what unpickling raises; `LoadError` for want of memory.
 pub fn decode<'py>(
+    py: Python<'py>,
+    kind: u8,
+    source: impl Source,
+    whose: Buffers,
+    links: &[Py<PyAny>],
+) -> PyResult<Bound<'py, PyAny>> {
+    decode_any(py, kind, source, whose, links).or_else(|error| failure::decoding(py, error))
+}
+
+fn decode_any<'py>(
     py: Python<'py>,
     kind: u8,
     source: impl Source,

@@ -1,9 +1,10 @@
 //! Values that cannot be loaded: `LoadError`, and what stands for them where they are only shown.
 
 use crate::object::handle_of;
-use pyo3::exceptions::{PyException, PyMemoryError};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyMemoryError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
 use std::cell::Cell;
 
 thread_local! {
@@ -44,9 +45,9 @@ pub fn is_unloadable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     object.is_instance(&class.getattr("Unloadable")?)
 }
 
-/// Runs `load`, which unpickles `pickled`: any `Exception` of it but `MemoryError`, courtyard's own other
-/// than `NotFound`, and what a signal handler raised meanwhile becomes a `LoadError`. Where values are
-/// only shown, what stands for the value comes instead.
+/// Runs `load`, which unpickles `pickled`: any `Exception` of it and `SystemExit`, but courtyard's own
+/// other than `NotFound`, and what a signal handler raised meanwhile, becomes a `LoadError`. Where values
+/// are only shown, what stands for the value comes instead.
 ///
 /// # Errors
 /// `LoadError`; what else `load` raises.
@@ -64,17 +65,13 @@ pub fn loading<'py>(
 #[cold]
 fn failed<'py>(pickled: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
     let py = pickled.py();
-    if !error.is_instance_of::<PyException>(py) || error.is_instance_of::<PyMemoryError>(py) {
+    let may_be =
+        error.is_instance_of::<PyException>(py) || error.is_instance_of::<PySystemExit>(py);
+    if !may_be || is_of_a_handler(py, &error)? {
         return Err(error);
     }
     let module = py.import("courtyard._codec.loading")?;
     let raised = error.clone_ref(py).into_value(py); // with its traceback
-    if module
-        .call_method1("is_of_a_handler", (&raised,))?
-        .is_truthy()?
-    {
-        return Err(error);
-    }
     if SHOWING.get() {
         return module.call_method1("unloadable", (&raised, pickled));
     }
@@ -89,6 +86,29 @@ fn failed<'py>(pickled: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py,
     let made = PyErr::from_value(made);
     made.set_cause(py, Some(error));
     Err(made)
+}
+
+/// Whether a signal handler raised an error.
+fn is_of_a_handler(py: Python<'_>, error: &PyErr) -> PyResult<bool> {
+    let module = py.import("courtyard._codec.loading")?;
+    let raised = error.clone_ref(py).into_value(py); // with its traceback
+    let is_of_a_handler = module.call_method1("is_of_a_handler", (raised,))?;
+    is_of_a_handler.is_truthy()
+}
+
+/// Whether what loading a value raised says something of the value, and not of this process.
+pub fn is_of_the_value(py: Python<'_>, error: &PyErr) -> bool {
+    let is_interrupt = error.is_instance_of::<PyKeyboardInterrupt>(py);
+    !is_interrupt && !is_of_a_handler(py, error).unwrap_or(false)
+}
+
+/// What decoding raised, which for want of memory is a `LoadError`, too.
+#[cold]
+pub fn decoding<'py>(py: Python<'py>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+    if !error.is_instance_of::<PyMemoryError>(py) || is_load_error(py, &error) {
+        return Err(error);
+    }
+    failed(&PyBytes::new(py, b""), error)
 }
 
 /// Whether an error is a `LoadError`.

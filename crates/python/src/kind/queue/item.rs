@@ -15,7 +15,6 @@ use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::queue;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::c_int;
@@ -24,11 +23,6 @@ use std::sync::{Arc, OnceLock};
 /// A kind beside the codec's, of an item that keeps courtyard objects: what it holds is a stored value's
 /// block with links (`reference`). It always lies in a block of its own.
 pub const KIND_LINKED: u8 = 64;
-
-/// Whether an error that loading an item raised says that it cannot be loaded here.
-pub fn is_poison(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyException>(py) && !error.is_instance_of::<PyMemoryError>(py)
-}
 
 /// Whether decoding an item of this kind runs code, and so may fail.
 #[inline(always)]

@@ -1,9 +1,10 @@
 //! `Lease`: an item that comes back unless it is done with.
 
 use super::front::{look_for_leases, next_due};
-use super::item::{decode_leased, is_poison};
+use super::item::decode_leased;
 use super::order::Sorted;
 use super::state::{Queue, empty, first_item, leased_item, refused, shut_down};
+use crate::codec::failure;
 use crate::deadline::Limit;
 use crate::error::raise;
 use crate::object::Use;
@@ -159,7 +160,7 @@ impl Lease {
                 hold(false);
                 Ok(item)
             }
-            Err(error) if is_poison(py, &error) => {
+            Err(error) if failure::is_of_the_value(py, &error) => {
                 hold(true);
                 Err(leased_item(slf, error))
             }

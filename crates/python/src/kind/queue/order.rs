@@ -1,8 +1,8 @@
 //! The order of a priority queue's items: Python's `<`, as heapq has it.
 
-use super::item::{decode_leased, is_poison};
+use super::item::decode_leased;
 use super::state::{Queue, is_least};
-use crate::codec;
+use crate::codec::{self, failure};
 use crate::deadline::{self, Limit};
 use crate::error::raise;
 use crate::object::waiter::Wait;
@@ -190,10 +190,10 @@ impl<'a> Sorted<'a> {
 /// What loading an item gave, or comparing it; None: that raised, whatever it was.
 ///
 /// # Errors
-/// What is to be raised at once: Ctrl-C, no memory.
+/// What is to be raised at once: Ctrl-C, what a signal handler raised.
 fn tried<T>(py: Python<'_>, found: PyResult<T>) -> PyResult<Option<T>> {
     match found {
-        Err(error) if !is_poison(py, &error) => Err(error),
+        Err(error) if !failure::is_of_the_value(py, &error) => Err(error),
         found => Ok(found.ok()),
     }
 }
