@@ -448,3 +448,18 @@ def test_errors_are_about_the_call_that_the_user_wrote(title: str) -> None:
             assert message in str(raised.value)
             assert "Traceback" not in str(raised.value) and raised.value.__cause__ is None
         assert len(space) == 0
+
+
+def test_how_a_bound_becomes_what_was_asked_for() -> None:
+    with cy.Space() as space:
+        space.named("recent", cy.Deque, maxlen=5)
+        space.named("jobs", cy.Queue, 5, maxbytes=1000)
+        for ask, remedy in (
+            (lambda: space.named("recent", cy.Deque, maxlen=9), "set its maxlen to 9"),
+            (lambda: space.named("jobs", cy.Queue, 9), "set its maxsize to 9"),
+            (lambda: space.named("jobs", cy.Queue, 9, maxbytes=1000), "set its maxsize to 9"),
+            (lambda: space.named("jobs", cy.Queue, maxbytes=99), "maxbytes cannot be changed"),
+            (lambda: space.named("jobs", cy.Queue, 9, maxbytes=99), "maxbytes cannot be changed"),
+        ):
+            with pytest.raises(cy.WrongType, match=rf"not an? .*: .*{remedy}.*use another name"):
+                ask()

@@ -41,6 +41,25 @@ def test_maxbytes(cls: Any, put: Callable[[Any, Any], Any]) -> None:
         put(jobs, bytes(900))
 
 
+@pytest.mark.parametrize("put", PUTS)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_maxsize(cls: Any, put: Callable[[Any, Any], Any]) -> None:
+    jobs = cls(maxsize=2)
+    jobs.put_many([1, 2])
+    with pytest.raises(queue.Full, match=r"^there may be 2 items \(maxsize\), those on a lease"):
+        put(jobs, 3)
+
+
+@pytest.mark.parametrize("most", [{"maxsize": 1}, {"maxbytes": 100}])
+def test_an_item_that_is_moved_to_a_full_queue(most: dict[str, int]) -> None:
+    jobs, failed = cy.Queue[bytes](), cy.Queue[bytes](**most)
+    jobs.put(bytes(60))
+    failed.put(bytes(60))
+    lease = jobs.lease()
+    with lease, pytest.raises(queue.Full, match=rf"\({next(iter(most))}\).*there is room"):
+        lease.move(failed)
+
+
 @pytest.mark.parametrize("put", [lambda jobs, item: jobs.put(item), *PUTS])
 @pytest.mark.parametrize("cls", CLASSES)
 def test_an_item_that_never_fits(cls: Any, put: Callable[[Any, Any], Any]) -> None:

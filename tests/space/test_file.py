@@ -139,6 +139,15 @@ def test_a_path_that_can_be_no_file_is_named_as_it_was_given(tmp_path: Path) -> 
     assert sorted(tmp_path.iterdir()) == [file]
 
 
+def test_a_path_in_place_of_a_url_is_told_the_url(tmp_path: Path) -> None:
+    for path, told in (
+        (str(tmp_path / "a b.cy"), (tmp_path / "a b.cy").as_uri()),
+        ("data/x.cy", Path("data/x.cy").absolute().as_uri()),
+    ):
+        with pytest.raises(ValueError, match=f"contains '/'.*by a URL: Space\\('{told}'\\)$"):
+            cy.Space(path)
+
+
 def test_a_file_that_others_may_read_says_what_to_do(url: str, tmp_path: Path) -> None:
     path = tmp_path / "space.cy"
     path.touch(0o640)

@@ -36,8 +36,9 @@ def test_a_size_limit(title: str) -> None:
     private = cy.Space(size_limit=1 << 20)
     with pytest.raises(cy.SpaceFull, match=rf"size_limit of .* is {1 << 20}"):
         private.Value(object).value = b"x" * (2 << 20)
-    for wrong in (0, -1, 1, (256 << 10) - 1, 1 << 63):
-        with pytest.raises(ValueError, match="size_limit is in bytes, at least 262144"):
+    says = r"size_limit is in bytes, at least 262144, .* and at most 4611686018427387903; found {}$"
+    for wrong in (0, -1, 1, (256 << 10) - 1, 1 << 62, 1 << 63, 1 << 70):
+        with pytest.raises(ValueError, match=says.format(wrong)):
             cy.Space(size_limit=wrong)
     with pytest.raises(TypeError):
         cy.Space(size_limit="1 GB")  # type: ignore[arg-type]

@@ -60,6 +60,24 @@ def test_a_party_killed_while_it_computes_breaks_it(method: str) -> None:
     assert other.exitcode == 0
 
 
+def test_broken_says_so_to_the_other_parties_when_nobody_waits() -> None:
+    """To who has not waited yet it does not: that may have come in the place of the dead."""
+    barrier, passed = cy.Barrier(2), cy.Value("i")
+    child = fork(pass_and_compute, barrier, passed)
+    barrier.wait(LIMIT)
+    assert passed.wait_for(1, LIMIT) and not barrier.broken
+    kill(child)
+    assert barrier.wait_for(lambda b: b.broken, LIMIT)
+    assert barrier.broken and repr(barrier).endswith("broken>") and barrier.n_waiting == 0
+    newcomer = fork(lambda: os._exit(7 if barrier.broken else 3))
+    assert os.waitstatus_to_exitcode(os.waitpid(newcomer, 0)[1]) == 3
+    with pytest.raises(threading.BrokenBarrierError, match="a party was killed"):
+        barrier.wait(LIMIT)
+    assert barrier.broken
+    barrier.reset()
+    assert not barrier.broken
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_so_it_does_for_who_waits_already(method: str) -> None:
     context = multiprocessing.get_context(method)

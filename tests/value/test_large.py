@@ -234,3 +234,19 @@ def test_the_index_of_a_dict_shrinks_with_it(end: str) -> None:
         del d[number]
     assert space_of(probe).used - before < 8000
     d.check()
+
+
+@pytest.mark.parametrize("make", [cy.Array, cy.RawArray])
+def test_more_elements_than_there_can_be(make: Any) -> None:
+    for code, init, shape, count in (
+        ("d", 2**63, None, "9223372036854775808"),
+        ("i", 2**64, None, "18446744073709551616"),
+        ("d", 2**60, None, "1152921504606846976"),
+        ("c", None, (2**63,), "9223372036854775808"),
+        ("c", None, (2**32, 2**32), r"\(4294967296, 4294967296\)"),
+        ("c", None, (0, 2**63), r"\(0, 9223372036854775808\)"),
+    ):
+        with pytest.raises(OverflowError, match=f"^an array of {count} elements would have"):
+            make(code, init, shape=shape)
+    with pytest.raises(OverflowError, match="an array of"):
+        make.named("large", "d", 2**63)

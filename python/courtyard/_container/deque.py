@@ -87,6 +87,10 @@ class Deque(_Store["_T"], Sequence["_T"]):  # type: ignore[misc]
     def _details(self) -> tuple[Any, ...]:
         return (self.maxlen,)
 
+    @classmethod
+    def _remedy(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> str:
+        return f"open it without maxlen and set its maxlen to {asked[0]}, "
+
     def copy(self) -> deque[_T]:
         """Return a plain deque with all values as they were at one moment; O(length).
 

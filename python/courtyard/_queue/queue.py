@@ -108,7 +108,7 @@ class Queue(Object, _native.Queue["_T"]):
     @classmethod
     def _remedy(cls, asked: tuple[Any, ...], found: tuple[Any, ...]) -> str:
         if not cls._agrees((None, asked[1]), found):
-            return ""
+            return "its maxbytes cannot be changed: "
         return f"open it without maxsize and set its maxsize to {asked[0]}, "
 
     @classmethod

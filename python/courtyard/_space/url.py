@@ -9,15 +9,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 SMALLEST = 256 << 10  # bytes: what a space begins with
+LARGEST = (1 << 62) - 1
 
 
 def checked_limit(size_limit: Any) -> int:
     import operator
 
     limit = operator.index(size_limit)
-    if not SMALLEST <= limit < 1 << 62:
+    if not SMALLEST <= limit <= LARGEST:
         raise ValueError(
-            f"size_limit is in bytes, at least {SMALLEST}, as an empty space takes; found {limit}"
+            f"size_limit is in bytes, at least {SMALLEST}, as an empty space takes, and at most "
+            f"{LARGEST}; found {limit}"
         )
     return limit
 
@@ -52,9 +54,16 @@ def opened(
         )
     wrong = _wrong_name(url)
     if wrong is not None:
+        told = ""
+        if "/" in url and "\0" not in url:
+            from pathlib import Path
+
+            told = (
+                f"; a space in a file is opened by a URL: Space({Path(url).absolute().as_uri()!r})"
+            )
         raise ValueError(
             f"the name {url!r} of a space: {wrong}; expected 1 to 255 characters, none of them '/' "
-            "or NUL"
+            f"or NUL{told}"
         )
     return _native.Space.named(url, create, limit, pickle, looks)
 

@@ -28,11 +28,11 @@ class Barrier(Object, _native.Barrier):
     exception. A forked child becomes a party when it calls ``wait`` itself.
 
     When a party is killed, by a signal or by ``os._exit``, ``wait`` raises BrokenBarrierError in
-    all parties that are waiting, or, if none is, in the next party that calls it. A process that
-    calls ``wait`` for the first time is not told of earlier deaths: it may have been started to
-    replace the dead one. Waiting parties notice a death after a tenth of a second, later if they
-    are many. ``reset()`` starts over without the dead party. It is not needed if all processes
-    are new, as in another pool.
+    all parties that are waiting, or, if none is, in the next party that calls it; until then
+    ``broken`` is true in the parties. A process that has not called ``wait`` yet is not told of
+    earlier deaths: it may have been started to replace the dead one. Waiting parties notice a death
+    after a tenth of a second, later if they are many. ``reset()`` starts over without the dead
+    party. It is not needed if all processes are new, as in another pool.
 
     Raises ValueError for less than one party.
 

@@ -46,7 +46,7 @@ def begin(element: Element, init: Any, shape: Any) -> tuple[tuple[int, ...], byt
     if init is None:
         if wanted is None:
             raise TypeError("an array needs a size, an initializer or a shape")
-        return wanted + element.inner, b""
+        return _sized(element, wanted), b""
     length = _length(init)
     if length is None:
         size = operator.index(init)
@@ -56,7 +56,7 @@ def begin(element: Element, init: Any, shape: Any) -> tuple[tuple[int, ...], byt
             wanted = (size,)
         elif math.prod(wanted) != size:
             raise ValueError(f"a shape of {wanted} has {math.prod(wanted)} elements, not {size}")
-        return wanted + element.inner, b""
+        return _sized(element, wanted), b""
     if wanted is None:
         wanted = _shape_of(init, length)
         outer = len(wanted) - len(element.inner)
@@ -64,6 +64,19 @@ def begin(element: Element, init: Any, shape: Any) -> tuple[tuple[int, ...], byt
             wanted = wanted[:outer]
     data = _to_bytes(element, init, wanted)
     return wanted + element.inner, data
+
+
+def _sized(element: Element, wanted: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the whole shape. Raises OverflowError if no memory has so many elements."""
+    shape: tuple[int, ...] = wanted + element.inner
+    nbytes = math.prod(shape) * element.size
+    if max(nbytes, *shape) > sys.maxsize:
+        count = wanted[0] if len(wanted) == 1 else f"{wanted}"
+        raise OverflowError(
+            f"an array of {count} elements would have {nbytes} bytes, and at most {sys.maxsize} "
+            "can be addressed"
+        )
+    return shape
 
 
 def _as_shape(shape: Any) -> tuple[int, ...]:

@@ -157,6 +157,17 @@ pub fn is_missed(segment: &Segment, object: Object) -> bool {
     segment.word(object + MISSED).load(Ordering::Relaxed) != 0
 }
 
+/// Whether a process with this row finds it broken when it joins.
+pub fn is_broken(segment: &Segment, object: Object, row: Option<Row>) -> bool {
+    match phase(segment, object) {
+        BROKEN => true,
+        FILLING if is_missed(segment, object) => {
+            row.is_some_and(|row| row.amount(segment) & PARTY != 0)
+        }
+        _ => false,
+    }
+}
+
 pub fn parties(segment: &Segment, object: Object) -> u64 {
     segment.word(object + PARTIES).load(Ordering::Relaxed)
 }

@@ -343,11 +343,20 @@ impl Barrier {
     }
 
     /// Whether it is broken: a party timed out, died or called abort().
+    ///
+    /// Of a party that was killed while nobody waited, the other parties say so, whose next wait() raises;
+    /// a process that never waited does not.
     #[getter]
     fn broken(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let handle = &slf.as_super().get().handle;
-        handle.require_open(slf.py())?;
+        let open = handle.open(slf.py())?;
         look_if_due(slf.py(), handle.space)?;
-        Ok(barrier::phase(&handle.space.segment, handle.object) == BROKEN)
+        let holding = &slf.get().holding;
+        let row = holding.row(open.participant, || Ok(None), |_| Ok(()))?;
+        Ok(barrier::is_broken(
+            &handle.space.segment,
+            handle.object,
+            row,
+        ))
     }
 }

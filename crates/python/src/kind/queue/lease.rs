@@ -299,7 +299,9 @@ impl Lease {
         });
         let (segment, object) = (&own.handle.space.segment, other.handle.object);
         let item = match put {
-            Put::TooLarge => queue::of_block(segment, object, held.lease.block).unwrap_or(0),
+            Put::TooLarge | Put::Full => {
+                queue::of_block(segment, object, held.lease.block).unwrap_or(0)
+            }
             _ => 0,
         };
         match put {

@@ -73,7 +73,15 @@ pub fn refused(slf: &Bound<'_, Queue>, put: Put, item: u64) -> PyErr {
             let segment = &handle.space.segment;
             let bytes = queue::bytes(segment, handle.object);
             if most == 0 || bytes.saturating_add(item) <= most {
-                return full(slf.py()); // of items
+                let maxsize = queue::maximum(segment, handle.object).cast_signed();
+                if maxsize <= 0 {
+                    return full(slf.py());
+                }
+                let why = format!(
+                    "there may be {maxsize} items (maxsize), those on a lease included: there is room for \
+                     another when one is taken and done"
+                );
+                return full_saying(slf.py(), why);
             }
             let why = format!(
                 "the items count {bytes} bytes, those on a lease included, and may count {most} (maxbytes): \
