@@ -11,6 +11,7 @@ from __future__ import annotations
 from courtyard import _native
 from courtyard._error import NotMade
 from courtyard._pickle import Stateful, definer, is_ours
+from courtyard._public import with_article
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def initialise(obj: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
         raise
     if not isinstance(made, base):
         raise TypeError(
-            f"with these arguments a {type(made).__name__} is made: derive "
+            f"with these arguments {with_article(type(made).__name__)} is made: derive "
             f"{type(obj).__name__} from that"
         )
     obj._take_over(made)

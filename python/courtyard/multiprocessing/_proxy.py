@@ -16,6 +16,7 @@ import courtyard
 from courtyard import _native
 from courtyard._container.view import Keys
 from courtyard._pickle import carry
+from courtyard._public import with_article
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ class _Proxied:
 
     def _getvalue(self) -> Any:
         """Raise TypeError: an object with a plain value has a method of its own for this."""
-        raise TypeError(f"a {type(self).__name__} has no value that could be copied")
+        raise TypeError(f"{with_article(type(self).__name__)} has no value that could be copied")
 
     def __str__(self) -> str:
         """Return what ``repr`` does."""

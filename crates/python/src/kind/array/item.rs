@@ -118,7 +118,7 @@ fn encode(this: Elements<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         if ctype.is_none() || !value.is_instance(ctype)? {
             let found = value.get_type().name()?;
             return Err(PyTypeError::new_err(format!(
-                "incompatible types: a {found} is not of the elements' type"
+                "incompatible types: what is of type {found} is not of the elements' type"
             )));
         }
         return this.format.encode(&value.getattr(intern!(py, "value"))?);
