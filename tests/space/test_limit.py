@@ -1,8 +1,6 @@
 """The limits of spaces: their size, the memory there is, and namespaces of processes."""
 
-import math
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -140,34 +138,3 @@ with space.named("lock", cy.Lock):
             assert eventually(lambda: len(space["pids"]) == 2, 30)
     assert lock.acquire(timeout=10)
     assert set(space["pids"].values()) == {1}, "both were process 1"
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_values_of_changing_sizes_under_one_key_always_fit(seed: int) -> None:
-    """Free blocks of one size were kept for that size: 121 bytes were refused with 4 kB in use."""
-    random_, space = random.Random(seed), cy.Space(size_limit=1 << 20)
-    value = space.dict()
-    for _ in range(1500):
-        value["k"] = bytes(int(10 ** random_.uniform(1, 5.3)))  # up to 200 kB
-    space.check()
-
-
-@pytest.mark.parametrize("keys, largest", [(500, 200_000), (3000, 20_000)])
-def test_fragmentation_is_bounded(keys: int, largest: int) -> None:
-    """A space is at least half full, and 2 MiB less, before a value is refused."""
-    limit, random_ = 16 << 20, random.Random(keys)
-    space = cy.Space(size_limit=limit)
-    table = space.dict()
-    live: dict[int, int] = {}
-    for _ in range(4 * keys):
-        key, size = random_.randrange(keys), int(10 ** random_.uniform(1, math.log10(largest)))
-        try:
-            table[key] = bytes(size)
-        except cy.SpaceFull:
-            assert sum(live.values()) + size > (limit - (2 << 20)) / 2
-            table.pop(key, None)
-            live.pop(key, None)
-            continue
-        live[key] = size
-    table.clear()
-    space.check()

@@ -64,12 +64,22 @@ pub enum Stop {
     Refill(usize),
     /// The thread's magazine of this class is full.
     Flush(usize),
-    /// The heap has no run of so many units: grow the file to so many, all in all.
+    /// The heap has no room for so many bytes: grow the file to so many units, all in all.
     Grow(u64, u64),
     /// The run that starts at a unit has so many units, and some are given back: reserve them.
     Reserve(u64, u64),
     /// A failure for the caller.
     Fail(Error),
+}
+
+impl Stop {
+    /// As it is, but where there is no room: for so many bytes, as the caller asked for.
+    pub fn of_bytes(self, bytes: u64) -> Stop {
+        match self {
+            Stop::Grow(_, all) => Stop::Grow(bytes, all),
+            stop => stop,
+        }
+    }
 }
 
 impl From<Error> for Stop {

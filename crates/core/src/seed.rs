@@ -112,6 +112,8 @@ bugs! {
     RefillInTwo,
     /// heap: an empty chunk leaves its class's list by one record, and is free by the next.
     ChunkInTwo,
+    /// heap: the free run at the end is used by one record, and longer by the next.
+    TailInTwo,
     /// heap: what is stored takes the units that stay free for operations which make room.
     ReserveIgnored,
     /// pin: what is retired is freed without a look at the pins.

@@ -429,6 +429,32 @@ fn giving_back() {
     space.discard();
 }
 
+/// A block takes the free run at the end, whose pages have gone back, and units by which the file grows.
+#[test]
+fn taking_the_last_run_and_more() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let before = belongings(&folder);
+    fail_everywhere(
+        &["fallocate", "fstat", "ofd_query"],
+        || {
+            let space = folder.space();
+            leave(&space, make(&space, BYTES, 3 << 20));
+            space.trim(&unlimited).unwrap();
+            space
+        },
+        |space| try_make(space, BYTES, 4 << 20).map(|made| leave(space, made)),
+        |at, space, _| {
+            assert_eq!(held(&space), (0, 0, 1), "{at}");
+            leave(&space, make(&space, BYTES, 4 << 20));
+            works(&space, at);
+            space.discard();
+            assert_eq!(folder::clean(&folder.0), 1);
+            assert_eq!(belongings(&folder), before, "{at}");
+        },
+    );
+}
+
 /// One waits for a lock, the other wakes it.
 #[test]
 fn contending() {

@@ -8,11 +8,14 @@ use courtyard_core::inside::reading::Reading;
 use courtyard_core::layout::{UNIT, superblock};
 use courtyard_core::object::BYTES;
 use courtyard_core::os::{self, fault};
+use courtyard_core::pending_block::PendingBlock;
 #[cfg(feature = "seeded-bugs")]
 use courtyard_core::seed;
 use courtyard_core::space::{Space, unlimited};
 use courtyard_core::sync::Ordering;
-use stage::{Folder, Made, alone, attach, census, crashes, leave, make, me, read, try_make, write};
+use stage::{
+    Folder, Made, alone, attach, caller, census, crashes, leave, make, me, read, try_make, write,
+};
 
 const MIB: u64 = 1 << 20;
 const LARGE: u64 = 4 * MIB;
@@ -340,6 +343,30 @@ fn dies_over_giving_back() {
 fn who_gives_back_dies() {
     let _alone = alone();
     dies_over_giving_back();
+}
+
+/// What it takes begins in the free run at the end, and ends where nobody was before.
+#[test]
+fn who_takes_the_last_run_and_more_dies() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = space(&folder);
+    leave(&space, make(&space, BYTES, LARGE));
+    let deaths = die_everywhere(
+        &space,
+        || {
+            trim(&space);
+        },
+        |newcomer| {
+            let frontier = word(newcomer, superblock::FRONTIER);
+            let bytes = (frontier - 16) * UNIT; // and its head: one unit more than there are behind 16
+            let taken = PendingBlock::allocate(caller(newcomer), bytes, 0);
+            assert!(word(newcomer, superblock::FRONTIER) > frontier);
+            drop(taken);
+        },
+    );
+    assert!(deaths > 20, "{deaths} deaths");
+    space.discard();
 }
 
 #[cfg(feature = "seeded-bugs")]

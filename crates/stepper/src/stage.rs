@@ -135,7 +135,7 @@ pub fn fill(space: &'static Space) -> Vec<PendingBlock<'static>> {
         }
     }
     let purpose = Purpose::Store;
-    while let Ok(block) = PendingBlock::allocate_unit(purpose, caller(space), 0) {
+    while let Ok(block) = PendingBlock::allocate_units(purpose, caller(space), 1, 0) {
         held.push(block);
     }
     held

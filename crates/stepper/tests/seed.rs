@@ -93,6 +93,10 @@ fn caught(bug: Bug) -> Caught {
         Bug::ClearAfterWake => Modelled(WAIT, "catches_flags_cleared_after_the_wake"),
         Bug::BitmapWithoutLock => Modelled(HEAP, "catches_a_bitmap_without_its_lock"),
         Bug::ChunkInTwo => Stepped("allocate large, chunks given back", "chunk"),
+        Bug::TailInTwo => Stepped(
+            "allocate large, the last free run and more",
+            "are in use, counted",
+        ),
         Bug::RefillInTwo => Stepped("allocate small, refill", "free, counted"),
         Bug::TakenUnreserved => Stepped("allocate large, reserved", "could not be replayed"),
         Bug::UnmarkedFirst => Modelled(HOLE, "catches_marks_cleared_before_the_pages_are_there"),

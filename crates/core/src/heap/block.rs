@@ -89,7 +89,7 @@ pub fn allocate(operation: &mut Operation, payload: u64, owner: u64) -> Attempt<
                 .checked_add(block::LARGE)
                 .filter(|&bytes| bytes < 1 << 60);
             let bytes = bytes.ok_or_else(|| Error::Full(format!("{payload} bytes fit nowhere")))?;
-            run(operation, bytes.div_ceil(UNIT))?
+            run(operation, bytes.div_ceil(UNIT)).map_err(|stop| stop.of_bytes(payload))?
         }
     };
     is_plain(operation.segment, block);

@@ -55,10 +55,12 @@ fn unlink_chunk(operation: &mut Operation, class: usize, at: u64) -> Result<()> 
 /// Each record moves whole blocks: they are in the bitmap or in the magazine.
 pub fn refill(operation: &mut Operation, class: usize) -> Attempt<()> {
     operation.lock(superblock::HEAP_LOCK)?;
-    Units::new(operation)?.spare(0)?; // a chunk with free blocks may be of the reserve
+    let no_room = |stop: Stop| stop.of_bytes(CLASSES[class] - block::SMALL);
+    // A chunk with free blocks may be of the reserve.
+    Units::new(operation)?.spare(0).map_err(no_room)?;
     let mut at = operation.read(partial(class));
     if at == 0 {
-        at = new_chunk(operation, class)?;
+        at = new_chunk(operation, class).map_err(no_room)?;
     }
     let segment = operation.segment;
     let blocks = shape_of(segment, at, class)?.blocks;

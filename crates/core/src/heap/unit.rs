@@ -7,6 +7,10 @@ use crate::memory::segment::Segment;
 use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 
+/// Runs longer than so many units begin behind the first so many, while there is room: chunks go there,
+/// which stay, and would divide what is free.
+const LOW: u64 = 16;
+
 pub(super) fn unit_offset(segment: &Segment, unit: u64) -> u64 {
     segment.data() + unit * UNIT
 }
@@ -218,9 +222,9 @@ impl<'o, 'a> Units<'o, 'a> {
         }
     }
 
-    /// First fit among the runs that begin with so many units that are not given back; else first
-    /// fit.
-    fn find(&self, units: u64) -> Option<u64> {
+    /// First fit, from `low` on, among the free runs with so many units that are not given back; else
+    /// first fit.
+    fn find(&self, units: u64, low: u64) -> Option<u64> {
         let segment = self.operation.segment;
         let hint = segment.word(superblock::FIRST_FREE);
         let first = hint.load(Ordering::Relaxed).min(self.frontier) / 64;
@@ -234,11 +238,12 @@ impl<'o, 'a> Units<'o, 'a> {
             }
             while word != 0 {
                 let unit = pair * 64 + u64::from(word.trailing_zeros());
-                if unit < self.frontier && self.end(unit) - unit >= units {
-                    if !self.has_given(unit, units) {
-                        return Some(unit);
+                let first = unit.max(low);
+                if unit < self.frontier && first.saturating_add(units) <= self.end(unit) {
+                    if !self.has_given(first, units) {
+                        return Some(first);
                     }
-                    given = given.or(Some(unit));
+                    given = given.or(Some(first));
                 }
                 word &= word - 1;
             }
@@ -270,40 +275,59 @@ impl<'o, 'a> Units<'o, 'a> {
                 let end = self.end_of_given(first, all);
                 Err(Stop::Reserve(first, (end - first).min(need - all)))
             }
-            _ => Err(Stop::Grow(units, need)),
+            _ => Err(Stop::Grow(units.saturating_mul(UNIT), need)),
         }
     }
 
-    /// Writes the entries that make a run of `units` used.
+    /// Where the units behind the last used run begin: with a free run, or at the frontier.
+    fn tail(&self) -> u64 {
+        let last = self.frontier.checked_sub(1).map(|unit| self.start(unit));
+        last.filter(|&start| self.is_free(start))
+            .unwrap_or(self.frontier)
+    }
+
+    /// Writes the entries that make a run of `units` used: a free one or a part of it, or a piece at the
+    /// end, which begins with the free run there.
     pub fn take(&mut self, units: u64) -> Attempt<u64> {
-        let new = self.frontier;
-        let end = new.saturating_add(units);
-        let has_room = end <= self.operation.segment.units();
-        let found = self.find(units);
-        let unit = match found {
-            Some(unit) if has_room && self.has_given(unit, units) => {
-                // What need not be reserved first.
-                let is_new = !self.has_given(new, units);
-                if is_new { new } else { unit }
+        let all = self.operation.segment.units();
+        let is_low = units <= LOW || self.operation.is_scarce();
+        let low = if is_low { 0 } else { LOW };
+        let unit = match self.find(units, low) {
+            Some(unit) if !self.has_given(unit, units) => unit,
+            found => {
+                let tail = self.tail().max(low);
+                // Rather what need not be reserved first.
+                let ready = [tail, self.frontier.max(low)].into_iter().find(|&first| {
+                    first.saturating_add(units) <= all && !self.has_given(first, units)
+                });
+                ready.or(found).unwrap_or(tail)
             }
-            Some(unit) => unit,
-            None if has_room => new,
-            None => return Err(Stop::Grow(units, end)),
         };
+        let end = unit.saturating_add(units);
+        if end > all {
+            return Err(Stop::Grow(units.saturating_mul(UNIT), end));
+        }
         if self.has_given(unit, units) && !seeded(Bug::TakenUnreserved) {
             return Err(Stop::Reserve(unit, units));
         }
         self.spare(units)?;
-        if unit == new {
-            self.set(unit, bits::START, true);
-            self.operation.write(superblock::FRONTIER, end);
-        } else {
-            let end = self.end(unit);
+        if unit < self.frontier && self.is_start(unit) {
             self.set(unit, bits::FREE, false);
-            if end > unit + units {
-                self.set(unit + units, bits::START, true);
-                self.set(unit + units, bits::FREE, true);
+        } else {
+            self.set(unit, bits::START, true);
+        }
+        if unit > self.frontier && self.tail() == self.frontier {
+            self.set(self.frontier, bits::START, true); // what is left out is a free run
+            self.set(self.frontier, bits::FREE, true);
+        }
+        if end > self.frontier {
+            if seeded(Bug::TailInTwo) {
+                self.operation.commit();
             }
+            self.operation.write(superblock::FRONTIER, end);
+        } else if end < self.end(unit) {
+            self.set(end, bits::START, true);
+            self.set(end, bits::FREE, true);
         }
         self.count(superblock::USED, units, 0);
         Ok(unit)

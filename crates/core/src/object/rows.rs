@@ -7,7 +7,7 @@
 
 use crate::change::operation::Purpose;
 use crate::error::Result;
-use crate::memory::layout::{self, FIRST_ROWS, WORD, slot, superblock};
+use crate::memory::layout::{self, FIRST_ROWS, PAGE, UNIT, WORD, slot, superblock};
 use crate::memory::segment::Segment;
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -99,7 +99,13 @@ pub fn extend(caller: Caller, head: u64, part: u64, size: u64) -> Result<()> {
         superblock::TICKETS | layout::SLOT_RECORDS.. => Purpose::Release,
         _ => Purpose::Store,
     };
-    let block = PendingBlock::allocate_for(purpose, caller, length, KIND)?;
+    // It stays: a chunk of sixteen units would be set aside for the one block.
+    let block = if length < PAGE {
+        PendingBlock::allocate_for(purpose, caller, length, KIND)?
+    } else {
+        let units = (length + layout::block::LARGE).div_ceil(UNIT);
+        PendingBlock::allocate_units(purpose, caller, units, KIND)?
+    };
     let payload = block.payload();
     space.segment.zero(payload, length);
     caller.run(|operation| {

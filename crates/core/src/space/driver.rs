@@ -77,7 +77,7 @@ impl Caller<'_, '_> {
                     swept = self.sweep_some()?;
                     continue;
                 }
-                Stop::Grow(units, all) => self.grow(units, all),
+                Stop::Grow(bytes, all) => self.grow(bytes, all),
                 Stop::Reserve(unit, units) => self.reserve(unit, units),
                 Stop::Fail(error) => return Err(error),
                 Stop::Refill(_) | Stop::Flush(_) => continue, // of `moved`: begin again

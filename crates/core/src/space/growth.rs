@@ -14,14 +14,14 @@ const SMALLEST: u64 = 256 << 10;
 const LARGEST: u64 = 64 << 20;
 
 impl Caller<'_, '_> {
-    /// Makes the heap `all` units long, for a run of `units`.
+    /// Makes the heap `all` units long, for a block of so many bytes.
     ///
     /// # Crash
     /// Pages beyond the published size belong to nobody; the next growth allocates them again.
     ///
     /// # Errors
     /// `Full`, with nothing changed.
-    pub(crate) fn grow(self, units: u64, all: u64) -> Result<()> {
+    pub(crate) fn grow(self, bytes: u64, all: u64) -> Result<()> {
         let Caller { space, .. } = self;
         let segment = &space.segment;
         let before = segment.size();
@@ -39,9 +39,7 @@ impl Caller<'_, '_> {
             let wish = need.max(layout::align_up(size + step, UNIT));
             let limit = space.limit();
             if need > limit {
-                return Err(space
-                    .over_limit(units.max(1).saturating_mul(UNIT), limit)
-                    .into());
+                return Err(space.over_limit(bytes, limit).into());
             }
             space
                 .extend(size, wish.min(limit))

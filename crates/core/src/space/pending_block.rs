@@ -78,22 +78,23 @@ impl<'a> PendingBlock<'a> {
         Ok(pending)
     }
 
-    /// As `allocate`, a block of one whole unit, aligned to it.
+    /// As `allocate`, a block of so many whole units, aligned to one.
     ///
     /// # Errors
     /// As `allocate`.
-    pub fn allocate_unit(
+    pub fn allocate_units(
         purpose: Purpose,
         caller: Caller<'a, '_>,
+        units: u64,
         kind: u64,
     ) -> Result<PendingBlock<'a>> {
         let mut pending = PendingBlock::reserve(caller)?;
         let owner = pending.word();
         pending.block = caller.run(|operation| {
             operation.takes_for(purpose);
-            heap::allocate_units(operation, 1, owner)
+            heap::allocate_units(operation, units, owner)
         })?;
-        let length = layout::UNIT - layout::block::LARGE;
+        let length = units * layout::UNIT - layout::block::LARGE;
         heap::head(&caller.space.segment, pending.block, length, kind);
         Ok(pending)
     }

@@ -89,6 +89,25 @@ pub fn add(entries: &mut Vec<Entry>) {
             keep(held);
         },
     ));
+    // No free run is as long, but the one at the end with the units behind it.
+    entries.push(own(
+        "allocate large, the last free run and more",
+        |space| {
+            let mut held = blocks(space, 2, 50_000);
+            drop(held.pop());
+            held
+        },
+        |space, held| {
+            keep(blocks(space, 1, 80_000));
+            keep(held);
+        },
+    ));
+    // The free run begins in the units that are left to chunks: it begins behind them.
+    entries.push(own(
+        "allocate large, inside a free run",
+        |space| drop(block(space, 900_000)),
+        |space, ()| keep(blocks(space, 1, 400_000)),
+    ));
     entries.push(own(
         "allocate large, growing the heap",
         |_| (),
@@ -159,6 +178,14 @@ pub fn add(entries: &mut Vec<Entry>) {
             keep(blocks(space, 1, 1_500_000)); // what is kept makes room, in the next attempt
             assert!(!fault::disarm(), "no reservation was refused");
         },
+    ));
+    entries.push(own(
+        "allocate large, the last run reserved and the heap grown",
+        |space| {
+            drop(block(space, 1_500_000));
+            space.trim(&unlimited).expect("to trim");
+        },
+        |space, ()| keep(blocks(space, 1, 2_500_000)),
     ));
     entries.push(own(
         "free large, and give it back",

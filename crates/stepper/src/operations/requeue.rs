@@ -258,7 +258,7 @@ fn serving(entries: &mut Vec<Entry>) {
             requeue(space, queue, lease, When::After(Duration::ZERO));
             let mut held = fill(space);
             let purpose = Purpose::Release; // so that what is stored takes nothing
-            let unit = PendingBlock::allocate_unit(purpose, caller(space), 0);
+            let unit = PendingBlock::allocate_units(purpose, caller(space), 1, 0);
             held.push(unit.expect("a unit of the reserve"));
             held
         },

@@ -85,7 +85,7 @@ pub fn lay_out(
 }
 
 pub(super) fn allocate<'a>(caller: Caller<'a, '_>, purpose: Purpose) -> Result<PendingBlock<'a>> {
-    PendingBlock::allocate_unit(purpose, caller, TABLE_KIND)
+    PendingBlock::allocate_units(purpose, caller, 1, TABLE_KIND)
 }
 
 /// The page after the one in which `at` lies, as data of a peer.
