@@ -353,6 +353,35 @@ def test_a_predicate_may_use_the_value() -> None:
     assert value.value == 5
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])
+def test_what_a_predicate_raises_when_a_call_in_it_took_too_long(error: Any) -> None:
+    value, other = Value("i"), Value("i")
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with other:
+            held.set()
+            done.wait(20)
+
+    def predicate(_: int) -> bool:
+        try:
+            other.set(1)  # waits for its lock, but no longer than the wait_for
+        except BaseException:
+            raise error from None
+        return False
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert held.wait(20)
+        with pytest.raises(error):
+            value.wait_for(predicate, 0.1)
+        assert value.wait_for(lambda _: other.set(1), 0.1) is False
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_a_signal_handler_may_make_the_condition_true() -> None:
     value = Value("i")
     handler: Callable[..., Any] = lambda *_: value.set(1)  # noqa: E731

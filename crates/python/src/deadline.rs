@@ -1,7 +1,7 @@
 //! Until when a call may wait: for what it was called for, and for the engine's locks on its way.
 
 use courtyard_core::lock::PROBE;
-use pyo3::exceptions::{PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -156,15 +156,23 @@ pub fn note_passed() {
 ///
 /// # Errors
 /// What `test` raises.
-pub fn testing<T>(deadline: Deadline, test: impl FnOnce() -> PyResult<T>) -> PyResult<Option<T>> {
-    until(Limit::of(Some(deadline)), test)
+pub fn testing<T>(
+    py: Python<'_>,
+    deadline: Deadline,
+    test: impl FnOnce() -> PyResult<T>,
+) -> PyResult<Option<T>> {
+    until(py, Limit::of(Some(deadline)), test)
 }
 
 /// Runs what waits no longer than until `limit`, whatever calls it makes. None: that was too long.
 ///
 /// # Errors
 /// What `work` raises.
-pub fn until<T>(limit: Limit, work: impl FnOnce() -> PyResult<T>) -> PyResult<Option<T>> {
+pub fn until<T>(
+    py: Python<'_>,
+    limit: Limit,
+    work: impl FnOnce() -> PyResult<T>,
+) -> PyResult<Option<T>> {
     struct Back(Limit, bool);
     impl Drop for Back {
         fn drop(&mut self) {
@@ -176,7 +184,8 @@ pub fn until<T>(limit: Limit, work: impl FnOnce() -> PyResult<T>) -> PyResult<Op
     limit.begin();
     let _back = Back(AROUND.replace(limit), PASSED.replace(false));
     match work() {
-        Err(_) if PASSED.get() => Ok(None),
+        // What else it raises meanwhile is its own.
+        Err(error) if PASSED.get() && error.is_instance_of::<PyTimeoutError>(py) => Ok(None),
         result => result.map(Some),
     }
 }

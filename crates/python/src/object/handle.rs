@@ -278,7 +278,7 @@ impl Handle {
     pub fn open_until(&self, py: Python<'_>, limit: Limit) -> PyResult<Option<Use<'_>>> {
         match self.held() {
             Some(_) => self.open(py).map(Some),
-            None => deadline::until(limit, || self.open(py)),
+            None => deadline::until(py, limit, || self.open(py)),
         }
     }
 

@@ -388,7 +388,7 @@ pub fn wait_until<'py>(
     let (wait, never) = (Wait::new(handle, events[0].0), Cell::new(None));
     let (events, look) = (Events::new(events), wait::LOOK_AGAIN);
     let found = attempt_in(py, wait, events, Some(deadline), look, &never, || {
-        let tested = deadline::testing(deadline, || {
+        let tested = deadline::testing(py, deadline, || {
             let result = test()?;
             Ok(result.is_truthy()?.then_some(result))
         })?;

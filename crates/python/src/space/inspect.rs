@@ -183,7 +183,7 @@ pub fn references(object: &Bound<'_, PyAny>) -> PyResult<u64> {
 /// What `work` raises.
 #[pyfunction]
 pub fn soon<'py>(work: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    deadline::until(Limit::soon(), || work.call0())
+    deadline::until(work.py(), Limit::soon(), || work.call0())
 }
 
 /// The census of an object's space, the processes there, and the object.
