@@ -66,7 +66,7 @@ impl Queue {
     /// >>> q.put({"a": 1})
     /// >>> q.put(2, timeout=0.01)
     /// Traceback (most recent call last):
-    /// queue.Full
+    /// queue.Full: there may be 1 item (maxsize), ...
     #[pyo3(
         signature = (item, block=None, timeout=None),
         text_signature = "($self, /, item, block=True, timeout=None)"

@@ -77,8 +77,9 @@ pub fn refused(slf: &Bound<'_, Queue>, put: Put, item: u64) -> PyErr {
                 if maxsize <= 0 {
                     return full(slf.py());
                 }
+                let items = if maxsize == 1 { "item" } else { "items" };
                 let why = format!(
-                    "there may be {maxsize} items (maxsize), those on a lease included: there is room for \
+                    "there may be {maxsize} {items} (maxsize), those on a lease included: there is room for \
                      another when one is taken and done"
                 );
                 return full_saying(slf.py(), why);
