@@ -38,7 +38,7 @@ def filled(dtype: Any, shape: tuple[int, ...]) -> Any:
 
 
 def content(array: Any) -> Any:
-    """Return what two arrays agree in if they are equal: gaps mean nothing, of a long double too."""
+    """Return what two arrays agree in if they are equal: gaps, of long doubles too, are nothing."""
     has_gaps = array.dtype.names is not None or array.dtype.char == "g"
     return str(array.tolist()) if has_gaps else array.tobytes()
 
