@@ -284,6 +284,8 @@ def test_bad_arguments() -> None:
         with pytest.raises(TypeError):
             Array(*args)
     with pytest.raises(cy.SpaceFull):
+        Array("q", 2**59)
+    with pytest.raises(OverflowError):  # more bytes than can be addressed, as ctypes says
         Array("q", 2**61)
     with pytest.raises(cy.SpaceFull):
         Array("b", 2**59)

@@ -190,6 +190,25 @@ def test_shapes() -> None:
             Array("i4", init, shape=(2, 2))
 
 
+@pytest.mark.parametrize("dtype", ["i8", "float32"])
+def test_an_array_of_no_dimension_is_refused_with_what_to_do(dtype: str) -> None:
+    """Not taken for a size, either: it has an ``__index__``."""
+    mine = np.array(7, dtype)
+    for make in (
+        lambda: Array(mine.dtype, mine, shape=mine.shape),
+        lambda: Array(mine.dtype, mine, shape=(1,)),
+        lambda: Array(mine.dtype, mine),
+        lambda: RawArray("i", mine),
+        lambda: Array.named("none", mine.dtype, mine),
+    ):
+        with pytest.raises(
+            ValueError, match=r"one dimension or more, found array\(7.*reshape\(1\)"
+        ):
+            make()
+    assert Array(mine.dtype, mine.reshape(1), shape=(1,)).tolist() == [7]
+    assert Array("i", np.int64(3)).tolist() == [0, 0, 0]
+
+
 def test_integers_of_a_dtype_do_not_wrap() -> None:
     for dtype in ("i1", "u1", "i4", "u4", "i8", "u8"):
         ours, information = Array(dtype, 2), np.iinfo(dtype)

@@ -26,6 +26,7 @@ def shape_asked(element: Element, init: Any, shape: Any) -> tuple[int, ...] | No
     """Return the shape that an array is asked to have; None if that is left open."""
     if init is None and shape is None:
         return None
+    _refuse_a_scalar(init)
     _refuse_a_shape(element, init, shape)
     length = None if init is None else _length(init)
     if init is None or length is None:
@@ -41,6 +42,7 @@ def shape_asked(element: Element, init: Any, shape: Any) -> tuple[int, ...] | No
 
 def begin(element: Element, init: Any, shape: Any) -> tuple[tuple[int, ...], bytes]:
     """Return the shape and the first bytes (none: zero) that an array is asked to have."""
+    _refuse_a_scalar(init)
     _refuse_a_shape(element, init, shape)
     wanted = None if shape is None else _as_shape(shape)
     if init is None:
@@ -100,6 +102,15 @@ def _refuse_a_shape(element: Element, init: Any, shape: Any) -> None:
         raise TypeError(
             f"{init!r}: expected a size or elements; for an array of this shape write "
             f"shape={init!r}, for one of these elements a list"
+        )
+
+
+def _refuse_a_scalar(init: Any) -> None:
+    """Raise ValueError for NumPy's arrays of no dimension: they also count as a size."""
+    if getattr(init, "shape", None) == () and hasattr(type(init), "__setitem__"):
+        raise ValueError(
+            f"expected an array of one dimension or more, found {init!r}, which has none: pass its "
+            "reshape(1), or share a Value"
         )
 
 
