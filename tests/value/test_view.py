@@ -194,17 +194,17 @@ def test_shapes() -> None:
 def test_an_array_of_no_dimension_is_refused_with_what_to_do(dtype: str) -> None:
     """Not taken for a size, either: it has an ``__index__``."""
     mine = np.array(7, dtype)
-    for make in (
-        lambda: Array(mine.dtype, mine, shape=mine.shape),
-        lambda: Array(mine.dtype, mine, shape=(1,)),
-        lambda: Array(mine.dtype, mine),
-        lambda: RawArray("i", mine),
-        lambda: Array.named("none", mine.dtype, mine),
+    for make, args, options in (
+        (Array, (mine.dtype, mine), {"shape": mine.shape}),
+        (Array, (mine.dtype, mine), {"shape": (1,)}),
+        (Array, (mine.dtype, mine), {}),
+        (RawArray, ("i", mine), {}),
+        (Array.named, ("none", mine.dtype, mine), {}),
     ):
         with pytest.raises(
             ValueError, match=r"one dimension or more, found array\(7.*reshape\(1\)"
         ):
-            make()
+            make(*args, **options)
     assert Array(mine.dtype, mine.reshape(1), shape=(1,)).tolist() == [7]
     assert Array("i", np.int64(3)).tolist() == [0, 0, 0]
 
