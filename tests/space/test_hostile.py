@@ -320,8 +320,8 @@ def guarded(use):
     def run():
         try:
             use()
-        except (Empty, Full, UnicodeDecodeError):
-            pass
+        except (Empty, Full, cy.ShutDown, UnicodeDecodeError):
+            pass  # a scribbled word may say that the queue was shut down
         except (ValueError, RuntimeError) as error:  # of a lock that was not ours any more
             if not isinstance(error, cy.CourtyardError) and "release" not in str(error):
                 raise
