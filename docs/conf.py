@@ -3,8 +3,13 @@
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import TypeVar
+
+from courtyard.aio import _queue
 
 sys.path.append(str(Path(__file__).parent))  # members.py
+
+_queue._T = TypeVar("_T")  # in a program it is a placeholder: importing typing costs too much there
 
 project = "courtyard"
 author = "The courtyard developers"

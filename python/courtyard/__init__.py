@@ -48,6 +48,7 @@ from courtyard._object.function import (
     version,
     wait_for,
 )
+from courtyard._object.several import wait
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from courtyard._space import Space
 from courtyard._sync import (
@@ -135,6 +136,7 @@ __all__ = [
     "statistics",
     "synchronized",
     "version",
+    "wait",
     "wait_for",
 ]
 __version__ = "0.1.0"
@@ -165,6 +167,10 @@ del _name, _classes, _moved, _old, _new
 
 def __getattr__(name: str) -> object:
     """Import what is seldom needed when it is."""
+    if name == "aio":
+        from importlib import import_module
+
+        return import_module("courtyard.aio")
     if name in ("LoadError", "ShutDown"):
         from courtyard import _error
 

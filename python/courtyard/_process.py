@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from importlib import import_module
 
 from courtyard import _native
 
@@ -12,6 +13,10 @@ _arranged = False  # whether children of multiprocessing's say when they end
 
 
 def _before_fork() -> None:
+    # Another thread may be importing it: a child would wait for that thread, which it does not
+    # have.
+    if "courtyard.aio" in sys.modules:
+        import_module("courtyard.aio")
     _arrange()
     _native.before_fork()
 

@@ -3,23 +3,29 @@
 import inspect
 import re
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import courtyard
+import courtyard.aio
 from tests.support.children import run_script
 
 PAGES = {
     path.stem: path.read_text("utf-8")
     for path in sorted((Path(__file__).parents[2] / "docs" / "reference").glob("*.md"))
 }
+# The awaitable twins are on a page of their own: what they say otherwise than their objects.
+AIO = PAGES.pop("aio")
 # What is shown in full: its kind, its name, the options.
 SHOWN = re.compile(
     r"^\.\. auto(class|exception|function):: courtyard\.(\w+)$((?:\n   :.+)*)", re.MULTILINE
 )
 LISTED = re.compile(r"^   ~courtyard\.(\w+)$", re.MULTILINE)  # in a table of names
 TABLE = re.compile(r"^\.\. members:: courtyard\.(\w+)$(?:\n   :only: (.+))?", re.MULTILINE)
+SHOWN_METHOD = re.compile(r"^   \.\. auto(?:method|property):: (\w+)$", re.MULTILINE)
 METHOD = re.compile(r"^   \.\. automethod:: (\w+)$", re.MULTILINE)
 
 
@@ -73,18 +79,48 @@ def test_a_class_that_is_shown_in_part_shows_what_differs_from_its_base() -> Non
     assert seen >= 6
 
 
+def docstrings(module: ModuleType, name: str) -> dict[str, str | None]:
+    """Return what a class says of each of its methods."""
+    cls = getattr(module, name, None)
+    return {key: inspect.getdoc(getattr(cls, key)) for key in dir(cls) if not key.startswith("_")}
+
+
+def test_the_page_of_twins_has_all_of_them_and_all_that_is_theirs() -> None:
+    listed = re.findall(r"^   ~courtyard\.aio\.(\w+)$", AIO, re.MULTILINE)
+    assert sorted(listed) == sorted(courtyard.aio.__all__)
+    blocks = re.split(r"^\.\. auto\w+:: courtyard\.aio\.", AIO, flags=re.MULTILINE)[1:]
+    shown = {re.match(r"\w+", block)[0]: SHOWN_METHOD.findall(block) for block in blocks}  # type: ignore[index]
+    assert sorted(shown) == sorted(listed)
+    common = docstrings(courtyard.aio, "Object")
+    seen: set[str | None] = set()
+    theirs: set[str | None] = set()
+    for name in shown:
+        if not inspect.isclass(getattr(courtyard.aio, name)):
+            continue
+        said = docstrings(courtyard.aio, name)
+        seen |= {said[key] for key in shown[name]}
+        known = docstrings(courtyard, name) if name != "Object" else {}
+        if name != "Object":
+            known |= common
+        theirs |= {doc for key, doc in said.items() if key != "sync" and doc != known.get(key)}
+    assert seen == theirs
+
+
 def documented() -> Iterator[tuple[str, object]]:
     """Yield all public names, and the methods and properties of the classes."""
-    for name in courtyard.__all__:
-        thing = getattr(courtyard, name)
+    names = [*courtyard.__all__, *(f"aio.{name}" for name in courtyard.aio.__all__)]
+    for name in names:
+        thing = attrgetter(name)(courtyard)
         yield name, thing
         if not inspect.isclass(thing) or thing is courtyard.Namespace:  # its names are the user's
             continue
         for home in thing.__mro__:
             if home.__module__.startswith("courtyard"):
                 for key in sorted(vars(home)):  # native classes have no order of their own
-                    if not key.startswith("_") and hasattr(thing, key):
-                        yield f"{name}.{key}", getattr(thing, key)
+                    member = getattr(thing, key, None)
+                    if key.startswith("_") or member is None or inspect.ismemberdescriptor(member):
+                        continue
+                    yield f"{name}.{key}", member
 
 
 @pytest.mark.parametrize("name, thing", [pytest.param(*x, id=x[0]) for x in documented()])

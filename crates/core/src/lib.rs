@@ -68,7 +68,7 @@ mod report;
 #[cfg(not(loom))]
 pub mod folder;
 
-pub use change::{lock, recover, wait, waiting};
+pub use change::{lock, mailbox, recover, registration, wait, waiting};
 pub use kind::{barrier, condition, flag, list, mutex, queue, semaphore, table};
 pub use memory::{layout, segment};
 pub use object::{directory, holding, link};
@@ -76,6 +76,8 @@ pub use process::{keep, membership_cache, participant};
 pub use recovery::{HOOKS, fork, leave};
 #[cfg(not(loom))]
 pub use report::{census, check, inspect};
+#[cfg(not(loom))]
+pub use space::{listener, sleeper};
 pub use space::{lookout, pending_block};
 
 /// What the tests of the engine reach beyond that. Nothing here is promised.

@@ -106,6 +106,10 @@ bugs! {
     BatchForgotten,
     /// wait: the flags are cleared after the wake.
     ClearAfterWake,
+    /// registration: the bell is announced before the thread can find the registration.
+    BellBeforeRegistered,
+    /// mailbox: an event loop takes what is there before whoever comes next is to write again.
+    MailBeforeTold,
     /// heap: words of the bitmaps are journaled without the heap lock.
     BitmapWithoutLock,
     /// heap: a refill's bitmap has a record of its own, before the magazine's.

@@ -15,6 +15,11 @@ pub use atomic::{Ordering, fence};
 #[cfg(not(loom))]
 pub use core::sync::atomic::compiler_fence;
 
+#[cfg(loom)]
+pub use loom::sync::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub use std::sync::{Mutex, MutexGuard};
+
 /// Under loom a crash is a thread that stops between two modelled stores: nothing to order.
 #[cfg(loom)]
 pub fn compiler_fence(_: Ordering) {}

@@ -64,9 +64,9 @@ mod _native {
     #[pymodule_export]
     use crate::kind::array::{Array, RawArray};
     #[pymodule_export]
-    use crate::kind::barrier::Barrier;
+    use crate::kind::barrier::{Barrier, Visit};
     #[pymodule_export]
-    use crate::kind::condition::Condition;
+    use crate::kind::condition::{Condition, Place};
     #[pymodule_export]
     use crate::kind::dict::{Dict, Table, begin_merge};
     #[pymodule_export]
@@ -86,7 +86,10 @@ mod _native {
     #[pymodule_export]
     use crate::object::subclass::is_made;
     #[pymodule_export]
-    use crate::object::{Edit, Object, ObjectLock};
+    use crate::object::{
+        Edit, Listener, Object, ObjectLock, Registration, as_owner, attempt, new_owner, ready,
+        waits,
+    };
     #[pymodule_export]
     use crate::process::{
         after_fork_in_child, after_fork_in_parent, before_fork, clean, end_by_itself, leave,

@@ -20,6 +20,8 @@ const ASKING: &str = include_str!("../../core/tests/asking.rs");
 const LOOKOUT: &str = include_str!("../../core/tests/loom/lookout.rs");
 const WAIT: &str = include_str!("../../core/tests/loom/wait.rs");
 const PIN: &str = include_str!("../../core/tests/loom/pin.rs");
+const MAILBOX: &str = include_str!("../../core/tests/loom/mailbox.rs");
+const REGISTRATION: &str = include_str!("../../core/tests/loom/registration.rs");
 const QUEUE: &str = include_str!("../../core/tests/loom/queue.rs");
 const LIST: &str = include_str!("../../core/tests/loom/list.rs");
 const HOLE: &str = include_str!("../../core/tests/hole.rs");
@@ -44,6 +46,10 @@ fn caught(bug: Bug) -> Caught {
         Bug::WakesAfterCommit => Stepped("write bytes, short, watched", "nobody was woken"),
         Bug::WakesClearedBeforeWake => Stepped("change a scalar, watched", "nobody was woken"),
         Bug::WakeBeforeStore => Modelled(WAIT, "catches_a_bump_before_the_change"),
+        Bug::MailBeforeTold => Modelled(MAILBOX, "catches_mail_taken_before_the_next_is_told"),
+        Bug::BellBeforeRegistered => {
+            Modelled(REGISTRATION, "catches_a_bell_before_the_registration")
+        }
         Bug::UnlockBeforeClear => Modelled(JOURNAL, "catches_an_unlock_before_the_record_is_clear"),
         Bug::MagazineLeftOut => Stepped("allocate small, from the magazine", "belongs to nobody"),
         Bug::ChainAfterCommit => Stepped("store many", "could not be replayed"),

@@ -66,6 +66,16 @@ class Object(Named):
         parts = own_class(self)._parts(self, _native.export(self))
         return rebuild, (home_of(self), *parts), *carried(self)
 
+    @property
+    def aio(self) -> Any:
+        """The object as tasks of asyncio and trio use it: its methods, to be awaited.
+
+        See ``courtyard.aio``.
+        """
+        from importlib import import_module
+
+        return import_module("courtyard.aio").of(self)
+
     def statistics(self) -> ObjectStatistics:
         """Return the figures of the object and its space, and the processes that use the object."""
         from courtyard._statistics import object_statistics

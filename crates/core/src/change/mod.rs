@@ -4,9 +4,11 @@
 pub mod fast;
 pub mod journal;
 pub mod lock;
+pub mod mailbox;
 pub mod operation;
 pub mod progress;
 pub mod recover;
+pub mod registration;
 pub mod transfer;
 pub mod wait;
 pub mod waiting;

@@ -16,6 +16,7 @@ const SET: u64 = 1;
 pub const KIND: Kind = Kind {
     class: "Event",
     count: |segment, object| Some(u64::from(is_set(word(segment, object)))),
+    readiness: |segment, object| Some(is_set(word(segment, object)).into()),
     ..Kind::PLAIN
 };
 

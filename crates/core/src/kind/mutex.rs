@@ -21,6 +21,11 @@ const RELEASES: u64 = object::DATA;
 pub const LOCK: Kind = Kind {
     class: "Lock",
     version,
+    readiness: |segment, mutex| {
+        is_locked(segment, mutex)
+            .ok()
+            .map(|locked| (!locked).into())
+    },
     ..Kind::PLAIN
 };
 

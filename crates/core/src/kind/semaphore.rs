@@ -38,6 +38,7 @@ pub const KIND: Kind = Kind {
     length: Some(LENGTH),
     settle,
     count: |segment, object| Some(value(segment, object)),
+    readiness: |segment, object| Some((value(segment, object) > 0).into()),
     ..Kind::PLAIN
 };
 

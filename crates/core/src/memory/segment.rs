@@ -7,7 +7,7 @@
 use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{self, PAGE, UNIT, WORD, bits, superblock};
 use crate::memory::superblock::{Superblock, too_short};
-use crate::os::{self, Carrier, Identity, Woken};
+use crate::os::{self, Awaited, Carrier, Identity, Woken};
 use crate::sync::{AtomicBool, AtomicI32, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -457,6 +457,11 @@ impl Segment {
     pub fn sleep_as(&self, offset: u64, expected: u64, limit: Duration, bits: u32) -> Woken {
         // SAFETY: the low half of a mapped word.
         unsafe { os::futex_wait(self.low_half(offset), expected as u32, limit, bits) }
+    }
+
+    /// The word at `offset`, to be slept on beside others.
+    pub fn awaited(&self, offset: u64, expected: u64) -> Awaited {
+        Awaited::new(self.low_half(offset), expected as u32)
     }
 
     /// Wakes up to `count` sleepers on the word at `offset`.

@@ -35,10 +35,30 @@ pub struct Kind {
     pub version: fn(&Segment, object: Object) -> u64,
     /// Entries, items, permits: where it counts something.
     pub count: fn(&Segment, object: Object) -> Option<u64>,
+    /// Whether the call that waits for this object would wait now; None: there is no one such call.
+    pub readiness: fn(&Segment, object: Object) -> Option<Readiness>,
     /// How many of these there may be; None: any number.
     pub most: fn(&Segment, object: Object) -> Option<u64>,
     /// Of what is bounded in bytes, how many there are and may be.
     pub counted: fn(&Segment, object: Object) -> Option<(u64, u64)>,
+}
+
+/// Whether a call would wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Readiness {
+    Ready,
+    Unready,
+    /// It is not ready, and will be although nothing changes.
+    Later,
+}
+
+impl From<bool> for Readiness {
+    fn from(is_ready: bool) -> Readiness {
+        match is_ready {
+            true => Readiness::Ready,
+            false => Readiness::Unready,
+        }
+    }
 }
 
 impl Kind {
@@ -62,6 +82,7 @@ impl Kind {
         sample: |segment, root, _| removal::blocks(segment, root).map(Sample::from),
         version: |segment, object| wait::version(wait::observe(segment, object + EVENT)),
         count: |_, _| None,
+        readiness: |_, _| None,
         most: |_, _| None,
         counted: |_, _| None,
     };

@@ -23,7 +23,7 @@ pub use head::{
     RECOVERED, RMUTEX, SCALAR, SEMAPHORE, SEQUENCE, SHAPE, STORED, TABLE, Writer, at, create,
     create_with, guard, is_mine, least, open, payload, unlisted,
 };
-pub use owner::{Entered, count, enter, exit, is_recovered, levels};
+pub use owner::{Entered, count, enter, exit, exit_and_notify, holder, is_recovered, levels};
 pub use removal::{blocks, destroy};
 pub use scalar::{change, change_fast};
 pub use stored::{

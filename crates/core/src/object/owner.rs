@@ -1,7 +1,8 @@
 //! `get_lock()`: the object's lock in its user's hands, recursive, by thread.
 
-use super::head::{COUNT, OWNER, RECOVERED, Writer, is_mine};
+use super::head::{COUNT, EVENT, OWNER, RECOVERED, Writer, is_mine};
 use crate::change::lock::{self, Tried};
+use crate::change::wait;
 use crate::error::{Result, corrupt};
 use crate::memory::segment::Segment;
 use crate::offset::Object;
@@ -74,12 +75,33 @@ pub fn exit(segment: &Segment, participant: &Participant, writer: Writer) -> boo
     true
 }
 
+/// As `exit`, and wakes those who wait for a change of the object: one that waits in an event loop sleeps on
+/// no lock.
+///
+/// # Crash
+/// As `exit`. Whoever waits and is not woken looks again when it finds that a process has gone.
+pub fn exit_and_notify(segment: &Segment, participant: &Participant, writer: Writer) -> bool {
+    let is_left = exit(segment, participant, writer);
+    if is_left {
+        wait::notify_waiters(segment, writer.object + EVENT);
+    }
+    is_left
+}
+
 /// How often this thread holds it.
 pub fn count(segment: &Segment, participant: &Participant, writer: Writer) -> u64 {
     if !is_mine(segment, participant, writer) {
         return 0;
     }
     segment.word(writer.object + OWNER).load(Ordering::Relaxed) & COUNT
+}
+
+/// Which thread of this process holds the object's lock through `get_lock()`, if one does.
+pub fn holder(segment: &Segment, participant: &Participant, object: Object) -> Option<u32> {
+    let word = segment.word(object.0).load(Ordering::Relaxed);
+    let owner = segment.word(object + OWNER).load(Ordering::Relaxed);
+    let is_held = word != 0 && lock::is_held_by(word, participant.me) && owner & COUNT != 0;
+    is_held.then_some((owner >> 32) as u32)
 }
 
 /// How often the holder, whoever that is, holds the object at this moment.

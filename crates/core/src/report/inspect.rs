@@ -10,6 +10,7 @@ use crate::memory::layout::superblock::NAMED;
 use crate::memory::layout::{self, SLOTS, slot};
 use crate::memory::segment::Segment;
 use crate::object::kind::Kind;
+pub use crate::object::kind::Readiness;
 use crate::object::sample::Sample;
 use crate::object::{self, OWNER};
 use crate::object::{directory, holding, rows};
@@ -272,4 +273,10 @@ fn holder(segment: &Segment, object: offset::Object) -> Result<Option<Holder>> {
 pub fn version(segment: &Segment, object: offset::Object, kind: u64) -> u64 {
     let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
     (kind.version)(segment, object)
+}
+
+/// Whether the call that waits for an object of a kind would wait now; None: there is no one such call.
+pub fn readiness(segment: &Segment, object: offset::Object, kind: u64) -> Option<Readiness> {
+    let kind = kind::of(kind).unwrap_or(&Kind::PLAIN);
+    (kind.readiness)(segment, object)
 }

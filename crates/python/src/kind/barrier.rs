@@ -12,6 +12,7 @@ use courtyard_core::holding::{self, Row};
 use courtyard_core::lock::PROBE;
 use courtyard_core::object::{self, EVENT};
 use courtyard_core::space::{Caller, Space};
+use courtyard_core::sync::{AtomicBool, Ordering};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -283,6 +284,22 @@ impl Barrier {
         Err(broken(py, base, phase))
     }
 
+    /// A task's visit, which it makes step by step.
+    fn _visit(slf: &Bound<'_, Self>) -> PyResult<Visit> {
+        let (py, base) = (slf.py(), slf.as_super().get());
+        let open = base.handle.open(py)?;
+        let row = slf.get().row(py, &open, Limit::NEVER)?;
+        let row = row.ok_or_else(|| raise(py, Error::TimedOut))?;
+        let (object, id) = (base.handle.object, base.handle.id());
+        base.handle.retain(); // until it is left, also after `close()`
+        Ok(Visit {
+            barrier: slf.clone().unbind(),
+            party: Party { object, id, row },
+            holder: std::ptr::from_ref(open.participant) as u64,
+            is_left: AtomicBool::new(false),
+        })
+    }
+
     /// Make the barrier usable again: waiting parties get BrokenBarrierError.
     fn reset(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, handle) = (slf.py(), &slf.as_super().get().handle);
@@ -358,5 +375,126 @@ impl Barrier {
             handle.object,
             row,
         ))
+    }
+}
+
+/// What a task does at a barrier instead of `wait`: it joins, and leaves in the end.
+#[pyclass(frozen, module = "courtyard._native")]
+pub struct Visit {
+    barrier: Py<Barrier>,
+    party: Party,
+    /// As whom: another participant is a forked child, where it is its parent's.
+    holder: u64,
+    is_left: AtomicBool,
+}
+
+impl Visit {
+    fn base<'a>(&'a self, py: Python<'a>) -> &'a Object {
+        self.barrier.bind(py).as_super().get()
+    }
+
+    fn phase(&self, py: Python<'_>) -> PyResult<u64> {
+        let handle = &self.base(py).handle;
+        let open = handle.open_retained(py)?;
+        let ours = open.participant.require();
+        ours.map_err(|error| raise(py, error))?;
+        Ok(barrier::phase(&handle.space.segment, self.party.object))
+    }
+
+    fn mark_broken(&self, py: Python<'_>, from: u64, cause: Cause) -> PyResult<bool> {
+        let open = self.base(py).handle.open_retained(py)?;
+        open.waiting(py, |caller| {
+            barrier::mark_broken(caller, self.party.object, &[from], cause)
+        })
+    }
+}
+
+#[pymethods]
+impl Visit {
+    /// Join: the number of those who came before, and whether it is the last. None: the last
+    /// generation is still leaving. Raises BrokenBarrierError.
+    fn join(&self, py: Python<'_>) -> PyResult<Option<(u64, bool)>> {
+        let base = self.base(py);
+        let open = base.handle.open_retained(py)?;
+        match open.waiting(py, |caller| barrier::join(caller, self.party))? {
+            Joined::NotYet => Ok(None),
+            Joined::Broken => Err(broken(py, base, BROKEN)),
+            Joined::As(index) => Ok(Some((index, false))),
+            Joined::Last(index) => Ok(Some((index, true))),
+        }
+    }
+
+    /// Whether all are here and go on, or the barrier broke.
+    fn is_over(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(!matches!(self.phase(py)?, FILLING | ACTING))
+    }
+
+    /// Whether all inside are known to live, as the last one asks before it acts.
+    fn is_seen(&self, py: Python<'_>) -> PyResult<bool> {
+        let space = self.base(py).handle.space;
+        waiter::look_after(py, space, Limit::NEVER)?;
+        Ok(!holding::is_unsettled(&space.segment, self.party.id))
+    }
+
+    fn may_act(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.phase(py)? == ACTING)
+    }
+
+    /// Let all go on, as the last one.
+    fn advance(&self, py: Python<'_>) -> PyResult<bool> {
+        let open = self.base(py).handle.open_retained(py)?;
+        open.waiting(py, |caller| {
+            barrier::advance(caller, self.party.object, &[ACTING], DRAINING)
+        })
+    }
+
+    /// The action has failed.
+    fn fail(&self, py: Python<'_>) -> PyResult<bool> {
+        self.mark_broken(py, ACTING, Cause::ActionFailed)
+    }
+
+    /// The time is up; whether the barrier breaks by that. All may be here just now.
+    fn time_out(&self, py: Python<'_>, is_last: bool) -> PyResult<bool> {
+        let from = if is_last { ACTING } else { FILLING };
+        Ok(self.mark_broken(py, from, Cause::TimedOut)? || self.phase(py)? == FILLING)
+    }
+
+    /// Leave. Raises BrokenBarrierError unless all went on. Does nothing the second time.
+    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+        if self.is_left.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let base = self.base(py);
+        let (handle, space) = (&base.handle, base.handle.space);
+        let open = handle.open_retained(py)?;
+        if self.holder != std::ptr::from_ref(open.participant) as u64 {
+            return Ok(());
+        }
+        let seen = barrier::phase(&space.segment, self.party.object);
+        let (left, raised) = uninterruptible_until(py, Limit::NEVER, |wait| {
+            barrier::leave(Caller::new(space, &open, wait), self.party)
+        });
+        if matches!(left, Err(Error::TimedOut)) {
+            barrier::let_go(space, &open, self.party);
+        }
+        drop(open);
+        handle.give_up();
+        raised?;
+        let phase = match left {
+            Err(Error::TimedOut) => seen,
+            left => left.map_err(|error| raise(py, error))?,
+        };
+        match phase {
+            DRAINING => Ok(()),
+            RESETTING => Err(broken(py, base, phase)),
+            _ => Err(broken(py, base, BROKEN)),
+        }
+    }
+
+    /// It did not get in: nothing is left.
+    fn give_up(&self, py: Python<'_>) {
+        if !self.is_left.swap(true, Ordering::Relaxed) {
+            self.base(py).handle.give_up();
+        }
     }
 }

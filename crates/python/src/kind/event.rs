@@ -56,6 +56,18 @@ impl Event {
         )))
     }
 
+    /// How often it has been set, and whether it is: to ask later whether it was set since.
+    fn _word(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let handle = &slf.as_super().get().handle;
+        handle.require_open(slf.py())?;
+        Ok(flag::word(&handle.space.segment, handle.object))
+    }
+
+    /// Whether it is set, or was at some time since `_word()` was this.
+    fn _was_set(slf: &Bound<'_, Self>, before: u64) -> PyResult<bool> {
+        Ok(flag::was_set(before, Event::_word(slf)?))
+    }
+
     /// Wait until the flag is set, at most timeout seconds; return whether it was.
     ///
     /// It sleeps without using the CPU. Ctrl-C works at once.

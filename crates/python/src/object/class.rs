@@ -140,7 +140,7 @@ impl Object {
 }
 
 /// The event words that change with an object of a kind.
-fn events(kind: u64) -> &'static [EventAt] {
+pub(super) fn events(kind: u64) -> &'static [EventAt] {
     match kind {
         object::QUEUE => &queue::EVENTS,
         _ => &[EVENT],

@@ -41,6 +41,8 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
             }
             return Ok(false);
         };
+        let refused = handle.refuse_to_wait_for_itself();
+        refused.map_err(|error| raise(py, error))?;
         wait.wait(py, limit, || space.wait_slice(&mut waiter, limit))?;
         flags = lock::cpu_flags() | waiter.flags();
     }
@@ -48,7 +50,7 @@ pub fn acquire(py: Python<'_>, handle: &Handle, deadline: Option<Deadline>) -> P
 
 pub fn release(py: Python<'_>, handle: &Handle) -> PyResult<()> {
     let participant = handle.open(py)?;
-    if object::exit(&handle.space.segment, &participant, writer(handle)) {
+    if object::exit_and_notify(&handle.space.segment, &participant, writer(handle)) {
         return Ok(());
     }
     let message = "cannot release un-acquired lock: this thread does not hold it";
@@ -142,6 +144,17 @@ impl ObjectLock {
         let participant = handle.open(py)?;
         let segment = &handle.space.segment;
         Ok(object::is_recovered(segment, &participant, writer(handle)))
+    }
+
+    /// Whether this thread, or the task in whose name it acts, holds it.
+    fn _is_owned(&self, py: Python<'_>) -> PyResult<bool> {
+        let handle = self.handle();
+        let participant = handle.open(py)?;
+        Ok(object::is_mine(
+            &handle.space.segment,
+            &participant,
+            writer(handle),
+        ))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -6,10 +6,14 @@ use crate::process;
 use courtyard_core::directory;
 use courtyard_core::error::Result;
 use courtyard_core::participant::Participant;
+use courtyard_core::sleeper;
 use courtyard_core::space::{Caller, WaitPolicy};
 use courtyard_core::sync::Ordering;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
+
+/// The event words of an object are in its first bytes.
+const HEAD: u64 = 512;
 
 impl Handle {
     /// # Errors
@@ -23,6 +27,8 @@ impl Handle {
         }
         if !self.is_closed() {
             waiting(py, |wait| self.leave(wait))?;
+            let first = self.object.0;
+            sleeper::disturb(self.space, first, first + HEAD);
         }
         Ok(())
     }

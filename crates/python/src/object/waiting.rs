@@ -4,9 +4,11 @@ use super::handle::{Handle, Use};
 use crate::deadline::Limit;
 use crate::error::{copying, copying_until, raise, uninterruptible_until, waiting, waiting_until};
 use crate::process;
+use crate::thread::is_task;
 use courtyard_core::directory;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::WaitOutcome;
+use courtyard_core::object;
 use courtyard_core::space::{Caller, WaitPolicy};
 use courtyard_core::sync::{AtomicBool, Ordering};
 use pyo3::prelude::*;
@@ -109,7 +111,44 @@ impl Handle {
     ) -> impl FnOnce(WaitPolicy) -> Result<T> + use<'_, T, W> {
         move |wait| {
             let count = Count::of(self);
-            work(&|slice| wait(&mut |limit| Ok(count.after(slice(limit)?))))
+            work(&|slice| {
+                self.refuse_to_wait_for_itself()?;
+                wait(&mut |limit| Ok(count.after(slice(limit)?)))
+            })
+        }
+    }
+
+    /// Fails if the object's lock is held by a task of the event loop that runs in this thread: while the
+    /// call waits that loop stands still, so the task would never release it.
+    ///
+    /// # Errors
+    /// `Refused`.
+    pub fn refuse_to_wait_for_itself(&self) -> Result<()> {
+        let segment = &self.space.segment;
+        // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
+        let Some(participant) = (unsafe { self.space.registered().as_ref() }) else {
+            return Ok(());
+        };
+        let Some(serial) = object::holder(segment, participant, self.object) else {
+            return Ok(());
+        };
+        if !is_task(serial) {
+            return Ok(());
+        }
+        let is_here = Python::try_attach(|py| {
+            let module = py.import("courtyard.aio._loop")?;
+            module
+                .getattr("is_owner_here")?
+                .call1((serial,))?
+                .is_truthy()
+        });
+        match is_here {
+            Some(Ok(true)) => Err(Error::Refused(
+                "a task of this event loop holds the object's lock, and this call would keep the loop from \
+                 running until that is released, for ever: await the method of `.aio` instead"
+                    .into(),
+            )),
+            _ => Ok(()),
         }
     }
 }

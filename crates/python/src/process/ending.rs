@@ -3,7 +3,7 @@
 use super::open::OPEN;
 use crate::ending;
 use courtyard_core::space::{AT_ONCE, Space, within};
-use courtyard_core::{folder, leave as leave_space};
+use courtyard_core::{folder, leave as leave_space, sleeper};
 use pyo3::prelude::*;
 
 /// At exit, this process gives its slots back, and the last process of a private space removes its file:
@@ -49,7 +49,7 @@ pub fn leave() {
 /// was killed. Python runs no more code here; but a thread that the interpreter left behind may still be in
 /// a call without the GIL, and then all stays.
 fn give_back() {
-    if ending::is_any_away() {
+    if ending::is_any_away() || !sleeper::end() {
         return;
     }
     for space in left() {

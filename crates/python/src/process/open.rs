@@ -7,7 +7,7 @@ use courtyard_core::error::{Error, Result};
 use courtyard_core::folder::{self, DURABLE, Wish};
 use courtyard_core::space::{Hooks, Space, at_once};
 use courtyard_core::sync::Ordering;
-use courtyard_core::{HOOKS, fork, os};
+use courtyard_core::{HOOKS, fork, os, sleeper};
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::path::Path;
@@ -164,7 +164,7 @@ pub fn end_if_over(space: &'static Space) {
     {
         return;
     }
-    if matches!(folder::end(space), Ok(true)) {
+    if sleeper::dismiss(space) && matches!(folder::end(space), Ok(true)) {
         open.spaces.retain(|other| !is_it(other));
     }
 }

@@ -257,6 +257,17 @@ pub fn add(entries: &mut Vec<Entry>) {
     ));
     entries.push(locking("enter get_lock()", |space, _| warm(space), enter));
     entries.push(locking("exit get_lock()", enter, exit));
+    entries.push(locking(
+        "exit get_lock() and notify",
+        |space, made| {
+            enter(space, made);
+            announce(space, made);
+        },
+        |space, made| {
+            let writer = writer(made);
+            assert!(object::exit_and_notify(&space.segment, me(space), writer));
+        },
+    ));
     entries.push(locking("enter get_lock() again", enter, |space, made| {
         enter(space, made);
         exit(space, made);

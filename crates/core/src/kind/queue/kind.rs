@@ -4,7 +4,7 @@ use super::bytes::{bytes, maximum_bytes};
 use super::destroy::{blocks, destroy, free_step};
 use super::lease::settle;
 use super::sample::sample;
-use super::state::{EVENTS, LENGTH, counts, maximum};
+use super::state::{EVENTS, LENGTH, counts, maximum, readiness};
 use crate::change::wait;
 use crate::object::kind::Kind;
 
@@ -21,6 +21,7 @@ pub const KIND: Kind = Kind {
         EVENTS.into_iter().map(changes).fold(0, u64::wrapping_add)
     },
     count: |segment, object| Some(counts(segment, object).0),
+    readiness: |segment, object| Some(readiness(segment, object)),
     most: |segment, object| {
         let most = maximum(segment, object).cast_signed();
         u64::try_from(most).ok().filter(|&most| most != 0)

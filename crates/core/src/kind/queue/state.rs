@@ -42,6 +42,7 @@
 use crate::error::{Result, corrupt};
 use crate::memory::layout::{self, UNIT, WORD, block};
 use crate::memory::segment::Segment;
+use crate::object::kind::Readiness;
 use crate::object::{self, link};
 use crate::offset::{EventAt, LockAt, Object};
 use crate::process::membership_cache::ObjectId;
@@ -217,6 +218,22 @@ pub(super) fn distance(from: u64, to: u64) -> u64 {
 /// Items that can be taken, now or when they are due, and those out on a lease, as they were together
 /// at one moment.
 pub fn counts(segment: &Segment, object: Object) -> (u64, u64) {
+    let (items, requeued, leased) = all_counts(segment, object);
+    (items.saturating_add(requeued), leased)
+}
+
+/// Whether a `get` would wait.
+pub(super) fn readiness(segment: &Segment, object: Object) -> Readiness {
+    let is_closing = is_closing(segment, object); // before the look for items, as `get` does
+    match all_counts(segment, object) {
+        (0, 0, _) => is_closing.into(),
+        (0, _, _) => Readiness::Later,
+        _ => Readiness::Ready,
+    }
+}
+
+/// Items in line, items put back for later or not yet in line again, and those out on a lease.
+fn all_counts(segment: &Segment, object: Object) -> (u64, u64, u64) {
     let at = |offset| read(segment, object + offset);
     loop {
         let _reading = Reading::new(segment); // the page of the head may go
@@ -227,8 +244,7 @@ pub fn counts(segment: &Segment, object: Object) -> (u64, u64) {
         if (sequence, head, tail) == (at(SEQUENCE), at(HEAD), at(TAIL)) {
             // Odd: somebody is inside a change, perhaps dead; each word by itself is right.
             let items = ring.saturating_add(stacked).saturating_add(filled);
-            let items = items.saturating_add(requeued);
-            return (items, leased);
+            return (items, requeued, leased);
         }
     }
 }

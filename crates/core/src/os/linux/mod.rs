@@ -5,6 +5,7 @@ mod call;
 mod carrier;
 mod memory;
 mod record;
+mod several;
 mod thread;
 
 pub use barrier::{barrier, enlist};
@@ -12,4 +13,5 @@ pub use call::*;
 pub use carrier::{Carrier, close};
 pub use memory::*;
 pub use record::Record;
-pub use thread::{before_thread_exit, before_threads_exit};
+pub use several::*;
+pub use thread::{before_thread_exit, before_threads_exit, spawn_without_signals};

@@ -1,8 +1,35 @@
-//! How a thread is ended from outside its own code.
+//! Threads of our own, and how one is ended from outside its own code.
 
+use crate::os::fault;
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::ptr;
 use std::sync::OnceLock;
+
+/// What a thread of ours has for its calls.
+const STACK: usize = 256 << 10;
+
+/// Starts a thread in which no signal handler runs: the program's signals go to its own threads.
+///
+/// # Errors
+/// As pthread_create(3).
+pub fn spawn_without_signals(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    fault::check("pthread_create")?;
+    // SAFETY: zeros are a set of signals, which is filled before it is used.
+    let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
+    // SAFETY: a set of our own.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // The thread inherits the mask.
+    // SAFETY: sets of our own.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    let thread = std::thread::Builder::new()
+        .name(name.into())
+        .stack_size(STACK);
+    let spawned = thread.spawn(run);
+    // SAFETY: the set that the call above filled.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };
+    spawned.map(drop)
+}
 
 /// What the C library calls with the argument that it was given.
 pub type Routine = extern "C" fn(*mut c_void);

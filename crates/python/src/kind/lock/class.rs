@@ -52,6 +52,10 @@ fn acquire_by<'a>(
             }
             return Ok(false);
         };
+        if primitive.kind != object::MUTEX {
+            let refused = primitive.handle.refuse_to_wait_for_itself();
+            refused.map_err(|error| raise(py, error))?;
+        }
         slice(&mut wait, limit, &mut waiter)?;
         flags = lock::cpu_flags() | waiter.flags();
     }

@@ -2,9 +2,9 @@
 
 use super::batch;
 use super::clear::clear;
-use super::front::{get, look, peek};
+use super::front::{get, look, next_due, peek};
 use super::lease::Lease;
-use super::state::{Queue, deadline_of, first_item};
+use super::state::{Queue, deadline_of, first_item, shut_down};
 use super::tail::put;
 use crate::argument::Truth;
 use crate::codec::Buffers;
@@ -17,6 +17,7 @@ use courtyard_core::queue::{self, Bounds, FINISHED, LEAST_BYTES, LENGTH, Order};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use std::time::Instant;
 
 #[pymethods]
 impl Queue {
@@ -403,6 +404,28 @@ impl Queue {
         let (py, base) = (slf.py(), slf.as_super().get());
         let open = base.handle.open(py)?;
         open.waiting(py, |caller| queue::reopen(caller, Queue::queue(base)))
+    }
+
+    /// How often it was shut down.
+    fn _shutdowns(slf: &Bound<'_, Self>) -> PyResult<u64> {
+        let base = slf.as_super().get();
+        base.handle.require_open(slf.py())?;
+        Ok(queue::shutdowns(
+            &base.handle.space.segment,
+            base.handle.object,
+        ))
+    }
+
+    /// The ShutDown that a call raises.
+    fn _shut_down(slf: &Bound<'_, Self>, by_put: bool) -> Py<PyAny> {
+        shut_down(slf, by_put).into_value(slf.py()).into_any()
+    }
+
+    /// In how many seconds the first of the items that were put back for later is due; None: there are none.
+    fn _due(slf: &Bound<'_, Self>) -> PyResult<Option<f64>> {
+        let due = next_due(slf, Limit::NEVER)?;
+        let left = |at: Instant| at.saturating_duration_since(Instant::now()).as_secs_f64();
+        Ok(due.map(left))
     }
 
     /// The first items, as far as they can be decoded without unpickling: none is taken.
