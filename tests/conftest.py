@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
+import hypothesis  # noqa: F401  # sets up trio, which it cannot do once the garbage is frozen
 import pytest
 
 from tests.support.children import die_with_parent

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import hypothesis  # noqa: F401  # sets up trio, which it cannot do once the garbage is frozen
 import pytest
 
 from tests.support import loop
