@@ -15,7 +15,8 @@ class SpaceFull(CourtyardError, MemoryError):
     """There is no room: a size limit, or a full file system. Nothing was changed.
 
     The message names the limit and what lifts it: ``size_limit``, ``COURTYARD_DIR``, and
-    Docker's ``--shm-size``.
+    Docker's ``--shm-size``. A plain MemoryError says that this process has no memory of its own for
+    a copy of what is stored.
     """
 
 

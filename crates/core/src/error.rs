@@ -10,6 +10,12 @@ pub enum Error {
     /// No memory: a size limit, or a full file system.
     #[error("{0}")]
     Full(String),
+    /// This process has no memory for so many bytes of its own.
+    #[error(
+        "this process has no memory for {0} bytes; read or change less at a time, or raise what \
+         limits it (ulimit -v, a container's memory)"
+    )]
+    NoMemory(usize),
     /// Every participant slot is held by a living process.
     #[error(
         "all {0} participant slots of this space are held by living processes; \

@@ -40,6 +40,7 @@ pub mod offset;
 
 pub mod error;
 pub mod os;
+pub mod room;
 #[doc(hidden)]
 pub mod seed;
 pub mod sync;

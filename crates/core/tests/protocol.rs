@@ -395,7 +395,7 @@ fn a_record_that_chains() {
     let (most, more) = (record::ENTRY_PAIRS, 40);
 
     let mut changes = Record::new(segment, base);
-    changes.chain(chain, more, more);
+    changes.chain(chain, more, more).unwrap();
     for number in (0..most + more).rev() {
         changes.write(at + number * 8, number);
     }

@@ -294,8 +294,10 @@ impl Session<'_> {
         }
         let many = tried!(self, |caller| batch(caller, table, &pairs(0..25)));
         if let Some(mut many) = many {
-            many.remove(&key(&name(30)));
-            tried!(self, |caller| table::store_all(caller, table, &mut many));
+            let gone = name(30);
+            tried!(self, |caller| many
+                .remove(&key(&gone))
+                .and_then(|()| table::store_all(caller, table, &mut many)));
         }
         if self
             .note(object::enter(&space.segment, me, table, 0))

@@ -32,6 +32,7 @@ pub fn raise(py: Python<'_>, error: Error) -> PyErr {
     let message = error.to_string();
     match error {
         Error::Full(_) => named(py, "SpaceFull", message),
+        Error::NoMemory(_) => PyMemoryError::new_err(message),
         Error::Corrupt(_) => named(py, "CorruptError", message),
         Error::Layout(_) => named(py, "LayoutMismatch", message),
         Error::NotFound(_) => named(py, "NotFound", message),

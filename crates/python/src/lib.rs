@@ -8,6 +8,7 @@ mod ending;
 mod error;
 mod format;
 mod policy;
+mod room;
 mod thread;
 
 mod process;
@@ -48,6 +49,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::refuse_subinterpreters()?;
+        crate::room::keep();
         crate::object::subclass::install(module.py())
     }
 

@@ -16,8 +16,10 @@
 //! reading it until the record is cleared, and no word ever written without that lock is named.
 
 use crate::change::transfer::Transfer;
+use crate::error::Result;
 use crate::memory::layout::{self, WORD, record, superblock};
 use crate::memory::segment::Segment;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::sync::{Ordering, compiler_fence, fence};
 use std::collections::HashMap;
@@ -82,17 +84,20 @@ impl<'a> Record<'a> {
     /// Lets the record have `pairs` more entries, in the payload of a block that is ours until it
     /// is clear; so many of all are set by `write`. Called before any lock is taken: it makes room for
     /// what finds these.
-    pub fn chain(&mut self, payload: u64, pairs: u64, written: u64) {
-        let room = match written {
-            0 => 0,
-            _ => (record::ENTRY_PAIRS + written) as usize,
-        };
-        let places = HashMap::with_capacity_and_hasher(room, BuildHasherDefault::default());
+    ///
+    /// # Errors
+    /// `NoMemory` for that room.
+    pub fn chain(&mut self, payload: u64, pairs: u64, written: u64) -> Result<()> {
+        let mut places = HashMap::default();
+        if written != 0 {
+            room::reserve_in(&mut places, (record::ENTRY_PAIRS + written) as usize)?;
+        }
         self.chain = Chain {
             payload,
             pairs,
             places,
         };
+        Ok(())
     }
 
     fn put(&self, offset: u64, value: u64) {

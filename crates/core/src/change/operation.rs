@@ -218,8 +218,11 @@ impl<'a> Operation<'a> {
 
     /// Entries that find no room in the record go to a block of ours with room for `pairs` more; so
     /// many of them are set by `write`.
-    pub fn chain(&mut self, payload: u64, pairs: u64, written: u64) {
-        self.record.chain(payload, pairs, written);
+    ///
+    /// # Errors
+    /// `NoMemory` to find so many.
+    pub fn chain(&mut self, payload: u64, pairs: u64, written: u64) -> Attempt<()> {
+        Ok(self.record.chain(payload, pairs, written)?)
     }
 
     pub fn copy(&mut self, transfer: Transfer) {

@@ -6,6 +6,7 @@ use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{self, CLASSES, UNIT, WORD, bits, chunk, superblock};
 use crate::memory::segment::Segment;
+use crate::room;
 use crate::sync::Ordering;
 use std::collections::HashMap;
 
@@ -36,11 +37,11 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
         let (mut at, mut previous) = (operation.read(partial(class)), 0);
         while at != 0 {
             segment.check_range(at, chunk::BLOCKS)?;
-            if operation.read(at + chunk::PREVIOUS) != previous
-                || listed.insert(at, class).is_some()
-            {
+            if operation.read(at + chunk::PREVIOUS) != previous || listed.contains_key(&at) {
                 return Err(corrupt(format!("the list of class {class} breaks at {at:#x}")).into());
             }
+            room::reserve_in(&mut listed, 1)?;
+            listed.insert(at, class);
             (previous, at) = (at, operation.read(at + chunk::NEXT));
         }
     }
@@ -58,7 +59,7 @@ pub fn walk(operation: &mut Operation) -> Attempt<Walk> {
         if free {
             walk.free_units += end - unit;
         } else {
-            runs.push((unit, end - unit));
+            room::push(&mut runs, (unit, end - unit))?;
         }
         (unit, was_free) = (end, free);
     }
@@ -114,15 +115,14 @@ fn walk_run(
     let read = |offset| segment.word(at + offset).load(Ordering::Relaxed);
     let shape = Shape::read(segment, at).filter(|shape| length == shape.units);
     let Some(Shape { class, blocks, .. }) = shape else {
-        walk.blocks.push((at, length * UNIT));
-        return Ok(());
+        return room::push(&mut walk.blocks, (at, length * UNIT));
     };
     let mut free = 0;
     for index in 0..blocks {
         let block = at + chunk::BLOCKS + index * CLASSES[class];
-        walk.blocks.push((block, CLASSES[class]));
+        room::push(&mut walk.blocks, (block, CLASSES[class]))?;
         if read(chunk::BITMAP + index / 64 * WORD) >> (index % 64) & 1 != 0 {
-            walk.free.push(block);
+            room::push(&mut walk.free, block)?;
             free += 1;
         }
     }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::memory::layout::WORD;
 use crate::memory::segment::Segment;
 use crate::offset::Object;
+use crate::room;
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
@@ -82,7 +83,7 @@ pub fn read_pieces(caller: Caller, writer: Writer, pieces: Pieces, to: &mut [u8]
 /// Little more than that is read.
 ///
 /// # Errors
-/// As `read_range`.
+/// As `read_range`; `NoMemory`.
 pub fn read_to_zero(
     caller: Caller,
     writer: Writer,
@@ -93,7 +94,8 @@ pub fn read_to_zero(
         let mut bytes = Vec::new();
         while bytes.len() < length {
             let known = bytes.len();
-            bytes.resize((2 * known).max(AT_FIRST).min(length), 0);
+            let end = (2 * known).max(AT_FIRST).min(length);
+            room::lengthen(&mut bytes, end - known)?;
             caller
                 .space
                 .segment

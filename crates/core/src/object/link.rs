@@ -20,6 +20,7 @@ use crate::memory::layout::{LINE, WORD, align_up, block, kind, superblock};
 use crate::memory::segment::Segment;
 use crate::object::directory;
 use crate::process::membership_cache::ObjectId;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Blocks, Caller, Space, deferred_free, pin};
@@ -161,13 +162,13 @@ fn fill<'a>(
 /// As `prepare`, of what was read from another such block.
 ///
 /// # Errors
-/// `NotFound` if one of the objects is gone, since that block is; `Full`, `Corrupt`.
+/// `NotFound` if one of the objects is gone, since that block is; `Full`, `NoMemory`, `Corrupt`.
 ///
 /// # Crash
 /// As `prepare`.
 pub fn copy<'a>(caller: Caller<'a, '_>, payload: &[u8]) -> Result<PendingBlock<'a>> {
     let (head, bytes) = payload.split_at(head(count(payload, payload.len() as u64)?) as usize);
-    let objects: Vec<ObjectId> = links(head).collect();
+    let objects = room::collect(links(head))?;
     prepare(caller, &objects, &[bytes])
 }
 
@@ -224,7 +225,7 @@ pub fn free_step(space: &Space, operation: &mut Operation, block: u64) -> Attemp
 /// `Corrupt`.
 pub fn add(segment: &Segment, found: &mut Blocks, block: u64) -> Result<()> {
     segment.check_range(block, block::SMALL)?;
-    found.blocks.push(block);
+    room::push(&mut found.blocks, block)?;
     if matches!(
         deferred_free::kind_of(segment, block),
         kind::LINKED | kind::LINKED_ITEM
@@ -232,6 +233,7 @@ pub fn add(segment: &Segment, found: &mut Blocks, block: u64) -> Result<()> {
         let read = |word| segment.word(word).load(Ordering::Relaxed);
         let (payload, counted) = counted(segment, block, read)?;
         let rows = (0..counted).map(|link| read(payload + FIRST + link * LINK));
+        room::reserve(&mut found.links, counted as usize)?;
         found.links.extend(rows);
     }
     Ok(())

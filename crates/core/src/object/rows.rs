@@ -9,6 +9,7 @@ use crate::change::operation::Purpose;
 use crate::error::Result;
 use crate::memory::layout::{self, FIRST_ROWS, PAGE, UNIT, WORD, slot, superblock};
 use crate::memory::segment::Segment;
+use crate::room;
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
@@ -132,7 +133,7 @@ pub fn each(segment: &Segment, head: u64, size: u64) -> Result<Vec<(u64, u64)>> 
         }
         for row in first_row(part)..first_row(part) + rows_in(part) {
             if let Place::At(at) = place(segment, head, row, size)? {
-                rows.push((row, at));
+                room::push(&mut rows, (row, at))?;
             }
         }
     }

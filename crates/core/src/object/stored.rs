@@ -8,6 +8,7 @@ use crate::memory::layout::{self, WORD, block, kind};
 use crate::memory::segment::Segment;
 use crate::process::keep::Keeper;
 use crate::process::participant::Participant;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::pin::{self, Pin};
@@ -108,7 +109,7 @@ pub enum Found<'a> {
 /// one too if this process has no pin left.
 ///
 /// # Errors
-/// `Corrupt`, `Interrupted`, `System`.
+/// `Corrupt`, `Interrupted`, `System`; `NoMemory` for what has to be copied.
 pub fn find<'a>(caller: Caller<'a, '_>, writer: Writer) -> Result<(Found<'a>, Token)> {
     let segment = &caller.space.segment;
     let (data, sequence) = (
@@ -134,7 +135,7 @@ pub fn find<'a>(caller: Caller<'a, '_>, writer: Writer) -> Result<(Found<'a>, To
         if !still() {
             return Ok(Read::Lost); // before a length that means nothing is made room for
         }
-        let mut bytes = vec![0; length as usize];
+        let mut bytes = room::bytes(length as usize)?;
         segment.copy_out(payload, &mut bytes);
         let copied = Found::Copied(Stored::Bytes(kind, bytes));
         Ok(Read::Copied((copied, token)))
@@ -188,7 +189,7 @@ pub fn load(caller: Caller, writer: Writer) -> Result<(Stored, Token)> {
     let stored = match found {
         Found::Copied(stored) => stored,
         Found::Pinned(pinned) => {
-            let mut bytes = vec![0; pinned.length as usize];
+            let mut bytes = room::bytes(pinned.length as usize)?;
             pinned.copy_out(0, &mut bytes);
             Stored::Bytes(pinned.kind, bytes)
         }

@@ -14,10 +14,11 @@ use crate::memory::segment::Segment;
 use crate::object::{directory, holding, rows};
 use crate::process::participant::{FREE, State};
 use crate::report::census::{self, Census};
+use crate::room;
 use crate::space::{Space, WaitPolicy, deferred_free, pin};
 use crate::sync::Ordering;
 use crate::{heap, os};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Walks the whole space, and proves that it does not contradict itself. What the dead still hold is
 /// given back first.
@@ -103,18 +104,14 @@ impl Snapshot {
             objects: directory::list(operation)?,
         };
         let retired = pin::list(operation)?;
-        snapshot
-            .claims
-            .extend(retired.into_iter().map(|block| (block, RETIRED)));
+        snapshot.claim(retired, RETIRED)?;
         snapshot.add_table(segment, superblock::OBJECTS)?;
         snapshot.add_table(segment, superblock::TICKETS)?;
         snapshot.add_table(segment, superblock::NAMES)?;
         snapshot.add_table(segment, superblock::BUCKETS)?;
         let (blocks, named) = directory::held_by_names(operation)?;
-        snapshot
-            .claims
-            .extend(blocks.into_iter().map(|block| (block, NAME)));
-        snapshot.links.extend(named);
+        snapshot.claim(blocks, NAME)?;
+        room::append(&mut snapshot.links, &named)?;
         for slot in (0..SLOTS).filter(|&slot| State::read(segment, slot).state != FREE) {
             snapshot.add_participant(space, slot)?;
         }
@@ -128,8 +125,15 @@ impl Snapshot {
             deferred = read(deferred + block::SERIAL);
             steps += 1;
         }
-        snapshot.versions.push(read(superblock::NEXT_SERIAL));
+        room::push(&mut snapshot.versions, read(superblock::NEXT_SERIAL))?;
         Ok(snapshot)
+    }
+
+    fn claim(&mut self, blocks: Vec<u64>, state: &'static str) -> Result<()> {
+        room::reserve(&mut self.claims, blocks.len())?;
+        let blocks = blocks.into_iter();
+        self.claims.extend(blocks.map(|block| (block, state)));
+        Ok(())
     }
 
     /// A block and what it consists of.
@@ -140,16 +144,13 @@ impl Snapshot {
             // Perhaps only because it changed meanwhile: then another snapshot differs.
             Err(Error::Corrupt(what)) => {
                 self.broken = Some(what);
-                self.claims.push((block, state));
-                return Ok(());
+                return room::push(&mut self.claims, (block, state));
             }
             Err(error) => return Err(error),
         };
-        self.versions.push(found.version);
-        let blocks = found.blocks.into_iter();
-        self.claims.extend(blocks.map(|block| (block, state)));
-        self.links.extend(found.links);
-        Ok(())
+        room::push(&mut self.versions, found.version)?;
+        self.claim(found.blocks, state)?;
+        room::append(&mut self.links, &found.links)
     }
 
     /// A block in somebody's hands, and what it names.
@@ -158,15 +159,15 @@ impl Snapshot {
         if kind::has_contents(deferred_free::kind_of(&space.segment, block)) {
             return self.add(space, block, state);
         }
-        self.claims.push((block, state));
-        Ok(())
+        room::push(&mut self.claims, (block, state))
     }
 
     fn add_table(&mut self, segment: &Segment, head: u64) -> Result<()> {
         for part in 0..rows::SEGMENTS {
             let payload = segment.word(head + part * WORD).load(Ordering::Relaxed);
             if payload != 0 {
-                self.claims.push((heap::block_of(segment, payload)?, TABLE));
+                let block = heap::block_of(segment, payload)?;
+                room::push(&mut self.claims, (block, TABLE))?;
             }
         }
         Ok(())
@@ -181,7 +182,7 @@ impl Snapshot {
             let record = layout::thread_record(slot, index);
             for magazine in (0..CLASSES.len()).map(|class| operation::magazine(record, class)) {
                 for at in 1..=read(magazine).min(record::MAGAZINE_ROOM) {
-                    self.claims.push((read(magazine + at * WORD), AT_HAND));
+                    room::push(&mut self.claims, (read(magazine + at * WORD), AT_HAND))?;
                 }
             }
         }
@@ -210,8 +211,8 @@ impl Snapshot {
             .into_iter()
             .map(|(_, at)| read(at))
             .filter(|&row| row != 0);
-        self.members.extend(held.map(|row| row - 1));
-        Ok(())
+        let held = room::collect(held.map(|row| row - 1))?;
+        room::append(&mut self.members, &held)
     }
 
     /// # Errors
@@ -221,6 +222,7 @@ impl Snapshot {
             return Err(corrupt(what.clone()));
         }
         let mut owners: HashMap<u64, &str> = HashMap::new();
+        room::reserve_in(&mut owners, walk.free.len() + self.claims.len())?;
         let free = walk.free.iter().map(|&block| (block, FREE_BLOCK));
         for (block, owner) in free.chain(self.claims.iter().copied()) {
             if let Some(other) = owners.insert(block, owner) {
@@ -239,6 +241,7 @@ impl Snapshot {
         }
         let mut references: HashMap<u64, u64> = HashMap::new();
         for row in self.members.iter().chain(&self.tickets).chain(&self.links) {
+            room::reserve_in(&mut references, 1)?;
             *references.entry(*row).or_default() += 1;
         }
         for object in &self.objects {
@@ -259,13 +262,10 @@ impl Snapshot {
     }
 
     fn census(&self, space: &Space, walk: &heap::Walk) -> Result<Census> {
-        let idle: HashSet<u64> = self
-            .claims
-            .iter()
-            .filter(|claim| claim.1 == AT_HAND)
-            .map(|&(block, _)| block)
-            .chain(walk.free.iter().copied())
-            .collect();
+        let at_hand = self.claims.iter().filter(|claim| claim.1 == AT_HAND);
+        let at_hand = at_hand.map(|&(block, _)| block);
+        let mut idle = room::collect(at_hand.chain(walk.free.iter().copied()))?;
+        idle.sort_unstable();
         let count = |wanted: &[&str]| {
             self.claims
                 .iter()
@@ -276,7 +276,7 @@ impl Snapshot {
         let used = walk
             .blocks
             .iter()
-            .filter(|(block, _)| !idle.contains(block))
+            .filter(|(block, _)| idle.binary_search(block).is_err())
             .map(|&(_, bytes)| bytes)
             .sum();
         Ok(Census {

@@ -17,6 +17,7 @@ use crate::memory::layout::{self, SLOTS, WORD, block, slot, superblock};
 use crate::memory::segment::Segment;
 use crate::process::keep::Keeper;
 use crate::process::participant::{FREE, Participant, State};
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::{Caller, Job, Space};
 use crate::sync::{Ordering, fence};
@@ -232,7 +233,7 @@ pub fn list(operation: &Operation) -> Result<Vec<u64>> {
         if blocks.len() as u64 > SLOTS * slot::PIN_ROWS {
             return Err(corrupt("the list of retired blocks has no end"));
         }
-        blocks.push(at);
+        room::push(&mut blocks, at)?;
         at = operation.read(at + block::RETIRED_NEXT);
     }
     Ok(blocks)

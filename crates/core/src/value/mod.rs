@@ -4,6 +4,7 @@ mod stored;
 mod words;
 
 pub use stored::{
-    Found, NewValue, SHORT_MOST, Take, Taken, copy, discard, find, kind_of, prepare, take, tidy,
+    Form, Found, NewValue, SHORT_MOST, Take, Taken, copy, discard, find, form_of, prepare, take,
+    tidy,
 };
 pub use words::{Words, free_words_step};

@@ -7,6 +7,7 @@ use crate::memory::layout::{CLASSES, WORD, kind};
 use crate::memory::segment::Segment;
 use crate::object::{self, Pinned, Stored, linked, pinned, shape_of};
 use crate::process::participant::Participant;
+use crate::room;
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space, deferred_free, pin};
 
@@ -97,14 +98,17 @@ pub fn prepare<'a>(
     }
 }
 
-/// The codec's kind of a value in a block; None: it is a word.
+/// The codec's kind of a value, and how many bytes it has; None: it is a word.
+pub type Form = Option<(u8, u64)>;
+
+/// The form of a value in a block.
 ///
 /// # Errors
 /// `Corrupt`.
-pub fn kind_of(segment: &Segment, word: u64) -> Result<Option<u8>> {
+pub fn form_of(segment: &Segment, word: u64) -> Result<Form> {
     let block = linked(segment, word)?;
-    let kind = block.map(|block| shape_of(segment, block).map(|(kind, ..)| kind));
-    kind.transpose()
+    let form = block.map(|block| shape_of(segment, block).map(|(kind, length, _)| (kind, length)));
+    form.transpose()
 }
 
 /// What taking something out came to, if that depends on what is there.
@@ -126,7 +130,7 @@ pub enum Found<'a> {
 /// What a value word means, a large block where it is. None: `still` does not hold any more.
 ///
 /// # Errors
-/// `Corrupt`.
+/// `Corrupt`, `NoMemory`.
 pub fn find<'a>(
     space: &'a Space,
     participant: &'a Participant,
@@ -152,7 +156,7 @@ pub fn find<'a>(
 /// bytes. None: `still` does not hold any more.
 ///
 /// # Errors
-/// `Corrupt`.
+/// `Corrupt`, `NoMemory`.
 pub fn copy(
     segment: &Segment,
     word: u64,
@@ -166,8 +170,7 @@ pub fn copy(
     if !still() {
         return Ok(None); // before a length that means nothing is made room for
     }
-    let at = buffer.len();
-    buffer.resize(at + length as usize, 0);
+    let at = room::lengthen(buffer, length as usize)?;
     segment.copy_out(payload, &mut buffer[at..]);
     Ok(Some(Stored::Bytes(kind, ())))
 }
@@ -197,7 +200,7 @@ impl<'a> Taken<'a> {
 /// pin's end looks at the retired list, whose lock this operation holds.
 ///
 /// # Errors
-/// `Stop` as the retired list has it; `Corrupt`.
+/// `Stop` as the retired list has it; `Corrupt`, `NoMemory`.
 pub fn take<'a>(
     space: &'a Space,
     participant: &'a Participant,
@@ -216,7 +219,7 @@ pub fn take<'a>(
             if let Some(pinned) = pinned(space, participant, block, || true)? {
                 return Ok(Taken::Pinned(pinned));
             }
-            let mut bytes = vec![0; length as usize];
+            let mut bytes = room::bytes(length as usize)?;
             segment.copy_out(payload, &mut bytes);
             Ok(Taken::Bytes(kind, bytes))
         }

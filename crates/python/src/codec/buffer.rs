@@ -5,6 +5,7 @@
 //! starts at a multiple of 64 bytes, so that arrays find their alignment.
 
 use super::source::{Source, settle};
+use crate::room;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -119,13 +120,16 @@ pub struct Layout {
 }
 
 impl Layout {
-    pub fn new(main: &[u8], buffers: &[Piece]) -> Layout {
-        let mut head: Vec<u8> = [main.len() as u64, buffers.len() as u64]
-            .into_iter()
-            .chain(buffers.iter().map(Piece::word))
-            .flat_map(u64::to_ne_bytes)
-            .collect();
-        head.resize(head.len().next_multiple_of(ALIGNMENT), 0);
+    /// # Errors
+    /// `MemoryError`.
+    pub fn new(main: &[u8], buffers: &[Piece]) -> PyResult<Layout> {
+        let length = ((2 + buffers.len()) * size_of::<u64>()).next_multiple_of(ALIGNMENT);
+        let mut head = room::vector(length)?;
+        let counts = [main.len() as u64, buffers.len() as u64];
+        for word in counts.into_iter().chain(buffers.iter().map(Piece::word)) {
+            head.extend_from_slice(&word.to_ne_bytes());
+        }
+        head.resize(length, 0);
         let tail = |piece: &[u8]| {
             let mut tail = piece.as_chunks::<8>().1.to_vec();
             tail.resize(
@@ -135,20 +139,24 @@ impl Layout {
             tail
         };
         let pieces = buffers.iter().map(|buffer| tail(buffer.bytes()));
-        let tails = std::iter::once(tail(main)).chain(pieces).collect();
-        Layout { head, tails }
+        let tails = room::collect(std::iter::once(tail(main)).chain(pieces))?;
+        Ok(Layout { head, tails })
     }
 
     /// The payload in parts, to be copied one after another; each but the last is whole words.
-    pub fn parts<'a>(&'a self, main: &'a [u8], buffers: &'a [Piece]) -> Vec<&'a [u8]> {
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn parts<'a>(&'a self, main: &'a [u8], buffers: &'a [Piece]) -> PyResult<Vec<&'a [u8]>> {
         let pieces = std::iter::once(main).chain(buffers.iter().map(Piece::bytes));
         let whole = |piece: &'a [u8]| piece.as_chunks::<8>().0.as_flattened();
-        let mut parts = vec![self.head.as_slice()];
+        let mut parts = room::vector(1 + 2 * self.tails.len())?;
+        parts.push(self.head.as_slice());
         for (piece, tail) in pieces.zip(&self.tails) {
             parts.extend([whole(piece), tail.as_slice()]);
         }
         parts.retain(|part| !part.is_empty());
-        parts
+        Ok(parts)
     }
 }
 
@@ -163,42 +171,55 @@ pub struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     /// None: they do not all lie in the payload.
-    pub fn split(py: Python<'_>, source: &'a dyn Source) -> Option<Pieces<'a>> {
-        let length = source.length();
-        let within = |end: usize| (end <= length).then_some(end);
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub fn split(py: Python<'_>, source: &'a dyn Source) -> PyResult<Option<Pieces<'a>>> {
         let mut first = [0; 16];
-        within(first.len())?;
-        source.copy(py, 0, &mut first);
-        let [main, count] = words(&first)[..] else {
-            return None;
-        };
-        let end = usize::try_from(count)
-            .ok()?
-            .checked_add(2)?
-            .checked_mul(8)?;
-        let head = settle(py, source, 0, within(end)?);
-        let place = |end: usize, length: u64| {
-            let start = end.checked_next_multiple_of(ALIGNMENT)?;
-            let length = usize::try_from(length).ok()?;
-            Some((start, within(start.checked_add(length)?)?))
-        };
-        let (start, mut end) = place(end, main)?;
-        let main = (start, end - start);
-        let mut buffers = Vec::with_capacity(count as usize);
-        for word in words(&head[16..]) {
-            let (start, next) = place(end, word & !WRITABLE)?;
-            buffers.push((start, word));
-            end = next;
+        if first.len() > source.length() {
+            return Ok(None);
         }
-        Some(Pieces {
+        source.copy(py, 0, &mut first);
+        let Some(end) = head_of(&first).filter(|&end| end <= source.length()) else {
+            return Ok(None);
+        };
+        let head = settle(py, source, 0, end)?;
+        let mut buffers = room::vector(end / 8 - 2)?;
+        let main = place(&head, source.length(), &mut buffers);
+        Ok(main.map(|main| Pieces {
             source,
             main,
             buffers,
-        })
+        }))
     }
 }
 
-fn words(bytes: &[u8]) -> Vec<u64> {
-    let words = bytes.as_chunks::<8>().0;
-    words.iter().copied().map(u64::from_ne_bytes).collect()
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    let words = bytes.as_chunks::<8>().0.iter();
+    words.copied().map(u64::from_ne_bytes)
+}
+
+/// How long the words before the main piece are, as the first two of them say.
+fn head_of(first: &[u8]) -> Option<usize> {
+    let count = words(first).nth(1)?;
+    let words = usize::try_from(count).ok()?.checked_add(2)?;
+    words.checked_mul(8)
+}
+
+/// Where the main piece is in a payload so long, as the words before it say, and the buffers, for which
+/// there is room.
+fn place(head: &[u8], all: usize, buffers: &mut Vec<(usize, u64)>) -> Option<(usize, usize)> {
+    let place = |end: usize, length: u64| {
+        let start = end.checked_next_multiple_of(ALIGNMENT)?;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        (end <= all).then_some((start, end))
+    };
+    let (start, mut end) = place(head.len(), words(head).next()?)?;
+    let main = (start, end - start);
+    for word in words(head).skip(2) {
+        let (start, next) = place(end, word & !WRITABLE)?;
+        buffers.push((start, word));
+        end = next;
+    }
+    Some(main)
 }

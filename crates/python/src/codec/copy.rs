@@ -6,6 +6,7 @@ use super::failure;
 use super::link::{Links, is_courtyard};
 use super::source::Buffers;
 use crate::object::is_immutable;
+use crate::room;
 use pyo3::prelude::*;
 
 /// A copy of a default, as it would be read back after it was stored; itself if nothing in it can be
@@ -21,7 +22,7 @@ pub fn copy_of_default<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     let Encoded::Block(block) = encode(value, Links::Keep)? else {
         return Ok(value.clone());
     };
-    let bytes = block.with_parts(|parts, _| parts.concat());
+    let bytes = block.with_parts(|parts, _| room::concat(parts))?;
     decode(
         value.py(),
         block.kind,

@@ -4,6 +4,7 @@ use super::short::Short;
 use super::tag;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use std::ffi::c_long;
 
 /// The memory of an object that nobody else has seen yet.
 #[inline(always)]
@@ -43,14 +44,56 @@ pub fn bytes<'py>(
 
 /// # Errors
 /// `MemoryError`.
+#[inline(always)]
+pub fn integer(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
+    let number = match c_long::try_from(number) {
+        // SAFETY: the GIL is held.
+        Ok(number) => unsafe { ffi::PyLong_FromLong(number) }, // the quicker of the two
+        // SAFETY: as above.
+        Err(_) => unsafe { ffi::PyLong_FromLongLong(number) },
+    };
+    // SAFETY: a new reference, or null with an exception.
+    unsafe { Bound::from_owned_ptr_or_err(py, number) }
+}
+
+/// # Errors
+/// `MemoryError`.
+#[inline(always)]
+pub fn float(py: Python<'_>, number: f64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: the GIL is held.
+    let number = unsafe { ffi::PyFloat_FromDouble(number) };
+    // SAFETY: a new reference, or null with an exception.
+    unsafe { Bound::from_owned_ptr_or_err(py, number) }
+}
+
+/// # Errors
+/// `MemoryError`.
+pub fn complex(py: Python<'_>, real: f64, imaginary: f64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: the GIL is held.
+    let number = unsafe { ffi::PyComplex_FromDoubles(real, imaginary) };
+    // SAFETY: as above.
+    unsafe { Bound::from_owned_ptr_or_err(py, number) }
+}
+
+/// # Errors
+/// `MemoryError`.
 pub fn bytearray<'py>(
     py: Python<'py>,
     length: usize,
     fill: impl FnOnce(&mut [u8]),
 ) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: as above.
-    let object =
-        unsafe { ffi::PyByteArray_FromStringAndSize(std::ptr::null(), length as ffi::Py_ssize_t) };
+    // Empty at first: where there is no memory for its bytes, CPython ends one that it has not yet said
+    // has no buffer in use, and reports that.
+    // SAFETY: no content.
+    let empty = unsafe { ffi::PyByteArray_FromStringAndSize(std::ptr::null(), 0) };
+    // SAFETY: a new reference, or null with an exception.
+    let object = unsafe { Bound::from_owned_ptr_or_err(py, empty) }?.into_ptr();
+    // SAFETY: an exact bytearray that nobody else has.
+    if unsafe { ffi::PyByteArray_Resize(object, length as ffi::Py_ssize_t) } != 0 {
+        // SAFETY: our own reference.
+        drop(unsafe { Bound::from_owned_ptr(py, object) });
+        return Err(PyErr::fetch(py));
+    }
     // SAFETY: an exact bytearray.
     let start = |object| unsafe { ffi::PyByteArray_AS_STRING(object) }.cast();
     filled(py, object, start, length, fill)

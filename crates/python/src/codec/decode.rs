@@ -9,7 +9,6 @@ use super::reader::Reader;
 use super::source::{Buffers, Source, settle};
 use super::{create, failure, integer, pickle, tag, word};
 use pyo3::prelude::*;
-use pyo3::types::PyFloat;
 
 /// Decodes a word.
 ///
@@ -98,8 +97,8 @@ fn decode_plain<'py>(
             .ok_or_else(|| corrupt(py, format!("a stored text is not of its kind, {kind}")))
     };
     match kind {
-        KIND_FLOAT => match whole().as_ref().try_into() {
-            Ok(bits) => Ok(PyFloat::new(py, f64::from_ne_bytes(bits)).into_any()),
+        KIND_FLOAT => match whole()?.as_ref().try_into() {
+            Ok(bits) => create::float(py, f64::from_ne_bytes(bits)),
             Err(_) => Err(corrupt(py, format!("a stored float of {length} bytes"))),
         },
         KIND_ASCII => text(tag::ASCII),
@@ -108,12 +107,13 @@ fn decode_plain<'py>(
         KIND_WIDE_4 => text(tag::WIDE_4),
         KIND_BYTES => create::bytes(py, length, fill),
         KIND_BYTEARRAY => create::bytearray(py, length, fill),
-        KIND_INTEGER => integer::from_bytes(py, &whole()),
-        KIND_NATIVE => native(py, &whole(), None, links),
+        KIND_INTEGER => integer::from_bytes(py, &whole()?),
+        KIND_NATIVE => native(py, &whole()?, None, links),
         KIND_NATIVE_BUFFERS => {
             let pieces = pieces(py, source)?;
             let (start, length) = pieces.main;
-            native(py, &settle(py, source, start, length), Some(pieces), links)
+            let main = settle(py, source, start, length)?;
+            native(py, &main, Some(pieces), links)
         }
         _ => Err(corrupt(
             py,
@@ -136,6 +136,6 @@ fn native<'py>(
 }
 
 fn pieces<'a>(py: Python<'_>, source: &'a dyn Source) -> PyResult<Pieces<'a>> {
-    Pieces::split(py, source)
+    Pieces::split(py, source)?
         .ok_or_else(|| corrupt(py, "a stored value's buffers reach beyond it".into()))
 }

@@ -59,14 +59,21 @@ impl<'a, 'py> Block<'a, 'py> {
     }
 
     /// With buffers the kind is the next one.
-    fn beside(mut self, buffers: Vec<Piece<'py>>, links: Vec<Py<PyAny>>) -> Block<'a, 'py> {
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    fn beside(
+        mut self,
+        buffers: Vec<Piece<'py>>,
+        links: Vec<Py<PyAny>>,
+    ) -> PyResult<Block<'a, 'py>> {
         self.links = links;
         if !buffers.is_empty() {
             self.kind += 1;
-            self.layout = Some(Layout::new(self.main(), &buffers));
+            self.layout = Some(Layout::new(self.main(), &buffers)?);
             self.buffers = buffers;
         }
-        self
+        Ok(self)
     }
 
     fn main(&self) -> &[u8] {
@@ -83,12 +90,15 @@ impl<'a, 'py> Block<'a, 'py> {
 
     /// Hands the payload over in parts, to be copied one after another: each but the last is whole
     /// words. They are the object's own memory where they are large.
-    pub fn with_parts<T>(&self, copy: impl FnOnce(&[&[u8]], u64) -> T) -> T {
+    ///
+    /// # Errors
+    /// Those of `copy`; `MemoryError`.
+    pub fn with_parts<T>(&self, copy: impl FnOnce(&[&[u8]], u64) -> PyResult<T>) -> PyResult<T> {
         let Some(layout) = &self.layout else {
             let main = self.main();
             return copy(&[main], main.len() as u64);
         };
-        let parts = layout.parts(self.main(), &self.buffers);
+        let parts = layout.parts(self.main(), &self.buffers)?;
         let length = parts.iter().map(|part| part.len() as u64).sum();
         copy(&parts, length)
     }
@@ -204,8 +214,8 @@ fn compound<'a, 'py>(
     let native = Block::new(KIND_NATIVE, Main::Scratch(scratch));
     match (written, raised) {
         (Ok(()), _) => {
-            let linked = linked.into_iter().map(Bound::unbind).collect();
-            Ok(Some(Encoded::Block(native.beside(outside, linked))))
+            let block = native.beside(outside, linked)?;
+            Ok(Some(Encoded::Block(block)))
         }
         (Err(Stop::Raised), Some(error)) => Err(error),
         (Err(Stop::Refused), _) => Err(refuse(value.py())),
@@ -216,5 +226,6 @@ fn compound<'a, 'py>(
 fn pickled<'a, 'py>(value: &Bound<'py, PyAny>, links: Links) -> PyResult<Encoded<'a, 'py>> {
     let pickle = pickle::dump(value, links == Links::Keep)?;
     let block = Block::new(KIND_PICKLE, Main::Pickle(pickle.main));
-    Ok(Encoded::Block(block.beside(pickle.buffers, pickle.linked)))
+    let block = block.beside(pickle.buffers, pickle.linked)?;
+    Ok(Encoded::Block(block))
 }

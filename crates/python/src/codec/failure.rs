@@ -1,6 +1,7 @@
 //! Values that cannot be loaded: `LoadError`, and what stands for them where they are only shown.
 
 use crate::object::handle_of;
+use crate::room;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyMemoryError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -108,7 +109,7 @@ pub fn decoding<'py>(py: Python<'py>, error: PyErr) -> PyResult<Bound<'py, PyAny
     if !error.is_instance_of::<PyMemoryError>(py) || is_load_error(py, &error) {
         return Err(error);
     }
-    failed(&PyBytes::new(py, b""), error)
+    room::scarce(|| failed(&PyBytes::new(py, b""), error))
 }
 
 /// Whether an error is a `LoadError`.

@@ -5,6 +5,7 @@ use super::encode::{Encoded, encode};
 use super::link::Links;
 use super::pickle;
 use super::source::{Buffers, Source};
+use crate::room;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
@@ -22,9 +23,14 @@ pub fn _encode<'py>(
     let py = value.py();
     let links = if keep { Links::Keep } else { Links::Refuse };
     match encode(value, links)? {
-        Encoded::Word(word) => Ok((WORD, PyBytes::new(py, &word.to_le_bytes()), Vec::new())),
+        Encoded::Word(word) => Ok((
+            WORD,
+            room::python_bytes(py, &word.to_le_bytes())?,
+            Vec::new(),
+        )),
         Encoded::Block(mut block) => {
-            let payload = block.with_parts(|parts, _| PyBytes::new(py, &parts.concat()));
+            let payload =
+                block.with_parts(|parts, _| room::python_bytes(py, &room::concat(parts)?))?;
             Ok((block.kind, payload, std::mem::take(&mut block.links)))
         }
     }

@@ -1,7 +1,9 @@
 //! Integers of more than 64 bits, as two's complement, lowest byte first. By way of hexadecimal
 //! digits: that is linear, and the same in all versions of Python.
 
+use super::create;
 use super::object::Object;
+use crate::room;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -17,11 +19,9 @@ pub fn bytes(number: Object) -> PyResult<Vec<u8>> {
     let is_negative = digits.starts_with('-');
     let digits = digits.trim_start_matches('-').trim_start_matches("0x");
     let value = |digit: u8| (digit as char).to_digit(16).unwrap_or_default() as u8;
-    let mut bytes: Vec<u8> = digits
-        .as_bytes()
-        .rchunks(2)
-        .map(|pair| pair.iter().fold(0, |byte, &digit| byte << 4 | value(digit)))
-        .collect();
+    let pairs = digits.as_bytes().rchunks(2);
+    let mut bytes = room::vector(pairs.len() + 1)?;
+    bytes.extend(pairs.map(|pair| pair.iter().fold(0, |byte, &digit| byte << 4 | value(digit))));
     bytes.push(0); // the sign
     if is_negative {
         negate(&mut bytes);
@@ -40,14 +40,14 @@ fn negate(bytes: &mut [u8]) {
 /// `MemoryError`.
 pub fn from_bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     if let Ok(bytes) = bytes.try_into() {
-        return Ok(i64::from_le_bytes(bytes).into_pyobject(py)?.into_any());
+        return create::integer(py, i64::from_le_bytes(bytes));
     }
     let is_negative = bytes.last().is_some_and(|&top| top >= 128);
-    let mut bytes = bytes.to_vec();
+    let mut bytes = room::copy(bytes)?;
     if is_negative {
         negate(&mut bytes); // of the lowest number of all it is that number, unsigned
     }
-    let mut digits = Vec::with_capacity(2 * bytes.len() + 3);
+    let mut digits = room::vector(2 * bytes.len() + 3)?;
     digits.extend_from_slice(if is_negative { b"-0" } else { b"0" });
     for byte in bytes.iter().rev() {
         let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];

@@ -3,6 +3,7 @@
 
 use crate::error::named;
 use crate::object::Object;
+use crate::room;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use std::cell::RefCell;
@@ -45,7 +46,7 @@ pub fn resolve<T>(
     links: &[Py<PyAny>],
     load: impl FnOnce() -> PyResult<T>,
 ) -> PyResult<T> {
-    let links = links.iter().map(|link| link.clone_ref(py)).collect();
+    let links = room::collect(links.iter().map(|link| link.clone_ref(py)))?;
     LOADING.with_borrow_mut(|loading| loading.push(links));
     let result = load();
     let ended = LOADING.with_borrow_mut(Vec::pop);

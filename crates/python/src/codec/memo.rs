@@ -1,5 +1,8 @@
 //! What was met before: so that an object held twice is written once, and is one object again.
 
+use courtyard_core::error::Result;
+use courtyard_core::room;
+
 /// How much hashing an object costs, with all that it refers to: tuples and frozensets are hashed
 /// anew each time they become keys, those that are only referred to included. Lists and dicts have
 /// no hash, so nothing inside them counts.
@@ -100,12 +103,15 @@ impl Memo {
 
     /// What is known of an object; if nothing is, it gets its number now, or, if `is_open`, when
     /// `close` is called.
+    ///
+    /// # Errors
+    /// `NoMemory`.
     #[inline(always)]
-    pub fn meet(&mut self, object: usize, is_open: bool) -> Option<(u32, Extent)> {
+    pub fn meet(&mut self, object: usize, is_open: bool) -> Result<Option<(u32, Extent)>> {
         let at = self.find(object);
         let slot = self.slots[at];
         if slot.epoch == self.epoch {
-            return Some((slot.number, slot.extent));
+            return Ok(Some((slot.number, slot.extent)));
         }
         let number = if is_open { OPEN } else { self.take() };
         self.slots[at] = Slot {
@@ -116,9 +122,9 @@ impl Memo {
         };
         self.used += 1;
         if self.used * 2 > self.slots.len() {
-            self.grow();
+            self.grow()?;
         }
-        None
+        Ok(None)
     }
 
     fn take(&mut self) -> u32 {
@@ -134,12 +140,15 @@ impl Memo {
     }
 
     #[cold]
-    fn grow(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        self.slots = vec![Slot::default(); old.len() * 2];
+    fn grow(&mut self) -> Result<()> {
+        let count = self.slots.len() * 2;
+        let mut slots = room::list(count)?;
+        slots.resize(count, Slot::default());
+        let old = std::mem::replace(&mut self.slots, slots);
         for slot in old.into_iter().filter(|slot| slot.epoch == self.epoch) {
             let at = self.find(slot.object);
             self.slots[at] = slot;
         }
+        Ok(())
     }
 }

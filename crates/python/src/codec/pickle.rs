@@ -6,6 +6,7 @@ use super::pickler::{Desk, Keep, Pickle, Pickler, Refuse};
 use super::source::Buffers;
 use super::{create, failure, link};
 use crate::policy;
+use crate::room;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -43,12 +44,13 @@ pub fn dump<'py>(value: &Bound<'py, PyAny>, keep: bool) -> PyResult<Pickle<'py>>
     } else {
         let buffers = PyList::empty(py);
         let pickler = Pickler::new(py, Refuse, Some(buffers.getattr("append")?))?;
-        (pickler.dump(value)?, buffers.iter().collect(), Vec::new())
+        let main = pickler.dump(value)?;
+        (main, room::collect(buffers.iter())?, Vec::new())
     };
     let view = |buffer: Bound<'py, PyAny>| View::new(&buffer).map(Piece::View);
     let pickle = Pickle {
         main,
-        buffers: buffers.into_iter().map(view).collect::<PyResult<_>>()?,
+        buffers: room::try_collect(buffers.into_iter(), view)?,
         linked,
     };
     array.map_or(Ok(()), |array| array.learn(&pickle))?;
@@ -94,7 +96,7 @@ impl Tools {
         let pickler = Pickler::of_parts(self.pickler.bind(py), self.desk.bind(py));
         let main = pickler.dump(value)?;
         let found = self.buffers.bind(py);
-        let buffers: Vec<_> = found.iter().collect();
+        let buffers = room::collect(found.iter())?;
         if !buffers.is_empty() {
             found.call_method0(intern!(py, "clear"))?;
         }

@@ -3,8 +3,10 @@
 //! `__reduce__`) may pickle with others.
 
 use super::buffer::{Piece, View};
+use super::create;
 use super::lent::reduce_lent;
 use super::link::{is_courtyard, link_function, refuse};
+use crate::room;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -50,15 +52,14 @@ impl Desk {
     fn write(&self, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let part = match data.cast_exact::<PyBytes>() {
             Ok(bytes) => bytes.clone(),
-            Err(_) => PyBytes::new(data.py(), View::new(data)?.bytes()),
+            Err(_) => room::python_bytes(data.py(), View::new(data)?.bytes())?,
         };
         let mut written = self.written();
         written.bytes += part.as_bytes().len();
         if written.bytes > self.most {
             return Err((self.beyond)());
         }
-        written.parts.push(part.unbind());
-        Ok(())
+        room::push(&mut written.parts, part.unbind())
     }
 
     fn reduce<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -157,11 +158,16 @@ impl<'py> Pickler<'py> {
         Ok(match (parts.next(), parts.len()) {
             (Some(only), 0) => only,
             (first, _) => {
-                let mut all = Vec::with_capacity(written.bytes);
-                for part in first.into_iter().chain(parts) {
-                    all.extend_from_slice(part.as_bytes());
-                }
-                PyBytes::new(py, &all)
+                let mut rest = first.into_iter().chain(parts);
+                let all = create::bytes(py, written.bytes, |mut to| {
+                    for part in rest.by_ref() {
+                        let length = part.as_bytes().len();
+                        let (here, behind) = std::mem::take(&mut to).split_at_mut(length);
+                        here.copy_from_slice(part.as_bytes());
+                        to = behind;
+                    }
+                })?;
+                all.cast_into()?
             }
         })
     }
@@ -234,7 +240,7 @@ impl Meet for Keep {
         let py = object.py();
         let number = {
             let mut linked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            linked.push(object.clone().unbind());
+            room::push(&mut linked, object.clone().unbind())?;
             linked.len() - 1
         };
         let reduced = (link_function(py)?, (number,)).into_pyobject(py)?;

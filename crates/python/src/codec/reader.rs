@@ -5,10 +5,11 @@ use super::buffer::{Pieces, WRITABLE};
 use super::memo::{DEPTH, Extent, is_bearable};
 use super::short::{LONGEST, Short};
 use super::{create, integer, key, tag};
+use crate::room;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyDict, PyFloat};
+use pyo3::types::PyBool;
 
 struct Named<'py> {
     object: Bound<'py, PyAny>,
@@ -153,14 +154,21 @@ impl<'a, 'py> Reader<'a, 'py> {
         Some(count)
     }
 
-    fn remember(&mut self, tag: u8, object: &Bound<'py, PyAny>, extent: Extent) {
-        if tag & tag::NAMED != 0 {
-            let object = object.clone();
-            if self.named.capacity() == 0 {
-                self.named.reserve(32);
-            }
-            self.named.push(Named { object, extent });
+    #[inline(always)]
+    fn remember(&mut self, tag: u8, object: &Bound<'py, PyAny>, extent: Extent) -> Option<()> {
+        match tag & tag::NAMED {
+            0 => Some(()),
+            _ => self.name(object.clone(), extent),
         }
+    }
+
+    #[inline(never)]
+    fn name(&mut self, object: Bound<'py, PyAny>, extent: Extent) -> Option<()> {
+        if self.named.capacity() == 0 {
+            self.named.reserve(32);
+        }
+        let pushed = room::push(&mut self.named, Named { object, extent });
+        self.made(pushed)
     }
 
     #[inline(always)]
@@ -186,7 +194,8 @@ impl<'a, 'py> Reader<'a, 'py> {
             }
             tag::FLOAT => {
                 let bytes = self.array()?;
-                PyFloat::new(self.py, f64::from_ne_bytes(bytes)).into_any()
+                let made = create::float(self.py, f64::from_ne_bytes(bytes));
+                self.made(made)?
             }
             tag::NONE => self.py.None().into_bound(self.py),
             known @ (tag::FALSE | tag::TRUE) => PyBool::new(self.py, known == tag::TRUE)
@@ -198,15 +207,14 @@ impl<'a, 'py> Reader<'a, 'py> {
             }
             other => self.other(other)?,
         };
-        self.remember(tag, &object, Extent::default());
+        self.remember(tag, &object, Extent::default())?;
         Some(object)
     }
 
     #[inline(always)]
     fn integer(&mut self, number: i64) -> Item<'py> {
-        // SAFETY: the GIL is held.
-        let number = unsafe { ffi::PyLong_FromLongLong(number) };
-        self.owned(number)
+        let made = create::integer(self.py, number);
+        self.made(made)
     }
 
     /// A new reference, or null with an exception.
@@ -266,7 +274,8 @@ impl<'a, 'py> Reader<'a, 'py> {
             tag::COMPLEX => {
                 let (real, imaginary) = (self.array()?, self.array()?);
                 let (real, imaginary) = (f64::from_ne_bytes(real), f64::from_ne_bytes(imaginary));
-                Some(PyComplex::from_doubles(self.py, real, imaginary).into_any())
+                let made = create::complex(self.py, real, imaginary);
+                self.made(made)
             }
             tag::LINK => {
                 let number = self.number()?;
@@ -339,7 +348,7 @@ impl<'a, 'py> Reader<'a, 'py> {
         // SAFETY: a length that is bounded by what follows.
         let list = unsafe { ffi::PyList_New(count as ffi::Py_ssize_t) };
         let list = self.owned(list)?;
-        self.remember(tag, &list, Extent::default());
+        self.remember(tag, &list, Extent::default())?;
         for index in 0..count {
             let item = self.item(after + (count - 1 - index))?.into_ptr();
             // SAFETY: an empty place of a new list, which takes the reference over.
@@ -368,14 +377,16 @@ impl<'a, 'py> Reader<'a, 'py> {
         if self.extent.height > DEPTH {
             return self.fail("tuples too deep inside one another");
         }
-        self.remember(tag, &object, self.extent);
+        self.remember(tag, &object, self.extent)?;
         Some(object)
     }
 
     fn dict(&mut self, tag: u8, after: usize) -> Item<'py> {
         let count = self.count(2, after)?;
-        let dict = PyDict::new(self.py).into_any();
-        self.remember(tag, &dict, Extent::default());
+        // SAFETY: the GIL is held.
+        let dict = unsafe { ffi::PyDict_New() };
+        let dict = self.owned(dict)?;
+        self.remember(tag, &dict, Extent::default())?;
         for index in 0..count {
             let after = after + 2 * (count - 1 - index);
             let key = self.key(after + 1)?;
@@ -436,7 +447,7 @@ impl<'a, 'py> Reader<'a, 'py> {
             let Some(made) = self.made(made)? else {
                 return self.fail("a text of units that are not of its kind");
             };
-            self.remember(tag, &made, Extent::default());
+            self.remember(tag, &made, Extent::default())?;
             return Some(made);
         }
         let before = std::mem::take(&mut self.extent);
@@ -453,7 +464,7 @@ impl<'a, 'py> Reader<'a, 'py> {
         // SAFETY: no content.
         let set = unsafe { ffi::PySet_New(std::ptr::null_mut()) };
         let set = self.owned(set)?;
-        self.remember(tag, &set, Extent::default());
+        self.remember(tag, &set, Extent::default())?;
         let (set, _) = self.members(set, after)?;
         self.extent = Extent::default();
         Some(set)

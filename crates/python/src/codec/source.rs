@@ -1,5 +1,6 @@
 //! Where encoded bytes are read from.
 
+use crate::room;
 use pyo3::prelude::*;
 use std::borrow::Cow;
 
@@ -63,16 +64,19 @@ impl Source for &[u8] {
 }
 
 /// Bytes of the payload that nobody changes any more.
+///
+/// # Errors
+/// `MemoryError`.
 pub fn settle<'a>(
     py: Python<'_>,
     source: &'a dyn Source,
     offset: usize,
     length: usize,
-) -> Cow<'a, [u8]> {
+) -> PyResult<Cow<'a, [u8]>> {
     if let Some(bytes) = source.private() {
-        return Cow::Borrowed(&bytes[offset..offset + length]);
+        return Ok(Cow::Borrowed(&bytes[offset..offset + length]));
     }
-    let mut bytes = vec![0; length];
+    let mut bytes = room::bytes(length)?;
     source.copy(py, offset, &mut bytes);
-    Cow::Owned(bytes)
+    Ok(Cow::Owned(bytes))
 }

@@ -4,11 +4,12 @@
 //! floats of ordinary size, from 2^-127 to 2^128, `e9 e8 e7` all differ from `e10`, so that they can
 //! make room for the tag.
 
+use super::create;
 use super::object::{self, Class, Object};
 use courtyard_core::object::TAG_MASK;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyFloat, PyString};
+use pyo3::types::{PyBool, PyString};
 
 const INTEGER: u64 = 1;
 const SPECIAL: u64 = 2;
@@ -113,15 +114,16 @@ pub fn decode(py: Python<'_>, word: u64) -> PyResult<Option<Bound<'_, PyAny>>> {
     let bytes = word.to_le_bytes();
     let short = bytes[1..].get(..(word >> 3 & 31) as usize);
     Ok(match (word & TAG_MASK, short) {
-        (INTEGER, _) => Some((word as i64 >> 3).into_pyobject(py)?.into_any()),
-        (FLOAT, _) => Some(PyFloat::new(py, to_float(word)).into_any()),
+        (INTEGER, _) => Some(create::integer(py, word as i64 >> 3)?),
+        (FLOAT, _) => Some(create::float(py, to_float(word))?),
         (SPECIAL, _) => match word {
             NONE => Some(py.None().into_bound(py)),
             FALSE | TRUE => Some(PyBool::new(py, word == TRUE).to_owned().into_any()),
             _ => usize::try_from((word >> 3).wrapping_sub(FLOATS))
                 .ok()
                 .and_then(|index| SPECIAL_FLOATS.get(index))
-                .map(|&number| PyFloat::new(py, number).into_any()),
+                .map(|&number| create::float(py, number))
+                .transpose()?,
         },
         (TEXT, Some(short)) => match std::str::from_utf8(short) {
             Ok(_) => {
@@ -133,7 +135,9 @@ pub fn decode(py: Python<'_>, word: u64) -> PyResult<Option<Bound<'_, PyAny>>> {
             }
             Err(_) => None,
         },
-        (BYTES, Some(short)) => Some(PyBytes::new(py, short).into_any()),
+        (BYTES, Some(short)) => Some(create::bytes(py, short.len(), |to| {
+            to.copy_from_slice(short)
+        })?),
         _ => None,
     })
 }

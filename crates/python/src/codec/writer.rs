@@ -5,6 +5,7 @@ use super::link::{self, Links};
 use super::memo::{DEPTH, Extent, Memo, OPEN, is_bearable};
 use super::object::{self, Class, Object};
 use super::{integer, tag};
+use crate::room;
 use pyo3::prelude::*;
 
 /// From so many bytes on, copying them twice costs more than a buffer of their own.
@@ -42,7 +43,7 @@ impl Scratch {
 pub struct Writer<'s, 'py> {
     scratch: &'s mut Scratch,
     links: Links,
-    pub linked: Vec<Bound<'py, PyAny>>,
+    pub linked: Vec<Py<PyAny>>,
     pub outside: Vec<Piece<'py>>,
     /// Containers that the next item is inside of.
     depth: u32,
@@ -89,27 +90,35 @@ impl<'s, 'py> Writer<'s, 'py> {
     }
 
     #[inline(always)]
-    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.scratch.bytes.extend_from_slice(&bytes);
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) -> Written {
+        self.append(&bytes)
     }
 
     #[inline(always)]
-    fn head(&mut self, tag: u8, count: usize) {
+    fn append(&mut self, bytes: &[u8]) -> Written {
+        let room = room::reserve(&mut self.scratch.bytes, bytes.len());
+        room.map_err(|error| self.raise(error))?;
+        self.scratch.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn head(&mut self, tag: u8, count: usize) -> Written {
         if count < 128 {
-            self.put([tag, count as u8]);
+            self.put([tag, count as u8])
         } else {
-            self.long_head(tag, count);
+            self.long_head(tag, count)
         }
     }
 
     #[cold]
-    fn long_head(&mut self, tag: u8, mut count: usize) {
-        self.put([tag]);
+    fn long_head(&mut self, tag: u8, mut count: usize) -> Written {
+        self.put([tag])?;
         while count >= 128 {
-            self.put([count as u8 | 128]);
+            self.put([count as u8 | 128])?;
             count >>= 7;
         }
-        self.put([count as u8]);
+        self.put([count as u8])
     }
 
     /// What is written for an object that may be met again: a reference if it was met before, else
@@ -120,12 +129,13 @@ impl<'s, 'py> Writer<'s, 'py> {
             return Ok(Some(tag));
         }
         let is_open = matches!(tag, tag::TUPLE | tag::FROZENSET);
-        match self.scratch.memo.meet(value.as_ptr() as usize, is_open) {
+        let met = self.scratch.memo.meet(value.as_ptr() as usize, is_open);
+        match room::found(met).map_err(|error| self.raise(error))? {
             None => Ok(Some(tag | tag::NAMED)),
             Some((OPEN, _)) => Err(Stop::Foreign),
             Some((number, extent)) => {
                 self.extent = self.extent.beside(extent);
-                self.head(tag::REFERENCE, number as usize);
+                self.head(tag::REFERENCE, number as usize)?;
                 Ok(None)
             }
         }
@@ -139,17 +149,12 @@ impl<'s, 'py> Writer<'s, 'py> {
             Class::Float => {
                 let mut bytes = [tag::FLOAT; 9];
                 bytes[1..].copy_from_slice(&object::float(value).to_ne_bytes());
-                self.put(bytes);
-                Ok(())
+                self.put(bytes)
             }
-            Class::None => {
-                self.put([tag::NONE]);
-                Ok(())
-            }
+            Class::None => self.put([tag::NONE]),
             Class::Bool => {
                 let is_true = object::is_true(value);
-                self.put([if is_true { tag::TRUE } else { tag::FALSE }]);
-                Ok(())
+                self.put([if is_true { tag::TRUE } else { tag::FALSE }])
             }
             Class::Bytes => self.bytes(value, tag::BYTES, object::bytes(value)),
             class => self.compound(value, class),
@@ -200,14 +205,13 @@ impl<'s, 'py> Writer<'s, 'py> {
         if bytes.len() >= LARGE {
             return self.outside(value, tag, bytes);
         }
-        self.head(tag, bytes.len());
-        self.scratch.bytes.extend_from_slice(bytes);
-        Ok(())
+        self.head(tag, bytes.len())?;
+        self.append(bytes)
     }
 
     #[cold]
     fn outside(&mut self, value: Object<'_, 'py>, tag: u8, bytes: &[u8]) -> Written {
-        self.put([tag | tag::OUTSIDE]);
+        self.put([tag | tag::OUTSIDE])?;
         let owned = value.to_owned();
         let piece = if tag & !tag::NAMED == tag::BYTEARRAY {
             let view = View::new(&owned).map_err(|error| self.raise(error))?;
@@ -215,8 +219,7 @@ impl<'s, 'py> Writer<'s, 'py> {
         } else {
             Piece::of(owned, bytes)
         };
-        self.outside.push(piece);
-        Ok(())
+        room::push(&mut self.outside, piece).map_err(|error| self.raise(error))
     }
 
     #[inline(always)]
@@ -226,32 +229,30 @@ impl<'s, 'py> Writer<'s, 'py> {
         };
         let bytes = number.to_le_bytes();
         if number == i64::from(number as i8) {
-            self.put([tag::INTEGER_1, bytes[0]]);
+            self.put([tag::INTEGER_1, bytes[0]])
         } else if number == i64::from(number as i16) {
-            self.put([tag::INTEGER_2, bytes[0], bytes[1]]);
+            self.put([tag::INTEGER_2, bytes[0], bytes[1]])
         } else if number == i64::from(number as i32) {
-            self.put([tag::INTEGER_4, bytes[0], bytes[1], bytes[2], bytes[3]]);
+            self.put([tag::INTEGER_4, bytes[0], bytes[1], bytes[2], bytes[3]])
         } else {
             let mut item = [tag::INTEGER_8; 9];
             item[1..].copy_from_slice(&bytes);
-            self.put(item);
+            self.put(item)
         }
-        Ok(())
     }
 
     #[cold]
     fn big_integer(&mut self, value: Object) -> Written {
         let bytes = integer::bytes(value).map_err(|error| self.raise(error))?;
-        self.head(tag::INTEGER, bytes.len());
-        self.scratch.bytes.extend_from_slice(&bytes);
-        Ok(())
+        self.head(tag::INTEGER, bytes.len())?;
+        self.append(&bytes)
     }
 
     fn complex(&mut self, value: Object) -> Written {
         if let Some(tag) = self.meet(value, tag::COMPLEX)? {
-            self.put([tag]);
+            self.put([tag])?;
             for number in object::complex(value) {
-                self.put(number.to_ne_bytes());
+                self.put(number.to_ne_bytes())?;
             }
         }
         Ok(())
@@ -268,7 +269,7 @@ impl<'s, 'py> Writer<'s, 'py> {
         let Some(tag) = met else {
             return Ok(());
         };
-        self.head(tag, count);
+        self.head(tag, count)?;
         for index in 0..count {
             // SAFETY: below the length, which does not change.
             self.item(unsafe { object::tuple_item(value, index) })?;
@@ -296,7 +297,7 @@ impl<'s, 'py> Writer<'s, 'py> {
             return Ok(());
         };
         let count = object::list_length(value);
-        self.head(tag, count);
+        self.head(tag, count)?;
         for index in 0..count {
             // SAFETY: below the length, which does not change while no Python code runs.
             self.item(unsafe { object::list_item(value, index) })?;
@@ -309,7 +310,7 @@ impl<'s, 'py> Writer<'s, 'py> {
         let Some(tag) = self.meet(value, tag::DICT)? else {
             return Ok(());
         };
-        self.head(tag, object::dict_length(value));
+        self.head(tag, object::dict_length(value))?;
         let mut position = 0;
         while let Some((key, item)) = object::dict_next(value, &mut position) {
             self.key(key)?;
@@ -356,7 +357,7 @@ impl<'s, 'py> Writer<'s, 'py> {
 
     fn members(&mut self, value: Object<'_, 'py>, tag: u8) -> Result<usize, Stop> {
         let count = object::set_length(value);
-        self.head(tag, count);
+        self.head(tag, count)?;
         let iterator = object::set_iterator(value).map_err(|error| self.raise(error))?;
         while let Some(member) = object::set_next(value, &iterator) {
             self.key(member)?;
@@ -373,8 +374,9 @@ impl<'s, 'py> Writer<'s, 'py> {
             return Err(Stop::Refused);
         }
         if let Some(tag) = self.meet(value, tag::LINK)? {
-            self.head(tag, self.linked.len());
-            self.linked.push(value.to_owned());
+            self.head(tag, self.linked.len())?;
+            let link = value.to_owned().unbind();
+            room::push(&mut self.linked, link).map_err(|error| self.raise(error))?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 use super::class::Object;
 use super::handle::Handle;
 use super::immutable::is_immutable;
+use crate::room;
 use courtyard_core::space::Space;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
@@ -16,12 +17,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Spot(*const Space, u64, Vec<u8>);
 
 impl Spot {
-    pub fn new(handle: &Handle, within: &[u8]) -> Spot {
-        Spot(
-            std::ptr::from_ref(handle.space),
-            handle.object.0,
-            within.to_vec(),
-        )
+    /// # Errors
+    /// `MemoryError`.
+    pub fn new(handle: &Handle, within: &[u8]) -> PyResult<Spot> {
+        let (space, object) = (std::ptr::from_ref(handle.space), handle.object.0);
+        Ok(Spot(space, object, room::copy(within)?))
     }
 }
 

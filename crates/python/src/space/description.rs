@@ -2,19 +2,20 @@
 
 use crate::codec::{self, Buffers, Encoded, Links};
 use crate::error::named;
+use crate::room;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 /// What a description is encoded as, and back: a plain tuple.
 pub fn describe(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     match codec::encode(value, Links::Refuse)? {
-        Encoded::Block(block) if !codec::is_pickle(block.kind) => {
-            Ok(block.with_parts(|parts, _| {
-                let mut bytes = vec![block.kind];
-                parts.iter().for_each(|part| bytes.extend_from_slice(part));
-                bytes
-            }))
-        }
+        Encoded::Block(block) if !codec::is_pickle(block.kind) => block.with_parts(|parts, _| {
+            let mut bytes = room::copy(&[block.kind])?;
+            for part in parts {
+                room::append(&mut bytes, part)?;
+            }
+            Ok(bytes)
+        }),
         _ => Err(PyTypeError::new_err(format!(
             "a description is a tuple of plain values, found {value:?}"
         ))),

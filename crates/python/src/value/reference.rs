@@ -9,10 +9,11 @@
 //! | bytes                                      | the value's payload                     |
 
 use crate::codec::pickler::{Meet, Pickler};
-use crate::codec::{self, Buffers, LINKED, Source, failure, pickle, settle};
+use crate::codec::{self, Buffers, LINKED, Source, failure, pickle};
 use crate::error::{named, raise, waiting};
 use crate::object::{Address, PendingMembers, handle_of, importing};
 use crate::policy;
+use crate::room;
 use courtyard_core::directory;
 use courtyard_core::folder::DURABLE;
 use courtyard_core::layout::{LINE, align_up};
@@ -23,7 +24,7 @@ use courtyard_core::space::{Caller, Space};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -141,7 +142,7 @@ impl Outward {
             return Err(named(py, "CourtyardError", what));
         }
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.push(handle.id());
+        room::push(&mut objects, handle.id())?;
         Ok(Some(objects.len() as u64 - 1))
     }
 }
@@ -179,7 +180,8 @@ pub fn pack(
     foreign: Foreign,
 ) -> PyResult<LinkHeader> {
     policy::require(py)?;
-    let list = PyList::new(py, links)?;
+    let list = room::collect(links.iter().map(|link| link.bind(py).clone()))?;
+    let list = room::list(py, list)?;
     let objects = Arc::default();
     let outward = Outward {
         space,
@@ -194,11 +196,12 @@ pub fn pack(
             .lock()
             .unwrap_or_else(PoisonError::into_inner),
     );
-    let mut bytes = Vec::new();
-    bytes.extend_from_slice(&(pickled.len() as u64).to_ne_bytes());
-    bytes.extend_from_slice(&u64::from(kind).to_ne_bytes());
+    let words = [pickled.len() as u64, u64::from(kind)].map(u64::to_ne_bytes);
+    let length = words.as_flattened().len() + pickled.len();
+    let mut bytes = room::vector(length.next_multiple_of(LINE as usize))?;
+    bytes.extend_from_slice(words.as_flattened());
     bytes.extend_from_slice(pickled);
-    bytes.resize(bytes.len().next_multiple_of(LINE as usize), 0);
+    bytes.resize(length.next_multiple_of(LINE as usize), 0);
     Ok(LinkHeader { objects, bytes })
 }
 
@@ -220,12 +223,14 @@ pub fn unpack<'py>(
     let corrupt = || named(py, "CorruptError", "a value's links reach beyond it".into());
     let read = |from: u64, to: u64| {
         let (from, to) = (from as usize, to.min(length) as usize);
-        settle(py, &source, from, to.saturating_sub(from)).into_owned()
+        let mut bytes = room::bytes(to.saturating_sub(from))?;
+        source.copy(py, from, &mut bytes);
+        Ok::<_, PyErr>(bytes)
     };
-    let count = link::count(&read(0, LINE), length).map_err(|error| raise(py, error))?;
+    let count = link::count(&read(0, LINE)?, length).map_err(|error| raise(py, error))?;
     let start = link::head(count);
-    let head = read(0, start);
-    let line = read(start, start + LINE);
+    let head = read(0, start)?;
+    let line = read(start, start + LINE)?;
     let word = |at: usize| {
         let bytes = line.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
         bytes.map(u64::from_ne_bytes).ok_or_else(corrupt)
@@ -241,39 +246,44 @@ pub fn unpack<'py>(
     if !is_looking {
         policy::require(py)?;
     }
-    let pickled = read(start, start + end);
+    let pickled = read(start, start + end)?;
     let mut pending = PendingMembers {
         space,
         participant,
-        members: Vec::new(),
+        members: room::vector(count as usize)?,
     };
     for object in link::links(&head) {
         match waiting(py, |wait| {
             directory::join(Caller::new(space, participant, wait), object)
         })? {
-            Some(row) => pending.members.push(Some((object, row))),
+            Some(row) => pending.members.push(Some((object, row))), // for which there is room
             None => return Ok(None),
         }
     }
     release();
-    let pickled = PyBytes::new(py, &pickled[16..]).into_any();
+    let pickled = room::python_bytes(py, &pickled[16..])?.into_any();
     if is_looking {
         let module = py.import("courtyard._codec.loading")?;
         let links = importing(pending, || module.call_method1("nested", (&pickled,)))?;
         if links.is_none() {
             return pickle::opaque(py, source.length()).map(Some);
         }
-        let links: Vec<Py<PyAny>> = links.extract()?;
+        let links = listed(&links)?;
         return codec::decode(py, inner, Rest(source, main as usize), whose, &links).map(Some);
     }
     let value = failure::loading(&pickled, || {
         let loads = py.import("pickle")?.getattr("loads")?;
         let links = importing(pending, || loads.call1((&pickled,)));
-        let links: Vec<Py<PyAny>> = links?.extract()?;
+        let links = listed(&links?)?;
         let main = main as usize;
         codec::decode(py, inner, Rest(source, main), whose, &links)
     });
     value.map(Some)
+}
+
+/// The objects of a list.
+fn listed(list: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PyAny>>> {
+    room::collect(list.cast::<PyList>()?.iter().map(Bound::unbind))
 }
 
 /// What lies behind the links, from a whole line on.

@@ -4,6 +4,7 @@ use crate::codec::{self, Block, Buffers, Encoded, LINKED, Source};
 use crate::error::{LONG, raise};
 use crate::object::Use;
 use crate::process;
+use crate::room;
 use crate::value::reference::{self, Foreign, gone};
 use courtyard_core::error::Result;
 use courtyard_core::link;
@@ -11,7 +12,7 @@ use courtyard_core::object::{self, Pinned, Stored};
 use courtyard_core::participant::Participant;
 use courtyard_core::pending_block::PendingBlock;
 use courtyard_core::space::{Caller, Space};
-use courtyard_core::value::{Found, NewValue, Taken, prepare};
+use courtyard_core::value::{Form, Found, NewValue, SHORT_MOST, Taken, prepare};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::Cell;
@@ -79,8 +80,7 @@ pub fn keeping(
         Foreign::Refused,
     )?;
     block.with_parts(|parts, length| {
-        let mut all = vec![link_header.bytes.as_slice()];
-        all.extend(parts);
+        let all = room::concat(&[&[link_header.bytes.as_slice()], parts])?;
         open.copying(py, length, |caller| {
             link::prepare(caller, &link_header.objects, &all)
         })
@@ -152,6 +152,12 @@ fn decode_bytes<'py>(
     }
 }
 
+/// Whether a value may be taken out first and decoded then: that runs no code, and takes little memory. Any
+/// other is decoded first, and then taken out if it is still there: so what raises leaves it.
+pub fn may_take(form: Form) -> bool {
+    form.is_none_or(|(kind, length)| !codec::may_fail(kind) && length <= SHORT_MOST)
+}
+
 /// Decodes a value taken out.
 ///
 /// # Errors
@@ -180,7 +186,7 @@ pub fn decode_taken<'py>(
             let segment = &space.segment;
             let (kind, length, payload) =
                 object::shape_of(segment, block.block()).map_err(|error| raise(py, error))?;
-            let mut bytes = vec![0; length as usize];
+            let mut bytes = room::bytes(length as usize)?;
             segment.copy_out(payload, &mut bytes);
             if kind == LINKED {
                 let release = || drop(block); // it kept its objects until they are ours

@@ -2,6 +2,7 @@
 
 use crate::change::operation::{Operation, Purpose};
 use crate::error::Result;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::value::{NewValue, Words};
@@ -34,11 +35,12 @@ impl<'a> Batch<'a> {
     /// Makes a value the batch's.
     ///
     /// # Errors
-    /// `Full`: the batch then has one less.
+    /// `Full`, `NoMemory`: the batch then has one less.
     ///
     /// # Crash
     /// One record takes a block from our hands into the batch, which is ours.
     pub fn add(&mut self, caller: Caller<'a, '_>, value: &NewValue) -> Result<()> {
+        room::reserve(&mut self.values, 1)?;
         if let NewValue::Word(word) = value {
             self.values.push(*word);
             return Ok(());

@@ -16,7 +16,7 @@ use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, pin};
 use crate::sync::Ordering;
-use crate::value::{self, NewValue, SHORT_MOST, Take, Taken, Words, tidy};
+use crate::value::{self, Form, NewValue, SHORT_MOST, Take, Taken, Words, tidy};
 
 /// An end of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -193,7 +193,7 @@ pub fn drop_end(caller: Caller, list: List, end: End, token: Token) -> Result<bo
     Ok(true)
 }
 
-/// As `pop`, if `may` says so of the value's kind; None stands for a word.
+/// As `pop`, if `may` says so of the value's form.
 ///
 /// # Errors
 /// As `pop`.
@@ -204,7 +204,7 @@ pub fn pop_if<'a>(
     caller: Caller<'a, '_>,
     list: List,
     end: End,
-    may: impl Fn(Option<u8>) -> bool,
+    may: impl Fn(Form) -> bool,
 ) -> Result<Take<Taken<'a>>> {
     let (segment, object) = (&caller.space.segment, list.object);
     let spare = PendingBlock::reserve(caller)?;
@@ -217,7 +217,7 @@ pub fn pop_if<'a>(
             return Ok(Take::Nothing);
         }
         let word = segment.word(end.last(ring)).load(Ordering::Relaxed);
-        if !may(value::kind_of(segment, word)?) {
+        if !may(value::form_of(segment, word)?) {
             return Ok(Take::Left);
         }
         operation.write(root(object) + START, end.without(ring));

@@ -5,6 +5,7 @@ use crate::error::{Result, Stop, corrupt};
 use crate::memory::segment::Segment;
 use crate::object::Stored;
 use crate::object::sequence::{Read, read_under};
+use crate::room;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
@@ -100,7 +101,7 @@ pub fn get<'a>(
 /// Copies the elements that `choose` wants of a list so long, as they were together at one moment.
 ///
 /// # Errors
-/// As `look`.
+/// As `look`; `NoMemory`.
 pub fn snapshot(
     caller: Caller,
     list: List,
@@ -153,7 +154,7 @@ fn collect(
         return Ok(None); // before a number that means nothing is made room for
     }
     let places = choose(ring.count);
-    let mut elements = Vec::with_capacity(places.count as usize);
+    let mut elements = room::list(places.count as usize)?;
     let mut copied = 0;
     for index in 0..places.count {
         let place = places.at(index);
@@ -166,7 +167,7 @@ fn collect(
             return Ok(None);
         };
         copied += bytes.len() as u64;
-        elements.push(value.map(|()| bytes));
+        room::push(&mut elements, value.map(|()| bytes))?;
         // What is torn may claim any length.
         if copied > segment.size() {
             return match still() {
@@ -196,6 +197,6 @@ pub(super) fn words(
         _ => return Ok(None),
     };
     let read = |index| segment.word(ring.word(index)).load(Ordering::Relaxed);
-    let words = (0..ring.count).map(read).collect();
+    let words = room::collect((0..ring.count).map(read))?;
     Ok(still().then_some((ring, words)))
 }

@@ -11,6 +11,7 @@ use crate::error::{Attempt, Result, corrupt};
 use crate::memory::layout::{WORD, superblock};
 use crate::object::{BLOCK_TAG, EVENT, TAG_MASK};
 use crate::offset::Object;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::{Caller, deferred_free};
 use crate::sync::Ordering;
@@ -97,7 +98,7 @@ impl Piece {
 /// old one at most once; those that do not are dropped. False, with nothing changed: it is not.
 ///
 /// # Errors
-/// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
+/// `Full`, `NoMemory`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
 ///
 /// # Crash
 /// One record exchanges the rings, takes the new values from the batch, and leaves us what is
@@ -134,7 +135,9 @@ pub(super) fn rebuild_with(
     };
     let is_block = |word: &u64| *word != 0 && word & TAG_MASK == BLOCK_TAG;
     let matters = old.iter().any(is_block);
-    let mut kept = vec![false; if matters { old.len() } else { 0 }];
+    let places = if matters { old.len() } else { 0 };
+    let mut kept = room::list(places)?;
+    kept.resize(places, false);
     let mut new = Vec::new();
     for piece in pieces {
         let from = if piece.is_new { &batch.values } else { &old };
@@ -224,12 +227,11 @@ fn collect(to: &mut Vec<u64>, from: &[u64], places: Places) -> Result<()> {
     if places.step == 1 {
         let end = places.first.checked_add(places.count).ok_or_else(beyond)?;
         let run = from.get(places.first as usize..end as usize);
-        to.extend_from_slice(run.ok_or_else(beyond)?);
-        return Ok(());
+        return room::append(to, run.ok_or_else(beyond)?);
     }
     for index in 0..places.count {
         let word = from.get(places.at(index) as usize);
-        to.push(*word.ok_or_else(beyond)?);
+        room::push(to, *word.ok_or_else(beyond)?)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{WORD, kind, record};
 use crate::memory::segment::Segment;
 use crate::object::{BLOCK_TAG, EVENT, TAG_MASK};
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -47,13 +48,13 @@ impl Change {
     }
 
     /// The words for its places.
-    fn words(&self, segment: &Segment, batch: &Batch) -> Vec<u64> {
+    fn words(&self, segment: &Segment, batch: &Batch) -> Result<Vec<u64>> {
         let (from, count) = self.moved;
         let read = |place| segment.word(self.ring.word(place)).load(Ordering::Relaxed);
         let moved = (from..from + count).map(read);
         match self.moved_first {
-            true => moved.chain(batch.values.iter().copied()).collect(),
-            false => batch.values.iter().copied().chain(moved).collect(),
+            true => room::collect(moved.chain(batch.values.iter().copied())),
+            false => room::collect(batch.values.iter().copied().chain(moved)),
         }
     }
 
@@ -98,7 +99,7 @@ impl Change {
 /// Costs as much as there are of both, and from there to the nearer end.
 ///
 /// # Errors
-/// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
+/// `Full`, `NoMemory`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
 ///
 /// # Crash
 /// One record moves the words, by entries or by a copy of words that are in a block of ours, takes
@@ -132,7 +133,7 @@ pub fn splice(
     }
     let read = |index| segment.word(ring.word(index)).load(Ordering::Relaxed);
     // Those before it move, and the list starts as much earlier or later; or those behind it.
-    let change_of = |moved_first: bool| {
+    let change_of = |moved_first: bool| -> Result<Change> {
         let (start, place, from, moved) = match moved_first {
             true => {
                 let start = ring.turn((ring.capacity + old - new) % ring.capacity);
@@ -141,7 +142,7 @@ pub fn splice(
             false => (ring.start, first, first + old, after),
         };
         let moved = if new == old { 0 } else { moved };
-        Change {
+        Ok(Change {
             ring,
             places: Places {
                 first: place,
@@ -152,14 +153,14 @@ pub fn splice(
             moved_first,
             start,
             count,
-            gone: (first..first + old).map(read).filter(is_block).collect(),
-        }
+            gone: room::collect((first..first + old).map(read).filter(is_block))?,
+        })
     };
     let is_nearer_first = new != old && first <= after;
-    let mut change = change_of(is_nearer_first);
+    let mut change = change_of(is_nearer_first)?;
     if new != old && change.is_scattered() {
         // Beyond the turn of the ring: what is on the other side is in a run, if it is more.
-        change = change_of(!is_nearer_first);
+        change = change_of(!is_nearer_first)?;
     }
     if !is_still(segment, list, token) {
         return Ok(false);
@@ -217,7 +218,7 @@ pub fn replace(
         moved_first: false,
         start: ring.start,
         count: ring.count,
-        gone: (0..places.count).map(read).filter(is_block).collect(),
+        gone: room::collect((0..places.count).map(read).filter(is_block))?,
     };
     if !is_still(segment, list, token) {
         return Ok(false);
@@ -264,7 +265,7 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
     let purpose = purpose(change.count, change.ring.count);
     let allocate = |bytes| PendingBlock::allocate_for(purpose, caller, bytes, kind::PLAIN);
     let through = match change.run() {
-        _ if count <= FEW => Through::Entries(change.words(segment, batch)),
+        _ if count <= FEW => Through::Entries(change.words(segment, batch)?),
         Some(to) => {
             let own = allocate(length)?;
             change.fill(segment, batch, own.payload());
@@ -277,7 +278,7 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
             );
             return Err(Error::Full(what));
         }
-        None => Through::Chain(allocate(2 * length)?, change.words(segment, batch)),
+        None => Through::Chain(allocate(2 * length)?, change.words(segment, batch)?),
     };
     let gone = match change.gone.len() as u64 {
         0 | 1 => None,
@@ -298,7 +299,7 @@ fn make(caller: Caller, list: List, token: Token, batch: &Batch, change: &Change
     };
     let done = caller.run(|operation| {
         if let Through::Chain(own, _) = &through {
-            operation.chain(own.payload(), count, count);
+            operation.chain(own.payload(), count, count)?;
         }
         lock(operation, list)?;
         if operation.read(sequence(object)) != token.sequence {

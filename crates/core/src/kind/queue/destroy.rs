@@ -14,6 +14,7 @@ use crate::memory::layout::{self, UNIT, WORD, block};
 use crate::memory::segment::Segment;
 use crate::object::link;
 use crate::offset::{Object, Root};
+use crate::room;
 use crate::space::{Blocks, deferred_free};
 
 /// Writes and commits the record that frees the next piece of the first queue on the list, in the end
@@ -126,7 +127,7 @@ pub(super) fn blocks(segment: &Segment, root: Root, object: Object) -> Result<Bl
     let (first, mut page) = (at(PAGES), at(PAGES));
     while page != 0 {
         segment.check_range(page, block::LARGE + WORD)?;
-        all.blocks.push(page);
+        room::push(&mut all.blocks, page)?;
         page = read(segment, page + block::LARGE);
         if page == first {
             break;

@@ -18,6 +18,7 @@ use crate::memory::layout::{self, superblock};
 use crate::memory::segment::Segment;
 use crate::offset::Object;
 use crate::os;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::sync::Ordering;
@@ -279,10 +280,10 @@ pub(super) fn blocks(segment: &Segment, object: Object, most: usize) -> Result<V
     while blocks.len() < most && (at != 0 || !above.is_empty()) {
         steps(segment, &mut count)?;
         if at != 0 {
-            above.push(at);
+            room::push(&mut above, at)?;
             at = read(segment, payload_of(segment, at)? + LEFT);
         } else if let Some(block) = above.pop() {
-            blocks.push(block);
+            room::push(&mut blocks, block)?;
             at = read(segment, payload_of(segment, block)? + RIGHT);
         }
     }

@@ -10,6 +10,7 @@ use crate::error::{Result, corrupt};
 use crate::memory::layout::WORD;
 use crate::memory::segment::Segment;
 use crate::offset::Object;
+use crate::room;
 use crate::space::Caller;
 use crate::sync::Ordering;
 
@@ -50,7 +51,7 @@ impl Look {
 /// Getters wait meanwhile.
 ///
 /// # Errors
-/// `Interrupted` as the wait policy says; `Corrupt`.
+/// `Interrupted` as the wait policy says; `Corrupt`, `NoMemory`.
 pub fn peek(
     caller: Caller,
     object: Object,
@@ -67,23 +68,23 @@ pub fn peek(
         let (mut due, mut later) = (Vec::new(), Vec::new());
         for block in due::blocks(segment, object, most)? {
             match due::is_block_next(operation, object, block)? {
-                true => due.push(block),
-                false => later.push(block),
+                true => room::push(&mut due, block)?,
+                false => room::push(&mut later, block)?,
             }
         }
         let mut first = Vec::new();
         let mut returned = read(segment, object + RETURNED);
         while returned != 0 && first.len() < most {
-            first.push(returned);
+            room::push(&mut first, returned)?;
             returned = read(segment, payload_of(segment, returned)?);
         }
         let at = match order_of(segment, object) == Order::Lifo as u64 {
             true => 0,
             false => first.len(),
         };
-        first.splice(at..at, due);
-        for block in first.into_iter().take(most) {
-            seen.push(in_block(segment, block, longest)?);
+        let (before, behind) = first.split_at(at);
+        for &block in before.iter().chain(&due).chain(behind).take(most) {
+            room::push(&mut seen, in_block(segment, block, longest)?)?;
         }
         if order_of(segment, object) == Order::Least as u64 {
             for index in 0..read(segment, object + FILLED) {
@@ -92,16 +93,18 @@ pub fn peek(
                 }
                 let word = tree::word(segment, object, index)?;
                 let block = tree::block_of(segment, word)?;
-                seen.push(block.map_or(Ok(Seen::Word(word)), |block| {
-                    in_block(segment, block, longest)
-                })?);
+                let item = match block {
+                    Some(block) => in_block(segment, block, longest)?,
+                    None => Seen::Word(word),
+                };
+                room::push(&mut seen, item)?;
             }
         } else {
             in_ring(segment, object, (most, longest), &mut seen)?;
         }
         later.truncate(if is_all { most - seen.len() } else { 0 });
         for block in later {
-            seen.push(in_block(segment, block, longest)?);
+            room::push(&mut seen, in_block(segment, block, longest)?)?;
         }
         Ok(seen)
     })
@@ -119,26 +122,27 @@ fn in_ring(
     while head != tail && seen.len() < most {
         let header = head_of(segment, head)?;
         let word = segment.word(head + WORD).load(Ordering::Relaxed);
-        match (header.kind(), header.length()) {
+        let item = match (header.kind(), header.length()) {
             (A_JUMP, _) if jumps > seen.len() => return Err(corrupt("a queue jumps in circles")),
             (A_JUMP, _) => {
                 jumps += 1;
                 head = word;
                 continue;
             }
-            (A_WORD, _) => seen.push(Seen::Word(word)),
-            (A_BLOCK, _) => seen.push(in_block(segment, word, longest)?),
+            (A_WORD, _) => Seen::Word(word),
+            (A_BLOCK, _) => in_block(segment, word, longest)?,
             (kind, length) if kind >= u64::from(WORD_KINDS) && length <= INLINE => {
                 let mut bytes = vec![0; length as usize];
                 segment.copy_out(head + WORD, &mut bytes);
-                seen.push(Seen::Bytes(kind as u8, bytes));
+                Seen::Bytes(kind as u8, bytes)
             }
             (kind, length) => {
                 return Err(corrupt(format!(
                     "a queue holds a record of kind {kind}, {length} bytes"
                 )));
             }
-        }
+        };
+        room::push(seen, item)?;
         head += header.size();
     }
     Ok(())
@@ -153,7 +157,7 @@ fn in_block(segment: &Segment, block: u64, longest: u64) -> Result<Seen> {
     if length > longest {
         return Ok(Seen::Long(length));
     }
-    let mut bytes = vec![0; length as usize];
+    let mut bytes = room::bytes(length as usize)?;
     segment.copy_out(at, &mut bytes);
     Ok(Seen::Bytes(kind, bytes))
 }

@@ -13,8 +13,10 @@ use super::state::{Key, SHARDS, Table};
 use crate::change::operation::Purpose;
 use crate::error::Result;
 use crate::memory::layout::WORD;
+use crate::room;
 use crate::space::Caller;
 use crate::value::{NewValue, SHORT_MOST, Words};
+use std::mem::take;
 
 /// Entries of the record for each key that gets an entry or goes: at most its index word, its place,
 /// and the word of the batch that then names the old entry; for each shard its counts.
@@ -99,12 +101,14 @@ impl<'a> Batch<'a> {
     /// Room for so many entries, stored or taken out. `is_careful` after `store_all` said to make it
     /// again.
     pub fn new(room: u64, is_careful: bool) -> Batch<'a> {
+        let most = |bytes: u64| bytes.min(ROOM_MOST) as usize;
         Batch {
             words: None,
             room,
             count: 0,
-            steps: Vec::with_capacity(room.min(ROOM_MOST) as usize),
-            bytes: Vec::with_capacity((room * 2 * WORD).min(ROOM_MOST) as usize),
+            // Where there is no memory for it, what is added says so.
+            steps: room::list(most(room)).unwrap_or_default(),
+            bytes: room::list(most(room * 2 * WORD)).unwrap_or_default(),
             originals: Vec::new(),
             removed: Vec::new(),
             is_careful,
@@ -137,19 +141,22 @@ impl<'a> Batch<'a> {
     }
 
     /// Makes it take a key out, if there is one, before it stores anything.
-    pub fn remove(&mut self, key: &Key) {
-        self.removed.push((key.tag, key.bytes.to_vec()));
+    ///
+    /// # Errors
+    /// `NoMemory`.
+    pub fn remove(&mut self, key: &Key) -> Result<()> {
+        room::push(&mut self.removed, (key.tag, room::copy(key.bytes)?))
     }
 
     /// Adds a pair.
     ///
     /// # Errors
-    /// `Full`: the batch then has one less.
+    /// `Full`, `NoMemory`: the batch then has one less.
     ///
     /// # Crash
     /// One record takes an entry from our hands into the batch, which is ours.
     pub fn add(&mut self, caller: Caller<'a, '_>, table: Table, item: &Item) -> Result<()> {
-        if self.keep(item) {
+        if self.keep(item)? {
             return Ok(());
         }
         let entry = Some(self.make_entry(caller, table, item)?);
@@ -173,27 +180,31 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds a pair if its value may come in the place of another; nothing is asked of the space.
+    ///
+    /// # Errors
+    /// `NoMemory`: the batch then has one less.
     #[inline]
-    pub fn keep(&mut self, item: &Item) -> bool {
+    pub fn keep(&mut self, item: &Item) -> Result<bool> {
+        room::reserve(&mut self.steps, 1)?; // for the caller's, too
         let (at, length) = (self.bytes.len(), item.key.bytes.len() as u32); // at most KEY_MOST
         let value = match &item.value {
             NewValue::Word(word) => {
-                self.bytes.extend_from_slice(item.key.bytes);
+                room::append(&mut self.bytes, item.key.bytes)?;
                 Kept::Word(*word)
             }
             NewValue::Bytes(kind, parts) if item.value.short() <= self.kept_most() => {
-                self.bytes.extend_from_slice(item.key.bytes);
+                room::append(&mut self.bytes, item.key.bytes)?;
                 let from = self.bytes.len();
-                parts
-                    .iter()
-                    .for_each(|part| self.bytes.extend_from_slice(part));
+                for part in *parts {
+                    room::append(&mut self.bytes, part)?;
+                }
                 Kept::Bytes(*kind, (self.bytes.len() - from) as u32)
             }
-            _ => return false,
+            _ => return Ok(false),
         };
         if let Some((kind, bytes)) = item.original {
-            self.originals
-                .push((self.steps.len(), kind, bytes.to_vec()));
+            let original = (self.steps.len(), kind, room::copy(bytes)?);
+            room::push(&mut self.originals, original)?;
         }
         self.steps.push(Step {
             hash: item.key.hash(),
@@ -203,7 +214,7 @@ impl<'a> Batch<'a> {
             tag: item.key.tag,
             entry: None,
         });
-        true
+        Ok(true)
     }
 
     /// Makes an entry of the batch; its number.
@@ -241,7 +252,7 @@ impl<'a> Batch<'a> {
         table: Table,
         steps: &[usize],
     ) -> Result<()> {
-        let bytes = std::mem::take(&mut self.bytes);
+        let (bytes, originals) = (take(&mut self.bytes), take(&mut self.originals));
         let made = steps.iter().try_for_each(|&index| {
             let step = &self.steps[index];
             let (key, rest) = step.key(&bytes);
@@ -250,15 +261,11 @@ impl<'a> Batch<'a> {
                 Kept::Bytes(_, length) => &rest[..length as usize],
                 _ => &[],
             };
-            let found = self
-                .originals
-                .binary_search_by_key(&index, |(step, ..)| *step);
-            let original = found.map(|at| self.originals[at].clone()).ok();
+            let found = originals.binary_search_by_key(&index, |(step, ..)| *step);
+            let original = found.map(|at| &originals[at]).ok();
             let item = Item {
                 key,
-                original: original
-                    .as_ref()
-                    .map(|(_, kind, bytes)| (*kind, bytes.as_slice())),
+                original: original.map(|(_, kind, bytes)| (*kind, bytes.as_slice())),
                 value: match value {
                     Kept::Word(word) => NewValue::Word(word),
                     Kept::Bytes(kind, _) => NewValue::Bytes(kind, &[short]),
@@ -269,7 +276,7 @@ impl<'a> Batch<'a> {
             self.steps[index].entry = Some(entry);
             Ok(())
         });
-        self.bytes = bytes;
+        (self.bytes, self.originals) = (bytes, originals);
         made
     }
 

@@ -4,7 +4,7 @@ use super::change::{next_stamp, place_of};
 use super::entry::{self, Entry, OwnOriginal};
 use super::grow::{grow, make_room_in_front, shrink};
 use super::read::{Probe, Token, plainly, probe};
-use super::removal::{detach, kind_of, leave, unlink};
+use super::removal::{detach, form_of, leave, unlink};
 use super::state::{FIRST, Key, Shard, Storage, Table, USED};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
@@ -15,7 +15,7 @@ use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, pin};
 use crate::sync::Ordering;
-use crate::value::{self, Taken, tidy};
+use crate::value::{self, Form, Taken, tidy};
 
 /// An end of the order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +62,8 @@ pub type Pair<'a> = ((u8, Vec<u8>), OwnOriginal, Taken<'a>);
 pub struct Seen {
     pub key: (u8, Vec<u8>),
     pub original: OwnOriginal,
-    /// The kind of its value; None: a word.
-    pub kind: Option<u8>,
+    /// The form of its value.
+    pub form: Form,
     /// Its turn of insertion, and the state of its shard.
     pub stamp: i64,
     pub token: Token,
@@ -131,7 +131,7 @@ fn find(operation: &mut Operation, table: Table, end: End) -> Attempt<Option<Fou
     let seen = Seen {
         key: (tag, bytes),
         original,
-        kind: kind_of(segment, entry)?,
+        form: form_of(segment, entry)?,
         stamp,
         token: Token(operation.read(shard.sequence())),
     };

@@ -5,6 +5,7 @@ use crate::change::operation::class_for;
 use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{CLASSES, LINE, WORD, align_up, block, kind};
 use crate::memory::segment::Segment;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::sync::Ordering;
 use crate::value::SHORT_MOST;
@@ -170,7 +171,7 @@ impl Entry {
     /// Tag and bytes of the key.
     ///
     /// # Errors
-    /// `Corrupt`.
+    /// `Corrupt`, `NoMemory`.
     pub fn key(self, segment: &Segment) -> Result<(u8, Vec<u8>)> {
         let mut bytes = Vec::new();
         let tag = self.append_key(segment, &mut bytes)?;
@@ -180,7 +181,7 @@ impl Entry {
     /// Copies the key's bytes into `to`, which they then are; its tag.
     ///
     /// # Errors
-    /// `Corrupt`.
+    /// `Corrupt`, `NoMemory`.
     pub fn copy_key(self, segment: &Segment, to: &mut Vec<u8>) -> Result<u8> {
         to.clear();
         self.append_key(segment, to)
@@ -189,19 +190,19 @@ impl Entry {
     /// Copies the key's bytes to the end of `to`; its tag.
     ///
     /// # Errors
-    /// `Corrupt`.
+    /// `Corrupt`, `NoMemory`.
     pub fn append_key(self, segment: &Segment, to: &mut Vec<u8>) -> Result<u8> {
         let meta = self.read(segment, META);
         let length = meta & KEY_MOST as u64;
         segment.check_range(self.0, KEY + align_up(length, WORD))?;
-        append(segment, self.0 + KEY, length, to);
+        append(segment, self.0 + KEY, length, to)?;
         Ok((meta >> TAG_SHIFT & 31) as u8)
     }
 
     /// Kind and bytes of the key's original form.
     ///
     /// # Errors
-    /// `Corrupt`.
+    /// `Corrupt`, `NoMemory`.
     pub fn original(self, segment: &Segment) -> Result<OwnOriginal> {
         let mut bytes = Vec::new();
         let kind = self.append_original(segment, &mut bytes)?;
@@ -211,7 +212,7 @@ impl Entry {
     /// Copies the bytes of the key's original form to the end of `to`; its kind, if there is one.
     ///
     /// # Errors
-    /// `Corrupt`.
+    /// `Corrupt`, `NoMemory`.
     pub fn append_original(self, segment: &Segment, to: &mut Vec<u8>) -> Result<Option<u8>> {
         let meta = self.read(segment, META);
         if meta & HAS_ORIGINAL == 0 {
@@ -221,7 +222,7 @@ impl Entry {
         segment.check_range(at, WORD)?;
         let head = segment.word(at).load(Ordering::Relaxed);
         segment.check_range(at + WORD, align_up(head >> 8, WORD))?;
-        append(segment, at + WORD, head >> 8, to);
+        append(segment, at + WORD, head >> 8, to)?;
         Ok(Some(head as u8))
     }
 
@@ -280,20 +281,24 @@ impl Entry {
 }
 
 /// Copies bytes of the segment, which are known to be in it, to the end of `to`.
+///
+/// # Errors
+/// `NoMemory`.
 #[inline]
-pub fn append(segment: &Segment, from: u64, length: u64, to: &mut Vec<u8>) {
-    let end = to.len() + length as usize;
+pub fn append(segment: &Segment, from: u64, length: u64, to: &mut Vec<u8>) -> Result<()> {
     if length > LINE {
-        let at = to.len();
-        to.resize(end, 0);
+        let at = room::lengthen(to, length as usize)?;
         segment.copy_out(from, &mut to[at..]);
-        return;
+        return Ok(());
     }
+    let end = to.len() + length as usize;
+    room::reserve(to, align_up(length, WORD) as usize)?;
     for at in (0..length).step_by(WORD as usize) {
         let word = segment.word(from + at).load(Ordering::Relaxed);
         to.extend_from_slice(&word.to_ne_bytes());
     }
     to.truncate(end); // the last word may hold less
+    Ok(())
 }
 
 #[cold]

@@ -12,6 +12,7 @@ use crate::error::{Attempt, Result};
 use crate::memory::layout::{LINE, WORD, kind, record};
 use crate::object::{EVENT, linked};
 use crate::offset::Object;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::space::pending_block::PendingBlock;
@@ -187,7 +188,7 @@ impl Pass<'_, '_, '_> {
             let Some(storage) = self.storages[index] else {
                 (coming[index], is_full[index]) = (coming[index] + 1, true);
                 if new.is_none() {
-                    lacks.push(number);
+                    room::push(&mut lacks, number)?;
                 }
                 continue;
             };
@@ -201,10 +202,10 @@ impl Pass<'_, '_, '_> {
             };
             let found = probe(segment, |word| self.read(word), storage, &key, step.hash)?;
             match (found, new) {
-                (Probe::Vacant(_), None) => lacks.push(number),
+                (Probe::Vacant(_), None) => room::push(&mut lacks, number)?,
                 (Probe::There(_, old), None) => match self.put(old, step.value, rest)? {
                     Put::Yes => {}
-                    Put::NoRoom => lacks.push(number),
+                    Put::NoRoom => room::push(&mut lacks, number)?,
                     Put::Unmerged => return Ok(Done::Differs),
                     Put::NoWords => return Ok(Done::Names),
                 },
@@ -251,7 +252,7 @@ impl Pass<'_, '_, '_> {
 /// or, of a batch that merges, something is there that a word cannot be merged with.
 ///
 /// # Errors
-/// `Full`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
+/// `Full`, `NoMemory`, with nothing changed; `Interrupted`, `System`, `Corrupt`.
 ///
 /// # Crash
 /// One record links all of them, and leaves to the batch the entries that they replaced.
@@ -303,7 +304,7 @@ fn attempt(
     let segment = &space.segment;
     let removed = batch.removed.iter();
     let removed = removed.map(|(tag, bytes)| Key { tag: *tag, bytes }.hash());
-    let removed: Vec<u64> = removed.collect();
+    let removed: Vec<u64> = room::collect(removed)?;
     let mut is_concerned = [false; SHARDS as usize];
     for hash in batch.steps.iter().map(|step| &step.hash).chain(&removed) {
         is_concerned[(hash % SHARDS) as usize] = true;
@@ -314,7 +315,7 @@ fn attempt(
     };
     let done = caller.run(|operation| {
         if let Some((place, pairs)) = chain {
-            operation.chain(place, pairs, read);
+            operation.chain(place, pairs, read)?;
         }
         for shard in concerned() {
             shard.lock(operation, table)?;

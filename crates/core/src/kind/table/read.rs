@@ -193,6 +193,6 @@ fn copy_inline(
     let Some(inline) = entry.inline(segment, word)? else {
         return Ok(None);
     };
-    entry::append(segment, inline.at, inline.length, buffer);
+    entry::append(segment, inline.at, inline.length, buffer)?;
     Ok(Some(inline.kind))
 }

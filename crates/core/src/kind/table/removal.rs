@@ -15,7 +15,7 @@ use crate::object::EVENT;
 use crate::process::participant::Participant;
 use crate::space::pending_block::PendingBlock;
 use crate::space::{Caller, Space, pin};
-use crate::value::{self, Take, Taken, tidy};
+use crate::value::{self, Form, Take, Taken, tidy};
 
 /// Writes the entries that unlink an entry, but for what becomes of its blocks.
 pub(super) fn unlink(
@@ -132,7 +132,7 @@ pub fn take<'a>(caller: Caller<'a, '_>, table: Table, key: &Key) -> Result<Optio
     }
 }
 
-/// As `take`, if `may` says so of the value's kind; None stands for a word.
+/// As `take`, if `may` says so of the value's form.
 ///
 /// # Errors
 /// As `take`.
@@ -143,7 +143,7 @@ pub fn take_if<'a>(
     caller: Caller<'a, '_>,
     table: Table,
     key: &Key,
-    may: impl Fn(Option<u8>) -> bool,
+    may: impl Fn(Form) -> bool,
 ) -> Result<Take<Taken<'a>>> {
     let space = caller.space;
     let (segment, hash) = (&space.segment, key.hash());
@@ -158,7 +158,7 @@ pub fn take_if<'a>(
         else {
             return Ok(Take::Nothing);
         };
-        if !may(kind_of(segment, entry)?) {
+        if !may(form_of(segment, entry)?) {
             return Ok(Take::Left);
         }
         unlink(operation, shard, storage, slot, entry)?;
@@ -180,12 +180,12 @@ pub fn take_if<'a>(
     Ok(Take::Taken(taken))
 }
 
-/// The codec's kind of an entry's value; None: it is a word.
-pub(super) fn kind_of(segment: &Segment, entry: Entry) -> Result<Option<u8>> {
+/// The form of an entry's value.
+pub(super) fn form_of(segment: &Segment, entry: Entry) -> Result<Form> {
     let word = entry.value(segment);
     match entry.inline(segment, word)? {
-        Some(inline) => Ok(Some(inline.kind)),
-        None => value::kind_of(segment, word),
+        Some(inline) => Ok(Some((inline.kind, inline.length))),
+        None => value::form_of(segment, word),
     }
 }
 

@@ -3,11 +3,12 @@
 use super::end::End;
 use super::entry::Entry;
 use super::read::copy;
-use super::state::{Shard, Table, USED, count, version};
+use super::state::{SHARDS, Shard, Table, USED, count, version};
 use crate::error::{Attempt, Error, Result, corrupt};
 use crate::memory::layout::{LINE, superblock};
 use crate::memory::segment::Segment;
 use crate::object::Stored;
+use crate::room;
 use crate::space::Caller;
 use crate::space::reading::Reading;
 use crate::sync::{Ordering, fence, relax};
@@ -32,13 +33,16 @@ pub struct Pair<'a> {
     pub value: Option<Stored<&'a [u8]>>,
 }
 
+/// The stamp of an entry, and which place is its.
+type Stamped = (i64, usize);
+
 /// Entries, copied; their bytes follow one another.
 #[derive(Default)]
 pub struct Pairs {
     places: Vec<Place>,
     bytes: Vec<u8>,
-    /// The entries' stamps, and which place is whose: in their order.
-    order: Vec<(i64, usize)>,
+    /// In the order of the stamps.
+    order: Vec<Stamped>,
 }
 
 /// Where the bytes of an entry begin: those of the key, of its original, of the value; the next
@@ -54,14 +58,14 @@ struct Place {
 }
 
 impl Pairs {
-    fn new(segment: &Segment, count: u64) -> Pairs {
+    fn new(segment: &Segment, count: u64) -> Result<Pairs> {
         // What is torn may claim any number.
         let count = count.min(segment.size() / LINE) as usize;
-        Pairs {
-            places: Vec::with_capacity(count),
-            bytes: Vec::with_capacity(count * 16),
-            order: Vec::with_capacity(count),
-        }
+        Ok(Pairs {
+            places: room::list(count)?,
+            bytes: room::list(count * 16)?,
+            order: room::list(count)?,
+        })
     }
 
     pub fn len(&self) -> usize {
@@ -112,15 +116,16 @@ impl Pairs {
                 return Ok(false);
             }
         }
-        self.order.push((entry.stamp(segment), self.places.len()));
-        self.places.push(Place {
+        room::push(&mut self.order, (entry.stamp(segment), self.places.len()))?;
+        let place = Place {
             at,
             key: key as u32, // at most KEY_MOST
             original,
             tag,
             kind,
             value,
-        });
+        };
+        room::push(&mut self.places, place)?;
         // What is torn may claim any length.
         if self.bytes.len() as u64 > segment.size() {
             return match still() {
@@ -135,14 +140,46 @@ impl Pairs {
 /// All entries, in their order of insertion.
 ///
 /// # Errors
-/// `Corrupt`, `Interrupted`, `System`.
+/// `Corrupt`, `NoMemory`, `Interrupted`, `System`.
 pub fn snapshot(caller: Caller, table: Table, want: Want) -> Result<Pairs> {
-    let mut pairs = at_one_moment(caller, table, |still| {
+    let (mut pairs, ends) = at_one_moment(caller, table, |still| {
         collect(&caller.space.segment, table, want, still)
     })?;
-    // Those of each shard are in order by now, which a stable sort makes use of.
-    pairs.order.sort_by_key(|&(stamp, _)| stamp);
+    pairs.order = merged(&pairs.order, &ends)?;
     Ok(pairs)
+}
+
+/// The stamps of all shards in order, of which those of each are in order: they end there. As a stable
+/// sort does it, which would abort for want of memory.
+fn merged(order: &[Stamped], ends: &[usize; SHARDS as usize]) -> Result<Vec<Stamped>> {
+    let mut all = room::list(order.len())?;
+    let (mut runs, mut from) = ([&order[..0]; SHARDS as usize], 0);
+    for (run, &end) in runs.iter_mut().zip(ends) {
+        *run = &order[from..end];
+        from = end;
+    }
+    let first = |run: &[Stamped]| run.first().map_or(i64::MAX, |&(stamp, _)| stamp);
+    let mut stamps = runs.map(first);
+    while all.len() < order.len() {
+        let mut least = 0;
+        for shard in 1..stamps.len() {
+            if stamps[shard] < stamps[least] {
+                least = shard;
+            }
+        }
+        let Some((next, rest)) = runs[least].split_first() else {
+            break; // only others are left, of the last stamp that there is
+        };
+        all.push(*next);
+        (runs[least], stamps[least]) = (rest, first(rest));
+    }
+    for run in runs {
+        room::append(&mut all, run)?;
+    }
+    if !all.is_sorted() {
+        all.sort_unstable(); // a shard was damaged
+    }
+    Ok(all)
 }
 
 /// The entry at an end, if there is one, and the stamp that all entries which come later exceed.
@@ -227,19 +264,20 @@ fn at_one_moment<T>(
     })
 }
 
-/// None: `still` does not hold any more.
+/// All entries, and where those of each shard end. None: `still` does not hold any more.
 fn collect(
     segment: &Segment,
     table: Table,
     want: Want,
     still: &dyn Fn() -> bool,
-) -> Result<Option<Pairs>> {
+) -> Result<Option<(Pairs, [usize; SHARDS as usize])>> {
     let count = count(segment, table.object);
     if !still() {
         return Ok(None); // before a number that means nothing is made room for
     }
-    let mut pairs = Pairs::new(segment, count);
-    for shard in Shard::all(table.object) {
+    let (mut pairs, mut ends) = (Pairs::new(segment, count)?, [0; SHARDS as usize]);
+    for (shard, end) in Shard::all(table.object).zip(&mut ends) {
+        *end = pairs.len();
         let Some(storage) = shard.store(segment)? else {
             continue;
         };
@@ -253,6 +291,7 @@ fn collect(
                 return Ok(None);
             }
         }
+        *end = pairs.len();
     }
-    Ok(Some(pairs))
+    Ok(Some((pairs, ends)))
 }

@@ -18,6 +18,7 @@ use crate::change::operation::Operation;
 use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
 use crate::process::membership_cache::ObjectId;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::pending_block::PendingBlock;
 use crate::sync::Ordering;
@@ -330,7 +331,7 @@ pub fn names(caller: Caller) -> Result<Vec<Entry>> {
                 let text = Text::read(operation.segment, operation.read(at))?;
                 let name = spelled(text.name.clone())?;
                 let named = leads_to(operation, at, text)?;
-                entries.push(Entry { name, named });
+                room::push(&mut entries, Entry { name, named })?;
             }
         }
         Ok(Ok(entries))
@@ -380,9 +381,11 @@ pub fn held_by_names(operation: &Operation) -> Result<(Vec<u64>, Vec<u64>)> {
         if operation.read(at) == 0 {
             continue;
         }
-        blocks.push(operation.read(at));
+        room::push(&mut blocks, operation.read(at))?;
         let held = [OBJECT, COMPANION].map(|word| operation.read(at + word));
-        objects.extend(held.into_iter().filter_map(|word| word.checked_sub(1)));
+        for object in held.into_iter().filter_map(|word| word.checked_sub(1)) {
+            room::push(&mut objects, object)?;
+        }
     }
     Ok((blocks, objects))
 }

@@ -33,6 +33,7 @@ use crate::memory::segment::Segment;
 use crate::object::rows::{self, Place};
 use crate::offset::Root;
 use crate::process::membership_cache::ObjectId;
+use crate::room;
 use crate::space::{Caller, Space};
 use crate::sync::Ordering;
 pub(super) use place;
@@ -208,9 +209,7 @@ impl Listed {
 pub fn list(operation: &Operation) -> Result<Vec<Listed>> {
     let rows = rows::each(operation.segment, superblock::OBJECTS, OBJECT_ROW)?;
     let live = rows.into_iter().filter(|&(_, at)| operation.read(at) != 0);
-    Ok(live
-        .map(|(row, at)| Listed::read(operation, row, at))
-        .collect())
+    room::collect(live.map(|(row, at)| Listed::read(operation, row, at)))
 }
 
 /// One of them, if it lives. The directory lock is held.

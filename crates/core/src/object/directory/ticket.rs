@@ -9,6 +9,7 @@ use crate::object::rows::{self, Place};
 use crate::os;
 use crate::process::membership_cache::ObjectId;
 use crate::process::participant::State;
+use crate::room;
 use crate::seed::{Bug, seeded};
 use crate::space::Caller;
 use crate::sync::Ordering;
@@ -174,7 +175,5 @@ pub fn expire(caller: Caller) -> Result<()> {
 pub fn tickets(operation: &Operation) -> Result<Vec<u64>> {
     let rows = rows::each(operation.segment, superblock::TICKETS, TICKET_ROW)?;
     let open = rows.into_iter().filter(|&(_, at)| operation.read(at) != 0);
-    Ok(open
-        .map(|(_, at)| operation.read(at + TICKET_OBJECT).wrapping_sub(1))
-        .collect())
+    room::collect(open.map(|(_, at)| operation.read(at + TICKET_OBJECT).wrapping_sub(1)))
 }

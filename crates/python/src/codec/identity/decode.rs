@@ -9,11 +9,11 @@ use super::form::{
 use crate::codec::short::Short;
 use crate::codec::{self, Buffers, create, failure, integer, object, pickle, tag};
 use crate::error::named;
+use crate::room;
 use courtyard_core::table::Key;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyFloat, PyTuple};
 
 #[cold]
 fn corrupt(py: Python<'_>, what: &str) -> PyErr {
@@ -37,7 +37,7 @@ pub fn decode<'py>(
         (0, Err(_)) => return Err(corrupt(py, "a word has 8 bytes")),
         _ => codec::decode(py, kind, payload, Buffers::Own, &[])?,
     };
-    if codec::is_pickle(kind) && (pickle::is_looking() || failure::is_unloadable(&object)?) {
+    if codec::is_pickle(kind) && pickle::is_looking() || failure::is_unloadable(&object)? {
         return Ok(object); // what stands for the key is another one
     }
     let is_same = with_key(&object, |identity| {
@@ -86,13 +86,15 @@ fn leaf<'py>(py: Python<'py>, key: Key) -> PyResult<Bound<'py, PyAny>> {
         FLOAT => words(bytes)
             .map(|[bits]| f64::from_bits(bits))
             .filter(|&value| !is_whole(value))
-            .map(|value| PyFloat::new(py, value).into_any()),
+            .map(|value| create::float(py, value))
+            .transpose()?,
         COMPLEX => words(bytes)
             .map(|words| words.map(f64::from_bits))
             .filter(|[real, imaginary]| {
                 *imaginary != 0.0 && (*real != 0.0 || real.is_sign_positive())
             })
-            .map(|[real, imaginary]| PyComplex::from_doubles(py, real, imaginary).into_any()),
+            .map(|[real, imaginary]| create::complex(py, real, imaginary))
+            .transpose()?,
         NONE => bytes.is_empty().then(|| py.None().into_bound(py)),
         PICKLE => {
             let main = create::bytes(py, bytes.len(), |to| to.copy_from_slice(bytes))?;
@@ -197,9 +199,9 @@ impl<'py> Reader<'_, 'py> {
     fn tuple(&mut self, count: usize) -> PyResult<Bound<'py, PyAny>> {
         let mut items = Vec::with_capacity(count.min(16)); // a count may promise what is not there
         for _ in 0..count {
-            items.push(self.item()?);
+            room::push(&mut items, self.item()?)?;
         }
-        Ok(PyTuple::new(self.py, items)?.into_any())
+        room::tuple(self.py, items)
     }
 
     fn frozenset(&mut self, count: usize) -> PyResult<Bound<'py, PyAny>> {

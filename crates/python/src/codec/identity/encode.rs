@@ -8,6 +8,7 @@ use super::pickle;
 use crate::codec::object::{self, Class, Object};
 use crate::codec::{self, Encoded, Links, integer, link};
 use crate::policy;
+use crate::room;
 use courtyard_core::table::Key;
 use pyo3::exceptions::{PyException, PyMemoryError, PyRecursionError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
@@ -163,7 +164,10 @@ pub fn original(object: &Bound<'_, PyAny>, identity: &Identity) -> PyResult<Opti
     }
     let (kind, payload) = match codec::encode(object, Links::Refuse)? {
         Encoded::Word(word) => (0, word.to_le_bytes().to_vec()),
-        Encoded::Block(block) => (block.kind, block.with_parts(|parts, _| parts.concat())),
+        Encoded::Block(block) => (
+            block.kind,
+            block.with_parts(|parts, _| room::concat(parts))?,
+        ),
     };
     if payload.len() > LONGEST {
         return Err(too_long());
@@ -424,18 +428,16 @@ impl<'a, 'py> Writer<'a, 'py> {
             return Err(Stop::Unfit(too_long())); // before it is copied together
         }
         while count >= 128 {
-            self.out.push(count as u8 | 128);
+            room::push(&mut self.out, count as u8 | 128)?;
             count >>= 7;
         }
-        self.out.push(count as u8);
-        Ok(())
+        Ok(room::push(&mut self.out, count as u8)?)
     }
 
     fn leaf(&mut self, tag: u8, bytes: &[u8]) -> Written {
-        self.out.push(tag);
+        room::push(&mut self.out, tag)?;
         self.head(bytes.len())?;
-        self.out.extend_from_slice(bytes);
-        Ok(())
+        Ok(room::append(&mut self.out, bytes)?)
     }
 
     fn item(&mut self, object: Object<'_, 'py>) -> Written {
@@ -446,7 +448,7 @@ impl<'a, 'py> Writer<'a, 'py> {
             Class::Tuple | Class::FrozenSet if !is_deep => {
                 self.is_exact &= class == exact;
                 let at = self.out.len();
-                self.out.push(0);
+                room::push(&mut self.out, 0)?;
                 self.out[at] = self.container(object, class)?;
                 Ok(())
             }
@@ -491,20 +493,21 @@ impl<'a, 'py> Writer<'a, 'py> {
         let count = object::set_length(members);
         self.head(count)?;
         let start = self.out.len();
-        let mut ends = Vec::with_capacity(count);
+        let mut ends = room::vector(count)?;
         let iterator = object::set_iterator(members)?;
         while let Some(member) = object::set_next(members, &iterator) {
             self.item(member)?;
-            ends.push(self.out.len() - start);
+            room::push(&mut ends, self.out.len() - start)?;
         }
-        let unsorted = self.out.split_off(start);
+        let unsorted = room::copy(&self.out[start..])?;
+        self.out.truncate(start);
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let ranges = starts.zip(&ends);
-        let mut items: Vec<&[u8]> = ranges.map(|(start, &end)| &unsorted[start..end]).collect();
+        let mut items = room::collect(ranges.map(|(start, &end)| &unsorted[start..end]))?;
         items.sort_unstable();
-        items
-            .into_iter()
-            .for_each(|item| self.out.extend_from_slice(item));
+        for item in items {
+            room::append(&mut self.out, item)?;
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::decode::decode;
 use super::encode::{original, with_key};
+use crate::room;
 use courtyard_core::table::Key;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -16,9 +17,11 @@ pub fn _key_encode<'py>(
     let py = key.py();
     with_key(key, |identity| {
         let original = original(key, &identity)?;
-        let original = original.map(|(kind, payload)| (kind, PyBytes::new(py, &payload)));
+        let original = original
+            .map(|(kind, payload)| Ok::<_, PyErr>((kind, room::python_bytes(py, &payload)?)))
+            .transpose()?;
         let Key { tag, bytes } = identity.key;
-        Ok((tag, PyBytes::new(py, bytes), original))
+        Ok((tag, room::python_bytes(py, bytes)?, original))
     })
 }
 

@@ -3,6 +3,7 @@
 use super::form::{LONGEST, too_long};
 use crate::codec::pickler::{Pickler, Refuse};
 use crate::policy;
+use crate::room;
 use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 
@@ -29,8 +30,7 @@ fn needs_references(py: Python<'_>, error: &PyErr) -> bool {
 fn dump_as(value: &Bound<'_, PyAny>, is_fast: bool) -> PyResult<Vec<u8>> {
     let pickler = Pickler::bounded(value.py(), Refuse, LONGEST, too_long)?;
     pickler.set_fast(is_fast)?; // as Python calls it to go without references
-    let bytes = pickler.dump(value)?.as_bytes().to_vec();
-    Ok(with_one_main(bytes))
+    with_one_main(room::copy(pickler.dump(value)?.as_bytes())?)
 }
 
 /// The main script's module, as a pickle names it in the process that it was started in, and in
@@ -42,19 +42,19 @@ const HEAD: usize = 11;
 
 /// Has a pickle name what the main script defines as its own process does: a class of it is
 /// one class, and so its instances are the same keys in a spawned child.
-fn with_one_main(pickle: Vec<u8>) -> Vec<u8> {
+fn with_one_main(pickle: Vec<u8>) -> PyResult<Vec<u8>> {
     let is_here = |bytes: &[u8]| {
         let rest = bytes.strip_prefix(SPAWNED_MAIN);
         rest.is_some_and(is_name_of_global)
     };
     let Some((head, frame)) = pickle.split_at_checked(HEAD) else {
-        return pickle;
+        return Ok(pickle);
     };
     let length = &(frame.len() as u64).to_le_bytes();
     if !head.ends_with(length) || !(0..frame.len()).any(|at| is_here(&frame[at..])) {
-        return pickle;
+        return Ok(pickle);
     }
-    let (mut renamed, mut at) = (Vec::with_capacity(frame.len()), 0);
+    let (mut renamed, mut at) = (room::vector(frame.len())?, 0);
     while at < frame.len() {
         if is_here(&frame[at..]) {
             renamed.extend_from_slice(MAIN);
@@ -65,7 +65,7 @@ fn with_one_main(pickle: Vec<u8>) -> Vec<u8> {
         }
     }
     let length = (renamed.len() as u64).to_le_bytes();
-    [&head[..HEAD - length.len()], &length, &renamed].concat()
+    room::concat(&[&head[..HEAD - length.len()], &length, &renamed])
 }
 
 /// Whether a short text and the opcode that looks it up in a module follow: what is before is

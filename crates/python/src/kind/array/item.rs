@@ -3,13 +3,14 @@
 use super::state::{Elements, RawArray};
 use crate::format::{self, Format, fits, quick_decode};
 use crate::object::This;
+use crate::room;
 use courtyard_core::object::{self, Pieces};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
+use pyo3::types::{PyBytes, PySlice, PyString, PyTuple};
 
 /// How far apart, in bytes, elements may be to be read with what is between them.
 const LINE: usize = 64;
@@ -185,7 +186,7 @@ pub fn text<'py>(this: Elements<'_>, py: Python<'py>) -> PyResult<Bound<'py, PyA
     let bytes = participant.waiting(py, |caller| object::read_to_zero(caller, writer, size))?;
     match this.format {
         Format::Wide => joined(this, py, bytes.chunks_exact(size.0)),
-        _ => Ok(PyBytes::new(py, &bytes).into_any()),
+        _ => Ok(room::python_bytes(py, &bytes)?.into_any()),
     }
 }
 
@@ -193,9 +194,9 @@ pub fn text<'py>(this: Elements<'_>, py: Python<'py>) -> PyResult<Bound<'py, PyA
 fn joined<'a, 'py>(
     this: Elements<'_>,
     py: Python<'py>,
-    elements: impl Iterator<Item = &'a [u8]>,
+    elements: impl ExactSizeIterator<Item = &'a [u8]>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let letters = PyList::new(py, objects(this, py, elements)?)?;
+    let letters = room::list(py, objects(this, py, elements)?)?;
     PyString::new(py, "").call_method1("join", (letters,))
 }
 
@@ -291,26 +292,25 @@ pub fn elements<'py>(this: Elements<'_>, py: Python<'py>) -> PyResult<Bound<'py,
     if this.width == 0 {
         return Err(PyTypeError::new_err("these elements are no single words"));
     }
-    let mut bytes = vec![0; this.bytes() as usize];
+    let mut bytes = room::bytes(this.bytes() as usize)?;
     read_range(this, py, 0, &mut bytes)?;
     objects(this, py, bytes.chunks_exact(usize::from(this.width)))
-        .and_then(|objects| Ok(PyList::new(py, objects)?.into_any()))
+        .and_then(|objects| Ok(room::list(py, objects)?.into_any()))
 }
 
-fn objects<'a>(
+fn objects<'a, 'py>(
     this: Elements<'_>,
-    py: Python<'_>,
-    elements: impl Iterator<Item = &'a [u8]>,
-) -> PyResult<Vec<Py<PyAny>>> {
-    let object = |element| {
+    py: Python<'py>,
+    elements: impl ExactSizeIterator<Item = &'a [u8]>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    room::try_collect(elements, |element| {
         let bits = bits_of(this, element);
         match quick_decode(this.format, bits) {
             // SAFETY: a new reference, or null with an exception set.
-            Some(object) => unsafe { Bound::from_owned_ptr_or_err(py, object) }.map(Bound::unbind),
-            None => this.format.decode(py, bits),
+            Some(object) => unsafe { Bound::from_owned_ptr_or_err(py, object) },
+            None => Ok(this.format.decode(py, bits)?.into_bound(py)),
         }
-    };
-    elements.map(object).collect()
+    })
 }
 
 /// A slice as ctypes has it: a list, `bytes` of characters, `str` of wide ones.
@@ -331,7 +331,7 @@ fn slice_of<'py>(
         1.. => indices.start,
         _ => indices.start + (count as isize - 1) * step,
     };
-    let mut bytes = vec![0; reach];
+    let mut bytes = room::bytes(reach)?;
     let offset = first as u64 * width as u64;
     if apart == far {
         read_range(this, py, offset, &mut bytes)?;
@@ -350,16 +350,16 @@ fn slice_of<'py>(
     };
     if this.format == Format::Char {
         if step == 1 {
-            return Ok(PyBytes::new(py, &bytes).into_any());
+            return Ok(room::python_bytes(py, &bytes)?.into_any());
         }
-        let bytes: Vec<u8> = (0..count).map(|index| picked(index)[0]).collect();
-        return Ok(PyBytes::new(py, &bytes).into_any());
+        let bytes = room::collect((0..count).map(|index| picked(index)[0]))?;
+        return Ok(room::python_bytes(py, &bytes)?.into_any());
     }
     if this.format == Format::Wide {
         return joined(this, py, (0..count).map(picked));
     }
     let objects = objects(this, py, (0..count).map(picked))?;
-    Ok(PyList::new(py, objects)?.into_any())
+    Ok(room::list(py, objects)?.into_any())
 }
 
 /// `vector[slice] = value`, as ctypes has it, but all of it or nothing.
@@ -402,17 +402,19 @@ fn assign(
     if length as usize != count {
         return Err(other_size());
     }
-    let mut data = Vec::with_capacity(count * usize::from(this.width));
+    let mut data = room::vector(count * usize::from(this.width))?;
     for item in value.try_iter()? {
         let (bytes, range) = bytes_of(this, encode(this, &item?)?);
-        data.extend_from_slice(&bytes[range]);
+        room::append(&mut data, &bytes[range])?;
     }
     if data.len() != count * usize::from(this.width) {
         return Err(other_size()); // it changed meanwhile
     }
     if step < 0 {
-        let elements = data.chunks_exact(usize::from(this.width)).rev();
-        data = elements.flatten().copied().collect();
+        data.reverse(); // then each element's bytes, back again
+        for element in data.chunks_exact_mut(usize::from(this.width)) {
+            element.reverse();
+        }
     }
     put(&data)
 }

@@ -33,7 +33,7 @@ impl Place for UnderKey {
     fn spot(&self, py: Python<'_>) -> PyResult<Spot> {
         let map = self.map.bind(py).as_super().as_super().get();
         with_key(self.key.bind(py), |identity| {
-            Ok(Spot::new(&map.handle, identity.key.bytes))
+            Spot::new(&map.handle, identity.key.bytes)
         })
     }
 

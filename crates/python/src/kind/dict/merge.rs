@@ -6,6 +6,7 @@
 use super::state::{Table, opened};
 use crate::abi::{Pointer, bound, general};
 use crate::object::Object;
+use crate::room;
 use crate::value::reference::again;
 use courtyard_core::space::Space;
 use courtyard_core::sync::{AtomicU32, Ordering};
@@ -50,7 +51,10 @@ pub fn begin_merge<'py>(
 ) -> PyResult<Bound<'py, PyList>> {
     let py = table.py();
     let (keys, values) = opened(table, |this| again(py, || this.columns(py)))?;
-    let list = PyList::new(py, &keys)?;
+    let list = room::list(
+        py,
+        room::collect(keys.iter().map(|key| key.bind(py).clone()))?,
+    )?;
     if keys.is_empty() {
         return Ok(list);
     }

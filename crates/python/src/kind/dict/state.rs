@@ -3,6 +3,7 @@
 use crate::codec::identity::{self, Identity};
 use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::object::{Address, Object, Use};
+use crate::room;
 use crate::thread::thread_writer;
 use crate::value::reference::again;
 use crate::value::stored::{self, with_buffer, with_new};
@@ -90,8 +91,8 @@ impl Opened<'_> {
             Encoded::Word(word) => fast(NewValue::Word(*word)),
             Encoded::Block(block) if !block.links.is_empty() => false,
             Encoded::Block(block) => block.with_parts(|parts, length| {
-                length <= SHORT_MOST && fast(NewValue::Bytes(block.kind, parts))
-            }),
+                Ok(length <= SHORT_MOST && fast(NewValue::Bytes(block.kind, parts)))
+            })?,
         };
         if done {
             return Ok(true);
@@ -136,8 +137,7 @@ impl Opened<'_> {
         begun: Option<(i64, i64)>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         self.list_of(py, pairs, begun, |pair, value| {
-            let item = (key_of(py, pair)?, value);
-            Ok(item.into_pyobject(py)?.into_any())
+            room::pair(key_of(py, pair)?, value)
         })
     }
 
@@ -158,18 +158,18 @@ impl Opened<'_> {
         begun: Option<(i64, i64)>,
         item: impl Fn(&Pair, Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
-        let mut items = Vec::with_capacity(pairs.len());
+        let mut items = room::vector(pairs.len())?;
         let is_whole = self.each_of(py, pairs, begun, |pair, value| {
             items.push(item(pair, value)?);
             Ok(())
         })?;
-        is_whole.then(|| PyList::new(py, items)).transpose()
+        is_whole.then(|| room::list(py, items)).transpose()
     }
 
     /// All keys and values in a plain dict; None: as of `items`.
     pub fn dict<'py>(self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let pairs = self.snapshot(py, Want::Items)?;
-        let dict = PyDict::new(py);
+        let dict = room::dict(py)?;
         let is_whole = self.each_of(py, &pairs, None, |pair, value| {
             dict.set_item(key_of(py, pair)?, value)
         })?;
@@ -179,8 +179,8 @@ impl Opened<'_> {
     /// All keys and values, each in a list of its own; None: as of `items`.
     pub fn columns(self, py: Python<'_>) -> PyResult<Option<Columns>> {
         let pairs = self.snapshot(py, Want::Items)?;
-        let mut keys = Vec::with_capacity(pairs.len());
-        let mut values = Vec::with_capacity(pairs.len());
+        let mut keys = room::vector(pairs.len())?;
+        let mut values = room::vector(pairs.len())?;
         let is_whole = self.each_of(py, &pairs, None, |pair, value| {
             keys.push(key_of(py, pair)?.unbind());
             values.push(value.unbind());

@@ -5,6 +5,7 @@ use super::state::{Table, end, is_left, key_of, opened};
 use super::update;
 use crate::codec::identity::{with_key, with_known_key};
 use crate::object::{Address, ObjectLock};
+use crate::room;
 use courtyard_core::table::{self, End, Want, When};
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -100,11 +101,11 @@ impl Table {
         let py = slf.py();
         opened(slf, |this| {
             let pairs = this.snapshot(py, Want::Keys)?;
-            let mut keys = Vec::with_capacity(pairs.len());
+            let mut keys = room::vector(pairs.len())?;
             for pair in pairs.iter().filter(|pair| is_left(pair, begun)) {
                 keys.push(key_of(py, &pair)?);
             }
-            PyList::new(py, keys)
+            room::list(py, keys)
         })
     }
 
@@ -116,8 +117,8 @@ impl Table {
         let py = slf.py();
         opened(slf, |this| {
             let (pairs, begun) = this.first(py, Want::Keys, end(last))?;
-            let keys: PyResult<Vec<_>> = pairs.iter().map(|pair| key_of(py, &pair)).collect();
-            Ok((PyList::new(py, keys?)?, begun))
+            let keys = room::try_collect(pairs.iter(), |pair| key_of(py, &pair))?;
+            Ok((room::list(py, keys)?, begun))
         })
     }
 

@@ -7,9 +7,10 @@ use crate::codec::identity::{self, Identity, with_flat_key, with_key, with_known
 use crate::codec::{self, Buffers, Flat, Links, dict_next, encode_flat, failure};
 use crate::error::changed_inside;
 use crate::object::waiter::Deadline;
-use crate::value::stored::{self, with_new};
+use crate::room;
+use crate::value::stored::{self, may_take, with_new};
 use courtyard_core::table::{self, Batch, End, EndSeen, Item, Popped, When};
-use courtyard_core::value::{NewValue, Take};
+use courtyard_core::value::{NewValue, SHORT_MOST, Take};
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyList};
 
@@ -65,7 +66,7 @@ fn insist<T>(
     })
 }
 
-/// Takes a key out and returns its value; None: there is none. A value whose loading may fail is
+/// Takes a key out and returns its value; None: there is none. A value that is not to be taken first is
 /// loaded first, and then taken out if it is still there.
 ///
 /// # Errors
@@ -77,9 +78,8 @@ pub fn take<'py>(
     let py = slf.py();
     let attempt = |this: Opened<'_>, identity: Identity| {
         let participant = this.open.participant;
-        let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
         let taken = this.open.waiting(py, |caller| {
-            table::take_if(caller, this.table, &identity.key, may)
+            table::take_if(caller, this.table, &identity.key, may_take)
         })?;
         Ok(match taken {
             Take::Nothing => Some(None),
@@ -123,9 +123,12 @@ pub fn pop_end<'py>(
     let attempt = |this: Opened<'_>| {
         let participant = this.open.participant;
         let may = |seen: &EndSeen| {
-            let is_plain = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
-            let original = seen.original.as_ref().map(|(kind, _)| *kind);
-            is_plain(seen.kind) && is_plain(original) && !identity::may_fail(seen.key.0)
+            let length = |bytes: &Vec<u8>| bytes.len() as u64;
+            let original = seen.original.as_ref();
+            let original = original.map(|(kind, bytes)| (*kind, length(bytes)));
+            let (tag, key) = (seen.key.0, length(&seen.key.1));
+            let is_plain = !identity::may_fail(tag) && key <= SHORT_MOST;
+            is_plain && may_take(seen.form) && may_take(original)
         };
         let popped = this
             .open
@@ -179,20 +182,20 @@ pub fn change_all(
     for number in 0..MANY {
         let is_careful = number > 0;
         let mut batch = Batch::new(room, is_careful);
-        let is_flat = !is_careful && keep_flat(&mut batch, pairs, encode_flat);
+        let is_flat = !is_careful && keep_flat(&mut batch, pairs, encode_flat)?;
         if !is_flat {
             // Encoding may run code that changes the dict: so its items are taken before.
-            let items = items.get_or_insert_with(|| pairs.items());
+            let items = match &items {
+                Some(items) => items,
+                None => items.insert(room::items(pairs)?),
+            };
             batch = Batch::new(room, is_careful);
             items
                 .iter()
                 .try_for_each(|pair| add(this, &mut batch, &pair))?;
         }
         for key in gone {
-            with_key(&key, |identity| {
-                batch.remove(&identity.key);
-                Ok(())
-            })?;
+            with_key(&key, |identity| room::found(batch.remove(&identity.key)))?;
         }
         let stored = this.open.waiting(py, |caller| {
             table::store_all(caller, this.table, &mut batch)
@@ -206,15 +209,18 @@ pub fn change_all(
 
 /// Adds the pairs of a dict to a batch, if no Python code runs meanwhile: its keys are texts and ints, and its
 /// values what `flat` makes something of.
+///
+/// # Errors
+/// `MemoryError`.
 fn keep_flat<'py>(
     batch: &mut Batch,
     pairs: &Bound<'py, PyDict>,
     flat: for<'a> fn(&'a Bound<'py, PyAny>) -> Option<Flat<'a>>,
-) -> bool {
+) -> PyResult<bool> {
     let mut position = 0;
     while let Some((key, value)) = dict_next(pairs.as_any().as_borrowed(), &mut position) {
         let Some(value) = flat(&value) else {
-            return false;
+            return Ok(false);
         };
         let kept = with_flat_key(&key, |key| {
             let (parts, original) = (&mut [&[][..]], None);
@@ -231,11 +237,11 @@ fn keep_flat<'py>(
                 value,
             })
         });
-        if kept != Some(true) {
-            return false;
+        if !room::found(kept.transpose())?.unwrap_or(false) {
+            return Ok(false);
         }
     }
-    true
+    Ok(true)
 }
 
 /// Adds a pair, whatever it takes to encode it.
@@ -290,7 +296,7 @@ pub fn find_all<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let (py, segment, object) = (slf.py(), &this.space.segment, this.table.object);
     let read = || {
-        let found = PyDict::new(py);
+        let found = room::dict(py)?;
         for key in keys {
             if let Some(value) = value_of(this, slf, &key)? {
                 found.set_item(key, value)?;
@@ -321,7 +327,7 @@ pub fn add_all(slf: &Bound<'_, Table>, pairs: &Bound<'_, PyDict>, negative: bool
         let batch = Batch::new(pairs.len() as u64, false);
         let mut batch = batch.merging(codec::sum_of_words);
         let flat = if negative { taken_off } else { added };
-        if !keep_flat(&mut batch, pairs, flat) {
+        if !keep_flat(&mut batch, pairs, flat)? {
             return Ok(false);
         }
         this.open.waiting(pairs.py(), |caller| {
@@ -357,7 +363,7 @@ fn add_each(
         .open
         .waiting(py, |caller| table::length(caller, this.table))?
         == 0;
-    for pair in pairs.items() {
+    for pair in room::items(pairs)? {
         let (key, mut n): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
         if negative {
             n = n.neg()?;

@@ -7,6 +7,7 @@ use crate::codec::{self, Encoded, LINKED, Links};
 use crate::error::{changed_inside, raise};
 use crate::object;
 use crate::object::waiter::Deadline;
+use crate::room;
 use crate::value::stored::with_new;
 use courtyard_core::error::Error;
 use courtyard_core::link;
@@ -76,10 +77,10 @@ fn splice(
     Ok(done?.then_some(()))
 }
 
-/// Encodes values, all that a change needs.
-fn batch<'a>(this: Opened<'a>, values: &Bound<'_, PyList>) -> PyResult<Batch<'a>> {
-    let mut batch = Batch::new(values.len() as u64);
-    for value in values {
+/// Encodes values, all that a change needs: the last so many.
+fn batch<'a>(this: Opened<'a>, values: &Bound<'_, PyList>, last: usize) -> PyResult<Batch<'a>> {
+    let mut batch = Batch::new(last as u64);
+    for value in values.iter().skip(values.len().saturating_sub(last)) {
         let encoded = codec::encode(&value, Links::Keep)?;
         add(this, values.py(), &mut batch, encoded)?;
     }
@@ -188,18 +189,23 @@ pub fn insert(slf: &Bound<'_, Sequence>, index: i64, value: &Bound<'_, PyAny>) -
 
 /// The elements between those at `places`, which go upwards, and in place of each of these the new
 /// ones that `new` says.
-fn around(count: u64, places: Places, new: impl Fn(u64) -> Option<Piece>) -> Vec<Piece> {
+///
+/// # Errors
+/// `MemoryError`.
+fn around(count: u64, places: Places, new: impl Fn(u64) -> Option<Piece>) -> PyResult<Vec<Piece>> {
     let (mut pieces, mut from) = (Vec::new(), 0);
     for index in 0..places.count {
         let place = places.at(index);
         if place > from {
-            pieces.push(Piece::old(from, place - from));
+            room::push(&mut pieces, Piece::old(from, place - from))?;
         }
-        pieces.extend(new(index));
+        if let Some(new) = new(index) {
+            room::push(&mut pieces, new)?;
+        }
         from = place + 1;
     }
-    pieces.push(Piece::old(from, count - from));
-    pieces
+    room::push(&mut pieces, Piece::old(from, count - from))?;
+    Ok(pieces)
 }
 
 /// `del x[slice]`.
@@ -215,7 +221,7 @@ pub fn delete_slice(slf: &Bound<'_, Sequence>, slice: Slice) -> PyResult<()> {
         if places.step == 1 {
             return splice(py, this, token, (places.first, places.count), &nothing);
         }
-        let pieces = around(token.count, places, |_| None);
+        let pieces = around(token.count, places, |_| None)?;
         rebuild(py, this, token, &nothing, &pieces)
     })
 }
@@ -225,7 +231,7 @@ pub fn assign(slf: &Bound<'_, Sequence>, slice: Slice, values: &Bound<'_, PyAny>
     let py = slf.py();
     let values = listed(values, slice.step == 1)?;
     opened(slf, |this| {
-        let batch = batch(this, &values)?;
+        let batch = batch(this, &values, values.len())?;
         let new = batch.count();
         insist(slf, |this| {
             let token = this.look(py)?;
@@ -252,7 +258,7 @@ pub fn assign(slf: &Bound<'_, Sequence>, slice: Slice, values: &Bound<'_, PyAny>
             let number = |index| if turned { new - 1 - index } else { index };
             let pieces = around(token.count, ascending(places), |index| {
                 Some(Piece::new(number(index), 1))
-            });
+            })?;
             rebuild(py, this, token, &batch, &pieces)
         })
     })
@@ -286,13 +292,13 @@ pub fn keep(this: Opened<'_>, py: Python<'_>, token: Token, places: &[u64]) -> P
     for &place in places {
         match pieces.last_mut() {
             Some((first, count)) if *first + *count == place => *count += 1,
-            _ => pieces.push((place, 1)),
+            _ => room::push(&mut pieces, (place, 1))?,
         }
     }
-    let pieces: Vec<Piece> = pieces
-        .into_iter()
-        .map(|(first, count)| Piece::old(first, count))
-        .collect();
+    let pieces = pieces
+        .iter()
+        .map(|&(first, count)| Piece::old(first, count));
+    let pieces = room::collect(pieces)?;
     let nothing = Batch::new(0);
     Ok(rebuild(py, this, token, &nothing, &pieces)?.is_some())
 }
@@ -316,7 +322,7 @@ pub fn extend(slf: &Bound<'_, Sequence>, values: &Bound<'_, PyList>, end: End) -
     insist(slf, |this| {
         let bounded = this.most();
         let most = bounded.map_or(count, |most| count.min(most as usize));
-        let batch = batch(this, &values.get_slice(count - most, count))?;
+        let batch = batch(this, values, most)?;
         let done = this.open.copying(py, batch.count() * 8, |caller| {
             list::extend(caller, this.list, end, &batch, bounded)
         })?;

@@ -81,10 +81,7 @@ impl Place for AtIndex {
 
     fn spot(&self, py: Python<'_>) -> PyResult<Spot> {
         let found = self.found.load(Ordering::Relaxed).to_ne_bytes();
-        Ok(Spot::new(
-            &self.list.bind(py).as_super().get().handle,
-            &found,
-        ))
+        Spot::new(&self.list.bind(py).as_super().get().handle, &found)
     }
 
     fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {

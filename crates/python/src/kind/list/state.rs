@@ -2,9 +2,10 @@
 
 use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::object::{Object, Use};
+use crate::room;
 use crate::thread::thread_writer;
 use crate::value::reference::again;
-use crate::value::stored::{self, with_buffer, with_new};
+use crate::value::stored::{self, may_take, with_buffer, with_new};
 use courtyard_core::list::{self, End, Places, Token};
 use courtyard_core::object::Stored;
 use courtyard_core::space::Space;
@@ -96,7 +97,7 @@ impl Opened<'_> {
                 };
                 stored::decode_copied(py, space, participant, copied)
             };
-            let mut values = Vec::with_capacity(elements.len());
+            let mut values = room::vector(elements.len())?;
             let place = |at: usize| places.get().map_or(0, |places| places.at(at as u64));
             for (at, each) in elements.iter().enumerate() {
                 let value = decode(each).map_err(|error| at_index(py, error, place(at)))?;
@@ -108,7 +109,7 @@ impl Opened<'_> {
             Ok(Some((values, token)))
         };
         let (values, token) = again(py, read)?;
-        Ok((PyList::new(py, values)?, token))
+        Ok((room::list(py, values)?, token))
     }
 
     /// Puts a value at an end; with a token, false says that something changed since.
@@ -130,14 +131,13 @@ impl Opened<'_> {
         self.push(py, end, encoded, None).map(drop)
     }
 
-    /// Takes the value at an end. One whose loading may fail is loaded first, and then taken if
+    /// Takes the value at an end. One that is not to be taken first is loaded first, and then taken if
     /// nothing changed meanwhile; None: something did.
     pub fn pop<'py>(self, py: Python<'py>, end: End) -> PyResult<Option<Bound<'py, PyAny>>> {
         let participant = self.open.participant;
-        let may = |kind: Option<u8>| !kind.is_some_and(codec::may_fail);
         let taken = self
             .open
-            .waiting(py, |caller| list::pop_if(caller, self.list, end, may))?;
+            .waiting(py, |caller| list::pop_if(caller, self.list, end, may_take))?;
         match taken {
             Take::Taken(taken) => {
                 stored::decode_taken(py, self.space, participant, taken).map(Some)

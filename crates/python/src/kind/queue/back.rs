@@ -28,7 +28,8 @@ pub fn secure(
     match codec::encode(item, Links::Keep).ok()? {
         Encoded::Word(word) => made(VALUE_WORD, &[&word.to_ne_bytes()]),
         Encoded::Block(block) if block.links.is_empty() => {
-            block.with_parts(|parts, _| made(block.kind, parts))
+            let held = block.with_parts(|parts, _| Ok(made(block.kind, parts)));
+            held.unwrap_or_default()
         }
         Encoded::Block(_) => None,
     }

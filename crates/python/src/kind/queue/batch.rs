@@ -1,15 +1,19 @@
 //! Many items at once: those that are small and plain go together.
 
 use super::back::{put_back, secure, secure_bytes};
-use super::front::{End, take};
+use super::front::{End, Taken, take};
 use super::item::{Held, decode_bytes, may_fail};
 use super::state::{Queue, empty, is_fifo, shut_down};
 use super::tail::{put, put_new, put_slowly};
 use crate::codec::{self, Buffers, Encoded, Links, failure};
 use crate::ending;
+use crate::object::Object;
 use crate::object::waiter::Deadline;
+use crate::room;
+use courtyard_core::holding::Row;
 use courtyard_core::layout::UNIT;
 use courtyard_core::os;
+use courtyard_core::participant::Participant;
 use courtyard_core::queue::{self, Item, Items, NewItem, Run};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -89,10 +93,13 @@ impl Records {
     fn add(&mut self, encoded: &Encoded<'_, '_>) -> bool {
         match encoded {
             Encoded::Word(word) => self.add_item(Item::Word(*word)),
-            Encoded::Block(block) if block.links.is_empty() => block.with_parts(|parts, _| {
+            Encoded::Block(block) if block.links.is_empty() => {
                 // Those with buffers beside them are large as a rule.
-                matches!(parts, &[bytes] if self.add_item(Item::Bytes(block.kind, bytes)))
-            }),
+                let added = block.with_parts(|parts, _| {
+                    Ok(matches!(parts, &[bytes] if self.add_item(Item::Bytes(block.kind, bytes))))
+                });
+                added.unwrap_or(false)
+            }
             Encoded::Block(_) => false,
         }
     }
@@ -196,6 +203,10 @@ fn fill(
     let mut moments = 0;
     while hand.items.len() < max {
         let has_some = !hand.items.is_empty();
+        match room::reserve(&mut hand.blocks, MOST) {
+            Err(_) if has_some => break,
+            reserved => reserved?, // from here on what is taken finds a place
+        }
         match run(slf, hand, max)? {
             Run::Taken(_) => continue,
             Run::Empty if has_some => break,
@@ -215,11 +226,7 @@ fn fill(
         let wait = wait.filter(|_| !has_some);
         let taken = take(slf, wait, Buffers::Own, has_some);
         match taken.map_err(|error| item(slf, error, hand.items.len()))? {
-            Ok(taken) => {
-                hand.blocks.push(taken.block);
-                hand.is_final |= taken.is_final;
-                hand.items.append(taken.item)?;
-            }
+            Ok(taken) => hand.add(slf, taken)?,
             Err(_) if has_some => break,
             Err(End::ShutDown) => return Err(shut_down(slf, false)),
             Err(_) => return Err(empty(py)),
@@ -236,6 +243,21 @@ fn item(slf: &Bound<'_, Queue>, error: PyErr, index: usize) -> PyErr {
 }
 
 impl Hand<'_> {
+    /// # Errors
+    /// `MemoryError`: then the item has a block.
+    fn add(&mut self, slf: &Bound<'_, Queue>, taken: Taken) -> PyResult<()> {
+        let (item, base) = (taken.item.bind(slf.py()), slf.as_super().get());
+        let added = self.items.append(item);
+        let secured = || secure(base, base.handle.held()?, item);
+        let block = match added {
+            Err(_) => taken.block.or_else(secured),
+            Ok(()) => taken.block,
+        };
+        self.blocks.push(block);
+        self.is_final |= taken.is_final;
+        added
+    }
+
     /// Whether all can go back, whatever happens.
     fn secure(&mut self, slf: &Bound<'_, Queue>) -> bool {
         let base = slf.as_super().get();
@@ -259,10 +281,35 @@ impl Hand<'_> {
     }
 }
 
-/// Takes more items if they lie in the ring, are plain,, on the fast path.
+/// Gives plain items back that were taken in this order and could not be decoded, as memory has run out.
+#[cold]
+fn give_back<'a>(
+    py: Python<'_>,
+    base: &Object,
+    participant: &'static Participant,
+    row: Row,
+    items: impl Iterator<Item = Item<'a>>,
+) {
+    let secured = items.filter_map(|raw| match raw {
+        Item::Word(word) => {
+            let word = word.to_ne_bytes();
+            secure_bytes(py, base, participant, queue::VALUE_WORD, &[&word])
+        }
+        Item::Bytes(kind, bytes) => secure_bytes(py, base, participant, kind, &[bytes]),
+    });
+    let blocks: Vec<_> = secured.collect(); // at most `MOST`
+    for held in blocks.into_iter().rev() {
+        if let Ok(Some(block)) = Held::reclaim(held) {
+            let space = base.handle.space;
+            queue::put_back_later(space, participant, Queue::queue(base), row, block);
+        }
+    }
+}
+
+/// Takes more items if they lie in the ring and are plain, on the fast path.
 ///
 /// # Errors
-/// What decoding raises where memory has run out: those not decoded have blocks.
+/// What decoding the first raises where memory has run out: then none is taken.
 fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run> {
     let (py, this, base) = (slf.py(), slf.get(), slf.as_super().get());
     if !is_fifo(this) {
@@ -297,19 +344,13 @@ fn run(slf: &Bound<'_, Queue>, hand: &mut Hand<'_>, max: usize) -> PyResult<Run>
                 Item::Bytes(kind, bytes) => decode_bytes(py, kind, bytes, Buffers::Own),
             };
             if let Err(error) = item.and_then(|item| hand.items.append(item)) {
+                let rest = [raw].into_iter().chain(items);
+                room::scarce(|| give_back(py, base, participant, row, rest));
                 hand.blocks.resize_with(hand.items.len(), || None);
-                hand.secure(slf);
-                hand.blocks
-                    .extend([raw].into_iter().chain(items).map(|raw| match raw {
-                        Item::Word(word) => {
-                            let word = word.to_ne_bytes();
-                            secure_bytes(py, base, participant, queue::VALUE_WORD, &[&word])
-                        }
-                        Item::Bytes(kind, bytes) => {
-                            secure_bytes(py, base, participant, kind, &[bytes])
-                        }
-                    }));
-                return Err(error);
+                return match hand.items.is_empty() {
+                    true => Err(error),
+                    false => Ok(Run::Empty), // which hands over those that there are
+                };
             }
         }
         hand.blocks.resize_with(hand.items.len(), || None);

@@ -9,6 +9,7 @@ use crate::deadline::Limit;
 use crate::error::raise;
 use crate::object::waiter::{self, Deadline};
 use crate::object::{Object, Use, keeping_tickets};
+use crate::room;
 use crate::value::reference;
 use courtyard_core::error::Error;
 use courtyard_core::holding::Row;
@@ -120,11 +121,13 @@ fn give_back(
     kind: u8,
     bytes: &[u8],
 ) {
-    let held = secure_bytes(py, base, participant, kind, &[bytes]);
-    if let Some(Ok(Some(block))) = held.map(Held::reclaim) {
-        let space = base.handle.space;
-        queue::put_back_later(space, participant, Queue::queue(base), row, block);
-    }
+    room::scarce(|| {
+        let held = secure_bytes(py, base, participant, kind, &[bytes]);
+        if let Some(Ok(Some(block))) = held.map(Held::reclaim) {
+            let space = base.handle.space;
+            queue::put_back_later(space, participant, Queue::queue(base), row, block);
+        }
+    });
 }
 
 /// Takes a small item whose loading may fail, on the fast path, and loads it: with a block
@@ -470,7 +473,9 @@ pub fn peek<'py>(slf: &Bound<'py, Queue>, most: usize) -> PyResult<Bound<'py, Py
         Seen::Long(length) => Ok(pickle::opaque(py, length as usize)?.unbind()),
     };
     pickle::looking(|| {
-        let items: PyResult<Vec<_>> = seen.into_iter().map(decode).collect();
-        PyList::new(py, items?)
+        let items = room::try_collect(seen.into_iter(), |item| {
+            decode(item).map(|item| item.into_bound(py))
+        })?;
+        room::list(py, items)
     })
 }

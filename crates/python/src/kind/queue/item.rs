@@ -5,6 +5,7 @@ use crate::codec::{self, Buffers, Source, settle};
 use crate::error::{copying, named, raise};
 use crate::object::Use;
 use crate::process;
+use crate::room;
 use crate::value::reference::{self, gone};
 use courtyard_core::error::Error;
 use courtyard_core::heap;
@@ -64,7 +65,7 @@ fn decode_linked(
     whose: Buffers,
 ) -> PyResult<Py<PyAny>> {
     // Buffers in it are copies: an item that cannot be loaded goes back by its block.
-    let bytes = settle(py, source, 0, source.length());
+    let bytes = settle(py, source, 0, source.length())?;
     let item = reference::unpack(py, space, participant, &bytes[..], whose, || {})?;
     item.map(Bound::unbind).ok_or_else(|| gone(py))
 }
@@ -129,7 +130,7 @@ impl Held {
         let segment = &self.space.segment;
         let contents = queue::contents(segment, self.payload());
         let (kind, at, length) = contents.map_err(|error| raise(py, error))?;
-        let mut bytes = vec![0; length as usize];
+        let mut bytes = room::bytes(length as usize)?;
         segment.copy_out(at, &mut bytes);
         Ok((kind, bytes))
     }

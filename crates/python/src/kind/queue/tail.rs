@@ -8,6 +8,7 @@ use crate::deadline::Limit;
 use crate::error::raise;
 use crate::object::waiter::{self, Deadline};
 use crate::object::{Object, Use};
+use crate::room;
 use crate::value::reference::{self, Foreign};
 use courtyard_core::lock::PROBE;
 use courtyard_core::membership_cache::ObjectId;
@@ -36,7 +37,8 @@ impl Queue {
         let put = match item {
             Encoded::Word(word) => put(&NewItem::Word(*word)),
             Encoded::Block(block) if block.links.is_empty() => {
-                block.with_parts(|parts, _| put(&NewItem::Bytes(block.kind, parts)))
+                let put = |parts: &[&[u8]], _| Ok(put(&NewItem::Bytes(block.kind, parts)));
+                block.with_parts(put).unwrap_or_default()
             }
             Encoded::Block(_) => None,
         };
@@ -109,8 +111,7 @@ fn put_encoded(
             let (py, space) = (slf.py(), slf.as_super().get().handle.space);
             let link_header =
                 reference::pack(py, space, block.kind, &block.links, Foreign::Ticketed)?;
-            let mut all = vec![link_header.bytes.as_slice()];
-            all.extend(parts);
+            let all = room::concat(&[&[link_header.bytes.as_slice()], parts])?;
             put_parts(
                 slf,
                 item,

@@ -7,6 +7,7 @@ use crate::error::{LONG, changed_inside};
 use crate::format::Format;
 use crate::object::waiter::Deadline;
 use crate::object::{self, This, Use};
+use crate::room;
 use crate::value::{reference, stored};
 use courtyard_core::object::{self as engine, Found, NewValue, Pinned, Stored, Token};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -29,7 +30,7 @@ fn is_text(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 impl This<'_, RawValue> {
     pub fn read_bytes(self, py: Python<'_>, open: &Use<'_>) -> PyResult<Vec<u8>> {
-        let mut bytes = vec![0; self.handle.length as usize];
+        let mut bytes = room::bytes(self.handle.length as usize)?;
         open.copying(py, self.handle.length, |caller| {
             engine::read_bytes(caller, self.writer(), &mut bytes)
         })?;
@@ -69,11 +70,8 @@ impl This<'_, RawValue> {
                 )));
             }
             // As ctypes has it: a NUL after it, and the rest as it was.
-            let mut bytes = bytes.to_vec();
-            if bytes.len() < length {
-                bytes.push(0);
-            }
-            return Ok(bytes);
+            let end: &[u8] = if bytes.len() < length { &[0] } else { &[] };
+            return room::concat(&[bytes, end]);
         }
         let made = if value.is_instance(ctype)? {
             value.clone()
@@ -91,15 +89,15 @@ impl This<'_, RawValue> {
             ctype.call1((value,))?
         };
         let bytes = py.get_type::<PyBytes>().call1((made,))?; // by its buffer
-        Ok(bytes.cast::<PyBytes>()?.as_bytes().to_vec())
+        room::copy(bytes.cast::<PyBytes>()?.as_bytes())
     }
 
     pub fn object_of(self, py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
         if self.format == Format::Chars {
             let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-            return Ok(PyBytes::new(py, text).into_any().unbind());
+            return Ok(room::python_bytes(py, text)?.into_any().unbind());
         }
-        let bytes = PyBytes::new(py, bytes);
+        let bytes = room::python_bytes(py, bytes)?;
         let copy = self
             .ctype
             .bind(py)
@@ -129,7 +127,7 @@ impl This<'_, RawValue> {
             }
             Found::Pinned(pinned) if pinned.kind == LINKED => {
                 // Not in place: loading its objects runs code, perhaps a fork.
-                let mut bytes = vec![0; pinned.length as usize];
+                let mut bytes = room::bytes(pinned.length as usize)?;
                 pinned.copy_out(0, &mut bytes);
                 drop(pinned);
                 stored::decode_copied(py, space, participant, Stored::Bytes(LINKED, &bytes))?

@@ -4,6 +4,7 @@ use super::state::RawValue;
 use super::view::{self, Memory};
 use crate::argument::Given;
 use crate::object::{self, Address, This};
+use crate::room;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -179,7 +180,7 @@ impl RawValue {
         let (py, this) = (slf.py(), This::of(slf));
         this.require_bytes()?;
         let open = this.handle.open(py)?;
-        Ok(PyBytes::new(py, &this.read_bytes(py, &open)?))
+        room::python_bytes(py, &this.read_bytes(py, &open)?)
     }
 
     /// Writes some of these bytes, all of them or none; with `expected`, if all read so.

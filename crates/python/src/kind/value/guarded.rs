@@ -131,7 +131,7 @@ impl Place for Whole {
 
     fn spot(&self, py: Python<'_>) -> PyResult<Spot> {
         let base = self.0.bind(py).as_super().get();
-        Ok(Spot::new(&base.handle, &[]))
+        Spot::new(&base.handle, &[])
     }
 
     fn store(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -195,7 +195,7 @@ pub fn add(entries: &mut Vec<Entry>) {
         },
         move |space, made| {
             let mut batch = batch(space, made, &new);
-            batch.remove(&key(&gone));
+            batch.remove(&key(&gone)).expect("to remove");
             batch
         },
         |space, made, mut batch| {
