@@ -5,6 +5,7 @@ use super::item::{AtIndex, get_item, set_item};
 use super::place::{Slice, index_of};
 use super::state::{Deque, List, Sequence, all, length, opened};
 use crate::object::{Address, Edit, Object, ObjectLock, PLAIN};
+use crate::room;
 use courtyard_core::list::{self, End, LENGTH, Token};
 use courtyard_core::object;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -140,8 +141,13 @@ impl Sequence {
 
     /// Leaves the values that were at these places at that moment, in this order; False if something
     /// changed since.
-    fn _keep(slf: &Bound<'_, Self>, moment: (u64, u64), places: Vec<u64>) -> PyResult<bool> {
+    fn _keep(
+        slf: &Bound<'_, Self>,
+        moment: (u64, u64),
+        places: &Bound<'_, PyList>,
+    ) -> PyResult<bool> {
         let (sequence, count) = moment;
+        let places = room::try_collect(places.iter(), |place| place.extract())?;
         opened(slf, |this| {
             change::keep(this, slf.py(), Token { sequence, count }, &places)
         })
