@@ -110,6 +110,7 @@ CHANGES: list[Operation] = [
 
 def test_it_has_what_a_set_has_and_what_shared_objects_have() -> None:
     ours = {
+        "aio",
         "check",
         "close",
         "get_lock",

@@ -19,7 +19,7 @@ import pytest
 
 import courtyard as cy
 import courtyard.multiprocessing as multiprocessing
-from courtyard.multiprocessing import sharedctypes
+from courtyard.multiprocessing import connection, sharedctypes
 from tests.support.children import die_with_parent, join, run_script, start
 
 METHODS = ["fork", "spawn", "forkserver"]
@@ -480,3 +480,16 @@ def test_what_a_signal_handler_raises_in_a_put_is_no_matter_of_the_item() -> Non
     finally:
         signal.signal(signal.SIGALRM, before)
     assert q.get() == 1 and q.empty()
+
+
+def test_a_queue_has_no_reader_but_can_be_waited_for() -> None:
+    jobs: Any = multiprocessing.Queue()
+    simple: Any = multiprocessing.SimpleQueue()
+    kin: Any
+    for kin in (jobs, multiprocessing.JoinableQueue()):
+        with pytest.raises(AttributeError, match=r"give the queue itself to courtyard\.wait"):
+            _ = kin._reader
+    with pytest.raises(NotImplementedError, match=r"courtyard\.wait\(\), beside connections"):
+        connection.wait([simple._reader], 0)
+    simple.put(1)
+    assert cy.wait([jobs, simple]) == [simple]

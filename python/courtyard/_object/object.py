@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from courtyard._statistics import ObjectStatistics
 
 
+# `courtyard.aio.of`, once something has been asked for its twin.
+_twin: Callable[[Any], Any] | None = None
+
+
+def _find_twins() -> Callable[[Any], Any]:
+    global _twin
+    from importlib import import_module
+
+    found: Callable[[Any], Any] = import_module("courtyard.aio").of
+    _twin = found
+    return found
+
+
 class Object(Named):
     """A shared object that says what it is, and pickles as itself.
 
@@ -72,9 +85,7 @@ class Object(Named):
 
         See ``courtyard.aio``.
         """
-        from importlib import import_module
-
-        return import_module("courtyard.aio").of(self)
+        return (_twin or _find_twins())(self)
 
     def statistics(self) -> ObjectStatistics:
         """Return the figures of the object and its space, and the processes that use the object."""

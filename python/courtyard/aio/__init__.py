@@ -91,11 +91,17 @@ def of(obj: Any) -> Any:
     >>> courtyard.aio.of(q) == q.aio
     True
     """
-    for cls in type(obj).__mro__:
-        twin = _twins.get(cls)
+    twin = _twins.get(type(obj))
+    return (_twin_of(type(obj)) if twin is None else twin)(obj)
+
+
+def _twin_of(cls: type) -> type[Object]:
+    """Find the class of twins for a subclass, and keep it."""
+    for base in cls.__mro__:
+        twin = _twins.get(base)
         if twin is not None:
-            return twin(obj)
-    raise TypeError(f"expected a courtyard object, found {type(obj).__name__}")
+            return _twins.setdefault(cls, twin)
+    raise TypeError(f"expected a courtyard object, found {cls.__name__}")
 
 
 for _name in __all__:

@@ -20,11 +20,25 @@ class _End:
     def __init__(self, closed: bool) -> None:
         self.closed = closed
 
+    def fileno(self) -> int:
+        """Raise NotImplementedError: there is no descriptor that says when an item is there."""
+        raise NotImplementedError(_NO_PIPE)
+
+
+_NO_PIPE = (
+    "a courtyard queue has no pipe: where multiprocessing.connection.wait() was given its _reader, "
+    "give the queue itself to courtyard.wait(), beside connections and sentinels"
+)
+
 
 class Queue(MultiprocessingRules, courtyard.Queue[_T]):
     """A ``courtyard.Queue`` that is used as ``multiprocessing.Queue``."""
 
     _used = False  # when it was closed
+
+    @property
+    def _reader(self) -> Any:
+        raise AttributeError(_NO_PIPE)
 
     @staticmethod
     def _on_queue_feeder_error(e: Exception, obj: object) -> None:
