@@ -337,3 +337,48 @@ def test_a_closed_handle_ends_its_waits(run: Run) -> None:
 def test_what_a_set_has_no_item_of() -> None:
     for obj in (cy.Set(), cy.Namespace(), cy.Value("i")):
         assert not hasattr(courtyard.aio.of(obj), "setitem")
+
+
+def test_a_lock_that_a_task_of_another_loop_holds(run: Run) -> None:
+    """That loop runs on, so a change here waits for it."""
+    d: Any = cy.Dict()
+    held = threading.Event()
+
+    async def hold_for_a_while() -> None:
+        async with d.aio.get_lock():
+            held.set()
+            await anyio.sleep(0.1)
+            await d.aio.setitem("by", "the task")
+
+    async def change() -> None:
+        d.update(by="the thread")
+
+    thread = threading.Thread(target=run, args=(hold_for_a_while,))
+    thread.start()
+    assert held.wait(60)
+    run(change)
+    thread.join()
+    assert d == {"by": "the thread"}
+
+
+def test_the_last_party_breaks_the_barrier_whatever_ends_its_wait(run: Run) -> None:
+    """All others wait for it by then."""
+    barrier: Any = cy.Barrier(2)
+
+    class Visit:
+        failed = 0
+
+        def is_seen(self) -> bool:
+            raise KeyboardInterrupt
+
+        def fail(self) -> None:
+            self.failed += 1
+
+    visit = Visit()
+
+    async def main() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            await barrier.aio._act(visit, None)
+
+    run(main)
+    assert visit.failed == 1

@@ -217,3 +217,12 @@ def test_a_cancelled_wait_leaves_nothing(backend: str) -> None:
 
     loop.run(backend, main)
     assert_no_waits()
+
+
+@pytest.mark.parametrize("timeout", [1e9, float("inf")])
+def test_a_timeout_longer_than_a_descriptor_can_be_waited_for(
+    wait: Callable[..., list[Any]], timeout: float
+) -> None:
+    queue = cy.Queue()
+    with soon(partial(queue.put, 1)):
+        assert wait([queue], timeout) == [queue]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # How long a wait for a lock sleeps before it looks, whatever happens.
 LOOK_AGAIN = 1.0
+# The longest sleep at once: poll(2) counts milliseconds in 31 bits.
+_LONGEST = 1_000_000.0
 
 
 class Several:
@@ -64,7 +66,7 @@ class Several:
             poll.register(fd, select.POLLIN | select.POLLPRI)
         if listener is not None:
             poll.register(listener.fileno(), select.POLLIN)
-        return poll.poll(None if timeout is None else ceil(timeout * 1000))
+        return poll.poll(None if timeout is None else ceil(min(timeout, _LONGEST) * 1000))
 
     def epoll(self) -> select.epoll:
         """Return one descriptor for all, readable while one of them is."""

@@ -278,14 +278,21 @@ def owner() -> int:
 def is_owner_here(serial: int) -> bool:
     """Say whether a task of the loop that runs in this thread owns locks by a serial."""
     trio = _trio()
+    owners = [task for task, known in list(_owners.items()) if known == serial]
     if trio is not None:
-        here = {task for task, known in _owners.items() if known == serial}
-        return any(task.parent_nursery is not None for task in here)
+        root = trio.lowlevel.current_root_task()
+        return any(_root_of(task) is root for task in owners)
     running = sys.modules["asyncio"]._get_running_loop() if "asyncio" in sys.modules else None
     if running is None:
         return False
-    owners = (task for task, known in list(_owners.items()) if known == serial)
     return any(hasattr(task, "get_loop") and task.get_loop() is running for task in owners)
+
+
+def _root_of(task: Any) -> Any:
+    """Return the task of trio above all others of its run; one that has ended is its own."""
+    while getattr(task, "parent_nursery", None) is not None:
+        task = task.parent_nursery.parent_task
+    return task
 
 
 def has_checkpoints() -> bool:

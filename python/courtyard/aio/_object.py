@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from courtyard import _native
 from courtyard._object.object import seconds
+from courtyard._object.several import LOOK_AGAIN
 from courtyard._object.subclass import home_of, own_class
 from courtyard.aio._loop import current, has_checkpoints, owner
 from courtyard.aio._wait import PENDING, until
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from courtyard._statistics import ObjectStatistics
-
-# How long a task sleeps for a lock before it looks, whatever happens.
-_LOOK_AGAIN = 1.0
 
 
 class Object:
@@ -54,7 +52,7 @@ class Object:
             done = _native.attempt(mine, sync, call, arguments, keywords)
             return PENDING if done is None else done[0]
 
-        return await until(sync, attempt, timeout=None, again=lambda: _LOOK_AGAIN)
+        return await until(sync, attempt, timeout=None, again=lambda: LOOK_AGAIN)
 
     async def statistics(self) -> ObjectStatistics:
         """Return the figures of the object and its space."""

@@ -8,8 +8,9 @@ from contextlib import suppress
 from courtyard import _native
 from courtyard._error import NotOwned
 from courtyard._object.object import seconds
+from courtyard._object.several import LOOK_AGAIN
 from courtyard.aio._loop import current, owner
-from courtyard.aio._object import _LOOK_AGAIN, Object, checkpoint, passed
+from courtyard.aio._object import Object, checkpoint, passed
 from courtyard.aio._wait import PENDING, until
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
@@ -57,7 +58,7 @@ class Lock(Object):
         if self._is_mine():  # once more, before those who wait for this task to release it
             await checkpoint()
             return attempt() is not PENDING
-        (obj, line), again = self._waits_at(), lambda: _LOOK_AGAIN
+        (obj, line), again = self._waits_at(), lambda: LOOK_AGAIN
         got = await until(obj, attempt, timeout=seconds(timeout), line=line, again=again)
         return got is not PENDING
 
@@ -221,7 +222,7 @@ class Condition(Object):
                 attempt = lambda: waiter.is_notified() or PENDING  # noqa: E731
                 got = await until(sync, attempt, timeout=timeout)
             finally:
-                await current().shielded(lambda: _restore(lock, sync, saved))
+                await current().shielded(lambda: _restore(lock, saved))
         except BaseException:
             if waiter.leave():
                 sync._notify(1)
@@ -299,15 +300,19 @@ class Barrier(Object):
     async def _act(self, visit: Any, timeout: float | None) -> None:
         """See that all are here, as the last one, and let them go on."""
         sync = self.sync
-        seen = await until(sync, lambda: visit.is_seen() or PENDING, timeout=timeout)
-        if seen is PENDING:
-            visit.time_out(True)
-        if sync._action is not None and visit.may_act():
-            try:
+
+        def attempt() -> Any:
+            return visit.is_seen() or PENDING
+
+        try:
+            # Without a checkpoint, as a rule: all others wait for this task.
+            if attempt() is PENDING and await until(sync, attempt, timeout=timeout) is PENDING:
+                visit.time_out(True)
+            if sync._action is not None and visit.may_act():
                 sync._action()
-            except BaseException:
-                visit.fail()
-                raise
+        except BaseException:
+            visit.fail()
+            raise
         visit.advance()
 
     async def _fill(self, visit: Any, timeout: float | None) -> None:
@@ -337,7 +342,7 @@ class Barrier(Object):
         return self.sync.broken
 
 
-async def _restore(lock: Lock, condition: Any, saved: Any) -> None:
+async def _restore(lock: Lock, saved: Any) -> None:
     """Take the lock again as it was."""
     await lock.acquire()
     for _ in range((saved or 1) - 1):

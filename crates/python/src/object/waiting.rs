@@ -144,8 +144,8 @@ impl Handle {
         });
         match is_here {
             Some(Ok(true)) => Err(Error::Refused(
-                "a task of this event loop holds the object's lock, and this call would keep the loop from \
-                 running until that is released, for ever: await the method of `.aio` instead"
+                "a task of this event loop holds the object's lock, and could not release it while this call \
+                 keeps the loop from running: await the method of `.aio` instead"
                     .into(),
             )),
             _ => Ok(()),
