@@ -241,6 +241,25 @@ def test_barriers(run: Run) -> None:
     assert_no_waits()
 
 
+def test_a_block_begins_at_a_barrier(run: Run) -> None:
+    barrier, numbers = cy.Barrier(3), set()
+
+    async def party() -> None:
+        async with barrier.aio as number:
+            numbers.add(number)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(party)
+        with pytest.raises(ZeroDivisionError):
+            async with cy.Barrier(1).aio:
+                _ = 1 / 0
+
+    run(main)
+    assert numbers == {0, 1, 2} and not barrier.broken and barrier.n_waiting == 0
+
+
 def test_an_action_that_raises_breaks_the_barrier(run: Run) -> None:
     barrier = cy.Barrier(2, action=lambda: 1 / 0)
 

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 import courtyard as cy
+import courtyard.aio
 from tests.support.children import join, start
 from tests.support.lease import ALL, made, state
 from tests.support.loop import Run, assert_no_waits, blocked, tasks
@@ -291,3 +292,9 @@ def test_what_a_lease_can_do_with_its_item(run: Run) -> None:
             await q.aio.lease().drop()
 
     run(main)
+
+
+def test_the_classes_take_the_type_of_their_items() -> None:
+    """Also where Python evaluates an annotation."""
+    assert str(courtyard.aio.Queue[int]) == "courtyard.aio.Queue[int]"
+    assert str(courtyard.aio.Lease[int]) == "courtyard.aio.Lease[int]"

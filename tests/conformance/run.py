@@ -28,6 +28,8 @@ def case(name: str, test: str) -> type[unittest.TestCase]:
     if name == "multiprocessing":
         found: type[unittest.TestCase] = globals()[class_name]
         return found
+    if name == "aio":
+        return suite.aio_cases(None if STANDARD else os.environ["CONFORMANCE_METHOD"])[class_name]
     if name == "container":
         import courtyard
 
@@ -44,7 +46,7 @@ def case(name: str, test: str) -> type[unittest.TestCase]:
 
 def tests() -> dict[str, list[str]]:
     """Return the names of all tests by suite."""
-    names = ("multiprocessing", "threading", "queue", "container")
+    names = ("multiprocessing", "threading", "queue", "container", "aio")
     found: dict[str, list[str]] = {name: [] for name in names}
     if PROGRAM is not None:
         for name in suite.MULTIPROCESSING:
@@ -55,6 +57,8 @@ def tests() -> dict[str, list[str]]:
     if suite.source("test.test_queue"):
         for name in suite.QUEUE:
             found["queue"] += suite.tests_of(suite.queue_case(name, queue))
+    for tested in suite.aio_cases(None).values():
+        found["aio"] += suite.tests_of(tested)
     import courtyard
 
     for name, (module, _, _, type_) in suite.CONTAINERS.items():

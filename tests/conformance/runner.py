@@ -19,7 +19,7 @@ PROGRAM = suite.source("test._test_multiprocessing")
 
 
 class Test(NamedTuple):
-    """One of CPython's tests, and how its child processes start."""
+    """One of CPython's tests, and how its child processes start, or in which loop it runs."""
 
     suite: str
     name: str
@@ -91,6 +91,8 @@ def names() -> dict[str, list[str]]:
 def environment(method: str, program: Path | None, standard: bool) -> dict[str, str]:
     """Return what run.py is told by."""
     env = {"PYTHONPATH": str(ROOT), "CONFORMANCE_STANDARD": str(int(standard))}
-    if method and program is not None:
-        env |= {"CONFORMANCE_METHOD": method, "CONFORMANCE_PROGRAM": str(program)}
+    if method:
+        env["CONFORMANCE_METHOD"] = method
+    if method in suite.METHODS and program is not None:
+        env["CONFORMANCE_PROGRAM"] = str(program)
     return env

@@ -1,5 +1,6 @@
 """Which of CPython's tests are run, and on what."""
 
+import asyncio
 import collections
 import importlib
 import importlib.machinery
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 METHODS = ("fork", "spawn", "forkserver")
+LOOPS = ("asyncio", "uvloop")
 
 # The test cases of test._test_multiprocessing that use the shared types, on the drop-in.
 MULTIPROCESSING = (
@@ -88,6 +90,9 @@ BUILTINS: dict[str, Any] = {
     "Counter": collections.Counter,
     "Set": set,
 }
+
+# The modules whose test cases are all run on ``obj.aio``: each is here by its name behind "Aio".
+AIO = ("test.test_asyncio.test_queues", "test.test_asyncio.test_locks")
 
 STANDARD_IMPORT = re.compile(
     r"^(\s*)(?:import multiprocessing(\.\w+)?$|from multiprocessing\b)", re.M
@@ -175,6 +180,29 @@ def container_case(name: str, tested: Any) -> type[unittest.TestCase]:
         body[attribute] = found
     bases = getattr(module, base), unittest.TestCase
     return type(name, bases[: 1 + (not issubclass(*bases))], body)
+
+
+def aio_cases(loop: str | None) -> dict[str, type[unittest.TestCase]]:
+    """Return the test cases of asyncio's classes by name, on ``obj.aio`` in loops of a kind.
+
+    None: those of asyncio itself.
+    """
+    body = {}
+    if loop is not None:
+        twin = importlib.import_module("tests.conformance.twin")
+        twin.install()
+        body["loop_factory"] = staticmethod(twin.LOOPS[loop])
+        if sys.version_info < (3, 13):
+            policy = asyncio.DefaultEventLoopPolicy()
+            policy.new_event_loop = twin.LOOPS[loop]  # type: ignore[method-assign]
+            asyncio.set_event_loop_policy(policy)
+    return {
+        f"Aio{name}": type(f"Aio{name}", (case,), body)
+        for module in AIO
+        if source(module)
+        for name, case in vars(importlib.import_module(module)).items()
+        if isinstance(case, type) and issubclass(case, unittest.TestCase)
+    }
 
 
 def source(module: str) -> Path | None:

@@ -1,9 +1,10 @@
-"""One test for each of CPython's own, under each start method where that matters.
+"""One test for each of CPython's own, under each start method or in each loop where that matters.
 
 A test that fails or skips is run on the standard class too: what that does not pass in this
 place is not counted.
 """
 
+import importlib.util
 import os
 from collections.abc import Iterator
 
@@ -13,22 +14,31 @@ from tests.conformance import suite
 from tests.conformance.exclusion import EXCLUDED
 from tests.conformance.runner import LIMIT, Runner, Test, names
 
-# `make test` runs all under fork, and under the other start methods some that are quick.
+# `make test` runs all under fork or in asyncio's loop, and elsewhere some that are quick.
 FULL = os.environ.get("COURTYARD_CONFORMANCE") == "full"
-QUICK = ("TestLock.", "TestValue.", "TestEvent.")
+QUICK = ("TestLock.", "TestValue.", "TestEvent.", "AioLockTests.", "AioQueueGetTests.")
+METHODS = {"multiprocessing": suite.METHODS, "aio": suite.LOOPS}
 NAMES = names()
 
 
 def chosen(name: str) -> list[Test]:
     """Return the tests of a suite that are run."""
-    if name != "multiprocessing":
-        return [Test(name, test) for test in NAMES[name]]
+    methods = METHODS.get(name, ("",))
     return [
         Test(name, test, method)
-        for method in suite.METHODS
+        for method in methods
         for test in NAMES[name]
-        if FULL or method == "fork" or any(case in test for case in QUICK)
+        if FULL or method == methods[0] or any(case in test for case in QUICK)
     ]
+
+
+def reason(test: Test) -> str | None:
+    """Say why a test is not run, if it is not."""
+    if test.name in EXCLUDED:
+        return f"cannot apply: {EXCLUDED[test.name]}"
+    if test.method == "uvloop" and not importlib.util.find_spec("uvloop"):
+        return "uvloop has no release for this Python"
+    return None
 
 
 TESTS = [test for name in NAMES for test in chosen(name)]
@@ -44,7 +54,7 @@ def runner(
     if "PYTEST_XDIST_WORKER" not in os.environ:
         asked = [getattr(item, "callspec", None) for item in request.session.items]
         found = [callspec.params.get("test") for callspec in asked if callspec is not None]
-        runner.announce([t for t in found if isinstance(t, Test) and t.name not in EXCLUDED])
+        runner.announce([t for t in found if isinstance(t, Test) and reason(t) is None])
     yield runner
     runner.close()
 
@@ -52,8 +62,9 @@ def runner(
 @pytest.mark.limit(3 * LIMIT)
 @pytest.mark.parametrize("test", TESTS, ids=str)
 def test_cpython(runner: Runner, test: Test) -> None:
-    if test.name in EXCLUDED:
-        pytest.skip(f"cannot apply: {EXCLUDED[test.name]}")
+    why = reason(test)
+    if why is not None:
+        pytest.skip(why)
     outcome, detail = runner.outcome(test)
     if outcome == "passed":
         return

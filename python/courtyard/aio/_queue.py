@@ -5,6 +5,7 @@ from __future__ import annotations
 from queue import Empty, Full
 from sys import modules
 from time import monotonic
+from types import GenericAlias
 
 from courtyard import _native
 from courtyard._object.object import seconds
@@ -45,6 +46,9 @@ class Queue(Object, Generic[_T]):
     """
 
     __slots__ = ()
+
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)
 
     sync: Sync[_T]
 
@@ -193,6 +197,9 @@ class Lease(Generic[_T]):
     """
 
     __slots__ = ("_block", "_queue", "_timeout", "sync")
+
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, queue: Queue[_T], block: bool, timeout: float | None) -> None:
         """Make one; ``queue.aio.lease()`` does that."""

@@ -263,7 +263,7 @@ class Barrier(Object):
     """A barrier as tasks use it: ``await barrier.aio.wait()``.
 
     Each task that waits is a party of its own. A cancelled ``wait`` takes its party out again, as
-    if it had not come.
+    if it had not come. As asyncio's, it may begin a block: ``async with barrier.aio as number``.
     """
 
     __slots__ = ()
@@ -296,6 +296,13 @@ class Barrier(Object):
             raise
         visit.leave()
         return index  # type: ignore[no-any-return]
+
+    async def __aenter__(self) -> int:
+        """Wait for the others; return this party's number."""
+        return await self.wait()
+
+    async def __aexit__(self, *_exception: object) -> None:
+        """Do nothing: the barrier is behind."""
 
     async def _act(self, visit: Any, timeout: float | None) -> None:
         """See that all are here, as the last one, and let them go on."""
