@@ -260,6 +260,22 @@ def test_a_block_begins_at_a_barrier(run: Run) -> None:
     assert numbers == {0, 1, 2} and not barrier.broken and barrier.n_waiting == 0
 
 
+def test_another_number_to_each_where_one_was_cancelled(run: Run) -> None:
+    barrier = cy.Barrier(3)
+
+    async def main() -> None:
+        async with tasks() as parties:
+            await parties.start(barrier.aio.wait)
+            await parties.start(barrier.aio.wait)
+            parties.scopes[0].cancel()
+            await parties.start(barrier.aio.wait)
+            await parties.start(barrier.aio.wait)
+            await parties.ended(3)
+            assert sorted(parties.results.values()) == [0, 1, 2]
+
+    run(main)
+
+
 def test_an_action_that_raises_breaks_the_barrier(run: Run) -> None:
     barrier = cy.Barrier(2, action=lambda: 1 / 0)
 

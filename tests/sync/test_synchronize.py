@@ -372,6 +372,33 @@ class TestBarrier:
         assert sorted(indices) == sorted([0, 1, 2] * 20)
         assert (calls.value, b.n_waiting, b.broken) == (20, 0, False)
 
+    def test_another_number_to_each_where_one_went_away_again(self) -> None:
+        """Ctrl-C takes the first to come out again: who comes next is none of those inside."""
+        b = cy.Barrier(3)
+        numbers: list[int] = []
+        others = [threading.Thread(target=lambda: numbers.append(b.wait(20))) for _ in range(2)]
+
+        def come_second(*_: Any) -> None:
+            others[0].start()
+            while b.n_waiting < 2:
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+
+        previous = signal.signal(signal.SIGALRM, come_second)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                b.wait(20)
+        finally:
+            signal.signal(signal.SIGALRM, previous)
+        others[1].start()
+        while b.n_waiting < 2:
+            time.sleep(0.001)
+        numbers.append(b.wait(20))
+        for other in others:
+            other.join(20)
+        assert sorted(numbers) == [0, 1, 2]
+
     def test_a_killed_party_breaks_it(self) -> None:
         b = cy.Barrier(3)
         child = fork(b.wait)

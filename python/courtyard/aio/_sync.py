@@ -279,23 +279,26 @@ class Barrier(Object):
         sync = self.sync
         timeout = seconds(sync._timeout if timeout is None else timeout)
         visit = sync._visit()
+
+        def join() -> Any:
+            joined = visit.join()
+            return PENDING if joined is None else joined
+
         try:
-            joined = await until(sync, lambda: visit.join() or PENDING, timeout=timeout)
+            is_last = await until(sync, join, timeout=timeout)
         except BaseException:
             visit.give_up()
             raise
-        if joined is PENDING:
+        if is_last is PENDING:
             visit.give_up()
             raise threading.BrokenBarrierError("the last parties did not leave the barrier in time")
-        index, is_last = joined
         try:
             await (self._act if is_last else self._fill)(visit, timeout)
         except BaseException:
             with suppress(threading.BrokenBarrierError):
                 visit.leave()
             raise
-        visit.leave()
-        return index  # type: ignore[no-any-return]
+        return visit.leave()
 
     async def __aenter__(self) -> int:
         """Wait for the others; return this party's number."""

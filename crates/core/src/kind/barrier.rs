@@ -136,10 +136,10 @@ pub enum Joined {
     /// The last generation is still leaving: wait and try again.
     NotYet,
     Broken,
-    /// The number of those who came before.
-    As(u64),
-    /// As `As`, and all are here: this one runs the action.
-    Last(u64),
+    /// Others are to come.
+    Waits,
+    /// All are here: this one runs the action.
+    Last,
 }
 
 /// Fills a new one.
@@ -203,9 +203,9 @@ pub fn join(caller: Caller, party: Party) -> Result<Joined> {
             operation.commit();
             return Ok(Joined::Broken);
         }
-        let index = operation.read(object + INSIDE);
-        let is_last = index.saturating_add(1) >= operation.read(object + PARTIES);
-        operation.write(object + INSIDE, index.wrapping_add(1));
+        let inside = operation.read(object + INSIDE);
+        let is_last = inside.saturating_add(1) >= operation.read(object + PARTIES);
+        operation.write(object + INSIDE, inside.wrapping_add(1));
         if seeded(Bug::JoinInTwo) {
             operation.commit();
         }
@@ -222,11 +222,7 @@ pub fn join(caller: Caller, party: Party) -> Result<Joined> {
         }
         operation.queue_wake(object + EVENT);
         operation.commit();
-        Ok(if is_last {
-            Joined::Last(index)
-        } else {
-            Joined::As(index)
-        })
+        Ok(if is_last { Joined::Last } else { Joined::Waits })
     })
 }
 
@@ -269,23 +265,24 @@ pub fn reset(caller: Caller, object: Object) -> Result<()> {
 }
 
 /// Leaves; the last to leave opens the barrier for the next generation. Returns the phase it
-/// was in.
+/// was in, and how many are left inside: in DRAINING, where nobody comes, another number to each.
+/// (How many came before is no such number: one of them may have left since.)
 ///
 /// # Errors
 /// As `join`.
-pub fn leave(caller: Caller, party: Party) -> Result<u64> {
+pub fn leave(caller: Caller, party: Party) -> Result<(u64, u64)> {
     let Party { object, row, .. } = party;
     caller.run(|operation| {
         operation.lock(object.lock())?;
         let phase = operation.read(object + PHASE);
-        go(operation, object, phase, 1);
+        let left = go(operation, object, phase, 1);
         if seeded(Bug::LeaveInTwo) {
             operation.commit();
         }
         one_less(operation, row);
         operation.queue_wake(object + EVENT);
         operation.commit();
-        Ok(phase)
+        Ok((phase, left))
     })
 }
 

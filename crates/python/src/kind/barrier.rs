@@ -185,8 +185,9 @@ impl Wait<'_, '_> {
         Ok(())
     }
 
-    /// The phase in which we left; None if that could not be done in time, and is done later.
-    fn leave(&self) -> PyResult<Option<u64>> {
+    /// The phase in which we left and how many were left; None if that could not be done in time,
+    /// and is done later.
+    fn leave(&self) -> PyResult<Option<(u64, u64)>> {
         let space = self.base.handle.space;
         let (left, raised) = uninterruptible_until(self.py, self.limit, |wait| {
             barrier::leave(Caller::new(space, self.open, wait), self.party)
@@ -256,9 +257,9 @@ impl Barrier {
             limit,
         };
         let joined = wait.join();
-        let (index, went) = match joined {
-            Ok(Joined::As(index)) => (index, wait.fill()),
-            Ok(Joined::Last(index)) => {
+        let went = match joined {
+            Ok(Joined::Waits) => wait.fill(),
+            Ok(Joined::Last) => {
                 let acted = wait.see_all().and_then(|()| {
                     let may_act = !action.is_none() && barrier::phase(segment, object) == ACTING;
                     if may_act { wait.act(action) } else { Ok(()) }
@@ -267,7 +268,7 @@ impl Barrier {
                     Ok(()) => wait.advance(&[ACTING], DRAINING),
                     Err(_) => wait.mark_broken(&[ACTING], Cause::ActionFailed),
                 };
-                (index, went.and_then(|went| acted.map(|()| went)))
+                went.and_then(|went| acted.map(|()| went))
             }
             joined => {
                 joined?;
@@ -275,11 +276,12 @@ impl Barrier {
             }
         };
         let seen = barrier::phase(segment, object); // until we leave it is that of those inside
-        let phase = wait.leave();
-        let (went, phase) = (went?, phase?.unwrap_or(seen));
-        if went && phase == DRAINING {
-            return Ok(index);
-        }
+        let left = wait.leave();
+        let went = went?;
+        let phase = match left? {
+            Some((DRAINING, number)) if went => return Ok(number),
+            left => left.map_or(seen, |(phase, _)| phase),
+        };
         let phase = if phase == RESETTING { phase } else { BROKEN };
         Err(broken(py, base, phase))
     }
@@ -411,16 +413,16 @@ impl Visit {
 
 #[pymethods]
 impl Visit {
-    /// Join: the number of those who came before, and whether it is the last. None: the last
-    /// generation is still leaving. Raises BrokenBarrierError.
-    fn join(&self, py: Python<'_>) -> PyResult<Option<(u64, bool)>> {
+    /// Join; return whether this party is the last to come. None: the last generation is still
+    /// leaving. Raises BrokenBarrierError.
+    fn join(&self, py: Python<'_>) -> PyResult<Option<bool>> {
         let base = self.base(py);
         let open = base.handle.open_retained(py)?;
         match open.waiting(py, |caller| barrier::join(caller, self.party))? {
             Joined::NotYet => Ok(None),
             Joined::Broken => Err(broken(py, base, BROKEN)),
-            Joined::As(index) => Ok(Some((index, false))),
-            Joined::Last(index) => Ok(Some((index, true))),
+            Joined::Waits => Ok(Some(false)),
+            Joined::Last => Ok(Some(true)),
         }
     }
 
@@ -459,16 +461,17 @@ impl Visit {
         Ok(self.mark_broken(py, from, Cause::TimedOut)? || self.phase(py)? == FILLING)
     }
 
-    /// Leave. Raises BrokenBarrierError unless all went on. Does nothing the second time.
-    fn leave(&self, py: Python<'_>) -> PyResult<()> {
+    /// Leave; return this party's number. Raises BrokenBarrierError unless all went on. Does nothing
+    /// the second time, and in a forked child, and returns 0.
+    fn leave(&self, py: Python<'_>) -> PyResult<u64> {
         if self.is_left.swap(true, Ordering::Relaxed) {
-            return Ok(());
+            return Ok(0);
         }
         let base = self.base(py);
         let (handle, space) = (&base.handle, base.handle.space);
         let open = handle.open_retained(py)?;
         if self.holder != std::ptr::from_ref(open.participant) as u64 {
-            return Ok(());
+            return Ok(0);
         }
         let seen = barrier::phase(&space.segment, self.party.object);
         let (left, raised) = uninterruptible_until(py, Limit::NEVER, |wait| {
@@ -481,14 +484,12 @@ impl Visit {
         handle.give_up();
         raised?;
         let phase = match left {
+            Ok((DRAINING, number)) => return Ok(number),
             Err(Error::TimedOut) => seen,
-            left => left.map_err(|error| raise(py, error))?,
+            left => left.map_err(|error| raise(py, error))?.0,
         };
-        match phase {
-            DRAINING => Ok(()),
-            RESETTING => Err(broken(py, base, phase)),
-            _ => Err(broken(py, base, BROKEN)),
-        }
+        let phase = if phase == RESETTING { phase } else { BROKEN };
+        Err(broken(py, base, phase))
     }
 
     /// It did not get in: nothing is left.

@@ -296,7 +296,7 @@ fn barriers(entries: &mut Vec<Entry>) {
         "join a barrier",
         of(2),
         party,
-        |space, _, party| assert_eq!(join(space, party), Joined::As(0)),
+        |space, _, party| assert_eq!(join(space, party), Joined::Waits),
         waiting,
         ((FILLING, 0), (BROKEN, 0)),
     ));
@@ -304,7 +304,7 @@ fn barriers(entries: &mut Vec<Entry>) {
         "join a barrier as the last",
         of(1),
         party,
-        |space, _, party| assert_eq!(join(space, party), Joined::Last(0)),
+        |space, _, party| assert_eq!(join(space, party), Joined::Last),
         waiting,
         ((FILLING, 0), (BROKEN, 0)),
     ));
@@ -317,7 +317,7 @@ fn barriers(entries: &mut Vec<Entry>) {
     entries.push(change(
         "open a barrier",
         of(1),
-        |space, made| assert_eq!(join(space, party(space, made)), Joined::Last(0)),
+        |space, made| assert_eq!(join(space, party(space, made)), Joined::Last),
         move |space, made, ()| advance(space, made, DRAINING),
         phase,
         (BROKEN, FILLING),
@@ -327,13 +327,13 @@ fn barriers(entries: &mut Vec<Entry>) {
         of(1),
         move |space, made| {
             let party = party(space, made);
-            assert_eq!(join(space, party), Joined::Last(0));
+            assert_eq!(join(space, party), Joined::Last);
             advance(space, made, DRAINING);
             party
         },
         |space, _, party| {
             let left = barrier::leave(caller(space), party);
-            assert_eq!(left.expect("to leave"), DRAINING);
+            assert_eq!(left.expect("to leave"), (DRAINING, 0));
         },
         |space, made| (barrier::phase(&space.segment, made.base), 0),
         ((FILLING, 0), (FILLING, 0)),
@@ -341,7 +341,7 @@ fn barriers(entries: &mut Vec<Entry>) {
     // Whoever has passed is a party, and missed when it dies; inside it breaks the barrier.
     let passed = move |space: &'static Space, made| {
         let party = party(space, made);
-        assert_eq!(join(space, party), Joined::Last(0));
+        assert_eq!(join(space, party), Joined::Last);
         advance(space, made, DRAINING);
         barrier::leave(caller(space), party).expect("to leave");
         party
@@ -358,7 +358,7 @@ fn barriers(entries: &mut Vec<Entry>) {
         "join a barrier again",
         unwatched,
         passed,
-        |space, _, party| assert_eq!(join(space, party), Joined::Last(0)),
+        |space, _, party| assert_eq!(join(space, party), Joined::Last),
         missed,
         ((FILLING, true), (BROKEN, false)),
     ));
