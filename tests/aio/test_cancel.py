@@ -1,8 +1,4 @@
-"""Tasks cancelled wherever they suspend, in several processes: nothing is lost or doubled.
-
-Each process has a dozen tasks that use the same few objects, and one that cancels them at random
-moments. COURTYARD_CANCELS says how many cancels there are in all.
-"""
+"""Tasks cancelled wherever they suspend, in several processes: nothing is lost or doubled."""
 
 import multiprocessing
 import os
@@ -10,238 +6,45 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from queue import Empty, Full
-from typing import Any
+from collections import Counter
 
 import anyio
 import pytest
 
 import courtyard as cy
-from tests.support.children import fork, start
-from tests.support.loop import BACKENDS, assert_no_waits, blocked, run, tasks
+from tests.support import cancel
+from tests.support.children import fork, join, start
+from tests.support.loop import HERE, KINDS, assert_no_waits, blocked, run, tasks
 
-CANCELS = int(os.environ.get("COURTYARD_CANCELS", "3000"))
-PROCESSES = 3
-TASKS = 12
-PERMITS = 2
-LIMIT = 60 + CANCELS / 20
-
-Call = Callable[["Worker"], Awaitable[None]]
+SIZE = os.environ.get("COURTYARD_TORTURE_SIZE", "")
+CANCELS = {"small": 40_000, "full": 1_000_000}.get(SIZE, 4000)  # in all of these tests together
+KEPT = 0, 3  # a queue without a bound, and one that is full most of the time
+PROCESSES = 4
 
 
-class World:
-    """What the processes share."""
-
-    def __init__(self, maxsize: int) -> None:
-        self.jobs: Any = cy.Queue(maxsize)
-        self.done: Any = cy.Queue()
-        self.lock, self.recursive = cy.Lock(), cy.RLock()
-        self.permits = cy.BoundedSemaphore(PERMITS)
-        self.condition = cy.Condition()
-        self.flag = cy.Event()
-        # How often the owners of locks counted, without any other guard than these.
-        self.counts = [cy.RawValue("q") for _ in range(2)]
-        self.inside = cy.Value("q")
-        self.tokens = cy.RawValue("q")  # guarded by the condition
-        self.ended = cy.Value("q")
-
-    def objects(self) -> list[Any]:
-        return [
-            self.jobs,
-            self.done,
-            self.lock,
-            self.recursive,
-            self.permits,
-            self.condition,
-            self.flag,
-        ]
-
-
-class Worker:
-    """The tasks of one loop, and what they did, as far as they know."""
-
-    def __init__(self, world: World, number: int) -> None:
-        self.world, self.number = world, number
-        self.chance = random.Random(number)
-        self.serial = 0
-        self.put: list[Any] = []
-        self.got: list[Any] = []
-        self.counted = [0, 0]
-        self.given = self.taken = 0
-        self.cancels = 0
-        self.calls = {name: 0 for name in CALLS}
-
-    # Each notes what it did in the step in which the awaited call returns: no cancel is between.
-
-    async def put_one(self) -> None:
-        self.serial += 1
-        item = (self.number, self.serial)
-        timeout = self.chance.choice([None, 0.002, 1])
-        try:
-            await self.world.jobs.aio.put(item, timeout=timeout)
-        except Full:
-            return
-        self.put.append(item)
-
-    async def get_one(self) -> None:
-        timeout = self.chance.choice([None, 0.002, 1])
-        try:
-            item = await self.world.jobs.aio.get(timeout=timeout)
-        except Empty:
-            return
-        self.got.append(item)
-        self.world.jobs.task_done()
-
-    async def get_some(self) -> None:
-        items = await self.world.jobs.aio.get_many(3)
-        self.got.extend(items)
-        for _ in items:
-            self.world.jobs.task_done()
-
-    async def lease_one(self) -> None:
-        async with (lease := self.world.jobs.aio.lease()) as item:
-            await anyio.sleep(self.chance.choice([0, 0, 0.001]))
-            if self.chance.random() < 0.2:
-                await lease.requeue(self.chance.choice([0, 0.002]))
-            else:
-                lease.sync.drop()
-                self.got.append(item)
-
-    async def count(self) -> None:
-        which = self.chance.randrange(2)
-        lock: Any = (self.world.lock, self.world.recursive)[which]
-        count = self.world.counts[which]
-        if not await lock.aio.acquire(timeout=self.chance.choice([-1, 0.002, 1])):
-            return
-        try:
-            if which and self.chance.random() < 0.3:
-                async with lock.aio:
-                    await anyio.sleep(0)
-            before = count.value
-            await anyio.sleep(self.chance.choice([0, 0.0005]))
-            count.value = before + 1
-            self.counted[which] += 1
-        finally:
-            with anyio.CancelScope(shield=True):
-                await lock.aio.release()
-
-    async def enter(self) -> None:
-        async with self.world.permits.aio:
-            try:
-                assert self.world.inside.increment() <= PERMITS
-                await anyio.sleep(self.chance.choice([0, 0.001]))
-            finally:
-                self.world.inside.increment(-1)
-
-    async def give(self) -> None:
-        condition = self.world.condition
-        async with condition.aio:
-            self.world.tokens.value += 1
-            self.given += 1
-            await condition.aio.notify()
-
-    async def take(self) -> None:
-        condition = self.world.condition
-        async with condition.aio:
-            while not self.world.tokens.value:
-                await condition.aio.wait(self.chance.choice([None, 0.002, 1]))
-            self.world.tokens.value -= 1
-            self.taken += 1
-
-    async def flash(self) -> None:
-        if self.chance.random() < 0.3:
-            self.world.flag.set()
-            self.world.flag.clear()
-        else:
-            await self.world.flag.aio.wait(self.chance.choice([None, 0.002]))
-
-    async def task(self, scopes: list[Any], place: int) -> None:
-        """Make calls at random, each in a scope that another task may cancel at any moment."""
-        while True:
-            name = self.chance.choice(NAMES)
-            with anyio.CancelScope() as scope:
-                scopes[place] = scope
-                await CALLS[name](self)
-            scopes[place] = None
-            self.calls[name] += 1
-            self.cancels += scope.cancelled_caught
-            if not scope.cancelled_caught:
-                await anyio.sleep(0)
-
-    async def main(self, cancels: int) -> None:
-        scopes: list[Any] = [None] * TASKS
-        async with anyio.create_task_group() as group:
-            for place in range(TASKS):
-                group.start_soon(self.task, scopes, place)
-            # Those who wait for tokens and flags are many: nobody stands still for ever.
-            while self.cancels < cancels:
-                await anyio.sleep(self.chance.choice([0, 0, 0, 0.001]))
-                scope = self.chance.choice(scopes)
-                if scope is not None:
-                    scope.cancel()
-            group.cancel_scope.cancel()
-
-
-CALLS: dict[str, Call] = {
-    "put_one": Worker.put_one,
-    "get_one": Worker.get_one,
-    "get_some": Worker.get_some,
-    "lease_one": Worker.lease_one,
-    "count": Worker.count,
-    "enter": Worker.enter,
-    "give": Worker.give,
-    "take": Worker.take,
-    "flash": Worker.flash,
-}
-NAMES = ["put_one"] * 3 + list(CALLS)
-
-
-def work(world: World, number: int, backend: str, cancels: int) -> None:
-    worker = Worker(world, number)
-    run(backend, worker.main, cancels)
-    assert_no_waits()
-    from courtyard.aio import _wait
-
-    assert not _wait.lines
-    assert len([name for name, calls in worker.calls.items() if calls]) >= len(CALLS) - 2
-    world.done.put((worker.put, worker.got, worker.counted, worker.given, worker.taken))
-
-
-@pytest.mark.limit(LIMIT + 60)
-@pytest.mark.parametrize("maxsize", [0, 3])
-@pytest.mark.parametrize("backend", [*BACKENDS, "all"])
-def test_nothing_is_lost_by_cancels(backend: str, maxsize: int) -> None:
-    world = World(maxsize)
+@pytest.mark.limit(120 + CANCELS / 100)
+@pytest.mark.parametrize("maxsize", KEPT)
+@pytest.mark.parametrize("backend", [*KINDS, "all"])
+def test_nothing_is_lost_by_cancels(
+    backend: str, maxsize: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, began = cancel.World(maxsize), time.monotonic()
     context = multiprocessing.get_context("fork")
-    names = list(BACKENDS) if backend == "all" else [backend] * PROCESSES
-    each = max(20, CANCELS // 8 // PROCESSES)
+    names = [*HERE, *HERE][:PROCESSES] if backend == "all" else [backend] * PROCESSES
+    each = CANCELS // (len(KEPT) * (len(KINDS) + 1) * PROCESSES)
     children = [
-        start(context, work, world, number, name, each) for number, name in enumerate(names)
+        start(context, cancel.work, world, number, name, each) for number, name in enumerate(names)
     ]
-    reports = [world.done.get(timeout=LIMIT) for _ in names]
-    for child in children:
-        child.join(30)
-    assert [child.exitcode for child in children] == [0] * len(names)
-
-    put = sorted(item for report in reports for item in report[0])
-    got = sorted(item for report in reports for item in report[1])
-    time.sleep(0.01)  # what was put back for later is due
-    left = world.jobs.get_many(len(put) + 1, timeout=1) if world.jobs.qsize() else []
-    for _ in left:
-        world.jobs.task_done()
-    assert sorted(got + left) == put
-    assert world.jobs.unfinished_tasks == 0
-    assert world.permits.get_value() == PERMITS and world.inside.value == 0
-    assert not world.lock.locked() and not world.recursive.locked()
-    for which in range(2):
-        assert world.counts[which].value == sum(report[2][which] for report in reports)
-    given, taken = (sum(report[place] for report in reports) for place in (3, 4))
-    assert world.tokens.value == given - taken
-    assert not world.condition.locked() and world.condition._waiters == 0
-    for obj in world.objects():
-        assert obj.statistics().waiters == ()
-        obj.check()
+    join(*children, limit=100 + CANCELS / 100)
+    reports = world.reports.get_many(len(names))
+    world.settle(reports)
+    if SIZE:
+        cancels = sum((report.cancels for report in reports), Counter[tuple[str, int]]())
+        if maxsize:  # else no put has to wait
+            assert {(name, at) for name in cancel.CALLS for at in (0, 1)} <= set(cancels)
+        with capsys.disabled():
+            seconds = time.monotonic() - began
+            print(f"\n{cancels.total():,} cancels at {len(cancels)} places in {seconds:.0f} s")
 
 
 # -- each kind of call alone, where a lost wake would hang

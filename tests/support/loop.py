@@ -24,6 +24,7 @@ BACKENDS: dict[str, dict[str, Any]] = {
 
 
 _has_uvloop = find_spec("uvloop") is not None
+HERE = [name for name in BACKENDS if name != "uvloop" or _has_uvloop]
 _uvloop = pytest.param(
     "uvloop",
     marks=pytest.mark.skipif(not _has_uvloop, reason="uvloop has no release for this Python"),
