@@ -47,6 +47,7 @@ from courtyard._object.function import (
     statistics,
     version,
     wait_for,
+    watch,
 )
 from courtyard._object.several import wait
 from courtyard._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
@@ -66,6 +67,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pickle import UnpicklingError
 
+    from courtyard._object.watch import DELETED, Change, Watch
     from courtyard._statistics import Held, Holder, ObjectStatistics, SpaceStatistics, Waiter
 
     class LoadError(CourtyardError, UnpicklingError):
@@ -80,9 +82,11 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "DELETED",
     "Array",
     "Barrier",
     "BoundedSemaphore",
+    "Change",
     "Closed",
     "Condition",
     "CorruptError",
@@ -122,6 +126,7 @@ __all__ = [
     "SpaceStatistics",
     "Value",
     "Waiter",
+    "Watch",
     "WrongType",
     "check",
     "close",
@@ -138,19 +143,23 @@ __all__ = [
     "version",
     "wait",
     "wait_for",
+    "watch",
 ]
 __version__ = "0.1.0"
 
-# They take longer than all the rest.
-_LATER = (
-    "Held",
-    "Holder",
-    "LoadError",
-    "ObjectStatistics",
-    "ShutDown",
-    "SpaceStatistics",
-    "Waiter",
-)
+# They take longer than all the rest: in which module they are.
+_LATER = {
+    "Change": "_object.watch",
+    "DELETED": "_object.watch",
+    "Held": "_statistics",
+    "Holder": "_statistics",
+    "LoadError": "_error",
+    "ObjectStatistics": "_statistics",
+    "ShutDown": "_error",
+    "SpaceStatistics": "_statistics",
+    "Waiter": "_statistics",
+    "Watch": "_object.watch",
+}
 
 for _name in __all__:  # one public home per name
     if _name not in _LATER and _name != "Lease":  # a native class has it already
@@ -167,19 +176,14 @@ del _name, _classes, _moved, _old, _new
 
 def __getattr__(name: str) -> object:
     """Import what is seldom needed when it is."""
+    from importlib import import_module
+
     if name == "aio":
-        from importlib import import_module
-
         return import_module("courtyard.aio")
-    if name in ("LoadError", "ShutDown"):
-        from courtyard import _error
-
-        return globals().setdefault(name, getattr(_error, name))
     if name in _LATER:
-        from courtyard import _statistics
-
-        found = getattr(_statistics, name)
-        found.__module__ = __name__
+        found = getattr(import_module(f"courtyard.{_LATER[name]}"), name)
+        if isinstance(found, type) and found.__module__.startswith("courtyard."):
+            found.__module__ = __name__
         return globals().setdefault(name, found)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

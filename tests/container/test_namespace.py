@@ -85,6 +85,10 @@ def test_the_users_names_hide_methods() -> None:
         assert getattr(n, name) == name
         assert getattr(sent(n), name) == name
     assert cy.wait_for(n, lambda n: n.version == "version", 0) is True
+    n.watch = 1
+    with cy.watch(n, ["watch"]) as changes:
+        n.watch = 2
+        assert changes.get(0) == ("watch", 2)
     before = cy.version(n)
     n.close = 5
     assert cy.version(n) != before

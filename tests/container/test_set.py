@@ -120,6 +120,7 @@ def test_it_has_what_a_set_has_and_what_shared_objects_have() -> None:
         "statistics",
         "version",
         "wait_for",
+        "watch",
     }
     names = {name for name in dir(Set) if not name.startswith("_")}
     assert names == {name for name in dir(set) if not name.startswith("_")} | ours

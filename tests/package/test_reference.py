@@ -21,7 +21,7 @@ PAGES = {
 AIO = PAGES.pop("aio")
 # What is shown in full: its kind, its name, the options.
 SHOWN = re.compile(
-    r"^\.\. auto(class|exception|function):: courtyard\.(\w+)$((?:\n   :.+)*)", re.MULTILINE
+    r"^\.\. auto(class|exception|function|data):: courtyard\.(\w+)$((?:\n   :.+)*)", re.MULTILINE
 )
 LISTED = re.compile(r"^   ~courtyard\.(\w+)$", re.MULTILINE)  # in a table of names
 TABLE = re.compile(r"^\.\. members:: courtyard\.(\w+)$(?:\n   :only: (.+))?", re.MULTILINE)

@@ -8,10 +8,11 @@ use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::object::{self, Stored, Writer};
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
-use courtyard_core::table::{self, Batch, End as Side, Item, Key, Table, Want, When};
+use courtyard_core::table::{self, Batch, End as Side, Item, Key, Table, Want, Watch, When};
 use courtyard_core::value::{self, Found, NewValue, Taken};
 use proptest::prelude::*;
 use stage::{End, Folder, alone, attach, caller, census, spawn};
+use std::collections::BTreeMap;
 
 /// What is stored: a word, bytes in the entry, bytes in a block small or large.
 fn bytes(value: u64) -> Vec<u8> {
@@ -178,6 +179,13 @@ enum Step {
     Clear,
 }
 
+impl Step {
+    /// Whether those who follow the table look after it.
+    fn is_rest(&self) -> bool {
+        matches!(self, Step::Absent(..) | Step::Move(..) | Step::Take(_))
+    }
+}
+
 fn side() -> impl Strategy<Value = Side> {
     prop_oneof![Just(Side::First), Just(Side::Last)]
 }
@@ -287,6 +295,65 @@ fn apply(space: &Space, table: Table, model: &mut Model, step: &Step) {
     }
 }
 
+/// Who follows the table, and knows it by the changes alone.
+struct Follower {
+    watch: Watch,
+    wanted: Option<Vec<u64>>,
+    known: BTreeMap<(u8, Vec<u8>), Stored>,
+}
+
+impl Follower {
+    fn new(space: &Space, table: Table, wanted: Option<&[u64]>) -> Follower {
+        let keys: Option<Vec<_>> = wanted.map(|wanted| {
+            let keys = wanted
+                .iter()
+                .map(|&number| ((number % 2) as u8, key(number)));
+            keys.collect()
+        });
+        let watch = Watch::new(caller(space), table, keys.as_deref());
+        let (watch, pairs) = watch.expect("to watch");
+        let known = pairs.iter().map(|pair| {
+            let value = pair.value.expect("a value").map(<[u8]>::to_vec);
+            ((pair.tag, pair.key.to_vec()), value)
+        });
+        Follower {
+            known: known.collect(),
+            watch,
+            wanted: wanted.map(<[u64]>::to_vec),
+        }
+    }
+
+    /// Looks until there is nothing more; what it knows then is what there is.
+    fn agrees(&mut self, space: &Space, table: Table, model: &Model) {
+        while self.watch.look(caller(space), table).expect("to look") {
+            let change = self.watch.take().expect("a change");
+            let name = (change.tag, change.key);
+            match change.value {
+                None => assert!(self.known.remove(&name).is_some(), "it was not there"),
+                Some(value) => {
+                    let old = self.known.insert(name, value.clone());
+                    assert_ne!(old, Some(value), "it has not changed");
+                }
+            }
+        }
+        let is_followed = |number: &u64| match &self.wanted {
+            None => true,
+            Some(wanted) => wanted.contains(number),
+        };
+        let followed = model.iter().filter(|(number, _)| is_followed(number));
+        let expected = followed.map(|&(number, value)| {
+            let stored = match bytes(value) {
+                bytes if bytes.is_empty() => Stored::Word(value << 3 | 1),
+                bytes => Stored::Bytes(value as u8 | 128, bytes),
+            };
+            (((number % 2) as u8, key(number)), stored)
+        });
+        let expected: BTreeMap<_, _> = expected.collect();
+        assert_eq!(self.known.len(), expected.len());
+        assert!(self.known == expected, "what it knows is not what there is");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 60,
@@ -302,10 +369,19 @@ proptest! {
         let before = census(&space);
         let (_, row, table) = make(&space);
         let mut model = Model::new();
+        let mut followers = vec![Follower::new(&space, table, None)];
         for step in &steps {
             apply(&space, table, &mut model, step);
             agrees(&space, table, &model);
+            if step.is_rest() {
+                followers.iter_mut().for_each(|follower| follower.agrees(&space, table, &model));
+            }
+            if let Step::Remove(number) = step {
+                let some = [*number, number + 1, number + 7];
+                followers.push(Follower::new(&space, table, Some(&some)));
+            }
         }
+        followers.iter_mut().for_each(|follower| follower.agrees(&space, table, &model));
         census(&space);
         directory::leave(caller(&space), row).expect("to leave");
         let after = census(&space);

@@ -70,7 +70,7 @@ mod _native {
     #[pymodule_export]
     use crate::kind::condition::{Condition, Place};
     #[pymodule_export]
-    use crate::kind::dict::{Dict, Table, begin_merge};
+    use crate::kind::dict::{Dict, Table, Watch, begin_merge};
     #[pymodule_export]
     use crate::kind::event::Event;
     #[pymodule_export]

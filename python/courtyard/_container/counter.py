@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import TypeVar
 
+    from courtyard._object.watch import Change, Watch
+
     _T = TypeVar("_T", default=Any)
 
 
@@ -111,6 +113,22 @@ class Counter(Dict["_T", int]):
         made: collections.Counter[_T] = collections.Counter()
         dict.update(made, self._copied())
         return made
+
+    def watch(  # type: ignore[override]
+        self, keys: Iterable[_T] | None = None
+    ) -> Watch[collections.Counter[_T], Change]:
+        """Follow all counts, or those of the keys that are given, as ``Dict.watch`` does.
+
+        >>> import courtyard as cy
+        >>> c = cy.Counter("aab")
+        >>> changes = c.watch()
+        >>> c.update("b")
+        >>> changes.state, changes.get()
+        (Counter({'a': 2, 'b': 1}), Change(key='b', value=2))
+        """
+        from courtyard._object.watch import Keys
+
+        return Keys(self, keys, collections.Counter)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return a plain Counter with copies of all that is in it, for ``copy.deepcopy``."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
     from typing_extensions import TypeVar
 
+    from courtyard._object.watch import Change, Watch
+
     _K = TypeVar("_K", default=Any)
     _V = TypeVar("_V", default=Any)
     _OtherK = TypeVar("_OtherK")
@@ -218,6 +220,25 @@ class Dict(Container, Table, _Store["_K", "_V"]):
         {'a': 1}
         """
         return self._copied()
+
+    def watch(self, keys: Iterable[_K] | None = None) -> Watch[dict[_K, _V], Change]:
+        """Follow all keys, or those that are given: ``for key, value in d.watch()``.
+
+        What it returns has a ``state``, all that is there now, and gives each change after that
+        as it comes: see ``courtyard.Watch``. The value of a key that was deleted is
+        ``courtyard.DELETED``. O(length), or O(keys); a change of one key then costs the same
+        however many there are. Raises TypeError for a key that cannot be hashed.
+
+        >>> import courtyard as cy
+        >>> d = cy.Dict(a=1, b=2)
+        >>> changes = d.watch(["a"])
+        >>> d["b"] = 3; d["a"] = 4
+        >>> changes.state, changes.get()
+        ({'a': 1}, Change(key='a', value=4))
+        """
+        from courtyard._object.watch import Keys
+
+        return Keys(self, keys, dict)
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Any:
         """Return a plain dict with copies of all that is in it, for ``copy.deepcopy``."""

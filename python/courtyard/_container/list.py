@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from courtyard._object.watch import Watch
+
     _T = TypeVar("_T", default=Any)
 
     class _Store(ListStore[_T], MutableSequence[_T]):
@@ -78,6 +80,23 @@ class List(_Store["_T"], Sequence["_T"]):
         ['a', 'b']
         """
         return self._values()
+
+    def watch(self) -> Watch[list[_T], list[_T]]:
+        """Follow the list: each change gives all of it, as a plain list.
+
+        What it returns has a ``state``, the list as it is now: see ``courtyard.Watch``. O(length)
+        for each change that is taken.
+
+        >>> import courtyard as cy
+        >>> x = cy.List("ab")
+        >>> states = x.watch()
+        >>> x.append("c")
+        >>> states.state, states.get()
+        (['a', 'b'], ['a', 'b', 'c'])
+        """
+        from courtyard._object.watch import States
+
+        return States(self, self.copy)
 
     def index(self, value: _T, start: SupportsIndex = 0, stop: SupportsIndex = 2**63 - 1, /) -> int:
         """Return the first index of an equal value; O(index). Raises ValueError if there is none.

@@ -13,7 +13,10 @@ from courtyard._object.object import recursive_repr
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
+
+    from courtyard._object.watch import Change, Watch
 
 _Store: Any = MappingStore
 
@@ -24,8 +27,8 @@ class Namespace(Table, _Store):  # type: ignore[misc]
     Every attribute whose name does not begin with an underscore is shared, ``ns.version`` and
     ``ns.close`` too. So instead of methods there are functions of the module: for one attribute
     ``courtyard.increment(ns, "x")``, ``mutate``, ``edit`` and ``compare_exchange``; for all of it
-    ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``statistics``, ``check``, ``close``,
-    ``name`` and ``space``. Values are copies.
+    ``courtyard.get_lock(ns)``, ``version``, ``wait_for``, ``watch``, ``statistics``, ``check``,
+    ``close``, ``name`` and ``space``. Values are copies.
 
     A killed process has changed an attribute completely or not at all.
 
@@ -78,6 +81,12 @@ class Namespace(Table, _Store):  # type: ignore[misc]
             del self[name]
         except KeyError:
             raise _missing(self, name) from None
+
+    def watch(self, keys: Iterable[str] | None = None) -> Watch[dict[str, Any], Change]:
+        """Follow all attributes, or those that are given, as ``Dict.watch`` does."""
+        from courtyard._object.watch import Keys
+
+        return Keys(self, keys, dict)
 
     def __copy__(self) -> SimpleNamespace:
         """Return a plain namespace of all attributes, as they were at one moment."""

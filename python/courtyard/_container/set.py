@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from courtyard._object.watch import Change, Watch
+
     _T = TypeVar("_T", default=Any)
     _Other = TypeVar("_Other")
 
@@ -111,6 +113,24 @@ class Set(Container, Table, _Store["_T"]):
         'b'
         """
         return self._pop_last()
+
+    def watch(self, keys: Iterable[_T] | None = None) -> Watch[set[_T], Change]:
+        """Follow all elements, or those that are given: ``for element, there in s.watch()``.
+
+        What it returns has a ``state``, the set as it is now, and gives each change after that as
+        it comes: see ``courtyard.Watch``. The value of an element that was added is True, that of
+        one that was removed ``courtyard.DELETED``. O(length), or O(keys).
+
+        >>> import courtyard as cy
+        >>> s = cy.Set("a")
+        >>> changes = s.watch()
+        >>> s.add("b"); s.discard("a")
+        >>> changes.state, changes.get(), changes.get()
+        ({'a'}, Change(key='b', value=True), Change(key='a', value=courtyard.DELETED))
+        """
+        from courtyard._object.watch import Elements
+
+        return Elements(self, keys, set)
 
     def update(self, *others: Iterable[_T]) -> None:
         """Add the elements of all iterables in one change: all, or none.

@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # typing is for checkers: importing it costs more than al
 if TYPE_CHECKING:
     from typing import Any
 
+    from courtyard._object.watch import Watch
     from courtyard._space import Space
     from courtyard._statistics import ObjectStatistics
 
@@ -31,6 +32,23 @@ def wait_for(obj: Any, x: Any, timeout: float | None = None) -> Any:
     True
     """
     return _class_of(obj).wait_for(obj, x, timeout)
+
+
+def watch(obj: Any, keys: Any = None) -> Watch[Any, Any]:
+    """Follow the changes of a value or container: of all, or of the keys that are given.
+
+    What it returns has a ``state``, the content as it is now, and gives each change after that as
+    it comes, without using the CPU meanwhile: see ``courtyard.Watch``.
+
+    >>> import courtyard as cy
+    >>> ns = cy.Namespace(stage="load")
+    >>> changes = cy.watch(ns)
+    >>> ns.stage = "train"
+    >>> changes.state, changes.get()
+    ({'stage': 'load'}, Change(key='stage', value='train'))
+    """
+    watched: Watch[Any, Any] = _method(obj, "watch")(obj, *(() if keys is None else (keys,)))
+    return watched
 
 
 def _method(obj: Any, name: str) -> Any:

@@ -38,6 +38,8 @@ class Several:
                     found = type(obj).__name__
                     raise TypeError(f"expected a pair (object, condition), found ({found}, …)")
                 self.pairs.append((index, obj, condition))
+            elif hasattr(item, "_waited_for"):  # a Watch
+                self.pairs.append((index, *item._waited_for()))
             else:
                 self.files.append((index, _descriptor(item)))
 
@@ -104,9 +106,10 @@ def wait(items: Iterable[Any], timeout: float | None = None) -> list[Any]:
 
     As ``multiprocessing.connection.wait``. An item is an object: a queue with an item in it or shut
     down, a free lock, a set event, a semaphore with a permit; a pair of any object and a condition
-    as its ``wait_for`` takes it; or what has a descriptor: a ``Connection``, a socket, a process's
-    ``sentinel``. Nothing is taken: what is ready may be taken by another before the next call, so
-    take it without waiting (``get_nowait``). An item that stays ready is returned by every call.
+    as its ``wait_for`` takes it; a ``Watch`` with a change to get; or what has a descriptor: a
+    ``Connection``, a socket, a process's ``sentinel``. Nothing is taken: what is ready may be taken
+    by another before the next call, so take it without waiting (``get_nowait``). An item that stays
+    ready is returned by every call.
 
     Returns an empty list after ``timeout`` seconds. It sleeps without using the CPU; there is no
     limit on the number of items; Ctrl-C works at once. A process killed while it waits leaves

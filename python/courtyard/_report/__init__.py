@@ -5,11 +5,12 @@ dead are told of, not recovered, and nothing that was pickled is loaded, but by 
 
 ``spaces()`` lists the files of this user's folder without entering them. ``survey(space)`` looks at
 all objects and processes of one space at one moment; ``peek`` and ``loaded`` at the contents of one
-object. ``remove`` and ``remove_orphans`` take files away.
+object, and ``watch`` follows them. ``remove`` and ``remove_orphans`` take files away.
 """
 
 from courtyard._report.content import loaded as loaded
 from courtyard._report.content import peek as peek
+from courtyard._report.content import watch as watch
 from courtyard._report.inspection import A_NAME as A_NAME
 from courtyard._report.inspection import ObjectInfo as ObjectInfo
 from courtyard._report.inspection import ProcessInfo as ProcessInfo

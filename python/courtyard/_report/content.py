@@ -11,6 +11,8 @@ from courtyard._codec.loading import Unloadable
 from courtyard._container import Deque, List, NestedDict, Set
 from courtyard._container.nested import NestedList
 from courtyard._error import LoadError, NotFound
+from courtyard._object.function import watch as own_watch
+from courtyard._object.watch import States, Watch
 from courtyard._value import RawValue
 
 if TYPE_CHECKING:
@@ -73,6 +75,14 @@ def _plain(value: Any, count: int, outer: tuple[Any, ...]) -> Any:
 
 
 def _found(space: Space, name: str, count: int) -> list[Any]:
+    obj, is_bytes = _opened(space, name)
+    if is_bytes:
+        return [_native.RawValue._bytes(obj)]
+    return _entries(obj, count, lambda obj, count: _native.Dict._items(obj)[:count])
+
+
+def _opened(space: Space, name: str) -> tuple[Any, bool]:
+    """Open an object; and whether it is of a program's own class, and can be read as bytes only."""
     native = space._opened()
     found = native.lookup(name)
     if found is None:
@@ -80,9 +90,18 @@ def _found(space: Space, name: str, count: int) -> list[Any]:
     described = found[0]
     foreign = len(described) > 1 and _is_foreign(described[1])
     obj: Any = _plainly(native, found) if foreign else space[name]
-    if foreign and found[0][1][3:] != ("",):
-        return [_native.RawValue._bytes(obj)]
-    return _entries(obj, count, lambda obj, count: _native.Dict._items(obj)[:count])
+    return obj, foreign and found[0][1][3:] != ("",)
+
+
+def watch(space: Space, name: str, keys: list[Any] | None = None) -> Watch[Any, Any]:
+    """Follow the object of that name, as its own ``watch`` does.
+
+    In ``peek(lambda: …)``, or ``showing``, what comes is as those have it.
+    """
+    obj, is_bytes = _opened(space, name)
+    if is_bytes:
+        return States(obj, lambda: _native.RawValue._bytes(obj))
+    return own_watch(obj, keys)
 
 
 def _entries(obj: Any, count: int, pairs: Callable[[Any, int], list[Any]]) -> list[Any]:

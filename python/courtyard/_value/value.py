@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
+    from courtyard._object.watch import Watch
     from courtyard._value.declaration import Declaration, Declared
 
     _T = TypeVar("_T", default=Any)
@@ -49,6 +50,24 @@ class _AnyValue(Object):
 
     def _parts(self, handle: Any) -> tuple[Any, ...]:
         return portable(_declared(self)), handle, lock_of(self)
+
+    def watch(self) -> Watch[Any, Any]:
+        """Follow the value: ``for value in v.watch()``.
+
+        What it returns has a ``state``, the value as it is now, and gives each value after that as
+        it comes, without using the CPU meanwhile: see ``courtyard.Watch``. A slow watcher may miss
+        values in between, never the last one.
+
+        >>> import courtyard as cy
+        >>> v = cy.Value("i", 1)
+        >>> values = v.watch()
+        >>> v.value = 2
+        >>> values.state, values.get()
+        (1, 2)
+        """
+        from courtyard._object.watch import States
+
+        return States(self, lambda: _native.RawValue.get(_typed(self)))
 
     def __copy__(self) -> Any:
         """Return another shared value of this type, which holds the same, for ``copy.copy``."""

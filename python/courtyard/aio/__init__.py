@@ -35,6 +35,7 @@ from courtyard.aio._object import Object
 from courtyard.aio._queue import Lease, Queue
 from courtyard.aio._sync import Barrier, Condition, Event, Lock, RLock, Semaphore
 from courtyard.aio._wait import wait
+from courtyard.aio._watch import Watch
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ __all__ = [
     "Semaphore",
     "Set",
     "Value",
+    "Watch",
     "of",
     "wait",
 ]

@@ -11,6 +11,7 @@ from courtyard._object.subclass import own_class
 from courtyard.aio._loop import owner
 from courtyard.aio._object import Object, checkpoint
 from courtyard.aio._sync import Lock, RLock
+from courtyard.aio._watch import Watched
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class Keyed(Items):
 
 
 @twin(_value.Value)
-class Value(Data):
+class Value(Watched, Data):
     """A value as tasks use it: ``await v.aio.increment()``."""
 
     __slots__ = ()
@@ -218,35 +219,35 @@ class Array(Keyed):
 
 
 @twin(_container.Dict)
-class Dict(Keyed):
+class Dict(Watched, Keyed):
     """A dict as tasks use it: ``await d.aio.get("key")``."""
 
     __slots__ = ()
 
 
 @twin(_container.NestedDict)
-class NestedDict(Keyed):
+class NestedDict(Watched, Keyed):
     """A nested dict as tasks use it."""
 
     __slots__ = ()
 
 
 @twin(_container.Counter)
-class Counter(Keyed):
+class Counter(Watched, Keyed):
     """A counter as tasks use it."""
 
     __slots__ = ()
 
 
 @twin(_container.Namespace)
-class Namespace(Data):
+class Namespace(Watched, Data):
     """A namespace as tasks use it: ``await ns.aio.increment("done")``."""
 
     __slots__ = ()
 
 
 @twin(_container.List)
-class List(Keyed):
+class List(Watched, Keyed):
     """A list as tasks use it."""
 
     __slots__ = ()
@@ -260,7 +261,7 @@ class Deque(Keyed):
 
 
 @twin(_container.Set)
-class Set(Items):
+class Set(Watched, Items):
     """A set as tasks use it."""
 
     __slots__ = ()

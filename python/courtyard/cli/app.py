@@ -13,6 +13,7 @@ from courtyard.cli.inspect import inspect
 from courtyard.cli.ls import ls
 from courtyard.cli.ps import ps
 from courtyard.cli.rm import rm
+from courtyard.cli.watch import watch
 
 app = typer.Typer(
     name="courtyard",
@@ -44,5 +45,5 @@ def options(
     """
 
 
-for command in (demo, ls, inspect, ps, doctor, rm):
+for command in (demo, ls, inspect, watch, ps, doctor, rm):
     app.command()(command)

@@ -381,6 +381,8 @@ pub const fn data_start(max_size: u64) -> u64 {
 
 /// The form of the lock words, whose constants are in `lock`, above this module.
 const LOCK_WORDS: u64 = 2;
+/// The words of a shard of a table, whose constants are above this module, too.
+const SHARD_WORDS: u64 = 7;
 
 /// A fingerprint of the constants above: two builds that disagree never share a segment.
 pub fn layout_hash() -> u64 {
@@ -424,6 +426,7 @@ pub fn layout_hash() -> u64 {
         chunk::UNITS as u64,
         block::LARGE,
         LOCK_WORDS,
+        SHARD_WORDS,
     ];
     for word in constants.iter().chain(&CLASSES) {
         hasher.update(&word.to_ne_bytes());

@@ -11,7 +11,7 @@ use crate::process;
 use courtyard_core::object::{self, EVENT};
 use courtyard_core::offset::{self, EventAt, EventWord};
 use courtyard_core::segment::Segment;
-use courtyard_core::{inspect, queue};
+use courtyard_core::{inspect, queue, wait};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -116,6 +116,15 @@ impl Object {
     /// Calls `make`, so that the objects that it makes are of this one's space.
     fn _beside<'py>(&self, make: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         process::within(self.handle.space, || make.call0())
+    }
+
+    /// Has those who wait for a change look again, in all processes.
+    fn _stir(&self) {
+        if !self.handle.is_closed() {
+            for &event in events(self.kind) {
+                wait::notify_waiters(&self.handle.space.segment, self.handle.object + event);
+            }
+        }
     }
 
     /// Which object it is, in all processes: equal for all handles of one object.

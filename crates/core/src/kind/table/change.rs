@@ -4,6 +4,7 @@ use super::entry;
 use super::entry::{Entry, Original, OwnOriginal, VALUE};
 use super::grow::grow;
 use super::read::{Probe, Token, fingerprint, plainly, probe};
+use super::recent::Changed;
 use super::state::{COUNT, Key, Shard, Storage, Table, USED};
 use crate::change::operation::{Operation, class_for};
 use crate::error::{Attempt, Result};
@@ -185,7 +186,7 @@ pub fn store(caller: Caller, table: Table, item: &Item, mut when: When) -> Resul
                     }
                 }
             }
-            operation.sequence(shard.sequence());
+            shard.change(operation, Changed::Key(hash));
             operation.queue_quiet_wake(table.object + EVENT);
             operation.commit();
             crate::memory::crash_point!("table.stored");

@@ -2,6 +2,7 @@
 
 use super::entry;
 use super::entry::Entry;
+use super::recent;
 use super::state::{BLOCK, COUNT, FIRST, SHARDS, Shard, Storage, USED, count, version};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result, corrupt};
@@ -38,7 +39,8 @@ pub(super) fn defer_storage(operation: &mut Operation, link: u64, used: u64) -> 
 /// # Errors
 /// `Stop` as the heap and the directory have it.
 pub(super) fn destroy(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
-    if Shard::all(object).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
+    let is_whole = recent::block(operation.segment, object)?.is_none();
+    if is_whole && Shard::all(object).all(|shard| operation.read(shard.0 + BLOCK) == 0) {
         return heap::discard(operation, root.0);
     }
     deferred::add(operation, root.0)
@@ -50,9 +52,10 @@ pub(super) fn destroy(operation: &mut Operation, root: Root, object: Object) -> 
 /// `Stop` as the heap has it; `Corrupt`.
 pub(super) fn free_step(operation: &mut Operation, root: Root, object: Object) -> Attempt<()> {
     let full = Shard::all(object).find(|shard| operation.read(shard.0 + BLOCK) != 0);
-    match full {
-        Some(shard) => defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
-        None => deferred::free_head(operation, root.0)?,
+    match (full, recent::block(operation.segment, object)?) {
+        (Some(shard), _) => defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?,
+        (None, Some(block)) => recent::discard(operation, object, block)?,
+        (None, None) => deferred::free_head(operation, root.0)?,
     }
     operation.commit();
     Ok(())
@@ -121,6 +124,7 @@ pub(super) fn blocks(segment: &Segment, root: Root, object: Object) -> Result<Bl
         blocks: vec![root.0],
         links: Vec::new(),
     };
+    found.blocks.extend(recent::block(segment, object)?);
     for shard in Shard::all(object) {
         if let Some(storage) = shard.store(segment)? {
             found.blocks.push(storage.block);
@@ -189,6 +193,9 @@ pub(super) fn sample(segment: &Segment, root: Root, object: Object) -> Result<Sa
     let read = |word: u64| segment.word(word).load(Ordering::Relaxed);
     let mut sample = Sample::default();
     sample.add(root.0);
+    if let Some(block) = recent::block(segment, object)? {
+        sample.add(block);
+    }
     for shard in Shard::all(object) {
         let Some(storage) = shard.store(segment)? else {
             continue;

@@ -4,6 +4,7 @@ use super::change::{next_stamp, place_of};
 use super::entry::{self, Entry, OwnOriginal};
 use super::grow::{grow, make_room_in_front, shrink};
 use super::read::{Probe, Token, plainly, probe};
+use super::recent::Changed;
 use super::removal::{detach, form_of, leave, unlink};
 use super::state::{FIRST, Key, Shard, Storage, Table, USED};
 use crate::change::operation::Operation;
@@ -82,6 +83,7 @@ struct Found {
     shard: Shard,
     storage: Storage,
     slot: u64,
+    hash: u64,
     entry: Entry,
     seen: Seen,
 }
@@ -124,8 +126,8 @@ fn find(operation: &mut Operation, table: Table, end: End) -> Attempt<Option<Fou
     let key = Key { tag, bytes: &bytes };
     let storage = shard.store(segment)?;
     let storage = storage.ok_or_else(|| corrupt("a table changed under its locks"))?;
-    let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, &key, key.hash())?
-    else {
+    let hash = key.hash();
+    let Probe::There(slot, entry) = probe(segment, plainly(segment), storage, &key, hash)? else {
         return Err(corrupt("an entry is not in its index").into());
     };
     let seen = Seen {
@@ -139,6 +141,7 @@ fn find(operation: &mut Operation, table: Table, end: End) -> Attempt<Option<Fou
         shard,
         storage,
         slot,
+        hash,
         entry,
         seen,
     }))
@@ -194,7 +197,7 @@ pub fn pop_end_if<'a>(
             found.entry,
             &spare,
         )?;
-        operation.sequence(found.shard.sequence());
+        found.shard.change(operation, Changed::Key(found.hash));
         operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(Ok((found, taken)))
@@ -237,7 +240,7 @@ pub fn remove_end(caller: Caller, table: Table, end: End, seen: &Seen) -> Result
         )?;
         let left = value::discard(operation, found.entry.value(segment))?;
         heap::discard(operation, found.entry.0)?;
-        operation.sequence(found.shard.sequence());
+        found.shard.change(operation, Changed::Key(found.hash));
         operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(Some((found.shard, left)))
@@ -296,11 +299,11 @@ pub fn move_to_end(caller: Caller, table: Table, key: &Key, end: End) -> Result<
                 return Ok(Moved::Grow);
             }
             if seeded(Bug::StampedLater) {
-                operation.sequence(shard.sequence());
+                shard.change(operation, Changed::Order);
                 operation.commit();
             }
             operation.write(entry.0 + entry::STAMP, stamp as u64);
-            operation.sequence(shard.sequence());
+            shard.change(operation, Changed::Order);
             operation.queue_quiet_wake(table.object + EVENT);
             operation.commit();
             crate::memory::crash_point!("table.moved");

@@ -4,6 +4,7 @@ use super::change::{Item, Room, insert};
 use super::entry::{self, Entry, Inline};
 use super::grow::is_sparse;
 use super::read::{Probe, plainly, probe};
+use super::recent::Changed;
 use super::removal::unlink;
 use super::state::{COUNT, Key, Shard, Storage};
 use crate::change::fast::FastOperation;
@@ -251,6 +252,7 @@ impl<'a> Place<'a> {
         let old = self.plain_value(entry)?;
         let word = next(&mut self.fast, old)?;
         self.fast.write(entry.0 + entry::VALUE, word);
+        self.shard.note(self.segment, Changed::Key(self.hash));
         self.fast
             .commit_under(self.shard.sequence(), self.object + EVENT);
         Some(word)
@@ -293,7 +295,7 @@ fn insert_under(
         return Ok(false); // the index grows first
     }
     room.take(&mut operation)?;
-    operation.sequence(shard.sequence());
+    shard.change(&mut operation, Changed::Key(hash));
     operation.queue_quiet_wake(object + EVENT);
     operation.commit();
     crate::memory::crash_point!("table.stored");
@@ -324,7 +326,7 @@ fn remove_under(
     if operation.has_freed() > 0 {
         return Ok(false); // perhaps so much that some goes back to the system
     }
-    operation.sequence(shard.sequence());
+    shard.change(&mut operation, Changed::Key(hash));
     operation.queue_quiet_wake(object + EVENT);
     operation.commit();
     Ok(true)

@@ -2,6 +2,7 @@
 
 use super::entry::{self, Entry};
 use super::read::{Token, fingerprint, first_slot};
+use super::recent::Changed;
 use super::state::{BLOCK, COUNT, EMPTY, FIRST, Key, Shard, Storage, Table, USED, bytes, room};
 use crate::error::{Error, Result, corrupt};
 use crate::memory::layout::{GRAIN, block, kind};
@@ -154,7 +155,7 @@ fn rebuild(
         operation.write(shard.0 + FIRST, start);
         new_value.transfer(operation, old.map_or(0, |old| old.block));
         let before = Token(operation.read(shard.sequence()));
-        operation.sequence(shard.sequence());
+        shard.change(operation, Changed::Order);
         operation.commit();
         let after = Token(segment.word(shard.sequence()).load(Ordering::Relaxed));
         crate::memory::crash_point!("table.grown");

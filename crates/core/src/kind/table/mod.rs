@@ -10,9 +10,11 @@ mod grow;
 mod kind;
 mod pass;
 mod read;
+mod recent;
 mod removal;
 mod snapshot;
 mod state;
+mod watch;
 
 pub use batch::{Batch, Merge};
 pub use change::{Item, When, store};
@@ -25,3 +27,4 @@ pub use read::{Token, contains, find};
 pub use removal::{clear, remove, take, take_if};
 pub use snapshot::{Pair, Pairs, Want, first, length, snapshot};
 pub use state::{KEY_MOST, Key, LENGTH, SHARDS, Table, count, create, quiesce, version};
+pub use watch::{Change, Watch};

@@ -5,6 +5,7 @@ use super::change::{exchange, insert};
 use super::entry::{self, Entry, VALUE};
 use super::grow::{grow, shrink};
 use super::read::{Probe, fingerprint, first_slot, probe};
+use super::recent::{self, Changed};
 use super::removal::unlink;
 use super::state::{Key, SHARDS, Shard, Storage, Table};
 use crate::change::operation::{Operation, Purpose};
@@ -305,25 +306,30 @@ fn attempt(
     let removed = batch.removed.iter();
     let removed = removed.map(|(tag, bytes)| Key { tag: *tag, bytes }.hash());
     let removed: Vec<u64> = room::collect(removed)?;
-    let mut is_concerned = [false; SHARDS as usize];
-    for hash in batch.steps.iter().map(|step| &step.hash).chain(&removed) {
-        is_concerned[(hash % SHARDS) as usize] = true;
+    // What is changed of the shards that are concerned.
+    let mut changed = [None; SHARDS as usize];
+    for &hash in batch.steps.iter().map(|step| &step.hash).chain(&removed) {
+        let changed = &mut changed[(hash % SHARDS) as usize];
+        *changed = match changed {
+            None => Some(Changed::Key(hash)),
+            Some(Changed::Key(other)) if *other == hash => continue,
+            Some(_) => Some(Changed::Many),
+        };
     }
-    let concerned = || {
-        let shards = Shard::all(table.object).zip(is_concerned);
-        shards.filter_map(|(shard, is_concerned)| is_concerned.then_some(shard))
-    };
     let done = caller.run(|operation| {
         if let Some((place, pairs)) = chain {
             operation.chain(place, pairs, read)?;
         }
-        for shard in concerned() {
+        let concerned = || {
+            let shards = Shard::all(table.object).enumerate();
+            shards.filter(|(index, _)| changed[*index].is_some())
+        };
+        for (_, shard) in concerned() {
             shard.lock(operation, table)?;
         }
         let mut storages = [None; SHARDS as usize];
-        let shards = Shard::all(table.object).zip(is_concerned);
-        for ((shard, _), storage) in shards.zip(&mut storages).filter(|((_, is), _)| *is) {
-            *storage = shard.store(segment)?;
+        for (index, shard) in concerned() {
+            storages[index] = shard.store(segment)?;
         }
         let mut pass = Pass {
             batch,
@@ -340,8 +346,11 @@ fn attempt(
         if let Some(words) = &batch.words {
             operation.write(words.count_word(), gone);
         }
-        for shard in concerned() {
-            operation.sequence(shard.sequence());
+        let turn = recent::turn(segment, table.object)?;
+        for (shard, changed) in Shard::all(table.object).zip(changed) {
+            if let Some(changed) = changed {
+                shard.change_in(operation, changed, turn);
+            }
         }
         operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();

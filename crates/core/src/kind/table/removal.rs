@@ -5,6 +5,7 @@ use super::destroy;
 use super::entry::Entry;
 use super::grow::shrink;
 use super::read::{Probe, Token, plainly, probe};
+use super::recent::{self, Changed};
 use super::state::{BLOCK, COUNT, DELETED, EMPTY, FIRST, Key, SHARDS, Shard, Storage, Table, USED};
 use crate::change::operation::Operation;
 use crate::error::{Attempt, Result};
@@ -86,7 +87,7 @@ pub fn remove(caller: Caller, table: Table, key: &Key, when: When) -> Result<boo
         unlink(operation, shard, storage, slot, entry)?;
         left = value::discard(operation, entry.value(segment))?;
         heap::discard(operation, entry.0)?;
-        operation.sequence(shard.sequence());
+        shard.change(operation, Changed::Key(hash));
         operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(true)
@@ -164,7 +165,7 @@ pub fn take_if<'a>(
         unlink(operation, shard, storage, slot, entry)?;
         heap::discard(operation, entry.0)?;
         let taken = detach(space, caller.participant, operation, entry, &spare)?;
-        operation.sequence(shard.sequence());
+        shard.change(operation, Changed::Key(hash));
         operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();
         Ok(Take::Taken(taken))
@@ -203,13 +204,14 @@ pub fn clear(caller: Caller, table: Table) -> Result<()> {
         for shard in Shard::all(table.object) {
             shard.lock(operation, table)?;
         }
+        let turn = recent::turn(operation.segment, table.object)?;
         for index in 0..SHARDS {
             let shard = Shard::at(table.object, index);
             destroy::defer_storage(operation, shard.0 + BLOCK, shard.0 + USED)?;
             operation.write(shard.0 + COUNT, 0);
             operation.write(shard.0 + USED, 0);
             operation.write(shard.0 + FIRST, 0);
-            operation.sequence(shard.sequence());
+            shard.change_in(operation, Changed::Many, turn);
         }
         operation.queue_quiet_wake(table.object + EVENT);
         operation.commit();

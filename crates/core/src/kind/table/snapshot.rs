@@ -42,7 +42,7 @@ pub struct Pairs {
     places: Vec<Place>,
     bytes: Vec<u8>,
     /// In the order of the stamps.
-    order: Vec<Stamped>,
+    pub(super) order: Vec<Stamped>,
 }
 
 /// Where the bytes of an entry begin: those of the key, of its original, of the value; the next
@@ -95,7 +95,7 @@ impl Pairs {
     }
 
     /// Copies an entry; false: `still` does not hold any more.
-    fn push(
+    pub(super) fn push(
         &mut self,
         segment: &Segment,
         entry: Entry,
@@ -226,7 +226,7 @@ pub fn length(caller: Caller, table: Table) -> Result<u64> {
 
 /// Runs `read` beside writers until nothing changed meanwhile, at last under the locks of all shards.
 /// None from it: `still` does not hold any more.
-fn at_one_moment<T>(
+pub(super) fn at_one_moment<T>(
     caller: Caller,
     table: Table,
     read: impl Fn(&dyn Fn() -> bool) -> Result<Option<T>>,
@@ -277,21 +277,31 @@ fn collect(
     }
     let (mut pairs, mut ends) = (Pairs::new(segment, count)?, [0; SHARDS as usize]);
     for (shard, end) in Shard::all(table.object).zip(&mut ends) {
-        *end = pairs.len();
-        let Some(storage) = shard.store(segment)? else {
-            continue;
-        };
-        let used = segment.word(shard.0 + USED).load(Ordering::Acquire);
-        for place in 0..used.min(storage.room()) {
-            let word = segment.word(storage.place(place)).load(Ordering::Acquire);
-            if word == 0 {
-                continue;
-            }
-            if !pairs.push(segment, Entry::at(segment, word)?, want, still)? {
-                return Ok(None);
-            }
+        if !add_shard(segment, shard, want, still, &mut pairs)? {
+            return Ok(None);
         }
         *end = pairs.len();
     }
     Ok(Some((pairs, ends)))
+}
+
+/// Copies all entries of a shard; false: `still` does not hold any more.
+pub(super) fn add_shard(
+    segment: &Segment,
+    shard: Shard,
+    want: Want,
+    still: &dyn Fn() -> bool,
+    pairs: &mut Pairs,
+) -> Result<bool> {
+    let Some(storage) = shard.store(segment)? else {
+        return Ok(true);
+    };
+    let used = segment.word(shard.0 + USED).load(Ordering::Acquire);
+    for place in 0..used.min(storage.room()) {
+        let word = segment.word(storage.place(place)).load(Ordering::Acquire);
+        if word != 0 && !pairs.push(segment, Entry::at(segment, word)?, want, still)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

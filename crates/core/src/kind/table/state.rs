@@ -10,7 +10,8 @@
 //! | 16 | block    | the lock    | `block | log2(slots)`; 0: nothing was ever put here          |
 //! | 24 | count    | the lock    | how many entries there are                                   |
 //! | 32 | used     | the lock    | places of the order that were given out                      |
-//! | 40 | first    | the lock    | no entry is before this place                            |
+//! | 40 | first    | the lock    | no entry is before this place                                |
+//! | 48 | recent   | all locks   | the block of recent changes (`recent`); 0: never watched     |
 //!
 //! The block holds the *index*, by hash with open addressing, and the *order*, by insertion. When
 //! the order is full both are built anew aside, and one record exchanges the blocks. A word of the
@@ -54,6 +55,7 @@ pub(super) const BLOCK: u64 = 16;
 pub(super) const COUNT: u64 = 24;
 pub(super) const USED: u64 = 32;
 pub(super) const FIRST: u64 = 40;
+pub(super) const RECENT: u64 = 48;
 
 pub(super) const EMPTY: u64 = 0;
 pub(super) const DELETED: u64 = 1;

@@ -8,7 +8,9 @@ mod quick;
 mod state;
 mod table;
 mod update;
+mod watch;
 
 pub use fast::install;
 pub use merge::begin_merge;
 pub use state::{Dict, Table};
+pub use watch::Watch;

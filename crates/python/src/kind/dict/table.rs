@@ -3,6 +3,7 @@
 use super::lock::LOCK;
 use super::state::{Table, end, is_left, key_of, opened};
 use super::update;
+use super::watch::{self, Watch};
 use crate::codec::identity::{with_key, with_known_key};
 use crate::object::{Address, ObjectLock};
 use crate::room;
@@ -129,6 +130,14 @@ impl Table {
         gone: &Bound<'_, PyList>,
     ) -> PyResult<()> {
         opened(slf, |this| update::change_all(this, pairs, gone))
+    }
+
+    /// Begins to follow the keys, or those in a list; and a dict of what there is of them.
+    fn _watch<'py>(
+        slf: &Bound<'py, Self>,
+        keys: Option<&Bound<'py, PyList>>,
+    ) -> PyResult<(Watch, Bound<'py, PyDict>)> {
+        watch::begin(slf, keys)
     }
 
     /// Return the lock that keeps others from writing: recursive, owned by a thread of a process.

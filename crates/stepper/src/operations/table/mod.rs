@@ -5,6 +5,7 @@ mod end;
 mod life;
 mod removal;
 mod value;
+mod watch;
 
 use crate::entry::{Ends, Entry, OrText, Outcome, play};
 use crate::stage::{Made, announce, caller, is_free, told_apart, warm, with_wake, writer};
@@ -254,4 +255,5 @@ pub fn add(entries: &mut Vec<Entry>) {
     end::add(entries);
     batch::add(entries);
     life::add(entries);
+    watch::add(entries);
 }
