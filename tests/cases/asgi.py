@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -76,6 +77,40 @@ async def answer(verb: str, number: int) -> str:
     return str(ME)
 
 
+async def follow(receive: Any, send: Callable[[str], Awaitable[None]]) -> None:
+    """Send all jobs that were done, then each as it is done, until the client has gone."""
+    async with anyio.create_task_group() as group, done.aio.watch() as changes:
+
+        async def end_with_client() -> None:
+            while not (await receive())["type"].endswith(".disconnect"):
+                pass
+            group.cancel_scope.cancel()
+
+        group.start_soon(end_with_client)
+        await send(json.dumps(changes.state))
+        async for number, worker in changes:
+            await send(json.dumps({number: worker}))
+
+
+async def events(receive: Any, send: Any) -> None:
+    async def send_event(text: str) -> None:
+        event = f"data: {text}\n\n".encode()
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+
+    headers = [(b"content-type", b"text/event-stream")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await follow(receive, send_event)
+
+
+async def websocket(receive: Any, send: Any) -> None:
+    async def send_text(text: str) -> None:
+        await send({"type": "websocket.send", "text": text})
+
+    await receive()
+    await send({"type": "websocket.accept"})
+    await follow(receive, send_text)
+
+
 async def lifespan(receive: Any, send: Any) -> None:
     async with anyio.create_task_group() as group:
         await receive()
@@ -88,9 +123,16 @@ async def lifespan(receive: Any, send: Any) -> None:
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer ``/count/N`` and the like, as ``answer`` does, in the loop of any server."""
+    """Answer ``/count/N`` and the like, as ``answer`` does, in the loop of any server.
+
+    ``/events`` and websockets follow the jobs that are done.
+    """
     if scope["type"] == "lifespan":
         return await lifespan(receive, send)
+    if scope["type"] == "websocket":
+        return await websocket(receive, send)
+    if scope["path"] == "/events":
+        return await events(receive, send)
     _, verb, number = scope["path"].split("/")
     body = (await answer(verb, int(number))).encode()
     headers = [(b"content-length", b"%d" % len(body))]

@@ -2,10 +2,12 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.cases.client import Events, Follower, WebSocket, follow
 from tests.cases.server import WORKERS, Clients, ask, kill_worker, serve
 from tests.object.test_memory import folder
 from tests.support.children import run_script
@@ -53,14 +55,23 @@ def destroy(made: Path) -> None:
     ],
     ids=lambda command: command[0],
 )
-@pytest.mark.limit(120 + REQUESTS / 10)
+@pytest.mark.limit(240 + REQUESTS / 10)
 def test_workers_are_killed_while_requests_come(command: tuple[str, ...], tmp_path: Path) -> None:
     """Nothing is lost, the others go on, and new ones join them."""
     pytest.importorskip("uvicorn_worker", reason=REASON)
     made, path = folder(tmp_path), tmp_path / "asgi.sock"
-    with serve(path, command, COURTYARD_DIR=str(made)) as server:
+    keys = {str(number) for number in range(REQUESTS) if number % 2}
+    kinds: list[type[Follower]] = [Events, WebSocket, Events, WebSocket]
+    with (
+        ThreadPoolExecutor(len(kinds)) as threads,
+        serve(path, command, COURTYARD_DIR=str(made)) as server,
+    ):
+        most = 1 + 3 * (REQUESTS // PERIOD)
+        following = [threads.submit(follow, kind, path, keys, most) for kind in kinds]
         clients = Clients(path, server.pid, range(REQUESTS), verb, range(0, REQUESTS, PERIOD))
         clients.run()
+        for each in following:
+            each.result()
         # Each lost job is a death of its own; the other two may hit one worker at one time.
         least = WORKERS + REQUESTS // PERIOD
         assert ask(path, f"/workers/{least}")
@@ -68,6 +79,7 @@ def test_workers_are_killed_while_requests_come(command: tuple[str, ...], tmp_pa
     destroy(made)
 
 
+@pytest.mark.limit(240)
 def test_hypercorn_starts_again_where_it_ended(tmp_path: Path) -> None:
     """It ends when one of its workers is killed; what they share is kept for the next start."""
     pytest.importorskip("hypercorn", reason=REASON)

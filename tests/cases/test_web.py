@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.cases.client import Events, Follower, WebSocket
 from tests.cases.server import ROOT, WORKERS, ask, serve
 from tests.object.test_memory import folder
 from tests.support.children import run_script
 from tests.support.page import blocks
 
+KINDS: list[type[Follower]] = [Events, Events, Events, Events, WebSocket, WebSocket]
 REASON = "it comes with the extra `test`"
 
 
@@ -45,6 +47,7 @@ def test_the_page_on_web_workers(tmp_path: Path) -> None:
         assert answers[-1]["pages"] == ["/page"] * 10
 
 
+@pytest.mark.limit(240)
 def test_the_page_on_uvicorn_workers(tmp_path: Path) -> None:
     """Each of its servers goes on where the one before ended; requests wait in all workers."""
     pytest.importorskip("uvicorn_worker", reason=REASON)
@@ -59,14 +62,25 @@ def test_the_page_on_uvicorn_workers(tmp_path: Path) -> None:
                 hits += 1
                 answer = ask_json(path, "/page?ann")
                 assert answer == {"hits": hits, "pages": ["/page"] * min(hits, 10)}
+            followers = [kind(path) for kind in KINDS]
+            for follower in followers:
+                assert follower.next() == {"/page": hits}
             polls = [clients.submit(ask_json, path, "/next?/page") for _ in range(WORKERS)]
             while not all(poll.done() for poll in polls):
                 hits += 1
                 assert ask_json(path, "/page?bob")["hits"] == hits
             assert all(poll.result()["hits"] > 20 for poll in polls)
+            for follower in followers:
+                while follower.next() != {"/page": hits}:
+                    pass
+            followers.pop().close()
+            followers.pop(0).close()
             polls = [clients.submit(ask_json, path, "/next?/none") for _ in range(WORKERS)]
             run_script("import app; app.stop.set()", env=env, cwd=tmp_path)
             assert [poll.result() for poll in polls] == [{"hits": 0, "stop": True}] * WORKERS
+            for follower in followers:
+                assert follower.next() is None
+                follower.close()
         run_script("import app; app.stop.clear()", env=env, cwd=tmp_path)
     run_script("import app; app.space.destroy()", env=env, cwd=tmp_path)
     assert os.listdir(made) == []
