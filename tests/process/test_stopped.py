@@ -1,5 +1,6 @@
 """Peers stopped inside a lock of the engine's: calls end with their timeouts, or by Ctrl-C."""
 
+import asyncio
 import ctypes
 import os
 import queue
@@ -20,6 +21,7 @@ from tests.support.stopped import (
     DRAINING,
     GET_LOCK,
     SEQUENCE,
+    SHARD,
     SLOTS,
     SOON,
     STATES,
@@ -411,3 +413,26 @@ def test_the_first_use_in_a_child_keeps_its_timeout(stage: Stage, how: str) -> N
     dropped.clear()
     cy.check(items)
     assert stage.queue.space.statistics().objects == objects - 5
+
+
+def test_a_task_waits_for_a_change_that_began_before_it_had_the_lock(stage: Stage) -> None:
+    """It holds `get_lock()` by then, and does not take itself for the one that it waits for."""
+    shard = stage.place(stage.dict, SHARD)
+    ended = threading.Event()
+
+    def hold() -> None:
+        with stage.peer.holding(shard):
+            held.set()
+            ended.wait(0.2)
+
+    async def main() -> None:
+        async with stage.dict.aio.get_lock():
+            await stage.dict.aio.setitem("a", 2)
+
+    held = threading.Event()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    asyncio.run(main())
+    assert stage.dict["a"] == 2
+    thread.join()

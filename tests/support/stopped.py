@@ -29,6 +29,7 @@ FIRST_ROWS, OBJECT_ROW, UNIT = 64, 40, 16 << 10
 SEQUENCE = 0x18
 GET_LOCK = 0x30
 TURN = GET_LOCK + 128
+SHARD = GET_LOCK  # the first of a dict's
 
 SOON = 8.0  # seconds: far beyond any timeout here and far below for ever
 

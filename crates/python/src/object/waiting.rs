@@ -4,7 +4,7 @@ use super::handle::{Handle, Use};
 use crate::deadline::Limit;
 use crate::error::{copying, copying_until, raise, uninterruptible_until, waiting, waiting_until};
 use crate::process;
-use crate::thread::is_task;
+use crate::thread::{is_task, thread};
 use courtyard_core::directory;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::lock::WaitOutcome;
@@ -118,8 +118,8 @@ impl Handle {
         }
     }
 
-    /// Fails if the object's lock is held by a task of the event loop that runs in this thread: while the
-    /// call waits that loop stands still, so the task would never release it.
+    /// Fails if the object's lock is held by another task of the event loop that runs in this thread: while
+    /// the call waits that loop stands still, so the task would never release it.
     ///
     /// # Errors
     /// `Refused`.
@@ -132,8 +132,8 @@ impl Handle {
         let Some(serial) = object::holder(segment, participant, self.object) else {
             return Ok(());
         };
-        if !is_task(serial) {
-            return Ok(());
+        if !is_task(serial) || serial == thread() {
+            return Ok(()); // a holder itself waits for something else: an earlier change, memory
         }
         let is_here = Python::try_attach(|py| {
             let module = py.import("courtyard.aio._loop")?;
