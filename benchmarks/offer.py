@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,15 @@ class Critical:
     def what(self) -> str:
         """What ran, for the reader of a table."""
         return f"{self.enter}; {self.leave}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """How a task of asyncio's gets what is put, in this process or another."""
+
+    what: str
+    get: Callable[[], Awaitable[Any]]
+    put: Callable[[int], object]
 
 
 @dataclass(frozen=True)

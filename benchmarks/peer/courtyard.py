@@ -16,6 +16,7 @@ from benchmarks.offer import (
     Signal,
     Statement,
     Table,
+    Task,
     Unsupported,
 )
 
@@ -72,6 +73,12 @@ def line(kind: str = "int") -> Line:
     return Line("q.put(item)", "item = q.get()", {"q": q})
 
 
+def task() -> Task:
+    """Return a queue as tasks use it."""
+    q: Any = courtyard.Queue()
+    return Task("await q.aio.get(); q.put(n)", lambda: q.aio.get(), q.put)
+
+
 def shown() -> Line:
     """Return a queue whose arrays are read where they lie."""
     return replace(line("array"), get="item = q.get(copy=False)")
@@ -116,6 +123,8 @@ OFFERS: Offers = {
     "queue-array:copy=False": shown,
     "dict-array:copy=False": lambda: views("array"),
     "queue-shared": line,
+    "task": task,
+    "task-alone": task,
     "queue-batch": lambda: Line(
         "q.put_many(item)", "item = q.get_many(64)", {"q": courtyard.Queue()}
     ),

@@ -5,8 +5,11 @@ None of it is safe: increments of the bare memory lose updates, and "no lock" ex
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ctypes
 import mmap
+import os
 import platform
 from collections import deque
 
@@ -20,6 +23,7 @@ from benchmarks.offer import (
     Signal,
     Statement,
     Table,
+    Task,
     Unsupported,
 )
 
@@ -84,7 +88,37 @@ def futex() -> Signal:
     return Signal("futex(2)", wait, wake)
 
 
+def eventfd() -> Task:
+    """Return a descriptor that the event loop listens at."""
+    event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_SEMAPHORE)
+
+    async def get() -> int:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(BlockingIOError):
+            return os.eventfd_read(event)
+        future = loop.create_future()
+
+        def resume() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        loop.add_reader(event, resume)
+        await future
+        loop.remove_reader(event)
+        return os.eventfd_read(event)
+
+    return Task("await a reader of eventfd(2)", get, lambda _: os.eventfd_write(event, 1))
+
+
+def alone() -> Task:
+    """Return asyncio's own queue: of one thread of one process."""
+    q: asyncio.Queue[int] = asyncio.Queue()
+    return Task("await asyncio.Queue.get()", q.get, q.put_nowait)
+
+
 OFFERS: Offers = {
+    "task": eventfd,
+    "task-alone:asyncio.Queue": alone,
     **item.tables(table, ("int", "str", "nested", "large", "texts", "huge")),
     **item.tables(copy, ("bytes", "array")),
     **item.lists(lambda: list, lambda: deque),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from benchmarks import item
@@ -15,6 +16,7 @@ from benchmarks.offer import (
     Script,
     Signal,
     Statement,
+    Task,
 )
 
 TITLE = "multiprocessing"
@@ -48,6 +50,16 @@ def condition() -> Signal:
             condition.notify()
 
     return Signal("Condition.wait_for(); .notify()", wait, wake)
+
+
+def task() -> Task:
+    """Return a queue that a thread of the executor gets from."""
+    q: Any = FORK.SimpleQueue()
+    return Task(
+        "await loop.run_in_executor(None, q.get); q.put(n)",
+        lambda: asyncio.get_running_loop().run_in_executor(None, q.get),
+        q.put,
+    )
 
 
 def array(code: str, lock: bool) -> Statement:
@@ -101,6 +113,7 @@ OFFERS: Offers = {
     **variant("Pipe", item.offers(pipe)),
     "queue-shared": line,
     "queue-shared:SimpleQueue": simple,
+    "task": task,
     "array-get": lambda: array("a[5]", lock=True),
     "array-set": lambda: array("a[5] = 7", lock=True),
     "array-get-raw": lambda: array("a[5]", lock=False),

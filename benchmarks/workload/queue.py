@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import mmap
@@ -13,7 +14,7 @@ from typing import Any
 
 from benchmarks import item
 from benchmarks.call import ALONE, alone
-from benchmarks.offer import Line, Signal, Statement
+from benchmarks.offer import Line, Signal, Statement, Task
 from benchmarks.operation import Figure, Goal, Operation, Setting
 from benchmarks.workload.wake import child, idle, watch
 
@@ -21,6 +22,7 @@ TITLE = "Queue"
 
 WARM = 0.1  # seconds in which pages are touched and magazines filled
 BATCH = 64
+AWAITED = 50  # repeats at least
 
 PRODUCE = """
 def produce(items):
@@ -145,6 +147,26 @@ THROUGH = (
 )
 ONE_TO_ONE = THROUGH.format("one producer and one consumer")
 
+
+def there(task: Task, setting: Setting) -> Figure:
+    """Measure awaiting what is there already, in one task."""
+    setting.pin(0)
+
+    async def main() -> float:
+        best, end, repeats = float("inf"), time.monotonic() + setting.seconds, 0
+        while repeats < AWAITED or time.monotonic() < end:
+            for number in range(BATCH):
+                task.put(number)
+            before = time.perf_counter_ns()
+            for _ in range(BATCH):
+                await task.get()
+            best = min(best, (time.perf_counter_ns() - before) / BATCH)
+            repeats += 1
+        return best
+
+    return Figure(asyncio.run(main()))
+
+
 OPERATIONS = (
     Operation(
         "int",
@@ -201,6 +223,14 @@ OPERATIONS = (
         put_and_get,
         ALONE,
         goals=(Goal(1 / 3, "best"),),
+    ),
+    Operation(
+        "await",
+        "await an item that is there",
+        "task-alone",
+        there,
+        f"in one task of asyncio's, the best of {AWAITED} repeats or more of {BATCH} items",
+        goals=(Goal(1, "floor:asyncio.Queue"),),
     ),
     Operation(
         "round-trip",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import mmap
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from benchmarks.offer import FORK, Signal
+from benchmarks.offer import FORK, Signal, Task
 from benchmarks.operation import Figure, Goal, Operation, Setting
 
 TITLE = "Wake-up"
@@ -46,13 +47,24 @@ def _sleep(signal: Signal, setting: Setting, woken: memoryview, ready: memoryvie
         signal.reset()
 
 
-def sleeper(signal: Signal, setting: Setting) -> Figure:
-    """Measure the time from just before the wake to just after the wait, in another process."""
+def _sleep_in_a_loop(task: Task, setting: Setting, woken: memoryview, ready: memoryview) -> None:
+    setting.pin(1)
+
+    async def main() -> None:
+        for number in range(1, len(woken)):
+            ready[0] = number
+            await task.get()
+            woken[number] = time.monotonic_ns()
+
+    asyncio.run(main())
+
+
+def _delays(sleep: Any, of: Any, wake: Callable[[int], object], setting: Setting) -> Figure:
     count = max(20, int(setting.seconds / ASLEEP))
     woken = memoryview(mmap.mmap(-1, 8 * (count + 1))).cast("q")
     ready = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")
     delays = []
-    with child(_sleep, signal, setting, woken, ready) as process:
+    with child(sleep, of, setting, woken, ready) as process:
         setting.pin(0)
         for number in range(1, count + 1):
             while ready[0] < number:
@@ -60,7 +72,7 @@ def sleeper(signal: Signal, setting: Setting) -> Figure:
                 time.sleep(ASLEEP / 4)
             time.sleep(ASLEEP)
             before = time.monotonic_ns()
-            signal.wake(number)
+            wake(number)
             while not woken[number]:
                 watch(process)
                 time.sleep(ASLEEP / 4)
@@ -68,6 +80,16 @@ def sleeper(signal: Signal, setting: Setting) -> Figure:
     return Figure(
         statistics.median(delays), details={"p99": statistics.quantiles(delays, n=100)[-1]}
     )
+
+
+def sleeper(signal: Signal, setting: Setting) -> Figure:
+    """Measure the time from just before the wake to just after the wait, in another process."""
+    return _delays(_sleep, signal, signal.wake, setting)
+
+
+def task(task: Task, setting: Setting) -> Figure:
+    """Measure the time from just before the put to the task going on, in another process."""
+    return _delays(_sleep_in_a_loop, task, task.put, setting)
 
 
 def _answer(ping: Signal, pong: Signal, setting: Setting) -> None:
@@ -126,6 +148,14 @@ OPERATIONS = (
         sleeper,
         "from just before the wake to just after the wait in another process, asleep for 2 ms",
         goals=(Goal(0.5, "multiprocessing"),),
+    ),
+    Operation(
+        "task",
+        "resume a task of asyncio's",
+        "task",
+        task,
+        "from just before the put to the task going on in another process, asleep for 2 ms",
+        goals=(Goal(0.5, "multiprocessing"), Goal(0.5, "aioprocessing")),
     ),
     Operation(
         "round-trip",
