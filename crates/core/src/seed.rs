@@ -58,8 +58,8 @@ bugs! {
     ContentsBeforeLink,
     /// table: an entry has its new place by a record before the one that gives it its stamp.
     StampedLater,
-    /// A change of a watched table is not noted among the recent ones.
-    ChangeUnnoted,
+    /// table: a change that somebody watches for is noted as one of the order alone.
+    NotedAsOrder,
     /// table: what is added to a key that came meanwhile is stored in its place.
     SumReplaced,
     /// table: an index that is being freed does not say how many entries it still names.

@@ -65,7 +65,7 @@ fn caught(bug: Bug) -> Caught {
             "move a key of a table to an end, Last, the first",
             "First is",
         ),
-        Bug::ChangeUnnoted => Stepped("replace a word, watched", "the watcher knows of"),
+        Bug::NotedAsOrder => Stepped("replace a word, watched", "the watcher knows of"),
         Bug::SumReplaced => Stepped("add to a new key twice at once", "expected"),
         Bug::LeftNotCounted => Stepped("clear a table", "belongs to nobody"),
         Bug::CountedFirst => Stepped("push short bytes, last", "belongs to nobody"),

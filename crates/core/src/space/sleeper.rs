@@ -17,7 +17,6 @@ use super::listener::Token;
 use super::lookout::Lookout;
 use super::open::Space;
 use super::policy::{AT_ONCE, within};
-use crate::change::lock::PROBE;
 use crate::change::registration::Registrations;
 use crate::change::wait;
 use crate::error::{Error, Result};
@@ -35,6 +34,8 @@ use std::time::{Duration, Instant};
 
 /// The spaces of one thread: one word of the call is its own.
 const MOST_SPACES: usize = os::MOST_AWAITED - 1;
+/// How often a thread looks after the dead: seldom enough that an idle process uses a thousandth of a CPU.
+const LOOK: Duration = Duration::from_millis(250);
 /// How long a thread without any waits sleeps at once.
 const LONG: Duration = Duration::from_secs(3600);
 /// How long a thread is waited for that is told to let go of something.
@@ -316,7 +317,7 @@ impl Post {
     fn new(attended: &Arc<Attended>) -> Post {
         Post {
             attended: attended.clone(),
-            lookout: Lookout::new(PROBE),
+            lookout: Lookout::new(LOOK),
             looked: Instant::now(),
             bell: None,
         }

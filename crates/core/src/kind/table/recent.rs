@@ -100,14 +100,18 @@ impl Shard {
         let Ok(Some(recent)) = Recent::new(segment, block) else {
             return; // a peer scribbled on it: those who watch see an error
         };
-        if seeded(Bug::ChangeUnnoted) {
-            return;
-        }
         let sequence = segment.word(self.0 + SEQUENCE).load(Ordering::Relaxed);
         let turn = turn.unwrap_or_else(|| recent.turn(segment));
         let place = recent.place(self, sequence / 2);
         let put = |at: u64, value: u64| segment.word(at).store(value, Ordering::Relaxed);
-        put(place, changed.word());
+        put(
+            place,
+            if seeded(Bug::NotedAsOrder) {
+                ORDER
+            } else {
+                changed.word()
+            },
+        );
         put(place + WORD, turn);
     }
 }

@@ -34,11 +34,14 @@ pub struct Change {
     pub value: Option<Stored>,
 }
 
+/// Keys, by their hashes.
+type Wanted = HashMap<u64, Vec<(u8, Vec<u8>)>>;
+
 /// Who follows a table.
 #[derive(Clone)]
 pub struct Watch {
     /// The keys that are followed, by their hashes; None: all.
-    wanted: Option<HashMap<u64, Vec<(u8, Vec<u8>)>>>,
+    wanted: Option<Wanted>,
     /// The sequences at the last look; None: there was none.
     seen: Option<[u64; ALL]>,
     /// What was there at the last look, by the hashes of the keys.
@@ -301,7 +304,7 @@ impl Watch {
         let mut gone: Vec<(u64, u64)> = Vec::new();
         let mut look_for = |hash: u64, known: &[Known]| -> Result<()> {
             let there = there.get(&hash).map_or(&[][..], Vec::as_slice);
-            let is_there = |known: &Known| there.iter().any(|key| *key == (known.tag, &*known.key));
+            let is_there = |known: &Known| there.contains(&(known.tag, &*known.key));
             if known.iter().all(is_there) {
                 return Ok(());
             }
@@ -401,8 +404,8 @@ impl Watch {
     }
 }
 
-fn by_hash(keys: &[(u8, Vec<u8>)]) -> Result<HashMap<u64, Vec<(u8, Vec<u8>)>>> {
-    let mut hashed: HashMap<u64, Vec<(u8, Vec<u8>)>> = HashMap::new();
+fn by_hash(keys: &[(u8, Vec<u8>)]) -> Result<Wanted> {
+    let mut hashed = Wanted::new();
     room::reserve_in(&mut hashed, keys.len())?;
     for (tag, bytes) in keys {
         let hash = Key { tag: *tag, bytes }.hash();
