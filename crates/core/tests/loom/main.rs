@@ -17,3 +17,4 @@ mod reading;
 mod registration;
 mod table;
 mod wait;
+mod watch;

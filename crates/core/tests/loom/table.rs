@@ -20,7 +20,7 @@ use courtyard_core::table::{self, End, Item, Key, SHARDS, Table, Want, When};
 use courtyard_core::value::{Found, NewValue};
 use std::sync::Arc;
 
-const OBJECT: Object = Object(DATA + UNIT + block::SMALL);
+pub const OBJECT: Object = Object(DATA + UNIT + block::SMALL);
 /// The block of index and order: four slots, of which three entries have room.
 const STORAGE: u64 = DATA + 2 * UNIT + LINE;
 const SLOTS: u64 = 4;
@@ -32,7 +32,7 @@ const OLD: u64 = DATA + 4 * UNIT + LINE;
 const NEW: u64 = OLD + LINE;
 /// Words of an entry whose key is one word.
 const ENTRY_WORDS: u64 = 5;
-const TABLE: Table = Writer {
+pub const TABLE: Table = Writer {
     object: OBJECT,
     guarded: true,
     thread: 1,
@@ -40,7 +40,7 @@ const TABLE: Table = Writer {
 
 /// What the writer does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Act {
+pub enum Act {
     /// Stores another value under the first key.
     Replace,
     /// Stores under the second key.
@@ -60,7 +60,7 @@ fn key(bytes: &[u8]) -> Key<'_> {
 }
 
 /// Two keys of one shard.
-fn keys() -> [[u8; 1]; 2] {
+pub fn keys() -> [[u8; 1]; 2] {
     let shard = |byte: u8| key(&[byte]).hash() % SHARDS;
     let first = b'a';
     let other = (b'b'..=b'z').find(|&byte| shard(byte) == shard(first));
@@ -82,6 +82,11 @@ fn magazines(record: u64) -> impl Iterator<Item = u64> {
 
 /// A table of one entry: the first key, and the value 1.
 fn space(act: Act) -> Arc<Space> {
+    space_with(act, [])
+}
+
+/// The same, with these words too.
+pub fn space_with(act: Act, more: impl IntoIterator<Item = u64>) -> Arc<Space> {
     let own = (0..2).flat_map(|slot| {
         let records = (0..slot::RECORD_COUNT).map(move |index| layout::thread_record(slot, index));
         let pending = layout::slot_record(slot) + slot::PENDING;
@@ -107,7 +112,7 @@ fn space(act: Act) -> Arc<Space> {
             superblock::NEXT_SERIAL,
             superblock::FRONTIER,
         ]);
-    let space = process::space(all, &[]);
+    let space = process::space(all.chain(more), &[]);
     let segment = &space.segment;
     let set = |word: u64, value: u64| segment.word(word).store(value, Ordering::Relaxed);
     let first = keys()[0];
@@ -159,7 +164,7 @@ fn space(act: Act) -> Arc<Space> {
 }
 
 /// Gives the first participant a block of each class, at hand.
-fn stock(segment: &Segment) {
+pub fn stock(segment: &Segment) {
     for index in 0..slot::RECORD_COUNT {
         for (class, block) in classes().into_iter().zip([NEW, LARGER]) {
             let magazine = operation::magazine(layout::thread_record(0, index), class);
@@ -188,7 +193,7 @@ fn remove(space: &Space, participant: &Participant) {
     assert!(removed.unwrap());
 }
 
-fn perform(space: &Space, participant: &Participant, act: Act) {
+pub fn perform(space: &Space, participant: &Participant, act: Act) {
     match act {
         Act::Replace => store(space, participant, 0),
         Act::Insert | Act::Grow => store(space, participant, 1),
@@ -216,7 +221,7 @@ fn at_end(space: &Space, participant: &Participant, end: End) -> usize {
     place.expect("a key of the table")
 }
 
-fn find(space: &Space, participant: &Participant, which: usize) -> Option<u64> {
+pub fn find(space: &Space, participant: &Participant, which: usize) -> Option<u64> {
     let (names, mut buffer) = (keys(), Vec::new());
     let name = key(&names[which]);
     let found = table::find(caller(space, participant), TABLE, &name, &mut buffer);
