@@ -179,3 +179,14 @@ def test_movers_that_are_killed_lose_nothing() -> None:
     ranks = [ranked.get() for _ in range(ranked.qsize())]
     assert sorted(found + ranks) == list(range(100))
     jobs.check()
+
+
+def test_what_was_moved_comes_a_thousand_at_a_time() -> None:
+    """Each of these items has a block of its own, which it may have to go back to."""
+    q, done = cy.Queue[int](), cy.Queue[int]()
+    q.put_many(range(1001))
+    for _ in range(1001):
+        with (lease := q.lease()):
+            lease.move(done)
+    assert done.get_many(1001) == [*range(1000)]
+    assert done.get_many(1001) == [1000]
