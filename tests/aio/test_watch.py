@@ -213,6 +213,9 @@ def test_wait_for_a_watch_or_another(run: Run) -> None:
     async def main() -> None:
         watch = d.watch(["a"])
         assert await cy.aio.wait([watch, q], 0.01) == []
+        twin = d.aio.watch()
+        d["b"] = 0
+        assert await cy.aio.wait([watch, twin]) == [twin]
         async with tasks() as waiting:
             await waiting.start(lambda: cy.aio.wait([watch, q]))
             d["b"] = 1

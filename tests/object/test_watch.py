@@ -65,7 +65,7 @@ def test_a_dict() -> None:
     d["a"] = 12
     assert drained(watch) == [("a", 12)]
     d.clear()
-    assert sorted(drained(watch)) == [("a", DELETED), ("c", DELETED), ("x", DELETED)]
+    assert drained(watch) == [("a", DELETED), ("c", DELETED), ("x", DELETED)]
     assert watch.state == {"a": 1, "b": 2}
 
 
@@ -94,6 +94,51 @@ def test_each_way_to_change_a_dict(change: Callable[[Any], Any], expected: list[
     change(d)
     assert drained(watch) == expected
     assert drained(some) == [change for change in expected if change[0] in ("a", "z")]
+
+
+def test_keys_come_and_go() -> None:
+    """An index of a table that has only places of removed entries left."""
+    for size in (0, 1, 5, 50):
+        d = cy.Dict(dict.fromkeys(range(size), 0))
+        watch = d.watch()
+        for key in range(size, size + 600):
+            d[key] = 1
+            assert drained(watch) == [(key, 1)]
+            del d[key]
+            assert drained(watch) == [(key, DELETED)]
+        assert [d.watch([key]).state for key in range(-50, 0)] == [{}] * 50
+
+
+def test_a_flag_comes_after_its_data() -> None:
+    """Whatever is stored at once after it, in the same part of the table."""
+    for number in range(60):
+        data, flag = f"data{number}", f"flag{number}"
+        d = cy.Dict({flag: 0, data: 0})
+        watch = d.watch()
+        d[data] = 1
+        d[flag] = 1
+        d.update({f"x{other}": 1 for other in range(8)})
+        assert [change.key for change in drained(watch)][:2] == [data, flag]
+
+
+def test_other_threads_run_while_much_is_compared() -> None:
+    d: cy.Dict = cy.Dict(dict.fromkeys(range(100_000), 0))
+    watch, going, turns = d.watch(), threading.Event(), [0]
+
+    def turn() -> None:
+        while not going.is_set():
+            turns[0] += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    d.update(dict.fromkeys(range(0, 100_000, 999), 1))
+    before = turns[0]
+    assert watch.get(0) == (0, 1)
+    while_it_looked = turns[0] - before
+    going.set()
+    thread.join()
+    assert while_it_looked > 0 and len(drained(watch)) == 100
 
 
 def test_edits_and_the_lock() -> None:
@@ -191,8 +236,11 @@ def test_what_cannot_be_watched() -> None:
         d.watch([[]])
     with pytest.raises(TypeError, match=r"found 'a'; give \['a'\]"):
         d.watch("a")
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"a courtyard\.Value has no keys"):
         cy.watch(cy.Value("i"), ["a"])
+    with pytest.raises(TypeError, match=r"is made by an object: obj.watch\(\)"):
+        cy.Watch(d)
+    assert type(d.watch()).__name__ == "Watch"
     with pytest.raises(TypeError, match="cannot be pickled; send the object"):
         pickle.dumps(d.watch())
     assert d.watch([]).state == {}
@@ -492,6 +540,10 @@ def test_a_watch_of_the_parents() -> None:
     d = cy.Dict()
     watch = d.watch()
 
+    inside = threading.Thread(target=watch.get)
+    inside.start()
+    time.sleep(0.05)
+
     def child() -> None:
         with pytest.raises(RuntimeError, match="of the parent process; begin one"):
             watch.get()
@@ -500,7 +552,8 @@ def test_a_watch_of_the_parents() -> None:
             assert mine.get(30) == ("a", 1)
 
     _, status = os.waitpid(fork(child), 0)
-    assert status == 0 and watch.get(30) == ("a", 1)
+    inside.join(30)
+    assert status == 0 and not inside.is_alive()
 
 
 def test_its_memory_is_free_with_the_object() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from courtyard import _native
 from courtyard._object.object import Object
 from courtyard._object.subclass import home_of, own_class
 
@@ -47,7 +48,15 @@ def watch(obj: Any, keys: Any = None) -> Watch[Any, Any]:
     >>> changes.state, changes.get()
     ({'stage': 'load'}, Change(key='stage', value='train'))
     """
-    watched: Watch[Any, Any] = _method(obj, "watch")(obj, *(() if keys is None else (keys,)))
+    method = _method(obj, "watch")
+    if keys is None:
+        watched: Watch[Any, Any] = method(obj)
+    elif isinstance(obj, _native.Table):
+        watched = method(obj, keys)
+    else:
+        raise TypeError(
+            f"a courtyard.{_class_of(obj).__name__} has no keys: watch() follows all of it"
+        )
     return watched
 
 

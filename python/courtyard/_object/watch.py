@@ -105,6 +105,7 @@ class Watch(Generic[_State, _Item]):
         (1, 2)
         """
         timeout = seconds(timeout)
+        self._require_own()
         end = None if timeout is None else monotonic() + timeout
         if not self._turn.acquire(
             timeout=-1 if timeout is None else min(max(timeout, 0), _LONGEST)
@@ -158,9 +159,12 @@ class Watch(Generic[_State, _Item]):
 
     def _look(self) -> bool:
         """Say whether there may be something to take."""
-        if self._process != getpid():  # a thread of its parent's may have been in it
-            raise RuntimeError("this watch is that of the parent process; begin one: obj.watch()")
+        self._require_own()
         return self._is_closed or self._has_changed()
+
+    def _require_own(self) -> None:
+        if self._process != getpid():  # a thread of the parent's may have been in it
+            raise RuntimeError("this watch is that of the parent process; begin one: obj.watch()")
 
     def _take(self) -> tuple[_Item, ...]:
         """Take the next change, if there is one."""
@@ -174,7 +178,7 @@ class Watch(Generic[_State, _Item]):
 
     def _begin(self) -> _State:
         """Return what is there."""
-        raise NotImplementedError
+        raise TypeError("a Watch is made by an object: obj.watch()")
 
     def _has_changed(self) -> bool:
         """Look whether something has changed."""
@@ -249,3 +253,8 @@ class States(Watch[_State, _State]):
 
     def _next(self) -> tuple[_State, ...]:
         return (self._begin(),) if self._has_changed() else ()
+
+
+for _cls in (Keys, Elements, States):  # all are a Watch to users
+    _cls.__name__ = _cls.__qualname__ = "Watch"
+del _cls

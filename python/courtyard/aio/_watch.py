@@ -86,6 +86,9 @@ class Watch:
         """Close it."""
         self.sync.close()
 
+    def _waited_for(self) -> Any:
+        return self.sync._waited_for()
+
     def __repr__(self) -> str:
         """Say what it follows."""
         return f"{self.sync!r}.aio"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import sys
 import time
 from typing import Annotated, Any
 
@@ -13,7 +15,17 @@ import courtyard as cy
 from courtyard import _native, _report
 from courtyard._codec.loading import Unloadable
 from courtyard.cli.inspect import names
-from courtyard.cli.output import AsJson, MaybeSpace, hint, homes, places, refusals, refuse, shown
+from courtyard.cli.output import (
+    AsJson,
+    MaybeSpace,
+    counted,
+    hint,
+    homes,
+    places,
+    refusals,
+    refuse,
+    shown,
+)
 
 
 def watch(
@@ -60,7 +72,7 @@ def watch(
             found = reading(lambda: _report.watch(place, name, _keys(key)))
         except TypeError as error:
             refuse(str(error))
-        many = "" if key is None else f", {len(key)} keys"
+        many = "" if key is None else f", {counted(len(key), 'keys')}"
         typer.echo(f"watching {shown(name)!r}{many}: Ctrl-C ends it", err=True)
         while True:
             try:
@@ -69,7 +81,11 @@ def watch(
                 change = Unloadable(error.class_name)
             except cy.Closed:
                 return
-            print(_json(change) if as_json else _line(change), flush=True)
+            try:
+                print(_json(change) if as_json else _line(change), flush=True)
+            except BrokenPipeError:  # as `| head` leaves it
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return
 
 
 def _home(name: str, url: str | None) -> cy.Space:
@@ -121,6 +137,7 @@ def _json(change: Any) -> str:
     else:
         line |= {"key": change.key, "value": change.value}
     try:
-        return json.dumps(line, default=repr)
-    except (TypeError, ValueError):  # keys that JSON has not, or it contains itself
-        return json.dumps({name: repr(value) for name, value in line.items()})
+        return json.dumps(line, default=repr, allow_nan=False)
+    except (TypeError, ValueError):  # keys or numbers that JSON has not, or it contains itself
+        texts = {name: repr(line[name]) for name in ("key", "value") if name in line}
+        return json.dumps(line | texts)

@@ -8,6 +8,7 @@ mod entry;
 mod fast;
 mod grow;
 mod kind;
+mod known;
 mod pass;
 mod read;
 mod recent;

@@ -9,20 +9,22 @@
 //! last one, nor that a key was removed.
 
 use super::entry::{Entry, OwnOriginal};
+use super::known::{ByHash, Known, Mark, find};
 use super::read::{fingerprint, first_slot};
 use super::recent::{self, Changed, Recent};
 use super::snapshot::{Pairs, Want, add_shard, at_one_moment};
-use super::state::{EMPTY, Key, SHARDS, Shard, Storage, Table};
-use crate::error::{Error, Result, corrupt};
+use super::state::{EMPTY, Key, SHARDS, Shard, Storage, Table, count};
+use crate::error::{Error, Result};
 use crate::memory::segment::Segment;
 use crate::object::Stored;
 use crate::room;
 use crate::space::Caller;
 use crate::sync::Ordering;
-use std::collections::{HashMap, VecDeque};
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use std::collections::VecDeque;
 
 const ALL: usize = SHARDS as usize;
+/// To compare a table of so many entries takes no time that others would notice.
+const SHORT: u64 = 1000;
 
 /// A key whose value has changed, or that was put in or removed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -34,8 +36,8 @@ pub struct Change {
     pub value: Option<Stored>,
 }
 
-/// Keys, by their hashes.
-type Wanted = HashMap<u64, Vec<(u8, Vec<u8>)>>;
+/// The keys that a watcher follows.
+type Wanted = ByHash<(u8, Vec<u8>)>;
 
 /// Who follows a table.
 #[derive(Clone)]
@@ -45,35 +47,11 @@ pub struct Watch {
     /// The sequences at the last look; None: there was none.
     seen: Option<[u64; ALL]>,
     /// What was there at the last look, by the hashes of the keys.
-    known: HashMap<u64, Vec<Known>>,
+    known: ByHash<Known>,
+    /// How many looks there were that compared something.
+    looks: u64,
     /// What was found and is not taken yet.
     changes: VecDeque<Change>,
-}
-
-#[derive(Clone)]
-struct Known {
-    tag: u8,
-    key: Box<[u8]>,
-    value: Mark,
-}
-
-/// As much of a value as tells it from another one: of bytes, a hash that no two values share.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    Word(u64),
-    Bytes(u8, u64, u64),
-}
-
-impl Mark {
-    fn of(value: Stored<&[u8]>) -> Mark {
-        match value {
-            Stored::Word(word) => Mark::Word(word),
-            Stored::Bytes(kind, bytes) => {
-                let hash = xxh3_128_with_seed(bytes, bytes.len() as u64);
-                Mark::Bytes(kind, (hash >> 64) as u64, hash as u64)
-            }
-        }
-    }
 }
 
 /// What a look found, of one moment.
@@ -91,7 +69,7 @@ impl Look {
     fn turn(&self, hash: u64) -> u64 {
         let hint = self.hints.binary_search_by_key(&hash, |&(hash, _)| hash);
         let hint = hint.map(|at| self.hints[at].1).ok();
-        self.whole[(hash % SHARDS) as usize].max(hint).unwrap_or(0)
+        hint.or(self.whole[(hash % SHARDS) as usize]).unwrap_or(0)
     }
 
     /// Whether all that there is under a hash was read.
@@ -125,7 +103,8 @@ impl Watch {
         let mut watch = Watch {
             wanted: wanted.map(by_hash).transpose()?,
             seen: None,
-            known: HashMap::new(),
+            known: ByHash::default(),
+            looks: 0,
             changes: VecDeque::new(),
         };
         let mut look = watch.read(caller, table)?;
@@ -138,7 +117,7 @@ impl Watch {
                 bytes: pair.key,
             };
             let value = Mark::of(pair.value.unwrap_or(Stored::Word(0)));
-            watch.know(key, key.hash(), value)?;
+            watch.know(key, key.hash(), value, pair.stamp)?;
         }
         watch.seen = Some(look.sequences);
         Ok((watch, pairs))
@@ -286,108 +265,110 @@ impl Watch {
 
     /// Enters what is not as it was known into the changes.
     fn compare(&mut self, look: &Look) -> Result<()> {
-        // Turn and stamp, the hash of the key, and where it is.
-        let mut found: Vec<((u64, i64), u64, usize)> = room::list(look.pairs.len())?;
-        let mut there: HashMap<u64, Vec<(u8, &[u8])>> = HashMap::new();
-        room::reserve_in(&mut there, look.pairs.len())?;
-        for (index, pair) in look.pairs.iter().enumerate() {
+        self.looks += 1;
+        let mut found = Vec::new();
+        for pair in look.pairs.iter() {
             let key = Key {
                 tag: pair.tag,
                 bytes: pair.key,
             };
             let hash = key.hash();
-            if look.has_read(hash) && self.is_wanted(&key, hash) {
-                found.push(((look.turn(hash), pair.stamp), hash, index));
-                there.entry(hash).or_default().push((key.tag, key.bytes));
+            if !look.has_read(hash) || !self.is_wanted(&key, hash) {
+                continue;
             }
-        }
-        let mut gone: Vec<(u64, u64)> = Vec::new();
-        let mut look_for = |hash: u64, known: &[Known]| -> Result<()> {
-            let there = there.get(&hash).map_or(&[][..], Vec::as_slice);
-            let is_there = |known: &Known| there.contains(&(known.tag, &*known.key));
-            if known.iter().all(is_there) {
-                return Ok(());
-            }
-            room::push(&mut gone, (look.turn(hash), hash))
-        };
-        if look.whole.iter().any(Option::is_some) {
-            for (&hash, known) in &self.known {
-                if look.has_read(hash) {
-                    look_for(hash, known)?;
+            let value = Mark::of(pair.value.unwrap_or(Stored::Word(0)));
+            if let Some(known) = find(&mut self.known, key, hash) {
+                known.look = self.looks;
+                if known.value == value {
+                    continue;
                 }
             }
-        } else {
-            for (hash, _) in &look.hints {
-                if let Some(known) = self.known.get(hash) {
-                    look_for(*hash, known)?;
-                }
-            }
+            room::push(
+                &mut found,
+                ((look.turn(hash), pair.stamp), hash, value, pair),
+            )?;
         }
-        // In each turn first what was removed, then what is there in the table's order.
+        // In each turn first what was removed, then what is there, both in the table's order.
+        let mut gone = self.gone(look)?;
         gone.sort_unstable();
-        found.sort_unstable();
+        found.sort_unstable_by_key(|&(turn, ..)| turn);
         let mut gone = gone.into_iter().peekable();
-        let pairs: Vec<_> = room::collect(look.pairs.iter())?;
-        for ((turn, _), hash, index) in found {
-            while let Some((_, hash)) = gone.next_if(|&(other, _)| other <= turn) {
-                self.forget(hash, &there)?;
+        for ((turn, stamp), hash, value, pair) in found {
+            while let Some((.., hash)) = gone.next_if(|&(other, ..)| other <= turn) {
+                self.forget(hash)?;
             }
-            let pair = &pairs[index];
-            let value = pair.value.unwrap_or(Stored::Word(0));
             let key = Key {
                 tag: pair.tag,
                 bytes: pair.key,
             };
+            let original = pair
+                .original
+                .map(|(kind, bytes)| Ok((kind, room::copy(bytes)?)));
             let change = Change {
                 tag: pair.tag,
                 key: room::copy(pair.key)?,
-                original: pair
-                    .original
-                    .map(|(kind, bytes)| room::copy(bytes).map(|bytes| (kind, bytes)))
-                    .transpose()?,
-                value: Some(own(value)?),
+                original: original.transpose()?,
+                value: Some(own(pair.value.unwrap_or(Stored::Word(0)))?),
             };
             reserve(&mut self.changes)?;
-            if self.know(key, hash, Mark::of(value))? {
-                self.changes.push_back(change);
-            }
+            self.know(key, hash, value, stamp)?;
+            self.changes.push_back(change);
         }
-        for (_, hash) in gone {
-            self.forget(hash, &there)?;
+        for (.., hash) in gone {
+            self.forget(hash)?;
         }
         Ok(())
     }
 
-    /// Takes note of the value of a key; false: it was known.
-    fn know(&mut self, key: Key, hash: u64, value: Mark) -> Result<bool> {
-        room::reserve_in(&mut self.known, 1)?;
-        let known = self.known.entry(hash).or_default();
-        let is_it = |known: &&mut Known| (known.tag, &*known.key) == (key.tag, key.bytes);
-        if let Some(known) = known.iter_mut().find(is_it) {
-            let is_new = known.value != value;
-            known.value = value;
-            return Ok(is_new);
+    /// The keys that this look did not find any more: their turns, stamps and hashes.
+    fn gone(&self, look: &Look) -> Result<Vec<(u64, i64, u64)>> {
+        let mut gone = Vec::new();
+        let mut add = |hash: u64, known: &[Known]| -> Result<()> {
+            let missing = known.iter().find(|known| known.look != self.looks);
+            missing.map_or(Ok(()), |known| {
+                room::push(&mut gone, (look.turn(hash), known.stamp, hash))
+            })
+        };
+        if look.whole.iter().any(Option::is_some) {
+            for (&hash, known) in &self.known {
+                if look.has_read(hash) {
+                    add(hash, known)?;
+                }
+            }
+            return Ok(gone);
         }
-        known.push(Known {
-            tag: key.tag,
-            key: room::copy(key.bytes)?.into_boxed_slice(),
-            value,
-        });
-        Ok(true)
+        for (hash, _) in &look.hints {
+            if let Some(known) = self.known.get(hash) {
+                add(*hash, known)?;
+            }
+        }
+        Ok(gone)
     }
 
-    /// Takes note that keys of a hash that are not there any more were removed.
-    fn forget(&mut self, hash: u64, there: &HashMap<u64, Vec<(u8, &[u8])>>) -> Result<()> {
-        let there = there.get(&hash).map_or(&[][..], Vec::as_slice);
+    /// Takes note of the value of a key.
+    fn know(&mut self, key: Key, hash: u64, value: Mark, stamp: i64) -> Result<()> {
+        if let Some(known) = find(&mut self.known, key, hash) {
+            (known.value, known.stamp) = (value, stamp);
+            return Ok(());
+        }
+        let bytes = room::copy(key.bytes)?.into_boxed_slice();
+        room::reserve_in(&mut self.known, 1)?;
+        self.known.entry(hash).or_default().push(Known {
+            tag: key.tag,
+            key: bytes,
+            value,
+            stamp,
+            look: self.looks,
+        });
+        Ok(())
+    }
+
+    /// Takes note that keys of a hash which this look did not find were removed.
+    fn forget(&mut self, hash: u64) -> Result<()> {
         let Some(known) = self.known.get_mut(&hash) else {
             return Ok(());
         };
-        let mut index = 0;
-        while index < known.len() {
-            if there.contains(&(known[index].tag, &*known[index].key)) {
-                index += 1;
-                continue;
-            }
+        while let Some(index) = known.iter().position(|known| known.look != self.looks) {
             reserve(&mut self.changes)?;
             let gone = known.swap_remove(index);
             self.changes.push_back(Change {
@@ -402,10 +383,27 @@ impl Watch {
         }
         Ok(())
     }
+
+    /// Whether the next look will read much of the table, if nothing else changes.
+    pub fn is_long(&self, segment: &Segment, table: Table) -> bool {
+        let (Some(seen), true) = (self.seen, self.changes.is_empty()) else {
+            return false;
+        };
+        let recent = Recent::of(segment, table.object).ok().flatten();
+        let is_whole = |(shard, seen): (Shard, u64)| {
+            let now = segment.word(shard.sequence()).load(Ordering::Acquire);
+            let kept = recent.and_then(|recent| recent.between(segment, shard, seen, now));
+            now != seen
+                && kept.is_none_or(|mut kept| kept.any(|(changed, _)| changed == Changed::Many))
+        };
+        count(segment, table.object) > SHORT
+            && self.wanted.is_none()
+            && Shard::all(table.object).zip(seen).any(is_whole)
+    }
 }
 
 fn by_hash(keys: &[(u8, Vec<u8>)]) -> Result<Wanted> {
-    let mut hashed = Wanted::new();
+    let mut hashed = Wanted::default();
     room::reserve_in(&mut hashed, keys.len())?;
     for (tag, bytes) in keys {
         let hash = Key { tag: *tag, bytes }.hash();
@@ -451,8 +449,5 @@ fn add_hash(
             }
         }
     }
-    match still() {
-        true => Err(corrupt("the index of a table has no end")),
-        false => Ok(false),
-    }
+    Ok(true) // an index may have no empty slot, where entries were removed
 }

@@ -3,6 +3,7 @@
 use super::state::{Opened, Table, VALUE_OF, key_of, opened};
 use crate::codec::failure;
 use crate::codec::identity::{self, with_key};
+use crate::error::LONG;
 use crate::room;
 use crate::value::reference::again;
 use crate::value::stored;
@@ -31,8 +32,13 @@ impl Watch {
             return Ok(false);
         };
         let found = opened(self.table.bind(py), |this| {
+            // Other threads run while much is compared.
+            let bytes = match watch.is_long(&this.space.segment, this.table) {
+                true => LONG,
+                false => 0,
+            };
             this.open
-                .waiting(py, |caller| watch.look(caller, this.table))
+                .copying(py, bytes, |caller| watch.look(caller, this.table))
         });
         self.swap(Some(watch));
         found
