@@ -37,6 +37,7 @@ __all__ = [
     "Value",
     "View",
     "Visit",
+    "WaitNote",
     "_decode",
     "_encode",
     "_key_decode",
@@ -63,6 +64,7 @@ __all__ = [
     "linked",
     "lock",
     "new_owner",
+    "note_wait",
     "peek",
     "place_of",
     "ready",
@@ -86,7 +88,8 @@ _V = TypeVar("_V", default=Any)
 _Other = TypeVar("_Other")
 _Listed = tuple[Path, int, str, bool, bool, int, int, int, int]
 _Process = tuple[int, int, int, bool, int, bool]
-_View = tuple[list[_Process], list[dict[str, Any]], list[tuple[int, int]]]
+_Who = tuple[int, str | None]
+_View = tuple[list[_Process], list[dict[str, Any]], list[tuple[int, int, _Who]]]
 _Address = tuple[str, int, int, int, int, int]
 
 @final
@@ -573,13 +576,21 @@ class Listener:
     def register(self, object: Object, token: int, event: int | None = None) -> Registration: ...
 
 @final
+class WaitNote: ...
+
+@final
 class Registration:
     def cancel(self) -> None: ...
 
 def ready(items: list[Any]) -> tuple[list[Any], list[Any]] | None: ...
 def waits() -> tuple[int, int]: ...
 def new_owner() -> int: ...
-def as_owner(owner: int, call: Callable[[], _R]) -> _R: ...
+def note_wait(
+    object: Object, event: int | None, seconds: float, owner: int, task: object
+) -> WaitNote | None: ...
+def as_owner(
+    owner: int, call: Callable[[], _R], object: Object | None = None, task: object = None
+) -> _R: ...
 def attempt(
     owner: int,
     object: Object,

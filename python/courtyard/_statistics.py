@@ -20,6 +20,7 @@ _HELD = {
 }
 COUNT = (1 << 63) - 1  # the highest bit of an amount is no part of the number
 IN_LINE = 1 << 62  # one waiter of a condition, whose place is below it
+_TASK = 1 << 31  # the highest bit of a task's number
 # Of these the count is no number of entries, but a value: free permits; whether it is set.
 VALUED = ("Semaphore", "Event")
 
@@ -65,6 +66,9 @@ class Held:
         what: ``"permits"`` of a semaphore, ``"items taken"`` of a queue and not called done,
             ``"places in line"`` of a condition, ``"places"`` of a barrier; ``"lock"``.
         amount: how many.
+        thread: of a lock, as of its ``Holder``.
+        name: as of a ``Holder``.
+        is_task: as of a ``Holder``.
 
     """
 
@@ -72,22 +76,32 @@ class Held:
     object: str
     what: str
     amount: int
+    thread: int | None
+    name: str | None
+    is_task: bool
 
 
 @dataclass(frozen=True)
 class Waiter:
-    """A thread that has been waiting, for more than a tenth of a second.
+    """A thread or task that has been waiting, for more than a tenth of a second.
 
     Attributes:
         pid: its process, by its number in its own PID namespace.
         object: the name of what it waits for, or ``#`` and a number.
         seconds: for how long.
+        thread: courtyard's number of the thread or task in that process, from 1 on; None if it is
+            not known.
+        name: the name of the thread or task; None if it is not known.
+        is_task: whether it is a task of asyncio or trio.
 
     """
 
     pid: int
     object: str
     seconds: float
+    thread: int | None
+    name: str | None
+    is_task: bool
 
 
 @dataclass(frozen=True)
@@ -96,10 +110,13 @@ class Holder:
 
     Attributes:
         pid: its process, by its number in its own PID namespace.
-        thread: courtyard's number of the thread in that process, from 1 on; None for a ``Lock``,
-            which does not know it.
+        thread: courtyard's number of the thread or task in that process, from 1 on; None for a
+            ``Lock``, which does not know it.
         alive: False if it died; the next thread that acquires the lock gets it.
         seconds: for how long at least, as its first waiter noted; None if none has been waiting.
+        name: the name of the task, or of the thread if that has been waiting in the space before;
+            None if it is not known. Of each process there are no more than 32 names.
+        is_task: whether it is a task of asyncio or trio.
 
     """
 
@@ -107,6 +124,8 @@ class Holder:
     thread: int | None
     alive: bool
     seconds: float | None
+    name: str | None
+    is_task: bool
 
 
 @dataclass(frozen=True)
@@ -145,8 +164,8 @@ class ObjectStatistics(ObjectFigures):
         participants: PIDs of the living processes that have handles, each once.
         holder: the holder of its lock, a ``Holder``; None if it is free.
         holdings: what processes have of it otherwise, each a ``Held``: permits, items taken.
-        waiters: threads that have been waiting for more than a tenth of a second, longest first,
-            each a ``Waiter``.
+        waiters: threads and tasks that have been waiting for more than a tenth of a second, longest
+            first, each a ``Waiter``; no more than 42 of each process.
         contention: how often a thread had to sleep in a call on it, since it was made: for its
             lock, for an item, a permit or the like, or while another changed it.
         queued_bytes: what the items of a queue with ``maxbytes`` count, those on a lease too; None
@@ -180,14 +199,16 @@ def figures(found: Any, processes: Iterable[Any], now: int, type_: str) -> dict[
     def is_alive(slot: int) -> bool:
         return slot in slots and slots[slot][3]
 
-    waits = [Waiter(pid(slot), label, (now - since) / 1e9) for slot, since in found["waits"]]
+    waits = [
+        Waiter(pid(slot), label, (now - since) / 1e9, **who(seen))
+        for slot, since, seen in found["waits"]
+    ]
     waits.sort(key=lambda waiter: -waiter.seconds)
     holder = None
     if found["holder"] is not None:
-        slot, thread = found["holder"]
-        holder = Holder(
-            pid(slot), thread or None, is_alive(slot), waits[0].seconds if waits else None
-        )
+        slot, seen = found["holder"]
+        seconds = waits[0].seconds if waits else None
+        holder = Holder(pid(slot), alive=is_alive(slot), seconds=seconds, **who(seen))
     what = _HELD.get(base, "held")
     queued, most = found["counted"] or (None, None)
     return {
@@ -201,13 +222,20 @@ def figures(found: Any, processes: Iterable[Any], now: int, type_: str) -> dict[
         "participants": tuple(sorted({pid(slot) for slot in found["users"] if is_alive(slot)})),
         "holder": holder,
         "holdings": tuple(
-            Held(pid(slot), label, what, amount) for slot, amount in holdings_of(found)
+            Held(pid(slot), label, what, amount, **who((0, None)))
+            for slot, amount in holdings_of(found)
         ),
         "waiters": tuple(waits),
         "contention": found["contention"],
         "queued_bytes": queued,
         "maxbytes": most,
     }
+
+
+def who(found: tuple[int, str | None]) -> dict[str, Any]:
+    """Make of what the engine saw of a thread or task the fields that say which it is."""
+    number, name = found
+    return {"thread": number & ~_TASK or None, "name": name, "is_task": bool(number & _TASK)}
 
 
 def label_of(key: tuple[int, int], name: str | None) -> str:

@@ -148,7 +148,7 @@ space.wait_for("later")
 def test_ps_shows_who_waits_for_a_name(folder: Path, tmp_path: Path) -> None:
     for url in ("shop", (tmp_path / "shop.cy").as_uri()):
         with program(WAITS_FOR_A_NAME.format(url=url), folder) as waiter:
-            row = rf"^ *{waiter.pid}  {url} .* here \(2 permits\) +space\.wait_for\(\) \([\d.]+ s\)"
+            row = rf"^ *{waiter.pid}  {url} .* here \(2 permits\) +space\.wait_for\(\) \(thread 1, "
             while not re.search(row, command("ps", "--space", url, folder=folder).stdout, re.M):
                 assert waiter.poll() is None  # it shows after a tenth of a second
             found = json.loads(command("ps", "--json", "--space", url, folder=folder).stdout)

@@ -14,8 +14,9 @@ from tests.cli.command import SHOP, TWO_SPACES, command, program
 from tests.support.children import run_script
 
 WAITER = """
-import signal
+import signal, threading
 import courtyard as cy
+threading.current_thread().name = "the shopper"
 till = cy.Space("shop")["till"]
 print("ready", flush=True)
 till.acquire()
@@ -45,10 +46,8 @@ def test_holders_and_waiters_are_seen(folder: Path) -> None:
         assert found["contention"] >= 1
         said = command("inspect", "till", "--space", "shop", folder=folder).stdout
         assert re.search(r"^ *memory +\S+ bytes in 1 block *$", said, re.M), said
-        assert re.search(
-            rf"^holder +pid {shop.pid}, for [\d.]+ s at least$", said.replace(" \n", "\n"), re.M
-        )
-        assert re.search(rf"^waiter +pid {waiter.pid}, for ", said, re.M)
+        assert re.search(rf"^holder +pid {shop.pid}, for [\d.]+ s at least *$", said, re.M)
+        assert re.search(rf"^waiter +pid {waiter.pid}, the shopper, for ", said, re.M)
         assert re.search(r"^contention +\d+ waits? so far *$", said, re.M)
         assert (
             "contention" not in command("inspect", "stock", "--space", "shop", folder=folder).stdout
@@ -57,7 +56,7 @@ def test_holders_and_waiters_are_seen(folder: Path) -> None:
         assert jobs.splitlines()[-1].startswith("  "), "the first item"
         seen = command("ps", folder=folder).stdout
         assert re.search(rf"^ *{shop.pid}  shop .*till.*gate \(1 permit\)", seen, re.M)
-        assert re.search(rf"^ *{waiter.pid}  shop .* - +till \([\d.]+ s\)", seen, re.M)
+        assert re.search(rf"^ *{waiter.pid}  shop .* - +till \(the shopper, [\d.]+ s\)", seen, re.M)
         assert f"{sys.executable} -c" in seen
 
 
@@ -207,3 +206,29 @@ def test_peek_shows_what_is_in_a_nested_dict(folder: Path) -> None:
         references = cy._native.references(made["a"])
         _report.peek(space, "tree")
         assert cy._native.references(made["a"]) == references
+
+
+def test_tasks_are_named(folder: Path) -> None:
+    script = """
+import asyncio, courtyard as cy
+stock = cy.Dict.named("stock")
+async def sell():
+    async with stock.aio.get_lock():
+        await asyncio.sleep(60)
+async def main():
+    selling = asyncio.create_task(sell(), name="the seller")
+    buying = asyncio.create_task(stock.aio.setitem("apples", 1), name="the\\x1b[31m buyer")
+    print("ready", flush=True)
+    await selling
+asyncio.run(main())
+"""
+    with program(script, folder) as shop:
+        row = r"(?m)^waiter +pid \d+, the\\x1b\[31m buyer, for [\d.]+ s *$"
+        while not re.search(row, said := command("inspect", "stock", folder=folder).stdout):
+            assert shop.poll() is None, said
+        assert re.search(rf"(?m)^holder +pid {shop.pid}, the seller, for [\d.]+ s at least", said)
+        seen = command("ps", folder=folder).stdout
+        assert re.search(r"stock \(the seller\) +stock \(the\\x1b\[31m buyer, [\d.]+ s\)", seen)
+        (said,) = json.loads(command("inspect", "stock", "--json", folder=folder).stdout)
+        holder, (waiter,) = said["object"]["holder"], said["object"]["waiters"]
+        assert (holder["name"], holder["is_task"], waiter["is_task"]) == ("the seller", True, True)

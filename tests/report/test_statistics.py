@@ -149,8 +149,10 @@ def test_who_holds_and_who_waits(space: cy.Space) -> None:
     both = tuple(sorted((os.getpid(), child)))
     found = value.statistics()
     assert found.participants == both and found.references == 2
-    assert found.holder == cy.Holder(child, 1, True, None), "nobody has been waiting"
-    assert lock.statistics().holder == cy.Holder(child, None, True, None)
+    assert found.holder is not None and found.holder.thread is not None
+    expected = cy.Holder(child, found.holder.thread, True, None, None, False)
+    assert found.holder == expected, "nobody has been waiting"
+    assert lock.statistics().holder == cy.Holder(child, None, True, None, None, False)
     (permit,) = semaphore.statistics().holdings
     assert (permit.pid, permit.what, permit.amount) == (child, "permits", 1)
     (taken,) = queue.statistics().holdings
@@ -166,6 +168,8 @@ def test_who_holds_and_who_waits(space: cy.Space) -> None:
         assert found.contention >= 1
         (waiter,) = found.waiters
         assert waiter.pid == os.getpid() and 0.1 <= waiter.seconds < 30
+        assert waiter.name in {thread.name for thread in threads} and not waiter.is_task
+        assert waiter.thread is not None
     held = value.statistics().holder
     assert held is not None and held.seconds is not None and 0.1 <= held.seconds < 30
     assert repr(held).startswith("Holder(") and type(held).__module__ == "courtyard"

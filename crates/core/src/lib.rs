@@ -73,7 +73,7 @@ pub use change::{lock, mailbox, recover, registration, wait, waiting};
 pub use kind::{barrier, condition, flag, list, mutex, queue, semaphore, table};
 pub use memory::{layout, segment};
 pub use object::{directory, holding, link};
-pub use process::{keep, membership_cache, participant};
+pub use process::{keep, membership_cache, name, participant};
 pub use recovery::{HOOKS, fork, leave};
 #[cfg(not(loom))]
 pub use report::{census, check, inspect};

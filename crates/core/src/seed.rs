@@ -24,6 +24,8 @@ macro_rules! bugs {
 bugs! {
     /// lookout: a turn that somebody took is never over.
     TurnKept,
+    /// name: a word of a name may be seen before the row says that it is being written.
+    NameBeforeWriting,
     /// lock: a waiter never asks again whether the holder lives.
     AskedForGood,
     /// journal: the commit is stored before the entries.

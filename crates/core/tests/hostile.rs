@@ -4,7 +4,8 @@
 mod stage;
 
 use courtyard_core::error::Error;
-use courtyard_core::layout::{self, superblock};
+use courtyard_core::layout::{self, slot, superblock};
+use courtyard_core::name::{self, Name};
 use courtyard_core::object::{self, BYTES, MUTEX, SCALAR, STORED};
 use courtyard_core::queue::{self, Order};
 use courtyard_core::space::{Caller, Slice, Space, unlimited};
@@ -347,6 +348,43 @@ fn figures_of_counts_that_were_scribbled_on() {
         }
     }
     census(&space);
+}
+
+#[test]
+fn names_and_waits_with_anything_in_them() {
+    let _alone = alone();
+    let folder = Folder::new();
+    let space = folder.space();
+    let made = make(&space, SCALAR, 0);
+    let (id, object) = (made.id, made.base);
+    let slot = me(&space).me.slot;
+    let record = layout::slot_record(slot);
+    let rows = |from, count| (from..from + count).step_by(8).map(|at| record + at);
+    let waits = rows(slot::WAITS, slot::WAIT_ROWS * slot::WAIT_ROW);
+    let names = rows(slot::NAMES, slot::NAME_ROWS * slot::NAME_ROW);
+    for wrong in [
+        1,
+        1 << 31,
+        1 << 63,
+        object.0,
+        u64::MAX,
+        0x80_FF_C3_28_41_FE_00_C3,
+    ] {
+        for at in waits.clone().chain(names.clone()) {
+            set(&space, at, wrong);
+        }
+        for serial in [0, 1, 1 << 31, u32::MAX] {
+            let name = name::read(&space.segment, slot, serial);
+            assert!(name.is_none_or(|name| name.text().is_none_or(|text| text.len() <= 3 * 56)));
+        }
+        let seen = inspect::view(&space, &unlimited, Some(id)).unwrap();
+        assert!(seen.objects[0].waits.len() <= slot::WAIT_ROWS as usize);
+        let name = Name::new("a name");
+        name::note(&space.segment, me(&space), 3, &name);
+        let found = name::read(&space.segment, slot, 3);
+        // Where a row says that it is being written, it stays so.
+        assert_eq!(found, (wrong >> 63 == 0).then_some(name));
+    }
 }
 
 #[test]

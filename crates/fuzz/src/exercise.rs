@@ -6,8 +6,10 @@ use crate::random::Random;
 use crate::state::Known;
 use courtyard_core::directory::{self, Ticket};
 use courtyard_core::error::{Error, Result};
+use courtyard_core::layout::superblock;
 use courtyard_core::lock::{self, Waiter};
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::name::Name;
 use courtyard_core::object::{
     self, BYTES, FLAG, LIST, MUTEX, NewValue, Pieces, RMUTEX, SCALAR, STORED, Stored, TABLE, Writer,
 };
@@ -15,6 +17,7 @@ use courtyard_core::offset::Object;
 use courtyard_core::participant::Participant;
 use courtyard_core::space::Space;
 use courtyard_core::sync::Ordering;
+use courtyard_core::waiting::{Note, Who};
 use courtyard_core::{HOOKS, check, folder, fork, inspect, wait};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -333,6 +336,12 @@ impl<'a> Session<'a> {
 
     fn check(&mut self) {
         let space = self.space;
+        let who = Who {
+            serial: 7,
+            name: Name::new("a thread that waits"),
+        };
+        let (word, waited) = (superblock::NAMED.0, Duration::ZERO);
+        drop(Note::new(&space.segment, self.me, word, waited, who));
         tried!(self, |caller| check::check(space, caller.wait));
         tried!(self, |caller| inspect::view(space, caller.wait, None));
     }

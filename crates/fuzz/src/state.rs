@@ -16,6 +16,7 @@ use courtyard_core::inside::crash;
 use courtyard_core::inside::pin::Pin;
 use courtyard_core::layout::superblock;
 use courtyard_core::membership_cache::ObjectId;
+use courtyard_core::name::Name;
 use courtyard_core::object::{
     self, BARRIER, BYTES, CONDITION, FLAG, MUTEX, NewValue, QUEUE, RMUTEX, SCALAR, SEMAPHORE,
     STORED, Writer,
@@ -26,6 +27,7 @@ use courtyard_core::queue::{self, Order, Queue};
 use courtyard_core::semaphore::{self, User};
 use courtyard_core::space::{Caller, Space, unlimited, within};
 use courtyard_core::sync::Ordering;
+use courtyard_core::waiting::{Note, Who};
 use courtyard_core::{HOOKS, folder, lock, mutex, recover};
 use std::path::Path;
 use std::time::Duration;
@@ -204,7 +206,7 @@ fn primitives(space: &Space) -> Vec<Known> {
     all
 }
 
-/// The dead had permits, places in line and at a barrier, items taken and on a lease, the turn.
+/// The dead had permits, places in line and at a barrier, items taken and on a lease, the turn, and waited.
 fn held(space: &Space) -> Vec<Known> {
     let all = primitives(space);
     let holder = |known: &Known| {
@@ -221,6 +223,11 @@ fn hold(space: &Space, known: &Known) {
     let row = Row::reserve(caller(space)).expect("a row");
     let wait = within(Duration::from_secs(5));
     let caller = Caller::new(space, me, &wait);
+    let who = Who {
+        serial: kind as u32,
+        name: Name::new("one who waits"),
+    };
+    std::mem::forget(Note::new(&space.segment, me, object.0, Duration::ZERO, who));
     match kind {
         SEMAPHORE => drop(semaphore::try_acquire(caller, User { object, id, row })),
         CONDITION => drop(condition::enter(caller, Waiter { object, id, row })),

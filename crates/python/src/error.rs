@@ -2,6 +2,7 @@
 
 use crate::deadline::{self, Limit, inside};
 use crate::ending;
+use crate::thread;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::space::{Slice, WaitPolicy, within};
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyTimeoutError};
@@ -141,6 +142,7 @@ fn policy<'a>(
     move |slice| {
         let most = slices.next_inside()?;
         ending::waiting(py, || slice(most))?;
+        thread::introduce(py); // the engine may note this wait
         py.check_signals().map_err(|error| {
             raised.set(Some(error));
             Error::Interrupted

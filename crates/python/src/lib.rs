@@ -89,8 +89,8 @@ mod _native {
     use crate::object::subclass::is_made;
     #[pymodule_export]
     use crate::object::{
-        Edit, Listener, Object, ObjectLock, Registration, as_owner, attempt, new_owner, ready,
-        waits,
+        Edit, Listener, Object, ObjectLock, Registration, WaitNote, as_owner, attempt, new_owner,
+        note_wait, ready, waits,
     };
     #[pymodule_export]
     use crate::process::{

@@ -27,6 +27,7 @@ const LIST: &str = include_str!("../../core/tests/loom/list.rs");
 const HOLE: &str = include_str!("../../core/tests/hole.rs");
 const READING: &str = include_str!("../../core/tests/loom/reading.rs");
 const HEAP: &str = include_str!("../../core/tests/loom/heap.rs");
+const NAME: &str = include_str!("../../core/tests/loom/name.rs");
 const LOAN: &str = include_str!("../../core/tests/loom/loan.rs");
 
 fn caught(bug: Bug) -> Caught {
@@ -36,6 +37,7 @@ fn caught(bug: Bug) -> Caught {
             "clear a queue in a full space by the reserve",
             "to clear: Full",
         ),
+        Bug::NameBeforeWriting => Modelled(NAME, "catches_a_name_before_it_is_said_to_be_written"),
         Bug::CommitBeforeEntries => Stepped("send", "check: a reference names object"),
         Bug::OddBeforeCommit => Stepped("store small over small", "the sequence is odd"),
         Bug::ClearBeforeApply => Stepped("send", "Before, although it was After"),

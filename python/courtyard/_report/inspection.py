@@ -20,6 +20,7 @@ from courtyard._statistics import (
     figures,
     holdings_of,
     label_of,
+    who,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class ProcessInfo:
         handles: how many handles on objects it has.
         is_self: whether it is the one that asks.
         holds: the locks that it holds, and what else it has of objects.
-        awaits: what its threads have been waiting for; ``A_NAME`` of those in ``space.wait_for()``.
+        awaits: what its threads and tasks have been waiting for; ``A_NAME`` of those in
+            ``space.wait_for()``.
 
     """
 
@@ -112,16 +114,17 @@ def survey(space: Space, glob: str | None = None) -> Survey:
     awaits: dict[int, list[Waiter]] = {}
     for info, found in zip(infos, objects, strict=True):
         if info.holder is not None:
-            slot, _thread = found["holder"]
-            holds.setdefault(slot, []).append(Held(info.holder.pid, info.label, "lock", 1))
+            slot, seen = found["holder"]
+            held = Held(info.holder.pid, info.label, "lock", 1, **who(seen))
+            holds.setdefault(slot, []).append(held)
         for (slot, _), held in zip(holdings_of(found), info.holdings, strict=True):
             holds.setdefault(slot, []).append(held)
-        for slot, since in found["waits"]:
-            waiter = Waiter(slots[slot][1], info.label, (now - since) / 1e9)
+        for slot, since, seen in found["waits"]:
+            waiter = Waiter(slots[slot][1], info.label, (now - since) / 1e9, **who(seen))
             awaits.setdefault(slot, []).append(waiter)
-    for slot, since in for_names:
+    for slot, since, seen in for_names:
         if slot in slots:
-            waiter = Waiter(slots[slot][1], A_NAME, (now - since) / 1e9)
+            waiter = Waiter(slots[slot][1], A_NAME, (now - since) / 1e9, **who(seen))
             awaits.setdefault(slot, []).append(waiter)
     own = native.slot
     shown = tuple(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from courtyard import _container, _native, _value
 from courtyard._object.subclass import own_class
-from courtyard.aio._loop import owner
+from courtyard.aio._loop import current_task, owner, serial_of
 from courtyard.aio._object import Object, checkpoint
 from courtyard.aio._sync import Lock, RLock
 from courtyard.aio._watch import Watched
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -108,6 +109,10 @@ class ObjectLock(Lock):
 
     def _is_mine(self) -> bool:
         return bool(self._as_owner(self.sync._is_owned))  # type: ignore[attr-defined]
+
+    def _acquired(self, call: Callable[[], bool]) -> bool:
+        task = current_task()
+        return _native.as_owner(serial_of(task), call, self._of, task)
 
     def _as_owner(self, call: Any) -> Any:
         return _native.as_owner(owner(), call)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from time import monotonic
+from weakref import WeakKeyDictionary, WeakValueDictionary, ref
 
 from courtyard import _native
+from courtyard._error import CourtyardError
 
 TYPE_CHECKING = False  # typing is for checkers: importing it costs more than all of this
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         """One task's sleep until it is woken."""
 
         token: int
+        note: object  # that it waits, for people
 
         def wake(self) -> None:
             """End its sleep, or the next one."""
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 # How long a task that was woken for a descriptor has to look at it.
 _PAUSE = 0.001
+# After how long a wait is noted for people, as those of threads are.
+_NOTED_AFTER = 0.1
 
 
 class Loop:
@@ -46,10 +51,50 @@ class Loop:
         self.listener = _native.Listener()
         self._sleepers: WeakValueDictionary[int, Waiter] = WeakValueDictionary()
         self._numbers = count()
+        # Who waits for what since when, not noted yet, by token; whether these are looked at later.
+        self._new: dict[int, tuple[ref[Waiter], ref[Any], Any, int | None, float]] = {}
+        self._is_looking = False
 
     def waiter(self) -> Waiter:
         """Make the sleep of the current task."""
         raise NotImplementedError
+
+    def task(self) -> Any:
+        """Return the current task, if there is one."""
+        raise NotImplementedError
+
+    def begin(self, obj: Any, event: int | None) -> Waiter:
+        """Make the sleep of the current task, whose wait for an object is noted if it lasts."""
+        waiter, task = self.waiter(), self.task()
+        if task is not None:
+            self._new[waiter.token] = ref(waiter), ref(task), obj, event, monotonic()
+            if not self._is_looking:
+                self._look_later()
+        return waiter
+
+    def end(self, waiter: Waiter) -> None:
+        """Take back what is noted of a wait."""
+        self._new.pop(waiter.token, None)
+        waiter.note = None
+
+    def _look_later(self) -> None:
+        self._is_looking = True
+
+    def _look(self) -> None:
+        """Note the waits that last, and look again later if there are others."""
+        now = monotonic()
+        for token, (its_waiter, its_task, obj, event, since) in list(self._new.items()):
+            if now - since < _NOTED_AFTER:
+                break  # and so did those that began after it
+            del self._new[token]
+            waiter, task = its_waiter(), its_task()
+            if waiter is not None and task is not None:
+                with suppress(CourtyardError):  # it is closed: the task learns that by itself
+                    serial = serial_of(task)
+                    waiter.note = _native.note_wait(obj, event, now - since, serial, task)
+        self._is_looking = False
+        if self._new:
+            self._look_later()
 
     def register(self, obj: Any, waiter: Waiter, event: int | None) -> _native.Registration:
         """Have a change of an object wake a task; the caller looks at the object after this."""
@@ -79,7 +124,7 @@ class Loop:
 
 
 class _AsyncioWaiter:
-    __slots__ = ("__weakref__", "_cancels", "_future", "_is_woken", "token")
+    __slots__ = ("__weakref__", "_cancels", "_future", "_is_woken", "note", "token")
 
     def __init__(self, token: int, cancels: list[Any] | None) -> None:
         self.token = token
@@ -87,6 +132,7 @@ class _AsyncioWaiter:
         self._cancels = cancels
         self._future: Any = None
         self._is_woken = False
+        self.note: object = None
 
     def wake(self) -> None:
         self._is_woken = True
@@ -124,6 +170,13 @@ class _AsyncioLoop(Loop):
             cancels = self._shielded.get(sys.modules["asyncio"].current_task())
         return _AsyncioWaiter(next(self._numbers), cancels)
 
+    def task(self) -> Any:
+        return sys.modules["asyncio"].current_task()
+
+    def _look_later(self) -> None:
+        super()._look_later()
+        sys.modules["asyncio"].get_running_loop().call_later(_NOTED_AFTER, self._look)
+
     @contextmanager
     def watching(self, file: Any, waiter: Waiter) -> Iterator[None]:
         loop = sys.modules["asyncio"].get_running_loop()
@@ -147,13 +200,14 @@ class _AsyncioLoop(Loop):
 
 
 class _TrioWaiter:
-    __slots__ = ("__weakref__", "_is_woken", "_task", "_trio", "token")
+    __slots__ = ("__weakref__", "_is_woken", "_task", "_trio", "note", "token")
 
     def __init__(self, token: int, trio: Any) -> None:
         self.token = token
         self._trio = trio
         self._task: Any = None
         self._is_woken = False
+        self.note: object = None
 
     def wake(self) -> None:
         self._is_woken = True
@@ -197,6 +251,18 @@ class _TrioLoop(Loop):
 
     def waiter(self) -> Waiter:
         return _TrioWaiter(next(self._numbers), self._trio)
+
+    def task(self) -> Any:
+        return self._trio.lowlevel.current_task()
+
+    def _look_later(self) -> None:
+        async def look() -> None:
+            await self._trio.sleep(_NOTED_AFTER)
+            self._look()
+
+        super()._look_later()
+        with suppress(RuntimeError):  # the run ends, and begins no tasks any more
+            self._trio.lowlevel.spawn_system_task(look, name="courtyard notes")
 
     @contextmanager
     def watching(self, file: Any, waiter: Waiter) -> Iterator[None]:
@@ -265,14 +331,24 @@ def current() -> Loop:
     return _loops.setdefault(key, _AsyncioLoop(key)) if loop is None else loop
 
 
-def owner() -> int:
-    """Return the serial by which the current task owns locks."""
+def current_task() -> Any:
+    """Return the task that runs. Raises RuntimeError if none does."""
     trio = _trio()
     task = sys.modules["asyncio"].current_task() if trio is None else trio.lowlevel.current_task()
     if task is None:
         raise RuntimeError("no task is running here; a lock is acquired and released by a task")
+    return task
+
+
+def serial_of(task: Any) -> int:
+    """Return the serial by which a task owns locks."""
     serial = _owners.get(task)
     return _owners.setdefault(task, _native.new_owner()) if serial is None else serial
+
+
+def owner() -> int:
+    """Return the serial by which the current task owns locks."""
+    return serial_of(current_task())
 
 
 def is_owner_here(serial: int) -> bool:

@@ -9,7 +9,7 @@ from courtyard import _native
 from courtyard._error import NotOwned
 from courtyard._object.object import seconds
 from courtyard._object.several import LOOK_AGAIN
-from courtyard.aio._loop import current, owner
+from courtyard.aio._loop import current, current_task, owner, serial_of
 from courtyard.aio._object import Object, checkpoint, passed
 from courtyard.aio._wait import PENDING, until
 
@@ -48,12 +48,12 @@ class Lock(Object):
         sync = self.sync
         if not blocking or (timeout not in (None, -1) and not timeout > 0):
             await checkpoint()
-            return self._as_owner(lambda: sync.acquire(blocking, timeout))  # type: ignore[no-any-return]
+            return self._acquired(lambda: sync.acquire(blocking, timeout))
         if timeout == -1:
             timeout = None
 
         def attempt() -> Any:
-            return self._as_owner(lambda: sync.acquire(False)) or PENDING
+            return self._acquired(lambda: sync.acquire(False)) or PENDING
 
         if self._is_mine():  # once more, before those who wait for this task to release it
             await checkpoint()
@@ -82,6 +82,9 @@ class Lock(Object):
         """Say whether this task holds the lock and may acquire it again."""
         return False
 
+    def _acquired(self, call: Callable[[], bool]) -> bool:
+        return call()
+
     def _as_owner(self, call: Callable[[], Any]) -> Any:
         return call()
 
@@ -107,6 +110,10 @@ class RLock(Lock):
 
     def _is_mine(self) -> bool:
         return bool(self._as_owner(self.sync._is_owned))  # type: ignore[attr-defined]
+
+    def _acquired(self, call: Callable[[], bool]) -> bool:
+        task = current_task()
+        return _native.as_owner(serial_of(task), call, self.sync, task)
 
     def _as_owner(self, call: Callable[[], Any]) -> Any:
         return _native.as_owner(owner(), call)

@@ -59,7 +59,11 @@ async def until(
         result = attempt()
         if result is not PENDING:
             return result
-        return await _attempts(loop, loop.waiter(), obj, attempt, end, event, again)
+        waiter = loop.begin(obj, event)
+        try:
+            return await _attempts(loop, waiter, obj, attempt, end, event, again)
+        finally:
+            loop.end(waiter)
     key = (id(loop), obj._identity(), line)
     others = lines.get(key)
     if others is None:
@@ -71,7 +75,7 @@ async def until(
             if result is not PENDING:
                 return result
             others = lines[key] = OrderedDict()
-    waiter = loop.waiter()
+    waiter = loop.begin(obj, event)
     others[waiter] = None
     try:
         while next(iter(others)) is not waiter:
@@ -81,6 +85,7 @@ async def until(
             await waiter.sleep(left)
         return await _attempts(loop, waiter, obj, attempt, end, event, again)
     finally:
+        loop.end(waiter)
         was_first = next(iter(others)) is waiter
         del others[waiter]
         if not others:

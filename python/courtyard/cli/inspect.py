@@ -9,7 +9,7 @@ import typer
 
 import courtyard as cy
 from courtyard import _report
-from courtyard._statistics import Holder
+from courtyard._statistics import Holder, Waiter
 from courtyard.cli.output import (
     AsJson,
     MaybeSpace,
@@ -27,6 +27,7 @@ from courtyard.cli.output import (
     size,
     table,
     title,
+    who,
 )
 
 
@@ -141,7 +142,7 @@ def _print(called: str, obj: _report.ObjectInfo, entries: list[Any]) -> None:
     if obj.contention:
         row(lines, "contention", f"{counted(obj.contention, 'waits')} so far")
     for waiter in obj.waiters:
-        row(lines, "waiter", f"pid {waiter.pid}, for {since(waiter.seconds)}")
+        row(lines, "waiter", f"{_party(waiter)}, for {since(waiter.seconds)}")
     out = console()
     out.print(lines)
     for entry in entries:
@@ -154,12 +155,15 @@ def _pair(entry: Any, kind: str) -> str:
     return repr(entry)
 
 
+def _party(found: Holder | Waiter) -> str:
+    named = who(found)
+    return f"pid {found.pid}, {named}" if named else f"pid {found.pid}"
+
+
 def _holder(holder: Holder | None) -> str:
     if holder is None:
         return "nobody"
-    text = f"pid {holder.pid}"
-    if holder.thread is not None:
-        text += f", thread {holder.thread}"
+    text = _party(holder)
     if holder.seconds is not None:
         text += f", for {since(holder.seconds)} at least"
     return text if holder.alive else f"{text}: it died; the next one to come gets the lock"

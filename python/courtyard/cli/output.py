@@ -19,6 +19,7 @@ from rich.text import Text
 
 import courtyard as cy
 from courtyard import _report
+from courtyard._statistics import Held, Holder, Waiter
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 MaybeSpace = Annotated[
@@ -139,6 +140,13 @@ def shown(cell: object) -> str:
     """Return a cell's text; None is a dash."""
     text = "-" if cell is None else str(cell)
     return text if text.isprintable() else repr(text)[1:-1]
+
+
+def who(found: Held | Waiter | Holder) -> str | None:
+    """Return which thread or task it is of: its name if that is known, or its number."""
+    if found.name is not None or found.thread is None:
+        return found.name
+    return f"{'task' if found.is_task else 'thread'} {found.thread}"
 
 
 def size(nbytes: int) -> str:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from courtyard import _report
-from courtyard._statistics import Held
+from courtyard._statistics import Held, Waiter
 from courtyard.cli.output import (
     AnySpace,
     AsJson,
@@ -19,11 +19,14 @@ from courtyard.cli.output import (
     since,
     table,
     title,
+    who,
 )
 
 
 def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
     """List the processes that share something: what each holds, and what it waits for.
+
+    Names in parentheses are those of the threads and tasks that do.
 
     PIDs are those of the process's own PID namespace. Private spaces are looked at too; a space in
     a file only if --space names it. A process that waits for a name to be given is shown as
@@ -52,7 +55,7 @@ def ps(space: AnySpace = None, as_json: AsJson = False) -> None:
                 _state(process),
                 process.handles,
                 ", ".join(_held(held) for held in process.holds) or None,
-                ", ".join(f"{w.object} ({since(w.seconds)})" for w in process.awaits) or None,
+                ", ".join(_awaited(waiter) for waiter in process.awaits) or None,
                 _command(process.pid) if process.alive else None,
             )
     if listing.row_count:
@@ -73,9 +76,13 @@ def _state(process: _report.ProcessInfo) -> str:
 
 
 def _held(held: Held) -> str:
-    return (
-        held.object if held.what == "lock" else f"{held.object} ({counted(held.amount, held.what)})"
-    )
+    what = who(held) if held.what == "lock" else counted(held.amount, held.what)
+    return held.object if what is None else f"{held.object} ({what})"
+
+
+def _awaited(waiter: Waiter) -> str:
+    named = who(waiter)
+    return f"{waiter.object} ({f'{named}, ' if named else ''}{since(waiter.seconds)})"
 
 
 def _command(pid: int) -> str | None:

@@ -170,8 +170,8 @@ pub mod slot {
     pub const HOLDINGS: u64 = 0x500; // `rows::SEGMENTS` words
     /// What threads of this process have been waiting for a while.
     pub const WAITS: u64 = 0x5C0;
-    pub const WAIT_ROWS: u64 = 64;
-    pub const WAIT_ROW: u64 = 16;
+    pub const WAIT_ROWS: u64 = 42;
+    pub const WAIT_ROW: u64 = 24;
     /// The first segment of `MEMBERS`: who comes when a file system is full finds it there.
     pub const FIRST_MEMBERS: u64 = 0x9C0;
     pub const END_OF_MEMBERS: u64 = FIRST_MEMBERS + super::FIRST_ROWS * 8;
@@ -195,6 +195,10 @@ pub mod slot {
     /// The first segment of `HOLDINGS`: who takes something out of a full space finds it there.
     pub const FIRST_HOLDINGS: u64 = 9 * PAGE;
     pub const END_OF_HOLDINGS: u64 = FIRST_HOLDINGS + super::FIRST_ROWS * super::HELD_ROW;
+    /// Names of threads and tasks of this process.
+    pub const NAMES: u64 = END_OF_HOLDINGS;
+    pub const NAME_ROWS: u64 = 32;
+    pub const NAME_ROW: u64 = many(64, 24);
 }
 
 /// The record of one thread inside an operation: its journal, the wakes it queues, its magazines.
@@ -341,9 +345,10 @@ pub const fn slot_state(slot: u64) -> u64 {
 
 /// Whether a word is of the holdings that are in a slot.
 pub const fn is_holding(word: u64) -> bool {
-    word >= SLOT_RECORDS
-        && word < BITMAPS
-        && (word - SLOT_RECORDS) % slot::STRIDE >= slot::FIRST_HOLDINGS
+    word >= SLOT_RECORDS && word < BITMAPS && {
+        let at = (word - SLOT_RECORDS) % slot::STRIDE;
+        at >= slot::FIRST_HOLDINGS && at < slot::END_OF_HOLDINGS
+    }
 }
 
 pub const fn drain_lock(slot: u64) -> LockWord {
@@ -397,6 +402,9 @@ pub fn layout_hash() -> u64 {
         slot::HOLDINGS,
         slot::FIRST_HOLDINGS,
         slot::WAITS,
+        slot::WAIT_ROW,
+        slot::NAMES,
+        slot::NAME_ROW,
         slot::LENT,
         slot::BORROWS,
         slot::ENDED,
@@ -454,9 +462,9 @@ mod tests {
             assert!(slot::LENT_ROWS + slot::PENDING_ROWS * 8 <= slot::BORROWS);
             assert!(slot::BORROWS + 16 <= slot::ENDED);
             assert!(slot::ENDED < slot::READING_ALONE);
-            assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::RECORDS);
+            assert!(slot::WAITS + slot::WAIT_ROWS * slot::WAIT_ROW <= slot::FIRST_MEMBERS);
             assert!(slot::RECORDS + slot::RECORD_COUNT * record::STRIDE <= slot::FIRST_HOLDINGS);
-            assert!(slot::END_OF_HOLDINGS <= slot::STRIDE);
+            assert!(slot::NAMES + slot::NAME_ROWS * slot::NAME_ROW <= slot::STRIDE);
         }
         assert!(superblock::PARTIAL + CLASSES.len() as u64 * 8 <= superblock::NEXT_SERIAL);
         assert_eq!(SLOT_RECORDS % PAGE, 0);

@@ -6,5 +6,6 @@ pub mod holding_cache;
 pub mod keep;
 pub mod loan;
 pub mod membership_cache;
+pub mod name;
 pub mod participant;
 pub mod pending;

@@ -2,7 +2,7 @@
 
 use crate::change::lock;
 use crate::change::operation::Operation;
-use crate::change::waiting::{self, Wait};
+use crate::change::waiting::{self, Wait, Who};
 use crate::error::Result;
 use crate::heap;
 use crate::kind;
@@ -46,8 +46,8 @@ pub struct Process {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Holder {
     pub slot: u64,
-    /// Our own number of its thread; 0 for a lock that does not know.
-    pub thread: u64,
+    /// Its thread or task; serial 0 for a lock that does not know.
+    pub who: Who,
 }
 
 /// Something that a process has of an object: permits, items taken, a place.
@@ -265,7 +265,7 @@ fn holder(segment: &Segment, object: offset::Object) -> Result<Option<Holder>> {
     let owner = segment.word(object + OWNER).load(Ordering::Relaxed);
     Ok(lock::owner(word)?.map(|me| Holder {
         slot: me.slot,
-        thread: owner >> 32,
+        who: waiting::who(segment, me.slot, owner >> 32),
     }))
 }
 

@@ -3,7 +3,7 @@
 use crate::change::lock::{self, WaitOutcome, Waiter};
 use crate::change::operation::Operation;
 use crate::change::recover;
-use crate::change::waiting::Note;
+use crate::change::waiting::{self, Note};
 use crate::error::{Attempt, Error, Result, Stop};
 use crate::heap;
 use crate::offset::LockWord;
@@ -66,9 +66,10 @@ impl Caller<'_, '_> {
                         waiter = Waiter::new(&space.segment, lock);
                     }
                     if self.wait_with(&mut waiter)? == WaitOutcome::TimedOut {
-                        let waited = lock::PROBE;
-                        note =
-                            note.or_else(|| Note::new(&space.segment, participant, lock.0, waited));
+                        let (waited, who) = (lock::PROBE, waiting::introduced());
+                        note = note.or_else(|| {
+                            Note::new(&space.segment, participant, lock.0, waited, who)
+                        });
                     }
                     continue;
                 }

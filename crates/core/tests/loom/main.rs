@@ -9,6 +9,7 @@ mod lock;
 mod lookout;
 mod mailbox;
 mod membership;
+mod name;
 mod participant;
 mod pin;
 mod process;

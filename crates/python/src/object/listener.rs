@@ -8,10 +8,12 @@ use crate::process::Way;
 use crate::thread;
 use courtyard_core::inspect::Readiness;
 use courtyard_core::lock;
+use courtyard_core::name;
 use courtyard_core::object;
 use courtyard_core::offset::EventWord;
 use courtyard_core::sleeper;
 use courtyard_core::sync::Ordering;
+use courtyard_core::waiting::Note;
 use courtyard_core::{inspect, listener, sleeper::counts};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -130,9 +132,62 @@ pub fn new_owner() -> u32 {
     thread::new_task()
 }
 
-/// Call something in the name of an owner of locks.
+/// Note that a task has been waiting for a change of an object, for so many seconds; the note ends with what
+/// this returns. None: so many wait that there is no room for it.
 #[pyfunction]
-pub fn as_owner<'py>(owner: u32, call: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub fn note_wait(
+    object: &Bound<'_, Object>,
+    event: Option<usize>,
+    seconds: f64,
+    owner: u32,
+    task: &Bound<'_, PyAny>,
+) -> PyResult<Option<WaitNote>> {
+    let Object { handle, kind } = object.get();
+    let participant = handle.require_open(object.py())?;
+    let (segment, event) = (&handle.space.segment, events(*kind).get(event.unwrap_or(0)));
+    let word = event.map_or(handle.object.0, |&event| (handle.object + event).0);
+    let waited = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let note = Note::new(
+        segment,
+        participant,
+        word,
+        waited,
+        thread::task(owner, task)?,
+    );
+    Ok(note.map(|note| WaitNote {
+        _note: note,
+        _way: Way::new(handle.space),
+    }))
+}
+
+/// A note that a task waits.
+#[pyclass(frozen, module = "courtyard._native")]
+pub struct WaitNote {
+    _note: Note<'static>,
+    _way: Way,
+}
+
+/// Call something in the name of an owner of locks, a task. Where an object is, the task's name is noted.
+#[pyfunction]
+#[pyo3(signature = (owner, call, object=None, task=None))]
+pub fn as_owner<'py>(
+    owner: u32,
+    call: &Bound<'py, PyAny>,
+    object: Option<&Bound<'py, Object>>,
+    task: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let (Some(object), Some(task)) = (object, task) {
+        let handle = &object.get().handle;
+        let (segment, participant) = (&handle.space.segment, handle.require_open(call.py())?);
+        if !name::is_noted(segment, participant, owner) {
+            name::note(
+                segment,
+                participant,
+                owner,
+                &thread::task(owner, task)?.name,
+            );
+        }
+    }
     thread::as_owner(owner, || call.call0())
 }
 

@@ -26,7 +26,9 @@ pub use equal::equal;
 pub use handle::{Handle, Use, keeping_tickets};
 pub use holding::{Holding, Last};
 pub use immutable::is_immutable;
-pub use listener::{Listener, Registration, as_owner, attempt, new_owner, ready, waits};
+pub use listener::{
+    Listener, Registration, WaitNote, as_owner, attempt, new_owner, note_wait, ready, waits,
+};
 pub use lock::{Entry, ObjectLock, PLAIN, acquire, release};
 pub use pending::{PendingMembers, importing};
 pub use this::This;

@@ -6,6 +6,7 @@ pub use crate::deadline::Deadline;
 use crate::deadline::{self, Limit};
 use crate::ending;
 use crate::error::{raise, waiting, waiting_until};
+use crate::thread;
 use courtyard_core::error::{Error, Result};
 use courtyard_core::layout::superblock;
 use courtyard_core::lock::{PROBE, WaitOutcome};
@@ -17,7 +18,7 @@ use courtyard_core::segment::Segment;
 use courtyard_core::space::{Space, at_once};
 use courtyard_core::sync::relax;
 use courtyard_core::wait;
-use courtyard_core::waiting::Note;
+use courtyard_core::waiting::{self, Note};
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -181,7 +182,7 @@ impl<'a> Wait<'a> {
                 Ok(outcome)
             })
         })?;
-        self.look(outcome, limit);
+        self.look(py, outcome, limit);
         Ok(outcome)
     }
 
@@ -201,17 +202,19 @@ impl<'a> Wait<'a> {
             raised.get_or_insert(error);
         }
         let outcome = self.counted(outcome);
-        self.look(outcome, limit);
+        self.look(py, outcome, limit);
         Ok(outcome)
     }
 
     /// Takes note of a first slice that passed in vain.
-    fn look(&mut self, outcome: WaitOutcome, limit: Duration) {
+    fn look(&mut self, py: Python<'_>, outcome: WaitOutcome, limit: Duration) {
         if outcome == WaitOutcome::TimedOut && self.note.is_none() {
+            thread::introduce(py);
+            let who = waiting::introduced();
             // SAFETY: participants are leaked boxes: a pointer that was ever installed stays good.
             let participant = unsafe { self.space.registered().as_ref() };
             self.note = participant.and_then(|participant| {
-                Note::new(&self.space.segment, participant, self.word, limit)
+                Note::new(&self.space.segment, participant, self.word, limit, who)
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use super::description::described;
 use crate::deadline::{self, Limit};
-use crate::error::{named, waiting};
+use crate::error::{self, named};
 use crate::object::require_handle;
 use courtyard_core::census::{self, Census};
 use courtyard_core::directory;
@@ -10,8 +10,13 @@ use courtyard_core::inspect;
 use courtyard_core::layout::superblock;
 use courtyard_core::membership_cache::ObjectId;
 use courtyard_core::space::Space;
+use courtyard_core::waiting;
 use pyo3::prelude::*;
 
+/// A thread or task: its number, and its name if that is known.
+type Who = (u32, Option<String>);
+/// Who waits: a slot, since when, by the boot clock, and the thread or task.
+type Wait = (u64, u64, Who);
 /// Slot, PID, boot clock at its start, whether it lives, handles, whether it ended by itself.
 type Process = (u64, u64, u64, bool, u64, bool);
 
@@ -41,15 +46,14 @@ pub struct Object<'py> {
     /// The slots of those who have handles, one entry a handle.
     users: Vec<u64>,
     /// Its lock's holder: slot and thread.
-    holder: Option<(u64, u64)>,
+    holder: Option<(u64, Who)>,
     /// Slots, and how much each has of it.
     holdings: Vec<(u64, u64)>,
-    /// Slots, and since when each waits, by the boot clock.
-    waits: Vec<(u64, u64)>,
+    waits: Vec<Wait>,
 }
 
 /// Processes, objects, and who waits until a name is given, as an object's `waits`.
-pub type View<'py> = (Vec<Process>, Vec<Object<'py>>, Vec<(u64, u64)>);
+pub type View<'py> = (Vec<Process>, Vec<Object<'py>>, Vec<Wait>);
 
 /// Looks at all objects of a space, or at one, and at its processes.
 ///
@@ -60,7 +64,7 @@ pub fn view<'py>(
     space: &'static Space,
     only: Option<ObjectId>,
 ) -> PyResult<View<'py>> {
-    let view = waiting(py, |wait| inspect::view(space, wait, only))?;
+    let view = error::waiting(py, |wait| inspect::view(space, wait, only))?;
     let processes = view.processes.iter().map(|process| {
         (
             process.slot,
@@ -72,8 +76,16 @@ pub fn view<'py>(
         )
     });
     let objects: PyResult<Vec<_>> = view.objects.into_iter().map(|o| object(py, o)).collect();
-    let waits = view.waits.iter().map(|wait| (wait.slot, wait.since));
+    let waits = view.waits.iter().map(shown);
     Ok((processes.collect(), objects?, waits.collect()))
+}
+
+fn shown(wait: &waiting::Wait) -> Wait {
+    (wait.slot, wait.since, who(wait.who))
+}
+
+fn who(who: waiting::Who) -> Who {
+    (who.serial, who.name.text())
 }
 
 fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
@@ -101,9 +113,9 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
         references: seen.references,
         contention: seen.contention,
         users: seen.users,
-        holder: seen.holder.map(|holder| (holder.slot, holder.thread)),
+        holder: seen.holder.map(|holder| (holder.slot, who(holder.who))),
         holdings: held.map(|held| (held.slot, held.amount)).collect(),
-        waits: waits.map(|wait| (wait.slot, wait.since)).collect(),
+        waits: waits.map(shown).collect(),
     })
 }
 
@@ -112,7 +124,7 @@ fn object(py: Python<'_>, seen: inspect::Object) -> PyResult<Object<'_>> {
 /// # Errors
 /// `CorruptError` with the first contradiction.
 pub fn check_space(py: Python<'_>, space: &'static Space) -> PyResult<()> {
-    waiting(py, |wait| courtyard_core::check::check(space, wait)).map(drop)
+    error::waiting(py, |wait| courtyard_core::check::check(space, wait)).map(drop)
 }
 
 /// Counts what a space holds; `recover`: once what the dead held is given back.
@@ -121,7 +133,7 @@ pub fn check_space(py: Python<'_>, space: &'static Space) -> PyResult<()> {
 /// `CorruptError` where what is counted makes no sense.
 pub fn census(py: Python<'_>, space: &'static Space, recover: bool) -> PyResult<[u64; 10]> {
     let count = if recover { census::count } else { census::look };
-    let census = waiting(py, |wait| count(space, wait))?;
+    let census = error::waiting(py, |wait| count(space, wait))?;
     let Census {
         size,
         used,
@@ -167,7 +179,7 @@ pub fn check(object: &Bound<'_, PyAny>) -> PyResult<()> {
 pub fn references(object: &Bound<'_, PyAny>) -> PyResult<u64> {
     let (py, handle) = (object.py(), require_handle(object)?);
     let _open = handle.open(py)?;
-    waiting(py, |wait| {
+    error::waiting(py, |wait| {
         handle.space.caller(wait)?.run(|operation| {
             operation.lock(superblock::DIRECTORY_LOCK)?;
             let listed = directory::listed(operation, handle.id());

@@ -17,6 +17,7 @@ mod requeue;
 mod stored;
 mod table;
 mod tree;
+mod waiting;
 
 use crate::entry::Entry;
 
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Entry> {
     requeue::add(&mut entries);
     bytes::add(&mut entries);
     tree::add(&mut entries);
+    waiting::add(&mut entries);
     table::add(&mut entries);
     list::add(&mut entries);
     entries
