@@ -122,7 +122,7 @@ def test_a_flag_comes_after_its_data() -> None:
 
 
 def test_other_threads_run_while_much_is_compared() -> None:
-    d: cy.Dict = cy.Dict(dict.fromkeys(range(100_000), 0))
+    d: cy.Dict = cy.Dict(dict.fromkeys(range(200_000), 0))
     watch, going, turns = d.watch(), threading.Event(), [0]
 
     def turn() -> None:
@@ -132,13 +132,13 @@ def test_other_threads_run_while_much_is_compared() -> None:
 
     thread = threading.Thread(target=turn)
     thread.start()
-    d.update(dict.fromkeys(range(0, 100_000, 999), 1))
+    d.update(dict.fromkeys(range(0, 200_000, 999), 1))
     before = turns[0]
     assert watch.get(0) == (0, 1)
     while_it_looked = turns[0] - before
     going.set()
     thread.join()
-    assert while_it_looked > 0 and len(drained(watch)) == 100
+    assert while_it_looked > 0 and len(drained(watch)) == 200
 
 
 def test_edits_and_the_lock() -> None:
@@ -363,7 +363,8 @@ def test_threads_share_a_watch() -> None:
         thread.start()
     for number in range(300):
         d[number] = 0
-    while len(got) < 300:
+    end = time.monotonic() + 60
+    while len(got) < 300 and time.monotonic() < end:
         time.sleep(0.001)
     watch.close()
     for thread in threads:
