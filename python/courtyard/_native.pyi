@@ -37,6 +37,7 @@ __all__ = [
     "Value",
     "View",
     "Visit",
+    "Watch",
     "WaitNote",
     "_decode",
     "_encode",

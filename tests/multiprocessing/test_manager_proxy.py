@@ -1,12 +1,15 @@
 """What the drop-in's Manager makes is a standard proxy, too, and its pools can be handed on."""
 
 import copy
+import gc
 import json
 import multiprocessing as standard
 import os
 import pickle
 import signal
+import threading
 import time
+import weakref
 from array import array
 from collections.abc import Iterator, MutableMapping, MutableSequence
 from multiprocessing import managers as standard_managers
@@ -17,6 +20,7 @@ import pytest
 
 import courtyard as cy
 import courtyard.multiprocessing as multiprocessing
+from courtyard.multiprocessing import _pool
 from tests.support.children import die_with_parent, fork, join, kill, start
 
 managers: Any = standard_managers
@@ -221,6 +225,27 @@ def test_a_pool_is_handed_to_processes(ctx: BaseContext, method: str) -> None:
         here: dict[str, Any] = {}
         use(pool, here)
         assert {key: here[key] for key in EXPECTED} == EXPECTED
+
+
+def test_a_pool_is_collected_while_the_server_holds_its_lock() -> None:
+    """The garbage collector runs wherever it likes, also where another pool is being made."""
+    with multiprocessing.get_context("fork").Manager() as manager:
+        pool = manager.Pool(1)
+        pool.terminate()
+        circle: list[Any] = [pool]
+        circle.append(circle)
+        gone, name = weakref.ref(pool), pool._remote._token.id
+        del pool, circle
+
+        def collect() -> None:
+            with _pool._server().mutex:
+                gc.collect()
+
+        thread = threading.Thread(target=collect, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive() and gone() is None
+        assert name not in _pool._server().id_to_refcount
 
 
 def test_a_pool_is_closed_by_another_process(ctx: BaseContext) -> None:

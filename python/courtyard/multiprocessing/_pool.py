@@ -52,6 +52,8 @@ class _Server(managers.Server):  # type: ignore[misc]
     def __init__(self) -> None:
         name = f"\0courtyard-{os.urandom(16).hex()}"  # no file that could be left behind
         super().__init__(_REGISTRY, name, process.current_process().authkey, "pickle")
+        # The garbage collector may end a pool in the midst of a call that holds it.
+        self.mutex = threading.RLock()
         self.owner = os.getpid()
         self.stop_event = threading.Event()
         threading.Thread(target=self.accept, name="courtyard pools", daemon=True).start()
