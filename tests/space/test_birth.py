@@ -189,8 +189,8 @@ def kill_parents(method: str) -> None:
     assert value.value > 0
     after = belongings(value)
     if value.statistics().space.tickets == 0:
-        assert after == before
+        assert after == before, (after, before)
     else:  # pickles for children that never were
         assert method in ("spawn", "forkserver")
         names = ("participants", "descriptors", "files")
-        assert [after[name] for name in names] == [before[name] for name in names]
+        assert [after[name] for name in names] == [before[name] for name in names], (after, before)
