@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -161,11 +162,21 @@ def test_a_parent_killed_while_it_starts_children(method: str) -> None:
     run_apart(f"kill_parents({method!r})", 50 + KILLS / 5)
 
 
+def are_alive(groups: set[int]) -> bool:
+    """Say whether there is a process of these groups, but for zombies."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, _, group, *_ = path.read_text().rpartition(")")[2].split()
+            if int(group) in groups and state != "Z":
+                return True
+    return False
+
+
 def kill_parents(method: str) -> None:
     chance, value, step = random.Random(method), Value("q"), Value("q")
     rounds = KILLS // 4 if method in ("bare", "fork") else max(4, KILLS // 50)
     resource_tracker.ensure_running()  # multiprocessing's own: a descriptor, once
-    before = belongings(value)
+    before, groups = belongings(value), set[int]()
     for number in range(rounds):
         word = (None, step, step, value)[number % 4]  # who is awaited, before the kill
         seen = 0 if word is None else word.value
@@ -176,12 +187,15 @@ def kill_parents(method: str) -> None:
         # All at once, or the parent alone: its children then die with it.
         kill = os.killpg if number % 4 and chance.random() < 0.5 else os.kill
         kill(parent.pid, signal.SIGKILL)
+        groups.add(parent.pid)
         parent.join(30)
         assert parent.exitcode == -signal.SIGKILL
         parent.close()
         assert value.acquire(timeout=LIMIT)
         value.release()
         if number % 10 == 0 or number == rounds - 1:
+            # A child that was just being started joins before it finds out that its parent is gone.
+            assert eventually(lambda: not are_alive(groups), 30)
             assert eventually(lambda: value.statistics().space.participants == 1, 30)
             space = value.statistics().space
             assert space.objects - space.tickets <= before["objects"]
