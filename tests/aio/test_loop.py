@@ -96,6 +96,7 @@ def test_each_of_many_tasks_is_woken_by_its_own_change(run: Run) -> None:
     count = 2000
     values = [cy.Queue[int]() for _ in range(count)]
     woken: list[int] = []
+    threads = max(1, _native.waits()[0])  # a test before this one may have needed two
 
     async def main() -> None:
         async def wait(number: int) -> None:
@@ -107,7 +108,7 @@ def test_each_of_many_tasks_is_woken_by_its_own_change(run: Run) -> None:
                 group.start_soon(wait, number)
             while _native.waits()[1] < count:
                 await anyio.sleep(0.01)
-            assert _native.waits()[0] == 1
+            assert _native.waits()[0] <= threads
             for number in (7, 1999, 0):
                 values[number].put(number)
                 while len(woken) < 1:
