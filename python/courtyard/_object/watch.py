@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from courtyard import _native
 from courtyard._error import Closed
 from courtyard._object.object import seconds
+from courtyard._object.subclass import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -205,7 +206,7 @@ class Keys(Watch[_State, Change]):
         super().__init__(obj)
 
     def _begin(self) -> _State:
-        self._found, state = self._object._watch(self._wanted)
+        self._found, state = home_of(self._object)._watch(self._object, self._wanted)
         return self._plain(state)
 
     def _has_changed(self) -> bool:

@@ -58,8 +58,8 @@ def watch(
 
     Where changes come faster than they can be printed, values in between are left out, but never
     the last one. Values are decoded without unpickling: a pickle is shown by its size. It uses no
-    CPU while it waits. Without --space it looks into the space
-    default first, and then into the only one that has the name.
+    CPU while it waits. Without --space it looks into the space default first, and then into the
+    only one that has the name.
 
     Exit status 1 if there is no such object, or none that can be watched.
 
